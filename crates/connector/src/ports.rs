@@ -1,0 +1,347 @@
+//! The ports of a connection: what the flow may ask of a system.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use selvedge_model::{
+    ConnectionName, Customer, ExternalId, Interval, Kind, Order, Problem, Record, RecordKey, compare::Carries,
+    gate::{Lookup, Values},
+};
+use serde_json::Value;
+
+use crate::{clock::Clock, fault::Fault, secret::Secrets, session::Session};
+
+/// The bytes of one document as they came, before anyone tried to understand them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// Which kind of record it is said to be.
+    pub kind: Kind,
+    /// Their id of it.
+    pub id: ExternalId,
+    /// The *as of* that the system states for it (its last change), where it states one.
+    pub version: Option<Timestamp>,
+    /// The bytes.
+    pub body: Bytes,
+}
+
+/// What decoding made of a raw document. Decoding never fails: what it cannot read is a problem.
+#[derive(Clone, Debug)]
+pub struct Decoded<R> {
+    /// The record, where enough could be read to have one.
+    pub record: Option<R>,
+    /// What was found on the way.
+    pub problems: Vec<Problem>,
+    /// The system's words for values that the record itself does not carry (a subsidiary, a
+    /// location), by table and key text, to be compared with what the gate resolved.
+    pub values: Values,
+}
+
+/// Where a listing goes on; opaque to everyone but the connector that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// One page of full documents.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The documents.
+    pub raws: Vec<Raw>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// One line of a light enumeration: that it exists, and as of when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enumerated {
+    /// Their id.
+    pub id: ExternalId,
+    /// Our key, where the listing tells it.
+    pub key: Option<RecordKey>,
+    /// Its last change, where the listing tells it.
+    pub version: Option<Timestamp>,
+}
+
+/// One page of a light enumeration.
+#[derive(Clone, Debug, Default)]
+pub struct EnumeratedPage {
+    /// The lines.
+    pub items: Vec<Enumerated>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// Reads records of one kind over one connection.
+#[async_trait]
+pub trait Source<R: Record>: Send + Sync {
+    /// Pure: the canonical record out of the bytes. `words` are the target's ids that the gate
+    /// resolved for this record (empty for a source of truth), so that ids read back as our keys.
+    fn decode(&self, raw: &Raw, words: &Values) -> Decoded<R>;
+    /// One page of the documents that changed in the interval.
+    async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault>;
+    /// One page of what exists in the interval, as light as the system allows.
+    async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault>;
+    /// The documents with these ids as they stand now; one that is gone is left out of the answer.
+    async fn fetch(&self, ids: &[ExternalId], priority: crate::Priority) -> Result<Vec<Raw>, Fault>;
+    /// How many ids one `fetch` takes.
+    fn fetch_max(&self) -> usize;
+}
+
+/// One effect at a target, ready to send: pure data, so that it can be shown, compared and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `create order so_1042`: for logs, stories and people.
+    pub what: String,
+    /// HTTP method.
+    pub method: String,
+    /// Path and query below the connection's base.
+    pub path: String,
+    /// The document.
+    pub body: Value,
+    /// Whether the document exists already and this changes it. A change can be repeated, a
+    /// creation is guarded by the key.
+    pub update: Option<ExternalId>,
+}
+
+/// What encoding decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoded {
+    /// Send this.
+    Put(Request),
+    /// The target stands as it should; confirm it.
+    Nothing,
+}
+
+/// What a target answered to a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Their id of the document.
+    pub id: Option<ExternalId>,
+    /// What the system warned about (never silent: it goes into the story).
+    pub warnings: Vec<String>,
+}
+
+/// A document found by our key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Their id.
+    pub id: ExternalId,
+}
+
+/// Puts records of one kind over one connection.
+#[async_trait]
+pub trait Sink<R: Record>: Send + Sync {
+    /// Pure: every mapped value that `encode` will need.
+    fn lookups(&self, record: &R) -> Vec<Lookup>;
+    /// Pure: a record of another kind that must stand here first, with the table and key text under
+    /// which `encode` expects its id among the values.
+    fn needs(&self, record: &R) -> Option<Need>;
+    /// Pure: the request that makes the record stand. `existing` is the document as it stands,
+    /// when there is one; a change that it no longer takes is a problem.
+    ///
+    /// # Errors
+    /// The problems for which it cannot be encoded or is no longer taken.
+    fn encode(&self, record: &R, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>>;
+    /// Looks for the document under *our* key: after a lost answer nobody knows theirs.
+    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault>;
+    /// Sends the request, once.
+    async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
+    /// Which fields the target carries, for the comparison.
+    fn carries(&self) -> Carries;
+}
+
+/// A record that must stand at the target first.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// The record itself; an obligation is made for it if there is none.
+    pub record: selvedge_model::AnyRecord,
+    /// The table under which `encode` looks for its id.
+    pub table: String,
+    /// The key text under which it looks.
+    pub key_text: String,
+}
+
+/// Something that arrived without being asked for.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// A whole document.
+    Document(Raw),
+    /// Word that a document is new or has changed; it has to be fetched.
+    Notice {
+        /// Its kind.
+        kind: Kind,
+        /// Their id, as `Source::fetch` takes it.
+        id: ExternalId,
+    },
+}
+
+/// One page of a queue of news.
+#[derive(Clone, Debug, Default)]
+pub struct FeedPage {
+    /// What arrived, oldest first; news of kinds that we do not read are left out.
+    pub arrivals: Vec<Arrival>,
+    /// What to hand to [`Feed::acknowledge`] once all of it is durable here, also what was left out.
+    pub receipts: Vec<String>,
+    /// Whether the queue probably holds more.
+    pub more: bool,
+}
+
+/// A queue of news that the system keeps for us until we acknowledge.
+#[async_trait]
+pub trait Feed: Send + Sync {
+    /// The oldest news not yet acknowledged.
+    async fn next(&self) -> Result<FeedPage, Fault>;
+    /// Tells the system that these are durable here. Never called before they are.
+    async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault>;
+}
+
+/// An HTTP delivery as it came, before it is believed.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+impl Delivery {
+    /// The first header of this name (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Webhooks.
+pub trait Hooks: Send + Sync {
+    /// Pure: proves the sender, then splits the delivery into arrivals.
+    ///
+    /// # Errors
+    /// [`Fault::Forged`] when the sender is not proven, [`Fault::Refused`] when the body is unreadable.
+    fn receive(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Fault>;
+}
+
+/// One entry of a system's own list of values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListEntry {
+    /// Their id: what a mapping maps to.
+    pub id: String,
+    /// The name by which an equal value of ours may find it (a SKU, a currency code); compared exactly.
+    pub name: String,
+    /// Whether it may be used.
+    pub active: bool,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Default)]
+pub struct ListPage {
+    /// The entries.
+    pub entries: Vec<ListEntry>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// The system's own lists of values (items, subsidiaries, shipping items, tax codes …), by the
+/// table names that its sinks' lookups use.
+#[async_trait]
+pub trait Lists: Send + Sync {
+    /// The tables it can list.
+    fn tables(&self) -> &'static [&'static str];
+    /// One page of one table.
+    async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault>;
+}
+
+/// How a finding of `check` stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingLevel {
+    /// As it should be.
+    Good,
+    /// Works, but someone should know.
+    Warning,
+    /// Will not work.
+    Bad,
+}
+
+/// One line of `check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it stands.
+    pub level: FindingLevel,
+    /// The setting it hangs on, below the connection (`token`, `auth.certificate_id`), where there is one.
+    pub setting: Option<String>,
+    /// What was found.
+    pub message: String,
+    /// What to do; empty when good.
+    pub remedy: String,
+}
+
+/// What `check` and `init` ask of a live connection: credentials, permissions, schema, clock, limits.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// Everything at once; a failed question is a finding, not an error.
+    async fn check(&self) -> Vec<Finding>;
+}
+
+/// What one configured account offers. Absent means: not offered.
+#[derive(Clone)]
+pub struct Connection {
+    /// The connector's name.
+    pub system: &'static str,
+    /// The one way to its HTTP.
+    pub session: Arc<Session>,
+    /// Orders out of it.
+    pub order_source: Option<Arc<dyn Source<Order>>>,
+    /// Orders into it.
+    pub order_sink: Option<Arc<dyn Sink<Order>>>,
+    /// Customers out of it.
+    pub customer_source: Option<Arc<dyn Source<Customer>>>,
+    /// Customers into it.
+    pub customer_sink: Option<Arc<dyn Sink<Customer>>>,
+    /// Its queue of news.
+    pub feed: Option<Arc<dyn Feed>>,
+    /// Its webhooks.
+    pub hooks: Option<Arc<dyn Hooks>>,
+    /// Its lists of values.
+    pub lists: Option<Arc<dyn Lists>>,
+    /// What `check` asks.
+    pub probe: Option<Arc<dyn Probe>>,
+}
+
+/// What a connector is given to open a connection.
+pub struct OpenContext<'a> {
+    /// The connection's name in the config.
+    pub name: &'a ConnectionName,
+    /// The connection's settings, secrets taken out.
+    pub settings: &'a Value,
+    /// Its secrets, by the path of the setting.
+    pub secrets: &'a Secrets,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A setting that is missing, mistyped or unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// Path below the connection: `auth.client_id`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Our code for one system.
+pub trait Connector: Send + Sync {
+    /// The word in `system = "…"`.
+    fn name(&self) -> &'static str;
+    /// Which settings are secrets, as paths (`token`, `auth.private_key`): the config refuses them as plain text.
+    fn secret_settings(&self) -> &'static [&'static str];
+    /// The settings it takes with a line of explanation each, for `init` and `config schema`: path → text.
+    fn settings(&self) -> BTreeMap<&'static str, &'static str>;
+    /// One configured account. No call is made.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, at once.
+    fn open(&self, context: &OpenContext<'_>) -> Result<Connection, Vec<SettingProblem>>;
+}

@@ -1,0 +1,14 @@
+//! One folder per system, one line per system here.
+
+pub mod centra;
+pub mod netsuite;
+
+use selvedge_connector::Connector;
+
+/// Every system that we know.
+pub const CONNECTORS: &[&dyn Connector] = &[&centra::Centra, &netsuite::NetSuite];
+
+/// The connector with this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Connector> {
+    CONNECTORS.iter().copied().find(|connector| connector.name() == name)
+}

@@ -1,0 +1,74 @@
+//! What a person may do. Page, API and command line all call these; each is audited.
+
+use std::sync::Arc;
+
+use selvedge_connector::Clock;
+use selvedge_model::{Brand, ConnectionName, ExceptionId};
+use selvedge_store::{Result, Store};
+
+/// Acts in the name of one person, for one brand.
+#[derive(Clone)]
+pub struct Actions {
+    /// Where.
+    pub store: Store,
+    /// Whose.
+    pub brand: Brand,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who acts, as the audit trail names them.
+    pub actor: String,
+}
+
+impl Actions {
+    /// Sends what an exception holds back to the gate; how many.
+    pub async fn release(&self, id: ExceptionId) -> Result<u64> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let count = tx.release(id, None, now)?;
+                tx.audit(&brand, &actor, "exception.release", &id.to_string(), &format!("{count} back to the gate"), now)?;
+                Ok(count)
+            })
+            .await
+    }
+
+    /// Lets go what an exception holds, with a reason; how many.
+    pub async fn dismiss(&self, id: ExceptionId, reason: &str) -> Result<u64> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let reason = reason.to_owned();
+        self.store
+            .write(move |tx| {
+                let count = tx.dismiss(id, &format!("{actor}: {reason}"), now)?;
+                tx.audit(&brand, &actor, "exception.dismiss", &id.to_string(), &format!("{count} let go: {reason}"), now)?;
+                Ok(count)
+            })
+            .await
+    }
+
+    /// Sets (or with `None` removes) a mapping, and sends everything that waited for exactly this
+    /// value back to the gate; how many. A new default (`*`) releases whatever the table holds.
+    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<u64> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (connection, table, key) = (connection.clone(), table.to_owned(), key.to_owned());
+        let value = value.map(str::to_owned);
+        self.store
+            .write(move |tx| {
+                tx.map(&brand, &connection, &table, &key, value.as_deref(), &actor, now)?;
+                let detail = format!("{} at {connection}", value.as_deref().unwrap_or("(removed)"));
+                tx.audit(&brand, &actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
+                let mut released = 0;
+                if value.is_some() {
+                    let prefix = format!("mapping.{table}:");
+                    for exception in tx.exceptions(&brand, false)? {
+                        let cause = &exception.problem.cause;
+                        let meant = if key == "*" { cause.starts_with(&prefix) } else { *cause == format!("{prefix}{key}") };
+                        if meant {
+                            released += tx.release(exception.id, None, now)?;
+                        }
+                    }
+                }
+                Ok(released)
+            })
+            .await
+    }
+}

@@ -1,0 +1,103 @@
+//! The journey of one record; its verbs are the files.
+//!
+//! ```text
+//!  feed ────┐
+//!  webhook ─┤
+//!  poll  ───┼► capture ──► gate ──────► deliver ──────► confirm
+//!  sweep ───┘  raw,        cleared or    one request,    read back,
+//!              record,     held ─┐       one effect      equal?
+//!              obligation        ▼           │              │
+//!                            exceptions ◄────┴──────────────┘
+//! ```
+//!
+//! Each verb takes rows that are due, does one thing, and moves them in the transaction that
+//! records what happened. Nothing is done in direct reaction to the outside: a webhook is stored
+//! and answered, the journey works at its own pace. [`Engine::tick`] does each verb once, which is
+//! how tests step it; [`Engine::run`] does the same until told to stop.
+
+pub mod actions;
+pub mod capture;
+pub mod clock;
+mod confirm;
+mod deliver;
+mod engine;
+mod gate;
+mod lists;
+mod ports;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use selvedge_connector::{Clock, Connection};
+use selvedge_model::{Brand, ConnectionName, FlowName, Kind, gate::rules::OrderPolicy};
+use selvedge_store::Store;
+
+pub use engine::{Accepted, Engine, TickReport};
+
+/// How records of one kind are captured from one connection.
+#[derive(Clone, Debug)]
+pub struct CaptureSetup {
+    /// From where.
+    pub from: ConnectionName,
+    /// Which kind.
+    pub kind: Kind,
+    /// Nothing older than this is captured.
+    pub since: Timestamp,
+    /// How often the queue of news is read when nothing is heard; `None` = not at all.
+    pub feed_every: Option<Duration>,
+    /// How often changed documents are listed; `None` = not at all.
+    pub poll_every: Option<Duration>,
+    /// How far each poll reaches back into what is proven.
+    pub poll_overlap: Duration,
+    /// How far behind now a poll stays, for documents that become visible late.
+    pub poll_lag: Duration,
+    /// How often everything of the last `sweep_back` is enumerated and compared with what was captured; `None` = not at all.
+    pub sweep_every: Option<Duration>,
+    /// How far back a sweep looks.
+    pub sweep_back: Duration,
+    /// How long a webhook's notice waits for the queue of news to bring the document itself, before it is fetched.
+    pub notice_grace: Duration,
+}
+
+/// One flow: records of one kind, from one connection to another.
+#[derive(Clone, Debug)]
+pub struct FlowSetup {
+    /// Its name.
+    pub name: FlowName,
+    /// Of which kind.
+    pub kind: Kind,
+    /// From.
+    pub from: ConnectionName,
+    /// To.
+    pub to: ConnectionName,
+    /// What the gate demands of orders.
+    pub policy: OrderPolicy,
+    /// Writes and read-backs under way at once.
+    pub parallel: usize,
+    /// How long a look by our key that found nothing waits before it looks again and a lost write may be repeated.
+    pub unanswered_wait: Duration,
+    /// How many times in a row a step may fail for a passing reason before a person is asked.
+    pub retries_max: u32,
+    /// The longest back-off.
+    pub backoff_max: Duration,
+}
+
+/// Everything an engine is made of: one brand.
+pub struct Setup {
+    /// Whose.
+    pub brand: Brand,
+    /// Where it is kept.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The seed of jitter.
+    pub seed: u64,
+    /// The configured accounts.
+    pub connections: BTreeMap<ConnectionName, Connection>,
+    /// What is captured.
+    pub captures: Vec<CaptureSetup>,
+    /// What flows.
+    pub flows: Vec<FlowSetup>,
+    /// How often the targets' lists of values are read again.
+    pub lists_every: Duration,
+}

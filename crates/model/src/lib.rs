@@ -1,0 +1,26 @@
+//! What we know about commerce: the words, the arithmetic and the rules.
+//!
+//! Nothing here talks, waits, reads a clock or rolls a die. Everything is a value or a pure
+//! function of values, so that a test is a table and a replay is a re-run.
+//!
+//! Reading order: ids and money first, then the records they make up, then what is said about
+//! records (problems, verdicts, differences), last the life of an obligation.
+
+pub mod id;
+pub mod money;
+pub mod moment;
+pub mod records;
+pub mod problem;
+pub mod gate;
+pub mod tax;
+pub mod compare;
+pub mod obligation;
+
+pub use id::{
+    Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, ObligationId, RecordId,
+    RecordKey, Sku,
+};
+pub use money::{Currency, Money, MoneyError, Rounding};
+pub use moment::{Interval, MomentError};
+pub use problem::Problem;
+pub use records::{AnyRecord, Customer, Kind, Order, Record};

@@ -1,0 +1,11 @@
+//! Stand-ins for the systems, over real HTTP; a world to step.
+//!
+//! This crate knows no crate of ours: it speaks only the vendors' wire formats, written from the
+//! vendors' papers a second time, so that a misreading in a connector is caught and not mirrored.
+
+pub mod centra;
+pub mod data;
+pub mod journal;
+pub mod mischief;
+pub mod netsuite;
+pub mod world;
