@@ -1,10 +1,30 @@
 //! One connection's HTTP: pace, limits, breaker, size bounds, redaction, counting.
 
-use std::{sync::Arc, time::Duration};
+mod line;
 
-use bytes::Bytes;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use crate::{clock::Clock, fault::Fault, secret::Secret};
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderName, HeaderValue};
+
+use self::line::{Line, Shut};
+use crate::{
+    clock::Clock,
+    fault::Fault,
+    retry_after::{self, Wait},
+    secret::Secret,
+};
+
+/// How long a connection may take to come about; nothing has left before it stands.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest of the pauses that are ours to choose.
+const OWN_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// What is spent first when calls are scarce. Earlier is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +95,32 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+impl Priority {
+    /// All of them, most urgent first.
+    pub const ALL: [Priority; 7] = [
+        Priority::Control,
+        Priority::Orders,
+        Priority::Stock,
+        Priority::Shipments,
+        Priority::Returns,
+        Priority::Products,
+        Priority::Sweeps,
+    ];
+
+    /// The word under which calls are counted.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Priority::Control => "control",
+            Priority::Orders => "orders",
+            Priority::Stock => "stock",
+            Priority::Shipments => "shipments",
+            Priority::Returns => "returns",
+            Priority::Products => "products",
+            Priority::Sweeps => "sweeps",
+        }
+    }
+}
+
 impl Answer {
     /// The first header of this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -117,8 +163,30 @@ pub struct SessionConfig {
     pub breaker_failures: u32,
     /// How long the open breaker lets nothing through before it tries one call.
     pub breaker_pause: Duration,
+    /// The first pause after a 429 that does not say how long; each further one in a row is twice as long, up to a minute.
+    pub throttle_pause_first: Duration,
+    /// The longest pause that a call waits out; when it is longer the call comes back as [`Fault::Throttled`].
+    pub wait_inside_max: Duration,
     /// What the platform grants, until it tells otherwise.
     pub budget: Budget,
+}
+
+impl SessionConfig {
+    /// A session with moderate defaults: 4 calls at once, 30 seconds, 32 MiB, a breaker of 8 failures and 5 seconds.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            concurrency_max: 4,
+            timeout: Duration::from_secs(30),
+            body_bytes_max: 32 << 20,
+            retry_after_max: Duration::from_secs(300),
+            breaker_failures: 8,
+            breaker_pause: Duration::from_secs(5),
+            throttle_pause_first: Duration::from_secs(1),
+            wait_inside_max: Duration::from_secs(2),
+            budget: Budget::default(),
+        }
+    }
 }
 
 /// What a session has done, for pages, metrics and reports.
@@ -142,18 +210,40 @@ pub struct SessionStats {
     pub paused: bool,
 }
 
-/// One connection's way out.
+/// One connection's way out. The only place with an HTTP client.
 pub struct Session {
-    #[allow(dead_code)]
     config: SessionConfig,
-    #[allow(dead_code)]
     clock: Arc<dyn Clock>,
+    client: reqwest::Client,
+    line: Arc<Line>,
+    calls: [AtomicU64; Priority::ALL.len()],
+    throttled: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("name", &self.config.name).finish_non_exhaustive()
+    }
 }
 
 impl Session {
     /// Opens it; no call is made.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may have a client")]
     pub fn new(config: SessionConfig, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { config, clock })
+        // A second installation is refused, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(config.timeout)
+            .pool_max_idle_per_host(config.concurrency_max)
+            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
+            .build()
+            // Only a missing TLS back-end can fail here, and it was installed above.
+            .unwrap_or_default();
+        let line = Line::new(&config);
+        Arc::new(Self { config, clock, client, line, calls: Default::default(), throttled: AtomicU64::new(0), lost: AtomicU64::new(0) })
     }
 
     /// Sends one call when the budget, the slots and the breaker allow it, the most urgent first.
@@ -163,22 +253,127 @@ impl Session {
     /// when a write's answer was lost (timeout, reset, truncated body); [`Fault::Throttled`] on 429
     /// (the session then pauses by itself); [`Fault::Unexpected`] on a body past the bound. Any other
     /// status is an [`Answer`].
-    pub async fn send(&self, _call: Call) -> Result<Answer, Fault> {
-        todo!("helper")
+    pub async fn send(&self, call: Call) -> Result<Answer, Fault> {
+        let _permit = self.line.enter(call.priority, call.costs.clone()).await.map_err(|shut| match shut {
+            Shut::Broken(left) => Fault::Transient {
+                what: call.what.clone(),
+                source: Some(format!("{} did not answer several times in a row; it is left alone for {} s", self.config.name, left.as_secs()).into()),
+            },
+            Shut::Paused(left) => Fault::Throttled { what: call.what.clone(), wait: Some(left) },
+        })?;
+        if let Some(count) = self.calls.get(call.priority as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let started = tokio::time::Instant::now();
+        let result = self.exchange(&call).await;
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(answer) => tracing::debug!(connection = %self.config.name, what = %call.what, status = answer.status, ms, "call"),
+            Err(fault) => tracing::debug!(connection = %self.config.name, what = %call.what, fault = fault.word(), ms, "call"),
+        }
+        self.judge(&call, result)
     }
 
-    /// Takes over what the platform says it grants now, and how much of each window is used.
-    pub fn learn(&self, _budget: Budget, _used: &[u64]) {
-        todo!("helper")
+    async fn exchange(&self, call: &Call) -> Result<Answer, Fault> {
+        let unusable = |why: &str| Fault::Unexpected { what: call.what.clone(), detail: format!("the call could not be made: {why}") };
+        let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| unusable("no such HTTP method"))?;
+        let mut request = self.client.request(method, &call.url).body(call.body.clone());
+        for (name, text) in &call.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("a header has an impossible name"))?;
+            let (text, hidden) = match text {
+                HeaderText::Plain(text) => (text.as_str(), false),
+                HeaderText::Hidden(secret) => (secret.reveal(), true),
+            };
+            let mut value = HeaderValue::from_str(text).map_err(|_| unusable("a header has a character that none may have"))?;
+            value.set_sensitive(hidden);
+            request = request.header(name, value);
+        }
+        let mut response = request.send().await.map_err(|error| self.lost(call, error))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let mut body = BytesMut::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| self.lost(call, error))? {
+            if body.len().saturating_add(piece.len()) > self.config.body_bytes_max {
+                return Err(Fault::Unexpected {
+                    what: call.what.clone(),
+                    detail: format!("the answer is larger than {} bytes; reading stopped there", self.config.body_bytes_max),
+                });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+
+    /// What a transport error means: before the connection stood nothing has left; after that a write may have arrived.
+    fn lost(&self, call: &Call, error: reqwest::Error) -> Fault {
+        let nothing_left = error.is_connect() || error.is_builder();
+        let what = call.what.clone();
+        // The address may carry what nobody should read in a log.
+        let source = Some(error.without_url().into());
+        match call.effect {
+            Effect::Write if !nothing_left => Fault::Unanswered { what, source },
+            _ => Fault::Transient { what, source },
+        }
+    }
+
+    fn judge(&self, call: &Call, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
+        match &result {
+            Ok(answer) if answer.status == 429 => return Err(self.limited(call, answer)),
+            Ok(answer) if answer.status >= 500 => self.line.failed(),
+            Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.line.failed();
+            }
+            _ => self.line.came_through(),
+        }
+        result
+    }
+
+    fn limited(&self, call: &Call, answer: &Answer) -> Fault {
+        self.throttled.fetch_add(1, Ordering::Relaxed);
+        let in_row = self.line.throttled();
+        let wait = match retry_after::parse(answer.header("retry-after"), self.clock.now(), self.config.retry_after_max) {
+            Wait::For(wait) => wait,
+            Wait::Cap => self.config.retry_after_max,
+            Wait::Default => self.own_pause(in_row),
+        };
+        self.line.pause(wait);
+        Fault::Throttled { what: call.what.clone(), wait: Some(wait) }
+    }
+
+    /// Doubles with each 429 in a row; spread over the upper half, so that processes which were limited together do not return together.
+    fn own_pause(&self, in_row: u32) -> Duration {
+        let whole = self.config.throttle_pause_first.saturating_mul(2_u32.saturating_pow(in_row.saturating_sub(1).min(16))).min(OWN_PAUSE_MAX);
+        whole.saturating_mul(rand::random_range(50..=100)) / 100
+    }
+
+    /// Takes over what the platform says it grants now, and how much of each window is used, in the order of the windows.
+    pub fn learn(&self, budget: Budget, used: &[u64]) {
+        self.line.learn(&budget, used);
     }
 
     /// Notes a cost that is only known after the call (a query's complexity).
-    pub fn charge(&self, _window: &'static str, _cost: u64) {
-        todo!("helper")
+    pub fn charge(&self, window: &'static str, cost: u64) {
+        self.line.charge(window, cost);
     }
 
     /// What it has done.
     pub fn stats(&self) -> SessionStats {
-        todo!("helper")
+        let calls = Priority::ALL.into_iter().zip(&self.calls).map(|(priority, count)| (priority.word(), count.load(Ordering::Relaxed)));
+        let mut stats = SessionStats {
+            calls: calls.filter(|(_, count)| *count > 0).collect(),
+            throttled: self.throttled.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            ..SessionStats::default()
+        };
+        self.line.read(&mut stats);
+        stats
     }
 }
+
+#[cfg(test)]
+mod tests;

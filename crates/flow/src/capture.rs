@@ -1,1 +1,418 @@
-//! capture
+//! 1 · Capture: raw bytes durable first, then the record, then what is owed.
+//!
+//! Four ways in, one way on. The queue of news brings documents with the news, so it is read first
+//! and most often; a webhook is word of news, and only what the queue does not bring within a grace
+//! is fetched by itself; a poll lists what changed, where there is no queue; a sweep enumerates
+//! everything and fetches what the other three missed. Each poll and sweep writes down the interval
+//! that it covered, and begins inside the last one.
+
+use std::{sync::PoisonError, time::Duration};
+
+use jiff::Timestamp;
+use selvedge_connector::{Arrival, Fault, Priority, Raw};
+use selvedge_model::{AnyRecord, ConnectionName, ExternalId, Interval, Kind, Problem, Unreadable, gate::Values};
+use selvedge_store::{
+    Result, Tx,
+    captures::{Arrived, CaptureRow, NewCapture},
+    intervals::ProvenRow,
+    obligations::NewObligation,
+    records::{NewRecord, Recorded},
+};
+
+use crate::{
+    backoff::{after, before},
+    engine::{Engine, Side},
+};
+
+/// How long a way in rests after a fault.
+const REST_AFTER_FAULT: Duration = Duration::from_secs(2);
+/// Raw documents decoded in one transaction: small enough that their bytes stay a few megabytes.
+const DECODE_BATCH: usize = 50;
+/// Pages of the queue of news read before the other verbs get a turn in a tick.
+const FEED_PAGES_MAX: usize = 50;
+
+/// When each way in is next due. Kept in memory: after a restart everything is due at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rhythm {
+    feed: Option<Timestamp>,
+    poll: Option<Timestamp>,
+    notices: Option<Timestamp>,
+    sweep: Option<Timestamp>,
+}
+
+impl Rhythm {
+    /// Makes the queue of news due now.
+    pub fn nudge(&mut self) {
+        self.feed = None;
+    }
+}
+
+fn due(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.is_none_or(|at| at <= now)
+}
+
+impl Engine {
+    fn rhythm(&self, side: &Side) -> Rhythm {
+        let rhythms = self.rhythms.lock().unwrap_or_else(PoisonError::into_inner);
+        rhythms.get(&(side.setup.from.clone(), side.setup.kind)).copied().unwrap_or_default()
+    }
+
+    fn set_rhythm(&self, side: &Side, change: impl FnOnce(&mut Rhythm)) {
+        let mut rhythms = self.rhythms.lock().unwrap_or_else(PoisonError::into_inner);
+        change(rhythms.entry((side.setup.from.clone(), side.setup.kind)).or_default());
+    }
+
+    /// Every way in that is due, once. Returns how many documents came.
+    pub(crate) async fn capture(&self, side: &Side) -> Result<usize> {
+        if self.paused(&side.setup.from) {
+            return Ok(0);
+        }
+        let mut came = 0;
+        came += self.read_feed(side).await?;
+        came += self.fetch_noticed(side).await?;
+        came += self.poll(side).await?;
+        if let Some(every) = side.setup.sweep_every
+            && due(self.rhythm(side).sweep, self.now())
+        {
+            let last = self.last_sweep(side).await?;
+            let next = last.map_or(self.now(), |last| after(last, every));
+            if next > self.now() {
+                self.set_rhythm(side, |r| r.sweep = Some(next));
+            } else {
+                let (swept, whole) = self.sweep(side).await?;
+                came += swept;
+                let rest = if whole { every } else { REST_AFTER_FAULT };
+                self.set_rhythm(side, |r| r.sweep = Some(after(self.now(), rest)));
+            }
+        }
+        Ok(came)
+    }
+
+    /// Notes a fault of a reading and says how long that way in rests.
+    async fn reading_failed(&self, side: &Side, way: &'static str, fault: &Fault) -> Result<Duration> {
+        tracing::warn!(connection = %side.setup.from, way, fault = fault.word(), detail = %fault, "reading did not come through; it will be repeated");
+        self.note_trouble(&side.setup.from, fault).await?;
+        Ok(match fault {
+            Fault::Throttled { wait: Some(wait), .. } => *wait,
+            _ => REST_AFTER_FAULT,
+        })
+    }
+
+    async fn read_feed(&self, side: &Side) -> Result<usize> {
+        let (Some(every), Some(feed)) = (side.setup.feed_every, &side.connection.feed) else { return Ok(0) };
+        if !due(self.rhythm(side).feed, self.now()) {
+            return Ok(0);
+        }
+        self.set_rhythm(side, |r| r.feed = Some(after(self.now(), every)));
+        let mut came = 0;
+        for _ in 0..FEED_PAGES_MAX {
+            let page = match feed.next().await {
+                Ok(page) => page,
+                Err(fault) => {
+                    let rest = self.reading_failed(side, "feed", &fault).await?;
+                    self.set_rhythm(side, |r| r.feed = Some(after(self.now(), rest)));
+                    return Ok(came);
+                }
+            };
+            self.note_well(&side.setup.from).await?;
+            if page.receipts.is_empty() {
+                break;
+            }
+            came += self.keep(side, "feed", page.arrivals).await?;
+            // Only now, with everything on disk here, may the system forget it.
+            if let Err(fault) = feed.acknowledge(&page.receipts).await {
+                // The same news comes again and is recognised by its content.
+                let rest = self.reading_failed(side, "feed", &fault).await?;
+                self.set_rhythm(side, |r| r.feed = Some(after(self.now(), rest)));
+                return Ok(came);
+            }
+            if !page.more {
+                break;
+            }
+        }
+        Ok(came)
+    }
+
+    /// Makes arrivals durable; returns how many documents were new or changed.
+    async fn keep(&self, side: &Side, via: &'static str, arrivals: Vec<Arrival>) -> Result<usize> {
+        if arrivals.is_empty() {
+            return Ok(0);
+        }
+        let (brand, from, now) = (self.brand().clone(), side.setup.from.clone(), self.now());
+        self.store()
+            .write(move |tx| {
+                let mut news = 0;
+                for arrival in arrivals {
+                    match arrival {
+                        Arrival::Notice { kind, id } => tx.notice(&brand, &from, kind, &id, now)?,
+                        Arrival::Document(raw) => {
+                            let arrived = tx.capture(&NewCapture {
+                                brand: brand.clone(),
+                                connection: from.clone(),
+                                kind: raw.kind,
+                                external_id: raw.id,
+                                version: raw.version,
+                                body: raw.body.to_vec(),
+                                via,
+                                received_at: now,
+                            })?;
+                            news += usize::from(matches!(arrived, Arrived::New(_)));
+                        }
+                    }
+                }
+                Ok(news)
+            })
+            .await
+    }
+
+    /// Fetches what a webhook told of and nothing has brought since.
+    async fn fetch_noticed(&self, side: &Side) -> Result<usize> {
+        let now = self.now();
+        if !due(self.rhythm(side).notices, now) {
+            return Ok(0);
+        }
+        let grace = if side.connection.feed.is_some() && side.setup.feed_every.is_some() { side.setup.notice_grace } else { Duration::ZERO };
+        let (brand, from, limit) = (self.brand().clone(), side.setup.from.clone(), side.source.fetch_max());
+        let heard_before = before(now, grace);
+        let notices = self
+            .store()
+            .write(move |tx| {
+                tx.notices_overtaken(&brand, &from)?;
+                tx.notices_due(&brand, &from, heard_before, limit)
+            })
+            .await?;
+        let notices: Vec<_> = notices.into_iter().filter(|notice| notice.kind == side.setup.kind).collect();
+        if notices.is_empty() {
+            self.set_rhythm(side, |r| r.notices = Some(after(now, Duration::from_millis(500))));
+            return Ok(0);
+        }
+        let ids: Vec<ExternalId> = notices.iter().map(|notice| notice.external_id.clone()).collect();
+        let raws = match side.source.fetch(&ids, Priority::Orders).await {
+            Ok(raws) => raws,
+            Err(fault) => {
+                let rest = self.reading_failed(side, "webhook", &fault).await?;
+                self.set_rhythm(side, |r| r.notices = Some(after(self.now(), rest)));
+                return Ok(0);
+            }
+        };
+        let came = self.keep(side, "webhook", raws.into_iter().map(Arrival::Document).collect()).await?;
+        let rows: Vec<i64> = notices.iter().map(|notice| notice.id).collect();
+        self.store().write(move |tx| tx.notices_done(&rows)).await?;
+        Ok(came)
+    }
+
+    async fn poll(&self, side: &Side) -> Result<usize> {
+        let Some(every) = side.setup.poll_every else { return Ok(0) };
+        if !due(self.rhythm(side).poll, self.now()) {
+            return Ok(0);
+        }
+        self.set_rhythm(side, |r| r.poll = Some(after(self.now(), every)));
+        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
+        let proven = self.store().read(move |view| view.proven_until(&brand, &from, kind, "poll")).await?;
+        let interval = Interval {
+            from: proven.map_or(side.setup.since, |until| before(until, side.setup.poll_overlap).max(side.setup.since)),
+            to: before(self.now(), side.setup.poll_lag),
+        };
+        if interval.to <= interval.from {
+            return Ok(0);
+        }
+        let (mut cursor, mut came, mut seen) = (None, 0, 0);
+        loop {
+            let page = match side.source.list(&interval, cursor.as_ref()).await {
+                Ok(page) => page,
+                Err(fault) => {
+                    // What was read stays; the interval is not proven, so the next poll covers it again.
+                    let rest = self.reading_failed(side, "poll", &fault).await?;
+                    self.set_rhythm(side, |r| r.poll = Some(after(self.now(), rest)));
+                    return Ok(came);
+                }
+            };
+            seen += page.raws.len() as u64;
+            came += self.keep(side, "poll", page.raws.into_iter().map(Arrival::Document).collect()).await?;
+            match page.next {
+                // A cursor that does not move would be read for ever.
+                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                _ => break,
+            }
+        }
+        self.note_well(&side.setup.from).await?;
+        self.prove(side, "poll", interval, seen, came).await?;
+        Ok(came)
+    }
+
+    async fn prove(&self, side: &Side, via: &str, interval: Interval, seen: u64, news: usize) -> Result<()> {
+        let row = ProvenRow { via: via.to_owned(), interval, seen, news: news as u64, at: self.now() };
+        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
+        self.store().write(move |tx| tx.prove(&brand, &from, kind, &row)).await
+    }
+
+    async fn last_sweep(&self, side: &Side) -> Result<Option<Timestamp>> {
+        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
+        let proven = self.store().read(move |view| view.proven(&brand, &from, kind, 20)).await?;
+        Ok(proven.iter().filter(|row| row.via == "sweep").map(|row| row.at).max())
+    }
+
+    /// Sweeps every side now; returns how many documents it found that nothing else had brought,
+    /// and whether every side was read whole.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sweep_now(&self) -> Result<(usize, bool)> {
+        let (mut found, mut whole) = (0, true);
+        for side in &self.sides {
+            let (came, complete) = self.sweep(side).await?;
+            found += came;
+            whole &= complete;
+        }
+        Ok((found, whole))
+    }
+
+    /// Enumerates everything of the last `sweep_back`, independent of all other ways in, and fetches what is missing or newer there.
+    async fn sweep(&self, side: &Side) -> Result<(usize, bool)> {
+        let now = self.now();
+        let interval = Interval {
+            from: before(now, side.setup.sweep_back).max(side.setup.since),
+            to: before(now, side.setup.poll_lag),
+        };
+        if interval.to <= interval.from {
+            return Ok((0, true));
+        }
+        let (mut cursor, mut came, mut seen) = (None, 0, 0);
+        loop {
+            let page = match side.source.enumerate(&interval, cursor.as_ref()).await {
+                Ok(page) => page,
+                Err(fault) => {
+                    self.reading_failed(side, "sweep", &fault).await?;
+                    return Ok((came, false));
+                }
+            };
+            seen += page.items.len() as u64;
+            let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
+            let ids: Vec<ExternalId> = page.items.iter().map(|item| item.id.clone()).collect();
+            let known = self.store().read(move |view| view.captured_versions(&brand, &from, kind, &ids)).await?;
+            let missed: Vec<ExternalId> = page
+                .items
+                .iter()
+                .zip(known)
+                .filter(|(item, known)| match known {
+                    None => true,
+                    Some(Some(known)) => item.version.is_some_and(|version| version > *known),
+                    Some(None) => false,
+                })
+                .map(|(item, _)| item.id.clone())
+                .collect();
+            for ids in missed.chunks(side.source.fetch_max().max(1)) {
+                match side.source.fetch(ids, Priority::Sweeps).await {
+                    Ok(raws) => came += self.keep(side, "sweep", raws.into_iter().map(Arrival::Document).collect()).await?,
+                    Err(fault) => {
+                        self.reading_failed(side, "sweep", &fault).await?;
+                        return Ok((came, false));
+                    }
+                }
+            }
+            match page.next {
+                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                _ => break,
+            }
+        }
+        self.prove(side, "sweep", interval, seen, came).await?;
+        Ok((came, true))
+    }
+
+    /// Raw bytes into records, and records into what is owed.
+    pub(crate) async fn decode(&self) -> Result<usize> {
+        let brand = self.brand().clone();
+        let rows = self.store().read(move |view| view.captures_due(&brand, DECODE_BATCH)).await?;
+        let count = rows.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let mut decoded = Vec::with_capacity(count);
+        for row in rows {
+            let id = row.id;
+            decoded.push((id, self.decode_one(row)));
+        }
+        let owing = self.owing();
+        let (brand, now) = (self.brand().clone(), self.now());
+        self.store()
+            .write(move |tx| {
+                for (id, (new, _)) in &decoded {
+                    enter(tx, &owing, &brand, new, now)?;
+                    tx.capture_decoded(*id)?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(count)
+    }
+
+    /// Which flows want what, as plain data that can move into a transaction.
+    pub(crate) fn owing(&self) -> Vec<(selvedge_model::FlowName, ConnectionName, Kind)> {
+        self.flows.iter().map(|flow| (flow.setup.name.clone(), flow.setup.from.clone(), flow.setup.kind)).collect()
+    }
+
+    /// Decodes one capture; never fails: what cannot be read is a record that says so.
+    pub(crate) fn decode_one(&self, row: CaptureRow) -> (NewRecord, ConnectionName) {
+        let source = self.sides.iter().find(|s| s.setup.from == row.connection && s.setup.kind == row.kind).map(|s| s.source.clone());
+        let raw = Raw { kind: row.kind, id: row.external_id, version: row.version, body: row.body.into() };
+        let (record, mut problems) = match source {
+            Some(source) => {
+                let decoded = source.decode(&raw, &Values::default());
+                (decoded.record, decoded.problems)
+            }
+            None => (None, Vec::new()),
+        };
+        let record = record.unwrap_or_else(|| {
+            if problems.is_empty() {
+                problems.push(Problem::new(
+                    "decode.unreadable",
+                    "",
+                    format!("document {} from {} could not be read", raw.id, row.connection),
+                    "Look at its raw bytes; mend it at its source, or release it after an update of the connector.",
+                ));
+            }
+            let key = selvedge_model::RecordKey::new(raw.id.as_str());
+            AnyRecord::Unreadable(Box::new(Unreadable { of: raw.kind, key }))
+        });
+        let new = NewRecord {
+            brand: self.brand().clone(),
+            connection: row.connection.clone(),
+            capture: Some(row.id),
+            record,
+            problems,
+            version: row.version,
+            received_at: row.received_at,
+        };
+        (new, row.connection)
+    }
+}
+
+/// Enters a record and what is owed for it.
+pub(crate) fn enter(
+    tx: &Tx<'_>,
+    owing: &[(selvedge_model::FlowName, ConnectionName, Kind)],
+    brand: &selvedge_model::Brand,
+    new: &NewRecord,
+    now: Timestamp,
+) -> Result<()> {
+    let Recorded::Revision(record, revision) = tx.put_record(new)? else { return Ok(()) };
+    let (kind, key) = (new.record.kind(), new.record.key());
+    for (flow, from, wanted) in owing {
+        if *from == new.connection && *wanted == kind {
+            let id = tx.owe(
+                &NewObligation {
+                    brand: brand.clone(),
+                    flow: flow.clone(),
+                    kind,
+                    key: key.clone(),
+                    record,
+                    revision,
+                    captured_at: new.received_at,
+                },
+                now,
+            )?;
+            tx.tell(id, "capture", "captured", &format!("revision {revision} from {}", new.connection), now)?;
+        }
+    }
+    Ok(())
+}

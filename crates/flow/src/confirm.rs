@@ -1,1 +1,198 @@
-//! confirm
+//! 4 · Confirm: read back, compare, and only then call it done. A 200 is not a confirmation.
+
+use futures_util::stream::StreamExt;
+use selvedge_connector::{Fault, Priority};
+use selvedge_model::{
+    AnyRecord, Problem,
+    compare::{Cause, Difference, compare},
+    gate::Values,
+    obligation::{Event, State},
+};
+use selvedge_store::{
+    Result,
+    obligations::{ObligationRow, Step},
+};
+
+use crate::{
+    backoff::next_try,
+    engine::{Engine, Flow, unless_moved},
+    gate::hold,
+};
+
+/// Rows read back in one batch, per slot.
+const BATCH_PER_SLOT: usize = 8;
+/// Reads that found nothing or nothing readable, before a person is asked.
+const READS_MAX: u32 = 4;
+
+/// What reading back showed.
+enum Seen {
+    Equal,
+    Different(Vec<Difference>),
+    Missing,
+    Unreadable(Vec<Problem>),
+}
+
+impl Engine {
+    /// Reads back every delivered row that is due; returns how many.
+    pub(crate) async fn confirm(&self, flow: &Flow) -> Result<usize> {
+        let mut done = 0;
+        loop {
+            if self.paused(&flow.setup.to) {
+                return Ok(done);
+            }
+            let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
+            let limit = flow.setup.parallel.max(1) * BATCH_PER_SLOT;
+            let rows = self.store().read(move |view| view.due(&brand, &name, State::Delivered, now, limit)).await?;
+            if rows.is_empty() {
+                return Ok(done);
+            }
+            done += rows.len();
+            let mut reads = futures_util::stream::iter(rows.into_iter().map(|row| self.confirm_one(flow, row))).buffer_unordered(flow.setup.parallel.max(1));
+            while let Some(result) = reads.next().await {
+                result?;
+            }
+        }
+    }
+
+    async fn confirm_one(&self, flow: &Flow, row: ObligationRow) -> Result<()> {
+        let Some(target) = row.target.clone() else {
+            // Delivered rows carry their target; one without would be found again by our key.
+            return self.read_again(flow, &row, "it has no id there").await;
+        };
+        let raws = match flow.mirror.fetch(std::slice::from_ref(&target), Priority::Orders).await {
+            Ok(raws) => raws,
+            Err(fault) => {
+                self.note_trouble(&flow.setup.to, &fault).await?;
+                return self.fault(flow, &row, fault).await;
+            }
+        };
+        let record = row.record;
+        let expected = self.store().read(move |view| view.record(record)).await?.record;
+        let seen = match raws.first() {
+            None => Seen::Missing,
+            Some(raw) => {
+                let actual = flow.mirror.decode(raw, &row.values);
+                match actual.record {
+                    None => Seen::Unreadable(actual.problems),
+                    Some(record) => {
+                        let mut differences = compare(&expected, &record, flow.sink.carries());
+                        differences.extend(other_values(&row.values, &actual.values));
+                        if differences.is_empty() { Seen::Equal } else { Seen::Different(differences) }
+                    }
+                }
+            }
+        };
+        self.settle(flow, row, &expected, seen).await
+    }
+
+    async fn settle(&self, flow: &Flow, row: ObligationRow, expected: &AnyRecord, seen: Seen) -> Result<()> {
+        let problems = match seen {
+            Seen::Equal => {
+                let (id, now) = (row.id, self.now());
+                return self
+                    .store()
+                    .write(move |tx| {
+                        let moved = tx.step(id, Event::Confirm, &Step::default(), now).and_then(|_| tx.tell(id, "confirm", "confirmed", "read back and equal", now));
+                        unless_moved(moved).map(|_| ())
+                    })
+                    .await;
+            }
+            Seen::Different(differences) => vec![difference_problem(flow, expected, &differences)],
+            Seen::Missing if row.retries < READS_MAX => return self.read_again(flow, &row, "not visible there yet").await,
+            Seen::Missing => vec![Problem::new(
+                "confirm.missing",
+                "",
+                format!("{} took it and does not show it", flow.setup.to),
+                "Look for it there. Release looks by our key and sends it again only if it is not there.",
+            )],
+            Seen::Unreadable(_) if row.retries < READS_MAX => return self.read_again(flow, &row, "what stands there could not be read").await,
+            Seen::Unreadable(problems) if problems.is_empty() => vec![Problem::new(
+                "confirm.unreadable",
+                "",
+                format!("what stands at {} could not be read", flow.setup.to),
+                "Look at the document there; if the system has changed, update the connector, then release.",
+            )],
+            Seen::Unreadable(problems) => problems,
+        };
+        let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
+        self.store()
+            .write(move |tx| unless_moved(hold(tx, &brand, &name, row.id, "confirm", &problems, now)).map(|_| ()))
+            .await
+    }
+
+    async fn read_again(&self, flow: &Flow, row: &ObligationRow, why: &str) -> Result<()> {
+        let now = self.now();
+        let (id, due_at, why) = (row.id, next_try(&flow.setup, self.setup().seed, row.id, row.retries, now), why.to_owned());
+        self.store().write(move |tx| unless_moved(tx.postpone(id, due_at, Some(&why))).map(|_| ())).await
+    }
+
+    async fn fault(&self, flow: &Flow, row: &ObligationRow, fault: Fault) -> Result<()> {
+        match fault {
+            // It is the reading that is refused, not the document.
+            Fault::Refused { problems, .. } => {
+                let (brand, name, id, now) = (self.brand().clone(), flow.setup.name.clone(), row.id, self.now());
+                self.store()
+                    .write(move |tx| unless_moved(hold(tx, &brand, &name, id, "confirm", &problems, now)).map(|_| ()))
+                    .await
+            }
+            other => self.read_again(flow, row, &other.to_string()).await,
+        }
+    }
+}
+
+/// Mapped values that read back as something else.
+fn other_values(expected: &Values, actual: &Values) -> Vec<Difference> {
+    actual
+        .iter()
+        .filter_map(|(table, key, value)| {
+            let wanted = expected.by_key(table, key)?;
+            (wanted != value).then(|| Difference {
+                cause: Cause::Mapping,
+                path: format!("{table} {key}"),
+                expected: Some(wanted.to_owned()),
+                actual: Some(value.to_owned()),
+                money: None,
+            })
+        })
+        .collect()
+}
+
+fn difference_problem(flow: &Flow, expected: &AnyRecord, differences: &[Difference]) -> Problem {
+    let said: Vec<String> = differences
+        .iter()
+        .take(10)
+        .map(|d| {
+            let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+            format!("{}: {} here, {} there", d.path, side(&d.expected), side(&d.actual))
+        })
+        .collect();
+    let more = differences.len().saturating_sub(said.len());
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let cause = differences.first().map_or(Cause::Missing, |d| d.cause);
+    let word = serde_json::to_value(cause).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let path = differences.first().map(|d| d.path.clone()).unwrap_or_default();
+    Problem::new(
+        &format!("confirm.{word}"),
+        path,
+        format!("{} {} stands at {} differently: {}{more}", expected.kind(), expected.key(), flow.setup.to, said.join("; ")),
+        "Find out who changed it there. Release writes our figures again if the target still takes them; dismiss keeps theirs.",
+    )
+    .cause(flow.setup.to.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_that_the_target_reports_are_compared() {
+        let (mut ours, mut theirs) = (Values::default(), Values::default());
+        ours.set("subsidiary", "market=1", "2");
+        ours.set("location", "market=1", "6");
+        theirs.set("subsidiary", "market=1", "3");
+        theirs.set("terms", "x=1", "9");
+        let found = other_values(&ours, &theirs);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].actual.as_deref(), Some("3"));
+    }
+}

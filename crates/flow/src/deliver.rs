@@ -1,1 +1,315 @@
-//! deliver
+//! 3 · Deliver: claim, look if need be, put once, sort the answer.
+//!
+//! The claim is the intention on disk: after a crash a claimed row is unanswered, and an
+//! unanswered row is looked for by *our* key before anything is sent again.
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use selvedge_connector::{Encoded, Fault, Priority, Raw, Request};
+use selvedge_model::{
+    AnyRecord, ExternalId, Problem,
+    obligation::{Event, State},
+    records::OrderStatus,
+};
+use selvedge_store::{
+    Result,
+    obligations::{ObligationRow, Step},
+};
+
+use crate::{
+    backoff::{after, next_try},
+    engine::{Engine, Flow, unless_moved},
+    gate::hold,
+};
+
+/// Writes that came back in a way nobody understands, before a person is asked.
+const UNEXPECTED_MAX: u32 = 3;
+/// Unanswered rows looked for in one batch.
+const UNANSWERED_BATCH: usize = 64;
+
+/// How a write went, in the words of the table of moves.
+enum Outcome {
+    Delivered { id: ExternalId, how: String },
+    Held(Vec<Problem>),
+    Excluded(String),
+    Postponed { fault: Fault },
+    Unanswered { why: String },
+}
+
+impl Engine {
+    /// Delivers every cleared row that is due, as many at once as the flow allows; returns how many.
+    pub(crate) async fn deliver(&self, flow: &Flow) -> Result<usize> {
+        let mut under_way = FuturesUnordered::new();
+        let (mut done, mut dry) = (0, false);
+        loop {
+            // Refill by halves, so that one claim serves several rows and no slot stands empty for long.
+            if !dry && under_way.len() <= flow.setup.parallel / 2 && !self.paused(&flow.setup.to) {
+                let rows = self.claim(flow, flow.setup.parallel - under_way.len()).await?;
+                dry = rows.is_empty();
+                under_way.extend(rows.into_iter().map(|row| self.deliver_one(flow, row)));
+            }
+            match under_way.next().await {
+                Some(result) => {
+                    result?;
+                    done += 1;
+                    self.wake_confirm();
+                }
+                None => return Ok(done),
+            }
+        }
+    }
+
+    async fn claim(&self, flow: &Flow, limit: usize) -> Result<Vec<ObligationRow>> {
+        let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
+        let (probe_brand, probe_name) = (brand.clone(), name.clone());
+        // A look costs no sync; an idle flow should not write.
+        let any = self.store().read(move |view| view.due(&probe_brand, &probe_name, State::Cleared, now, 1)).await?;
+        if any.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store().write(move |tx| tx.claim(&brand, &name, now, limit)).await
+    }
+
+    async fn deliver_one(&self, flow: &Flow, row: ObligationRow) -> Result<()> {
+        let outcome = match self.write(flow, &row).await? {
+            Ok(outcome) => outcome,
+            Err(fault) => self.sort(flow, &row, fault).await?,
+        };
+        self.record_outcome(flow, &row, "deliver", outcome).await
+    }
+
+    /// Looks, encodes and puts. The fault of any call is returned as it is.
+    async fn write(&self, flow: &Flow, row: &ObligationRow) -> Result<std::result::Result<Outcome, Fault>> {
+        let (brand, to, kind, key, record) = (self.brand().clone(), flow.setup.to.clone(), row.kind, row.key.clone(), row.record);
+        let (flow_name, own) = (flow.setup.name.clone(), row.id);
+        let (record, bound, others_tried) = self
+            .store()
+            .read(move |view| {
+                let others = view.obligations_of(&brand, kind, &key)?;
+                let others_tried = others.iter().any(|o| o.flow == flow_name && o.id != own && o.attempts > 0);
+                Ok((view.record(record)?, view.binding(&brand, &to, kind, &key)?, others_tried))
+            })
+            .await?;
+        let mut bound = bound;
+        if bound.is_none() && (others_tried || row.attempts > 1) {
+            match flow.sink.find(&row.key).await {
+                Ok(found) => bound = found.map(|found| found.id),
+                Err(fault) => return Ok(Err(nothing_left(fault))),
+            }
+        }
+        let existing = match &bound {
+            None => None,
+            Some(id) => match flow.mirror.fetch(std::slice::from_ref(id), Priority::Orders).await {
+                Ok(raws) => match raws.into_iter().next() {
+                    Some(raw) => Some(raw),
+                    None => return Ok(Ok(Outcome::Held(vec![gone(flow, id)]))),
+                },
+                Err(fault) => return Ok(Err(nothing_left(fault))),
+            },
+        };
+        if existing.is_none() && is_cancelled(&record.record) {
+            return Ok(Ok(Outcome::Excluded("status.cancelled version 1: cancelled before it stood at the target".to_owned())));
+        }
+        match flow.sink.encode(&record.record, &row.values, existing.as_ref()) {
+            Err(problems) => Ok(Ok(Outcome::Held(problems))),
+            Ok(Encoded::Nothing) => match bound {
+                Some(id) => Ok(Ok(Outcome::Delivered { id, how: "it stands already as it should".to_owned() })),
+                None => Ok(Ok(Outcome::Excluded("nothing.owed version 1: the target needs no document for this".to_owned()))),
+            },
+            Ok(Encoded::Put(request)) => Ok(self.put(flow, row, &request, existing.as_ref()).await),
+        }
+    }
+
+    async fn put(&self, flow: &Flow, row: &ObligationRow, request: &Request, existing: Option<&Raw>) -> std::result::Result<Outcome, Fault> {
+        let receipt = flow.sink.put(request).await?;
+        let how = if receipt.warnings.is_empty() {
+            request.what.clone()
+        } else {
+            format!("{}, with warnings: {}", request.what, receipt.warnings.join("; "))
+        };
+        match receipt.id.or_else(|| request.update.clone()).or_else(|| existing.map(|raw| raw.id.clone())) {
+            Some(id) => Ok(Outcome::Delivered { id, how }),
+            // Taken, but the answer does not say under which id.
+            None => match flow.sink.find(&row.key).await? {
+                Some(found) => Ok(Outcome::Delivered { id: found.id, how }),
+                None => Ok(Outcome::Unanswered { why: "it was taken, but is not found under our key yet".to_owned() }),
+            },
+        }
+    }
+
+    /// What a fault means for the row.
+    async fn sort(&self, flow: &Flow, row: &ObligationRow, fault: Fault) -> Result<Outcome> {
+        self.note_trouble(&flow.setup.to, &fault).await?;
+        Ok(match fault {
+            Fault::Refused { problems, .. } => match flow.sink.find(&row.key).await {
+                // A creation whose first answer was lost is refused the second time because it is there.
+                Ok(Some(found)) if row.target.is_none() && row.attempts > 1 => {
+                    Outcome::Delivered { id: found.id, how: "it stood there already, under our key".to_owned() }
+                }
+                _ => Outcome::Held(problems),
+            },
+            Fault::Exists { id: Some(id), .. } => Outcome::Delivered { id, how: "it stood there already".to_owned() },
+            Fault::Exists { id: None, what } => match flow.sink.find(&row.key).await {
+                Ok(Some(found)) => Outcome::Delivered { id: found.id, how: "it stood there already, under our key".to_owned() },
+                Ok(None) => Outcome::Held(vec![elsewhere(&what)]),
+                Err(_) => Outcome::Unanswered { why: format!("{what}: said to exist, and the look by our key did not come through") },
+            },
+            Fault::Unanswered { .. } => Outcome::Unanswered { why: fault.to_string() },
+            Fault::Unexpected { ref what, ref detail } if row.attempts >= UNEXPECTED_MAX => Outcome::Held(vec![unexpected(what, detail)]),
+            Fault::Unexpected { .. } => Outcome::Unanswered { why: fault.to_string() },
+            Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unauthorized { .. } | Fault::Forged { .. } => Outcome::Postponed { fault },
+        })
+    }
+
+    async fn record_outcome(&self, flow: &Flow, row: &ObligationRow, verb: &'static str, outcome: Outcome) -> Result<()> {
+        if matches!(outcome, Outcome::Delivered { .. }) {
+            self.note_well(&flow.setup.to).await?;
+        }
+        let (brand, setup, now, seed) = (self.brand().clone(), flow.setup.clone(), self.now(), self.setup().seed);
+        let row = row.clone();
+        self.store()
+            .write(move |tx| {
+                let moved = match outcome {
+                    Outcome::Delivered { id, how } => {
+                        tx.bind(&brand, &setup.to, row.kind, &row.key, &id, now)?;
+                        let said = format!("{how}; it is {id} there");
+                        let step = Step { target: Some(id), ..Step::default() };
+                        tx.step(row.id, Event::Answer, &step, now).and_then(|_| tx.tell(row.id, verb, "delivered", &said, now))
+                    }
+                    Outcome::Held(problems) => hold(tx, &brand, &setup.name, row.id, verb, &problems, now),
+                    Outcome::Excluded(note) => {
+                        let step = Step { note: Some(note.clone()), ..Step::default() };
+                        tx.step(row.id, Event::Exclude, &step, now).and_then(|_| tx.tell(row.id, verb, "excluded", &note, now))
+                    }
+                    Outcome::Unanswered { why } => {
+                        let due_at = Some(after(now, setup.unanswered_wait / 2));
+                        let step = Step { due_at, note: Some(why.clone()), ..Step::default() };
+                        tx.step(row.id, Event::LoseAnswer, &step, now).and_then(|_| tx.tell(row.id, verb, "unanswered", &why, now))
+                    }
+                    Outcome::Postponed { ref fault } if row.retries >= setup.retries_max && matches!(fault, Fault::Transient { .. }) => {
+                        hold(tx, &brand, &setup.name, row.id, verb, &[unreachable_for_long(&setup, fault)], now)
+                    }
+                    Outcome::Postponed { fault } => {
+                        let due_at = match &fault {
+                            Fault::Throttled { wait: Some(wait), .. } => after(now, *wait),
+                            _ => next_try(&setup, seed, row.id, row.retries, now),
+                        };
+                        let step = Step { due_at: Some(due_at), note: Some(fault.to_string()), ..Step::default() };
+                        tx.step(row.id, Event::Postpone, &step, now).and_then(|_| tx.tell(row.id, verb, fault.word(), &fault.to_string(), now))
+                    }
+                };
+                unless_moved(moved).map(|_| ())
+            })
+            .await
+    }
+
+    /// Looks by our key for every row whose answer was lost; returns how many were looked for.
+    pub(crate) async fn settle_unanswered(&self, flow: &Flow) -> Result<usize> {
+        if self.paused(&flow.setup.to) {
+            return Ok(0);
+        }
+        let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
+        let rows = self.store().read(move |view| view.due(&brand, &name, State::Unanswered, now, UNANSWERED_BATCH)).await?;
+        let count = rows.len();
+        let mut looks = futures_util::stream::iter(rows.into_iter().map(|row| self.settle_one(flow, row))).buffer_unordered(flow.setup.parallel.max(1));
+        while let Some(result) = looks.next().await {
+            result?;
+        }
+        Ok(count)
+    }
+
+    async fn settle_one(&self, flow: &Flow, row: ObligationRow) -> Result<()> {
+        let (brand, to, kind, key) = (self.brand().clone(), flow.setup.to.clone(), row.kind, row.key.clone());
+        let bound = self.store().read(move |view| view.binding(&brand, &to, kind, &key)).await?;
+        let now = self.now();
+        if bound.is_some() {
+            // A change of a document that we know can be repeated: it is read first, and only what is missing is sent.
+            return self.send_again(&row, "the change is looked at and, if need be, repeated").await;
+        }
+        match flow.sink.find(&row.key).await {
+            Ok(Some(found)) => {
+                let how = "found under our key after the answer was lost".to_owned();
+                self.record_outcome(flow, &row, "find", Outcome::Delivered { id: found.id, how }).await
+            }
+            Ok(None) if row.retries == 0 => {
+                // It may still be on its way in: look once more before anything is repeated.
+                let (id, due_at) = (row.id, after(now, flow.setup.unanswered_wait));
+                self.store()
+                    .write(move |tx| {
+                        let said = "not found under our key; one more look before it is sent again";
+                        let moved = tx.postpone(id, due_at, None).and_then(|()| tx.tell(id, "find", "nothing", said, now));
+                        unless_moved(moved).map(|_| ())
+                    })
+                    .await
+            }
+            Ok(None) => self.send_again(&row, "not found under our key, twice").await,
+            Err(fault) => {
+                self.note_trouble(&flow.setup.to, &fault).await?;
+                let due_at = next_try(&flow.setup, self.setup().seed, row.id, row.attempts, now);
+                let id = row.id;
+                // The count of looks that found nothing must not grow by looks that did not happen.
+                self.store().write(move |tx| tx.look_again(id, due_at)).await
+            }
+        }
+    }
+
+    async fn send_again(&self, row: &ObligationRow, why: &'static str) -> Result<()> {
+        let (id, now) = (row.id, self.now());
+        self.store()
+            .write(move |tx| {
+                let moved = tx.step(id, Event::FindNothing, &Step::default(), now).and_then(|_| tx.tell(id, "find", "cleared", why, now));
+                unless_moved(moved).map(|_| ())
+            })
+            .await
+    }
+}
+
+/// A fault of a look before the write: nothing has left, whatever the fault says about itself.
+fn nothing_left(fault: Fault) -> Fault {
+    match fault {
+        Fault::Unanswered { what, source } => Fault::Transient { what, source },
+        Fault::Unexpected { what, detail } => Fault::Transient { what, source: Some(detail.into()) },
+        other => other,
+    }
+}
+
+fn is_cancelled(record: &AnyRecord) -> bool {
+    matches!(record, AnyRecord::Order(order) if order.status == OrderStatus::Cancelled)
+}
+
+fn gone(flow: &Flow, id: &ExternalId) -> Problem {
+    Problem::new(
+        "target.gone",
+        "",
+        format!("{id} stood at {} and is gone", flow.setup.to),
+        "Find out who removed it. Dismiss this if it was meant; otherwise restore it there and release.",
+    )
+    .value(id.as_str())
+}
+
+fn elsewhere(what: &str) -> Problem {
+    Problem::new(
+        "target.exists_elsewhere",
+        "",
+        format!("{what}: the target says that it exists, but nothing is found under our key"),
+        "Another document of the same group uses our key. Free the key there, then release.",
+    )
+}
+
+fn unexpected(what: &str, detail: &str) -> Problem {
+    Problem::new(
+        "target.unexpected",
+        "",
+        format!("{what}: {detail}"),
+        "Read the answer; if the system has changed, update the connector. Release sends it again, after a look by our key.",
+    )
+}
+
+fn unreachable_for_long(setup: &crate::FlowSetup, fault: &Fault) -> Problem {
+    Problem::new(
+        "target.unreachable",
+        "",
+        format!("{} could not be reached for {} tries in a row: {fault}", setup.to, setup.retries_max),
+        "See whether the system is up: selvedge check. Then release everything that waits.",
+    )
+    .cause(setup.to.as_str())
+}

@@ -1,10 +1,32 @@
-//! Every verb once; `run` is `tick` until told to stop.
+//! Every verb once; `run` is the same verbs side by side until told to stop.
 
-use selvedge_connector::Delivery;
-use selvedge_model::ConnectionName;
-use selvedge_store::Result;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use crate::Setup;
+use jiff::Timestamp;
+use selvedge_connector::{Arrival, Connection, Delivery, Fault};
+use selvedge_model::{Brand, ConnectionName, Kind};
+use selvedge_store::{Result, Store, StoreError, captures::NewCapture, obligations::FlowSide};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    CaptureSetup, FlowSetup, Setup,
+    capture::Rhythm,
+    ports::{self, AnySink, AnySource},
+};
+
+/// How long a connection rests after its credentials were refused, before one call tries again.
+pub(crate) const PAUSE_UNAUTHORIZED: Duration = Duration::from_secs(30);
+/// How long an idle verb waits before it looks for work that nobody announced (another process
+/// released something, a retry fell due).
+const IDLE: Duration = Duration::from_millis(200);
+/// How often counters are written down and empty exceptions are closed.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long a verb rests after the store refused, before it tries again.
+const STORE_TROUBLE: Duration = Duration::from_secs(1);
 
 /// What one tick did, per verb.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +39,13 @@ pub struct TickReport {
     pub delivered: usize,
     /// Rows read back.
     pub confirmed: usize,
+}
+
+impl TickReport {
+    /// Whether nothing was left to do.
+    pub fn idle(&self) -> bool {
+        *self == TickReport::default()
+    }
 }
 
 /// What became of a webhook delivery.
@@ -34,16 +63,76 @@ pub enum Accepted {
     Unknown,
 }
 
+/// One flow with its two ends.
+#[derive(Clone)]
+pub(crate) struct Flow {
+    pub setup: FlowSetup,
+    pub sink: Arc<dyn AnySink>,
+    /// The target read back; a target that cannot be read back cannot be confirmed, so there is always one.
+    pub mirror: Arc<dyn AnySource>,
+}
+
+/// One side that is captured.
+#[derive(Clone)]
+pub(crate) struct Side {
+    pub setup: CaptureSetup,
+    pub connection: Connection,
+    pub source: Arc<dyn AnySource>,
+}
+
+/// Nudges from one verb to the next. A lost nudge is harmless: an idle verb looks by itself.
+#[derive(Default)]
+struct Wakes {
+    capture: Notify,
+    gate: Notify,
+    deliver: Notify,
+    confirm: Notify,
+}
+
+/// A flow or capture that cannot work as configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct Miswired {
+    /// Which flow or capture.
+    pub what: String,
+    /// What is missing.
+    pub why: String,
+}
+
 /// The engine of one brand.
 pub struct Engine {
-    #[allow(dead_code)]
     setup: Setup,
+    pub(crate) flows: Vec<Flow>,
+    pub(crate) sides: Vec<Side>,
+    pub(crate) rhythms: Mutex<HashMap<(ConnectionName, Kind), Rhythm>>,
+    pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
+    counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
+    list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
+    wakes: Wakes,
 }
 
 impl Engine {
     /// Puts it together; nothing moves yet.
-    pub fn new(setup: Setup) -> Self {
-        Self { setup }
+    ///
+    /// # Errors
+    /// A flow whose ends do not offer what it needs.
+    pub fn new(setup: Setup) -> std::result::Result<Self, Vec<Miswired>> {
+        let mut wrong = Vec::new();
+        let flows = setup.flows.iter().filter_map(|flow| wire_flow(&setup, flow).map_err(|w| wrong.push(w)).ok()).collect();
+        let sides = setup.captures.iter().filter_map(|side| wire_side(&setup, side).map_err(|w| wrong.push(w)).ok()).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self {
+            setup,
+            flows,
+            sides,
+            rhythms: Mutex::default(),
+            pauses: Mutex::default(),
+            counted: Mutex::default(),
+            list_rests: Mutex::default(),
+            wakes: Wakes::default(),
+        })
     }
 
     /// What it is made of.
@@ -51,18 +140,281 @@ impl Engine {
         &self.setup
     }
 
+    pub(crate) fn brand(&self) -> &Brand {
+        &self.setup.brand
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.setup.store
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.setup.clock.now()
+    }
+
+    pub(crate) fn locked_pauses(&self) -> MutexGuard<'_, HashMap<ConnectionName, Timestamp>> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn locked_list_rests(&self) -> MutexGuard<'_, HashMap<(ConnectionName, &'static str), Timestamp>> {
+        self.list_rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The flows and where their records come from, as the balance asks for them.
+    pub fn flow_sides(&self) -> Vec<FlowSide> {
+        let side = |flow: &FlowSetup| FlowSide { flow: flow.name.clone(), from: flow.from.clone(), kind: flow.kind };
+        self.setup.flows.iter().map(side).collect()
+    }
+
     /// Takes one webhook delivery: proves the sender, makes it durable, and only then returns.
-    pub async fn accept(&self, _connection: &ConnectionName, _delivery: &Delivery) -> Result<Accepted> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store's; then nothing was kept and the sender must try again.
+    pub async fn accept(&self, connection: &ConnectionName, delivery: &Delivery) -> Result<Accepted> {
+        let Some(hooks) = self.setup.connections.get(connection).and_then(|c| c.hooks.clone()) else {
+            return Ok(Accepted::Unknown);
+        };
+        let arrivals = match hooks.receive(delivery) {
+            Ok(arrivals) => arrivals,
+            Err(Fault::Forged { reason }) => return Ok(Accepted::Forged(reason)),
+            Err(other) => return Ok(Accepted::Unreadable(other.to_string())),
+        };
+        let (brand, connection, at) = (self.brand().clone(), connection.clone(), delivery.received_at);
+        let body = delivery.body.clone();
+        let kept = self
+            .store()
+            .write(move |tx| {
+                if !tx.delivery(&brand, &connection, &body, at)? {
+                    return Ok(false);
+                }
+                for arrival in &arrivals {
+                    match arrival {
+                        Arrival::Notice { kind, id } => tx.notice(&brand, &connection, *kind, id, at)?,
+                        Arrival::Document(raw) => {
+                            tx.capture(&NewCapture {
+                                brand: brand.clone(),
+                                connection: connection.clone(),
+                                kind: raw.kind,
+                                external_id: raw.id.clone(),
+                                version: raw.version,
+                                body: raw.body.to_vec(),
+                                via: "webhook",
+                                received_at: at,
+                            })?;
+                        }
+                    }
+                }
+                Ok(true)
+            })
+            .await?;
+        if !kept {
+            return Ok(Accepted::Duplicate);
+        }
+        // Word of news makes the queue of news due at once: it brings the documents in the same call.
+        for rhythm in self.rhythms.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
+            rhythm.nudge();
+        }
+        self.wakes.capture.notify_waiters();
+        Ok(Accepted::Kept)
+    }
+
+    /// Whether nothing waits to be decoded and nothing is in flight. (A record that the source holds
+    /// back is in flight: the source has not said its last word.)
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn settled(&self) -> Result<bool> {
+        let (brand, sides) = (self.brand().clone(), self.flow_sides());
+        self.store()
+            .read(move |view| {
+                let undecoded = !view.captures_due(&brand, 1)?.is_empty();
+                let in_flight: u64 = view.balance(&brand, &sides, None)?.iter().map(|b| b.in_flight).sum();
+                Ok(!undecoded && in_flight == 0)
+            })
+            .await
+    }
+
+    /// After a start: rows that were being sent when the process ended are unanswered.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn recover(&self) -> Result<u64> {
+        let (brand, now) = (self.brand().clone(), self.now());
+        self.store().write(move |tx| tx.recover(&brand, now)).await
     }
 
     /// Every verb once.
+    ///
+    /// # Errors
+    /// The store's.
     pub async fn tick(&self) -> Result<TickReport> {
-        todo!()
+        let mut report = TickReport::default();
+        self.refresh_lists().await?;
+        for side in &self.sides {
+            report.captured += self.capture(side).await?;
+        }
+        report.captured += self.decode().await?;
+        for flow in &self.flows {
+            report.gated += self.gate(flow).await?;
+        }
+        for flow in &self.flows {
+            report.delivered += self.settle_unanswered(flow).await?;
+            report.delivered += self.deliver(flow).await?;
+        }
+        for flow in &self.flows {
+            report.confirmed += self.confirm(flow).await?;
+        }
+        self.housekeep().await?;
+        Ok(report)
     }
 
     /// Works until `stop` resolves, then finishes what is under way.
-    pub async fn run(&self, _stop: impl Future<Output = ()> + Send) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store's, at the start; later ones are logged, and the verb tries again.
+    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()> + Send) -> Result<()> {
+        self.recover().await?;
+        let (stopping, stopped) = watch::channel(false);
+        let mut loops = tokio::task::JoinSet::new();
+        let spawn = |loops: &mut tokio::task::JoinSet<()>, name: &'static str, index: usize| {
+            let (engine, stopped) = (Arc::clone(&self), stopped.clone());
+            loops.spawn(async move { engine.verb_loop(name, index, stopped).await });
+        };
+        for index in 0..self.sides.len() {
+            spawn(&mut loops, "capture", index);
+        }
+        for name in ["decode", "lists", "housekeep"] {
+            spawn(&mut loops, name, 0);
+        }
+        for index in 0..self.flows.len() {
+            for name in ["gate", "unanswered", "deliver", "confirm"] {
+                spawn(&mut loops, name, index);
+            }
+        }
+        stop.await;
+        // Nobody listening is fine: then every loop has ended by itself.
+        let _ = stopping.send(true);
+        while loops.join_next().await.is_some() {}
+        self.housekeep().await
+    }
+
+    async fn verb_loop(&self, name: &'static str, index: usize, mut stopped: watch::Receiver<bool>) {
+        let no_work = || async { Ok(0) };
+        loop {
+            if *stopped.borrow() {
+                return;
+            }
+            let flow = self.flows.get(index);
+            let done = match (name, flow) {
+                ("capture", _) => match self.sides.get(index) {
+                    Some(side) => self.capture(side).await,
+                    None => no_work().await,
+                },
+                ("decode", _) => self.decode().await,
+                ("lists", _) => self.refresh_lists().await,
+                ("housekeep", _) => self.housekeep().await.map(|()| 0),
+                ("gate", Some(flow)) => self.gate(flow).await,
+                ("unanswered", Some(flow)) => self.settle_unanswered(flow).await,
+                ("deliver", Some(flow)) => self.deliver(flow).await,
+                ("confirm", Some(flow)) => self.confirm(flow).await,
+                _ => no_work().await,
+            };
+            let (rest, wake) = match name {
+                "housekeep" => (HOUSEKEEPING, None),
+                "capture" => (IDLE, Some(&self.wakes.capture)),
+                "gate" => (IDLE, Some(&self.wakes.gate)),
+                "deliver" => (IDLE, Some(&self.wakes.deliver)),
+                "confirm" => (IDLE, Some(&self.wakes.confirm)),
+                _ => (IDLE, None),
+            };
+            let rest = match done {
+                Ok(0) => rest,
+                Ok(_) => {
+                    self.wake_after(name);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(verb = name, %error, "the store refused; this verb tries again shortly");
+                    STORE_TROUBLE
+                }
+            };
+            let woken = async {
+                match wake {
+                    Some(wake) => wake.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(rest) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+    }
+
+    fn wake_after(&self, verb: &'static str) {
+        match verb {
+            "decode" => self.wakes.gate.notify_waiters(),
+            "gate" | "unanswered" => self.wakes.deliver.notify_waiters(),
+            "deliver" => self.wakes.confirm.notify_waiters(),
+            _ => {}
+        }
+    }
+
+    /// Nudges the read-back while a long delivery is still going on.
+    pub(crate) fn wake_confirm(&self) {
+        self.wakes.confirm.notify_waiters();
+    }
+
+    /// Writes down the calls spent since the last time and closes exceptions that hold nothing.
+    async fn housekeep(&self) -> Result<()> {
+        let mut deltas = Vec::new();
+        {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, connection) in &self.setup.connections {
+                for (purpose, total) in connection.session.stats().calls {
+                    let seen = counted.entry((name.clone(), purpose)).or_default();
+                    if total > *seen {
+                        deltas.push((name.clone(), purpose, total - *seen));
+                        *seen = total;
+                    }
+                }
+            }
+        }
+        let (brand, now) = (self.brand().clone(), self.now());
+        self.store()
+            .write(move |tx| {
+                for (connection, purpose, count) in &deltas {
+                    tx.add_calls(&brand, connection, purpose, *count)?;
+                }
+                tx.close_empty(&brand, now).map(|_| ())
+            })
+            .await
+    }
+}
+
+fn wire_flow(setup: &Setup, flow: &FlowSetup) -> std::result::Result<Flow, Miswired> {
+    let wrong = |why: String| Miswired { what: format!("flow {}", flow.name), why };
+    let to = setup.connections.get(&flow.to).ok_or_else(|| wrong(format!("there is no connection {}", flow.to)))?;
+    let sink = ports::sink(to, flow.kind).ok_or_else(|| wrong(format!("{} takes no {} records", flow.to, flow.kind)))?;
+    let mirror = ports::source(to, flow.kind)
+        .ok_or_else(|| wrong(format!("{} cannot be read back, so nothing could be confirmed", flow.to)))?;
+    Ok(Flow { setup: flow.clone(), sink, mirror })
+}
+
+fn wire_side(setup: &Setup, side: &CaptureSetup) -> std::result::Result<Side, Miswired> {
+    let wrong = |why: String| Miswired { what: format!("capture of {} from {}", side.kind, side.from), why };
+    let connection = setup.connections.get(&side.from).ok_or_else(|| wrong(format!("there is no connection {}", side.from)))?;
+    let source = ports::source(connection, side.kind)
+        .ok_or_else(|| wrong(format!("{} offers no {} records", side.from, side.kind)))?;
+    Ok(Side { setup: side.clone(), connection: connection.clone(), source })
+}
+
+/// A row that another worker moved first is none of our business any more.
+pub(crate) fn unless_moved<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::Move { .. }) => Ok(None),
+        Err(other) => Err(other),
     }
 }

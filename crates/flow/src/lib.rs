@@ -16,7 +16,8 @@
 //! how tests step it; [`Engine::run`] does the same until told to stop.
 
 pub mod actions;
-pub mod capture;
+mod backoff;
+mod capture;
 pub mod clock;
 mod confirm;
 mod deliver;
@@ -24,6 +25,7 @@ mod engine;
 mod gate;
 mod lists;
 mod ports;
+mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -32,7 +34,7 @@ use selvedge_connector::{Clock, Connection};
 use selvedge_model::{Brand, ConnectionName, FlowName, Kind, gate::rules::OrderPolicy};
 use selvedge_store::Store;
 
-pub use engine::{Accepted, Engine, TickReport};
+pub use engine::{Accepted, Engine, Miswired, TickReport};
 
 /// How records of one kind are captured from one connection.
 #[derive(Clone, Debug)]
@@ -78,6 +80,8 @@ pub struct FlowSetup {
     pub unanswered_wait: Duration,
     /// How many times in a row a step may fail for a passing reason before a person is asked.
     pub retries_max: u32,
+    /// The first back-off; each further one is twice as long, with jitter.
+    pub backoff_first: Duration,
     /// The longest back-off.
     pub backoff_max: Duration,
 }

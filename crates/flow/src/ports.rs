@@ -1,1 +1,109 @@
-//! ports
+//! Kinds stay at the rim: sources and sinks of any kind in one erased form, so that the journey
+//! is compiled once and not once per kind.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use selvedge_connector::{
+    Connection, Cursor, Decoded, Encoded, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request,
+    Sink, Source,
+};
+use selvedge_model::{
+    AnyRecord, ExternalId, Interval, Kind, Problem, Record, RecordKey,
+    compare::Carries,
+    gate::{Lookup, Values},
+};
+
+/// A [`Source`] of whatever kind.
+#[async_trait]
+pub trait AnySource: Send + Sync {
+    fn decode(&self, raw: &Raw, words: &Values) -> Decoded<AnyRecord>;
+    async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault>;
+    async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault>;
+    async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault>;
+    fn fetch_max(&self) -> usize;
+}
+
+/// A [`Sink`] of whatever kind. Handing it a record of another kind is answered with a problem.
+#[async_trait]
+pub trait AnySink: Send + Sync {
+    fn lookups(&self, record: &AnyRecord) -> Vec<Lookup>;
+    fn needs(&self, record: &AnyRecord) -> Option<Need>;
+    fn encode(&self, record: &AnyRecord, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>>;
+    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault>;
+    async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
+    fn carries(&self) -> Carries;
+}
+
+struct ErasedSource<R: Record>(Arc<dyn Source<R>>);
+struct ErasedSink<R: Record>(Arc<dyn Sink<R>>);
+
+#[async_trait]
+impl<R: Record> AnySource for ErasedSource<R> {
+    fn decode(&self, raw: &Raw, words: &Values) -> Decoded<AnyRecord> {
+        let Decoded { record, problems, values } = self.0.decode(raw, words);
+        Decoded { record: record.map(Into::into), problems, values }
+    }
+    async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
+        self.0.list(interval, page).await
+    }
+    async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
+        self.0.enumerate(interval, page).await
+    }
+    async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
+        self.0.fetch(ids, priority).await
+    }
+    fn fetch_max(&self) -> usize {
+        self.0.fetch_max()
+    }
+}
+
+fn of_kind<R: Record>(record: &AnyRecord) -> Option<R> {
+    R::from_any(record.clone())
+}
+
+#[async_trait]
+impl<R: Record> AnySink for ErasedSink<R> {
+    fn lookups(&self, record: &AnyRecord) -> Vec<Lookup> {
+        of_kind(record).map(|record| self.0.lookups(&record)).unwrap_or_default()
+    }
+    fn needs(&self, record: &AnyRecord) -> Option<Need> {
+        of_kind(record).and_then(|record| self.0.needs(&record))
+    }
+    fn encode(&self, record: &AnyRecord, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
+        match of_kind(record) {
+            Some(record) => self.0.encode(&record, values, existing),
+            None => Err(vec![Problem::new(
+                "decode.unreadable",
+                "",
+                format!("this document could not be read as {}", R::KIND),
+                "Mend it at its source; the new revision takes its place.",
+            )]),
+        }
+    }
+    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
+        self.0.find(key).await
+    }
+    async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
+        self.0.put(request).await
+    }
+    fn carries(&self) -> Carries {
+        self.0.carries()
+    }
+}
+
+/// Records of `kind` out of a connection, if it offers them.
+pub fn source(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySource>> {
+    match kind {
+        Kind::Order => Some(Arc::new(ErasedSource(connection.order_source.clone()?))),
+        Kind::Customer => Some(Arc::new(ErasedSource(connection.customer_source.clone()?))),
+    }
+}
+
+/// Records of `kind` into a connection, if it takes them.
+pub fn sink(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySink>> {
+    match kind {
+        Kind::Order => Some(Arc::new(ErasedSink(connection.order_sink.clone()?))),
+        Kind::Customer => Some(Arc::new(ErasedSink(connection.customer_sink.clone()?))),
+    }
+}

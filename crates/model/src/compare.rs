@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{money::Money, records::AnyRecord};
+use crate::{
+    money::Money,
+    records::{Address, AnyRecord, Customer, LineKind, Order, OrderLine, OrderStatus},
+};
 
 /// What kind of disagreement it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,7 +77,164 @@ pub struct Carries {
     pub placed_on: bool,
 }
 
-/// What disagrees between what we owe and what the target holds.
-pub fn compare(_expected: &AnyRecord, _actual: &AnyRecord, _carries: Carries) -> Vec<Difference> {
-    todo!("helper")
+/// What disagrees between what we owe and what the target holds. An empty answer is what
+/// "confirmed" means. Lines are aligned by content, not by position: systems reorder and renumber.
+pub fn compare(expected: &AnyRecord, actual: &AnyRecord, carries: Carries) -> Vec<Difference> {
+    let mut found = Found(Vec::new());
+    match (expected, actual) {
+        (AnyRecord::Order(expected), AnyRecord::Order(actual)) => compare_orders(expected, actual, carries, &mut found),
+        (AnyRecord::Customer(expected), AnyRecord::Customer(actual)) => compare_customers(expected, actual, &mut found),
+        _ => found.text(Cause::Missing, "kind", expected.kind().word(), actual.kind().word()),
+    }
+    found.0
+}
+
+struct Found(Vec<Difference>);
+
+impl Found {
+    fn add(&mut self, cause: Cause, path: impl Into<String>, expected: Option<String>, actual: Option<String>, money: Option<Money>) {
+        self.0.push(Difference { cause, path: path.into(), expected, actual, money });
+    }
+
+    fn text(&mut self, cause: Cause, path: impl Into<String>, expected: &str, actual: &str) {
+        if expected.trim() != actual.trim() {
+            self.add(cause, path, Some(expected.trim().to_owned()), Some(actual.trim().to_owned()), None);
+        }
+    }
+
+    /// A field that our side does not have says nothing about theirs.
+    fn optional(&mut self, path: &str, expected: Option<&String>, actual: Option<&String>) {
+        let expected = expected.map(|text| text.trim()).filter(|text| !text.is_empty());
+        let actual = actual.map(|text| text.trim()).filter(|text| !text.is_empty());
+        if let Some(expected) = expected
+            && actual != Some(expected)
+        {
+            self.add(Cause::Party, path, Some(expected.to_owned()), actual.map(str::to_owned), None);
+        }
+    }
+
+    fn money(&mut self, cause: Cause, path: impl Into<String>, expected: Money, actual: Money) {
+        if expected != actual {
+            self.add(cause, path, Some(expected.to_string()), Some(actual.to_string()), actual.minus(expected).ok());
+        }
+    }
+}
+
+fn compare_orders(expected: &Order, actual: &Order, carries: Carries, found: &mut Found) {
+    found.text(Cause::Party, "number", expected.number.as_str(), actual.number.as_str());
+    let (cancelled, there) = (expected.status == OrderStatus::Cancelled, actual.status == OrderStatus::Cancelled);
+    if carries.status && cancelled != there {
+        let word = |cancelled: bool| Some(if cancelled { "cancelled" } else { "open" }.to_owned());
+        found.add(Cause::Status, "status", word(cancelled), word(there), None);
+    }
+    if cancelled && there {
+        // What a closed document says about its lines moves no money any more.
+        return;
+    }
+    if expected.currency != actual.currency {
+        found.text(Cause::Currency, "currency", expected.currency.code(), actual.currency.code());
+        return;
+    }
+    compare_lines(expected, actual, carries, found);
+    compare_sums(expected, actual, carries, found);
+    if carries.placed_on {
+        found.text(Cause::Timing, "placed_on", &expected.placed_on.to_string(), &actual.placed_on.to_string());
+    }
+    if carries.shipping_address {
+        compare_addresses("shipping", expected.shipping.as_ref(), actual.shipping.as_ref(), found);
+    }
+    if carries.billing_address {
+        compare_addresses("billing", expected.billing.as_ref(), actual.billing.as_ref(), found);
+    }
+    if carries.customer
+        && let (Some(expected), Some(actual)) = (&expected.customer, &actual.customer)
+    {
+        found.text(Cause::Party, "customer", expected.key.as_str(), actual.key.as_str());
+    }
+}
+
+/// Pairs the lines up: first those that agree on everything that counts, then by SKU, the rest in order.
+fn compare_lines(expected: &Order, actual: &Order, carries: Carries, found: &mut Found) {
+    let mut theirs: Vec<&OrderLine> = actual.priced_lines().collect();
+    let mut take = |fits: &dyn Fn(&OrderLine) -> bool| theirs.iter().position(|line| fits(line)).map(|at| theirs.remove(at));
+    let ours: Vec<(usize, &OrderLine)> = expected.lines.iter().enumerate().filter(|(_, line)| line.kind != LineKind::BundleItem).collect();
+    let mut pairs: Vec<Option<&OrderLine>> = vec![None; ours.len()];
+    let rounds: [fn(&OrderLine, &OrderLine, bool) -> bool; 4] = [
+        |a, b, tax| a.sku == b.sku && a.quantity == b.quantity && a.net == b.net && (!tax || a.tax == b.tax),
+        |a, b, _| a.sku == b.sku && a.quantity == b.quantity && a.net == b.net,
+        |a, b, _| a.sku == b.sku,
+        |_, _, _| true,
+    ];
+    for fits in rounds {
+        for (pair, (_, line)) in pairs.iter_mut().zip(&ours).filter(|(pair, _)| pair.is_none()) {
+            *pair = take(&|other| fits(line, other, carries.line_tax));
+        }
+    }
+    for (pair, (index, line)) in pairs.iter().zip(&ours) {
+        let path = |field: &str| format!("lines[{index}].{field}");
+        match pair {
+            None => found.add(Cause::Missing, format!("lines[{index}]"), Some(describe(line)), None, line.net.negated().ok()),
+            Some(other) => {
+                found.text(Cause::Sku, path("sku"), line.sku.as_str(), other.sku.as_str());
+                found.text(Cause::Quantity, path("quantity"), &line.quantity.to_string(), &other.quantity.to_string());
+                found.money(Cause::Price, path("net"), line.net, other.net);
+                if carries.line_tax && line.tax != other.tax {
+                    found.money(tax_cause(line, other), path("tax"), line.tax, other.tax);
+                }
+            }
+        }
+    }
+    for other in theirs {
+        found.add(Cause::Orphan, "lines", None, Some(describe(other)), Some(other.net));
+    }
+}
+
+fn describe(line: &OrderLine) -> String {
+    format!("{} × {} = {}", line.quantity, line.sku, line.net)
+}
+
+/// Another cent at the same rate is rounding; more than a cent, or another rate, is the rate.
+fn tax_cause(ours: &OrderLine, theirs: &OrderLine) -> Cause {
+    let rates = |line: &OrderLine| line.taxes.iter().filter_map(|t| (!t.rate.is_zero()).then(|| t.rate.normalize())).collect::<Vec<_>>();
+    let cents = ours.tax.minor().saturating_sub(theirs.tax.minor()).saturating_abs();
+    if rates(ours) != rates(theirs) && !theirs.taxes.is_empty() || cents > 1 { Cause::TaxRate } else { Cause::TaxRounding }
+}
+
+fn compare_sums(expected: &Order, actual: &Order, carries: Carries, found: &mut Found) {
+    let discounts = |order: &Order| Money::sum(order.currency, order.discounts.iter().map(|d| d.net));
+    if let (Ok(ours), Ok(theirs)) = (discounts(expected), discounts(actual)) {
+        found.money(Cause::Discount, "discounts", ours, theirs);
+    }
+    if carries.shipping_charge {
+        found.money(Cause::Shipping, "shipping_charge.net", expected.shipping_charge.net, actual.shipping_charge.net);
+        found.money(Cause::Shipping, "handling_charge.net", expected.handling_charge.net, actual.handling_charge.net);
+    }
+    // The sums follow from the parts; they are compared for what no part explains.
+    if found.0.iter().all(|d| d.money.is_none()) {
+        found.money(Cause::TaxRounding, "totals.tax", expected.totals.tax, actual.totals.tax);
+        found.money(Cause::Price, "totals.gross", expected.totals.gross, actual.totals.gross);
+    }
+}
+
+fn compare_addresses(name: &str, expected: Option<&Address>, actual: Option<&Address>, found: &mut Found) {
+    let Some(ours) = expected else { return };
+    let nothing = Address::default();
+    let theirs = actual.unwrap_or(&nothing);
+    for (field, ours, theirs) in [
+        ("line1", &ours.line1, &theirs.line1),
+        ("line2", &ours.line2, &theirs.line2),
+        ("postcode", &ours.postcode, &theirs.postcode),
+        ("city", &ours.city, &theirs.city),
+        ("country", &ours.country, &theirs.country),
+    ] {
+        found.optional(&format!("{name}.{field}"), ours.as_ref(), theirs.as_ref());
+    }
+}
+
+fn compare_customers(expected: &Customer, actual: &Customer, found: &mut Found) {
+    found.text(Cause::Party, "key", expected.key.as_str(), actual.key.as_str());
+    found.optional("email", expected.email.as_ref(), actual.email.as_ref());
+    found.optional("first_name", expected.first_name.as_ref(), actual.first_name.as_ref());
+    found.optional("last_name", expected.last_name.as_ref(), actual.last_name.as_ref());
+    found.optional("company", expected.company.as_ref(), actual.company.as_ref());
 }

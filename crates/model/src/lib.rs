@@ -23,4 +23,4 @@ pub use id::{
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use moment::{Interval, MomentError};
 pub use problem::Problem;
-pub use records::{AnyRecord, Customer, Kind, Order, Record};
+pub use records::{AnyRecord, Customer, Kind, Order, Record, Unreadable};

@@ -144,7 +144,8 @@ pub const fn next(state: State, event: Event) -> Option<State> {
     use State as S;
     match (state, event) {
         (S::Captured, E::Clear) => Some(S::Cleared),
-        (S::Captured, E::Exclude) => Some(S::Excluded),
+        // A cancelled order that turns out never to have stood at the target is excluded while it is being sent.
+        (S::Captured | S::Sending, E::Exclude) => Some(S::Excluded),
         (S::Cleared, E::Claim) => Some(S::Sending),
         (S::Sending | S::Unanswered, E::Answer) => Some(S::Delivered),
         (S::Sending, E::Postpone) | (S::Unanswered, E::FindNothing) => Some(S::Cleared),

@@ -1,9 +1,18 @@
 //! Every human act, in a hash chain that can be verified offline.
 
 use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
 use selvedge_model::Brand;
 
-use crate::{Result, Tx, View};
+use crate::{
+    Result, Tx, View,
+    packing::{limit, micros, moment, short},
+};
+
+/// Longest text of an act, in characters.
+const TEXT_CHARS_MAX: usize = 2_000;
+/// What the first act of a brand is chained to.
+const START: [u8; 32] = [0; 32];
 
 /// One act.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -24,21 +33,207 @@ pub struct AuditRow {
     pub hash: String,
 }
 
+/// BLAKE3 over the previous hash and the row: numbers as eight bytes, texts with their length
+/// before them, so that no two rows read the same.
+fn link(before: &[u8; 32], brand: &str, number: i64, at: i64, texts: [&str; 4]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before);
+    hasher.update(&number.to_le_bytes());
+    hasher.update(&at.to_le_bytes());
+    for text in std::iter::once(brand).chain(texts) {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 impl Tx<'_> {
     /// Adds an act.
-    pub fn audit(&self, _brand: &Brand, _actor: &str, _action: &str, _subject: &str, _detail: &str, _at: Timestamp) -> Result<()> {
-        todo!("helper")
+    pub fn audit(
+        &self,
+        brand: &Brand,
+        actor: &str,
+        action: &str,
+        subject: &str,
+        detail: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        let [actor, action, subject, detail] =
+            [actor, action, subject, detail].map(|text| short(text, TEXT_CHARS_MAX));
+        let sql = "SELECT number, hash FROM audit WHERE brand = ?1 ORDER BY number DESC LIMIT 1";
+        let last = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
+        let (number, before): (i64, [u8; 32]) = last.optional()?.unwrap_or((0, START));
+        let (number, at) = (number + 1, micros(at));
+        let hash = link(
+            &before,
+            brand.as_str(),
+            number,
+            at,
+            [actor, action, subject, detail],
+        );
+        let sql = "INSERT INTO audit (brand, number, at, actor, action, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            brand.as_str(),
+            number,
+            at,
+            actor,
+            action,
+            subject,
+            detail,
+            hash
+        ])?;
+        Ok(())
     }
 }
 
 impl View<'_> {
     /// The acts, newest first.
-    pub fn audit_rows(&self, _brand: &Brand, _limit: usize) -> Result<Vec<AuditRow>> {
-        todo!("helper")
+    pub fn audit_rows(&self, brand: &Brand, limit_rows: usize) -> Result<Vec<AuditRow>> {
+        let sql = "SELECT number, at, actor, action, subject, detail, lower(hex(hash)) FROM audit WHERE brand = ?1 ORDER BY number DESC LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params![brand.as_str(), limit(limit_rows)], |row| {
+            Ok(AuditRow {
+                number: row.get(0)?,
+                at: moment(row.get(1)?)?,
+                actor: row.get(2)?,
+                action: row.get(3)?,
+                subject: row.get(4)?,
+                detail: row.get(5)?,
+                hash: row.get(6)?,
+            })
+        })?;
+        rows.collect()
     }
 
-    /// Recomputes the chain; the number of the first act that does not fit, if any.
-    pub fn audit_broken_at(&self, _brand: &Brand) -> Result<Option<i64>> {
-        todo!("helper")
+    /// Recomputes the chain; the number of the first act that does not fit, if any. A chain that
+    /// was cut off at its end still fits: keep the last hash elsewhere to notice that too.
+    pub fn audit_broken_at(&self, brand: &Brand) -> Result<Option<i64>> {
+        let sql = "SELECT number, at, actor, action, subject, detail, hash FROM audit WHERE brand = ?1 ORDER BY number";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([brand.as_str()])?;
+        let (mut expected, mut before) = (1_i64, START);
+        while let Some(row) = rows.next()? {
+            let (number, at, hash): (i64, i64, [u8; 32]) = (row.get(0)?, row.get(1)?, row.get(6)?);
+            let texts: [String; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+            let whole = link(
+                &before,
+                brand.as_str(),
+                number,
+                at,
+                texts.each_ref().map(String::as_str),
+            );
+            if number != expected || whole != hash {
+                return Ok(Some(expected));
+            }
+            expected += 1;
+            before = hash;
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::{at, brand, memory};
+
+    #[tokio::test]
+    async fn the_chain_shows_every_kind_of_tampering() {
+        // Each as somebody with the file in hand could do it, triggers removed first.
+        for (tampering, broken_at) in [
+            (
+                "UPDATE audit SET actor = 'nobody' WHERE brand = 'brand' AND number = 3",
+                Some(3),
+            ),
+            (
+                "UPDATE audit SET at = at + 1 WHERE brand = 'brand' AND number = 2",
+                Some(2),
+            ),
+            (
+                "DELETE FROM audit WHERE brand = 'brand' AND number = 2",
+                Some(2),
+            ),
+            // Moving letters from one column to the next leaves the text in a row the same.
+            (
+                "UPDATE audit SET actor = 'ann', action = 'amapping.set' WHERE brand = 'brand' AND number = 1",
+                Some(1),
+            ),
+            ("SELECT 1", None),
+        ] {
+            let store = memory().await;
+            let found = store
+                .write(move |tx| {
+                    for n in 1..=4_i64 {
+                        tx.audit(
+                            &brand(),
+                            "anna",
+                            "mapping.set",
+                            &format!("{n}"),
+                            "detail",
+                            at(n),
+                        )?;
+                    }
+                    tx.audit(
+                        &"other".into(),
+                        "bo",
+                        "exception.release",
+                        "exc_1",
+                        "",
+                        at(9),
+                    )?;
+                    assert!(
+                        tx.connection
+                            .execute("UPDATE audit SET actor = 'x'", [])
+                            .is_err()
+                    );
+                    assert!(tx.connection.execute("DELETE FROM audit", []).is_err());
+                    tx.connection.execute_batch(
+                        "DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_removed",
+                    )?;
+                    tx.connection.execute_batch(tampering)?;
+                    assert_eq!(tx.audit_broken_at(&"other".into())?, None);
+                    tx.audit_broken_at(&brand())
+                })
+                .await
+                .unwrap();
+            assert_eq!(found, broken_at, "{tampering}");
+        }
+    }
+
+    #[tokio::test]
+    async fn acts_are_listed_newest_first() {
+        let store = memory().await;
+        let rows = store
+            .write(|tx| {
+                tx.audit(
+                    &brand(),
+                    "anna",
+                    "mapping.set",
+                    "item sku=1",
+                    "98 at erp",
+                    at(1),
+                )?;
+                tx.audit(
+                    &brand(),
+                    "bo",
+                    "exception.release",
+                    "exc_1",
+                    "3 back to the gate",
+                    at(2),
+                )?;
+                tx.audit_rows(&brand(), 10)
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            rows.iter()
+                .map(|row| (row.number, row.actor.as_str()))
+                .collect::<Vec<_>>(),
+            [(2, "bo"), (1, "anna")]
+        );
+        assert_eq!(rows[0].hash.len(), 64);
+        assert_ne!(rows[0].hash, rows[1].hash);
     }
 }

@@ -1,9 +1,35 @@
 //! Exceptions: one per root cause, with what it holds.
 
 use jiff::Timestamp;
-use selvedge_model::{Brand, ExceptionId, FlowName, ObligationId, Problem};
+use rusqlite::{OptionalExtension, Row, params};
+use selvedge_model::{
+    Brand, ExceptionId, FlowName, ObligationId, Problem,
+    obligation::{Event, State, next},
+};
 
-use crate::{Result, Tx, View};
+use crate::{
+    Result, StoreError, Tx, View,
+    packing::{count, limit, micros, moment, moment_maybe, short},
+    records::money,
+};
+
+/// Longest texts of a problem, in characters.
+const TEXT_CHARS_MAX: usize = 2_000;
+const PATH_CHARS_MAX: usize = 300;
+/// How many exceptions are listed at most, the ones that hold most.
+const LIST_MAX: i64 = 10_000;
+
+macro_rules! select_exceptions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.id, e.flow, e.rule, e.path, e.value, e.message, e.remedy, e.cause, e.open, e.first_seen_at, e.last_seen_at, ",
+            "e.closed_at, e.closed_why, ",
+            "(SELECT count(*) FROM obligations o WHERE o.exception_id = e.id AND o.state = 'held') AS held ",
+            "FROM exceptions e ",
+            $rest
+        )
+    };
+}
 
 /// One exception.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -28,48 +54,509 @@ pub struct ExceptionRow {
     pub money: Vec<String>,
 }
 
+/// Where a held row goes by this event.
+fn from_held(id: ExceptionId, event: Event) -> Result<State> {
+    next(State::Held, event)
+        .ok_or_else(|| StoreError::Absent(format!("move by {event:?} for what {id} holds")))
+}
+
 impl Tx<'_> {
     /// The open exception for this root cause in this flow, made if there is none (a closed one
     /// with the same cause is opened again with its history).
-    pub fn raise(&self, _brand: &Brand, _flow: &FlowName, _problem: &Problem, _now: Timestamp) -> Result<ExceptionId> {
-        todo!("helper")
+    pub fn raise(
+        &self,
+        brand: &Brand,
+        flow: &FlowName,
+        problem: &Problem,
+        now: Timestamp,
+    ) -> Result<ExceptionId> {
+        let at = micros(now);
+        let sql = "UPDATE exceptions SET last_seen_at = max(last_seen_at, ?4), open = 1, closed_at = NULL, closed_why = NULL
+                   WHERE brand = ?1 AND flow = ?2 AND cause = ?3 RETURNING id";
+        let values = params![brand.as_str(), flow.as_str(), problem.cause, at];
+        if let Some(id) = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(values, |row| row.get(0))
+            .optional()?
+        {
+            return Ok(ExceptionId(id));
+        }
+        let sql = "INSERT INTO exceptions (brand, flow, cause, rule, path, value, message, remedy, open, first_seen_at, last_seen_at)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            brand.as_str(),
+            flow.as_str(),
+            problem.cause,
+            problem.rule,
+            short(&problem.path, PATH_CHARS_MAX),
+            problem
+                .value
+                .as_deref()
+                .map(|value| short(value, PATH_CHARS_MAX)),
+            short(&problem.message, TEXT_CHARS_MAX),
+            short(&problem.remedy, TEXT_CHARS_MAX),
+            at,
+        ])?;
+        Ok(ExceptionId(self.connection.last_insert_rowid()))
     }
 
-    /// Sends everything it holds back to the gate; returns how many. The exception closes when the
-    /// last of them has settled elsewhere, so here only if it held nothing.
-    pub fn release(&self, _id: ExceptionId, _limit: Option<usize>, _now: Timestamp) -> Result<u64> {
-        todo!("helper")
+    /// The same for trouble that stands by itself (a connection that refuses us): it stays open
+    /// though it holds nothing, until [`Tx::settle_standing`].
+    pub fn raise_standing(
+        &self,
+        brand: &Brand,
+        flow: &FlowName,
+        problem: &Problem,
+        now: Timestamp,
+    ) -> Result<ExceptionId> {
+        let id = self.raise(brand, flow, problem, now)?;
+        self.connection
+            .prepare_cached("UPDATE exceptions SET standing = 1 WHERE id = ?1 AND standing = 0")?
+            .execute([id.0])?;
+        Ok(id)
+    }
+
+    /// Standing trouble is over: closes it with this evidence, unless it still holds something
+    /// (then it closes as any other does). Nothing happens if there is none with this cause.
+    pub fn settle_standing(
+        &self,
+        brand: &Brand,
+        cause: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let sql = "UPDATE exceptions SET standing = 0 WHERE brand = ?1 AND cause = ?2 AND open = 1 AND standing = 1 RETURNING id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let settled = statement
+            .query_map([brand.as_str(), cause], |row| row.get(0).map(ExceptionId))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        for id in settled {
+            self.close_if_empty(id, why, now)?;
+        }
+        Ok(())
+    }
+
+    /// Something is held by it (again), so it is open.
+    pub(crate) fn reopen(&self, id: ExceptionId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE exceptions SET open = 1, closed_at = NULL, closed_why = NULL, last_seen_at = max(last_seen_at, ?2) WHERE id = ?1 AND open = 0";
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![id.0, micros(now)])?;
+        Ok(())
+    }
+
+    fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
+        let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
+                   WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)";
+        Ok(self.connection.prepare_cached(sql)?.execute(params![
+            id.0,
+            micros(now),
+            short(why, TEXT_CHARS_MAX)
+        ])? > 0)
+    }
+
+    fn must_exist(&self, id: ExceptionId) -> Result<()> {
+        let there = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM exceptions WHERE id = ?1)")?
+            .query_row([id.0], |row| row.get(0))?;
+        if there {
+            Ok(())
+        } else {
+            Err(StoreError::Absent(id.to_string()))
+        }
+    }
+
+    /// Sends what it holds back to the gate, with a limit the oldest only; returns how many. Rows
+    /// held on account of another go with that one and are not counted against the limit. The
+    /// exception closes when the last of them has settled elsewhere, so here only if it held nothing.
+    pub fn release(
+        &self,
+        id: ExceptionId,
+        limit_rows: Option<usize>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        self.must_exist(id)?;
+        let to = from_held(id, Event::Release)?;
+        let released = match limit_rows {
+            None => {
+                self.tell_held(
+                    id.0,
+                    "release",
+                    to.word(),
+                    &format!("{id} was released"),
+                    now,
+                )?;
+                // Who is held on another's account goes on waiting for it: that one is released just now.
+                let sql = "UPDATE obligations SET state = ?2, settled_at = NULL, retries = 0, due_at = CASE WHEN waits_for IS NULL THEN ?3 END
+                           WHERE exception_id = ?1 AND state = 'held'";
+                self.connection.prepare_cached(sql)?.execute(params![
+                    id.0,
+                    to.word(),
+                    micros(now)
+                ])? as u64
+            }
+            Some(limit_rows) => {
+                let sql = "SELECT id FROM obligations WHERE exception_id = ?1 AND state = 'held' AND waits_for IS NULL ORDER BY captured_at, id LIMIT ?2";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| {
+                    row.get(0).map(ObligationId)
+                })?;
+                let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+                let sql = "UPDATE obligations SET state = ?2, settled_at = NULL, retries = 0, due_at = ?3 WHERE id = ?1";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                let mut released = 0;
+                for row in rows {
+                    statement.execute(params![row.0, to.word(), micros(now)])?;
+                    self.tell(
+                        row,
+                        "release",
+                        to.word(),
+                        &format!("{id} was released in part"),
+                        now,
+                    )?;
+                    released += 1 + self.release_with(row, now)?;
+                }
+                released
+            }
+        };
+        if released == 0 && limit_rows != Some(0) {
+            self.close_if_empty(id, "it was released and held nothing", now)?;
+        }
+        Ok(released)
     }
 
     /// Lets everything it holds go, with a reason; returns how many.
-    pub fn dismiss(&self, _id: ExceptionId, _reason: &str, _now: Timestamp) -> Result<u64> {
-        todo!("helper")
+    pub fn dismiss(&self, id: ExceptionId, reason: &str, now: Timestamp) -> Result<u64> {
+        self.must_exist(id)?;
+        let to = from_held(id, Event::Dismiss)?;
+        self.tell_held(id.0, "dismiss", to.word(), reason, now)?;
+        let sql = "UPDATE obligations SET state = ?2, settled_at = ?3, exception_id = NULL, waits_for = NULL, note = ?4
+                   WHERE exception_id = ?1 AND state = 'held'";
+        let dismissed = self.connection.prepare_cached(sql)?.execute(params![
+            id.0,
+            to.word(),
+            micros(now),
+            short(reason, TEXT_CHARS_MAX)
+        ])?;
+        Ok(dismissed as u64)
     }
 
-    /// Closes the open exceptions of a flow that hold nothing any more; returns them.
-    pub fn close_empty(&self, _brand: &Brand, _now: Timestamp) -> Result<Vec<ExceptionId>> {
-        todo!("helper")
+    /// Closes the open exceptions of a brand that hold nothing any more and whose released rows
+    /// have all settled; returns them.
+    pub fn close_empty(&self, brand: &Brand, now: Timestamp) -> Result<Vec<ExceptionId>> {
+        let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = 'everything it held has settled'
+                   WHERE brand = ?1 AND open = 1 AND standing = 0
+                   AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = exceptions.id) RETURNING id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let closed = statement.query_map(params![brand.as_str(), micros(now)], |row| {
+            row.get(0).map(ExceptionId)
+        })?;
+        Ok(closed.collect::<rusqlite::Result<_>>()?)
     }
 }
 
 impl View<'_> {
-    /// Exceptions, the ones that hold most first; open ones only unless `all`.
-    pub fn exceptions(&self, _brand: &Brand, _all: bool) -> Result<Vec<ExceptionRow>> {
-        todo!("helper")
+    /// Exceptions, the ones that hold most first; open ones only unless `all`. At most 10,000.
+    pub fn exceptions(&self, brand: &Brand, all: bool) -> Result<Vec<ExceptionRow>> {
+        let sql = if all {
+            select_exceptions!(
+                "WHERE e.brand = ?1 ORDER BY e.open DESC, held DESC, e.last_seen_at DESC, e.id LIMIT ?2"
+            )
+        } else {
+            select_exceptions!(
+                "WHERE e.brand = ?1 AND e.open = 1 ORDER BY held DESC, e.last_seen_at DESC, e.id LIMIT ?2"
+            )
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params![brand.as_str(), LIST_MAX], |row| {
+            self.exception_row(row)
+        })?;
+        rows.collect()
     }
 
     /// One exception.
-    pub fn exception(&self, _id: ExceptionId) -> Result<ExceptionRow> {
-        todo!("helper")
+    pub fn exception(&self, id: ExceptionId) -> Result<ExceptionRow> {
+        let mut statement = self
+            .connection
+            .prepare_cached(select_exceptions!("WHERE e.id = ?1"))?;
+        let mut rows = statement.query([id.0])?;
+        rows.next()?
+            .map(|row| self.exception_row(row))
+            .unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
+    }
+
+    fn exception_row(&self, row: &Row<'_>) -> Result<ExceptionRow> {
+        let id: i64 = row.get(0)?;
+        let held: i64 = row.get(13)?;
+        let closed = moment_maybe(row.get(11)?)?.zip(row.get::<_, Option<String>>(12)?);
+        Ok(ExceptionRow {
+            id: ExceptionId(id),
+            flow: FlowName(row.get(1)?),
+            problem: Problem {
+                rule: row.get(2)?,
+                path: row.get(3)?,
+                value: row.get(4)?,
+                message: row.get(5)?,
+                remedy: row.get(6)?,
+                cause: row.get(7)?,
+            },
+            open: row.get(8)?,
+            count: count(held),
+            first_seen_at: moment(row.get(9)?)?,
+            last_seen_at: moment(row.get(10)?)?,
+            closed: closed.map(|(at, why)| format!("{at}: {why}")),
+            money: if held > 0 {
+                self.money_held(id)?
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    fn money_held(&self, exception: i64) -> Result<Vec<String>> {
+        let sql = "SELECT currency, sum(amount_minor) FROM obligations
+                   WHERE exception_id = ?1 AND state = 'held' AND currency IS NOT NULL GROUP BY currency ORDER BY currency";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then([exception], |row| {
+            let code: String = row.get(0)?;
+            money(row.get(1)?, Some(&code)).map(|amount| amount.map(|amount| amount.to_string()))
+        })?;
+        rows.filter_map(Result::transpose).collect()
     }
 
     /// The open exceptions with this cause, whatever the flow.
-    pub fn exceptions_by_cause(&self, _brand: &Brand, _cause: &str) -> Result<Vec<ExceptionId>> {
-        todo!("helper")
+    pub fn exceptions_by_cause(&self, brand: &Brand, cause: &str) -> Result<Vec<ExceptionId>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id FROM exceptions WHERE brand = ?1 AND open = 1 AND cause = ?2 ORDER BY id",
+        )?;
+        let rows =
+            statement.query_map([brand.as_str(), cause], |row| row.get(0).map(ExceptionId))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// What it holds, oldest first.
-    pub fn held_by(&self, _id: ExceptionId, _limit: usize) -> Result<Vec<(ObligationId, String)>> {
-        todo!("helper")
+    /// What it holds, oldest first: the obligation and our key of its record.
+    pub fn held_by(
+        &self,
+        id: ExceptionId,
+        limit_rows: usize,
+    ) -> Result<Vec<(ObligationId, String)>> {
+        let sql = "SELECT id, key FROM obligations WHERE exception_id = ?1 AND state = 'held' ORDER BY captured_at, id LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| {
+            Ok((ObligationId(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        obligations::Step,
+        samples::{World, at, brand, flow},
+    };
+
+    fn unmapped(value: &str) -> Problem {
+        Problem::new(
+            "mapping.shipping_item",
+            "shipping_method",
+            "has no entry",
+            "add it",
+        )
+        .cause(value)
+    }
+
+    impl World {
+        async fn hold(&self, key: &str, problem: Problem) -> (ObligationId, ExceptionId) {
+            let id = self.order(key).await;
+            self.tx(move |tx| {
+                let exception = tx.raise(&brand(), &flow(), &problem, at(110))?;
+                tx.step(
+                    id,
+                    Event::Hold,
+                    &Step {
+                        exception: Some(exception),
+                        ..Step::default()
+                    },
+                    at(110),
+                )?;
+                Ok((id, exception))
+            })
+            .await
+        }
+    }
+
+    #[tokio::test]
+    async fn one_cause_is_one_exception_with_its_money() {
+        let world = World::new().await;
+        let (_, one) = world.hold("1", unmapped("method=x")).await;
+        let (_, same) = world.hold("2", unmapped("method=x")).await;
+        let (_, other) = world.hold("3", unmapped("method=y")).await;
+        assert_eq!(one, same);
+        world
+            .tx(move |tx| {
+                let rows = tx.exceptions(&brand(), false)?;
+                assert_eq!(
+                    rows.iter()
+                        .map(|row| (row.id, row.count))
+                        .collect::<Vec<_>>(),
+                    [(one, 2), (other, 1)]
+                );
+                // Orders 1 and 2 are worth 1.00 and 2.00.
+                assert_eq!(rows[0].money, ["3.00 EUR"]);
+                assert_eq!(rows[0].problem, unmapped("method=x"));
+                assert_eq!(
+                    tx.exceptions_by_cause(&brand(), "mapping.shipping_item:method=y")?,
+                    [other]
+                );
+                assert_eq!(
+                    tx.held_by(one, 10)?
+                        .iter()
+                        .map(|(_, key)| key.as_str())
+                        .collect::<Vec<_>>(),
+                    ["1", "2"]
+                );
+                assert_eq!(tx.held_by(one, 1)?.len(), 1);
+                assert!(tx.exceptions(&"other".into(), true)?.is_empty());
+                assert!(matches!(
+                    tx.exception(ExceptionId(99)),
+                    Err(StoreError::Absent(_))
+                ));
+                assert!(matches!(
+                    tx.release(ExceptionId(99), None, at(1)),
+                    Err(StoreError::Absent(_))
+                ));
+                Ok(())
+            })
+            .await;
+        world.balanced().await;
+    }
+
+    #[tokio::test]
+    async fn it_closes_when_what_it_held_has_settled_and_opens_again() {
+        let world = World::new().await;
+        let (id, exception) = world.hold("1", unmapped("method=x")).await;
+        world
+            .tx(move |tx| {
+                assert!(tx.close_empty(&brand(), at(111))?.is_empty());
+                assert_eq!(tx.release(exception, None, at(120))?, 1);
+                let row = tx.obligation(id)?;
+                assert_eq!(
+                    (row.state, row.exception, row.due_at),
+                    (State::Captured, None, at(120))
+                );
+                assert_eq!(tx.story(id)?.last().unwrap().verb, "release");
+                // On its way again, nothing is proven yet: still open, holding nothing.
+                assert!(tx.close_empty(&brand(), at(121))?.is_empty());
+                assert_eq!(tx.release(exception, None, at(121))?, 0);
+                assert_eq!(
+                    (
+                        tx.exception(exception)?.open,
+                        tx.exception(exception)?.count
+                    ),
+                    (true, 0)
+                );
+                for event in [Event::Clear, Event::Claim, Event::Answer, Event::Confirm] {
+                    tx.step(id, event, &Step::default(), at(122))?;
+                }
+                assert_eq!(tx.close_empty(&brand(), at(123))?, [exception]);
+                let row = tx.exception(exception)?;
+                assert!(
+                    !row.open
+                        && row
+                            .closed
+                            .unwrap()
+                            .ends_with("everything it held has settled")
+                );
+                assert!(tx.exceptions(&brand(), false)?.is_empty());
+                assert_eq!(tx.exceptions(&brand(), true)?.len(), 1);
+                // The same cause is the same exception, with its history.
+                assert_eq!(
+                    tx.raise(&brand(), &flow(), &unmapped("method=x"), at(200))?,
+                    exception
+                );
+                let row = tx.exception(exception)?;
+                assert_eq!(
+                    (row.open, row.closed, row.first_seen_at, row.last_seen_at),
+                    (true, None, at(110), at(200))
+                );
+                assert_ne!(
+                    tx.raise(
+                        &brand(),
+                        &"customers".into(),
+                        &unmapped("method=x"),
+                        at(200)
+                    )?,
+                    exception
+                );
+                Ok(())
+            })
+            .await;
+        world.balanced().await;
+    }
+
+    #[tokio::test]
+    async fn a_canary_goes_first() {
+        let world = World::new().await;
+        let mut ids = Vec::new();
+        for key in ["1", "2", "3"] {
+            ids.push(world.hold(key, unmapped("method=x")).await);
+        }
+        let exception = ids[0].1;
+        world
+            .tx(move |tx| {
+                assert_eq!(tx.release(exception, Some(1), at(120))?, 1);
+                assert_eq!(tx.obligation(ids[0].0)?.state, State::Captured);
+                assert_eq!(tx.exception(exception)?.count, 2);
+                assert_eq!(tx.dismiss(exception, "anna: samples", at(121))?, 2);
+                let row = tx.obligation(ids[2].0)?;
+                assert_eq!(
+                    (row.state, row.note.as_deref(), row.exception),
+                    (State::Dismissed, Some("anna: samples"), None)
+                );
+                assert!(tx.close_empty(&brand(), at(122))?.is_empty());
+                tx.step(ids[0].0, Event::Exclude, &Step::default(), at(123))?;
+                assert_eq!(tx.close_empty(&brand(), at(124))?, [exception]);
+                Ok(())
+            })
+            .await;
+        world.balanced().await;
+    }
+
+    #[tokio::test]
+    async fn standing_trouble_stays_until_it_is_settled() {
+        let world = World::new().await;
+        world
+            .tx(|tx| {
+                let problem = Problem::new(
+                    "connection.credentials",
+                    "connections.erp",
+                    "refused",
+                    "renew",
+                )
+                .cause("erp");
+                let none = FlowName::default();
+                let id = tx.raise_standing(&brand(), &none, &problem, at(1))?;
+                assert_eq!(tx.raise_standing(&brand(), &none, &problem, at(2))?, id);
+                assert!(tx.close_empty(&brand(), at(3))?.is_empty());
+                assert_eq!(tx.release(id, None, at(3))?, 0);
+                assert!(tx.exception(id)?.open);
+                tx.settle_standing(&brand(), "no.such:cause", "", at(4))?;
+                tx.settle_standing(&brand(), &problem.cause, "it answers again", at(5))?;
+                assert!(
+                    tx.exception(id)?
+                        .closed
+                        .unwrap()
+                        .ends_with("it answers again")
+                );
+                tx.raise_standing(&brand(), &none, &problem, at(6))?;
+                assert!(tx.exception(id)?.open);
+                assert!(tx.close_empty(&brand(), at(7))?.is_empty());
+                Ok(())
+            })
+            .await;
     }
 }

@@ -1,9 +1,18 @@
 //! Mapping tables, who changed what, and the targets' own lists.
 
 use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
 use selvedge_model::{Brand, ConnectionName, gate::Lookup};
 
-use crate::{Result, Tx, View};
+use crate::{
+    Result, Tx, View,
+    packing::{count, limit, micros, moment, moment_maybe},
+};
+
+/// The key whose entry answers whatever has none of its own.
+const DEFAULT_KEY: &str = "*";
+/// How many entries of one name are named in an answer.
+const SAME_NAME_MAX: i64 = 20;
 
 /// One mapped value.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -52,45 +61,397 @@ pub enum MappingAnswer {
 }
 
 impl Tx<'_> {
-    /// Sets (or with `None` removes) a mapping and keeps the change.
-    pub fn map(&self, _brand: &Brand, _connection: &ConnectionName, _table: &str, _key: &str, _value: Option<&str>, _by: &str, _at: Timestamp) -> Result<()> {
-        todo!("helper")
+    /// Sets (or with `None` removes) a mapping and keeps the change; setting what is set is no change.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a column, and a struct would only repeat their names"
+    )]
+    pub fn map(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        table: &str,
+        key: &str,
+        value: Option<&str>,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        let (brand, connection, at) = (brand.as_str(), connection.as_str(), micros(at));
+        let before = self.mapped(brand, connection, table, key)?;
+        if before.as_deref() == value {
+            return Ok(());
+        }
+        match value {
+            Some(value) => {
+                let sql = "INSERT INTO mappings (brand, connection, tbl, key, value, set_by, set_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                           ON CONFLICT (brand, connection, tbl, key) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at";
+                self.connection
+                    .prepare_cached(sql)?
+                    .execute(params![brand, connection, table, key, value, by, at])?;
+            }
+            None => {
+                let sql = "DELETE FROM mappings WHERE brand = ?1 AND connection = ?2 AND tbl = ?3 AND key = ?4";
+                self.connection
+                    .prepare_cached(sql)?
+                    .execute(params![brand, connection, table, key])?;
+            }
+        }
+        let sql = "INSERT INTO mapping_changes (brand, connection, tbl, key, before, after, set_by, set_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            brand, connection, table, key, before, value, by, at
+        ])?;
+        Ok(())
     }
 
     /// Adds a page of a target's list: (id, name, active). `generation` marks the pass.
-    pub fn list_entries(&self, _connection: &ConnectionName, _table: &str, _entries: &[(String, String, bool)], _generation: i64) -> Result<()> {
-        todo!("helper")
+    pub fn list_entries(
+        &self,
+        connection: &ConnectionName,
+        table: &str,
+        entries: &[(String, String, bool)],
+        generation: i64,
+    ) -> Result<()> {
+        let sql = "INSERT INTO list_entries (connection, tbl, id, name, active, generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT (connection, tbl, id) DO UPDATE SET name = excluded.name, active = excluded.active, generation = excluded.generation";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (id, name, active) in entries {
+            statement.execute(params![
+                connection.as_str(),
+                table,
+                id,
+                name,
+                active,
+                generation
+            ])?;
+        }
+        Ok(())
     }
 
     /// Ends a pass over a list: entries of older passes are gone at the target.
-    pub fn list_complete(&self, _connection: &ConnectionName, _table: &str, _generation: i64, _at: Timestamp) -> Result<()> {
-        todo!("helper")
+    pub fn list_complete(
+        &self,
+        connection: &ConnectionName,
+        table: &str,
+        generation: i64,
+        at: Timestamp,
+    ) -> Result<()> {
+        let sql =
+            "DELETE FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND generation <> ?3";
+        self.connection.prepare_cached(sql)?.execute(params![
+            connection.as_str(),
+            table,
+            generation
+        ])?;
+        let sql = "INSERT INTO lists (connection, tbl, generation, read_at) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT (connection, tbl) DO UPDATE SET generation = excluded.generation, read_at = excluded.read_at";
+        self.connection.prepare_cached(sql)?.execute(params![
+            connection.as_str(),
+            table,
+            generation,
+            micros(at)
+        ])?;
+        Ok(())
     }
 }
 
 impl View<'_> {
+    fn mapped(
+        &self,
+        brand: &str,
+        connection: &str,
+        table: &str,
+        key: &str,
+    ) -> Result<Option<String>> {
+        let sql = "SELECT value FROM mappings WHERE brand = ?1 AND connection = ?2 AND tbl = ?3 AND key = ?4";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([brand, connection, table, key], |row| row.get(0))
+            .optional()?)
+    }
+
     /// Answers a lookup: own entry, then (if the lookup allows) the target's entry of the same name, then the table's default `*`.
-    pub fn answer(&self, _brand: &Brand, _connection: &ConnectionName, _lookup: &Lookup) -> Result<MappingAnswer> {
-        todo!("helper")
+    /// Names compare byte for byte; only a key of one part has a name to compare.
+    pub fn answer(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        lookup: &Lookup,
+    ) -> Result<MappingAnswer> {
+        if let Some(value) = self.mapped(
+            brand.as_str(),
+            connection.as_str(),
+            &lookup.table,
+            &lookup.key_text(),
+        )? {
+            return Ok(MappingAnswer::Is(value));
+        }
+        if lookup.same_name
+            && let [(_, name)] = lookup.key.as_slice()
+        {
+            let answer = self.of_same_name(connection, &lookup.table, name)?;
+            if answer != MappingAnswer::Nothing {
+                return Ok(answer);
+            }
+        }
+        let default = self.mapped(
+            brand.as_str(),
+            connection.as_str(),
+            &lookup.table,
+            DEFAULT_KEY,
+        )?;
+        Ok(default.map_or(MappingAnswer::Nothing, MappingAnswer::Is))
+    }
+
+    fn of_same_name(
+        &self,
+        connection: &ConnectionName,
+        table: &str,
+        name: &str,
+    ) -> Result<MappingAnswer> {
+        let sql = "SELECT id, active FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND name = ?3 ORDER BY active DESC, id LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(
+            params![connection.as_str(), table, name, SAME_NAME_MAX],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let (mut active, mut inactive) = (Vec::new(), Vec::new());
+        for row in rows {
+            let (id, is_active): (String, bool) = row?;
+            if is_active {
+                &mut active
+            } else {
+                &mut inactive
+            }
+            .push(id);
+        }
+        Ok(match (active.len(), inactive.into_iter().next()) {
+            (0, None) => MappingAnswer::Nothing,
+            (0, Some(id)) => MappingAnswer::Inactive(id),
+            (1, _) => active
+                .pop()
+                .map_or(MappingAnswer::Nothing, MappingAnswer::Is),
+            _ => MappingAnswer::Ambiguous(active),
+        })
     }
 
     /// All mappings of a brand.
-    pub fn mappings(&self, _brand: &Brand) -> Result<Vec<MappingRow>> {
-        todo!("helper")
+    pub fn mappings(&self, brand: &Brand) -> Result<Vec<MappingRow>> {
+        let sql = "SELECT connection, tbl, key, value, set_by, set_at FROM mappings WHERE brand = ?1 ORDER BY connection, tbl, key";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then([brand.as_str()], |row| {
+            Ok(MappingRow {
+                connection: row.get(0)?,
+                table: row.get(1)?,
+                key: row.get(2)?,
+                value: row.get(3)?,
+                by: row.get(4)?,
+                at: moment(row.get(5)?)?,
+            })
+        })?;
+        rows.collect()
     }
 
     /// The changes, newest first.
-    pub fn mapping_history(&self, _brand: &Brand, _limit: usize) -> Result<Vec<MappingChange>> {
-        todo!("helper")
+    pub fn mapping_history(&self, brand: &Brand, limit_rows: usize) -> Result<Vec<MappingChange>> {
+        let sql = "SELECT tbl || ' ' || key, before, after, set_by, set_at FROM mapping_changes WHERE brand = ?1 ORDER BY id DESC LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params![brand.as_str(), limit(limit_rows)], |row| {
+            Ok(MappingChange {
+                entry: row.get(0)?,
+                before: row.get(1)?,
+                after: row.get(2)?,
+                by: row.get(3)?,
+                at: moment(row.get(4)?)?,
+            })
+        })?;
+        rows.collect()
     }
 
     /// When a list was last read whole.
-    pub fn list_read_at(&self, _connection: &ConnectionName, _table: &str) -> Result<Option<Timestamp>> {
-        todo!("helper")
+    pub fn list_read_at(
+        &self,
+        connection: &ConnectionName,
+        table: &str,
+    ) -> Result<Option<Timestamp>> {
+        let sql = "SELECT read_at FROM lists WHERE connection = ?1 AND tbl = ?2";
+        let read_at = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([connection.as_str(), table], |row| row.get(0))
+            .optional()?;
+        moment_maybe(read_at)
     }
 
     /// How many entries a list holds.
-    pub fn list_count(&self, _connection: &ConnectionName, _table: &str) -> Result<u64> {
-        todo!("helper")
+    pub fn list_count(&self, connection: &ConnectionName, table: &str) -> Result<u64> {
+        let sql = "SELECT count(*) FROM list_entries WHERE connection = ?1 AND tbl = ?2";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([connection.as_str(), table], |row| row.get(0).map(count))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{at, brand, connection, memory};
+
+    fn entry(id: &str, name: &str, active: bool) -> (String, String, bool) {
+        (id.to_owned(), name.to_owned(), active)
+    }
+
+    #[tokio::test]
+    async fn own_entry_then_same_name_then_default() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                let erp = connection("erp");
+                let list = [
+                    entry("10", "15056BL", true),
+                    entry("11", "15056bl", true),
+                    entry("12", "DOUBLE", true),
+                    entry("13", "DOUBLE", true),
+                    entry("14", "DOUBLE", false),
+                    entry("15", "OLD", false),
+                    entry("16", "RENEWED", false),
+                    entry("17", "RENEWED", true),
+                ];
+                tx.list_entries(&erp, "item", &list, 1)?;
+                tx.list_complete(&erp, "item", 1, at(5))?;
+                let ask = |sku: &str| {
+                    tx.answer(
+                        &brand(),
+                        &erp,
+                        &Lookup::new("item", &[("sku", sku)], "lines[0].sku").same_name(),
+                    )
+                    .unwrap()
+                };
+                let is = |id: &str| MappingAnswer::Is(id.to_owned());
+                assert_eq!(ask("15056BL"), is("10"));
+                assert_eq!(ask("15056bl"), is("11"));
+                assert_eq!(ask("15056Bl"), MappingAnswer::Nothing);
+                assert_eq!(
+                    ask("DOUBLE"),
+                    MappingAnswer::Ambiguous(vec!["12".into(), "13".into()])
+                );
+                assert_eq!(ask("OLD"), MappingAnswer::Inactive("15".into()));
+                assert_eq!(ask("RENEWED"), is("17"));
+
+                tx.map(&brand(), &erp, "item", "*", Some("99"), "anna", at(6))?;
+                assert_eq!(ask("unknown"), is("99"));
+                // A doubtful name is asked about, not papered over by the default.
+                assert_eq!(ask("OLD"), MappingAnswer::Inactive("15".into()));
+                tx.map(
+                    &brand(),
+                    &erp,
+                    "item",
+                    "sku=DOUBLE",
+                    Some("13"),
+                    "anna",
+                    at(7),
+                )?;
+                assert_eq!(ask("DOUBLE"), is("13"));
+                // Another brand has its own mappings; a lookup by mapping only never sees the list.
+                assert_eq!(
+                    tx.answer(
+                        &"other".into(),
+                        &erp,
+                        &Lookup::new("item", &[("sku", "x")], "")
+                    )?,
+                    MappingAnswer::Nothing
+                );
+                assert_eq!(
+                    tx.answer(
+                        &brand(),
+                        &erp,
+                        &Lookup::new("item", &[("sku", "15056BL")], "")
+                    )?,
+                    is("99")
+                );
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pass_replaces_the_list_when_it_is_complete() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                let erp = connection("erp");
+                assert_eq!(tx.list_read_at(&erp, "item")?, None);
+                tx.list_entries(
+                    &erp,
+                    "item",
+                    &[entry("1", "a", true), entry("2", "b", true)],
+                    1,
+                )?;
+                tx.list_complete(&erp, "item", 1, at(1))?;
+                tx.list_entries(&erp, "currency", &[entry("1", "EUR", true)], 1)?;
+                // The next pass is under way: nothing is gone yet.
+                tx.list_entries(&erp, "item", &[entry("2", "renamed", false)], 2)?;
+                assert_eq!(
+                    (tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?),
+                    (2, Some(at(1)))
+                );
+                tx.list_complete(&erp, "item", 2, at(9))?;
+                assert_eq!(
+                    (tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?),
+                    (1, Some(at(9)))
+                );
+                assert_eq!(tx.list_count(&erp, "currency")?, 1);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_change_is_kept() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                let erp = connection("erp");
+                let set = |value, when| {
+                    tx.map(
+                        &brand(),
+                        &erp,
+                        "location",
+                        "market=2",
+                        value,
+                        "anna",
+                        at(when),
+                    )
+                    .unwrap()
+                };
+                set(Some("7"), 1);
+                set(Some("7"), 2);
+                set(Some("8"), 3);
+                set(None, 4);
+                set(None, 5);
+                let history = tx.mapping_history(&brand(), 10)?;
+                let changes: Vec<_> = history
+                    .iter()
+                    .map(|c| (c.before.as_deref(), c.after.as_deref(), c.at))
+                    .collect();
+                assert_eq!(
+                    changes,
+                    [
+                        (Some("8"), None, at(4)),
+                        (Some("7"), Some("8"), at(3)),
+                        (None, Some("7"), at(1))
+                    ]
+                );
+                assert_eq!(history[0].entry, "location market=2");
+                assert_eq!(tx.mappings(&brand())?, []);
+                set(Some("9"), 6);
+                assert_eq!(tx.mappings(&brand())?[0].value, "9");
+                Ok(())
+            })
+            .await
+            .unwrap();
     }
 }

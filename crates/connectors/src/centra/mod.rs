@@ -1,8 +1,40 @@
-//! Centra.
+//! Centra: orders out of it, over the GraphQL Integration API.
+//!
+//! Three ways in, all to the same document: the queue of events (which carries the orders), signed
+//! webhooks (which only name them), and windows of changes for polls and sweeps. The operations in
+//! `operations/` are checked at build time against `schema.graphql`, our subset of Centra's schema,
+//! and at `selvedge check` against the live one. Customers are not read by themselves: an order
+//! carries what is needed of its own.
 
-use std::collections::BTreeMap;
+mod decode;
+mod feed;
+mod graphql;
+mod hooks;
+mod operations;
+mod orders;
+mod probe;
+mod schema_check;
+mod settings;
+mod wire;
 
-use selvedge_connector::{Connection, Connector, OpenContext, SettingProblem};
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use selvedge_connector::{Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem};
+
+use feed::EventFeed;
+use graphql::Api;
+use hooks::WebhookReceiver;
+use orders::OrderSource;
+use probe::CentraProbe;
+use settings::Settings;
+
+/// The largest answer that is read: 200 orders with hundreds of lines each, or the whole live schema.
+const BODY_BYTES_MAX: usize = 64 << 20;
+/// Centra's longest window is an hour; nothing can ask for a longer pause.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// Centra.
 #[derive(Debug)]
@@ -12,13 +44,42 @@ impl Connector for Centra {
     fn name(&self) -> &'static str {
         "centra"
     }
+
     fn secret_settings(&self) -> &'static [&'static str] {
-        todo!("helper")
+        settings::SECRETS
     }
+
     fn settings(&self) -> BTreeMap<&'static str, &'static str> {
-        todo!("helper")
+        settings::explained()
     }
-    fn open(&self, _context: &OpenContext<'_>) -> Result<Connection, Vec<SettingProblem>> {
-        todo!("helper")
+
+    fn open(&self, context: &OpenContext<'_>) -> Result<Connection, Vec<SettingProblem>> {
+        let settings = Settings::read(context)?;
+        let session = Session::new(
+            SessionConfig {
+                name: context.name.to_string(),
+                concurrency_max: settings.concurrency,
+                timeout: settings.timeout,
+                body_bytes_max: BODY_BYTES_MAX,
+                retry_after_max: RETRY_AFTER_MAX,
+                breaker_failures: 5,
+                breaker_pause: Duration::from_secs(10),
+                budget: graphql::default_budget(),
+            },
+            Arc::clone(&context.clock),
+        );
+        let api = Arc::new(Api::new(Arc::clone(&session), Arc::clone(&context.clock), &settings.base_url, settings.token.clone()));
+        Ok(Connection {
+            system: "centra",
+            session,
+            order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings))),
+            order_sink: None,
+            customer_source: None,
+            customer_sink: None,
+            feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
+            hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
+            lists: None,
+            probe: Some(Arc::new(CentraProbe::new(api, settings))),
+        })
     }
 }

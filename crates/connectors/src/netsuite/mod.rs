@@ -1,8 +1,37 @@
-//! NetSuite.
+//! NetSuite: orders as sales orders or cash sales, shoppers as customers, over the REST record
+//! service; look-ups by SuiteQL.
+//!
+//! `settings` is what can be configured, `plan` what an order becomes, `encode` and `decode` the two
+//! directions (pure), `errors` what an answer means, `auth` and `client` how calls leave, and `orders`,
+//! `customers`, `lists` and `probe` the ports.
 
-use std::collections::BTreeMap;
+mod auth;
+#[cfg(test)]
+mod calls_tests;
+mod client;
+mod customers;
+mod decode;
+mod encode;
+mod errors;
+mod lists;
+mod orders;
+mod plan;
+mod probe;
+mod settings;
+mod shim;
+mod suiteql;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-use selvedge_connector::{Connection, Connector, OpenContext, SettingProblem};
+use std::{collections::BTreeMap, sync::Arc};
+
+use selvedge_connector::{
+    Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem,
+};
+
+/// The largest answer that is read: a page of a thousand rows or a very long order fits many times.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// NetSuite.
 #[derive(Debug)]
@@ -12,13 +41,59 @@ impl Connector for NetSuite {
     fn name(&self) -> &'static str {
         "netsuite"
     }
+
     fn secret_settings(&self) -> &'static [&'static str] {
-        todo!("helper")
+        settings::SECRETS
     }
+
     fn settings(&self) -> BTreeMap<&'static str, &'static str> {
-        todo!("helper")
+        settings::SETTINGS.iter().copied().collect()
     }
-    fn open(&self, _context: &OpenContext<'_>) -> Result<Connection, Vec<SettingProblem>> {
-        todo!("helper")
+
+    fn open(&self, context: &OpenContext<'_>) -> Result<Connection, Vec<SettingProblem>> {
+        let settings = settings::read(context.settings, context.secrets)?;
+        let session = Session::new(
+            // No budget of calls per time: the platform counts calls at once.
+            SessionConfig {
+                concurrency_max: settings.concurrency,
+                timeout: settings.timeout,
+                body_bytes_max: BODY_BYTES_MAX,
+                ..SessionConfig::named(context.name.as_str())
+            },
+            Arc::clone(&context.clock),
+        );
+        let auth = auth::Auth::new(
+            settings.credentials,
+            &settings.base_url,
+            Arc::clone(&context.clock),
+        );
+        let client = client::Client::new(Arc::clone(&session), auth, &settings.base_url);
+        let orders = Arc::new(orders::Orders {
+            client: client.clone(),
+            form: settings.form.clone(),
+        });
+        let customers = Arc::new(customers::Customers {
+            client: client.clone(),
+            form: settings.form.clone(),
+        });
+        Ok(Connection {
+            system: self.name(),
+            session,
+            order_source: Some(orders.clone()),
+            order_sink: Some(orders),
+            customer_source: Some(customers.clone()),
+            customer_sink: Some(customers),
+            feed: None,
+            hooks: None,
+            lists: Some(Arc::new(lists::ValueLists {
+                client: client.clone(),
+            })),
+            probe: Some(Arc::new(probe::AccountProbe {
+                client,
+                form: settings.form,
+                clock: Arc::clone(&context.clock),
+                concurrency: settings.concurrency,
+            })),
+        })
     }
 }

@@ -65,6 +65,18 @@ pub enum AnyRecord {
     Order(Box<Order>),
     /// A customer.
     Customer(Box<Customer>),
+    /// A document that could not be decoded: it is owed all the same, and held with the reasons.
+    Unreadable(Box<Unreadable>),
+}
+
+/// Stands in for a record whose raw bytes nobody could read yet, so that it is counted, held and
+/// dismissed like any other, and decoded again when it is released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// What it is said to be.
+    pub of: Kind,
+    /// Their id of it, which has to serve as our key until it can be read.
+    pub key: RecordKey,
 }
 
 impl AnyRecord {
@@ -73,6 +85,7 @@ impl AnyRecord {
         match self {
             AnyRecord::Order(_) => Kind::Order,
             AnyRecord::Customer(_) => Kind::Customer,
+            AnyRecord::Unreadable(unreadable) => unreadable.of,
         }
     }
 
@@ -81,6 +94,7 @@ impl AnyRecord {
         match self {
             AnyRecord::Order(order) => order.key(),
             AnyRecord::Customer(customer) => customer.key(),
+            AnyRecord::Unreadable(unreadable) => unreadable.key.clone(),
         }
     }
 }
@@ -93,7 +107,7 @@ impl Record for Order {
     fn from_any(record: AnyRecord) -> Option<Self> {
         match record {
             AnyRecord::Order(order) => Some(*order),
-            AnyRecord::Customer(_) => None,
+            AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => None,
         }
     }
 }
@@ -112,7 +126,7 @@ impl Record for Customer {
     fn from_any(record: AnyRecord) -> Option<Self> {
         match record {
             AnyRecord::Customer(customer) => Some(*customer),
-            AnyRecord::Order(_) => None,
+            AnyRecord::Order(_) | AnyRecord::Unreadable(_) => None,
         }
     }
 }

@@ -1,0 +1,82 @@
+// Keeps an open page up to date: on word that counts have changed it fetches the same page again
+// and takes over the parts marked data-live. Without it the page is whole, and stands still.
+"use strict";
+(() => {
+  const every = 1000;
+  const atLeastEvery = 30000;
+  const mark = document.getElementById("live");
+  const news = document.getElementById("news");
+  let busy = false;
+  let again = false;
+  let last = 0;
+  let timer = 0;
+
+  function say(text) {
+    if (!mark) return;
+    mark.hidden = false;
+    if (mark.textContent !== text) mark.textContent = text;
+  }
+
+  function soon() {
+    again = true;
+    if (busy || timer || document.hidden) return;
+    timer = setTimeout(refresh, Math.max(0, last + every - Date.now()));
+  }
+
+  async function refresh() {
+    timer = 0;
+    busy = true;
+    again = false;
+    last = Date.now();
+    try {
+      const answer = await fetch(location.href, { cache: "no-store" });
+      if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch {
+      // The events tell when it is there again.
+    }
+    busy = false;
+    if (again) soon();
+  }
+
+  // What somebody reads, types or marks just now is left alone.
+  function inUse(part) {
+    const active = document.activeElement;
+    const selection = getSelection();
+    return (
+      (part.contains(active) && active.matches("input, select, textarea")) ||
+      (selection && !selection.isCollapsed && part.contains(selection.anchorNode))
+    );
+  }
+
+  function swap(fresh) {
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const next = fresh.getElementById(part.id);
+      if (!next || part.innerHTML === next.innerHTML || inUse(part)) continue;
+      const before = new Map();
+      for (const each of part.querySelectorAll("[data-n]")) before.set(each.dataset.n, each.textContent);
+      const open = [...part.querySelectorAll("details")].map((each) => each.open);
+      const active = part.contains(document.activeElement) ? document.activeElement : null;
+      const place = active ? [...part.querySelectorAll("a, button, summary")].indexOf(active) : -1;
+      part.replaceChildren(...[...next.childNodes].map((each) => document.importNode(each, true)));
+      part.querySelectorAll("details").forEach((each, index) => (each.open = open[index] || false));
+      if (place >= 0) part.querySelectorAll("a, button, summary")[place]?.focus({ preventScroll: true });
+      for (const each of part.querySelectorAll("[data-n]")) {
+        const old = before.get(each.dataset.n);
+        if (old !== undefined && old !== each.textContent) each.classList.add("moved");
+      }
+    }
+    document.title = fresh.title;
+    const says = document.getElementById("says");
+    if (news && says && news.textContent !== says.textContent) news.textContent = says.textContent;
+  }
+
+  if (!("EventSource" in window)) return;
+  const events = new EventSource("/live");
+  events.addEventListener("open", () => say("Live"));
+  events.addEventListener("error", () => say("Not connected; this page may be out of date"));
+  events.addEventListener("pulse", soon);
+  document.addEventListener("visibilitychange", () => again && soon());
+  setInterval(soon, atLeastEvery);
+  addEventListener("pagehide", () => events.close());
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+})();

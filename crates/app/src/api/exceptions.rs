@@ -1,0 +1,75 @@
+//! Exceptions, and what a person does about them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use selvedge_model::ExceptionId;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ACTOR,
+    problem::{Answer, Asked, Problem, Sent},
+};
+use crate::{
+    serve::App,
+    view::{self, ExceptionDetail, ExceptionView},
+};
+
+/// Open ones only, or all.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    all: bool,
+}
+
+/// How many went back to the gate.
+#[derive(Serialize)]
+pub(super) struct Released {
+    /// Records.
+    pub(super) released: u64,
+}
+
+/// How many were let go.
+#[derive(Serialize)]
+pub(super) struct Dismissed {
+    dismissed: u64,
+}
+
+/// Why.
+#[derive(Deserialize)]
+pub(super) struct Reason {
+    reason: String,
+}
+
+fn id_of(text: &str) -> Result<ExceptionId, Problem> {
+    text.parse().map_err(|error| Problem::absent(format!("{error}.")))
+}
+
+/// `GET /api/exceptions?all=`
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>) -> Answer<Vec<ExceptionView>> {
+    Ok(Json(view::exceptions(&app.store, &app.brand, which.all).await?))
+}
+
+/// `GET /api/exceptions/{id}`
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<ExceptionDetail> {
+    let id = id_of(&id)?;
+    let detail = view::exception(&app.store, &app.ends(), id).await?;
+    detail.map(Json).ok_or_else(|| Problem::absent(format!("There is no exception {id}.")))
+}
+
+/// `POST /api/exceptions/{id}/release`
+pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Released> {
+    let released = app.actions(ACTOR).release(id_of(&id)?).await?;
+    Ok(Json(Released { released }))
+}
+
+/// `POST /api/exceptions/{id}/dismiss`
+pub(super) async fn dismiss(State(app): State<Arc<App>>, Path(id): Path<String>, Sent(sent): Sent<Reason>) -> Answer<Dismissed> {
+    let id = id_of(&id)?;
+    let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
+    let dismissed = app.actions(ACTOR).dismiss(id, &reason).await?;
+    Ok(Json(Dismissed { dismissed }))
+}

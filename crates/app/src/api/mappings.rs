@@ -1,0 +1,27 @@
+//! Mapping tables.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+
+use super::{
+    ACTOR,
+    exceptions::Released,
+    problem::{Answer, Problem, Sent},
+};
+use crate::{
+    serve::App,
+    view::{self, MappingWanted, MappingsView},
+};
+
+/// `GET /api/mappings`
+pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<MappingsView> {
+    Ok(Json(view::mappings(&app.store, &app.brand).await?))
+}
+
+/// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it.
+pub(super) async fn set(State(app): State<Arc<App>>, Sent(wanted): Sent<MappingWanted>) -> Answer<Released> {
+    let wanted = wanted.checked(&app.targets()).map_err(Problem::unclear)?;
+    let released = app.actions(ACTOR).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+    Ok(Json(Released { released }))
+}

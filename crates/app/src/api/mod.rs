@@ -1,0 +1,40 @@
+//! The JSON API: the same views as the pages, and the same acts.
+//!
+//! An error is `application/problem+json` (RFC 9457): `title`, `status` and, where there is more
+//! to say, `detail`. Times are RFC 3339 in UTC, amounts are text.
+
+mod calls;
+mod exceptions;
+mod flows;
+mod mappings;
+mod orders;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use crate::serve::App;
+
+/// Who acts, in the audit trail.
+const ACTOR: &str = "operator (API)";
+
+/// The routes.
+pub(crate) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/flows", get(flows::list))
+        .route("/balance", get(flows::balance))
+        .route("/orders", get(orders::list))
+        .route("/orders/{number}", get(orders::show))
+        .route("/exceptions", get(exceptions::list))
+        .route("/exceptions/{id}", get(exceptions::show))
+        .route("/exceptions/{id}/release", post(exceptions::release))
+        .route("/exceptions/{id}/dismiss", post(exceptions::dismiss))
+        .route("/mappings", get(mappings::list).put(mappings::set))
+        .route("/calls", get(calls::show))
+        .fallback(problem::nowhere)
+        .method_not_allowed_fallback(problem::not_so)
+}

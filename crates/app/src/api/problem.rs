@@ -1,0 +1,100 @@
+//! What the API answers when it cannot do what was asked.
+
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use selvedge_store::StoreError;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// One refusal.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    title: &'static str,
+    #[serde(serialize_with = "number")]
+    status: StatusCode,
+    detail: String,
+}
+
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+/// What the API's functions return.
+pub(crate) type Answer<T> = Result<Json<T>, Problem>;
+
+impl Problem {
+    /// Something that is not there.
+    pub(crate) fn absent(detail: impl Into<String>) -> Self {
+        Self { title: "There is no such thing", status: StatusCode::NOT_FOUND, detail: detail.into() }
+    }
+
+    /// Something that does not make sense.
+    pub(crate) fn unclear(detail: impl Into<String>) -> Self {
+        Self { title: "The request does not read", status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into() }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Absent(what) => Self::absent(format!("There is no {what}.")),
+            other => {
+                tracing::error!(error = %other, "the store refused the API");
+                Self {
+                    title: "The store does not answer",
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    detail: "Nothing was changed. Try again shortly; the log says why.".to_owned(),
+                }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}
+
+/// There is nothing at this address.
+pub(crate) async fn nowhere() -> Problem {
+    Problem::absent("There is nothing at this address. The API has /api/flows, /api/balance, /api/orders, /api/exceptions, /api/mappings and /api/calls.")
+}
+
+/// The address exists, and takes other methods.
+pub(crate) async fn not_so() -> Problem {
+    Problem {
+        title: "Not with this method",
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        detail: "Reading is GET; release and dismiss are POST; a mapping is set by PUT.".to_owned(),
+    }
+}
+
+/// A JSON body, with its refusal in our own form.
+pub(crate) struct Sent<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Json::from_request(request, state).await.map(|Json(body)| Self(body)).map_err(|rejection: JsonRejection| Problem {
+            title: "The body does not read",
+            status: rejection.status(),
+            detail: rejection.body_text(),
+        })
+    }
+}
+
+/// A query string, with its refusal in our own form.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|rejection| Problem::unclear(rejection.body_text()))
+    }
+}

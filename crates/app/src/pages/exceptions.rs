@@ -1,0 +1,273 @@
+//! `/exceptions`: what somebody has to decide; `/exceptions/{id}`: one of them, with what it holds
+//! and the acts that settle it.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use selvedge_model::{ConnectionName, ExceptionId, Kind};
+use serde::Deserialize;
+
+use super::{
+    ACTOR, Done, Failure, Frame, Place,
+    words::{amounts, grouped, order_address, part, plural, when},
+};
+use crate::{
+    serve::App,
+    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, MappingWanted},
+};
+
+/// Open ones, or all.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    all: String,
+}
+
+/// The list.
+pub(super) async fn page(State(app): State<Arc<App>>, Query(which): Query<Which>) -> Result<Markup, Failure> {
+    let all = !which.all.is_empty();
+    let exceptions = view::exceptions(&app.store, &app.brand, all).await?;
+    let open = exceptions.iter().filter(|exception| exception.open).count();
+    let groups = view::by_rule(exceptions);
+    let frame = Frame { title: "Exceptions".to_owned(), place: Place::Exceptions, brand: Some(app.brand.0.clone()), open: Some(open) };
+    let now = app.clock.now();
+    Ok(frame.around(html! {
+        h1 { "Exceptions" }
+        p.lead { "One for each root cause. Mend the cause, and everything that it holds goes on." }
+        p.tabs {
+            a href="/exceptions" aria-current=[(!all).then_some("true")] { "Open" } " "
+            a href="/exceptions?all=yes" aria-current=[all.then_some("true")] { "Open and closed" }
+        }
+        div #exceptions data-live {
+            @if groups.is_empty() { p.empty { @if all { "There was never one." } @else { "Nothing needs you." } } }
+            @for group in &groups { (group_of(group, now)) }
+        }
+    }))
+}
+
+fn group_of(group: &ExceptionGroup, now: Timestamp) -> Markup {
+    html! {
+        section.card {
+            h2 { code { (group.rule) } }
+            p.quiet {
+                (plural(group.count, "record", "records")) " held"
+                @if !group.money.is_empty() { " · " b { (amounts(&group.money)) } }
+                " · first met " (when(group.first_seen_at, now)) " · last met " (when(group.last_seen_at, now))
+            }
+            table.cards {
+                thead { tr { th scope="col" { "What is wrong" } th.num scope="col" { "Holds" } th.num scope="col" { "Money" } th scope="col" { "First met" } th scope="col" { "Last met" } } }
+                tbody {
+                    @for exception in &group.exceptions {
+                        tr {
+                            th scope="row" data-label="What is wrong" {
+                                a href={ "/exceptions/" (exception.id) } { (exception.message) }
+                                @if !exception.open { " " span.quiet { "closed" } }
+                            }
+                            td.num data-label="Holds" { (grouped(exception.count)) }
+                            td.num data-label="Money" { @if exception.money.is_empty() { span.quiet { "–" } } @else { (amounts(&exception.money)) } }
+                            td data-label="First met" { (when(exception.first_seen_at, now)) }
+                            td data-label="Last met" { (when(exception.last_seen_at, now)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was typed and did not pass, to be shown again.
+#[derive(Default)]
+struct Tried {
+    mapping: Option<(String, String)>,
+    reason: Option<(String, String)>,
+}
+
+/// One exception.
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, Query(done): Query<Done>) -> Result<Markup, Failure> {
+    shown(&app, &id, &done, &Tried::default()).await
+}
+
+fn id_of(text: &str) -> Result<ExceptionId, Failure> {
+    text.parse().map_err(|error| Failure::Absent(format!("{error}.")))
+}
+
+async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup, Failure> {
+    let id = id_of(id)?;
+    let Some(detail) = view::exception(&app.store, &app.ends(), id).await? else {
+        return Err(Failure::Absent(format!("There is no exception {id}. It may belong to another store; the open ones are listed under Exceptions.")));
+    };
+    let frame = Frame::of(app, Place::Exceptions, format!("Exception {id}")).await?;
+    let now = app.clock.now();
+    let ExceptionDetail { exception, holds, mapping } = &detail;
+    Ok(frame.around(html! {
+        p.crumb { a href="/exceptions" { "Exceptions" } }
+        (done.shown())
+        div #exception data-live { (about(exception, now)) }
+        @if exception.open {
+            @if let Some(asked) = mapping { (map_form(exception.id, asked, &app.targets(), tried)) }
+            (acts(exception, tried))
+        }
+        div #holds data-live { (held(exception, holds)) }
+    }))
+}
+
+fn about(exception: &ExceptionView, now: Timestamp) -> Markup {
+    html! {
+        h1 { (exception.message) }
+        p.lead { (exception.remedy) }
+        dl.pairs {
+            dt { "Holds" } dd {
+                b { (plural(exception.count, "record", "records")) }
+                @if !exception.money.is_empty() { ", " b { (amounts(&exception.money)) } }
+            }
+            dt { "Rule" } dd { code { (exception.rule) } }
+            @if !exception.flow.as_str().is_empty() { dt { "Flow" } dd { (exception.flow) } }
+            @if !exception.path.is_empty() { dt { "Where" } dd { code { (exception.path) } } }
+            @if let Some(value) = &exception.value { dt { "What stands there" } dd { code { (value) } } }
+            dt { "First met" } dd { (when(exception.first_seen_at, now)) }
+            dt { "Last met" } dd { (when(exception.last_seen_at, now)) }
+            @if let Some(closed) = &exception.closed { dt { "Closed" } dd { (closed) } }
+            dt { "Name" } dd { code { (exception.id) } }
+        }
+    }
+}
+
+fn map_form(id: ExceptionId, asked: &MappingAsked, targets: &[ConnectionName], tried: &Tried) -> Markup {
+    let (typed, wrong) = tried.mapping.as_ref().map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
+    html! {
+        section.card aria-labelledby="map" {
+            h2 #map { "Set the mapping" }
+            p { "What " code { (asked.key) } " is called in the table " code { (asked.table) } ". Everything that waits for it goes back to the gate." }
+            form.act action={ "/exceptions/" (id) "/map" } method="post" {
+                input type="hidden" name="table" value=(asked.table);
+                input type="hidden" name="key" value=(asked.key);
+                @match &asked.connection {
+                    Some(connection) => input type="hidden" name="connection" value=(connection);,
+                    None => {
+                        label for="connection" { "At which connection" }
+                        select #connection name="connection" { @for target in targets { option value=(target) { (target) } } }
+                    }
+                }
+                label for="value" { "The target's id" @if let Some(connection) = &asked.connection { ", at " (connection) } }
+                @if let Some(wrong) = wrong { p.wrong #wrong-value { (wrong) } }
+                div {
+                    input #value name="value" value=(typed) required maxlength="200" autocomplete="off"
+                        aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-value")];
+                    button.main { "Set and release" }
+                }
+            }
+        }
+    }
+}
+
+fn acts(exception: &ExceptionView, tried: &Tried) -> Markup {
+    let id = exception.id;
+    let (typed, wrong) = tried.reason.as_ref().map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
+    html! {
+        div.deck {
+            section.card aria-labelledby="release" {
+                h2 #release { "Release" }
+                p { "Sends what it holds back to the gate. If the cause is still there, it is held again." }
+                form.act action={ "/exceptions/" (id) "/release" } method="post" { button { "Release " (plural(exception.count, "record", "records")) } }
+            }
+            section.card aria-labelledby="dismiss" {
+                h2 #dismiss { "Dismiss" }
+                p { "Lets go of what it holds: it will not be sent. The reason is kept with every record." }
+                form.act action={ "/exceptions/" (id) "/dismiss" } method="post" {
+                    label for="reason" { "Reason" }
+                    @if let Some(wrong) = wrong { p.wrong #wrong-reason { (wrong) } }
+                    div {
+                        input #reason name="reason" value=(typed) required maxlength="500" autocomplete="off"
+                            aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-reason")];
+                        button { "Dismiss " (plural(exception.count, "record", "records")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn held(exception: &ExceptionView, holds: &[HeldView]) -> Markup {
+    let shown = u64::try_from(holds.len()).unwrap_or(u64::MAX);
+    html! {
+        section aria-labelledby="held" {
+            h2 #held { "What it holds" }
+            @if holds.is_empty() {
+                p.empty { "Nothing now." }
+            } @else {
+                ul.held {
+                    @for each in holds {
+                        li {
+                            @if each.kind == Kind::Order {
+                                a href=(order_address(each.key.as_str())) { "Order " (each.key) }
+                            } @else {
+                                (each.kind) " " (each.key)
+                            }
+                        }
+                    }
+                }
+                @if exception.count > shown { p.quiet { "The oldest " (shown) " of " (grouped(exception.count)) "." } }
+            }
+        }
+    }
+}
+
+/// The address of an act, opened again after it: back to the exception.
+pub(super) async fn back(Path(id): Path<String>) -> Redirect {
+    Redirect::to(&format!("/exceptions/{}", part(&id)))
+}
+
+/// Releases it.
+pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Redirect, Failure> {
+    let id = id_of(&id)?;
+    let released = app.actions(ACTOR).release(id).await?;
+    Ok(Redirect::to(&format!("/exceptions/{id}?released={released}")))
+}
+
+/// Why.
+#[derive(Deserialize)]
+pub(super) struct Reason {
+    #[serde(default)]
+    reason: String,
+}
+
+/// Dismisses what it holds.
+pub(super) async fn dismiss(State(app): State<Arc<App>>, Path(id): Path<String>, Form(sent): Form<Reason>) -> Result<Response, Failure> {
+    match view::reason(&sent.reason) {
+        Ok(reason) => {
+            let id = id_of(&id)?;
+            let dismissed = app.actions(ACTOR).dismiss(id, &reason).await?;
+            Ok(Redirect::to(&format!("/exceptions/{id}?dismissed={dismissed}")).into_response())
+        }
+        Err(wrong) => {
+            let tried = Tried { reason: Some((sent.reason, wrong)), ..Tried::default() };
+            let page = shown(&app, &id, &Done::default(), &tried).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}
+
+/// Sets the mapping that it asks for.
+pub(super) async fn map(State(app): State<Arc<App>>, Path(id): Path<String>, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
+    let typed = wanted.value.clone().unwrap_or_default();
+    match wanted.checked(&app.targets()) {
+        Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
+            let id = id_of(&id)?;
+            let set = app.actions(ACTOR).map(&connection, &table, &key, Some(&value)).await?;
+            Ok(Redirect::to(&format!("/exceptions/{id}?set={set}")).into_response())
+        }
+        wrong => {
+            let wrong = wrong.err().unwrap_or_else(|| "Give the id that the target uses.".to_owned());
+            let tried = Tried { mapping: Some((typed, wrong)), ..Tried::default() };
+            let page = shown(&app, &id, &Done::default(), &tried).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}

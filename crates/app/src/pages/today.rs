@@ -1,0 +1,328 @@
+//! `/`: what moves, whether it adds up, what needs somebody, what it costs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::extract::State;
+use maud::{Markup, html};
+use selvedge_model::{ConnectionName, obligation::State as At};
+
+use super::{
+    Failure, Frame, Place,
+    words::{amount, amounts, grouped, length, meaning, order_address, plural, standings, when},
+};
+use crate::{
+    serve::App,
+    view::{self, BalanceView, CallsView, ConnectionCalls, ExceptionView, FlowView, OrderLine, Today},
+};
+
+/// How many exceptions are shown here.
+const EXCEPTIONS_SHOWN: usize = 5;
+
+/// The page.
+pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure> {
+    let now = app.clock.now();
+    let lines = app.lines();
+    let systems: BTreeMap<ConnectionName, &str> = lines.iter().map(|line| (line.connection.clone(), line.system)).collect();
+    let today = view::today(&app.store, &app.brand, &app.ends(), lines, now).await?;
+    let frame = Frame { title: "Today".to_owned(), place: Place::Today, brand: Some(app.brand.0.clone()), open: Some(today.exceptions.len()) };
+    Ok(frame.around(html! {
+        div #summary data-live { (summary(&today)) }
+        section aria-labelledby="flows" {
+            h2 #flows { "Flows" }
+            @if today.flows.is_empty() { p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." } }
+            @for (place, flow) in today.flows.iter().enumerate() {
+                article.card.flow id={ "flow-" (place) } data-live { (picture(flow, &systems)) }
+            }
+        }
+        section aria-labelledby="needs" {
+            h2 #needs { "What needs you" }
+            div #exceptions data-live { (exceptions(&today.exceptions, now)) }
+        }
+        section aria-labelledby="budget" {
+            h2 #budget { "Calls spent" }
+            div #calls data-live { (calls(&today.calls)) }
+        }
+        section aria-labelledby="newest" {
+            h2 #newest { "Newest orders" }
+            div #orders data-live { (newest(&today.newest, now)) }
+        }
+    }))
+}
+
+fn summary(today: &Today) -> Markup {
+    let captured: u64 = today.flows.iter().map(|flow| flow.balance.terms.captured).sum();
+    let off: Vec<&FlowView> = today.flows.iter().filter(|flow| !flow.balance.balanced).collect();
+    let open = u64::try_from(today.exceptions.len()).unwrap_or(u64::MAX);
+    html! {
+        @if let Some(flow) = off.first() {
+            h1 { "The balance of " (flow.flow) " is off by " (flow.balance.difference) "." }
+            p.lead { "Something was lost or made up. This is a fault of the program, not of your data: keep the store and report it." }
+        } @else if open > 0 {
+            h1 #says { (plural(open, "exception needs", "exceptions need")) " you." }
+            p.lead {
+                (plural(today.held, "record waits", "records wait"))
+                @if !today.money.is_empty() { ", " (amounts(&today.money)) " with them" }
+                ". Everything else is accounted for."
+            }
+        } @else if captured == 0 {
+            h1 #says { "Nothing has arrived yet." }
+            p.lead { "The first order appears here as soon as it is captured." }
+        } @else {
+            h1 #says { "Nothing needs you." }
+            p.lead { (plural(captured, "record was captured", "records were captured")) ", and every one is accounted for." }
+        }
+    }
+}
+
+fn count(flow: &FlowView, state: At) -> u64 {
+    flow.states.iter().find(|each| each.state == state).map_or(0, |each| each.count)
+}
+
+const WAY: [At; 5] = [At::Captured, At::Cleared, At::Sending, At::Unanswered, At::Delivered];
+
+fn picture(flow: &FlowView, systems: &BTreeMap<ConnectionName, &str>) -> Markup {
+    let held = count(flow, At::Held);
+    html! {
+        h3 { (flow.flow) }
+        div.loom {
+            (end(&flow.from, systems, html! { (grouped(flow.balance.terms.captured)) " captured" }))
+            ol.way aria-label="On the way" {
+                @for state in WAY {
+                    @let count = count(flow, state);
+                    li.busy[count > 0] { b data-n={ (flow.flow) "." (state.word()) } { (grouped(count)) } " " span { (meaning(state)) } }
+                }
+            }
+            (end(&flow.to, systems, html! { (grouped(flow.balance.terms.confirmed)) " confirmed" }))
+        }
+        @if held > 0 { p.snag { a href="/exceptions" { b data-n={ (flow.flow) ".held" } { (grouped(held)) } " held" } " until somebody decides" } }
+        (weave(flow))
+        (equation(&flow.balance))
+        (pace(flow))
+    }
+}
+
+fn end(name: &ConnectionName, systems: &BTreeMap<ConnectionName, &str>, figure: Markup) -> Markup {
+    let system = systems.get(name).filter(|system| **system != name.as_str());
+    html! { p.end { strong { (name) } @if let Some(system) = system { span.quiet { (system) } } span.figure { (figure) } } }
+}
+
+/// The shares of all states as one woven bar.
+fn weave(flow: &FlowView) -> Markup {
+    let all: u64 = flow.states.iter().map(|each| each.count).sum();
+    if all == 0 {
+        return html! {};
+    }
+    let mut from = 0_u128;
+    let mut pieces = Vec::new();
+    for each in flow.states.iter().filter(|each| each.count > 0) {
+        let to = from + u128::from(each.count);
+        let place = |count: u128| count * 1_000 / u128::from(all);
+        pieces.push((each.state, each.count, place(from), (place(to) - place(from)).max(2)));
+        from = to;
+    }
+    html! {
+        svg.weave viewBox="0 0 1000 12" preserveAspectRatio="none" role="img" aria-label={ "States of " (flow.flow) ", by share" } {
+            @for (state, count, x, width) in pieces {
+                rect class=(state.word()) x=(x) y="0" width=(width) height="12" { title { (grouped(count)) " " (meaning(state)) } }
+            }
+        }
+    }
+}
+
+/// The balance, written out.
+fn equation(balance: &BalanceView) -> Markup {
+    let terms = &balance.terms;
+    let right = [
+        ("confirmed", terms.confirmed),
+        ("in flight", terms.in_flight),
+        ("held", terms.held),
+        ("excluded", terms.excluded),
+        ("superseded", terms.superseded),
+        ("dismissed", terms.dismissed),
+    ];
+    html! {
+        p.equation {
+            (term("captured", terms.captured, &terms.flow))
+            @for (place, (word, count)) in right.into_iter().enumerate() {
+                span.op { @if place == 0 { " = " } @else { " + " } }
+                (term(word, count, &terms.flow))
+            }
+            " "
+            @if balance.balanced {
+                span.verdict.good { "✓ it balances" }
+            } @else {
+                span.verdict.bad { "✗ off by " (balance.difference) }
+            }
+        }
+    }
+}
+
+fn term(word: &str, count: u64, flow: &str) -> Markup {
+    html! { span.term.none[count == 0] { b data-n={ (flow) " = " (word) } { (grouped(count)) } " " i { (word) } } }
+}
+
+/// How quickly.
+fn pace(flow: &FlowView) -> Markup {
+    let minutes = &flow.confirmed_per_minute;
+    let most = minutes.iter().copied().max().unwrap_or(0);
+    let last = minutes.last().copied().unwrap_or(0);
+    html! {
+        dl.pace {
+            div {
+                dt { "confirmed in the last minute" }
+                dd { b data-n={ (flow.flow) " per minute" } { (grouped(last)) } (spark(minutes, most)) }
+            }
+            div {
+                dt { "captured to confirmed, median" }
+                dd { b { @match flow.latency { Some(latency) => (length(latency.p50_ms)), None => "–" } } }
+            }
+            div {
+                dt { "99 of 100 within" }
+                dd { b { @match flow.latency { Some(latency) => (length(latency.p99_ms)), None => "–" } } }
+            }
+        }
+    }
+}
+
+/// The last hour, a bar a minute.
+fn spark(minutes: &[u64], most: u64) -> Markup {
+    let height = |count: u64| u128::from(count) * 28 / u128::from(most.max(1));
+    html! {
+        svg.spark viewBox={ "0 0 " (minutes.len() * 4) " 30" } role="img" {
+            title { "Confirmed per minute over the last hour; at most " (grouped(most)) }
+            line x1="0" y1="29.5" x2=(minutes.len() * 4) y2="29.5" {}
+            @for (place, count) in minutes.iter().enumerate().filter(|(_, count)| **count > 0) {
+                @let tall = height(*count).max(1);
+                rect x=(place * 4) y=(29 - tall) width="3" height=(tall) {}
+            }
+        }
+    }
+}
+
+fn exceptions(open: &[ExceptionView], now: jiff::Timestamp) -> Markup {
+    html! {
+        @if open.is_empty() {
+            p.empty { "Nothing needs you." }
+        } @else {
+            ul.snags {
+                @for exception in open.iter().take(EXCEPTIONS_SHOWN) {
+                    li {
+                        a href={ "/exceptions/" (exception.id) } { (exception.message) }
+                        p.quiet {
+                            code { (exception.rule) } " · "
+                            @if exception.count > 0 { (plural(exception.count, "record", "records")) } @else { "nothing held" }
+                            @if !exception.money.is_empty() { " · " b { (amounts(&exception.money)) } }
+                            " · last met " (when(exception.last_seen_at, now))
+                        }
+                    }
+                }
+            }
+            @if open.len() > EXCEPTIONS_SHOWN { p { a href="/exceptions" { "All " (open.len()) } } }
+        }
+    }
+}
+
+fn calls(calls: &CallsView) -> Markup {
+    html! {
+        @if calls.connections.is_empty() {
+            p.empty { "No call was made yet." }
+        } @else {
+            p.lead {
+                @match &calls.per_order {
+                    Some(per_order) => { b data-n="calls.per_order" { (per_order) } " calls per confirmed order, all connections together." }
+                    None => "No order is confirmed yet, so there is no figure per order.",
+                }
+            }
+            div.deck { @for connection in &calls.connections { (budget(connection)) } }
+        }
+    }
+}
+
+fn budget(connection: &ConnectionCalls) -> Markup {
+    let most = connection.purposes.iter().map(|purpose| purpose.calls).max().unwrap_or(0);
+    html! {
+        article.card {
+            h3 { (connection.connection) @if let Some(system) = connection.system.filter(|system| *system != connection.connection.as_str()) { " " span.quiet { (system) } } }
+            p {
+                b { (grouped(connection.calls)) } " calls"
+                @if let Some(per_order) = &connection.per_order { ", " b { (per_order) } " per order" }
+                @if connection.under_way > 0 { " · " (connection.under_way) " under way" }
+                @if connection.waiting > 0 { " · " (connection.waiting) " waiting for room" }
+            }
+            @if connection.breaker_open { p.snag { "It rests after failures in a row, then tries one call." } }
+            @if connection.paused { p.snag { "It pauses because the system asked it to." } }
+            @if !connection.windows.is_empty() {
+                h4 { "Granted, and used now" }
+                ul.bars {
+                    @for window in &connection.windows {
+                        li {
+                            span { (window.name) " per " (window.seconds) " s" }
+                            (bar(window.used, window.quota, &format!("{}: {} of {} in {} s", window.name, window.used, window.quota, window.seconds)))
+                            span.num { (grouped(window.used)) " of " (grouped(window.quota)) }
+                        }
+                    }
+                }
+            }
+            @if !connection.purposes.is_empty() {
+                h4 { "Spent on" }
+                ul.bars {
+                    @for purpose in &connection.purposes {
+                        li {
+                            span { (purpose.purpose) }
+                            (bar(purpose.calls, most, &format!("{}: {} calls", purpose.purpose, purpose.calls)))
+                            span.num { (grouped(purpose.calls)) }
+                        }
+                    }
+                }
+            }
+            @if connection.throttled + connection.lost > 0 {
+                p.quiet { (grouped(connection.throttled)) " answered \"too many\", " (grouped(connection.lost)) " got no answer since the start." }
+            }
+        }
+    }
+}
+
+fn bar(part: u64, whole: u64, title: &str) -> Markup {
+    let share = (u128::from(part) * 100).checked_div(u128::from(whole)).unwrap_or(0).min(100);
+    html! {
+        svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" role="img" {
+            title { (title) }
+            rect.ground x="0" y="0" width="100" height="8" {}
+            rect x="0" y="0" width=(share) height="8" {}
+        }
+    }
+}
+
+fn newest(orders: &[OrderLine], now: jiff::Timestamp) -> Markup {
+    html! {
+        @if orders.is_empty() {
+            p.empty { "No orders yet." }
+        } @else {
+            (order_table(orders, now))
+            p { a href="/orders" { "All orders" } }
+        }
+    }
+}
+
+/// A table of orders; cards on a phone.
+pub(super) fn order_table(orders: &[OrderLine], now: jiff::Timestamp) -> Markup {
+    html! {
+        table.cards {
+            thead { tr { th scope="col" { "Order" } th scope="col" { "Who" } th.num scope="col" { "Amount" } th scope="col" { "Stands" } th scope="col" { "Arrived" } } }
+            tbody {
+                @for order in orders {
+                    tr {
+                        th scope="row" data-label="Order" {
+                            a href=(order_address(order.number.as_str())) { (order.number) }
+                            @if order.revision > 1 { " " span.quiet { "revision " (order.revision) } }
+                        }
+                        td data-label="Who" { @if order.who.is_empty() { span.quiet { "unnamed" } } @else { (order.who) } }
+                        td.num data-label="Amount" { @if order.amount.is_empty() { span.quiet { "unreadable" } } @else { (amount(&order.amount)) } }
+                        td data-label="Stands" { (standings(&order.standings)) }
+                        td data-label="Arrived" { (when(order.received_at, now)) }
+                    }
+                }
+            }
+        }
+    }
+}

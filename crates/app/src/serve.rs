@@ -1,0 +1,258 @@
+//! The HTTP server: webhooks, pages and API of one brand on one address.
+//!
+//! There are no people yet: whoever reaches the address may read and act. So `run` and `demo`
+//! listen on 127.0.0.1 unless told otherwise, every act is audited as `operator (page)` or
+//! `operator (API)`, and two doors are shut to other web sites that the operator's browser
+//! visits: requests that change something must come from our own pages ([`CsrfLayer`]), and the
+//! address must be asked for by an IP address, by `localhost` or by a configured name
+//! ([`App::hosts`]), because any other name may be a stranger's that points here.
+//!
+//! Behind a reverse proxy: forward `Host` (or configure the public name), `Origin` and
+//! `Sec-Fetch-Site` as they come, and let the proxy ask who somebody is.
+
+use std::{any::Any, future::Future, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{
+    Extension, Json, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use selvedge_connector::Clock;
+use selvedge_flow::{Engine, actions::Actions};
+use selvedge_model::{Brand, ConnectionName};
+use selvedge_store::Store;
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch};
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+
+use crate::{
+    api, pages,
+    view::{Ends, Line},
+    webhooks,
+};
+
+/// The largest body that a form or the API takes. Webhooks have a bound of their own.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long requests that are under way may go on after the end was asked for.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What the browser may load and do: nothing from elsewhere, no script or style in the text of a page.
+const POLICY: &str = "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// What every answer carries.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// What pages, API and webhooks stand on: one brand.
+pub struct App {
+    /// Whose.
+    pub brand: Brand,
+    /// Where it is kept.
+    pub store: Store,
+    /// What moves it.
+    pub engine: Arc<Engine>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Names under which the pages may be asked for, besides IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Who watches the counts.
+    pub(crate) live: pages::live::Live,
+    /// Room for deliveries under way.
+    pub(crate) deliveries: webhooks::Room,
+}
+
+impl App {
+    /// The app of an engine's brand.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        let setup = engine.setup();
+        Self {
+            brand: setup.brand.clone(),
+            store: setup.store.clone(),
+            clock: Arc::clone(&setup.clock),
+            hosts: Vec::new(),
+            live: pages::live::Live::default(),
+            deliveries: webhooks::Room::default(),
+            engine,
+        }
+    }
+
+    /// The same, also under these names.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Vec<String>) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// The flows' two ends.
+    pub fn ends(&self) -> Vec<Ends> {
+        self.engine.setup().flows.iter().map(Ends::from).collect()
+    }
+
+    /// The connections as they stand now.
+    pub fn lines(&self) -> Vec<Line> {
+        self.engine.setup().connections.iter().map(|(name, connection)| Line::of(name, connection)).collect()
+    }
+
+    /// The connections that records flow to: those that mappings are for.
+    pub fn targets(&self) -> Vec<ConnectionName> {
+        let mut targets: Vec<ConnectionName> = self.engine.setup().flows.iter().map(|flow| flow.to.clone()).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+
+    /// What a person may do, in this actor's name.
+    pub fn actions(&self, actor: &str) -> Actions {
+        Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: actor.to_owned() }
+    }
+}
+
+/// Everything that is answered over HTTP.
+pub fn router(app: Arc<App>) -> Router {
+    let csrf = CsrfLayer::new()
+        .with_insecure_bypass(|_, uri| uri.path().starts_with("/webhooks/"))
+        .with_rejection_response(|_| refuse(StatusCode::FORBIDDEN, "This request came from another web site, so nothing was done. Open the page itself and try again."));
+    pages::router()
+        .nest("/api", api::router())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .route("/webhooks/{connection}", post(webhooks::receive))
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .fallback(pages::nowhere)
+        .with_state(Arc::clone(&app))
+        .layer(CatchPanicLayer::custom(broke))
+        .layer(csrf)
+        .layer(middleware::from_fn_with_state(app, ours))
+        .layer(middleware::map_response(sealed))
+}
+
+/// Answers on the listener until `shutdown` resolves; then what is under way may end, for at most five seconds.
+///
+/// # Errors
+/// The listener's.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let router = router.layer(Extension(Stopping(stopping.clone())));
+    let stopped = async move {
+        shutdown.await;
+        // Nobody listening is fine: then everything has ended by itself.
+        let _ = stop.send(true);
+    };
+    let overdue = async move {
+        Stopping(stopping).wait().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, router).with_graceful_shutdown(stopped).into_future() => served.context("the HTTP server ended"),
+        () = overdue => {
+            tracing::warn!("requests were still under way {} seconds after the end was asked for; they are cut off", GRACE.as_secs());
+            Ok(())
+        }
+    }
+}
+
+/// Word that the server is about to end, for answers that would go on for ever.
+#[derive(Clone)]
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Resolves when the end was asked for.
+    pub(crate) async fn wait(mut self) {
+        if self.0.wait_for(|stopping| *stopping).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Whether the store answers.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let brand = app.brand.clone();
+    match app.store.read(move |view| view.next_due(&brand)).await {
+        Ok(_) => Json(json!({ "ready": true })).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the store does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "detail": "The store does not answer." }))).into_response()
+        }
+    }
+}
+
+/// Lets through what asks for us by a name that can only be ours.
+async fn ours(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let open = matches!(request.uri().path(), "/healthz" | "/readyz") || request.uri().path().starts_with("/webhooks/");
+    let host = request.uri().authority().map(|authority| authority.as_str()).or_else(|| text(request.headers(), &header::HOST));
+    match host {
+        Some(host) if !open && !is_ours(host, &app.hosts) => refuse(
+            StatusCode::MISDIRECTED_REQUEST,
+            "This server is not known under that name. Open it by its IP address or as localhost, or add the name to the configured hosts.",
+        ),
+        _ => next.run(request).await,
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// An IP address cannot be rebound by a stranger's name server; `localhost` never leaves the machine.
+fn is_ours(host: &str, known: &[String]) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name.parse::<std::net::IpAddr>().is_ok()
+        || name == "localhost"
+        || name.ends_with(".localhost")
+        || known.iter().any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host))
+}
+
+/// Adds what every answer carries, unless it brings its own.
+async fn sealed(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    // Pages and API show people's names and addresses.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refuse(status: StatusCode, why: &'static str) -> Response<Body> {
+    (status, format!("{why}\n")).into_response()
+}
+
+/// A panic is our fault; the process goes on, and the caller learns no more than that.
+fn broke(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let why = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(why = why.unwrap_or("unknown"), "answering a request broke off");
+    refuse(StatusCode::INTERNAL_SERVER_ERROR, "Answering this request broke off; the log says why. Nothing was half done: the store undoes what is not finished.")
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_can_only_be_ours() {
+        let known = ["Desk.example.com".to_owned()];
+        for host in ["127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "[::1]", "localhost", "LOCALHOST:1", "a.localhost:1", "desk.example.com", "desk.example.com:443", "192.168.1.4"] {
+            assert!(is_ours(host, &known), "{host}");
+        }
+        for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "notlocalhost"] {
+            assert!(!is_ours(host, &known), "{host}");
+        }
+    }
+}

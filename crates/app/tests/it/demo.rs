@@ -1,0 +1,172 @@
+//! `selvedge demo --headless`: real connectors, real HTTP, simulated systems, faults, kills.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+pub fn selvedge() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_selvedge"))
+}
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/samples/online-retail")
+}
+
+pub struct Demo {
+    pub folder: tempfile::TempDir,
+    pub args: Vec<String>,
+}
+
+impl Demo {
+    pub fn new(args: &[&str]) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), args: args.iter().map(|a| (*a).to_owned()).collect() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = selvedge();
+        command
+            .args(["demo", "--headless", "--until-settled", "--listen", "127.0.0.1:0", "--store"])
+            .arg(self.path("demo.db"))
+            .arg("--export")
+            .arg(self.path("out"))
+            .arg("--report")
+            .arg(self.path("report.json"))
+            .args(&self.args);
+        command
+    }
+
+    /// Runs to the end and gives the report.
+    pub fn finish(&self) -> Value {
+        let output = self.command().output().unwrap();
+        assert!(
+            output.status.success(),
+            "demo ended with {}\n{}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&std::fs::read(self.path("report.json")).unwrap()).unwrap()
+    }
+
+    /// Runs until `moment` after its start, then kills it the hard way; whether it had ended by itself before.
+    fn kill_after(&self, moment: Duration) -> bool {
+        let child = self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_or_kill(child, moment)
+    }
+
+    /// What stands in the simulated ERP: document → the rest of its row. A document that stands twice fails.
+    pub fn documents(&self) -> BTreeMap<String, Vec<String>> {
+        let mut rows = BTreeMap::new();
+        let mut reader = csv::Reader::from_path(self.path("out/netsuite_documents.csv")).unwrap();
+        for row in reader.records() {
+            let row: Vec<String> = row.unwrap().iter().map(str::to_owned).collect();
+            let (doc, rest) = row.split_first().unwrap();
+            assert!(rows.insert(doc.clone(), rest.to_vec()).is_none(), "{doc} stands twice");
+        }
+        rows
+    }
+}
+
+fn wait_or_kill(mut child: Child, moment: Duration) -> bool {
+    let end = Instant::now() + moment;
+    while Instant::now() < end {
+        if child.try_wait().unwrap().is_some() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    false
+}
+
+/// The invoices of the carried sample that must stand, from the data itself.
+fn owed(folder: &Path) -> (BTreeMap<String, Vec<String>>, usize) {
+    let read = |name: &str| -> Vec<BTreeMap<String, String>> {
+        let mut text = String::new();
+        let plain = folder.join(format!("{name}.csv"));
+        if plain.exists() {
+            std::fs::File::open(plain).unwrap().read_to_string(&mut text).unwrap();
+        } else {
+            let file = std::fs::File::open(folder.join(format!("{name}.csv.gz"))).unwrap();
+            flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+        }
+        csv::Reader::from_reader(text.as_bytes()).deserialize().map(Result::unwrap).collect()
+    };
+    let vat: BTreeMap<String, String> = read("docs_vat").into_iter().map(|row| (row["doc"].clone(), row["excl_line"].clone())).collect();
+    let (mut owed, mut homeless) = (BTreeMap::new(), 0);
+    for doc in read("docs").into_iter().filter(|doc| doc["kind"] == "sale") {
+        if doc["iso2"].is_empty() {
+            homeless += 1;
+            continue;
+        }
+        let decimal = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();
+        let net = decimal(&doc["net"]).round_dp_with_strategy(2, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+        let tax = decimal(&vat[&doc["doc"]]);
+        let two = |d: rust_decimal::Decimal| format!("{d:.2}");
+        let row = vec![two(net), two(tax), two(net + tax), doc["currency"].clone(), doc["iso2"].clone(), doc["lines"].clone()];
+        owed.insert(doc["doc"].clone(), row);
+    }
+    (owed, homeless)
+}
+
+fn assert_balanced(report: &Value) {
+    for (name, flow) in report["flows"].as_object().unwrap() {
+        let n = |key: &str| flow[key].as_u64().unwrap_or_else(|| panic!("{name} has no {key}"));
+        let right: u64 = ["confirmed", "in_flight", "held", "excluded", "superseded", "dismissed"].iter().map(|k| n(k)).sum();
+        assert_eq!(n("captured"), right, "{name}: {flow}");
+        assert_eq!(n("in_flight"), 0, "{name}: {flow}");
+    }
+}
+
+#[test]
+fn the_carried_data_arrives_document_for_document() {
+    let demo = Demo::new(&["--data", sample().to_str().unwrap(), "--seed", "7"]);
+    let report = demo.finish();
+    assert_balanced(&report);
+    let (owed, homeless) = owed(&sample());
+    assert_eq!(demo.documents(), owed);
+    let exceptions = report["exceptions"].as_array().unwrap();
+    assert_eq!(exceptions.len(), 1, "{exceptions:?}");
+    assert_eq!(exceptions[0]["rule"], "address.country");
+    assert_eq!(exceptions[0]["count"].as_u64().unwrap() as usize, homeless);
+}
+
+#[test]
+fn rough_weather_and_kills_change_nothing() {
+    let demo = Demo::new(&["--data", sample().to_str().unwrap(), "--seed", "11", "--faults", "rough"]);
+    for moment in [300, 700, 1_100, 1_500] {
+        if demo.kill_after(Duration::from_millis(moment)) {
+            break;
+        }
+    }
+    let report = demo.finish();
+    assert_balanced(&report);
+    let (owed, homeless) = owed(&sample());
+    assert_eq!(demo.documents(), owed);
+    assert_eq!(report["flows"]["orders"]["held"].as_u64().unwrap() as usize, homeless);
+}
+
+#[test]
+fn generated_orders_of_every_kind_arrive() {
+    let demo = Demo::new(&["--orders", "60", "--seed", "3"]);
+    let report = demo.finish();
+    assert_balanced(&report);
+    assert_eq!(report["flows"]["orders"]["held"], 0, "{}", report["exceptions"]);
+    assert_eq!(demo.documents().len() as u64, report["flows"]["orders"]["confirmed"].as_u64().unwrap() - edits(&report));
+}
+
+/// Confirmed rows beyond the first of an order: edits after hand-over.
+fn edits(report: &Value) -> u64 {
+    report["flows"]["orders"]["edits"].as_u64().unwrap_or(0)
+}

@@ -1,0 +1,217 @@
+//! Against a server that misbehaves byte by byte.
+
+use std::sync::atomic::AtomicUsize;
+
+use selvedge_model::Problem;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use super::*;
+use crate::clock::ManualClock;
+
+/// Serves each connection with one scripted answer, reading the request first; counts calls under way.
+struct Server {
+    url: String,
+    seen: Arc<std::sync::Mutex<Vec<String>>>,
+    peak: Arc<AtomicUsize>,
+}
+
+async fn serve(answers: impl Fn(usize) -> String + Send + Sync + 'static, hold: Duration) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (seen, peak, now) = (Arc::<std::sync::Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let server = Server { url, seen: seen.clone(), peak: peak.clone() };
+    let answers = Arc::new(answers);
+    tokio::spawn(async move {
+        let mut number = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (answers, seen, peak, now, at) = (answers.clone(), seen.clone(), peak.clone(), now.clone(), number);
+            number += 1;
+            tokio::spawn(async move {
+                peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let mut bytes = vec![0; 4096];
+                let read = stream.read(&mut bytes).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&bytes[..read]).into_owned();
+                seen.lock().unwrap().push(request.lines().next().unwrap_or_default().to_owned());
+                tokio::time::sleep(hold).await;
+                let _ = stream.write_all(answers(at).as_bytes()).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    server
+}
+
+fn plain(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn session(change: impl FnOnce(&mut SessionConfig)) -> Arc<Session> {
+    let mut config = SessionConfig { timeout: Duration::from_secs(2), throttle_pause_first: Duration::from_millis(10), ..SessionConfig::named("test") };
+    change(&mut config);
+    Session::new(config, Arc::new(ManualClock::at("2026-01-15T12:00:00Z".parse().unwrap())))
+}
+
+fn call(url: &str, path: &str, effect: Effect, priority: Priority) -> Call {
+    Call {
+        what: format!("call {path}"),
+        method: "POST",
+        url: format!("{url}/{path}"),
+        headers: vec![("authorization", HeaderText::Hidden(Secret::new("tok-secret")))],
+        body: Bytes::from_static(b"{}"),
+        effect,
+        priority,
+        costs: vec![("requests", 1)],
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_means_something_else_for_a_write() {
+    for script in ["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"] {
+        let server = serve(move |_| script.to_owned(), Duration::ZERO).await;
+        let session = session(|_| {});
+        let write = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await;
+        assert!(matches!(write, Err(Fault::Unanswered { .. })), "{script:?}: {write:?}");
+        let read = session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await;
+        assert!(matches!(read, Err(Fault::Transient { .. })), "{script:?}: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_nothing_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let write = session(|_| {}).send(call(&url, "a", Effect::Write, Priority::Orders)).await;
+    assert!(matches!(write, Err(Fault::Transient { .. })), "{write:?}");
+}
+
+#[tokio::test]
+async fn a_body_past_the_bound_is_not_read() {
+    let server = serve(|_| plain("200 OK", "", &"x".repeat(5_000)), Duration::ZERO).await;
+    let session = session(|config| config.body_bytes_max = 1_000);
+    let answer = session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await;
+    assert!(matches!(answer, Err(Fault::Unexpected { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_429_pauses_everyone_and_says_how_long() {
+    let server = serve(
+        |at| if at == 0 { plain("429 Too Many Requests", "Retry-After: Thu, 15 Jan 2026 12:00:01 GMT\r\n", "") } else { plain("200 OK", "", "fine") },
+        Duration::ZERO,
+    )
+    .await;
+    let session = session(|_| {});
+    let first = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await;
+    assert!(matches!(first, Err(Fault::Throttled { wait: Some(wait), .. }) if wait == Duration::from_secs(1)), "{first:?}");
+    assert!(session.stats().paused);
+    let started = tokio::time::Instant::now();
+    let second = session.send(call(&server.url, "b", Effect::Read, Priority::Orders)).await.unwrap();
+    assert_eq!(second.body, "fine");
+    assert!(started.elapsed() >= Duration::from_millis(900), "it did not wait: {:?}", started.elapsed());
+    assert_eq!(session.stats().throttled, 1);
+}
+
+#[tokio::test]
+async fn a_long_pause_comes_back_at_once_as_throttled() {
+    let server = serve(|_| plain("429 Too Many Requests", "Retry-After: 120\r\n", ""), Duration::ZERO).await;
+    let session = session(|_| {});
+    for _ in 0..2 {
+        let answer = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await;
+        assert!(matches!(answer, Err(Fault::Throttled { wait: Some(_), .. })), "{answer:?}");
+    }
+    assert_eq!(server.seen.lock().unwrap().len(), 1, "the second call left although the platform asked for a pause");
+}
+
+#[tokio::test]
+async fn the_breaker_opens_and_one_call_tries() {
+    let server = serve(|at| if at < 3 { plain("503 Service Unavailable", "", "") } else { plain("200 OK", "", "") }, Duration::ZERO).await;
+    let session = session(|config| {
+        config.breaker_failures = 3;
+        config.breaker_pause = Duration::from_millis(80);
+    });
+    for _ in 0..3 {
+        assert_eq!(session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await.unwrap().status, 503);
+    }
+    let shut = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await;
+    assert!(matches!(shut, Err(Fault::Transient { .. })), "{shut:?}");
+    assert!(session.stats().breaker_open);
+    let recovered = async {
+        while session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), recovered).await.unwrap();
+    assert!(!session.stats().breaker_open);
+    assert_eq!(server.seen.lock().unwrap().len(), 4, "calls left through the open breaker");
+}
+
+#[tokio::test]
+async fn slots_are_never_exceeded_and_the_most_urgent_goes_first() {
+    let server = serve(|_| plain("200 OK", "", ""), Duration::from_millis(20)).await;
+    let session = session(|config| config.concurrency_max = 1);
+    let mut calls = tokio::task::JoinSet::new();
+    let send = |calls: &mut tokio::task::JoinSet<()>, path: &'static str, priority| {
+        let (session, url) = (session.clone(), server.url.clone());
+        calls.spawn(async move { drop(session.send(call(&url, path, Effect::Read, priority)).await.unwrap()) });
+    };
+    send(&mut calls, "first", Priority::Sweeps);
+    while session.stats().under_way == 0 {
+        tokio::task::yield_now().await;
+    }
+    for (path, priority) in [("sweep", Priority::Sweeps), ("stock", Priority::Stock), ("order", Priority::Orders), ("token", Priority::Control)] {
+        send(&mut calls, path, priority);
+    }
+    while session.stats().waiting < 4 {
+        tokio::task::yield_now().await;
+    }
+    while calls.join_next().await.is_some() {}
+    let seen: Vec<String> = server.seen.lock().unwrap().iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(seen, ["/first", "/token", "/order", "/stock", "/sweep"]);
+    assert_eq!(server.peak.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_and_a_later_cost_counts() {
+    let server = serve(|_| plain("200 OK", "", ""), Duration::ZERO).await;
+    let window = BudgetWindow { name: "requests", quota: 5, per: Duration::from_secs(2) };
+    let session = session(|config| config.budget = Budget { windows: vec![window] });
+    let started = tokio::time::Instant::now();
+    // Nine tenths of 5 are there at once, the others come at 2.25 a second.
+    for _ in 0..6 {
+        session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await.unwrap();
+    }
+    assert!(started.elapsed() >= Duration::from_millis(600), "{:?}", started.elapsed());
+    session.charge("requests", 2);
+    let before = tokio::time::Instant::now();
+    session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await.unwrap();
+    assert!(before.elapsed() >= Duration::from_millis(1_000), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn a_waiter_that_gives_up_leaves_the_line() {
+    let server = serve(|_| plain("200 OK", "", ""), Duration::from_millis(50)).await;
+    let session = session(|config| config.concurrency_max = 1);
+    let busy = tokio::spawn({
+        let (session, url) = (session.clone(), server.url.clone());
+        async move { session.send(call(&url, "a", Effect::Read, Priority::Orders)).await }
+    });
+    while session.stats().under_way == 0 {
+        tokio::task::yield_now().await;
+    }
+    let gave_up = tokio::time::timeout(Duration::from_millis(5), session.send(call(&server.url, "b", Effect::Read, Priority::Orders))).await;
+    assert!(gave_up.is_err());
+    assert_eq!(session.stats().waiting, 0);
+    busy.await.unwrap().unwrap();
+    session.send(call(&server.url, "c", Effect::Read, Priority::Orders)).await.unwrap();
+}
+
+#[test]
+fn no_secret_in_a_debug_print_or_a_fault() {
+    let call = call("http://127.0.0.1:1", "a?token=abc", Effect::Write, Priority::Orders);
+    assert!(!format!("{call:?}").contains("tok-secret"));
+    let refused = Fault::Refused { what: "x".into(), problems: vec![Problem::new("a.b", "", "one", "two")] };
+    assert_eq!(refused.to_string(), "x: refused: one");
+}

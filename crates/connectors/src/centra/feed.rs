@@ -1,0 +1,158 @@
+//! Centra's queue of events, with the orders in it.
+//!
+//! The queue gives the oldest unconfirmed events, the same ones again until they are confirmed, and
+//! each with its object as it stands *now*. So one call brings up to a page of events together with
+//! the whole orders, and several events of one order bring it once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use selvedge_connector::{Arrival, Fault, Feed, FeedPage, Priority};
+use selvedge_model::{ExternalId, Kind};
+use serde_json::{Map, Value, json};
+
+use super::{
+    graphql::Api,
+    operations,
+    orders::{raw_order, scope},
+    settings::Settings,
+    wire::{Event, Events, id_text},
+};
+
+/// The queue of one integration name.
+#[derive(Debug)]
+pub struct EventFeed {
+    api: Arc<Api>,
+    page_size: u32,
+    scope: Map<String, Value>,
+    listening: AtomicBool,
+}
+
+impl EventFeed {
+    /// For one instance.
+    pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
+        Self { api, page_size: settings.feed_page_size, scope: scope(settings), listening: AtomicBool::new(false) }
+    }
+
+    /// Subscribes to orders, once per start: it adds to what is there and may be repeated, so
+    /// there is no need to look first.
+    async fn listen(&self) -> Result<(), Fault> {
+        if self.listening.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let reply = self.api.ask(&operations::SET_EVENT_LISTENERS, json!({}), "subscribe to order events", Priority::Control).await;
+        let warnings = match reply {
+            Ok(reply) => reply.payload()?,
+            // It may be repeated, so a lost answer is nothing worse than no answer.
+            Err(Fault::Unanswered { what, source }) => return Err(Fault::Transient { what, source }),
+            Err(fault) => return Err(fault),
+        };
+        warn("subscribe to order events", &warnings);
+        self.listening.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+fn warn(what: &str, warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(what, warning, "Centra did it, with a warning");
+    }
+}
+
+/// One page of the queue, sorted: an order as often as it was named, but once.
+fn page(events: &[Event], page_size: u32) -> FeedPage {
+    let mut arrivals: Vec<Arrival> = Vec::new();
+    let mut seen: BTreeMap<ExternalId, usize> = BTreeMap::new();
+    for event in events {
+        let reference = id_text(&event.object_reference);
+        let document = event.object.as_ref().filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
+        let arrival = match (document, reference) {
+            (Some(object), reference) => Arrival::Document(raw_order(object, reference.as_deref())),
+            // Gone, or not shown to this token: a fetch tells which.
+            (None, Some(id)) => Arrival::Notice { kind: Kind::Order, id: ExternalId::new(id) },
+            (None, None) => continue,
+        };
+        let id = match &arrival {
+            Arrival::Document(raw) => raw.id.clone(),
+            Arrival::Notice { id, .. } => id.clone(),
+        };
+        match seen.get(&id).and_then(|index| arrivals.get_mut(*index)) {
+            // All events of a page show the same state; a document says more than a notice.
+            Some(earlier) => {
+                if matches!(earlier, Arrival::Notice { .. }) {
+                    *earlier = arrival;
+                }
+            }
+            None => {
+                seen.insert(id, arrivals.len());
+                arrivals.push(arrival);
+            }
+        }
+    }
+    FeedPage {
+        arrivals,
+        receipts: events.iter().map(|event| event.id.to_string()).collect(),
+        more: u32::try_from(events.len()).is_ok_and(|count| count >= page_size),
+    }
+}
+
+#[async_trait]
+impl Feed for EventFeed {
+    async fn next(&self) -> Result<FeedPage, Fault> {
+        self.listen().await?;
+        let mut variables = self.scope.clone();
+        variables.insert("limit".to_owned(), json!(self.page_size));
+        let reply = self.api.ask(&operations::ORDER_EVENTS, Value::Object(variables), "read the queue of events", Priority::Orders).await?;
+        Ok(page(&reply.read::<Events>()?.events, self.page_size))
+    }
+
+    async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
+        let ids: BTreeSet<i64> = receipts.iter().filter_map(|receipt| receipt.parse().ok()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let what = format!("confirm {} events", ids.len());
+        let reply = self.api.ask(&operations::CONFIRM_EVENTS, json!({ "ids": ids }), &what, Priority::Control).await?;
+        warn(&what, &reply.payload()?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Event> {
+        serde_json::from_str::<Events>(text).unwrap().events
+    }
+
+    #[test]
+    fn an_order_named_often_arrives_once_and_every_event_is_confirmed() {
+        let events = read(
+            r#"{"events":[
+                {"id":1,"objectReference":1001,"object":null},
+                {"id":2,"objectReference":1001,"object":{"number":1001,"status":"CONFIRMED"}},
+                {"id":3,"objectReference":"1002","object":{}},
+                {"id":4,"objectReference":1001,"object":{"number":1001,"status":"CONFIRMED"}},
+                {"id":5}]}"#,
+        );
+        let page = page(&events, 5);
+        assert_eq!(page.receipts, ["1", "2", "3", "4", "5"]);
+        assert!(page.more);
+        assert_eq!(page.arrivals.len(), 2);
+        assert!(matches!(&page.arrivals[0], Arrival::Document(raw) if raw.id.as_str() == "1001"));
+        assert!(matches!(&page.arrivals[1], Arrival::Notice { id, .. } if id.as_str() == "1002"));
+    }
+
+    #[test]
+    fn a_page_that_is_not_full_is_the_last() {
+        assert!(!page(&read(r#"{"events":[{"id":1,"objectReference":7}]}"#), 100).more);
+        assert!(!page(&[], 100).more);
+    }
+}

@@ -1,0 +1,190 @@
+//! The account's own lists of values, by SuiteQL.
+
+use async_trait::async_trait;
+use selvedge_connector::{Cursor, Fault, ListEntry, ListPage, Lists, Priority};
+
+use super::{
+    client::Client,
+    suiteql::{PAGE, Row, query_or_refusal},
+};
+
+/// How one of our tables is asked for.
+struct Table {
+    name: &'static str,
+    /// Their table.
+    from: &'static str,
+    /// The column by which an equal value of ours finds an entry.
+    by: &'static str,
+    /// Whether the table has a mark for entries that may not be used.
+    has_inactive: bool,
+    /// Whether nothing goes without it. The others are missing in some accounts, or hidden from some roles;
+    /// they only serve people who map.
+    needed: bool,
+}
+
+const TABLES: [Table; 7] = [
+    Table {
+        name: "item",
+        from: "item",
+        by: "itemid",
+        has_inactive: true,
+        needed: true,
+    },
+    Table {
+        name: "subsidiary",
+        from: "subsidiary",
+        by: "name",
+        has_inactive: true,
+        needed: false,
+    },
+    Table {
+        name: "location",
+        from: "location",
+        by: "name",
+        has_inactive: true,
+        needed: false,
+    },
+    Table {
+        name: "currency",
+        from: "currency",
+        by: "symbol",
+        has_inactive: false,
+        needed: true,
+    },
+    Table {
+        name: "shipping_item",
+        from: "shipitem",
+        by: "itemid",
+        has_inactive: false,
+        needed: false,
+    },
+    Table {
+        name: "tax_code",
+        from: "salestaxitem",
+        by: "name",
+        has_inactive: false,
+        needed: false,
+    },
+    Table {
+        name: "payment_method",
+        from: "paymentmethod",
+        by: "name",
+        has_inactive: false,
+        needed: false,
+    },
+];
+
+/// The names alone.
+const NAMES: [&str; 7] = [
+    "item",
+    "subsidiary",
+    "location",
+    "currency",
+    "shipping_item",
+    "tax_code",
+    "payment_method",
+];
+
+/// The port.
+pub(crate) struct ValueLists {
+    pub client: Client,
+}
+
+#[async_trait]
+impl Lists for ValueLists {
+    fn tables(&self) -> &'static [&'static str] {
+        &NAMES
+    }
+
+    async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault> {
+        let what = format!("list {table}");
+        let Some(table) = TABLES.iter().find(|t| t.name == table) else {
+            return Err(Fault::Unexpected {
+                what,
+                detail: "no such list here".to_owned(),
+            });
+        };
+        let inactive = if table.has_inactive {
+            ", isinactive"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "SELECT id, {}{inactive} FROM {} WHERE id > ? ORDER BY id",
+            table.by, table.from
+        );
+        let last = page.map_or("0", |cursor| cursor.0.as_str());
+        let rows = match query_or_refusal(
+            &self.client,
+            &what,
+            &sql,
+            &[last],
+            PAGE,
+            Priority::Sweeps,
+        )
+        .await?
+        {
+            Ok(rows) => rows,
+            Err((answer, fault)) if !table.needed && matches!(answer.status, 400 | 403 | 404) => {
+                tracing::warn!(table = table.name, %fault, "the account does not show this list; its ids have to be mapped without suggestions");
+                return Ok(ListPage::default());
+            }
+            Err((_, fault)) => return Err(fault),
+        };
+        let full = rows.more || rows.rows.len() >= PAGE;
+        let next = rows
+            .rows
+            .last()
+            .and_then(|row| row.get("id"))
+            .filter(|_| full)
+            .map(|id| Cursor(id.clone()));
+        Ok(ListPage {
+            entries: rows
+                .rows
+                .iter()
+                .filter_map(|row| entry(table, row))
+                .collect(),
+            next,
+        })
+    }
+}
+
+fn entry(table: &Table, row: &Row) -> Option<ListEntry> {
+    let id = row.get("id")?.clone();
+    let name = row.get(table.by).cloned().unwrap_or_else(|| id.clone());
+    Some(ListEntry {
+        id,
+        name,
+        active: row.get("isinactive").is_none_or(|mark| mark != "T"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_tables() {
+        assert_eq!(TABLES.map(|t| t.name), NAMES);
+    }
+
+    #[test]
+    fn an_inactive_entry_is_listed_as_such() {
+        let row = |mark: &str| {
+            Row::from([
+                ("id".to_owned(), "7".to_owned()),
+                ("itemid".to_owned(), "A-1".to_owned()),
+                ("isinactive".to_owned(), mark.to_owned()),
+            ])
+        };
+        assert!(!entry(&TABLES[0], &row("T")).unwrap().active);
+        assert_eq!(
+            entry(&TABLES[0], &row("F")).unwrap(),
+            ListEntry {
+                id: "7".into(),
+                name: "A-1".into(),
+                active: true
+            }
+        );
+    }
+}

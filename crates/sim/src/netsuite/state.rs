@@ -1,0 +1,613 @@
+//! The documents and customers, kept small, and written to the journal before anyone hears of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::fixed::Fixed;
+use super::seed;
+use crate::journal::Journal;
+use crate::mischief::mix;
+
+/// A text kept once, by number; 0 is no text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Sym(u32);
+
+impl Sym {
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Texts that many lines share: descriptions, tax references.
+#[derive(Debug, Default)]
+pub(super) struct Symbols {
+    numbers: HashMap<Box<str>, u32>,
+    texts: Vec<Box<str>>,
+    journaled: usize,
+}
+
+impl Symbols {
+    /// The number of a text, made if need be.
+    pub(super) fn put(&mut self, text: &str) -> Sym {
+        if text.is_empty() {
+            return Sym(0);
+        }
+        if let Some(number) = self.numbers.get(text) {
+            return Sym(*number);
+        }
+        self.texts.push(text.into());
+        let number = u32::try_from(self.texts.len()).unwrap_or(0);
+        self.numbers.insert(text.into(), number);
+        Sym(number)
+    }
+
+    /// The text; empty for none.
+    pub(super) fn text(&self, sym: Sym) -> &str {
+        usize::try_from(sym.0)
+            .ok()
+            .and_then(|at| at.checked_sub(1))
+            .and_then(|at| self.texts.get(at))
+            .map_or("", |text| text)
+    }
+}
+
+/// What kind of transaction a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    #[serde(rename = "so")]
+    SalesOrder,
+    #[serde(rename = "cs")]
+    CashSale,
+}
+
+impl Kind {
+    /// Record type in the record service.
+    pub(super) fn record(self) -> &'static str {
+        match self {
+            Kind::SalesOrder => "salesOrder",
+            Kind::CashSale => "cashSale",
+        }
+    }
+
+    /// `type` in SuiteQL.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Kind::SalesOrder => "SalesOrd",
+            Kind::CashSale => "CashSale",
+        }
+    }
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Kind::SalesOrder => "Sales Order",
+            Kind::CashSale => "Cash Sale",
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Kind::SalesOrder => "SO",
+            Kind::CashSale => "CS",
+        }
+    }
+}
+
+/// A line. Amounts are in the document's currency; nets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    #[serde(rename = "n")]
+    pub(super) number: u32,
+    #[serde(rename = "i")]
+    pub(super) item: u32,
+    #[serde(rename = "q")]
+    pub(super) quantity: Fixed,
+    #[serde(rename = "r")]
+    pub(super) rate: Fixed,
+    #[serde(rename = "a")]
+    pub(super) amount: Fixed,
+    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
+    pub(super) reference: Sym,
+    #[serde(rename = "d", default, skip_serializing_if = "is_default")]
+    pub(super) description: Sym,
+    #[serde(rename = "l", default, skip_serializing_if = "is_default")]
+    pub(super) location: u32,
+    #[serde(rename = "c", default, skip_serializing_if = "is_default")]
+    pub(super) tax_code: u32,
+    #[serde(rename = "x", default, skip_serializing_if = "is_default")]
+    pub(super) closed: bool,
+    /// Price level -1.
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
+    pub(super) custom: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Stands for the shipping line where a line number is asked for.
+pub(super) const SHIPPING: u32 = u32::MAX;
+
+/// One tax on one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TaxLine {
+    /// Number of the line, or [`SHIPPING`].
+    #[serde(rename = "n")]
+    pub(super) line: u32,
+    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
+    pub(super) reference: Sym,
+    #[serde(rename = "c")]
+    pub(super) code: u32,
+    #[serde(rename = "b")]
+    pub(super) basis: Fixed,
+    #[serde(rename = "r")]
+    pub(super) rate: Fixed,
+    #[serde(rename = "a")]
+    pub(super) amount: Fixed,
+}
+
+/// A field that is kept and given back as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Extra {
+    /// 0 for the body, else the number of the line.
+    pub(super) line: u32,
+    pub(super) name: Sym,
+    /// Its JSON.
+    pub(super) json: Box<str>,
+}
+
+/// A sales order or cash sale. Figures that follow from others are not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tran {
+    pub(super) id: u32,
+    pub(super) kind: Kind,
+    /// The document number's digits.
+    pub(super) number: u32,
+    pub(super) external: Option<Box<str>>,
+    pub(super) entity: u32,
+    pub(super) subsidiary: u32,
+    pub(super) currency: u32,
+    pub(super) exchange: Fixed,
+    pub(super) date: Date,
+    /// Seconds since 1970.
+    pub(super) created: i64,
+    /// Seconds since 1970.
+    pub(super) modified: i64,
+    /// Approved: status B before anything else happened.
+    pub(super) approved: bool,
+    pub(super) billed: bool,
+    pub(super) location: u32,
+    pub(super) ship_method: u32,
+    pub(super) shipping: Fixed,
+    /// Legacy tax only.
+    pub(super) ship_tax_code: u32,
+    pub(super) handling: Fixed,
+    pub(super) discount_item: u32,
+    pub(super) discount_rate: Fixed,
+    pub(super) discount_percent: bool,
+    pub(super) payment_method: u32,
+    pub(super) payment_option: u32,
+    pub(super) tax_override: bool,
+    pub(super) memo: Option<Box<str>>,
+    pub(super) other_ref: Option<Box<str>>,
+    /// Fields of the address joined by U+001F, see [`super::records::ADDRESS`].
+    pub(super) ship_to: Option<Box<str>>,
+    pub(super) bill_to: Option<Box<str>>,
+    /// Largest line number given out.
+    pub(super) last_line: u32,
+    pub(super) lines: Vec<Line>,
+    pub(super) taxes: Vec<TaxLine>,
+    pub(super) extra: Vec<Extra>,
+}
+
+/// The figures of a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) subtotal: Fixed,
+    /// Not above nought.
+    pub(super) discount: Fixed,
+    /// Shipping's tax is in it.
+    pub(super) tax: Fixed,
+    pub(super) shipping_tax: Fixed,
+    pub(super) total: Fixed,
+}
+
+impl Tran {
+    pub(super) fn new(kind: Kind, date: Date, now: i64) -> Tran {
+        Tran {
+            id: 0,
+            kind,
+            number: 0,
+            external: None,
+            entity: 0,
+            subsidiary: 0,
+            currency: 0,
+            exchange: Fixed::whole(1),
+            date,
+            created: now,
+            modified: now,
+            approved: false,
+            billed: false,
+            location: 0,
+            ship_method: 0,
+            shipping: Fixed::ZERO,
+            ship_tax_code: 0,
+            handling: Fixed::ZERO,
+            discount_item: 0,
+            discount_rate: Fixed::ZERO,
+            discount_percent: false,
+            payment_method: 0,
+            payment_option: 0,
+            tax_override: false,
+            memo: None,
+            other_ref: None,
+            ship_to: None,
+            bill_to: None,
+            last_line: 0,
+            lines: Vec::new(),
+            taxes: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+
+    pub(super) fn tran_id(&self) -> String {
+        format!("{}{}", self.kind.prefix(), self.number)
+    }
+
+    /// Decimal places of its currency.
+    pub(super) fn digits(&self) -> u32 {
+        seed::currency(self.currency).map_or(2, |c| c.digits)
+    }
+
+    /// All lines are closed.
+    pub(super) fn is_closed(&self) -> bool {
+        !self.lines.is_empty() && self.lines.iter().all(|line| line.closed)
+    }
+
+    /// The status letter and its name.
+    pub(super) fn status(&self) -> (&'static str, &'static str) {
+        match self.kind {
+            Kind::CashSale => ("B", "Not Deposited"),
+            Kind::SalesOrder if self.billed => ("G", "Billed"),
+            Kind::SalesOrder if self.is_closed() => ("H", "Closed"),
+            Kind::SalesOrder if self.approved => ("B", "Pending Fulfillment"),
+            Kind::SalesOrder => ("A", "Pending Approval"),
+        }
+    }
+
+    /// Its figures; `None` when one is too large.
+    pub(super) fn checked_totals(&self) -> Option<Totals> {
+        let subtotal = Fixed::sum(self.lines.iter().map(|line| line.amount))?;
+        let discount = match (self.discount_item, self.discount_percent) {
+            (0, _) => Fixed::ZERO,
+            (_, false) => self.discount_rate,
+            (_, true) => subtotal.percent(self.discount_rate, self.digits())?,
+        };
+        let tax = Fixed::sum(self.taxes.iter().map(|tax| tax.amount))?;
+        let shipping_tax =
+            Fixed::sum(self.taxes.iter().filter(|tax| tax.line == SHIPPING).map(|tax| tax.amount))?;
+        let total = Fixed::sum([subtotal, discount, self.shipping, self.handling, tax])?;
+        Some(Totals { subtotal, discount, tax, shipping_tax, total })
+    }
+
+    /// Its figures. What was let in has some.
+    pub(super) fn totals(&self) -> Totals {
+        self.checked_totals().unwrap_or_default()
+    }
+
+    /// Everything before tax.
+    pub(super) fn net(&self) -> Fixed {
+        let totals = self.totals();
+        totals.total.minus(totals.tax).unwrap_or_default()
+    }
+}
+
+/// A customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Customer {
+    pub(super) id: u32,
+    pub(super) external: Option<Box<str>>,
+    pub(super) entity_id: Box<str>,
+    pub(super) person: bool,
+    pub(super) company: Box<str>,
+    pub(super) first: Box<str>,
+    pub(super) last: Box<str>,
+    pub(super) email: Box<str>,
+    pub(super) phone: Box<str>,
+    pub(super) comments: Box<str>,
+    pub(super) subsidiary: u32,
+    pub(super) currency: u32,
+    /// Further currencies.
+    pub(super) currencies: Vec<u32>,
+    pub(super) inactive: bool,
+    pub(super) created: i64,
+    pub(super) modified: i64,
+    pub(super) addresses: Vec<AddressEntry>,
+    pub(super) extra: Vec<Extra>,
+}
+
+/// One line of a customer's address book.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AddressEntry {
+    pub(super) id: u32,
+    pub(super) label: Box<str>,
+    pub(super) shipping: bool,
+    pub(super) billing: bool,
+    pub(super) address: Box<str>,
+}
+
+impl Customer {
+    /// What is shown where the customer is referred to.
+    pub(super) fn name(&self) -> String {
+        let name = if self.person {
+            format!("{} {}", self.first, self.last)
+        } else {
+            self.company.to_string()
+        };
+        format!("{} {name}", self.entity_id).trim().to_owned()
+    }
+
+    pub(super) fn takes(&self, currency: u32) -> bool {
+        self.currency == currency || self.currencies.contains(&currency)
+    }
+}
+
+/// The guest customer with this id, if it is one.
+pub(super) fn guest(id: u32) -> Option<Customer> {
+    let (subsidiary, currency) = seed::guest(id)?;
+    let symbol = seed::currency(currency)?.symbol;
+    let place = seed::subsidiary(subsidiary)?.name;
+    Some(Customer {
+        id,
+        external: None,
+        entity_id: format!("GUEST-{subsidiary}-{symbol}").into(),
+        person: false,
+        company: format!("Web guests {place} {symbol}").into(),
+        first: "".into(),
+        last: "".into(),
+        email: "".into(),
+        phone: "".into(),
+        comments: "".into(),
+        subsidiary,
+        currency,
+        currencies: Vec::new(),
+        inactive: false,
+        created: 0,
+        modified: 0,
+        addresses: Vec::new(),
+        extra: Vec::new(),
+    })
+}
+
+#[derive(Serialize)]
+enum Entry<'a> {
+    #[serde(rename = "s")]
+    Symbol(&'a str),
+    #[serde(rename = "t")]
+    Tran(&'a Tran),
+    #[serde(rename = "c")]
+    Customer(&'a Customer),
+    #[serde(rename = "d")]
+    Deleted(u32),
+    #[serde(rename = "e")]
+    CustomerDeleted(u32),
+}
+
+#[derive(Deserialize)]
+enum Kept {
+    #[serde(rename = "s")]
+    Symbol(String),
+    #[serde(rename = "t")]
+    Tran(Box<Tran>),
+    #[serde(rename = "c")]
+    Customer(Box<Customer>),
+    #[serde(rename = "d")]
+    Deleted(u32),
+    #[serde(rename = "e")]
+    CustomerDeleted(u32),
+}
+
+/// First transaction id.
+const FIRST_TRAN: u32 = 4_001;
+/// First id of a customer made through the API; guests lie below.
+const FIRST_CUSTOMER: u32 = 20_001;
+
+/// Everything that changes.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) trans: BTreeMap<u32, Box<Tran>>,
+    pub(super) by_external: HashMap<Box<str>, u32>,
+    pub(super) customers: BTreeMap<u32, Box<Customer>>,
+    pub(super) customer_by_external: HashMap<Box<str>, u32>,
+    pub(super) entity_ids: HashMap<Box<str>, u32>,
+    pub(super) symbols: Symbols,
+    last_tran: u32,
+    last_customer: u32,
+    /// Last document numbers of sales orders and cash sales.
+    last_numbers: [u32; 2],
+    journal: Journal,
+}
+
+impl State {
+    /// An account without documents. Nothing is kept until [`State::keep_in`].
+    pub(super) fn empty() -> State {
+        let mut state = State {
+            trans: BTreeMap::new(),
+            by_external: HashMap::new(),
+            customers: BTreeMap::new(),
+            customer_by_external: HashMap::new(),
+            entity_ids: HashMap::new(),
+            symbols: Symbols::default(),
+            last_tran: FIRST_TRAN - 1,
+            last_customer: FIRST_CUSTOMER - 1,
+            last_numbers: [1_000, 500],
+            journal: Journal::memory(),
+        };
+        for subsidiary in seed::SUBSIDIARIES {
+            for currency in seed::CURRENCIES {
+                if let Some(customer) = guest(5_000 + 100 * subsidiary.id + currency.id) {
+                    state.entity_ids.insert(customer.entity_id.clone(), customer.id);
+                    state.customers.insert(customer.id, Box::new(customer));
+                }
+            }
+        }
+        state
+    }
+
+    /// Takes in one entry of the journal.
+    pub(super) fn replay(&mut self, entry: serde_json::Value) -> anyhow::Result<()> {
+        match serde_json::from_value::<Kept>(entry)? {
+            Kept::Symbol(text) => {
+                self.symbols.put(&text);
+                self.symbols.journaled = self.symbols.texts.len();
+            }
+            Kept::Tran(tran) => self.place_tran(tran),
+            Kept::Customer(customer) => self.place_customer(customer),
+            Kept::Deleted(id) => self.remove_tran(id),
+            Kept::CustomerDeleted(id) => self.remove_customer(id),
+        }
+        Ok(())
+    }
+
+    /// From now on everything goes to this journal.
+    pub(super) fn keep_in(&mut self, journal: Journal) {
+        self.journal = journal;
+    }
+
+    /// The next transaction id: rising, with gaps, as other users make documents too.
+    pub(super) fn next_tran(&mut self) -> u32 {
+        let gap = u32::try_from(mix(u64::from(self.last_tran)) % 4).unwrap_or(0);
+        self.last_tran = self.last_tran.saturating_add(1 + gap.saturating_sub(1));
+        self.last_tran
+    }
+
+    pub(super) fn next_customer(&mut self) -> u32 {
+        let gap = u32::try_from(mix(u64::from(self.last_customer)) % 3).unwrap_or(0);
+        self.last_customer = self.last_customer.saturating_add(1 + gap);
+        self.last_customer
+    }
+
+    pub(super) fn next_number(&mut self, kind: Kind) -> u32 {
+        let last = self.last_number(kind);
+        *last = last.saturating_add(1);
+        *last
+    }
+
+    fn last_number(&mut self, kind: Kind) -> &mut u32 {
+        let [orders, sales] = &mut self.last_numbers;
+        match kind {
+            Kind::SalesOrder => orders,
+            Kind::CashSale => sales,
+        }
+    }
+
+    fn place_tran(&mut self, mut tran: Box<Tran>) {
+        self.last_tran = self.last_tran.max(tran.id);
+        let number = tran.number;
+        let last = self.last_number(tran.kind);
+        *last = number.max(*last);
+        tran.lines.shrink_to_fit();
+        tran.taxes.shrink_to_fit();
+        tran.extra.shrink_to_fit();
+        if let Some(old) = self.trans.get(&tran.id)
+            && old.external != tran.external
+            && let Some(external) = &old.external
+        {
+            self.by_external.remove(external);
+        }
+        if let Some(external) = &tran.external {
+            self.by_external.insert(external.clone(), tran.id);
+        }
+        self.trans.insert(tran.id, tran);
+    }
+
+    fn remove_tran(&mut self, id: u32) {
+        if let Some(external) = self.trans.remove(&id).and_then(|tran| tran.external) {
+            self.by_external.remove(&external);
+        }
+    }
+
+    fn place_customer(&mut self, customer: Box<Customer>) {
+        self.last_customer = self.last_customer.max(customer.id);
+        self.forget_keys(customer.id);
+        if let Some(external) = &customer.external {
+            self.customer_by_external.insert(external.clone(), customer.id);
+        }
+        self.entity_ids.insert(customer.entity_id.clone(), customer.id);
+        self.customers.insert(customer.id, customer);
+    }
+
+    fn forget_keys(&mut self, id: u32) {
+        if let Some(old) = self.customers.get(&id) {
+            self.entity_ids.remove(&old.entity_id);
+            if let Some(external) = &old.external {
+                self.customer_by_external.remove(external);
+            }
+        }
+    }
+
+    fn remove_customer(&mut self, id: u32) {
+        self.forget_keys(id);
+        self.customers.remove(&id);
+    }
+
+    fn journal_symbols(&mut self) -> anyhow::Result<()> {
+        while let Some(text) = self.symbols.texts.get(self.symbols.journaled) {
+            self.journal.append(&Entry::Symbol(text))?;
+            self.symbols.journaled += 1;
+        }
+        Ok(())
+    }
+
+    /// Keeps a document, new or changed. Errors when the journal cannot be written; nothing changed then.
+    pub(super) fn put_tran(&mut self, tran: Box<Tran>) -> anyhow::Result<()> {
+        self.journal_symbols()?;
+        self.journal.append(&Entry::Tran(&tran))?;
+        self.place_tran(tran);
+        Ok(())
+    }
+
+    /// Keeps a customer, new or changed. Errors as [`State::put_tran`].
+    pub(super) fn put_customer(&mut self, customer: Box<Customer>) -> anyhow::Result<()> {
+        self.journal_symbols()?;
+        self.journal.append(&Entry::Customer(&customer))?;
+        self.place_customer(customer);
+        Ok(())
+    }
+
+    /// Deletes a document. Errors as [`State::put_tran`].
+    pub(super) fn delete_tran(&mut self, id: u32) -> anyhow::Result<()> {
+        self.journal.append(&Entry::Deleted(id))?;
+        self.remove_tran(id);
+        Ok(())
+    }
+
+    /// Deletes a customer. Errors as [`State::put_tran`].
+    pub(super) fn delete_customer(&mut self, id: u32) -> anyhow::Result<()> {
+        self.journal.append(&Entry::CustomerDeleted(id))?;
+        self.remove_customer(id);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_small() {
+        assert!(size_of::<Line>() <= 56, "{}", size_of::<Line>());
+        assert!(size_of::<TaxLine>() <= 40, "{}", size_of::<TaxLine>());
+        assert!(size_of::<Tran>() <= 360, "{}", size_of::<Tran>());
+    }
+
+    #[test]
+    fn ids_rise_and_have_gaps() {
+        let mut state = State::empty();
+        let ids: Vec<u32> = (0..100).map(|_| state.next_tran()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(ids.windows(2).any(|pair| pair[1] - pair[0] > 1));
+    }
+}

@@ -1,0 +1,529 @@
+//! The tables that can be asked, their columns, and what a row holds in them.
+//!
+//! Source: the vendor's Records Catalog as described in "SuiteQL in the Connect Service"; header amounts are
+//! positive, lines of sales documents negative.
+
+use std::ops::Bound;
+
+use super::super::fixed::Fixed;
+use super::super::read::unique_key;
+use super::super::records::country_of;
+use super::super::seed::{self, Item, Items};
+use super::super::state::{Customer, Kind, Line, SHIPPING, State, TaxLine, Tran};
+use super::Cell;
+
+macro_rules! columns {
+    ($($name:ident),* $(,)?) => {
+        /// A column of some table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::upper_case_acronyms)]
+        pub(super) enum Col { $($name),* }
+
+        impl Col {
+            /// Its name, lower case, as it is answered.
+            pub(super) fn name(self) -> String {
+                match self { $(Col::$name => stringify!($name).to_ascii_lowercase()),* }
+            }
+
+            fn find(name: &str) -> Option<Col> {
+                $(if name.eq_ignore_ascii_case(stringify!($name)) { return Some(Col::$name); })*
+                None
+            }
+        }
+    };
+}
+
+columns!(
+    Id, TranId, ExternalId, Type, RecordType, Status, Entity, TranDate, CreatedDate, LastModifiedDate, Posting,
+    Voided, Currency, ExchangeRate, ForeignTotal, Total, Subsidiary, Memo, OtherRefNum, ShippingAddress,
+    BillingAddress, TaxDetailsOverride, Transaction, LineSequenceNumber, Item, Quantity, Rate, NetAmount, ForeignAmount, Location,
+    MainLine, TaxLine, IsCogs, IsClosed, QuantityShipRecv, QuantityBilled, DoNotDisplayLine, UniqueKey,
+    ItemId, DisplayName, FullName, Description, ItemType, IsInactive, Name, Country, Parent, IsElimination, Symbol,
+    EntityId, CompanyName, FirstName, LastName, Email, Phone, IsPerson, TaxType, CurrencyPrecision, NKey,
+    Addressee, Addr1, Addr2, City, State, Zip,
+);
+
+/// A table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    Transaction,
+    Line,
+    Item,
+    Subsidiary,
+    Location,
+    Currency,
+    Customer,
+    TaxItem,
+    ShipItem,
+    PaymentMethod,
+    ShippingAddress,
+    BillingAddress,
+}
+
+impl Table {
+    pub(super) fn find(name: &str) -> Option<Table> {
+        Some(match name {
+            "transaction" => Table::Transaction,
+            "transactionline" => Table::Line,
+            "item" => Table::Item,
+            "subsidiary" => Table::Subsidiary,
+            "location" => Table::Location,
+            "currency" => Table::Currency,
+            "customer" => Table::Customer,
+            "salestaxitem" => Table::TaxItem,
+            "shipitem" => Table::ShipItem,
+            "paymentmethod" => Table::PaymentMethod,
+            "transactionshippingaddress" => Table::ShippingAddress,
+            "transactionbillingaddress" => Table::BillingAddress,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn columns(self) -> &'static [Col] {
+        use Col::*;
+        match self {
+            Table::Transaction => &[
+                Id, TranId, ExternalId, Type, RecordType, Status, Entity, TranDate, CreatedDate, LastModifiedDate,
+                Posting, Voided, Currency, ExchangeRate, ForeignTotal, Total, Subsidiary, Memo, OtherRefNum,
+                ShippingAddress, BillingAddress, TaxDetailsOverride,
+            ],
+            Table::Line => &[
+                Id, Transaction, LineSequenceNumber, Item, Quantity, Rate, NetAmount, ForeignAmount, Memo, Location,
+                Subsidiary, Entity, MainLine, TaxLine, IsCogs, IsClosed, QuantityShipRecv, QuantityBilled, DoNotDisplayLine,
+                UniqueKey,
+            ],
+            Table::Item => {
+                &[Id, ItemId, ExternalId, DisplayName, FullName, Description, ItemType, IsInactive]
+            }
+            Table::Subsidiary => {
+                &[Id, Name, FullName, Currency, Country, Parent, IsInactive, IsElimination]
+            }
+            Table::Location => &[Id, Name, FullName, ExternalId, Subsidiary, IsInactive],
+            Table::Currency => &[Id, Symbol, Name, CurrencyPrecision, IsInactive],
+            Table::Customer => &[
+                Id, EntityId, ExternalId, CompanyName, FirstName, LastName, Email, Phone, IsPerson, Subsidiary,
+                Currency, IsInactive, LastModifiedDate,
+            ],
+            Table::TaxItem => &[Id, ItemId, Name, FullName, Rate, Country, TaxType, IsInactive],
+            Table::ShipItem => &[Id, ItemId, IsInactive],
+            Table::PaymentMethod => &[Id, Name, IsInactive],
+            Table::ShippingAddress | Table::BillingAddress => {
+                &[NKey, Addressee, Addr1, Addr2, City, State, Zip, Country]
+            }
+        }
+    }
+
+    /// The column of this name, in any case.
+    pub(super) fn column(self, name: &str) -> Option<Col> {
+        Col::find(name).filter(|col| self.columns().contains(col))
+    }
+
+    /// Whether rows can be found by this column without looking at all of them.
+    pub(super) fn is_indexed(self, col: Col) -> bool {
+        matches!(
+            (self, col),
+            (Table::Transaction, Col::Id | Col::ExternalId)
+                | (Table::Line, Col::Transaction)
+                | (Table::Item, Col::Id | Col::ItemId)
+                | (Table::Customer, Col::Id | Col::ExternalId | Col::EntityId)
+                | (Table::TaxItem, Col::Id)
+                | (Table::ShippingAddress | Table::BillingAddress, Col::NKey)
+        )
+    }
+}
+
+/// What a row of `transactionline` stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'a> {
+    Main,
+    Item(&'a Line),
+    Discount,
+    Shipping,
+    Tax(usize, &'a TaxLine),
+}
+
+/// One row of one table.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Row<'a> {
+    /// No row: the other side of a left join.
+    Null,
+    Tran(&'a Tran),
+    Line(&'a Tran, Part<'a>),
+    Item(&'a Item),
+    Subsidiary(&'static seed::Subsidiary),
+    Location(&'static seed::Location),
+    Currency(&'static seed::Currency),
+    Customer(&'a Customer),
+    TaxCode(u32),
+    ShipItem(u32, &'static str),
+    PaymentMethod(u32, &'static str),
+    /// The flag tells shipping from billing.
+    Address(&'a Tran, bool),
+}
+
+fn whole<'a>(number: impl Into<i64>) -> Cell<'a> {
+    Cell::Num(Fixed::whole(number.into()))
+}
+
+fn text(text: &str) -> Cell<'_> {
+    if text.is_empty() { Cell::Null } else { Cell::Text(text.into()) }
+}
+
+fn owned<'a>(text: String) -> Cell<'a> {
+    Cell::Text(text.into())
+}
+
+fn yes<'a>(flag: bool) -> Cell<'a> {
+    Cell::Text(if flag { "T" } else { "F" }.into())
+}
+
+fn id<'a>(id: u32) -> Cell<'a> {
+    if id == 0 { Cell::Null } else { whole(id) }
+}
+
+fn address_key(tran: &Tran, shipping: bool) -> Option<u32> {
+    let kept = if shipping { &tran.ship_to } else { &tran.bill_to };
+    kept.as_ref()
+        .map(|_| tran.id.saturating_mul(2).saturating_add(u32::from(!shipping)))
+}
+
+/// In the currency of the subsidiary.
+fn base(amount: Fixed, tran: &Tran) -> Fixed {
+    amount.times(tran.exchange, 2).unwrap_or_default()
+}
+
+/// The value of a column.
+pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
+    match row {
+        Row::Null => Cell::Null,
+        Row::Tran(tran) => match col {
+            Col::Id => whole(tran.id),
+            Col::TranId => owned(tran.tran_id()),
+            Col::ExternalId => tran.external.as_deref().map_or(Cell::Null, text),
+            Col::Type => Cell::Text(tran.kind.code().into()),
+            Col::RecordType => Cell::Text(
+                match tran.kind {
+                    Kind::SalesOrder => "salesorder",
+                    Kind::CashSale => "cashsale",
+                }
+                .into(),
+            ),
+            Col::Status => Cell::Text(tran.status().0.into()),
+            Col::Entity => id(tran.entity),
+            Col::TranDate => Cell::Date(tran.date),
+            Col::CreatedDate => Cell::Time(tran.created),
+            Col::LastModifiedDate => Cell::Time(tran.modified),
+            Col::Posting => yes(tran.kind == Kind::CashSale),
+            Col::Voided => yes(false),
+            Col::Currency => id(tran.currency),
+            Col::ExchangeRate => Cell::Num(tran.exchange),
+            Col::ForeignTotal => Cell::Num(tran.totals().total),
+            Col::Total => Cell::Num(base(tran.totals().total, tran)),
+            Col::Subsidiary => id(tran.subsidiary),
+            Col::Memo => tran.memo.as_deref().map_or(Cell::Null, text),
+            Col::OtherRefNum => tran.other_ref.as_deref().map_or(Cell::Null, text),
+            Col::ShippingAddress => address_key(tran, true).map_or(Cell::Null, whole),
+            Col::BillingAddress => address_key(tran, false).map_or(Cell::Null, whole),
+            Col::TaxDetailsOverride => yes(tran.tax_override),
+            _ => Cell::Null,
+        },
+        Row::Line(tran, part) => line(tran, part, col, state),
+        Row::Item(item) => match col {
+            Col::Id => whole(item.id),
+            Col::ItemId | Col::FullName => text(&item.sku),
+            Col::DisplayName | Col::Description => text(&item.name),
+            Col::ItemType => Cell::Text(item.kind.code().into()),
+            Col::IsInactive => yes(item.inactive),
+            _ => Cell::Null,
+        },
+        Row::Subsidiary(it) => match col {
+            Col::Id => whole(it.id),
+            Col::Name => text(it.name),
+            Col::FullName if it.id == 1 => text(it.name),
+            Col::FullName => owned(format!("Parent Company : {}", it.name)),
+            Col::Currency => seed::currency_by_symbol(it.currency).map_or(Cell::Null, |c| whole(c.id)),
+            Col::Country => text(it.country),
+            Col::Parent if it.id != 1 => whole(1),
+            Col::IsInactive => yes(it.inactive),
+            Col::IsElimination => yes(false),
+            _ => Cell::Null,
+        },
+        Row::Location(it) => match col {
+            Col::Id => whole(it.id),
+            Col::Name | Col::FullName => text(it.name),
+            Col::Subsidiary => whole(it.subsidiary),
+            Col::IsInactive => yes(it.inactive),
+            _ => Cell::Null,
+        },
+        Row::Currency(it) => match col {
+            Col::Id => whole(it.id),
+            Col::Symbol => text(it.symbol),
+            Col::Name => text(it.name),
+            Col::CurrencyPrecision => whole(it.digits),
+            Col::IsInactive => yes(false),
+            _ => Cell::Null,
+        },
+        Row::Customer(it) => match col {
+            Col::Id => whole(it.id),
+            Col::EntityId => text(&it.entity_id),
+            Col::ExternalId => it.external.as_deref().map_or(Cell::Null, text),
+            Col::CompanyName => text(&it.company),
+            Col::FirstName => text(&it.first),
+            Col::LastName => text(&it.last),
+            Col::Email => text(&it.email),
+            Col::Phone => text(&it.phone),
+            Col::IsPerson => yes(it.person),
+            Col::Subsidiary => id(it.subsidiary),
+            Col::Currency => id(it.currency),
+            Col::IsInactive => yes(it.inactive),
+            Col::LastModifiedDate => Cell::Time(it.modified),
+            _ => Cell::Null,
+        },
+        Row::TaxCode(number) => match (col, seed::tax_code(number)) {
+            (Col::Id, _) => whole(number),
+            (Col::ItemId | Col::Name | Col::FullName, Some(code)) => owned(code.name()),
+            (Col::Rate, Some(code)) => Cell::Num(code.rate),
+            (Col::Country, Some(code)) => owned(code.country),
+            (Col::TaxType, Some(code)) => whole(code.tax_type),
+            (Col::IsInactive, _) => yes(false),
+            _ => Cell::Null,
+        },
+        Row::ShipItem(number, name) | Row::PaymentMethod(number, name) => match col {
+            Col::Id => whole(number),
+            Col::IsInactive => yes(false),
+            _ => text(name),
+        },
+        Row::Address(tran, shipping) => {
+            let kept = if shipping { &tran.ship_to } else { &tran.bill_to };
+            let field = match col {
+                Col::NKey => return address_key(tran, shipping).map_or(Cell::Null, whole),
+                Col::Country => return text(country_of(kept.as_deref())),
+                Col::Addressee => "addressee",
+                Col::Addr1 => "addr1",
+                Col::Addr2 => "addr2",
+                Col::City => "city",
+                Col::State => "state",
+                _ => "zip",
+            };
+            kept.as_deref()
+                .and_then(|kept| {
+                    let (mut fields, _) = super::super::records::address_parts(kept);
+                    fields.find(|(name, _)| *name == field)
+                })
+                .map_or(Cell::Null, |(_, value)| text(value))
+        }
+    }
+}
+
+fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<'a> {
+    let number = match part {
+        Part::Main => 0,
+        Part::Item(line) => line.number,
+        Part::Discount => tran.last_line.saturating_add(1),
+        Part::Shipping => tran.last_line.saturating_add(2),
+        Part::Tax(at, _) => tran
+            .last_line
+            .saturating_add(3)
+            .saturating_add(u32::try_from(at).unwrap_or(0)),
+    };
+    let amount = || match part {
+        Part::Main => tran.totals().total,
+        Part::Item(line) => line.amount.negated(),
+        Part::Discount => tran.totals().discount.negated(),
+        Part::Shipping => tran.shipping.negated(),
+        Part::Tax(_, tax) => tax.amount.negated(),
+    };
+    match (col, part) {
+        (Col::Id | Col::LineSequenceNumber, _) => whole(number),
+        (Col::Transaction, _) => whole(tran.id),
+        (Col::UniqueKey, _) => whole(i64::try_from(unique_key(tran.id, number)).unwrap_or(0)),
+        (Col::Item, Part::Item(line)) => id(line.item),
+        (Col::Item, Part::Discount) => id(tran.discount_item),
+        (Col::Item, Part::Shipping) => id(tran.ship_method),
+        (Col::Item, Part::Tax(_, tax)) => id(tax.code),
+        (Col::Quantity, Part::Item(line)) => Cell::Num(line.quantity.negated()),
+        (Col::Rate, Part::Item(line)) => Cell::Num(line.rate),
+        (Col::Rate, Part::Tax(_, tax)) => Cell::Num(tax.rate),
+        (Col::Rate, Part::Shipping) => Cell::Num(tran.shipping),
+        (Col::ForeignAmount, _) => Cell::Num(amount()),
+        (Col::NetAmount, _) => Cell::Num(base(amount(), tran)),
+        (Col::Memo, Part::Item(line)) => text(state.symbols.text(line.description)),
+        (Col::Memo, Part::Main) => tran.memo.as_deref().map_or(Cell::Null, text),
+        (Col::Location, Part::Item(line)) => id(line.location),
+        (Col::Location, Part::Main) => id(tran.location),
+        (Col::Subsidiary, _) => id(tran.subsidiary),
+        (Col::Entity, _) => id(tran.entity),
+        (Col::MainLine, _) => yes(matches!(part, Part::Main)),
+        (Col::TaxLine, _) => yes(matches!(part, Part::Tax(..))),
+        (Col::IsCogs | Col::DoNotDisplayLine, _) => yes(false),
+        (Col::IsClosed, Part::Item(line)) => yes(line.closed),
+        (Col::IsClosed, _) => yes(false),
+        (Col::QuantityShipRecv, Part::Item(_)) => whole(0),
+        (Col::QuantityBilled, Part::Item(line)) => {
+            if tran.billed { Cell::Num(line.quantity) } else { whole(0) }
+        }
+        _ => Cell::Null,
+    }
+}
+
+fn lines_of<'a>(tran: &'a Tran, each: &mut impl FnMut(Row<'a>) -> Result<(), String>) -> Result<(), String> {
+    each(Row::Line(tran, Part::Main))?;
+    for line in &tran.lines {
+        each(Row::Line(tran, Part::Item(line)))?;
+    }
+    if tran.discount_item != 0 {
+        each(Row::Line(tran, Part::Discount))?;
+    }
+    if !tran.shipping.is_zero() {
+        each(Row::Line(tran, Part::Shipping))?;
+    }
+    for (at, tax) in tran.taxes.iter().enumerate() {
+        each(Row::Line(tran, Part::Tax(at, tax)))?;
+    }
+    Ok(())
+}
+
+fn number_of(cell: &Cell<'_>) -> Option<u32> {
+    match cell {
+        Cell::Num(number) => number.text(0).parse().ok(),
+        Cell::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn key_of(cell: &Cell<'_>) -> Option<String> {
+    match cell {
+        Cell::Text(text) => Some(text.to_string()),
+        Cell::Num(number) => Some(number.text(0)),
+        _ => None,
+    }
+}
+
+/// Which rows of a table to look at.
+pub(super) enum Access<'e> {
+    All,
+    /// Those whose indexed column holds one of these.
+    Equal(Col, &'e [Cell<'e>]),
+    /// Ids from here on.
+    From(u32),
+}
+
+/// Hands the rows of a table to `each`.
+pub(super) fn scan<'a>(
+    table: Table,
+    access: &Access<'_>,
+    state: &'a State,
+    items: &'a Items,
+    each: &mut impl FnMut(Row<'a>) -> Result<(), String>,
+) -> Result<(), String> {
+    let from = match access {
+        Access::Equal(col, values) => {
+            for value in *values {
+                find(table, *col, value, state, items, each)?;
+            }
+            return Ok(());
+        }
+        Access::All => 0,
+        Access::From(from) => *from,
+    };
+    let from = (Bound::Included(from), Bound::Unbounded);
+    match table {
+        Table::Transaction => state.trans.range(from).try_for_each(|(_, tran)| each(Row::Tran(tran))),
+        Table::Line => state.trans.values().try_for_each(|tran| lines_of(tran, each)),
+        Table::Item => items.all().try_for_each(|item| each(Row::Item(item))),
+        Table::Subsidiary => seed::SUBSIDIARIES.iter().try_for_each(|it| each(Row::Subsidiary(it))),
+        Table::Location => seed::LOCATIONS.iter().try_for_each(|it| each(Row::Location(it))),
+        Table::Currency => seed::CURRENCIES.iter().try_for_each(|it| each(Row::Currency(it))),
+        Table::Customer => state.customers.range(from).try_for_each(|(_, it)| each(Row::Customer(it))),
+        Table::TaxItem => seed::listed_tax_codes().into_iter().try_for_each(|it| each(Row::TaxCode(it))),
+        Table::ShipItem => {
+            seed::SHIP_ITEMS.iter().try_for_each(|(id, name)| each(Row::ShipItem(*id, name)))
+        }
+        Table::PaymentMethod => {
+            seed::PAYMENT_METHODS.iter().try_for_each(|(id, name)| each(Row::PaymentMethod(*id, name)))
+        }
+        Table::ShippingAddress | Table::BillingAddress => {
+            let shipping = table == Table::ShippingAddress;
+            state
+                .trans
+                .values()
+                .filter(|tran| address_key(tran, shipping).is_some())
+                .try_for_each(|tran| each(Row::Address(tran, shipping)))
+        }
+    }
+}
+
+fn find<'a>(
+    table: Table,
+    col: Col,
+    value: &Cell<'_>,
+    state: &'a State,
+    items: &'a Items,
+    each: &mut impl FnMut(Row<'a>) -> Result<(), String>,
+) -> Result<(), String> {
+    let tran = |id: Option<u32>| id.and_then(|id| state.trans.get(&id));
+    match (table, col) {
+        (Table::Transaction, Col::Id) => tran(number_of(value)).map_or(Ok(()), |tran| each(Row::Tran(tran))),
+        (Table::Transaction, _) => {
+            let id = key_of(value).and_then(|key| state.by_external.get(key.as_str()).copied());
+            tran(id).map_or(Ok(()), |tran| each(Row::Tran(tran)))
+        }
+        (Table::Line, _) => tran(number_of(value)).map_or(Ok(()), |tran| lines_of(tran, each)),
+        (Table::Item, Col::Id) => number_of(value)
+            .and_then(|id| items.get(id))
+            .map_or(Ok(()), |item| each(Row::Item(item))),
+        (Table::Item, _) => key_of(value)
+            .and_then(|key| items.by_sku(&key))
+            .map_or(Ok(()), |item| each(Row::Item(item))),
+        (Table::Customer, col) => {
+            let id = match col {
+                Col::Id => number_of(value),
+                Col::ExternalId => {
+                    key_of(value).and_then(|key| state.customer_by_external.get(key.as_str()).copied())
+                }
+                _ => key_of(value).and_then(|key| state.entity_ids.get(key.as_str()).copied()),
+            };
+            id.and_then(|id| state.customers.get(&id))
+                .map_or(Ok(()), |it| each(Row::Customer(it)))
+        }
+        (Table::TaxItem, _) => number_of(value)
+            .filter(|id| seed::tax_code(*id).is_some())
+            .map_or(Ok(()), |id| each(Row::TaxCode(id))),
+        (Table::ShippingAddress | Table::BillingAddress, _) => {
+            let shipping = table == Table::ShippingAddress;
+            let key = number_of(value);
+            tran(key.map(|key| key / 2))
+                .filter(|tran| key.is_some() && address_key(tran, shipping) == key)
+                .map_or(Ok(()), |tran| each(Row::Address(tran, shipping)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `BUILTIN.DF` shows for a column.
+pub(super) fn shown<'a>(row: Row<'a>, col: Col, state: &'a State, items: &'a Items) -> Cell<'a> {
+    let plain = get(row, col, state);
+    let Some(number) = number_of(&plain) else {
+        return match (row, col) {
+            (Row::Tran(tran), Col::Status) => {
+                owned(format!("{} : {}", tran.kind.label(), tran.status().1))
+            }
+            (Row::Tran(tran), Col::Type) => Cell::Text(tran.kind.label().into()),
+            _ => plain,
+        };
+    };
+    match col {
+        Col::Entity => state.customers.get(&number).map_or(plain, |it| owned(it.name())),
+        Col::Currency => seed::currency(number).map_or(plain, |it| text(it.name)),
+        Col::Subsidiary => seed::subsidiary(number).map_or(plain, |it| text(it.name)),
+        Col::Location => seed::location(number).map_or(plain, |it| text(it.name)),
+        Col::Item => items.get(number).map_or(plain, |it| text(&it.sku)),
+        Col::TaxType => seed::tax_type(number).map_or(plain, owned),
+        Col::Id => match row {
+            Row::Tran(tran) => owned(format!("{} #{}", tran.kind.label(), tran.tran_id())),
+            Row::Line(_, Part::Tax(_, tax)) if tax.line == SHIPPING => owned("Shipping".into()),
+            _ => plain,
+        },
+        _ => plain,
+    }
+}

@@ -1,0 +1,124 @@
+//! The schema: numbered files, applied in order, each in one transaction with its number.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::{Result, StoreError, packing::unreadable};
+
+/// In order; the position is the version that a file leads to. A published file is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_start.sql")];
+
+/// Marks the file as ours (`file` and other tools show it): "Slvg".
+const APPLICATION_ID: i32 = 0x536C_7667;
+
+/// Brings the schema up to this version's.
+pub(crate) fn migrate(connection: &Connection, path: &Path) -> Result<()> {
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if version(connection)? == known {
+        return Ok(());
+    }
+    // Under the write lock, and asked again there: another process may be doing the same.
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let done = apply(connection, path, known);
+    connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    done
+}
+
+fn apply(connection: &Connection, path: &Path, known: u32) -> Result<()> {
+    let found = version(connection)?;
+    if found > known {
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && application != APPLICATION_ID {
+        return Err(unreadable(
+            &path.display().to_string(),
+            "it is the database of another program",
+        ));
+    }
+    let skip = usize::try_from(found).unwrap_or(usize::MAX);
+    for (number, sql) in (1_u32..).zip(MIGRATIONS).skip(skip) {
+        connection.execute_batch(sql)?;
+        connection.pragma_update(None, "user_version", number)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<u32> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_file_and_a_strange_file_are_left_alone() {
+        let newer = Connection::open_in_memory().unwrap();
+        migrate(&newer, Path::new("x.db")).unwrap();
+        newer.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(
+            migrate(&newer, Path::new("x.db")),
+            Err(StoreError::Newer {
+                found: 99,
+                known: 1,
+                ..
+            })
+        ));
+
+        let strange = Connection::open_in_memory().unwrap();
+        strange.execute_batch("CREATE TABLE theirs (a)").unwrap();
+        assert!(matches!(
+            migrate(&strange, Path::new("x.db")),
+            Err(StoreError::Unreadable { .. })
+        ));
+        assert_eq!(version(&strange).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_second_run_changes_nothing() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, Path::new("x.db")).unwrap();
+        let before: i64 = connection
+            .pragma_query_value(None, "schema_version", |row| row.get(0))
+            .unwrap();
+        migrate(&connection, Path::new("x.db")).unwrap();
+        let after: i64 = connection
+            .pragma_query_value(None, "schema_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn the_words_of_the_schema_are_the_words_of_the_model() {
+        use selvedge_model::obligation::State;
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, Path::new("x.db")).unwrap();
+        connection
+            .execute_batch("PRAGMA foreign_keys = OFF")
+            .unwrap();
+        for (revision, state) in (1_i64..).zip(State::ALL) {
+            for settled in [false, true] {
+                let done = connection.execute(
+                    "INSERT INTO obligations (brand, flow, kind, key, revision, record_id, state, due_at, captured_at, settled_at, exception_id)
+                     VALUES ('b', 'f', 'order', 'k', ?1, 1, ?2, ?3, 0, ?4, 1)",
+                    rusqlite::params![revision, state.word(), (!settled).then_some(0), settled.then_some(0)],
+                );
+                assert_eq!(
+                    done.is_ok(),
+                    settled == state.settled(),
+                    "{state:?} {settled}: {done:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The rules of the house, each with its reason. A rule that matters is a program.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::Context;
+
+/// Which of our crates each may know. An arrow that is not here is a wall.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("connector", &["model"]),
+    ("connectors", &["model", "connector"]),
+    ("store", &["model"]),
+    ("flow", &["model", "connector", "store"]),
+    ("sim", &[]),
+    ("app", &["model", "connector", "connectors", "store", "flow", "sim"]),
+];
+
+/// The systems by name. In product code they are known to `connectors` and the wiring alone.
+const SYSTEMS: &[&str] = &["centra", "netsuite"];
+
+/// Where in `app` a system's name may stand: what is written to be read by people who set one up, and the demo.
+const MAY_NAME_SYSTEMS: &[&str] = &["app/src/commands/init.rs", "app/src/commands/demo.rs", "app/src/commands/demo/", "app/src/config"];
+
+/// The longest file that may grow no further without being split.
+const LINES_MAX: usize = 1100;
+
+/// Everything that breaks a rule, a line each.
+pub fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let sources = files(&root.join("crates"), "rs")?;
+    walls(root, &mut found)?;
+    names(&sources, &mut found);
+    rooms(&sources, &mut found);
+    leftovers(&sources, &mut found);
+    systems_are_complete(root, &mut found);
+    exceptions_have_pages(root, &sources, &mut found)?;
+    links(root, &mut found)?;
+    Ok(found)
+}
+
+type Source = (String, String);
+
+fn files(folder: &Path, ending: &str) -> anyhow::Result<Vec<Source>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).with_context(|| next.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                if !path.ends_with("target") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|e| e == ending) {
+                let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                found.push((name, fs::read_to_string(&path).with_context(|| path.display().to_string())?));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The direction of knowledge, from the manifests.
+fn walls(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
+    for (name, allowed) in MAY_KNOW {
+        let file = root.join("crates").join(name).join("Cargo.toml");
+        let manifest: toml::Table = fs::read_to_string(&file).with_context(|| file.display().to_string())?.parse()?;
+        let Some(dependencies) = manifest.get("dependencies").and_then(|d| d.as_table()) else { continue };
+        for other in dependencies.keys().filter_map(|d| d.strip_prefix("selvedge-")) {
+            if !allowed.contains(&other) {
+                found.push(format!("crates/{name}/Cargo.toml: {name} must not know {other}"));
+            }
+        }
+        if *name != "store" && dependencies.contains_key("rusqlite") {
+            found.push(format!("crates/{name}/Cargo.toml: the database is known to store alone"));
+        }
+        if !["connector", "sim", "app"].contains(name) && dependencies.contains_key("reqwest") {
+            found.push(format!("crates/{name}/Cargo.toml: HTTP leaves through connector::session alone"));
+        }
+    }
+    Ok(())
+}
+
+/// The part of a file before its unit tests: tests may name what they like.
+fn product(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+/// No system's name outside its folder and the wiring.
+fn names(sources: &[Source], found: &mut Vec<String>) {
+    for (file, text) in sources {
+        let guarded = ["model/src", "connector/src", "store/src", "flow/src", "app/src"].iter().any(|room| file.starts_with(room));
+        if !guarded || MAY_NAME_SYSTEMS.iter().any(|allowed| file.starts_with(allowed)) {
+            continue;
+        }
+        for (number, line) in product(text).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or(line).to_lowercase();
+            if SYSTEMS.iter().any(|system| code.contains(system)) {
+                found.push(format!("crates/{file}:{}: a system's name outside connectors", number + 1));
+            }
+        }
+    }
+}
+
+/// What may stand in which room.
+fn rooms(sources: &[Source], found: &mut Vec<String>) {
+    for (file, text) in sources {
+        let pure = file.starts_with("model/src") || ["wire.rs", "decode.rs", "encode.rs"].iter().any(|f| file.starts_with("connectors/src") && file.ends_with(f));
+        for (number, line) in product(text).lines().enumerate() {
+            let at = format!("crates/{file}:{}", number + 1);
+            let code = line.split("//").next().unwrap_or(line);
+            if pure && (code.contains("async fn") || code.contains(".await")) {
+                found.push(format!("{at}: nothing pure waits"));
+            }
+            if (code.contains("Timestamp::now()") || code.contains("SystemTime::now()"))
+                && file != "flow/src/clock.rs"
+                && !file.starts_with("sim/")
+            {
+                found.push(format!("{at}: the time is known to flow/clock.rs alone"));
+            }
+        }
+    }
+}
+
+fn leftovers(sources: &[Source], found: &mut Vec<String>) {
+    // Written apart, so that this file does not find itself.
+    let banned = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimpl", "emented!(")];
+    for (file, text) in sources {
+        for (number, line) in text.lines().enumerate() {
+            if let Some(word) = banned.iter().find(|word| line.contains(**word)) {
+                found.push(format!("crates/{file}:{}: {word} is left over", number + 1));
+            }
+        }
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            found.push(format!("crates/{file}: {lines} lines; a file of more than {LINES_MAX} does more than one job"));
+        }
+    }
+}
+
+/// A system is a connector, a stand-in and a page.
+fn systems_are_complete(root: &Path, found: &mut Vec<String>) {
+    for system in SYSTEMS {
+        for place in [format!("crates/connectors/src/{system}/mod.rs"), format!("crates/sim/src/{system}/mod.rs"), format!("docs/systems/{system}.md")] {
+            if !root.join(&place).is_file() {
+                found.push(format!("{place} is missing: a system is a connector, a stand-in and a page"));
+            }
+        }
+    }
+}
+
+/// Every rule that can hold a record has its page: `docs/exceptions/<rule>.md`, or its area's.
+fn exceptions_have_pages(root: &Path, sources: &[Source], found: &mut Vec<String>) -> anyhow::Result<()> {
+    let pages: BTreeSet<String> = files(&root.join("docs/exceptions"), "md")?.into_iter().map(|(name, _)| name).collect();
+    for (file, text) in sources.iter().filter(|(file, _)| !file.starts_with("sim/") && file.contains("/src/")) {
+        for part in product(text).split("Problem::new(").skip(1) {
+            let Some(rule) = part.trim_start().trim_start_matches("&format!(").trim_start().strip_prefix('"').and_then(|p| p.split('"').next()) else { continue };
+            let Some((area, _)) = rule.split_once('.') else { continue };
+            if !pages.contains(&format!("{rule}.md")) && !pages.contains(&format!("{area}.md")) {
+                found.push(format!("crates/{file}: rule {rule} has no page docs/exceptions/{rule}.md (or {area}.md)"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A link in a page leads somewhere.
+fn links(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let mut pages: Vec<Source> = files(&root.join("docs"), "md")?.into_iter().map(|(name, text)| (format!("docs/{name}"), text)).collect();
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        match fs::read_to_string(root.join(name)) {
+            Ok(text) => pages.push((name.to_owned(), text)),
+            Err(_) => found.push(format!("{name} is missing")),
+        }
+    }
+    for (page, text) in &pages {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let folder = Path::new(page).parent().unwrap_or(Path::new(""));
+            if !root.join(folder).join(target).exists() {
+                found.push(format!("{page}: the link to {target} leads nowhere"));
+            }
+        }
+    }
+    Ok(())
+}
