@@ -1,1 +1,162 @@
-fn main() {}
+//! `conform KIND`: worked examples in, the product's own answers out, one JSON object a line.
+//!
+//! Every answer comes from the function that the product uses. A kind that the product has no use for is answered `"unsupported"`.
+
+use std::{
+    io::{BufRead, Write},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rust_decimal::Decimal;
+use selvedge_connector::{
+    format, jws, oauth1,
+    retry_after::{self, Wait},
+    signature,
+};
+use selvedge_model::{
+    Currency, Rounding,
+    money::allocate,
+    tax::{TaxPolicy, TaxRule, Taxed},
+};
+use serde_json::{Map, Value, json};
+
+/// The longest that a `Retry-After` may make us wait here; more is answered `"cap"`.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+fn main() -> std::io::Result<()> {
+    let kind = std::env::args().nth(1).unwrap_or_default();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in std::io::stdin().lock().split(b'\n') {
+        let line = line?;
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let input: Value = serde_json::from_slice(&line).unwrap_or_default();
+        writeln!(out, "{}", json!({ "id": input.get("id"), "answer": answer(&kind, &input) }))?;
+    }
+    out.flush()
+}
+
+/// The answer to one example; `"error"` where the input cannot be answered.
+fn answer(kind: &str, input: &Value) -> Value {
+    let found = match kind {
+        "rounding" => rounding(input),
+        "allocation" => allocation(input),
+        "tax" => tax(input),
+        "currency" => Some(currency(input)),
+        "webhook" => webhook(input),
+        "hmac" => hmac(input),
+        "oauth1" => oauth(input),
+        "jws" => Some(json!(input.get("key").is_some_and(|key| text(input, "token").is_some_and(|token| jws::verify(key, token))))),
+        "retry_after" => retry(input),
+        "format" => text(input, "format").zip(text(input, "text")).map(|(name, text)| match format::is_well_formed(name, text) {
+            Some(good) => json!(good),
+            None => json!("unsupported"),
+        }),
+        _ => Some(json!("unsupported")),
+    };
+    found.unwrap_or_else(|| json!("error"))
+}
+
+fn text<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
+    input.get(name)?.as_str()
+}
+
+/// A decimal given as text or as a number, digit for digit.
+fn decimal(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::String(text) => Decimal::from_str_exact(text).ok(),
+        Value::Number(number) => Decimal::from_str_exact(&number.to_string()).ok(),
+        _ => None,
+    }
+}
+
+fn mode(input: &Value) -> Option<Rounding> {
+    serde_json::from_value(input.get("mode")?.clone()).ok()
+}
+
+fn rounding(input: &Value) -> Option<Value> {
+    let rounded = mode(input)?.to_step(decimal(input.get("value")?)?, decimal(input.get("unit")?)?).ok()?;
+    Some(json!(rounded.to_string()))
+}
+
+fn allocation(input: &Value) -> Option<Value> {
+    let weights = input.get("weights")?.as_array()?.iter().map(decimal).collect::<Option<Vec<_>>>()?;
+    let amount = input.get("amount")?;
+    let amount = amount.as_i64().or_else(|| amount.as_str()?.parse().ok())?;
+    allocate(amount, &weights).ok().map(|shares| json!(shares))
+}
+
+fn tax(input: &Value) -> Option<Value> {
+    let policy: TaxPolicy = serde_json::from_value(input.get("policy")?.clone()).ok()?;
+    let rule = TaxRule {
+        policy,
+        rounding: mode(input)?,
+        unit: decimal(input.get("unit")?)?,
+        prices_include_tax: input.get("prices_include_tax")?.as_bool()?,
+    };
+    let line = |line: &Value| {
+        let amounts = match line.get("units") {
+            Some(units) => units.as_array()?.iter().map(decimal).collect::<Option<Vec<_>>>()?,
+            None => vec![decimal(line.get("amount")?)?],
+        };
+        Some(Taxed { amounts, rate: decimal(line.get("rate")?)? })
+    };
+    let lines = input.get("lines")?.as_array()?.iter().map(line).collect::<Option<Vec<_>>>()?;
+    let sums = rule.sums(&lines).ok()?;
+    // The figures are amounts: they are shown with the places of the smallest step.
+    let shown = |value: Decimal| {
+        let mut value = value;
+        value.rescale(rule.unit.normalize().scale().max(value.normalize().scale()));
+        value.to_string()
+    };
+    Some(json!({ "net": shown(sums.net), "tax": shown(sums.tax), "gross": shown(sums.gross) }))
+}
+
+fn currency(input: &Value) -> Value {
+    json!(text(input, "code").and_then(Currency::from_code).and_then(Currency::minor_units))
+}
+
+fn now(input: &Value) -> Option<jiff::Timestamp> {
+    match input.get("now")? {
+        Value::Number(seconds) => jiff::Timestamp::from_second(seconds.as_i64()?).ok(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn webhook(input: &Value) -> Option<Value> {
+    let empty = Map::new();
+    let headers = input.get("headers").and_then(Value::as_object).unwrap_or(&empty);
+    let headers: Vec<(String, String)> = headers.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+    let tolerance = Duration::from_secs(input.get("tolerance_seconds").and_then(Value::as_u64).unwrap_or(300));
+    let verdict = signature::verify_standard_webhook(text(input, "secret")?, &headers, text(input, "body")?.as_bytes(), now(input)?, tolerance);
+    Some(json!(verdict.is_ok()))
+}
+
+fn hmac(input: &Value) -> Option<Value> {
+    let bytes = |name| from_hex(text(input, name)?);
+    Some(json!(STANDARD.encode(signature::hmac_sha256(&bytes("key_hex")?, &bytes("data_hex")?))))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pair = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (text.len().is_multiple_of(2)).then(|| (0..text.len()).step_by(2).map(pair).collect()).flatten()
+}
+
+fn oauth(input: &Value) -> Option<Value> {
+    let method = oauth1::Method::from_name(text(input, "algorithm")?)?;
+    let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
+    let parameters = input.get("parameters")?.as_array()?.iter().map(pair).collect::<Option<Vec<_>>>()?;
+    let base = oauth1::base_string(text(input, "method")?, text(input, "url")?, &parameters).ok()?;
+    Some(json!(oauth1::sign(&base, text(input, "consumer_secret")?, text(input, "token_secret").unwrap_or_default(), method)))
+}
+
+fn retry(input: &Value) -> Option<Value> {
+    Some(match retry_after::parse(text(input, "header"), now(input)?, RETRY_AFTER_MAX) {
+        Wait::For(wait) => json!(wait.as_secs()),
+        Wait::Cap => json!("cap"),
+        Wait::Default => json!("default"),
+    })
+}

@@ -8,6 +8,5 @@ pub mod data;
 pub mod journal;
 pub mod mischief;
 pub mod netsuite;
-pub mod netsuite_stub;
 pub mod wire;
 pub mod world;

@@ -21,11 +21,12 @@ pub use crate::centra::hooks::WebhookTarget;
 pub use crate::centra::limits::Plan;
 pub use crate::data::Source;
 pub use crate::mischief::{Profile, RetryAfterForm};
+pub use crate::netsuite::Access as NetSuiteAccess;
 
 use crate::centra::{Centra, Progress};
 use crate::data::{Catalogue, Reference};
 use crate::mischief::{Mischief, hash_text, mix};
-use crate::netsuite_stub::{self as netsuite, NetSuite};
+use crate::netsuite::{self, NetSuite};
 use crate::wire::{self, Server};
 
 /// What a world is like.
@@ -80,29 +81,8 @@ impl Default for WorldConfig {
     }
 }
 
-/// How to log in to the simulated NetSuite.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct NetSuiteAccess {
-    /// The account id.
-    pub account: String,
-    /// OAuth 2.0: the integration's client id.
-    pub client_id: String,
-    /// OAuth 2.0: the id of the uploaded certificate.
-    pub certificate_id: String,
-    /// OAuth 2.0: the private key that signs assertions (ES256, PKCS #8 PEM).
-    pub private_key_pem: String,
-    /// OAuth 1.0a.
-    pub consumer_key: String,
-    /// OAuth 1.0a.
-    pub consumer_secret: String,
-    /// OAuth 1.0a.
-    pub token_id: String,
-    /// OAuth 1.0a.
-    pub token_secret: String,
-}
-
 /// All that somebody needs to connect to a world.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Access {
     /// Base address of Centra; the API is `/graphql` below it.
     pub centra_url: String,
@@ -257,7 +237,7 @@ impl World {
         )
         .await
         .context("start the simulated NetSuite")?;
-        let netsuite_access = access_of(&netsuite.access);
+        let netsuite_access = netsuite.access.clone();
         let netsuite_router = netsuite.router.clone();
         let netsuite = Arc::new(netsuite);
 
@@ -334,19 +314,6 @@ impl World {
         for server in self.servers {
             server.stop().await;
         }
-    }
-}
-
-fn access_of(access: &netsuite::Access) -> NetSuiteAccess {
-    NetSuiteAccess {
-        account: access.account.clone(),
-        client_id: access.client_id.clone(),
-        certificate_id: access.certificate_id.clone(),
-        private_key_pem: access.private_key_pem.clone(),
-        consumer_key: access.consumer_key.clone(),
-        consumer_secret: access.consumer_secret.clone(),
-        token_id: access.token_id.clone(),
-        token_secret: access.token_secret.clone(),
     }
 }
 

@@ -39,6 +39,12 @@ impl Lines {
         }
     }
 
+    /// The names directly below a table, also of what could not be read.
+    pub fn below(&self, path: &str) -> Vec<String> {
+        let prefix = format!("{path}.");
+        self.0.keys().filter_map(|known| known.strip_prefix(&prefix)).filter(|rest| !rest.contains(['.', '['])).map(str::to_owned).collect()
+    }
+
     /// Whether exactly this stands in the file.
     pub fn has(&self, path: &str) -> bool {
         self.0.contains_key(path)

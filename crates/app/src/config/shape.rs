@@ -59,8 +59,10 @@ impl<'a> Holding<'a> {
     }
 
     /// Whether the value may stay.
-    fn fits(&mut self, schema: &'a Value, value: &mut Value, path: &str) -> bool {
-        let schema = self.plain(schema);
+    fn fits(&mut self, field: &'a Value, value: &mut Value, path: &str) -> bool {
+        let schema = self.plain(field);
+        // The field's own words tell more than those of its type.
+        let told = || explanation(if field.get("description").is_some() { field } else { schema });
         let kind = match schema.get("type") {
             Some(Value::String(kind)) => kind.as_str(),
             Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or_default(),
@@ -85,8 +87,8 @@ impl<'a> Holding<'a> {
                 let (least, most) = (bound("minimum").unwrap_or(i64::MIN), bound("maximum").unwrap_or(i64::MAX));
                 match number.as_i64() {
                     Some(number) if (least..=most).contains(&number) => true,
-                    Some(_) if most == i64::MAX => self.wrong(path, format!("must be a whole number from {least}"), explanation(schema)),
-                    _ => self.wrong(path, format!("must be a whole number from {least} to {most}"), explanation(schema)),
+                    Some(_) if most == i64::MAX => self.wrong(path, format!("must be a whole number from {least}"), told()),
+                    _ => self.wrong(path, format!("must be a whole number from {least} to {most}"), told()),
                 }
             }
             ("string", Value::String(text)) => match text_problem(schema, text) {
@@ -109,7 +111,7 @@ impl<'a> Holding<'a> {
                     Value::Number(_) => "a number",
                     Value::String(_) | Value::Null => "a text",
                 };
-                self.wrong(path, format!("must be {wanted}, not {found}"), explanation(schema))
+                self.wrong(path, format!("must be {wanted}, not {found}"), told())
             }
         }
     }
@@ -123,10 +125,7 @@ impl<'a> Holding<'a> {
         for (key, value) in table.iter_mut() {
             let path = below(path, key);
             let fits = match (known.get(key), others) {
-                (Some(schema), _) => {
-                    let meant = schema.get("$ref").map_or_else(|| self.explained(schema), |_| schema);
-                    self.fits(meant, value, &path)
-                }
+                (Some(schema), _) => self.fits(schema, value, &path),
                 (None, Some(Value::Bool(false))) => {
                     let remedy = did_you_mean(key, known.keys().map(String::as_str), "Take it out.");
                     self.wrong(&path, format!("{:?} is not a setting here", short(key)), remedy)
@@ -141,17 +140,12 @@ impl<'a> Holding<'a> {
         }
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             if !table.contains_key(required) {
-                let what = known.get(required).map(|schema| explanation(self.explained(schema))).unwrap_or_default();
+                let what = known.get(required).map(explanation).unwrap_or_default();
                 self.found.push(Difference { path: below(path, required), message: format!("{required} is missing"), remedy: what, missing: true });
             }
         }
         table.retain(|key, _| !strangers.contains(key));
         true
-    }
-
-    /// An optional value's alternative would lose the field's own words; they stay with the field.
-    fn explained(&self, schema: &'a Value) -> &'a Value {
-        schema
     }
 }
 

@@ -7,6 +7,10 @@ pub(crate) mod live;
 mod mappings;
 mod order;
 mod orders;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 mod today;
 mod words;
 

@@ -234,11 +234,11 @@ fn without_noise(value: Decimal, currency: Currency) -> Option<Money> {
 fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
     let number = number(at, notes);
     let placed_at = notes.instant(&at.get("orderDate"), zones).or_else(|| notes.instant(&at.get("createdAt"), zones));
-    if placed_at.is_none() {
+    if placed_at.is_none() && at.get("orderDate").is_null() {
         notes.add("decode.order.date", "orderDate", "the order does not say when it was placed", CHECK, None);
     }
     let updated_at = notes.instant(&at.get("updatedAt"), zones);
-    if updated_at.is_none() {
+    if updated_at.is_none() && at.get("updatedAt").is_null() {
         notes.add("decode.order.date", "updatedAt", "the order does not say when it was last changed", CHECK, None);
     }
     let currency = currency(at, notes);
@@ -363,7 +363,8 @@ fn tax_mode(totals: &At<'_>, notes: &mut Notes) -> TaxMode {
 fn customer(at: &At<'_>, market: &Named, store: &Named, currency: Currency, notes: &mut Notes) -> Option<Customer> {
     let account = at.get("account");
     let (person, prefix) = if account.value.is_object() { (account, "account_") } else { (at.get("customer"), "") };
-    if person.is_null() {
+    // Without its market an account has no key; the missing market is a problem of its own.
+    if person.is_null() || market.id.is_empty() {
         return None;
     }
     let id = notes.id(&person.get("id"))?;
@@ -598,7 +599,7 @@ fn price(line: &mut OrderLine, at: &At<'_>, currency: Currency, notes: &mut Note
     match tax_by_rules(tax, &rules, currency) {
         Some(tax) => {
             line.tax = tax;
-            line.taxes = tax_lines(tax, rules);
+            line.taxes = tax_lines(net, tax, rules);
         }
         None => {
             let stated: Vec<String> = rules.iter().map(|r| format!("{} {}%: {} added, {} included, {} deducted", r.name, r.percent, r.added, r.included, r.deducted)).collect();
@@ -632,8 +633,15 @@ fn tax_by_rules(difference: Money, rules: &[Rule], currency: Currency) -> Option
 }
 
 /// The tax shared out over its rules, so that the parts add up to the whole.
-fn tax_lines(tax: Money, rules: Vec<Rule>) -> Vec<TaxLine> {
-    let rules: Vec<Rule> = rules.into_iter().filter(|rule| !rule.percent.is_zero() || rule.tax() != Some(Decimal::ZERO)).collect();
+fn tax_lines(net: Money, tax: Money, rules: Vec<Rule>) -> Vec<TaxLine> {
+    let unit = Money::from_minor(1, net.currency()).decimal();
+    // A rule that takes nothing says something only where its rate explains the nothing: on an
+    // export, or for an exempt customer, its rate is not the line's.
+    let explains_nothing = |rule: &Rule| {
+        let tax = net.decimal().checked_mul(rule.percent).and_then(|t| t.checked_div(Decimal::ONE_HUNDRED));
+        !rule.percent.is_zero() && rule.deducted.is_zero() && tax.is_some_and(|tax| tax.abs() < unit)
+    };
+    let rules: Vec<Rule> = rules.into_iter().filter(|rule| rule.tax() != Some(Decimal::ZERO) || explains_nothing(rule)).collect();
     let weights: Vec<Decimal> = rules.iter().map(|rule| rule.tax().unwrap_or_default().abs()).collect();
     let shares = tax.allocate(&weights).unwrap_or_else(|_| {
         // All of no weight: the tax, usually nothing, is the first one's.
@@ -677,19 +685,19 @@ impl Taxes {
     }
 
     /// An amount as stated → net and tax. Included and deducted tax are inside it, added tax is not.
+    /// `None` when the amount is not in whole minor units, unless a deduction made it finer.
     fn split(self, stated: Decimal, currency: Currency) -> Option<(Money, Money)> {
-        let tax = self.included.checked_add(self.added)?;
-        let gross = stated.checked_sub(self.deducted)?.checked_add(self.added)?;
-        let tax = Money::rounded(tax, currency, Rounding::HalfUp).ok()?;
-        let gross = without_noise(gross, currency).or_else(|| Money::rounded(gross, currency, Rounding::HalfUp).ok())?;
-        Some((gross.minus(tax).ok()?, tax))
+        let whole = |value| Money::rounded(value, currency, Rounding::HalfUp).ok();
+        let base = if self.deducted.is_zero() { without_noise(stated, currency)? } else { whole(stated.checked_sub(self.deducted)?)? };
+        let (included, added) = (whole(self.included)?, whole(self.added)?);
+        Some((base.minus(included).ok()?, included.plus(added).ok()?))
     }
 }
 
 fn charge(at: &At<'_>, taxes: Taxes, rules: &[Rule], currency: Currency, notes: &mut Notes) -> Charge {
     let Some(stated) = notes.value(at) else { return Charge::none(currency) };
     let Some((net, tax)) = taxes.split(stated, currency) else {
-        notes.amount(&at.get("value"), "is too large to hold");
+        notes.amount(&at.get("value"), &format!("is no amount in whole minor units of {currency}"));
         return Charge::none(currency);
     };
     // Shipping carries the weighted average of the line rates; only a single rule is a rate.

@@ -49,7 +49,7 @@ impl Hooks for WebhookReceiver {
         }
         let header = delivery.header("x-centra-signature").ok_or_else(|| forged("the signature is missing"))?;
         // Over the body as it came: decoding and encoding again may turn %20 into +.
-        signature::verify_timestamped_hex(header, secret, &delivery.body, delivery.received_at, self.tolerance).map_err(forged)?;
+        signature::verify_timestamped_hex(header, secret.reveal(), &delivery.body, delivery.received_at, self.tolerance).map_err(forged)?;
         arrivals(&delivery.body)
     }
 }

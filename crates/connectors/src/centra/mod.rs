@@ -57,14 +57,12 @@ impl Connector for Centra {
         let settings = Settings::read(context)?;
         let session = Session::new(
             SessionConfig {
-                name: context.name.to_string(),
                 concurrency_max: settings.concurrency,
                 timeout: settings.timeout,
                 body_bytes_max: BODY_BYTES_MAX,
                 retry_after_max: RETRY_AFTER_MAX,
-                breaker_failures: 5,
-                breaker_pause: Duration::from_secs(10),
                 budget: graphql::default_budget(),
+                ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),
         );

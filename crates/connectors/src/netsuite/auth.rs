@@ -8,14 +8,11 @@ use std::{sync::Arc, time::Duration};
 use base64::Engine as _;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Call, Clock, Effect, Fault, Priority, Secret, Session, session::HeaderText,
+    Answer, Call, Clock, Effect, Fault, Priority, Secret, Session, jws, oauth1, session::HeaderText,
 };
 use serde_json::{Value, json};
 
-use super::{
-    settings::Credentials,
-    shim::{jws, oauth1},
-};
+use super::settings::Credentials;
 
 /// The token endpoint below the base.
 pub(crate) const TOKEN_PATH: &str = "/services/rest/auth/oauth2/v1/token";
@@ -252,6 +249,31 @@ mod tests {
             headers: Vec::new(),
             body: body.as_bytes().to_vec().into(),
         }
+    }
+
+    #[test]
+    fn the_algorithm_follows_the_key() {
+        let pem = |oid: &[u8]| {
+            let der = [&[0x30, 0x20][..], oid, &[0x04, 0x01]].concat();
+            let body = base64::engine::general_purpose::STANDARD.encode(der);
+            format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+        };
+        for (oid, algorithm) in [
+            (
+                &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01][..],
+                Some("PS256"),
+            ),
+            (
+                &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
+                Some("ES256"),
+            ),
+            (&[0x2b, 0x81, 0x04, 0x00, 0x22], Some("ES384")),
+            (&[0x2b, 0x81, 0x04, 0x00, 0x23], Some("ES512")),
+            (&[0x2b, 0x65, 0x70], None),
+        ] {
+            assert_eq!(algorithm_of(&pem(oid)), algorithm);
+        }
+        assert_eq!(algorithm_of("not a key"), None);
     }
 
     #[test]

@@ -14,12 +14,7 @@ use selvedge_model::{
 };
 use serde_json::Value;
 
-use super::{
-    encode::{self, CUSTOMER_PREFIX},
-    plan,
-    settings::Form,
-    wire,
-};
+use super::{change, encode::CUSTOMER_PREFIX, plan, settings::Form, wire};
 
 /// What stands in the values for a field that is empty there.
 const NOTHING: &str = "nothing";
@@ -174,7 +169,7 @@ impl Reader<'_> {
             ));
             return None;
         }
-        let cancelled = encode::is_cancelled(document);
+        let cancelled = change::is_cancelled(document);
         for (index, row) in wire::rows(document, "item").iter().enumerate() {
             let role = self.role(row);
             let path = format!("lines[{index}]");

@@ -10,6 +10,7 @@ use selvedge_model::{
 use serde_json::{Map, Value};
 
 use super::{
+    change,
     plan::{Plan, PlanLine, TaxPart, plan, rate_text, tax_country},
     settings::{Document, Form, ShippingForm, Tax},
     wire,
@@ -24,26 +25,14 @@ const DESCRIPTION_CHARS_MAX: usize = 999;
 /// What an external id of a customer begins with: all entities share one group of ids.
 pub(crate) const CUSTOMER_PREFIX: &str = "cust_";
 
-/// The members of an address that are ours to set; one that we do not have is emptied there.
-const ADDRESS_MEMBERS: [&str; 9] = [
-    "addressee",
-    "attention",
-    "addr1",
-    "addr2",
-    "city",
-    "state",
-    "zip",
-    "country",
-    "addrPhone",
-];
-/// Members that may change whatever became of the document: they move no money and no goods.
-const SOFT_MEMBERS: [&str; 3] = ["otherRefNum", "email", "memo"];
-
 /// A document as it should stand.
-struct Desired {
-    head: Map<String, Value>,
-    lines: Vec<Map<String, Value>>,
-    tax_lines: Vec<Value>,
+pub(crate) struct Desired {
+    /// The members of the head.
+    pub head: Map<String, Value>,
+    /// The lines.
+    pub lines: Vec<Map<String, Value>>,
+    /// The tax lines; none but under SuiteTax.
+    pub tax_lines: Vec<Value>,
 }
 
 /// Every mapped value that an order needs.
@@ -163,7 +152,7 @@ pub(crate) fn order(
 ) -> Result<Encoded, Vec<Problem>> {
     match (existing, order.status) {
         (None, OrderStatus::Cancelled) => Ok(Encoded::Nothing),
-        (Some(raw), OrderStatus::Cancelled) => cancel(order, raw, form),
+        (Some(raw), OrderStatus::Cancelled) => change::cancel(order, raw, form),
         (None, _) => {
             let desired = desired(order, values, form)?;
             let external_id = wire::external_id(form.document.prefix(), order.number.as_str());
@@ -192,17 +181,19 @@ pub(crate) fn order(
                 update: None,
             }))
         }
-        (Some(raw), _) => change(order, desired(order, values, form)?, raw, form),
+        (Some(raw), _) => change::change(order, desired(order, values, form)?, raw, form),
     }
 }
 
-fn add_absent(body: &mut Map<String, Value>, fixed: &Map<String, Value>) {
+/// Adds fixed members where ours has none of that name.
+pub(crate) fn add_absent(body: &mut Map<String, Value>, fixed: &Map<String, Value>) {
     for (name, value) in fixed {
         body.entry(name.clone()).or_insert_with(|| value.clone());
     }
 }
 
-fn insert_lists(
+/// Adds the lines and, under SuiteTax, the tax lines.
+pub(crate) fn insert_lists(
     body: &mut Map<String, Value>,
     lines: Vec<Value>,
     tax_lines: Vec<Value>,
@@ -215,7 +206,8 @@ fn insert_lists(
     }
 }
 
-fn list(items: Vec<Value>) -> Value {
+/// A sublist.
+pub(crate) fn list(items: Vec<Value>) -> Value {
     let mut map = Map::new();
     map.insert("items".to_owned(), Value::Array(items));
     Value::Object(map)
@@ -548,363 +540,6 @@ fn tax_line(
     put("taxAmount", wire::number(part.amount.decimal()));
     Value::Object(map)
 }
-
-// ---- changes ----------------------------------------------------------------------------------
-
-fn read(raw: &Raw) -> Result<Value, Vec<Problem>> {
-    let unreadable = |why: &str| {
-        vec![Problem::new(
-            "decode.unreadable",
-            "",
-            format!("the document {} there could not be read: {why}", raw.id),
-            "Look at the document there; if it reads well, update the connector. Then release.",
-        )]
-    };
-    let value: Value =
-        serde_json::from_slice(&raw.body).map_err(|_| unreadable("it is not JSON"))?;
-    let lines = value
-        .get("item")
-        .filter(|item| item.get("items").is_some_and(Value::is_array))
-        .ok_or_else(|| unreadable("it has no lines"))?;
-    if wire::truth(lines, "hasMore") {
-        return Err(unreadable("it has more lines than one page"));
-    }
-    Ok(value)
-}
-
-/// The letter of the document's status (A … H).
-pub(crate) fn status_letter(document: &Value) -> Option<char> {
-    let id = wire::id(document, "status")
-        .filter(|s| s.len() == 1)
-        .or_else(|| wire::id(document, "orderStatus"))?;
-    let mut letters = id.chars();
-    letters
-        .next()
-        .filter(|_| letters.next().is_none())
-        .map(|c| c.to_ascii_uppercase())
-}
-
-fn status_words(letter: Option<char>) -> &'static str {
-    match letter {
-        Some('A') => "pending approval",
-        Some('B') => "pending fulfillment",
-        Some('C') => "cancelled",
-        Some('D') => "partially fulfilled",
-        Some('E') => "partially fulfilled and pending billing",
-        Some('F') => "pending billing",
-        Some('G') => "billed",
-        Some('H') => "closed",
-        _ => "in an unknown state",
-    }
-}
-
-/// Whether something has left or was billed.
-pub(crate) fn is_under_way(document: &Value) -> bool {
-    let moved =
-        |line: &Value, name: &str| wire::decimal(line, name).is_some_and(|n| n > Decimal::ZERO);
-    matches!(status_letter(document), Some('D' | 'E' | 'F' | 'G'))
-        || wire::rows(document, "item")
-            .iter()
-            .any(|line| moved(line, "quantityFulfilled") || moved(line, "quantityBilled"))
-}
-
-/// Whether it will not be delivered: cancelled, or every line closed before anything left.
-pub(crate) fn is_cancelled(document: &Value) -> bool {
-    let lines = wire::rows(document, "item");
-    let all_closed = !lines.is_empty() && lines.iter().all(|line| wire::truth(line, "isClosed"));
-    match status_letter(document) {
-        Some('C') => true,
-        Some('H') => !is_under_way(document),
-        _ => all_closed && !is_under_way(document),
-    }
-}
-
-fn cancel(order: &Order, raw: &Raw, form: &Form) -> Result<Encoded, Vec<Problem>> {
-    let document = read(raw)?;
-    let refuse = |why: &str| {
-        Err(vec![
-            Problem::new(
-                "target.not_cancellable",
-                "status",
-                format!(
-                    "order {} was cancelled, and the {} {} there {why}",
-                    order.number,
-                    form.document.words(),
-                    raw.id
-                ),
-                "Undo there what has happened (return, refund), then dismiss this with the reason.",
-            )
-            .value(status_words(status_letter(&document))),
-        ])
-    };
-    if form.document == Document::CashSale {
-        return refuse("is booked already");
-    }
-    if is_cancelled(&document) {
-        return Ok(Encoded::Nothing);
-    }
-    if is_under_way(&document) {
-        return refuse(&format!("is {}", status_words(status_letter(&document))));
-    }
-    let mut lines = Vec::new();
-    for line in wire::rows(&document, "item") {
-        let Some(number) = line.get("line").filter(|n| !n.is_null()) else {
-            return refuse("has a line without its number");
-        };
-        let mut map = Map::new();
-        map.insert("line".to_owned(), number.clone());
-        map.insert("isClosed".to_owned(), Value::Bool(true));
-        lines.push(Value::Object(map));
-    }
-    if lines.is_empty() {
-        return refuse("has no lines to close");
-    }
-    let mut body = Map::new();
-    body.insert("item".to_owned(), list(lines));
-    // Merged, not replaced: every line carries its number, so that none is added and no other field is touched.
-    Ok(Encoded::Put(Request {
-        what: format!(
-            "close {} {} of cancelled order {}",
-            form.document.words(),
-            raw.id,
-            order.number
-        ),
-        method: "PATCH".to_owned(),
-        path: format!("{RECORDS}/{}/{}", form.document.record(), raw.id),
-        body: Value::Object(body),
-        update: Some(raw.id.clone()),
-    }))
-}
-
-fn change(
-    order: &Order,
-    desired: Desired,
-    raw: &Raw,
-    form: &Form,
-) -> Result<Encoded, Vec<Problem>> {
-    let document = read(raw)?;
-    let mut body = Map::new();
-    let mut problems = Vec::new();
-    for (name, wanted) in &desired.head {
-        let wanted = if name.ends_with("Address") {
-            with_emptied(wanted, document.get(name))
-        } else {
-            wanted.clone()
-        };
-        if is_only_linked(document.get(name)) || wire::says(document.get(name), &wanted) {
-            continue;
-        }
-        if matches!(name.as_str(), "subsidiary" | "currency") {
-            problems.push(fixed(order, raw, name, form));
-        }
-        body.insert(name.clone(), wanted);
-    }
-    // The two belong together, or the account's rate tables recompute the cost.
-    for (name, other) in [
-        ("shipMethod", "shippingCost"),
-        ("shippingCost", "shipMethod"),
-    ] {
-        if body.contains_key(name)
-            && let Some(value) = desired.head.get(other)
-        {
-            body.insert(other.to_owned(), value.clone());
-        }
-    }
-    let existing = wire::rows(&document, "item");
-    let matched = match_lines(&desired.lines, existing);
-    let lines_stand = existing.len() == desired.lines.len()
-        && matched.iter().zip(&desired.lines).all(|(at, line)| {
-            at.and_then(|at| existing.get(at))
-                .is_some_and(|there| line_says(there, line))
-        });
-    let taxes_stand =
-        form.tax != Tax::Suite || tax_lines_stand(&desired, &document, &matched, existing);
-    let mut path = format!("{RECORDS}/{}/{}", form.document.record(), raw.id);
-    if !(lines_stand && taxes_stand) {
-        let lines = matched.iter().zip(desired.lines).map(|(at, mut line)| {
-            match at
-                .and_then(|at| existing.get(at)?.get("line"))
-                .filter(|n| !n.is_null())
-            {
-                Some(number) => drop(line.insert("line".to_owned(), number.clone())),
-                None => add_absent(&mut line, &form.line_fields),
-            }
-            Value::Object(line)
-        });
-        insert_lists(&mut body, lines.collect(), desired.tax_lines, form);
-        path.push_str(if form.tax == Tax::Suite {
-            "?replace=item,taxDetails"
-        } else {
-            "?replace=item"
-        });
-    }
-    if body.is_empty() {
-        return Ok(Encoded::Nothing);
-    }
-    let soft = |name: &String| {
-        SOFT_MEMBERS.contains(&name.as_str()) || form.payment_reference_field.as_ref() == Some(name)
-    };
-    let past_change =
-        is_under_way(&document) || matches!(status_letter(&document), Some('C' | 'H'));
-    if past_change && form.document == Document::SalesOrder && !body.keys().all(soft) {
-        problems.push(not_changeable(order, raw, &document, &body, form));
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Encoded::Put(Request {
-        what: format!(
-            "change {} {} of order {}",
-            form.document.words(),
-            raw.id,
-            order.number
-        ),
-        method: "PATCH".to_owned(),
-        path,
-        body: Value::Object(body),
-        update: Some(raw.id.clone()),
-    }))
-}
-
-fn not_changeable(
-    order: &Order,
-    raw: &Raw,
-    document: &Value,
-    body: &Map<String, Value>,
-    form: &Form,
-) -> Problem {
-    let state = status_words(status_letter(document));
-    let names: Vec<&str> = body
-        .keys()
-        .map(String::as_str)
-        .filter(|n| *n != "taxDetailsOverride")
-        .collect();
-    Problem::new(
-        "target.not_changeable",
-        "",
-        format!("order {} changed after the {} {} there was {state}; it would change {}", order.number, form.document.words(), raw.id, names.join(", ")),
-        "Make the change there by hand where it still can be made (or by a return), then dismiss this with the reason.",
-    )
-    .value(state)
-    .cause(state)
-}
-
-fn fixed(order: &Order, raw: &Raw, name: &str, form: &Form) -> Problem {
-    Problem::new(
-        "target.not_changeable",
-        if name == "subsidiary" { "market" } else { "currency" },
-        format!("the {name} of the {} {} there cannot be changed any more, and order {} now asks for another", form.document.words(), raw.id, order.number),
-        "If the mapping was changed by mistake, change it back and release. Otherwise close the document there, make a new one by hand, and dismiss this.",
-    )
-    .cause(name)
-}
-
-/// A subrecord that the answer names without its content says nothing.
-fn is_only_linked(value: Option<&Value>) -> bool {
-    value
-        .and_then(Value::as_object)
-        .is_some_and(|map| map.len() == 1 && map.contains_key("links"))
-}
-
-/// The address with every member of ours that it does not fill and that is filled there, emptied.
-fn with_emptied(wanted: &Value, actual: Option<&Value>) -> Value {
-    let mut map = wanted.as_object().cloned().unwrap_or_default();
-    for name in ADDRESS_MEMBERS {
-        let filled = actual.is_some_and(|actual| wire::id(actual, name).is_some());
-        if filled && !map.contains_key(name) {
-            map.insert(name.to_owned(), Value::Null);
-        }
-    }
-    Value::Object(map)
-}
-
-/// For each wanted line the place of the line that it is there: by our reference, else by what it sells.
-fn match_lines(wanted: &[Map<String, Value>], existing: &[Value]) -> Vec<Option<usize>> {
-    let mut matched: Vec<Option<usize>> = vec![None; wanted.len()];
-    let mut free: Vec<usize> = (0..existing.len()).collect();
-    let rounds: [&[&str]; 4] = [
-        &["taxDetailsReference"],
-        &["item", "quantity", "amount"],
-        &["item", "quantity"],
-        &["item"],
-    ];
-    for members in rounds {
-        for (place, line) in matched
-            .iter_mut()
-            .zip(wanted)
-            .filter(|(place, _)| place.is_none())
-        {
-            let fits = |at: &usize| {
-                members.iter().all(|name| match (*name, line.get(*name)) {
-                    (_, Some(value)) => existing
-                        .get(*at)
-                        .is_some_and(|there| wire::says(there.get(*name), value)),
-                    // A discount has no quantity; a line without a reference cannot be known by it.
-                    (name, None) => name == "quantity",
-                })
-            };
-            if let Some(found) = free.iter().position(fits) {
-                *place = Some(free.remove(found));
-            }
-        }
-    }
-    matched
-}
-
-/// Whether the line there sells the same for the same.
-fn line_says(there: &Value, line: &Map<String, Value>) -> bool {
-    ["item", "quantity", "amount", "taxCode"]
-        .iter()
-        .all(|name| {
-            line.get(*name)
-                .is_none_or(|value| wire::says(there.get(*name), value))
-        })
-}
-
-/// Whether the tax lines there are the wanted ones, in whatever order, also if the references were renamed.
-fn tax_lines_stand(
-    desired: &Desired,
-    document: &Value,
-    matched: &[Option<usize>],
-    existing: &[Value],
-) -> bool {
-    let there = wire::rows(document, "taxDetails");
-    if there.len() != desired.tax_lines.len() {
-        return false;
-    }
-    let renamed = |reference: String| -> String {
-        let at = desired.lines.iter().position(|line| {
-            line.get("taxDetailsReference").and_then(Value::as_str) == Some(&reference)
-        });
-        let place = at.and_then(|at| matched.get(at).copied().flatten());
-        place
-            .and_then(|at| wire::id(existing.get(at)?, "taxDetailsReference"))
-            .unwrap_or(reference)
-    };
-    let mut free: Vec<&Value> = there.iter().collect();
-    desired.tax_lines.iter().all(|wanted| {
-        let reference = wire::id(wanted, "taxDetailsReference").map(&renamed);
-        let fits = |there: &&Value| {
-            wire::id(there, "taxDetailsReference") == reference
-                && ["taxCode", "taxBasis", "taxRate", "taxAmount"]
-                    .iter()
-                    .all(|name| {
-                        wanted.get(*name).is_some_and(|value| match *name {
-                            "taxRate" => {
-                                wire::decimal(there, "taxRate") == wire::decimal(wanted, "taxRate")
-                            }
-                            _ => wire::says(there.get(*name), value),
-                        })
-                    })
-        };
-        free.iter()
-            .position(fits)
-            .map(|at| free.remove(at))
-            .is_some()
-    })
-}
-
-// ---- customers --------------------------------------------------------------------------------
 
 /// Every mapped value that a customer needs.
 pub(crate) fn customer_lookups(customer: &Customer, form: &Form) -> Vec<Lookup> {

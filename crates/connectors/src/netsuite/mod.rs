@@ -6,8 +6,7 @@
 //! `customers`, `lists` and `probe` the ports.
 
 mod auth;
-#[cfg(test)]
-mod calls_tests;
+mod change;
 mod client;
 mod customers;
 mod decode;
@@ -18,7 +17,6 @@ mod orders;
 mod plan;
 mod probe;
 mod settings;
-mod shim;
 mod suiteql;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::shim::oauth1;
 use jiff::tz::TimeZone;
-use selvedge_connector::{Secret, Secrets, SettingProblem};
+use selvedge_connector::{Secret, Secrets, SettingProblem, jws, oauth1};
 use serde_json::{Map, Value};
 
 /// Path → what it is for. The only list of what there is: unknown settings are found against it.
@@ -522,11 +521,11 @@ fn credentials(reader: &mut Reader<'_>, account: &str, base_url: &str) -> Creden
         let algorithm = reader
             .word("auth.algorithm", &known, fits.unwrap_or("ES256"))
             .to_owned();
-        if !private_key.reveal().is_empty() && !private_key.reveal().contains("PRIVATE KEY") {
+        if let Some(why) = unusable(&private_key, &algorithm) {
             reader.problem(
                 "auth.private_key",
-                "is not a private key in PEM form",
-                "Give the whole file, from -----BEGIN PRIVATE KEY----- to the end line.",
+                why,
+                "Give the whole file of an unencrypted PKCS #8 key, from -----BEGIN PRIVATE KEY----- to the end line: openssl pkcs8 -topk8 -nocrypt -in KEY",
             );
         }
         Credentials::OAuth2 {
@@ -547,6 +546,16 @@ fn credentials(reader: &mut Reader<'_>, account: &str, base_url: &str) -> Creden
             realm: realm_form(account),
         })
     }
+}
+
+/// Why nothing can be signed with this key, found out by signing nothing of weight.
+fn unusable(private_key: &Secret, algorithm: &str) -> Option<String> {
+    let missing = private_key.reveal().trim().is_empty();
+    let tried = jws::sign(algorithm, "", private_key, &Value::Object(Map::new()));
+    tried
+        .err()
+        .filter(|_| !missing)
+        .map(|why| format!("does not sign with {algorithm}: {why}"))
 }
 
 fn form(reader: &mut Reader<'_>) -> Form {

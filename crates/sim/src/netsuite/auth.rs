@@ -49,7 +49,11 @@ pub struct Access {
 }
 
 /// Characters that RFC 3986 percent-encodes: all but the unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
@@ -130,8 +134,10 @@ struct TokenClaims {
 
 impl Auth {
     pub(super) fn new(account: &str) -> anyhow::Result<Auth> {
-        let made_up = |what: &str| hex::encode(Sha256::digest(format!("{account} {what}").as_bytes()));
-        let certificate = DecodingKey::from_ec_pem(PUBLIC_KEY.as_bytes()).context("read the test certificate")?;
+        let made_up =
+            |what: &str| hex::encode(Sha256::digest(format!("{account} {what}").as_bytes()));
+        let certificate =
+            DecodingKey::from_ec_pem(PUBLIC_KEY.as_bytes()).context("read the test certificate")?;
         Ok(Auth {
             access: Access {
                 account: account.to_owned(),
@@ -150,7 +156,11 @@ impl Auth {
     }
 
     /// Answers the token endpoint: the JSON to send, or the OAuth error code.
-    pub(super) fn token(&self, form: &[u8], now: Timestamp) -> Result<String, (&'static str, String)> {
+    pub(super) fn token(
+        &self,
+        form: &[u8],
+        now: Timestamp,
+    ) -> Result<String, (&'static str, String)> {
         let mut grant = String::new();
         let mut kind = String::new();
         let mut assertion = String::new();
@@ -165,12 +175,13 @@ impl Auth {
         if grant != "client_credentials" {
             return Err(("unsupported_grant_type", format!("grant_type is {grant:?}")));
         }
-        if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || assertion.is_empty() {
+        if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || assertion.is_empty()
+        {
             return Err(("invalid_request", "client_assertion is missing".into()));
         }
         let wrong = |why: &str| ("invalid_grant", why.to_owned());
-        let header =
-            jsonwebtoken::decode_header(&assertion).map_err(|_| wrong("the assertion is no JWT"))?;
+        let header = jsonwebtoken::decode_header(&assertion)
+            .map_err(|_| wrong("the assertion is no JWT"))?;
         // The vendor's list also has PS256 to PS512 and ES384, ES512; the one certificate here is P-256.
         if header.alg != Algorithm::ES256 {
             return Err(wrong("the algorithm does not fit the certificate"));
@@ -297,7 +308,9 @@ impl Auth {
         if !matches!(get("oauth_version"), "1.0" | "") {
             return Err("version_rejected");
         }
-        let stamp: i64 = get("oauth_timestamp").parse().map_err(|_| "timestamp_refused")?;
+        let stamp: i64 = get("oauth_timestamp")
+            .parse()
+            .map_err(|_| "timestamp_refused")?;
         if (now - stamp).abs() > SKEW {
             return Err("timestamp_refused");
         }
@@ -313,13 +326,21 @@ impl Auth {
                 request.query,
                 &parameters,
             );
-            sign(&base, &self.access.consumer_secret, &self.access.token_secret) == signature
+            sign(
+                &base,
+                &self.access.consumer_secret,
+                &self.access.token_secret,
+            ) == signature
         });
         if !mine {
             return Err("signature_invalid");
         }
         let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-        if nonces.fresh(nonce, now) { Ok(()) } else { Err("nonce_used") }
+        if nonces.fresh(nonce, now) {
+            Ok(())
+        } else {
+            Err("nonce_used")
+        }
     }
 }
 
@@ -327,7 +348,11 @@ impl Auth {
 fn base_string(method: &str, url: &str, query: &str, oauth: &[(String, String)]) -> String {
     let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (encode(&name), encode(&value)))
-        .chain(oauth.iter().map(|(name, value)| (encode(name), encode(value))))
+        .chain(
+            oauth
+                .iter()
+                .map(|(name, value)| (encode(name), encode(value))),
+        )
         .collect();
     pairs.sort();
     let mut joined = String::with_capacity(512);
@@ -339,7 +364,12 @@ fn base_string(method: &str, url: &str, query: &str, oauth: &[(String, String)])
         joined.push('=');
         joined.push_str(&value);
     }
-    format!("{}&{}&{}", method.to_ascii_uppercase(), encode(url), encode(&joined))
+    format!(
+        "{}&{}&{}",
+        method.to_ascii_uppercase(),
+        encode(url),
+        encode(&joined)
+    )
 }
 
 /// HMAC-SHA256 of the base string, base64.
@@ -360,7 +390,8 @@ pub(super) mod tests {
     use serde_json::json;
 
     const CONSUMER_KEY: &str = "ef40afdd8abaac111b13825dd5e5e2ddddb44f86d5a0dd6dcf38c20aae6b67e4";
-    const CONSUMER_SECRET: &str = "d26ad321a4b2f23b0741c8d38392ce01c3e23e109df6c96eac6d099e9ab9e8b5";
+    const CONSUMER_SECRET: &str =
+        "d26ad321a4b2f23b0741c8d38392ce01c3e23e109df6c96eac6d099e9ab9e8b5";
     const TOKEN: &str = "2b0ce516420110bcbd36b69e99196d1b7f6de3c6234c5afb799b73d87569f5cc";
     const TOKEN_SECRET: &str = "c29a677df7d5439a458c063654187e3d678d73aca8e3c9d8bea1478a3eb0d295";
 
@@ -419,13 +450,21 @@ pub(super) mod tests {
 
     fn header(auth: &Auth, realm: &str, url: &str, nonce: &str, stamp: i64) -> String {
         let access = &auth.access;
-        let oauth = oauth(&access.consumer_key, &access.token_id, nonce, &stamp.to_string());
+        let oauth = oauth(
+            &access.consumer_key,
+            &access.token_id,
+            nonce,
+            &stamp.to_string(),
+        );
         let signature = sign(
             &base_string("GET", url, "a=b%20c", &oauth),
             &access.consumer_secret,
             &access.token_secret,
         );
-        let fields: Vec<String> = oauth.iter().map(|(k, v)| format!("{k}=\"{}\"", encode(v))).collect();
+        let fields: Vec<String> = oauth
+            .iter()
+            .map(|(k, v)| format!("{k}=\"{}\"", encode(v)))
+            .collect();
         format!(
             "OAuth realm=\"{realm}\", {}, oauth_signature=\"{}\"",
             fields.join(", "),
@@ -462,11 +501,17 @@ pub(super) mod tests {
             Err("realm_rejected")
         );
         assert_eq!(
-            try_with(&header(&auth, "1234567_SB1", url, "n4", at - 301), "a=b%20c"),
+            try_with(
+                &header(&auth, "1234567_SB1", url, "n4", at - 301),
+                "a=b%20c"
+            ),
             Err("timestamp_refused")
         );
         assert_eq!(
-            try_with(&header(&auth, "1234567_SB1", url, "n5", at + 299), "a=b%20c"),
+            try_with(
+                &header(&auth, "1234567_SB1", url, "n5", at + 299),
+                "a=b%20c"
+            ),
             Ok(())
         );
         assert_eq!(
@@ -476,7 +521,10 @@ pub(super) mod tests {
     }
 
     /// A form for the token endpoint with some claims changed.
-    fn form(auth: &Auth, change: impl Fn(&mut jsonwebtoken::Header, &mut serde_json::Value)) -> String {
+    fn form(
+        auth: &Auth,
+        change: impl Fn(&mut jsonwebtoken::Header, &mut serde_json::Value),
+    ) -> String {
         let at = now().as_second();
         let mut header = jsonwebtoken::Header::new(Algorithm::ES256);
         header.kid = Some(auth.access.certificate_id.clone());
@@ -488,7 +536,8 @@ pub(super) mod tests {
             "exp": at + 3600,
         });
         change(&mut header, &mut claims);
-        let key = jsonwebtoken::EncodingKey::from_ec_pem(auth.access.private_key_pem.as_bytes()).unwrap();
+        let key =
+            jsonwebtoken::EncodingKey::from_ec_pem(auth.access.private_key_pem.as_bytes()).unwrap();
         let assertion = jsonwebtoken::encode(&header, &claims, &key).unwrap();
         format!(
             "grant_type=client_credentials&client_assertion_type={}&client_assertion={assertion}",
@@ -504,7 +553,9 @@ pub(super) mod tests {
     #[test]
     fn a_good_assertion_gets_a_token_and_a_bad_one_does_not() {
         let auth = Auth::new("1234567_SB1").unwrap();
-        let answer = auth.token(form(&auth, |_, _| {}).as_bytes(), now()).unwrap();
+        let answer = auth
+            .token(form(&auth, |_, _| {}).as_bytes(), now())
+            .unwrap();
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         let token = answer["access_token"].as_str().unwrap();
         let check = |auth: &Auth, token: &str, at: Timestamp| {
@@ -520,9 +571,14 @@ pub(super) mod tests {
             )
         };
         assert_eq!(check(&auth, token, now()), Ok(()));
-        let later = now().checked_add(jiff::SignedDuration::from_secs(3_600)).unwrap();
+        let later = now()
+            .checked_add(jiff::SignedDuration::from_secs(3_600))
+            .unwrap();
         assert_eq!(check(&auth, token, later), Err("invalid_token"));
-        assert_eq!(check(&auth, &token[..token.len() - 2], now()), Err("invalid_token"));
+        assert_eq!(
+            check(&auth, &token[..token.len() - 2], now()),
+            Err("invalid_token")
+        );
         let other = Auth::new("7654321").unwrap();
         assert_eq!(check(&other, token, now()), Err("invalid_token"));
 
@@ -530,8 +586,12 @@ pub(super) mod tests {
         let bad: [(&str, Change); 6] = [
             ("kid", |header, _| header.kid = Some("other".into())),
             ("iss", |_, claims| claims["iss"] = json!("other")),
-            ("aud", |_, claims| claims["aud"] = json!("http://127.0.0.1:1/token")),
-            ("life", |_, claims| claims["exp"] = json!(now().as_second() + 3_601)),
+            ("aud", |_, claims| {
+                claims["aud"] = json!("http://127.0.0.1:1/token")
+            }),
+            ("life", |_, claims| {
+                claims["exp"] = json!(now().as_second() + 3_601)
+            }),
             ("past", |_, claims| {
                 claims["iat"] = json!(now().as_second() - 4_000);
                 claims["exp"] = json!(now().as_second() - 400);
@@ -539,13 +599,23 @@ pub(super) mod tests {
             ("scope", |_, claims| claims["scope"] = json!("restlets")),
         ];
         for (name, change) in bad {
-            let fault = auth.token(form(&auth, change).as_bytes(), now()).unwrap_err();
+            let fault = auth
+                .token(form(&auth, change).as_bytes(), now())
+                .unwrap_err();
             assert_eq!(fault.0, "invalid_grant", "{name}");
         }
         assert!(
-            auth.token(form(&auth, |_, claims| claims["scope"] = json!("restlets,rest_webservices")).as_bytes(), now())
-                .is_ok()
+            auth.token(
+                form(&auth, |_, claims| claims["scope"] =
+                    json!("restlets,rest_webservices"))
+                .as_bytes(),
+                now()
+            )
+            .is_ok()
         );
-        assert_eq!(auth.token(b"grant_type=password", now()).unwrap_err().0, "unsupported_grant_type");
+        assert_eq!(
+            auth.token(b"grant_type=password", now()).unwrap_err().0,
+            "unsupported_grant_type"
+        );
     }
 }

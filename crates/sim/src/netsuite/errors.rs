@@ -40,10 +40,19 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, code: &'static str, text: impl Into<String>, at: At) -> Refusal {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        text: impl Into<String>,
+        at: At,
+    ) -> Refusal {
         Refusal {
             status,
-            details: vec![Detail { text: text.into(), code, at }],
+            details: vec![Detail {
+                text: text.into(),
+                code,
+                at,
+            }],
             headers: Vec::new(),
         }
     }
@@ -109,7 +118,9 @@ impl Refusal {
             "Concurrent request limit exceeded. Request blocked.",
             At::Nowhere,
         );
-        refusal.headers.extend(retry_after.map(|wait| ("retry-after", wait)));
+        refusal
+            .headers
+            .extend(retry_after.map(|wait| ("retry-after", wait)));
         refusal
     }
 
@@ -121,6 +132,17 @@ impl Refusal {
             format!("An unexpected error occurred. Error ID: {id}"),
             At::Nowhere,
         )
+    }
+
+    /// The error of the token endpoint, which speaks OAuth.
+    pub(super) fn oauth(error: &'static str) -> Response {
+        let mut response = Response::new(Body::from(format!(r#"{{"error":"{error}"}}"#)));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=UTF-8"),
+        );
+        response
     }
 
     pub(super) fn response(&self) -> Response {
@@ -161,7 +183,9 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
-            HeaderValue::from_static("application/vnd.oracle.resource+json; type=error; charset=UTF-8"),
+            HeaderValue::from_static(
+                "application/vnd.oracle.resource+json; type=error; charset=UTF-8",
+            ),
         );
         for (name, value) in &self.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -188,9 +212,10 @@ impl Tongue for Words {
         let page = "<!DOCTYPE html><html><head><title>NetSuite | Scheduled Maintenance</title></head>\
                     <body><h1>Your NetSuite account is temporarily unavailable</h1></body></html>";
         let mut response = Response::new(Body::from(page));
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        );
         response
     }
 }

@@ -115,7 +115,10 @@ impl Spec {
             When::Always => true,
             When::SuiteTax => options.tax.is_suite_tax(),
             When::Legacy => {
-                matches!(options.tax, TaxRegime::LegacyLine | TaxRegime::LegacyTransaction)
+                matches!(
+                    options.tax,
+                    TaxRegime::LegacyLine | TaxRegime::LegacyTransaction
+                )
             }
             When::OneWorld => options.one_world,
             When::Order => order,
@@ -125,7 +128,12 @@ impl Spec {
 }
 
 const fn f(name: &'static str, field: Field, shape: Shape, when: When) -> Spec {
-    Spec { name, field, shape, when }
+    Spec {
+        name,
+        field,
+        shape,
+        when,
+    }
 }
 
 use Field::{Plain, ReadOnly};
@@ -159,7 +167,12 @@ pub(super) const BODY: &[Spec] = &[
     f("paymentOption", Field::PaymentOption, Reference, Always),
     f("item", Field::Items, List, Always),
     f("taxDetails", Field::TaxDetails, List, SuiteTax),
-    f("taxDetailsOverride", Field::TaxDetailsOverride, Flag, SuiteTax),
+    f(
+        "taxDetailsOverride",
+        Field::TaxDetailsOverride,
+        Flag,
+        SuiteTax,
+    ),
     f("taxPointDate", Plain, Date, SuiteTax),
     f("taxPointDateOverride", Plain, Flag, SuiteTax),
     f("taxRegOverride", Plain, Flag, SuiteTax),
@@ -238,14 +251,24 @@ pub(super) const LINE: &[Spec] = &[
     f("grossAmt", Field::GrossAmt, Number, Always),
     f("rateIncludingTax", ReadOnly, Number, Always),
     f("taxAmount", ReadOnly, Number, Always),
-    f("taxDetailsReference", Field::TaxDetailsReference, Text, SuiteTax),
+    f(
+        "taxDetailsReference",
+        Field::TaxDetailsReference,
+        Text,
+        SuiteTax,
+    ),
     f("taxCode", Field::TaxCode, Reference, Legacy),
     f("taxRate1", ReadOnly, Number, Legacy),
     f("taxRate2", ReadOnly, Number, Legacy),
     f("tax1Amt", Field::Tax1Amt, Number, Legacy),
     f("location", Field::Location, Reference, Always),
     f("inventoryLocation", Field::Location, Reference, OneWorld),
-    f("inventorySubsidiary", Field::Subsidiary, Reference, OneWorld),
+    f(
+        "inventorySubsidiary",
+        Field::Subsidiary,
+        Reference,
+        OneWorld,
+    ),
     f("commitInventory", Plain, Choice, Order),
     f("itemFulfillmentChoice", Plain, Choice, Order),
     f("isClosed", Field::IsClosed, Flag, Order),
@@ -273,7 +296,12 @@ pub(super) const LINE: &[Spec] = &[
 pub(super) const TAX_DETAIL: &[Spec] = &[
     f("links", ReadOnly, List, Always),
     f("refName", ReadOnly, Text, Always),
-    f("taxDetailsReference", Field::TaxDetailsReference, Reference, Always),
+    f(
+        "taxDetailsReference",
+        Field::TaxDetailsReference,
+        Reference,
+        Always,
+    ),
     f("taxType", Field::TaxType, Choice, Always),
     f("taxCode", Field::TaxCode, Reference, Always),
     f("taxBasis", Field::TaxBasis, Number, Always),
@@ -337,7 +365,12 @@ impl Table {
         Table(
             specs
                 .iter()
-                .flat_map(|spec| [(spec.name.to_owned(), spec), (spec.name.to_ascii_lowercase(), spec)])
+                .flat_map(|spec| {
+                    [
+                        (spec.name.to_owned(), spec),
+                        (spec.name.to_ascii_lowercase(), spec),
+                    ]
+                })
                 .collect(),
         )
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// A decimal number in units of 10^-8; at most about 92 billion.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub(super) struct Fixed(i64);
 
@@ -148,7 +150,10 @@ impl Fixed {
         if self.0 < 0 {
             out.push('-');
         }
-        let (whole, rest) = (self.0.unsigned_abs() / 100_000_000, self.0.unsigned_abs() % 100_000_000);
+        let (whole, rest) = (
+            self.0.unsigned_abs() / 100_000_000,
+            self.0.unsigned_abs() % 100_000_000,
+        );
         let _ = write!(out, "{whole}");
         if rest == 0 && least == 0 {
             return;

@@ -1,1 +1,1116 @@
-//! netsuite/mod
+//! A stand-in for NetSuite: its REST record service, SuiteQL and both ways to log in, for the flow of orders.
+//!
+//! It keeps sales orders, cash sales and customers; subsidiaries, currencies, locations, items, tax codes and so on are
+//! fixed lists with ids by rule ([`seed_ids`], [`tax_code_id`], [`guest_customer_id`]). What it imitates:
+//!
+//! * `externalId` is unique over all transactions, and over all entities.
+//! * `PUT .../eid:` merges: lines without their `line` are added, unless `replace=item`.
+//! * Line numbers are sparse; ids rise with gaps; some quantities come back as texts.
+//! * A line whose price level is not `-1` gets the list price, whatever was sent.
+//! * Unknown names are a warning in a header, or an error under `X-NetSuite-PropertyNameValidation: Error`.
+//! * Tax by the regime in [`Options::tax`]; totals are computed, never taken.
+//! * At most [`Options::concurrency`] requests at once; others get 429.
+//!
+//! Not here: asynchronous requests, batches, transforms, `q` filters. They are refused with a clear text.
+//!
+//! Source: the vendor's help center, "SuiteTalk REST Web Services", and its REST API Browser 2026.1.
+
+mod auth;
+mod errors;
+mod fields;
+mod fixed;
+mod json;
+mod read;
+mod records;
+mod seed;
+mod state;
+mod suiteql;
+mod tax;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::data::ItemSeed;
+use crate::journal::Journal;
+use crate::mischief::{self, Fault, Mischief, Profile};
+use auth::{Auth, Signed, TOKEN_PATH};
+use errors::{At, Refusal, Words};
+use fixed::Fixed;
+use read::{List, View};
+use records::{Desk, Names};
+use seed::{ItemKind, Items};
+use state::{Customer, Kind, State, Tran};
+use suiteql::Cell;
+
+pub use auth::Access;
+pub use seed::{SeedIds, guest_customer_id, seed_ids, tax_code_id, tax_type_id};
+pub use tax::TaxRounding;
+
+/// How the account taxes. Only one of these is ever in force, and the fields of a document depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaxRegime {
+    /// SuiteTax; documents may bring their own tax details (`taxDetailsOverride`).
+    #[default]
+    SuiteTaxOverride,
+    /// SuiteTax; the role may not override, the engine computes.
+    SuiteTaxEngine,
+    /// Legacy tax, rounded per line.
+    LegacyLine,
+    /// Legacy tax, rounded per transaction and tax code.
+    LegacyTransaction,
+    /// No tax features.
+    None,
+}
+
+impl TaxRegime {
+    fn is_suite_tax(self) -> bool {
+        matches!(
+            self,
+            TaxRegime::SuiteTaxOverride | TaxRegime::SuiteTaxEngine
+        )
+    }
+}
+
+/// How the account is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Account id in its realm form.
+    pub account: String,
+    /// How it taxes.
+    pub tax: TaxRegime,
+    /// Where the SuiteTax engine rounds. The legacy regimes say it themselves.
+    pub tax_rounding: TaxRounding,
+    /// How many requests may run at once, account-wide.
+    pub concurrency: usize,
+    /// Whether the 429 for too many says when to come back.
+    pub retry_after: bool,
+    /// Time zone in which SuiteQL shows and reads timestamps (IANA name).
+    pub session_zone: String,
+    /// Whether there are subsidiaries.
+    pub one_world: bool,
+    /// Whether orders are approved from the start when they do not say.
+    pub auto_approve: bool,
+    /// An account before release 2026.1: `grossAmt` is ignored.
+    pub before_2026_1: bool,
+    /// Accounting periods before this day are closed: nothing that posts may be dated earlier.
+    pub closed_before: Option<jiff::civil::Date>,
+    /// Custom fields that exist, such as `custbody_shop`.
+    pub custom_fields: Vec<String>,
+    /// A role that may view only. Reading loads a record for editing, so even that is refused.
+    pub view_only: bool,
+    /// Whether other users and scripts change documents after they are saved (under a fault profile only).
+    pub meddling: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            account: "1234567_SB1".into(),
+            tax: TaxRegime::default(),
+            tax_rounding: TaxRounding::default(),
+            concurrency: 5,
+            retry_after: false,
+            session_zone: "America/Los_Angeles".into(),
+            one_world: true,
+            auto_approve: true,
+            before_2026_1: false,
+            closed_before: None,
+            custom_fields: Vec::new(),
+            view_only: false,
+            meddling: true,
+        }
+    }
+}
+
+/// A running account: serve its router.
+pub struct NetSuite {
+    /// All its endpoints.
+    pub router: Router,
+    /// How to get in.
+    pub access: Access,
+    account: Arc<Account>,
+}
+
+struct Account {
+    options: Options,
+    items: Items,
+    auth: Auth,
+    mischief: Arc<Mischief>,
+    zone: TimeZone,
+    state: Mutex<State>,
+    calls: AtomicU64,
+    running: AtomicUsize,
+    queries: AtomicU64,
+}
+
+/// Sets up an account with one item per seed. With a journal, everything committed before is there again, under the
+/// same ids, if the items are the same. Errors when the journal cannot be read or the time zone is unknown.
+pub async fn build(
+    options: Options,
+    items: Vec<ItemSeed>,
+    mischief: Arc<Mischief>,
+    journal: Option<PathBuf>,
+) -> anyhow::Result<NetSuite> {
+    let zone = TimeZone::get(&options.session_zone).context("the session zone")?;
+    let mut state = State::empty();
+    if let Some(path) = journal {
+        let journal = Journal::open_with(&path, |entry| state.replay(entry))?;
+        state.keep_in(journal);
+    }
+    let auth = Auth::new(&options.account)?;
+    let access = auth.access.clone();
+    let account = Arc::new(Account {
+        items: Items::new(items),
+        auth,
+        mischief,
+        zone,
+        state: Mutex::new(state),
+        calls: AtomicU64::new(0),
+        running: AtomicUsize::new(0),
+        queries: AtomicU64::new(0),
+        options,
+    });
+    Ok(NetSuite {
+        router: Router::new().fallback(handle).with_state(account.clone()),
+        access,
+        account,
+    })
+}
+
+impl NetSuite {
+    /// All sales orders and cash sales that are not closed, as CSV with the header
+    /// `doc,net,tax,gross,currency,country,lines`, sorted by `doc`.
+    ///
+    /// `doc` is the external id without `so_` or `cs_`, else `otherRefNum`, else empty; amounts have their currency's decimal
+    /// places; `net` is all before tax (lines, discounts, shipping); `country` is that of the shipping
+    /// address; `lines` counts stocked items. Two documents for one order are two rows.
+    pub fn documents_csv(&self) -> String {
+        let state = self.account.state();
+        let mut rows: Vec<[String; 7]> = state
+            .trans
+            .values()
+            .filter(|tran| !tran.is_closed())
+            .map(|tran| read::document_row(tran, &self.account.items))
+            .collect();
+        drop(state);
+        rows.sort();
+        let mut out = csv::Writer::from_writer(Vec::new());
+        let header = ["doc", "net", "tax", "gross", "currency", "country", "lines"];
+        let written = out
+            .write_record(header)
+            .and_then(|()| rows.iter().try_for_each(|row| out.write_record(row)));
+        match (written, out.into_inner()) {
+            (Ok(()), Ok(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
+    /// How many sales orders and cash sales there are, closed ones too.
+    pub fn document_count(&self) -> usize {
+        self.account.state().trans.len()
+    }
+
+    /// How many requests came in since the start, refused ones too.
+    pub fn calls(&self) -> u64 {
+        self.account.calls.load(Ordering::Relaxed)
+    }
+
+    /// Someone bills the sales order with this external id: from now on its lines cannot be changed.
+    /// Answers whether there is one. Errors when the journal cannot be written.
+    pub fn bill(&self, external_id: &str) -> anyhow::Result<bool> {
+        let mut state = self.account.state();
+        let found = state
+            .by_external
+            .get(external_id)
+            .and_then(|id| state.trans.get(id))
+            .filter(|tran| tran.kind == Kind::SalesOrder)
+            .cloned();
+        let Some(mut tran) = found else {
+            return Ok(false);
+        };
+        tran.billed = true;
+        tran.modified = self.account.mischief.now().as_second();
+        state.put_tran(tran)?;
+        Ok(true)
+    }
+}
+
+/// A request's place among the concurrent ones.
+struct Slot<'a>(&'a AtomicUsize);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+async fn handle(Shared(account): Shared<Arc<Account>>, request: Request) -> Response {
+    account.calls.fetch_add(1, Ordering::Relaxed);
+    let path = request.uri().path();
+    let login = path.ends_with(TOKEN_PATH);
+    // Logging in takes no place among the concurrent requests.
+    let (running, _slot) = if login {
+        (0, None)
+    } else {
+        (
+            account.running.fetch_add(1, Ordering::AcqRel),
+            Some(Slot(&account.running)),
+        )
+    };
+    if running >= account.options.concurrency && !login {
+        let wait = account.options.retry_after.then(|| "1".to_owned());
+        return Refusal::concurrency(wait).response();
+    }
+    let write = request.method() != Method::GET && !login && !path.ends_with("/suiteql");
+    let (parts, body) = request.into_parts();
+    // The vendor's limit for a request.
+    let Ok(body) = axum::body::to_bytes(body, 104 << 20).await else {
+        return Refusal::request("The request is too large or broken.", At::Nowhere).response();
+    };
+    let mut fate = account.mischief.next(write);
+    if write && fate.fault == Fault::ErrorIn200 {
+        // The maintenance page is for readers.
+        fate.fault = Fault::ServerErrorBefore;
+    }
+    let now = account.mischief.now();
+    mischief::answer(fate, now, &Words, async {
+        let call = Call::new(&parts.method, &parts.uri, &parts.headers, body);
+        account.answer(&call)
+    })
+    .await
+}
+
+/// A request, taken apart.
+struct Call<'a> {
+    method: &'a Method,
+    headers: &'a HeaderMap,
+    host: String,
+    /// Path and query as sent.
+    path: &'a str,
+    raw_query: &'a str,
+    query: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        method: &'a Method,
+        uri: &'a axum::http::Uri,
+        headers: &'a HeaderMap,
+        body: Bytes,
+    ) -> Call<'a> {
+        let raw_query = uri.query().unwrap_or("");
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .or(uri.authority().map(|authority| authority.as_str()))
+            .unwrap_or("localhost");
+        Call {
+            method,
+            headers,
+            host: host.to_ascii_lowercase(),
+            path: uri.path(),
+            raw_query,
+            query: url::form_urlencoded::parse(raw_query.as_bytes())
+                .into_owned()
+                .collect(),
+            body,
+        }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The items of a comma-separated parameter, lower case.
+    fn list(&self, name: &str) -> Vec<String> {
+        self.parameter(name)
+            .unwrap_or("")
+            .split(',')
+            .map(|part| part.trim().to_ascii_lowercase())
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.parameter(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// `limit` and `offset`.
+    fn page(&self) -> Result<(usize, usize), Refusal> {
+        let number = |name: &'static str, default: usize| match self.parameter(name) {
+            None => Ok(default),
+            Some(text) => text.parse::<usize>().map_err(|_| {
+                parameter(
+                    format!("Invalid value of the query parameter '{name}'. Provide a number."),
+                    name,
+                )
+            }),
+        };
+        let (limit, offset) = (number("limit", 1_000)?, number("offset", 0)?);
+        if !(1..=1_000).contains(&limit) {
+            return Err(parameter(
+                "Invalid value of the query parameter 'limit'. Provide a number from 1 to 1000."
+                    .into(),
+                "limit",
+            ));
+        }
+        if offset % limit != 0 {
+            return Err(parameter(
+                "Invalid value of the query parameter 'offset'. It must be divisible by 'limit'."
+                    .into(),
+                "offset",
+            ));
+        }
+        if offset + limit > suiteql::MOST_ROWS {
+            return Err(parameter(
+                "The result can be paged through up to 100,000 rows only.".into(),
+                "offset",
+            ));
+        }
+        Ok((limit, offset))
+    }
+
+    fn object(&self) -> Result<Map<String, Value>, Refusal> {
+        match serde_json::from_slice::<Value>(&self.body) {
+            Ok(Value::Object(object)) => Ok(object),
+            Ok(_) => Err(Refusal::request(
+                "The request body must contain a JSON object.",
+                At::Nowhere,
+            )),
+            Err(fault) => Err(Refusal::request(
+                format!("Invalid content in the request body: {fault}"),
+                At::Nowhere,
+            )),
+        }
+    }
+}
+
+fn parameter(text: String, name: &'static str) -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "INVALID_PARAMETER",
+        text,
+        At::Query(name),
+    )
+}
+
+/// What a good request comes to.
+enum Answer {
+    Json(String, &'static str),
+    /// 204, with a place if something was created, and warnings.
+    Done(Option<String>, Vec<String>),
+}
+
+const SINGULAR: &str = "application/vnd.oracle.resource+json; type=singular; charset=UTF-8";
+const COLLECTION: &str = "application/vnd.oracle.resource+json; type=collection; charset=UTF-8";
+
+impl Answer {
+    fn response(self) -> Response {
+        match self {
+            Answer::Json(json, kind) => {
+                let mut response = Response::new(Body::from(json));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+                response
+            }
+            Answer::Done(place, warnings) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                let headers = response.headers_mut();
+                if let Some(place) = place.and_then(|place| HeaderValue::from_str(&place).ok()) {
+                    headers.insert(header::LOCATION, place);
+                }
+                for warning in warnings {
+                    if let Ok(value) = HeaderValue::from_str(&format!("299 NetSuite {warning:?}")) {
+                        headers.append(header::WARNING, value);
+                    }
+                }
+                response
+            }
+        }
+    }
+}
+
+/// The instance a path names.
+enum Key {
+    Id(u32),
+    External(String),
+}
+
+impl Account {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, call: &Call<'_>) -> Response {
+        if call.path.ends_with(TOKEN_PATH) {
+            return self.token(call);
+        }
+        match self.route(call) {
+            Ok(answer) => answer.response(),
+            Err(refusal) => refusal.response(),
+        }
+    }
+
+    fn realm(&self) -> &str {
+        &self.auth.access.account
+    }
+
+    fn is_me(&self, account: &str) -> bool {
+        account.eq_ignore_ascii_case(self.realm())
+            || account.eq_ignore_ascii_case(&self.realm().replace('_', "-"))
+    }
+
+    /// The part of the path after `/services/rest`, if it is this account's. An account id may come first.
+    fn local_path<'p>(&self, call: &'p Call<'_>) -> Result<(&'p str, &'p str), Refusal> {
+        let not_found = || Refusal::missing(call.path);
+        let at = call.path.find("/services/rest/").ok_or_else(not_found)?;
+        let (prefix, rest) = call.path.split_at(at);
+        let foreign = || Refusal::login("account_rejected", self.realm());
+        if !prefix.is_empty() && !self.is_me(prefix.trim_start_matches('/')) {
+            return Err(foreign());
+        }
+        if let Some((account, rest)) = call.host.split_once('.')
+            && rest.starts_with("suitetalk.api.netsuite.com")
+            && !self.is_me(account)
+        {
+            return Err(foreign());
+        }
+        Ok((prefix, rest.strip_prefix("/services/rest").unwrap_or(rest)))
+    }
+
+    fn token(&self, call: &Call<'_>) -> Response {
+        if let Err(refusal) = self.local_path(call) {
+            return refusal.response();
+        }
+        match self.auth.token(&call.body, self.mischief.now()) {
+            Ok(json) => Answer::Json(json, "application/json; charset=UTF-8").response(),
+            Err((code, why)) => {
+                tracing::debug!(code, why, "a token was refused");
+                Refusal::oauth(code)
+            }
+        }
+    }
+
+    fn route(&self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let now = self.mischief.now();
+        let (prefix, path) = self.local_path(call)?;
+        let signed = Signed {
+            method: call.method.as_str(),
+            host: &call.host,
+            path: call.path,
+            query: call.raw_query,
+            authorization: call.header("authorization"),
+        };
+        self.auth.check(&signed, now).map_err(|reason| {
+            tracing::debug!(reason, "a request was not let in");
+            Refusal::login(reason, self.realm())
+        })?;
+        let site = format!("http://{}{prefix}/services/rest", call.host);
+        let parts: Vec<String> = path
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
+            .collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        match parts.as_slice() {
+            ["system", "v1", name] if name.eq_ignore_ascii_case("serverTime") => {
+                let at = now.as_millisecond();
+                let at = jiff::Timestamp::from_millisecond(at)
+                    .map_or_else(|_| String::new(), |at| format!("{at:.3}"));
+                Ok(Answer::Json(
+                    format!(r#"{{"serverTime":"{at}"}}"#),
+                    "application/json",
+                ))
+            }
+            ["query", "v1", name] if name.eq_ignore_ascii_case("suiteql") => {
+                self.query(call, &site)
+            }
+            ["record", "v1", "metadata-catalog"] => self.catalogue(call, &site),
+            ["record", "v1", "metadata-catalog", name] => {
+                read::schema(&self.options, &format!("{site}/record/v1"), name)
+                    .map(|json| Answer::Json(json, "application/schema+json"))
+                    .ok_or_else(|| Refusal::missing(call.path))
+            }
+            ["record", "v1", rest @ ..] => {
+                if self.options.view_only {
+                    return Err(Refusal::new(
+                        StatusCode::FORBIDDEN,
+                        "INSUFFICIENT_PERMISSION",
+                        "Permission Violation: you need a higher permission level to access this record.",
+                        At::Nowhere,
+                    ));
+                }
+                if call.header("prefer").contains("respond-async") {
+                    return Err(Refusal::request(
+                        "Asynchronous requests are not available in this account.",
+                        At::Header("Prefer"),
+                    ));
+                }
+                self.record(call, &format!("{site}/record/v1"), rest)
+            }
+            _ => Err(Refusal::missing(call.path)),
+        }
+    }
+
+    fn catalogue(&self, call: &Call<'_>, site: &str) -> Result<Answer, Refusal> {
+        let base = format!("{site}/record/v1");
+        let mut wanted = call.list("select");
+        if wanted.is_empty() {
+            wanted = ["salesorder", "cashsale", "customer"]
+                .map(str::to_owned)
+                .to_vec();
+        }
+        let mut schemas = Vec::new();
+        for name in &wanted {
+            let schema = read::schema(&self.options, &base, name).ok_or_else(|| {
+                parameter(
+                    format!("The record type '{name}' does not exist."),
+                    "select",
+                )
+            })?;
+            let name = match name.as_str() {
+                "salesorder" => "salesOrder",
+                "cashsale" => "cashSale",
+                other => other,
+            };
+            schemas.push(format!("\"{name}\":{schema}"));
+        }
+        if call.header("accept").contains("swagger") {
+            let all = schemas.join(",");
+            return Ok(Answer::Json(
+                format!(
+                    r#"{{"openapi":"3.0.1","info":{{"title":"NetSuite REST Record API","version":"v1"}},"components":{{"schemas":{{{all}}}}}}}"#
+                ),
+                "application/swagger+json",
+            ));
+        }
+        let items: Vec<String> = schemas
+            .iter()
+            .filter_map(|schema| schema.split_once(':'))
+            .map(|(name, _)| {
+                let plain = name.trim_matches('"');
+                format!(
+                    r#"{{"name":{name},"links":[{{"rel":"canonical","href":"{base}/metadata-catalog/{plain}","mediaType":"application/schema+json"}}]}}"#
+                )
+            })
+            .collect();
+        Ok(Answer::Json(
+            format!(r#"{{"items":[{}]}}"#, items.join(",")),
+            "application/json",
+        ))
+    }
+
+    fn query(&self, call: &Call<'_>, site: &str) -> Result<Answer, Refusal> {
+        if call.method != Method::POST {
+            return Err(not_allowed());
+        }
+        let prefer = call.header("prefer");
+        if prefer.contains("respond-async") {
+            return Err(Refusal::request(
+                "Asynchronous execution is not supported for SuiteQL queries.",
+                At::Header("Prefer"),
+            ));
+        }
+        if !prefer
+            .split([',', ';'])
+            .any(|part| part.trim().eq_ignore_ascii_case("transient"))
+        {
+            return Err(Refusal::request(
+                "Required request header 'Prefer' is missing or invalid. Provide 'transient'.",
+                At::Header("Prefer"),
+            ));
+        }
+        let (limit, offset) = call.page()?;
+        let body = call.object()?;
+        let Some(query) = body.get("q").and_then(Value::as_str) else {
+            return Err(Refusal::request(
+                "The request body must contain the member 'q'.",
+                At::Path("q".into()),
+            ));
+        };
+        let mut params = Vec::new();
+        if let Some(values) = body.get("params") {
+            let wrong = || {
+                Refusal::request(
+                    "'params' must be a list of values.",
+                    At::Path("params".into()),
+                )
+            };
+            for value in values.as_array().ok_or_else(wrong)? {
+                params.push(match value {
+                    Value::Null => Cell::Null,
+                    Value::String(text) => Cell::Text(text.clone().into()),
+                    Value::Number(number) => {
+                        Cell::Num(Fixed::parse(number.as_str()).ok_or_else(wrong)?)
+                    }
+                    _ => return Err(wrong()),
+                });
+            }
+        }
+        let state = self.state();
+        let engine = suiteql::Engine {
+            state: &state,
+            items: &self.items,
+            zone: &self.zone,
+            now: self.mischief.now(),
+            shuffle: mischief::mix(self.queries.fetch_add(1, Ordering::Relaxed)),
+        };
+        let url = format!("{site}/query/v1/suiteql");
+        engine
+            .answer(query, &params, limit, offset, &url)
+            .map(|json| Answer::Json(json, COLLECTION))
+            .map_err(Refusal::search)
+    }
+
+    fn record(&self, call: &Call<'_>, base: &str, parts: &[&str]) -> Result<Answer, Refusal> {
+        let (Some(record), rest) = (parts.first(), parts.get(1..).unwrap_or(&[])) else {
+            return Err(Refusal::missing(call.path));
+        };
+        if rest
+            .iter()
+            .any(|part| part.starts_with("!transform") || part.starts_with("!attach"))
+        {
+            return Err(Refusal::request(
+                "Transforming and attaching records is not available in this account.",
+                At::Url(call.path.to_owned()),
+            ));
+        }
+        let key = match rest.first() {
+            None => None,
+            Some(key) => Some(match key.strip_prefix("eid:") {
+                Some(external) => Key::External(external.to_owned()),
+                None => Key::Id(key.parse().map_err(|_| {
+                    Refusal::request(
+                        "The record identifier is not valid.",
+                        At::Url(call.path.to_owned()),
+                    )
+                })?),
+            }),
+        };
+        let inner = rest.get(1..).unwrap_or(&[]);
+        let kind = match record.to_ascii_lowercase().as_str() {
+            "salesorder" => Some(Kind::SalesOrder),
+            "cashsale" => Some(Kind::CashSale),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return self.transaction(call, base, kind, key, inner);
+        }
+        if record.eq_ignore_ascii_case("customer") && inner.is_empty() {
+            return self.customer(call, base, key);
+        }
+        let Some(list) = List::find(record).filter(|_| inner.is_empty()) else {
+            return Err(Refusal::missing(call.path));
+        };
+        if call.method != Method::GET {
+            return Err(not_allowed());
+        }
+        let state = self.state();
+        let view = self.view(call, base, &state);
+        match key {
+            None => self.collection(call, base, list.record(), &list.ids(&self.items)),
+            Some(Key::Id(id)) => view
+                .listed(list, id)
+                .map(|json| Answer::Json(json, SINGULAR))
+                .ok_or_else(|| Refusal::missing(call.path)),
+            Some(Key::External(_)) => Err(Refusal::missing(call.path)),
+        }
+    }
+
+    fn collection(
+        &self,
+        call: &Call<'_>,
+        base: &str,
+        record: &str,
+        ids: &[u32],
+    ) -> Result<Answer, Refusal> {
+        if call.parameter("q").is_some() {
+            return Err(parameter(
+                "Filtering with 'q' is not available in this account. Use SuiteQL.".into(),
+                "q",
+            ));
+        }
+        let (limit, offset) = call.page()?;
+        Ok(Answer::Json(
+            read::collection(base, record, ids, limit, offset),
+            COLLECTION,
+        ))
+    }
+
+    fn view<'a>(&'a self, call: &Call<'_>, base: &'a str, state: &'a State) -> View<'a> {
+        View {
+            options: &self.options,
+            items: &self.items,
+            symbols: &state.symbols,
+            base,
+            expand: call.flag("expandSubResources"),
+            simple: call.flag("simpleEnumFormat"),
+            fields: call.list("fields"),
+        }
+    }
+
+    fn desk<'a>(&'a self, call: &Call<'_>, state: &'a mut State) -> Result<Desk<'a>, Refusal> {
+        let names = match call
+            .header("x-netsuite-propertynamevalidation")
+            .to_ascii_lowercase()
+            .as_str()
+        {
+            "" | "warning" => Names::Warning,
+            "ignore" => Names::Ignore,
+            "error" => Names::Error,
+            _ => {
+                return Err(Refusal::request(
+                    "Invalid value of a validation header. Provide Ignore, Warning or Error.",
+                    At::Header("X-NetSuite-PropertyNameValidation"),
+                ));
+            }
+        };
+        Ok(Desk {
+            options: &self.options,
+            items: &self.items,
+            customers: &state.customers,
+            customer_by_external: &state.customer_by_external,
+            symbols: &mut state.symbols,
+            names,
+            findings: records::Findings::default(),
+        })
+    }
+
+    fn transaction(
+        &self,
+        call: &Call<'_>,
+        base: &str,
+        kind: Kind,
+        key: Option<Key>,
+        inner: &[&str],
+    ) -> Result<Answer, Refusal> {
+        let mut state = self.state();
+        let found = match &key {
+            None => None,
+            Some(Key::Id(id)) => Some(*id),
+            Some(Key::External(external)) => state.by_external.get(external.as_str()).copied(),
+        };
+        let known = found
+            .and_then(|id| state.trans.get(&id))
+            .filter(|tran| tran.kind == kind);
+        // An unknown internal id of a transaction is no 404.
+        let unknown = || match key {
+            Some(Key::Id(_)) => Refusal::user("Transaction type specified is incorrect."),
+            _ => Refusal::missing(call.path),
+        };
+        match (call.method.as_str(), &key) {
+            ("GET", None) => {
+                let ids: Vec<u32> = state
+                    .trans
+                    .values()
+                    .filter(|tran| tran.kind == kind)
+                    .map(|tran| tran.id)
+                    .collect();
+                self.collection(call, base, kind.record(), &ids)
+            }
+            ("GET", Some(_)) => {
+                let tran = known.ok_or_else(unknown)?;
+                let view = self.view(call, base, &state);
+                let json = match inner {
+                    [] => {
+                        let customer = state
+                            .customers
+                            .get(&tran.entity)
+                            .map(|c| c.name())
+                            .unwrap_or_default();
+                        Some(view.transaction(tran, &customer))
+                    }
+                    [part] => view.part(tran, part, None),
+                    [part, line] => line
+                        .parse()
+                        .ok()
+                        .and_then(|line| view.part(tran, part, Some(line))),
+                    _ => None,
+                };
+                json.map(|json| Answer::Json(json, SINGULAR))
+                    .ok_or_else(|| Refusal::missing(call.path))
+            }
+            ("POST", None) => self.save(call, base, &mut state, kind, None, None),
+            ("PATCH", Some(_)) if inner.is_empty() => {
+                let tran = known.ok_or_else(unknown)?.clone();
+                self.save(call, base, &mut state, kind, Some(tran), None)
+            }
+            ("PUT", Some(Key::External(external))) if inner.is_empty() => {
+                let tran = known.cloned();
+                self.save(call, base, &mut state, kind, tran, Some(external))
+            }
+            ("DELETE", Some(_)) if inner.is_empty() => {
+                let tran = known.ok_or_else(unknown)?;
+                if tran.billed {
+                    return Err(Refusal::user(
+                        "This record cannot be deleted because it has dependent records.",
+                    ));
+                }
+                let id = tran.id;
+                state.delete_tran(id).map_err(|fault| broken(&fault))?;
+                Ok(Answer::Done(None, Vec::new()))
+            }
+            _ => Err(not_allowed()),
+        }
+    }
+
+    /// Creates or changes a document. `external` is the key of a PUT.
+    fn save(
+        &self,
+        call: &Call<'_>,
+        base: &str,
+        state: &mut State,
+        kind: Kind,
+        old: Option<Box<Tran>>,
+        external: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        let body = call.object()?;
+        let now = self.mischief.now();
+        let create = old.is_none();
+        let was = old.as_ref().and_then(|tran| tran.external.clone());
+        let mut tran = old.unwrap_or_else(|| {
+            let today = self.zone.to_datetime(now).date();
+            Box::new(Tran::new(kind, today, now.as_second()))
+        });
+        let replace: HashSet<String> = call.list("replace").into_iter().collect();
+        let mut desk = self.desk(call, state)?;
+        desk.transaction(&mut tran, &body, &replace, create);
+        let mut findings = desk.findings;
+        if let Some(refusal) = findings.refusal() {
+            return Err(refusal);
+        }
+        if let Some(external) = external {
+            key_fits(tran.external.as_deref(), was.as_deref(), external)?;
+            tran.external = Some(external.into());
+        }
+        if let Some(wanted) = &tran.external
+            && state
+                .by_external
+                .get(wanted)
+                .is_some_and(|id| create || *id != tran.id)
+        {
+            return Err(Refusal::user(format!(
+                "A transaction with the external ID {wanted} already exists."
+            )));
+        }
+        if create {
+            tran.id = state.next_tran();
+            tran.number = state.next_number(kind);
+        }
+        tran.modified = now.as_second();
+        let id = tran.id;
+        state.put_tran(tran).map_err(|fault| broken(&fault))?;
+        if create {
+            self.meddle(state, id).map_err(|fault| broken(&fault))?;
+        }
+        let place =
+            (create || external.is_some()).then(|| format!("{base}/{}/{id}", kind.record()));
+        Ok(Answer::Done(place, findings.warnings))
+    }
+
+    /// What others do to a fresh document before anyone reads it.
+    fn meddle(&self, state: &mut State, id: u32) -> anyhow::Result<()> {
+        let profile = self.mischief.profile();
+        if profile == Profile::None || !self.options.meddling {
+            return Ok(());
+        }
+        let key = u64::from(id);
+        let script = self
+            .mischief
+            .chance("a script appends to the memo", key, 5.0);
+        let memo = self
+            .mischief
+            .chance("another user edits the memo", key, 1.0);
+        let quantity = profile == Profile::Hostile
+            && self
+                .mischief
+                .chance("another user edits a quantity", key, 1.0);
+        if !(script || memo || quantity) {
+            return Ok(());
+        }
+        let Some(mut tran) = state.trans.get(&id).cloned() else {
+            return Ok(());
+        };
+        let mut text = tran.memo.take().map(String::from).unwrap_or_default();
+        if script {
+            text.push_str(" [screened]");
+        }
+        if memo {
+            text.push_str(" (called the customer)");
+        }
+        tran.memo = Some(text.trim().into());
+        if quantity {
+            let digits = tran.digits();
+            let stocked = tran.lines.iter_mut().filter(|line| {
+                self.items
+                    .get(line.item)
+                    .is_some_and(|item| item.kind == ItemKind::Inventory)
+            });
+            if let Some(line) = stocked.last()
+                && let Some(more) = line.quantity.plus(Fixed::whole(1))
+                && let Some(amount) = line.rate.times(more, digits)
+            {
+                line.quantity = more;
+                line.amount = amount;
+            }
+        }
+        state.put_tran(tran)
+    }
+
+    fn customer(&self, call: &Call<'_>, base: &str, key: Option<Key>) -> Result<Answer, Refusal> {
+        let mut state = self.state();
+        let found = match &key {
+            None => None,
+            Some(Key::Id(id)) => Some(*id),
+            Some(Key::External(external)) => {
+                state.customer_by_external.get(external.as_str()).copied()
+            }
+        };
+        let known = found.and_then(|id| state.customers.get(&id));
+        let unknown = || Refusal::missing(call.path);
+        match (call.method.as_str(), &key) {
+            ("GET", None) => {
+                let ids: Vec<u32> = state.customers.keys().copied().collect();
+                self.collection(call, base, "customer", &ids)
+            }
+            ("GET", Some(_)) => {
+                let customer = known.ok_or_else(unknown)?;
+                let json = self.view(call, base, &state).customer(customer);
+                Ok(Answer::Json(json, SINGULAR))
+            }
+            ("POST", None) => self.save_customer(call, base, &mut state, None, None),
+            ("PATCH", Some(_)) => {
+                let customer = known.ok_or_else(unknown)?.clone();
+                self.save_customer(call, base, &mut state, Some(customer), None)
+            }
+            ("PUT", Some(Key::External(external))) => {
+                let customer = known.cloned();
+                self.save_customer(call, base, &mut state, customer, Some(external))
+            }
+            ("DELETE", Some(_)) => {
+                let id = known.ok_or_else(unknown)?.id;
+                if state::guest(id).is_some() || state.trans.values().any(|tran| tran.entity == id)
+                {
+                    return Err(Refusal::user(
+                        "This record cannot be deleted because it has dependent records.",
+                    ));
+                }
+                state.delete_customer(id).map_err(|fault| broken(&fault))?;
+                Ok(Answer::Done(None, Vec::new()))
+            }
+            _ => Err(not_allowed()),
+        }
+    }
+
+    fn save_customer(
+        &self,
+        call: &Call<'_>,
+        base: &str,
+        state: &mut State,
+        old: Option<Box<Customer>>,
+        external: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        let body = call.object()?;
+        let now = self.mischief.now().as_second();
+        let create = old.is_none();
+        let was = old.as_ref().and_then(|customer| customer.external.clone());
+        let mut customer = old.unwrap_or_else(|| Box::new(Customer::fresh(now)));
+        let replace: HashSet<String> = call.list("replace").into_iter().collect();
+        let mut desk = self.desk(call, state)?;
+        desk.customer(&mut customer, &body, &replace, create);
+        let mut findings = desk.findings;
+        if let Some(refusal) = findings.refusal() {
+            return Err(refusal);
+        }
+        if let Some(external) = external {
+            key_fits(customer.external.as_deref(), was.as_deref(), external)?;
+            customer.external = Some(external.into());
+        }
+        let other = |id: Option<&u32>| id.is_some_and(|id| create || *id != customer.id);
+        if customer
+            .external
+            .as_ref()
+            .is_some_and(|e| other(state.customer_by_external.get(e)))
+            || other(state.entity_ids.get(&customer.entity_id))
+        {
+            return Err(Refusal::user("This entity already exists."));
+        }
+        if create {
+            customer.id = state.next_customer();
+            if customer.entity_id.is_empty() {
+                customer.entity_id = format!("CUST{}", customer.id).into();
+            }
+        }
+        customer.modified = now;
+        let id = customer.id;
+        state
+            .put_customer(customer)
+            .map_err(|fault| broken(&fault))?;
+        let place = (create || external.is_some()).then(|| format!("{base}/customer/{id}"));
+        Ok(Answer::Done(place, findings.warnings))
+    }
+}
+
+/// Whether the external id of a PUT's body is that of its URL, or the old one, or none.
+fn key_fits(body: Option<&str>, was: Option<&str>, url: &str) -> Result<(), Refusal> {
+    let sound = url
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        && !url.is_empty();
+    if sound && (body.is_none() || body == Some(url) || body == was) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "INVALID_CONTENT",
+        "The external ID in the request body does not match the one in the URL, or is not valid.",
+        At::Path("externalId".into()),
+    ))
+}
+
+fn not_allowed() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "INVALID_REQUEST",
+        "The method is not allowed for this resource.",
+        At::Nowhere,
+    )
+}
+
+fn broken(fault: &anyhow::Error) -> Refusal {
+    tracing::error!(%fault, "a document could not be kept");
+    Refusal::unexpected("journal")
+}
+
+#[cfg(test)]
+mod tests;

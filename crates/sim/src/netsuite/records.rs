@@ -19,20 +19,37 @@ use super::errors::{At, Detail, Refusal};
 use super::fields::{BODY_TABLE, CUSTOMER_TABLE, Field, LINE_TABLE, Shape, Spec, TAX_TABLE, Table};
 use super::fixed::Fixed;
 use super::seed::{self, ItemKind, Items};
-use super::state::{AddressEntry, Customer, Extra, Kind, Line, SHIPPING, Sym, Symbols, TaxLine, Tran};
+use super::state::{
+    AddressEntry, Customer, Extra, Kind, Line, SHIPPING, Sym, Symbols, TaxLine, Tran,
+};
 use super::{Options, TaxRegime, TaxRounding, tax};
 use axum::http::StatusCode;
 
 /// The fields of an address, in the order in which they are joined.
-pub(super) const ADDRESS: [&str; 9] =
-    ["addressee", "attention", "addr1", "addr2", "addr3", "city", "state", "zip", "addrPhone"];
+pub(super) const ADDRESS: [&str; 9] = [
+    "addressee",
+    "attention",
+    "addr1",
+    "addr2",
+    "addr3",
+    "city",
+    "state",
+    "zip",
+    "addrPhone",
+];
 /// What the fields of an address are joined by. Last comes the country.
 const JOINT: char = '\u{1f}';
 
 /// The fields of a kept address and its country.
 pub(super) fn address_parts(kept: &str) -> (impl Iterator<Item = (&'static str, &str)>, &str) {
     let (fields, country) = kept.rsplit_once(JOINT).unwrap_or(("", kept));
-    (ADDRESS.into_iter().zip(fields.split(JOINT)).filter(|(_, text)| !text.is_empty()), country)
+    (
+        ADDRESS
+            .into_iter()
+            .zip(fields.split(JOINT))
+            .filter(|(_, text)| !text.is_empty()),
+        country,
+    )
 }
 
 /// The country of a kept address.
@@ -59,7 +76,11 @@ pub(super) struct Findings {
 impl Findings {
     /// The refusal, if there is anything to refuse. Faults of content come before those of business.
     pub(super) fn refusal(&mut self) -> Option<Refusal> {
-        let details = if self.content.is_empty() { &mut self.business } else { &mut self.content };
+        let details = if self.content.is_empty() {
+            &mut self.business
+        } else {
+            &mut self.content
+        };
         (!details.is_empty()).then(|| Refusal {
             status: StatusCode::BAD_REQUEST,
             details: std::mem::take(details),
@@ -188,7 +209,11 @@ impl Desk<'_> {
             return Some(*spec);
         }
         if name.to_ascii_lowercase().starts_with("cust")
-            && self.options.custom_fields.iter().any(|known| known.eq_ignore_ascii_case(name))
+            && self
+                .options
+                .custom_fields
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
         {
             return Some(Spec {
                 name: "",
@@ -205,7 +230,10 @@ impl Desk<'_> {
     fn unknown(&mut self, path: &str) {
         match self.names {
             Names::Ignore => {}
-            Names::Warning => self.findings.warnings.push(format!("Unknown reference or field: {path}")),
+            Names::Warning => self
+                .findings
+                .warnings
+                .push(format!("Unknown reference or field: {path}")),
             Names::Error => self.content_as(path, format!("Unknown reference or field: {path}")),
         }
     }
@@ -284,7 +312,10 @@ impl Desk<'_> {
         if text.is_empty() {
             return Some(None);
         }
-        if !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        if !text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        {
             self.content("externalId");
             return None;
         }
@@ -304,7 +335,10 @@ impl Desk<'_> {
         let before = self.findings.content.len();
         for (name, value) in object {
             let at = format!("{path}.{name}");
-            match ADDRESS.iter().position(|known| known.eq_ignore_ascii_case(name)) {
+            match ADDRESS
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(name))
+            {
                 Some(field) => {
                     if let Some(text) = self.text(&at, value)
                         && let Some(slot) = fields.get_mut(field)
@@ -322,8 +356,15 @@ impl Desk<'_> {
                         _ => self.content(&at),
                     }
                 }
-                None if ["override", "addrtext", "links", "refname", "label", "isresidential"]
-                    .contains(&name.to_ascii_lowercase().as_str()) => {}
+                None if [
+                    "override",
+                    "addrtext",
+                    "links",
+                    "refname",
+                    "label",
+                    "isresidential",
+                ]
+                .contains(&name.to_ascii_lowercase().as_str()) => {}
                 None => self.unknown(&at),
             }
         }
@@ -464,7 +505,9 @@ impl Desk<'_> {
                 }
                 Field::TranDate => set(&mut tran.date, self.date(path, value)),
                 Field::Memo => set(&mut tran.memo, self.text(path, value).map(some_text)),
-                Field::OtherRefNum => set(&mut tran.other_ref, self.text(path, value).map(some_text)),
+                Field::OtherRefNum => {
+                    set(&mut tran.other_ref, self.text(path, value).map(some_text))
+                }
                 Field::OrderStatus => {
                     let letter = match value {
                         Value::Object(object) => object.get("id").and_then(Value::as_str),
@@ -487,7 +530,9 @@ impl Desk<'_> {
                     method_given = true;
                     set(
                         &mut tran.ship_method,
-                        self.reference(path, value, |id| seed::named(seed::SHIP_ITEMS, id).is_some()),
+                        self.reference(path, value, |id| {
+                            seed::named(seed::SHIP_ITEMS, id).is_some()
+                        }),
                     );
                 }
                 Field::ShippingCost => {
@@ -505,7 +550,11 @@ impl Desk<'_> {
                     if value.is_null() {
                         tran.discount_item = 0;
                     } else if let Some(item) = self.find_item(path, value) {
-                        if self.items.get(item).is_some_and(|i| i.kind == ItemKind::Discount) {
+                        if self
+                            .items
+                            .get(item)
+                            .is_some_and(|i| i.kind == ItemKind::Discount)
+                        {
                             tran.discount_item = item;
                         } else {
                             self.content(&format!("{path}.id"));
@@ -514,24 +563,34 @@ impl Desk<'_> {
                 }
                 Field::DiscountRate => match rate_of(value) {
                     _ if value.is_null() => tran.discount_rate = Fixed::ZERO,
-                    Some(Rate::Each(rate)) => (tran.discount_rate, tran.discount_percent) = (rate, false),
-                    Some(Rate::Percent(rate)) => (tran.discount_rate, tran.discount_percent) = (rate, true),
+                    Some(Rate::Each(rate)) => {
+                        (tran.discount_rate, tran.discount_percent) = (rate, false)
+                    }
+                    Some(Rate::Percent(rate)) => {
+                        (tran.discount_rate, tran.discount_percent) = (rate, true)
+                    }
                     None => self.content(path),
                 },
                 Field::PaymentMethod => set(
                     &mut tran.payment_method,
-                    self.reference(path, value, |id| seed::named(seed::PAYMENT_METHODS, id).is_some()),
+                    self.reference(path, value, |id| {
+                        seed::named(seed::PAYMENT_METHODS, id).is_some()
+                    }),
                 ),
                 Field::PaymentOption => set(
                     &mut tran.payment_option,
-                    self.reference(path, value, |id| seed::named(seed::PAYMENT_METHODS, id).is_some()),
+                    self.reference(path, value, |id| {
+                        seed::named(seed::PAYMENT_METHODS, id).is_some()
+                    }),
                 ),
                 Field::TaxDetailsOverride => set(&mut tran.tax_override, self.flag(path, value)),
                 Field::Items => lines = Some(value),
                 Field::TaxDetails => taxes = Some(value),
                 _ => {
                     let key = self.plain_name(spec, name);
-                    if let Some(json) = self.plain(if path.is_empty() { name } else { path }, spec.shape, value) {
+                    if let Some(json) =
+                        self.plain(if path.is_empty() { name } else { path }, spec.shape, value)
+                    {
                         keep(&mut tran.extra, 0, key, json);
                     }
                 }
@@ -559,20 +618,38 @@ impl Desk<'_> {
             if tran.billed {
                 self.business("You cannot change the items of a transaction that has been billed.");
             } else {
-                self.lines(tran, lines, replace.contains("item"), &mut grosses, &mut given_taxes);
+                self.lines(
+                    tran,
+                    lines,
+                    replace.contains("item"),
+                    &mut grosses,
+                    &mut given_taxes,
+                );
             }
         }
         if tran.lines.is_empty() && self.findings.content.is_empty() {
             self.business("You must enter at least one line item for this transaction.");
         }
-        self.taxes(tran, taxes, replace.contains("taxdetails"), &grosses, &given_taxes);
+        self.taxes(
+            tran,
+            taxes,
+            replace.contains("taxdetails"),
+            &grosses,
+            &given_taxes,
+        );
         if tran.checked_totals().is_none() {
             self.business("The total amount is too large.");
         }
     }
 
     /// Customer, subsidiary, currency, location, period: present and fitting each other.
-    fn parties(&mut self, tran: &mut Tran, before: (u32, u32, u32), create: bool, location_given: bool) {
+    fn parties(
+        &mut self,
+        tran: &mut Tran,
+        before: (u32, u32, u32),
+        create: bool,
+        location_given: bool,
+    ) {
         let customers = self.customers;
         let Some(customer) = customers.get(&tran.entity) else {
             if self.findings.content.is_empty() {
@@ -584,13 +661,19 @@ impl Desk<'_> {
             self.business(format!("The customer {} is inactive.", customer.entity_id));
         }
         if tran.subsidiary == 0 {
-            tran.subsidiary = if self.options.one_world { customer.subsidiary } else { 1 };
+            tran.subsidiary = if self.options.one_world {
+                customer.subsidiary
+            } else {
+                1
+            };
         }
         if tran.currency == 0 {
             tran.currency = customer.currency;
         }
         if !create && before.1 != tran.subsidiary {
-            self.business("You cannot change the subsidiary of a transaction after it has been saved.");
+            self.business(
+                "You cannot change the subsidiary of a transaction after it has been saved.",
+            );
         }
         let name = |id| seed::subsidiary(id).map_or("?", |s| s.name);
         if self.options.one_world {
@@ -604,7 +687,10 @@ impl Desk<'_> {
                 ));
             }
             if create && seed::subsidiary(tran.subsidiary).is_some_and(|s| s.inactive) {
-                self.business(format!("The subsidiary {} is inactive.", name(tran.subsidiary)));
+                self.business(format!(
+                    "The subsidiary {} is inactive.",
+                    name(tran.subsidiary)
+                ));
             }
         }
         if !customer.takes(tran.currency) {
@@ -653,7 +739,11 @@ impl Desk<'_> {
             };
             let mut at = String::with_capacity(prefix.len() + spec.name.len());
             at.push_str(&prefix);
-            at.push_str(if spec.name.is_empty() { name } else { spec.name });
+            at.push_str(if spec.name.is_empty() {
+                name
+            } else {
+                spec.name
+            });
             match spec.field {
                 Field::ReadOnly | Field::Line => {}
                 Field::Item => draft.item = self.find_item(&at, value),
@@ -763,7 +853,10 @@ impl Desk<'_> {
                         (last, true) => last.saturating_add(3),
                         (last, false) => last.saturating_add(1),
                     };
-                    Line { number: tran.last_line, ..Line::default() }
+                    Line {
+                        number: tran.last_line,
+                        ..Line::default()
+                    }
                 }
             };
             let previous = match found {
@@ -794,8 +887,10 @@ impl Desk<'_> {
             tran.lines = old;
         }
         let kept: HashSet<u32> = tran.lines.iter().map(|line| line.number).collect();
-        tran.taxes.retain(|tax| tax.line == SHIPPING || kept.contains(&tax.line));
-        tran.extra.retain(|extra| extra.line == 0 || kept.contains(&extra.line));
+        tran.taxes
+            .retain(|tax| tax.line == SHIPPING || kept.contains(&tax.line));
+        tran.extra
+            .retain(|extra| extra.line == 0 || kept.contains(&extra.line));
         let mut seen = HashSet::with_capacity(tran.lines.len());
         for line in &tran.lines {
             if !line.reference.is_none() && !seen.insert(line.reference) {
@@ -890,10 +985,14 @@ impl Desk<'_> {
             }
         }
         if item.kind == ItemKind::Discount && line.amount > Fixed::ZERO {
-            self.business(format!("{path}: the amount of a discount must not be positive."));
+            self.business(format!(
+                "{path}: the amount of a discount must not be positive."
+            ));
         }
         if item.kind == ItemKind::Discount && previous.is_none() && fresh {
-            self.business(format!("{path}: a discount must follow the line it reduces."));
+            self.business(format!(
+                "{path}: a discount must follow the line it reduces."
+            ));
         }
     }
 
@@ -912,7 +1011,8 @@ impl Desk<'_> {
         }
         let regime = self.options.tax;
         if regime == TaxRegime::SuiteTaxEngine && tran.tax_override {
-            return self.business("You need the permission Tax Details Tab to override tax details.");
+            return self
+                .business("You need the permission Tax Details Tab to override tax details.");
         }
         let digits = tran.digits();
         let done = match regime {
@@ -1023,7 +1123,11 @@ impl Desk<'_> {
                 let at = format!("{prefix}{}", spec.name);
                 match spec.field {
                     Field::TaxDetailsReference => {
-                        match value.as_object().and_then(|object| object.get("id")).and_then(Value::as_str) {
+                        match value
+                            .as_object()
+                            .and_then(|object| object.get("id"))
+                            .and_then(Value::as_str)
+                        {
                             Some(id) if !id.is_empty() => reference = Some(self.symbols.put(id)),
                             _ => self.content(&at),
                         }
@@ -1090,11 +1194,9 @@ impl Desk<'_> {
                 rate,
                 amount: amount.round(digits),
             };
-            match tran
-                .taxes
-                .iter_mut()
-                .find(|known| known.line == line && known.reference == reference && known.code == code)
-            {
+            match tran.taxes.iter_mut().find(|known| {
+                known.line == line && known.reference == reference && known.code == code
+            }) {
                 Some(known) if !replace => *known = tax,
                 _ => tran.taxes.push(tax),
             }
@@ -1107,7 +1209,9 @@ impl Desk<'_> {
         if rate.is_zero() {
             return Some(());
         }
-        let code = seed::tax_code_id(country, &rate.text(0)).parse().unwrap_or(0);
+        let code = seed::tax_code_id(country, &rate.text(0))
+            .parse()
+            .unwrap_or(0);
         let mut bases: Vec<(u32, Sym, Fixed)> = Vec::with_capacity(tran.lines.len() + 1);
         for line in &mut tran.lines {
             if line.reference.is_none() {
@@ -1123,7 +1227,14 @@ impl Desk<'_> {
         tran.taxes = bases
             .into_iter()
             .zip(taxes)
-            .map(|((line, reference, basis), amount)| TaxLine { line, reference, code, basis, rate, amount })
+            .map(|((line, reference, basis), amount)| TaxLine {
+                line,
+                reference,
+                code,
+                basis,
+                rate,
+                amount,
+            })
             .collect();
         Some(())
     }
@@ -1151,16 +1262,24 @@ impl Desk<'_> {
                         customer.external = external;
                     }
                 }
-                Field::EntityId => set(&mut customer.entity_id, self.text(path, value).map(Into::into)),
+                Field::EntityId => set(
+                    &mut customer.entity_id,
+                    self.text(path, value).map(Into::into),
+                ),
                 Field::IsPerson => set(&mut customer.person, self.flag(path, value)),
-                Field::CompanyName => set(&mut customer.company, self.text(path, value).map(Into::into)),
-                Field::FirstName => set(&mut customer.first, self.text(path, value).map(Into::into)),
+                Field::CompanyName => set(
+                    &mut customer.company,
+                    self.text(path, value).map(Into::into),
+                ),
+                Field::FirstName => {
+                    set(&mut customer.first, self.text(path, value).map(Into::into))
+                }
                 Field::LastName => set(&mut customer.last, self.text(path, value).map(Into::into)),
                 Field::Email => {
                     if let Some(email) = self.text(path, value) {
-                        let sound = email
-                            .split_once('@')
-                            .is_some_and(|(a, b)| !a.is_empty() && b.contains('.') && !email.contains(' '));
+                        let sound = email.split_once('@').is_some_and(|(a, b)| {
+                            !a.is_empty() && b.contains('.') && !email.contains(' ')
+                        });
                         if email.is_empty() || sound {
                             customer.email = email.into();
                         } else {
@@ -1169,21 +1288,32 @@ impl Desk<'_> {
                     }
                 }
                 Field::Phone => set(&mut customer.phone, self.text(path, value).map(Into::into)),
-                Field::Comments => set(&mut customer.comments, self.text(path, value).map(Into::into)),
+                Field::Comments => set(
+                    &mut customer.comments,
+                    self.text(path, value).map(Into::into),
+                ),
                 Field::Subsidiary => set(
                     &mut customer.subsidiary,
-                    self.reference(path, value, |id| seed::subsidiary(id).is_some_and(|s| !s.inactive)),
+                    self.reference(path, value, |id| {
+                        seed::subsidiary(id).is_some_and(|s| !s.inactive)
+                    }),
                 ),
                 Field::Currency => set(
                     &mut customer.currency,
                     self.reference(path, value, |id| seed::currency(id).is_some()),
                 ),
                 Field::IsInactive => set(&mut customer.inactive, self.flag(path, value)),
-                Field::CurrencyList => self.currency_list(customer, value, replace.contains("currencylist")),
-                Field::AddressBook => self.address_book(customer, value, replace.contains("addressbook")),
+                Field::CurrencyList => {
+                    self.currency_list(customer, value, replace.contains("currencylist"))
+                }
+                Field::AddressBook => {
+                    self.address_book(customer, value, replace.contains("addressbook"))
+                }
                 _ => {
                     let key = self.plain_name(spec, name);
-                    if let Some(json) = self.plain(if path.is_empty() { name } else { path }, spec.shape, value) {
+                    if let Some(json) =
+                        self.plain(if path.is_empty() { name } else { path }, spec.shape, value)
+                    {
                         keep(&mut customer.extra, 0, key, json);
                     }
                 }
@@ -1227,7 +1357,8 @@ impl Desk<'_> {
             let path = format!("currencyList.items[{at}].currency");
             match value.get("currency") {
                 Some(value) => {
-                    if let Some(id) = self.reference(&path, value, |id| seed::currency(id).is_some())
+                    if let Some(id) =
+                        self.reference(&path, value, |id| seed::currency(id).is_some())
                         && !customer.currencies.contains(&id)
                     {
                         customer.currencies.push(id);
@@ -1251,16 +1382,27 @@ impl Desk<'_> {
                 self.content(&path);
                 continue;
             };
-            let last = customer.addresses.iter().map(|entry| entry.id).max().unwrap_or(0);
+            let last = customer
+                .addresses
+                .iter()
+                .map(|entry| entry.id)
+                .max()
+                .unwrap_or(0);
             let wanted = body
                 .get("id")
                 .or(body.get("addressId"))
                 .and_then(number)
                 .and_then(|id| id.text(0).parse::<u32>().ok());
-            let found = customer.addresses.iter().position(|entry| Some(entry.id) == wanted);
+            let found = customer
+                .addresses
+                .iter()
+                .position(|entry| Some(entry.id) == wanted);
             let mut entry = match found {
                 Some(found) => customer.addresses.remove(found),
-                None => AddressEntry { id: last + 1, ..AddressEntry::default() },
+                None => AddressEntry {
+                    id: last + 1,
+                    ..AddressEntry::default()
+                },
             };
             for (name, value) in body {
                 let at = format!("{path}.{name}");
@@ -1273,7 +1415,12 @@ impl Desk<'_> {
                             entry.address = address.unwrap_or_default();
                         }
                     }
-                    "id" | "addressid" | "internalid" | "links" | "isresidential" | "addressbookaddress_text" => {}
+                    "id"
+                    | "addressid"
+                    | "internalid"
+                    | "links"
+                    | "isresidential"
+                    | "addressbookaddress_text" => {}
                     _ => self.unknown(&at),
                 }
             }
@@ -1305,10 +1452,15 @@ fn legacy(tran: &mut Tran, regime: TaxRegime, digits: u32, given: &[(u32, Fixed)
         for (line, amount) in lines().zip(tax::taxes(&nets, rate, digits, rounding)?) {
             let by_hand = (rounding == TaxRounding::Line)
                 .then(|| {
-                    let now = given.iter().find(|(number, _)| *number == line.number).map(|(_, tax)| *tax);
+                    let now = given
+                        .iter()
+                        .find(|(number, _)| *number == line.number)
+                        .map(|(_, tax)| *tax);
                     now.or_else(|| {
                         old.iter()
-                            .find(|t| t.line == line.number && t.code == code && t.basis == line.amount)
+                            .find(|t| {
+                                t.line == line.number && t.code == code && t.basis == line.amount
+                            })
                             .map(|t| t.amount)
                     })
                 })

@@ -11,7 +11,9 @@ use crate::journal::Journal;
 use crate::mischief::mix;
 
 /// A text kept once, by number; 0 is no text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub(super) struct Sym(u32);
 
@@ -286,10 +288,20 @@ impl Tran {
             (_, true) => subtotal.percent(self.discount_rate, self.digits())?,
         };
         let tax = Fixed::sum(self.taxes.iter().map(|tax| tax.amount))?;
-        let shipping_tax =
-            Fixed::sum(self.taxes.iter().filter(|tax| tax.line == SHIPPING).map(|tax| tax.amount))?;
+        let shipping_tax = Fixed::sum(
+            self.taxes
+                .iter()
+                .filter(|tax| tax.line == SHIPPING)
+                .map(|tax| tax.amount),
+        )?;
         let total = Fixed::sum([subtotal, discount, self.shipping, self.handling, tax])?;
-        Some(Totals { subtotal, discount, tax, shipping_tax, total })
+        Some(Totals {
+            subtotal,
+            discount,
+            tax,
+            shipping_tax,
+            total,
+        })
     }
 
     /// Its figures. What was let in has some.
@@ -339,6 +351,30 @@ pub(super) struct AddressEntry {
 }
 
 impl Customer {
+    /// One without anything.
+    pub(super) fn fresh(now: i64) -> Customer {
+        Customer {
+            id: 0,
+            external: None,
+            entity_id: "".into(),
+            person: false,
+            company: "".into(),
+            first: "".into(),
+            last: "".into(),
+            email: "".into(),
+            phone: "".into(),
+            comments: "".into(),
+            subsidiary: 0,
+            currency: 0,
+            currencies: Vec::new(),
+            inactive: false,
+            created: now,
+            modified: now,
+            addresses: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+
     /// What is shown where the customer is referred to.
     pub(super) fn name(&self) -> String {
         let name = if self.person {
@@ -361,23 +397,11 @@ pub(super) fn guest(id: u32) -> Option<Customer> {
     let place = seed::subsidiary(subsidiary)?.name;
     Some(Customer {
         id,
-        external: None,
         entity_id: format!("GUEST-{subsidiary}-{symbol}").into(),
-        person: false,
         company: format!("Web guests {place} {symbol}").into(),
-        first: "".into(),
-        last: "".into(),
-        email: "".into(),
-        phone: "".into(),
-        comments: "".into(),
         subsidiary,
         currency,
-        currencies: Vec::new(),
-        inactive: false,
-        created: 0,
-        modified: 0,
-        addresses: Vec::new(),
-        extra: Vec::new(),
+        ..Customer::fresh(0)
     })
 }
 
@@ -448,7 +472,9 @@ impl State {
         for subsidiary in seed::SUBSIDIARIES {
             for currency in seed::CURRENCIES {
                 if let Some(customer) = guest(5_000 + 100 * subsidiary.id + currency.id) {
-                    state.entity_ids.insert(customer.entity_id.clone(), customer.id);
+                    state
+                        .entity_ids
+                        .insert(customer.entity_id.clone(), customer.id);
                     state.customers.insert(customer.id, Box::new(customer));
                 }
             }
@@ -533,9 +559,11 @@ impl State {
         self.last_customer = self.last_customer.max(customer.id);
         self.forget_keys(customer.id);
         if let Some(external) = &customer.external {
-            self.customer_by_external.insert(external.clone(), customer.id);
+            self.customer_by_external
+                .insert(external.clone(), customer.id);
         }
-        self.entity_ids.insert(customer.entity_id.clone(), customer.id);
+        self.entity_ids
+            .insert(customer.entity_id.clone(), customer.id);
         self.customers.insert(customer.id, customer);
     }
 

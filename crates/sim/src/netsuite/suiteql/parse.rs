@@ -83,15 +83,19 @@ enum Token {
     Mark(&'static str),
 }
 
-const MARKS: [&str; 18] =
-    ["<=", ">=", "<>", "!=", "||", "=", "<", ">", "(", ")", ",", ".", "*", "/", "+", "-", "?", ";"];
+const MARKS: [&str; 18] = [
+    "<=", ">=", "<>", "!=", "||", "=", "<", ">", "(", ")", ",", ".", "*", "/", "+", "-", "?", ";",
+];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim();
     while let Some(first) = rest.chars().next() {
         if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.split_once('\n').map_or("", |(_, after)| after).trim_start();
+            rest = comment
+                .split_once('\n')
+                .map_or("", |(_, after)| after)
+                .trim_start();
             continue;
         }
         let used = if first.is_alphabetic() || first == '_' {
@@ -151,8 +155,9 @@ struct Parser<'a> {
 
 /// Words that end an expression or a table, and so are no alias.
 const RESERVED: [&str; 26] = [
-    "FROM", "WHERE", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ON", "GROUP", "ORDER", "BY", "AND", "OR",
-    "NOT", "IN", "BETWEEN", "LIKE", "IS", "AS", "HAVING", "UNION", "WHEN", "THEN", "ELSE", "END",
+    "FROM", "WHERE", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ON", "GROUP", "ORDER",
+    "BY", "AND", "OR", "NOT", "IN", "BETWEEN", "LIKE", "IS", "AS", "HAVING", "UNION", "WHEN",
+    "THEN", "ELSE", "END",
 ];
 
 /// Parses a query; each `?` takes the next of `params`.
@@ -166,7 +171,9 @@ pub(super) fn parse(text: &str, params: &[Cell<'static>]) -> Result<Select, Stri
     let select = parser.select()?;
     parser.mark(";");
     match parser.tokens.get(parser.at) {
-        Some(token) => Err(format!("Invalid or unsupported search: unexpected {token:?}")),
+        Some(token) => Err(format!(
+            "Invalid or unsupported search: unexpected {token:?}"
+        )),
         None if parser.params.next().is_some() => Err("more parameters than placeholders".into()),
         None => Ok(select),
     }
@@ -193,16 +200,26 @@ impl Parser<'_> {
     }
 
     fn expect_word(&mut self, word: &str) -> Result<(), String> {
-        if self.word(word) { Ok(()) } else { Err(self.unexpected(word)) }
+        if self.word(word) {
+            Ok(())
+        } else {
+            Err(self.unexpected(word))
+        }
     }
 
     fn expect(&mut self, mark: &str) -> Result<(), String> {
-        if self.mark(mark) { Ok(()) } else { Err(self.unexpected(mark)) }
+        if self.mark(mark) {
+            Ok(())
+        } else {
+            Err(self.unexpected(mark))
+        }
     }
 
     fn unexpected(&self, wanted: &str) -> String {
         match self.tokens.get(self.at) {
-            Some(token) => format!("Invalid or unsupported search: expected {wanted}, found {token:?}"),
+            Some(token) => {
+                format!("Invalid or unsupported search: expected {wanted}, found {token:?}")
+            }
             None => format!("Invalid or unsupported search: expected {wanted} at the end"),
         }
     }
@@ -274,7 +291,11 @@ impl Parser<'_> {
             table.on = Some(self.expr()?);
             from.push(table);
         }
-        let condition = if self.word("WHERE") { Some(self.expr()?) } else { None };
+        let condition = if self.word("WHERE") {
+            Some(self.expr()?)
+        } else {
+            None
+        };
         let mut group = Vec::new();
         if self.word("GROUP") {
             self.expect_word("BY")?;
@@ -301,13 +322,27 @@ impl Parser<'_> {
             }
         }
         self.depth -= 1;
-        Ok(Select { distinct, columns, from, condition, group, order })
+        Ok(Select {
+            distinct,
+            columns,
+            from,
+            condition,
+            group,
+            order,
+        })
     }
 
     fn table(&mut self, outer: bool) -> Result<From, String> {
         let table = self.name()?.to_ascii_lowercase();
-        let alias = self.alias()?.map_or_else(|| table.clone(), |alias| alias.to_ascii_lowercase());
-        Ok(From { table, alias, outer, on: None })
+        let alias = self
+            .alias()?
+            .map_or_else(|| table.clone(), |alias| alias.to_ascii_lowercase());
+        Ok(From {
+            table,
+            alias,
+            outer,
+            on: None,
+        })
     }
 
     fn expr(&mut self) -> Result<Expr, String> {
@@ -378,7 +413,12 @@ impl Parser<'_> {
             let low = self.sum()?;
             self.expect_word("AND")?;
             let high = self.sum()?;
-            return Ok(Expr::Between(Box::new(left), Box::new(low), Box::new(high), not));
+            return Ok(Expr::Between(
+                Box::new(left),
+                Box::new(low),
+                Box::new(high),
+                not,
+            ));
         }
         if self.word("LIKE") {
             return Ok(Expr::Like(Box::new(left), Box::new(self.sum()?), not));
@@ -444,7 +484,11 @@ impl Parser<'_> {
         }
         if self.mark("-") {
             let zero = Expr::Const(Cell::Num(super::Fixed::ZERO));
-            return Ok(Expr::Binary(Op::Minus, Box::new(zero), Box::new(self.primary()?)));
+            return Ok(Expr::Binary(
+                Op::Minus,
+                Box::new(zero),
+                Box::new(self.primary()?),
+            ));
         }
         if self.mark("?") {
             return match self.params.next() {
@@ -490,7 +534,10 @@ impl Parser<'_> {
                 if self.mark("(") {
                     return self.call(&format!("{first}.{second}").to_ascii_uppercase());
                 }
-                Ok(Expr::Name(Some(first.to_ascii_lowercase()), second.to_ascii_lowercase()))
+                Ok(Expr::Name(
+                    Some(first.to_ascii_lowercase()),
+                    second.to_ascii_lowercase(),
+                ))
             }
             _ => Err(self.unexpected("a value")),
         }
@@ -504,7 +551,11 @@ impl Parser<'_> {
             self.expect_word("THEN")?;
             arms.push((condition, self.expr()?));
         }
-        let otherwise = if self.word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
+        let otherwise = if self.word("ELSE") {
+            Some(Box::new(self.expr()?))
+        } else {
+            None
+        };
         self.expect_word("END")?;
         Ok(Expr::Case(arms, otherwise))
     }

@@ -13,9 +13,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Made for these tests; it opens nothing.
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg3Whz+CelTfUN7bs4\nLvufRRxNA/OJa7rDTcG8S0DDyJKhRANCAATKer2U4/or+nPWbeGjpuyH/IxtaJRF\nEoAjyzHJEZJT/UZixnRHvKBqW2hSHs2wXL/fau3MabyQiN48JnYH3Z7V\n-----END PRIVATE KEY-----";
-
 /// A request as it came.
 #[derive(Clone, Debug)]
 struct Came {
@@ -74,7 +71,7 @@ async fn world(oauth2: bool, answer: impl Fn(&Came) -> Reply + Send + Sync + 'st
     };
     let settings = json!({"account": "1234567_SB1", "base_url": format!("{base}/"), "auth": auth, "concurrency": 4});
     let mut secrets = Secrets::default();
-    secrets.set("auth.private_key", Secret::new(KEY));
+    secrets.set("auth.private_key", Secret::new(super::KEY));
     secrets.set("auth.consumer_secret", Secret::new("cs-hidden"));
     secrets.set("auth.token_secret", Secret::new("ts-hidden"));
     let clock = Arc::new(ManualClock::at("2026-02-03T10:00:00Z".parse().unwrap()));
@@ -85,7 +82,7 @@ async fn world(oauth2: bool, answer: impl Fn(&Came) -> Reply + Send + Sync + 'st
         secrets: &secrets,
         clock: clock.clone(),
     };
-    let connection = super::NetSuite.open(&context).unwrap();
+    let connection = super::super::NetSuite.open(&context).unwrap();
     World {
         connection,
         came,

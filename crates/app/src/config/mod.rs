@@ -1,0 +1,678 @@
+//! The config of one brand: one TOML file, read whole, every mistake named at once with its line.
+//!
+//! The structs below are the reference: their doc comments are what `selvedge config schema` prints,
+//! and the schema is what a file is held against ([`shape`]). What belongs to a system is read by
+//! that system's connector, which names its own mistakes; they come out with file and line, too.
+//!
+//! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
+
+pub mod document;
+pub mod secrets;
+pub mod shape;
+pub mod template;
+pub mod words;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use selvedge_connector::Connector;
+use selvedge_model::{Brand, ConnectionName, Currency, FlowName, Kind, gate::rules::OrderPolicy};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use self::{
+    document::{Document, Lines, below},
+    secrets::Reference,
+    words::{Moment, Pace, Span, did_you_mean},
+};
+use crate::view::Ends;
+
+/// The largest config that is read.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Where `run` listens unless told otherwise: nobody outside this machine reaches it.
+pub const LISTEN: &str = "127.0.0.1:7700";
+/// What the store is called unless told otherwise.
+const STORE: &str = "sqlite://selvedge.db";
+
+/// One brand: its accounts on the systems, and what flows between them.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigFile {
+    /// The brand's name: letters, digits, - and _. Every row in the store belongs to it, so do not change it later.
+    #[schemars(extend("format" = "name"))]
+    pub brand: String,
+    /// Where everything is kept.
+    pub store: StoreSettings,
+    /// The page, the API and the webhooks.
+    pub server: ServerSettings,
+    /// How often the targets' own lists of values (items, currencies) are read again. Default: 10m.
+    pub lists_every: Span,
+    /// The brand's accounts on the systems, by a name of your choice: [connections.shop].
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
+    pub connections: BTreeMap<String, Map<String, Value>>,
+    /// What flows, by a name of your choice: [flows.orders].
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
+    pub flows: BTreeMap<String, FlowSettings>,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        Self {
+            brand: String::new(),
+            store: StoreSettings::default(),
+            server: ServerSettings::default(),
+            lists_every: Span::seconds(600),
+            connections: BTreeMap::new(),
+            flows: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// sqlite://PATH, below the folder of this file unless PATH is absolute. Default: sqlite://selvedge.db
+    pub url: Option<String>,
+    /// The file with the key that seals stored secrets, as selvedge secrets new-key makes it. The environment variable SELVEDGE_KEY goes first.
+    pub key_file: Option<String>,
+}
+
+/// The page, the API and the webhooks.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// IP address and port to listen on. There are no log-ins yet: whoever reaches it may read and act. Default: 127.0.0.1:7700
+    #[schemars(extend("format" = "address"))]
+    pub listen: String,
+    /// Names under which browsers may ask for the page, besides IP addresses and localhost.
+    pub hosts: Vec<String>,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { listen: LISTEN.to_owned(), hosts: Vec::new() }
+    }
+}
+
+/// What may flow. Customers follow their orders by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowKind {
+    /// Orders, and the customers who placed them.
+    #[default]
+    Order,
+}
+
+/// One flow: records of one kind, from one connection to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowSettings {
+    /// What flows: order. Default: order.
+    pub kind: FlowKind,
+    /// The connection that the records come from.
+    pub from: String,
+    /// The connection that they are to stand in.
+    pub to: String,
+    /// What an order must be like before it may pass.
+    pub policy: PolicySettings,
+    /// How news is found.
+    pub capture: CaptureSettings,
+    /// Writes and read-backs under way at once. Default: the concurrency of the target's connection, or 4.
+    #[schemars(range(min = 1, max = 100))]
+    pub parallel: Option<u32>,
+    /// How long a look for a lost write waits before it looks again and the write may be repeated. Default: 5s.
+    pub unanswered_wait: Span,
+    /// How many times in a row a step may fail for a passing reason before a person is asked. Default: 12.
+    #[schemars(range(min = 1, max = 1000))]
+    pub retries_max: u32,
+    /// The first wait after a passing failure; each further one is twice as long. Default: 1s.
+    pub backoff_first: Span,
+    /// The longest wait after a passing failure. Default: 10m.
+    pub backoff_max: Span,
+}
+
+impl Default for FlowSettings {
+    fn default() -> Self {
+        Self {
+            kind: FlowKind::Order,
+            from: String::new(),
+            to: String::new(),
+            policy: PolicySettings::default(),
+            capture: CaptureSettings::default(),
+            parallel: None,
+            unanswered_wait: Span::seconds(5),
+            retries_max: 12,
+            backoff_first: Span::seconds(1),
+            backoff_max: Span::seconds(600),
+        }
+    }
+}
+
+/// A field of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum AddressField {
+    FirstName,
+    LastName,
+    Company,
+    Line1,
+    Postcode,
+    City,
+    State,
+    Phone,
+    Email,
+}
+
+/// What an order must be like before it may pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySettings {
+    /// Whether an order that the shop has not confirmed may pass. Default: false, it waits.
+    pub pending: bool,
+    /// Whether an order without a successful authorisation or capture of its total may pass. Default: true.
+    pub unpaid: bool,
+    /// Currencies that may pass, as ["SEK", "EUR"]. Default: [], which means all.
+    #[schemars(with = "Vec<CurrencyCode>")]
+    pub currencies: Vec<Currency>,
+    /// Whether internal orders (samples, staff) pass. Default: false, they are excluded.
+    pub internal: bool,
+    /// Fields of the delivery address that must be there, besides the country. Default: ["line1", "city"].
+    pub address_fields: Vec<AddressField>,
+    /// By how many minor units lines + tax + shipping - discounts may differ from the stated total. Default: 0.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub totals_tolerance_minor: i64,
+}
+
+/// The schema of a currency; the type itself belongs to the model.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("format" = "currency"))]
+#[expect(dead_code, reason = "stands in for a type of another crate in the schema")]
+struct CurrencyCode(String);
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        let OrderPolicy { pending, unpaid, currencies, internal, totals_tolerance_minor, address_fields: _ } = OrderPolicy::default();
+        let address_fields = vec![AddressField::Line1, AddressField::City];
+        Self { pending, unpaid, currencies, internal, address_fields, totals_tolerance_minor }
+    }
+}
+
+impl AddressField {
+    /// The word by which the model knows it.
+    const fn word(self) -> &'static str {
+        match self {
+            AddressField::FirstName => "first_name",
+            AddressField::LastName => "last_name",
+            AddressField::Company => "company",
+            AddressField::Line1 => "line1",
+            AddressField::Postcode => "postcode",
+            AddressField::City => "city",
+            AddressField::State => "state",
+            AddressField::Phone => "phone",
+            AddressField::Email => "email",
+        }
+    }
+}
+
+impl From<&PolicySettings> for OrderPolicy {
+    fn from(settings: &PolicySettings) -> Self {
+        Self {
+            pending: settings.pending,
+            unpaid: settings.unpaid,
+            currencies: settings.currencies.clone(),
+            internal: settings.internal,
+            address_fields: settings.address_fields.iter().map(|field| field.word().to_owned()).collect(),
+            totals_tolerance_minor: settings.totals_tolerance_minor,
+        }
+    }
+}
+
+/// How news is found. Flows from one connection share one capture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptureSettings {
+    /// Nothing older than this is captured: so long ago (7d), or an instant with its offset. Counted back from the first
+    /// start; later starts go on where the last one stopped. Default: 7d.
+    pub since: Moment,
+    /// How often the source's queue of news is read when nothing is heard; a webhook makes it due at once. Default: 5s where the source has one.
+    pub feed: Option<Pace>,
+    /// How often changed documents are listed. Default: 15m beside a queue of news, 1m without one.
+    pub poll: Option<Pace>,
+    /// How far each poll reaches back into what is proven. Default: 5m.
+    pub poll_overlap: Span,
+    /// How far behind now a poll stays, for documents that become visible late. Default: 10s.
+    pub poll_lag: Span,
+    /// How often everything of the last sweep_back is enumerated and compared with what was captured. Default: 24h.
+    pub sweep: Pace,
+    /// How far back a sweep looks. Default: 3d.
+    pub sweep_back: Span,
+    /// How long a webhook waits for the queue of news to bring the document itself, before it is fetched. Default: 30s.
+    pub notice_grace: Span,
+}
+
+impl Default for CaptureSettings {
+    fn default() -> Self {
+        Self {
+            since: Moment::Ago(Span::seconds(7 * 86_400)),
+            feed: None,
+            poll: None,
+            poll_overlap: Span::seconds(300),
+            poll_lag: Span::seconds(10),
+            sweep: Pace(Some(Duration::from_secs(86_400))),
+            sweep_back: Span::seconds(3 * 86_400),
+            notice_grace: Span::seconds(30),
+        }
+    }
+}
+
+/// How a finding about the config stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// It cannot work like this.
+    Bad,
+    /// It works, but someone should know.
+    Warning,
+}
+
+/// One mistake in the config. It never shows a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigProblem {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1; `None` when it is about the file as a whole.
+    pub line: Option<usize>,
+    /// How it stands.
+    pub level: Level,
+    /// The setting: `connections.shop.token`; may be empty.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, " {}:", self.path)?;
+        }
+        let full = |text: &str| if text.ends_with(['.', '?', '!']) { "" } else { "." };
+        write!(f, " {}{}", self.message, full(&self.message))?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, " {}{}", self.remedy, full(&self.remedy)) }
+    }
+}
+
+/// One account on a system.
+#[derive(Clone)]
+pub struct ConnectionConfig {
+    /// Our code for the system.
+    pub connector: &'static dyn Connector,
+    /// What the connector is given, without anything that is fetched from elsewhere.
+    pub settings: Value,
+    /// Where the rest is kept, by the path of the setting.
+    pub references: BTreeMap<String, Reference>,
+    /// Settings already reported, so that the connector's "is missing" about them is no news.
+    pub reported: BTreeSet<String>,
+}
+
+impl fmt::Debug for ConnectionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionConfig")
+            .field("system", &self.connector.name())
+            .field("settings", &self.settings)
+            .field("references", &self.references)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A config that was read: what is wrong with it is beside it, and left out of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file.
+    pub file: PathBuf,
+    /// Whose.
+    pub brand: Brand,
+    /// Where everything is kept.
+    pub store_url: String,
+    /// The key that seals stored secrets.
+    pub key_file: Option<PathBuf>,
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// Names under which the page may be asked for.
+    pub hosts: Vec<String>,
+    /// How often lists are read again.
+    pub lists_every: Duration,
+    /// The accounts.
+    pub connections: BTreeMap<ConnectionName, ConnectionConfig>,
+    /// The flows.
+    pub flows: BTreeMap<FlowName, FlowSettings>,
+    lines: Lines,
+}
+
+impl Config {
+    /// A mistake at a path.
+    pub fn problem(&self, level: Level, path: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> ConfigProblem {
+        let path = path.into();
+        let line = Some(self.lines.of(&path));
+        ConfigProblem { file: self.file.clone(), line, level, path, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// The folder that paths in the file are relative to.
+    pub fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The flow of customers that comes with a flow of orders, where the target makes customers.
+    /// Told from the settings alone, so that commands that only read need no secret.
+    pub fn companion(&self, name: &FlowName, flow: &FlowSettings) -> Option<Ends> {
+        let to = self.connections.get(&ConnectionName::new(&flow.to))?;
+        let makes_customers = to.connector.settings().contains_key("customers") && to.settings.get("customers").and_then(Value::as_str) != Some("guest");
+        let first = self.flows.iter().find(|(_, other)| other.from == flow.from && other.to == flow.to).is_none_or(|(first, _)| first == name);
+        (makes_customers && first).then(|| Ends {
+            flow: FlowName(format!("{name}-customers")),
+            kind: Kind::Customer,
+            from: ConnectionName::new(&flow.from),
+            to: ConnectionName::new(&flow.to),
+        })
+    }
+
+    /// All flows and their two ends, companions included.
+    pub fn ends(&self) -> Vec<Ends> {
+        let mut ends = Vec::new();
+        for (name, flow) in &self.flows {
+            ends.push(Ends { flow: name.clone(), kind: Kind::Order, from: ConnectionName::new(&flow.from), to: ConnectionName::new(&flow.to) });
+            ends.extend(self.companion(name, flow));
+        }
+        ends
+    }
+
+    /// The connections that records flow to: those that mappings are for.
+    pub fn targets(&self) -> Vec<ConnectionName> {
+        let targets: BTreeSet<ConnectionName> = self.flows.values().map(|flow| ConnectionName::new(&flow.to)).collect();
+        targets.into_iter().collect()
+    }
+}
+
+/// Reads a file.
+pub fn read(file: &Path) -> (Config, Vec<ConfigProblem>) {
+    let unread = |message: String, remedy: &str| {
+        let (config, _) = read_text(file, "");
+        let problem = ConfigProblem { file: file.to_owned(), line: None, level: Level::Bad, path: String::new(), message, remedy: remedy.to_owned() };
+        (config, vec![problem])
+    };
+    match std::fs::metadata(file) {
+        Ok(about) if about.len() > FILE_BYTES_MAX => return unread("is larger than 1 MiB, so it is no config".to_owned(), "Name the right file with --config."),
+        Ok(about) if about.is_dir() => return unread("is a folder".to_owned(), "Name the file in it with --config."),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return unread("there is no such file".to_owned(), "Make one with selvedge init, or name another with --config.");
+        }
+        Err(error) => return unread(format!("cannot be read: {error}"), "See who may read it."),
+    }
+    match std::fs::read(file).map(String::from_utf8) {
+        Ok(Ok(text)) => read_text(file, &text),
+        Ok(Err(error)) => {
+            let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            unread(format!("is not UTF-8 text, from line {line} on"), "Save it as UTF-8.")
+        }
+        Err(error) => unread(format!("cannot be read: {error}"), "See who may read it."),
+    }
+}
+
+/// Reads a text as if it stood in `file`. No disk, no environment, no network.
+pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
+    let Document { value, lines, mistakes } = document::read(text);
+    let mut reading = Reading { file, lines: &lines, problems: Vec::new() };
+    for (line, message) in &mistakes {
+        let remedy = "Mend it; a text stands in quotes, a list in brackets, and each setting stands once.";
+        reading.problems.push(ConfigProblem {
+            file: file.to_owned(),
+            line: Some(*line),
+            level: Level::Bad,
+            path: String::new(),
+            message: format!("this is not TOML: {message}"),
+            remedy: remedy.to_owned(),
+        });
+    }
+    let mut value = value;
+    let many = reading.one_brand(&mut value);
+    let mut value = Value::Object(value);
+    for difference in shape::hold(&strict_schema(), &mut value) {
+        // What the grammar swallowed is not missing.
+        let swallowed = difference.missing && mistakes.iter().any(|(line, _)| begins_with(text, *line, &difference.path));
+        let counted = many && difference.path == "brand";
+        if !swallowed && !counted {
+            reading.wrong(&difference.path, difference.message, difference.remedy);
+        }
+    }
+    let read: Result<ConfigFile, _> = serde_path_to_error::deserialize(&value);
+    let read = read.unwrap_or_else(|error| {
+        reading.wrong(&error.path().to_string(), error.inner().to_string(), "See selvedge config schema.");
+        ConfigFile::default()
+    });
+    let config = reading.config(read);
+    let mut problems = reading.problems;
+    in_order(&mut problems);
+    (config, problems)
+}
+
+/// As a person reads the file.
+pub fn in_order(problems: &mut [ConfigProblem]) {
+    problems.sort_by(|a, b| (a.line, a.level, &a.path, &a.message).cmp(&(b.line, b.level, &b.path, &b.message)));
+}
+
+/// Whether a line begins with the last word of a path.
+fn begins_with(text: &str, line: usize, path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    text.lines().nth(line.saturating_sub(1)).is_some_and(|text| text.trim_start().trim_start_matches('"').starts_with(last))
+}
+
+struct Reading<'a> {
+    file: &'a Path,
+    lines: &'a Lines,
+    problems: Vec<ConfigProblem>,
+}
+
+impl Reading<'_> {
+    fn wrong(&mut self, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        let line = Some(self.lines.of(path));
+        self.problems.push(ConfigProblem { file: self.file.to_owned(), line, level: Level::Bad, path: path.to_owned(), message: message.into(), remedy: remedy.into() });
+    }
+
+    /// One file holds one brand; whether this one tries to hold several.
+    fn one_brand(&mut self, value: &mut Map<String, Value>) -> bool {
+        let mut many = false;
+        for key in ["brand", "brands"] {
+            if value.get(key).is_some_and(|brand| key == "brands" || brand.is_array() || brand.is_object()) {
+                value.remove(key);
+                self.wrong(key, "one file holds one brand", "Write brand = \"name\" here, a second file for the next brand, and run each with its own --config.");
+                many = true;
+            }
+        }
+        many
+    }
+
+    fn config(&mut self, read: ConfigFile) -> Config {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let store_url = self.store_url(read.store.url.as_deref().unwrap_or(STORE), folder);
+        let mut connections = BTreeMap::new();
+        for (name, settings) in read.connections {
+            let path = below("connections", &name);
+            if let Some(connection) = self.connection(&path, settings) {
+                connections.insert(ConnectionName(name), connection);
+            }
+        }
+        if read.flows.is_empty() && !self.lines.has("flows") {
+            self.wrong("", "there is no flow, so nothing would move", "Add [flows.orders] with from and to, the names of two connections.");
+        }
+        let flows: BTreeMap<FlowName, FlowSettings> = read.flows.into_iter().map(|(name, flow)| (FlowName(name), flow)).collect();
+        self.flows(&flows);
+        Config {
+            file: self.file.to_owned(),
+            brand: Brand(read.brand),
+            store_url,
+            key_file: read.store.key_file.map(|path| folder.join(path)),
+            listen: read.server.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7700))),
+            hosts: read.server.hosts,
+            lists_every: read.lists_every.0,
+            connections,
+            flows,
+            lines: self.lines.clone(),
+        }
+    }
+
+    /// The store's address with its path made absolute or relative to where we are.
+    fn store_url(&mut self, url: &str, folder: &Path) -> String {
+        if matches!(url, "sqlite::memory:" | ":memory:") {
+            return url.to_owned();
+        }
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
+        if path.is_empty() || path.contains("://") {
+            let remedy = "Write sqlite://PATH; other stores are not part of this version.";
+            self.wrong("store.url", format!("{:?} is no store that this version knows", words::short(url)), remedy);
+            return STORE.to_owned();
+        }
+        format!("sqlite://{}", folder.join(path).display())
+    }
+
+    fn connection(&mut self, path: &str, mut settings: Map<String, Value>) -> Option<ConnectionConfig> {
+        let names = || selvedge_connectors::CONNECTORS.iter().map(|connector| connector.name());
+        let at = below(path, "system");
+        let connector = match settings.remove("system") {
+            None => {
+                self.wrong(&at, "is missing", format!("Write which system it is: system = {}.", names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" or ")));
+                None
+            }
+            Some(Value::String(name)) => {
+                let connector = selvedge_connectors::by_name(&name);
+                if connector.is_none() {
+                    self.wrong(&at, format!("there is no system {:?}", words::short(&name)), did_you_mean(&name, names(), "Take one of the systems that there are."));
+                }
+                connector
+            }
+            Some(_) => {
+                self.wrong(&at, "must be a text in quotes", format!("Known: {}.", names().collect::<Vec<_>>().join(", ")));
+                None
+            }
+        };
+        let Some(connector) = connector else {
+            // Which settings are secrets is not known; nothing of them is kept or shown.
+            return None;
+        };
+        let (references, wrong) = secrets::take_out(connector, &mut settings);
+        let mut reported = BTreeSet::new();
+        for (setting, message, remedy) in wrong {
+            self.wrong(&below(path, &setting), message, remedy);
+            reported.insert(setting);
+        }
+        Some(ConnectionConfig { connector, settings: Value::Object(settings), references, reported })
+    }
+
+    fn flows(&mut self, flows: &BTreeMap<FlowName, FlowSettings>) {
+        let mut captures: BTreeMap<&str, (&FlowName, &CaptureSettings)> = BTreeMap::new();
+        let declared = self.declared();
+        for (name, flow) in flows {
+            let path = below("flows", name.as_str());
+            for (end, connection) in [("from", &flow.from), ("to", &flow.to)] {
+                let at = below(&path, end);
+                // An end that is missing has been named as such.
+                if !connection.is_empty() && !declared.contains(connection) {
+                    let remedy = did_you_mean(connection, declared.iter().map(String::as_str), "Add it as [connections.NAME].");
+                    self.wrong(&at, format!("there is no connection {:?}", words::short(connection)), remedy);
+                }
+            }
+            if !flow.from.is_empty() && flow.from == flow.to {
+                self.wrong(&below(&path, "to"), "a flow cannot end where it begins", "Name two different connections.");
+            }
+            match captures.get(flow.from.as_str()) {
+                Some((first, capture)) if **capture != flow.capture => {
+                    let remedy = format!("Write the same [flows.{first}.capture] and [flows.{name}.capture].");
+                    self.wrong(&below(&path, "capture"), format!("flows {first} and {name} share one capture of {}, but ask for two", flow.from), remedy);
+                }
+                Some(_) => {}
+                None => {
+                    captures.insert(&flow.from, (name, &flow.capture));
+                }
+            }
+            if flow.backoff_first > flow.backoff_max {
+                self.wrong(&below(&path, "backoff_max"), "is shorter than backoff_first", "Make it at least as long.");
+            }
+            if name.as_str().strip_suffix("-customers").is_some_and(|first| flows.contains_key(&FlowName::new(first))) {
+                self.wrong(&path, "this name belongs to the flow of customers that comes with the orders", "Give the flow another name.");
+            }
+        }
+    }
+
+    /// The names under [connections], also of those that could not be read.
+    fn declared(&self) -> Vec<String> {
+        self.lines.below("connections")
+    }
+}
+
+/// The schema that files are held against: connections are looked at by their connectors.
+fn strict_schema() -> Value {
+    let mut schema = schemars::schema_for!(ConfigFile).to_value();
+    let must = |schema: &mut Value, names: &[&str]| {
+        if let Some(table) = schema.as_object_mut() {
+            table.insert("required".to_owned(), json!(names));
+        }
+    };
+    must(&mut schema, &["brand"]);
+    if let Some(flow) = schema.pointer_mut("/$defs/FlowSettings") {
+        must(flow, &["from", "to"]);
+    }
+    schema
+}
+
+/// The schema that people and editors read: with the settings of every system.
+pub fn schema() -> Value {
+    let mut schema = strict_schema();
+    let systems: Vec<Value> = selvedge_connectors::CONNECTORS.iter().map(|connector| system_schema(*connector)).collect();
+    if let Some(connection) = schema.pointer_mut("/properties/connections/additionalProperties") {
+        *connection = json!({ "oneOf": systems });
+    }
+    if let Some(defs) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        defs.insert("Secret".to_owned(), secrets::schema());
+    }
+    if let Some(top) = schema.as_object_mut() {
+        top.insert("title".to_owned(), json!("selvedge.toml"));
+    }
+    schema
+}
+
+fn system_schema(connector: &dyn Connector) -> Value {
+    let mut properties = Map::new();
+    properties.insert("system".to_owned(), json!({ "const": connector.name() }));
+    for (path, text) in connector.settings() {
+        let setting = if connector.secret_settings().contains(&path) { json!({ "$ref": "#/$defs/Secret", "description": text }) } else { json!({ "description": text }) };
+        match path.split_once('.') {
+            None => {
+                properties.insert(path.to_owned(), setting);
+            }
+            Some((table, inner)) => {
+                let table = properties.entry(table).or_insert_with(|| json!({ "type": "object", "properties": {}, "additionalProperties": false }));
+                if let Some(inner_properties) = table.get_mut("properties").and_then(Value::as_object_mut) {
+                    inner_properties.insert(inner.to_owned(), setting);
+                }
+            }
+        }
+    }
+    json!({ "title": connector.name(), "type": "object", "properties": properties, "required": ["system"], "additionalProperties": false })
+}
+
+#[cfg(test)]
+mod tests;

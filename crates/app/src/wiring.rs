@@ -1,0 +1,388 @@
+//! A config becomes an engine: store, connections, captures, flows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{File, OpenOptions},
+    io::{Read, Seek, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use selvedge_connector::{Clock, Connection, OpenContext};
+use selvedge_flow::{CaptureSetup, FlowSetup, Setup};
+use selvedge_model::{ConnectionName, FlowName, Kind};
+use selvedge_store::{Store, View};
+
+use crate::{
+    config::{
+        Config, ConfigProblem, FlowSettings, Level,
+        document::below,
+        in_order,
+        secrets::{self, Environment},
+        words::Moment,
+    },
+    view::Ends,
+};
+
+/// Writes under way at once where nothing says otherwise.
+const PARALLEL: usize = 4;
+/// How often the queue of news is read.
+const FEED_EVERY: Duration = Duration::from_secs(5);
+/// How often changes are listed beside a queue of news, and where there is none.
+const POLL_BESIDE_FEED: Duration = Duration::from_secs(15 * 60);
+const POLL_ALONE: Duration = Duration::from_secs(60);
+
+/// All that a config came to; what is wrong with it is beside it.
+pub struct Assembly {
+    /// The store, if it opened.
+    pub store: Option<Store>,
+    /// The connections that opened. No call was made.
+    pub connections: BTreeMap<ConnectionName, Connection>,
+    /// Everything that is wrong, as a person reads the file.
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// An engine's parts.
+pub struct Opened {
+    /// What the engine is made of.
+    pub setup: Setup,
+    /// What someone should know, though it works.
+    pub warnings: Vec<ConfigProblem>,
+}
+
+/// Opens everything that can be opened. No call leaves.
+///
+/// # Errors
+/// None: what cannot be opened is among the problems.
+pub async fn assemble(config: &Config, found: Vec<ConfigProblem>, environment: &Environment, key_file: Option<&Path>, clock: &Arc<dyn Clock>) -> Assembly {
+    let mut problems = found;
+    // A store of the wrong place must not come into being.
+    let store_is_wrong = problems.iter().any(|problem| problem.level == Level::Bad && problem.path.starts_with("store"));
+    let store = if store_is_wrong {
+        None
+    } else {
+        match Store::open(&config.store_url).await {
+            Ok(store) => Some(store),
+            Err(error) => {
+                let remedy = format!("See whether the folder of {} exists and may be written to.", config.store_url);
+                problems.push(config.problem(Level::Bad, "store.url", format!("the store cannot be opened: {error}"), remedy));
+                None
+            }
+        }
+    };
+    let (fetched, unfetched) = secrets::fetch(config, environment, key_file, store.as_ref()).await;
+    problems.extend(unfetched);
+    let mut connections = BTreeMap::new();
+    for (name, connection) in &config.connections {
+        let Some(fetched) = fetched.get(name.as_str()) else { continue };
+        let context = OpenContext { name, settings: &fetched.settings, secrets: &fetched.secrets, clock: Arc::clone(clock) };
+        match connection.connector.open(&context) {
+            Ok(connection) => drop(connections.insert(name.clone(), connection)),
+            Err(wrong) => {
+                let path = below("connections", name.as_str());
+                let news = wrong.into_iter().filter(|problem| !fetched.reported.contains(&problem.path));
+                problems.extend(news.map(|problem| {
+                    let at = if problem.path.is_empty() { path.clone() } else { below(&path, &problem.path) };
+                    config.problem(Level::Bad, at, problem.message, problem.remedy)
+                }));
+            }
+        }
+    }
+    let (mut used, mut flawed) = (BTreeSet::new(), Vec::new());
+    for (name, flow) in &config.flows {
+        used.extend([&flow.from, &flow.to]);
+        flawed.extend(not_offered(config, name, flow, &connections));
+    }
+    // A flow that names a connection wrongly is the one mistake; that nobody uses the right one is its echo.
+    let flows_are_wrong = problems.iter().chain(&flawed).any(|problem| problem.level == Level::Bad && !problem.path.starts_with("connections"));
+    for name in config.connections.keys().filter(|name| !flows_are_wrong && !used.contains(&name.0)) {
+        let at = below("connections", name.as_str());
+        flawed.push(config.problem(Level::Warning, at, "no flow uses this connection", "Name it in a flow, or take it out."));
+    }
+    problems.extend(flawed);
+    in_order(&mut problems);
+    Assembly { store, connections, problems }
+}
+
+/// What a flow asks of its ends that they do not offer.
+fn not_offered(config: &Config, name: &FlowName, flow: &FlowSettings, connections: &BTreeMap<ConnectionName, Connection>) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    let path = below("flows", name.as_str());
+    let mut lacks = |end: &str, message: String| problems.push(config.problem(Level::Bad, below(&path, end), message, "Name a connection that does, or see the page of its system."));
+    if let Some(from) = connections.get(&ConnectionName::new(&flow.from)) {
+        if from.order_source.is_none() {
+            lacks("from", format!("{} ({}) has no orders to give", flow.from, from.system));
+        }
+        if from.feed.is_none() && flow.capture.feed.is_some_and(|feed| feed.0.is_some()) {
+            lacks("capture.feed", format!("{} ({}) keeps no queue of news", flow.from, from.system));
+        }
+    }
+    if let Some(to) = connections.get(&ConnectionName::new(&flow.to)) {
+        if to.order_sink.is_none() {
+            lacks("to", format!("{} ({}) takes no orders", flow.to, to.system));
+        } else if to.order_source.is_none() {
+            lacks("to", format!("orders at {} ({}) cannot be read back, so nothing could be confirmed", flow.to, to.system));
+        }
+    }
+    problems
+}
+
+/// Opens a config for an engine.
+///
+/// # Errors
+/// Everything that is wrong, warnings included, as a person reads the file.
+pub async fn open(config: &Config, found: Vec<ConfigProblem>, environment: &Environment, key_file: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Opened, Vec<ConfigProblem>> {
+    let Assembly { store, connections, problems } = assemble(config, found, environment, key_file, &clock).await;
+    let Some(store) = store.filter(|_| problems.iter().all(|problem| problem.level != Level::Bad)) else { return Err(problems) };
+    match setup(config, store, connections, clock).await {
+        Ok(setup) => Ok(Opened { setup, warnings: problems }),
+        Err(error) => {
+            let mut problems = problems;
+            let problem = config.problem(Level::Bad, "store.url", format!("the store cannot be read: {error}"), "Restore a backup, or ask for help with this message.");
+            problems.push(problem);
+            Err(problems)
+        }
+    }
+}
+
+/// Puts an engine's parts together.
+///
+/// # Errors
+/// The store's.
+pub async fn setup(config: &Config, store: Store, connections: BTreeMap<ConnectionName, Connection>, clock: Arc<dyn Clock>) -> selvedge_store::Result<Setup> {
+    let mut captures: Vec<CaptureSetup> = Vec::new();
+    let mut flows = Vec::new();
+    for (name, flow) in &config.flows {
+        let from = ConnectionName::new(&flow.from);
+        if !captures.iter().any(|capture| capture.from == from && capture.kind == Kind::Order) {
+            let since = since(config, &store, &from, flow, clock.now()).await?;
+            captures.push(capture(&from, flow, connections.get(&from).is_some_and(|connection| connection.feed.is_some()), since));
+        }
+        let companion = config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
+        let ends = Ends { flow: name.clone(), kind: Kind::Order, from, to: ConnectionName::new(&flow.to) };
+        flows.extend([Some(ends), companion].into_iter().flatten().map(|ends| flow_setup(config, flow, ends)));
+    }
+    Ok(Setup { brand: config.brand.clone(), store, clock, seed: rand::random(), connections, captures, flows, lists_every: config.lists_every })
+}
+
+fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
+    let concurrency = config.connections.get(&ends.to).and_then(|to| to.settings.get("concurrency")?.as_u64());
+    let parallel = flow.parallel.map(u64::from).or(concurrency).and_then(|n| usize::try_from(n).ok()).unwrap_or(PARALLEL);
+    FlowSetup {
+        name: ends.flow,
+        kind: ends.kind,
+        from: ends.from,
+        to: ends.to,
+        policy: (&flow.policy).into(),
+        parallel: parallel.max(1),
+        unanswered_wait: flow.unanswered_wait.0,
+        retries_max: flow.retries_max,
+        backoff_first: flow.backoff_first.0,
+        backoff_max: flow.backoff_max.0,
+    }
+}
+
+fn capture(from: &ConnectionName, flow: &FlowSettings, has_feed: bool, since: Timestamp) -> CaptureSetup {
+    let settings = &flow.capture;
+    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed);
+    let poll_usual = if feed_every.is_some() { POLL_BESIDE_FEED } else { POLL_ALONE };
+    CaptureSetup {
+        from: from.clone(),
+        kind: Kind::Order,
+        since,
+        feed_every,
+        poll_every: settings.poll.map_or(Some(poll_usual), |pace| pace.0),
+        poll_overlap: settings.poll_overlap.0,
+        poll_lag: settings.poll_lag.0,
+        sweep_every: settings.sweep.0,
+        sweep_back: settings.sweep_back.0,
+        notice_grace: settings.notice_grace.0,
+    }
+}
+
+/// From when on documents are captured. "Seven days ago" is counted from the first start: were it
+/// counted from each, a process that stood still for ten days would leave a hole of three.
+async fn since(config: &Config, store: &Store, from: &ConnectionName, flow: &FlowSettings, now: Timestamp) -> selvedge_store::Result<Timestamp> {
+    let wanted = flow.capture.since.instant(now);
+    if matches!(flow.capture.since, Moment::At(_)) {
+        return Ok(wanted);
+    }
+    let (brand, from, overlap) = (config.brand.clone(), from.clone(), flow.capture.poll_overlap.0);
+    let reached = store
+        .read(move |view: &View<'_>| {
+            let poll = view.proven_until(&brand, &from, Kind::Order, "poll")?;
+            let sweep = view.proven_until(&brand, &from, Kind::Order, "sweep")?;
+            Ok(poll.or(sweep))
+        })
+        .await?;
+    Ok(reached.and_then(|reached| reached.checked_sub(overlap).ok()).map_or(wanted, |reached| reached.min(wanted)))
+}
+
+/// Holds a store for one process that moves it. Readers and people's acts need none.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<File>,
+}
+
+/// Why a store could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("another selvedge{} works on {}", .process.as_deref().map(|id| format!(" (process {id})")).unwrap_or_default(), .store.display())]
+    Taken {
+        /// The store.
+        store: PathBuf,
+        /// The other process's id, where it left one.
+        process: Option<String>,
+    },
+    /// The lock file cannot be used.
+    #[error("the lock file {} cannot be used: {why}", .path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: std::io::Error,
+    },
+}
+
+/// Takes the lock of a store: `PATH.lock` beside its file. The operating system gives it back when the
+/// process ends, however it ends.
+///
+/// # Errors
+/// [`LockError`].
+pub fn lock(store_url: &str) -> Result<Lock, LockError> {
+    let path = store_url.strip_prefix("sqlite://").or_else(|| store_url.strip_prefix("sqlite:")).unwrap_or(store_url);
+    if path == ":memory:" {
+        return Ok(Lock { _file: None });
+    }
+    let store = PathBuf::from(path);
+    let path = PathBuf::from(format!("{path}.lock"));
+    let unusable = |why| LockError::Unusable { path: path.clone(), why };
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let process = file.read_to_string(&mut text).ok().map(|_| text.trim().to_owned()).filter(|text| !text.is_empty());
+            return Err(LockError::Taken { store, process });
+        }
+        Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
+    }
+    let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    noted.map_err(unusable)?;
+    Ok(Lock { _file: Some(file) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read_text;
+    use selvedge_connector::clock::ManualClock;
+    use selvedge_model::Interval;
+    use selvedge_store::intervals::ProvenRow;
+
+    fn config(text: &str) -> Config {
+        let (config, problems) = read_text(Path::new("/tmp/selvedge.toml"), text);
+        assert!(problems.is_empty(), "{problems:?}");
+        config
+    }
+
+    const WHOLE: &str = r#"
+brand = "nordvik"
+store.url = "sqlite::memory:"
+[connections.shop]
+system = "centra"
+base_url = "https://nordvik.centra.com"
+token = { env = "CENTRA_TOKEN" }
+time_zone = "Europe/Stockholm"
+[connections.erp]
+system = "netsuite"
+account = "1234567_SB1"
+concurrency = 3
+[connections.erp.auth]
+method = "oauth1"
+consumer_key = "ck"
+consumer_secret = { env = "NS_CONSUMER" }
+token_id = { env = "NS_TOKEN_ID" }
+token_secret = { env = "NS_TOKEN" }
+[flows.orders]
+from = "shop"
+to = "erp"
+[flows.orders.capture]
+poll = "2m"
+"#;
+
+    fn environment() -> Environment {
+        Environment::of([("CENTRA_TOKEN", "t-hidden"), ("NS_CONSUMER", "c-hidden"), ("NS_TOKEN_ID", "tid"), ("NS_TOKEN", "s-hidden")])
+    }
+
+    fn provider() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+
+    #[tokio::test]
+    async fn a_whole_config_becomes_an_engine() {
+        provider();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
+        let opened = open(&config(WHOLE), Vec::new(), &environment(), None, clock).await.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let setup = opened.setup;
+        let flows: Vec<(&str, Kind, usize)> = setup.flows.iter().map(|flow| (flow.name.as_str(), flow.kind, flow.parallel)).collect();
+        assert_eq!(flows, [("orders", Kind::Order, 3), ("orders-customers", Kind::Customer, 3)]);
+        assert_eq!(setup.captures.len(), 1);
+        let capture = &setup.captures[0];
+        assert_eq!((capture.feed_every, capture.poll_every), (Some(FEED_EVERY), Some(Duration::from_secs(120))));
+        assert_eq!(capture.since, "2026-02-22T00:00:00Z".parse().unwrap());
+        assert!(selvedge_flow::Engine::new(setup).is_ok());
+    }
+
+    #[tokio::test]
+    async fn guests_need_no_flow_of_customers() {
+        let text = WHOLE.replace("concurrency = 3", "customers = \"guest\"");
+        assert_eq!(config(&text).ends().len(), 1);
+        assert_eq!(config(WHOLE).ends().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn standing_still_for_longer_than_since_leaves_no_hole() {
+        provider();
+        let config = config(WHOLE);
+        let start: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::at(start));
+        let opened = open(&config, Vec::new(), &environment(), None, clock.clone()).await.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let store = opened.setup.store;
+        let row = ProvenRow { via: "poll".to_owned(), interval: Interval { from: opened.setup.captures[0].since, to: start }, seen: 0, news: 0, at: start };
+        let brand = config.brand.clone();
+        store.write(move |tx| tx.prove(&brand, &ConnectionName::from("shop"), Kind::Order, &row)).await.unwrap();
+        clock.advance(Duration::from_secs(20 * 86_400));
+        let again = setup(&config, store, opened.setup.connections, clock).await.unwrap();
+        assert!(again.captures[0].since < start, "{}", again.captures[0].since);
+    }
+
+    #[tokio::test]
+    async fn no_secret_shows_anywhere() {
+        provider();
+        let plain = WHOLE.replace("{ env = \"CENTRA_TOKEN\" }", "\"plain-hidden\"").replace("from = \"shop\"", "from = \"shpo\"");
+        let (config, problems) = read_text(Path::new("selvedge.toml"), &plain);
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let assembly = assemble(&config, problems, &environment(), None, &clock).await;
+        let (fetched, _) = secrets::fetch(&config, &environment(), None, None).await;
+        let shown = format!("{config:?} {:?} {fetched:?} {}", assembly.problems, assembly.problems.iter().map(ToString::to_string).collect::<String>());
+        assert!(!shown.contains("hidden"), "{shown}");
+        let messages: Vec<String> = assembly.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(assembly.problems.iter().filter(|p| p.level == Level::Bad).count(), 2, "{messages:#?}");
+    }
+
+    #[test]
+    fn a_store_is_held_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/a.db", folder.path().display());
+        let held = lock(&url).unwrap();
+        let Err(LockError::Taken { process, .. }) = lock(&url) else { panic!("held twice") };
+        assert_eq!(process.as_deref(), Some(std::process::id().to_string().as_str()));
+        drop(held);
+        assert!(lock(&url).is_ok());
+        assert!(lock("sqlite::memory:").is_ok());
+    }
+}
