@@ -1,4 +1,4 @@
-#![allow(dead_code, unused, missing_docs, clippy::all, clippy::unwrap_used)]
+#![allow(dead_code, unused, missing_docs)]
 #[path = "../src/serve.rs"] mod serve;
 #[path = "../src/webhooks.rs"] mod webhooks;
 #[path = "../src/api/mod.rs"] mod api;

@@ -1,1 +1,65 @@
-fn main() {}
+//! `selvedge`: the command line of the product.
+
+mod api;
+mod commands;
+mod config;
+mod pages;
+mod serve;
+mod view;
+mod webhooks;
+mod wiring;
+
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+    time::Instant,
+};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::{Cli, out::EXIT_USAGE};
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let cli = Cli::parse();
+    // A provider that is installed already is one of ours.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Err(why) = start_log(&cli) {
+        complain(&why);
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("selvedge: the machine gives no threads: {error}\n  Nothing was started.\n  See the limits of this user or container."));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::execute(cli, started)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let text = failure.to_string();
+            if !text.is_empty() {
+                complain(&text);
+            }
+            ExitCode::from(failure.exit())
+        }
+    }
+}
+
+/// To standard error; if nobody listens there either, so be it.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn start_log(cli: &Cli) -> Result<(), String> {
+    let wanted = cli.global.log.as_deref().unwrap_or_else(|| cli.command.log(cli.global.quiet));
+    let filter = EnvFilter::try_new(wanted).map_err(|error| {
+        format!("selvedge: {wanted:?} is no level for the log: {error}\n  Nothing was started.\n  Write error, warn, info or debug, or filters such as selvedge_flow=debug.")
+    })?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // A second start of the log would be a test's; the first goes on.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).try_init();
+    Ok(())
+}

@@ -213,18 +213,31 @@ impl Engine {
             from: proven.map_or(side.setup.since, |until| before(until, side.setup.poll_overlap).max(side.setup.since)),
             to: before(self.now(), side.setup.poll_lag),
         };
+        // Beside a queue of news most of it is known already: a light look finds what is not.
+        let (came, whole) = if side.setup.feed_every.is_some() && side.connection.feed.is_some() {
+            self.look(side, "poll", interval).await?
+        } else {
+            self.list(side, interval).await?
+        };
+        if !whole {
+            // What was read stays; the interval is not proven, so the next poll covers it again.
+            self.set_rhythm(side, |r| r.poll = Some(after(self.now(), REST_AFTER_FAULT)));
+        }
+        Ok(came)
+    }
+
+    /// Reads every document that changed in the interval; how many came, and whether it was read whole.
+    async fn list(&self, side: &Side, interval: Interval) -> Result<(usize, bool)> {
         if interval.to <= interval.from {
-            return Ok(0);
+            return Ok((0, true));
         }
         let (mut cursor, mut came, mut seen) = (None, 0, 0);
         loop {
             let page = match side.source.list(&interval, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(fault) => {
-                    // What was read stays; the interval is not proven, so the next poll covers it again.
-                    let rest = self.reading_failed(side, "poll", &fault).await?;
-                    self.set_rhythm(side, |r| r.poll = Some(after(self.now(), rest)));
-                    return Ok(came);
+                    self.reading_failed(side, "poll", &fault).await?;
+                    return Ok((came, false));
                 }
             };
             seen += page.raws.len() as u64;
@@ -237,7 +250,7 @@ impl Engine {
         }
         self.note_well(&side.setup.from).await?;
         self.prove(side, "poll", interval, seen, came).await?;
-        Ok(came)
+        Ok((came, true))
     }
 
     async fn prove(&self, side: &Side, via: &str, interval: Interval, seen: u64, news: usize) -> Result<()> {
@@ -274,6 +287,12 @@ impl Engine {
             from: before(now, side.setup.sweep_back).max(side.setup.since),
             to: before(now, side.setup.poll_lag),
         };
+        self.look(side, "sweep", interval).await
+    }
+
+    /// Enumerates what the source has in the interval and fetches what was never captured or is newer
+    /// there; how many documents that brought, and whether the interval was read whole.
+    async fn look(&self, side: &Side, via: &'static str, interval: Interval) -> Result<(usize, bool)> {
         if interval.to <= interval.from {
             return Ok((0, true));
         }
@@ -282,7 +301,7 @@ impl Engine {
             let page = match side.source.enumerate(&interval, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(fault) => {
-                    self.reading_failed(side, "sweep", &fault).await?;
+                    self.reading_failed(side, via, &fault).await?;
                     return Ok((came, false));
                 }
             };
@@ -303,9 +322,9 @@ impl Engine {
                 .collect();
             for ids in missed.chunks(side.source.fetch_max().max(1)) {
                 match side.source.fetch(ids, Priority::Sweeps).await {
-                    Ok(raws) => came += self.keep(side, "sweep", raws.into_iter().map(Arrival::Document).collect()).await?,
+                    Ok(raws) => came += self.keep(side, via, raws.into_iter().map(Arrival::Document).collect()).await?,
                     Err(fault) => {
-                        self.reading_failed(side, "sweep", &fault).await?;
+                        self.reading_failed(side, via, &fault).await?;
                         return Ok((came, false));
                     }
                 }
@@ -315,7 +334,7 @@ impl Engine {
                 _ => break,
             }
         }
-        self.prove(side, "sweep", interval, seen, came).await?;
+        self.prove(side, via, interval, seen, came).await?;
         Ok((came, true))
     }
 

@@ -12,5 +12,7 @@ use crate::{
 
 /// `GET /api/calls`
 pub(super) async fn show(State(app): State<Arc<App>>) -> Answer<CallsView> {
-    Ok(Json(view::calls(&app.store, &app.brand, &app.ends(), app.lines()).await?))
+    Ok(Json(
+        view::calls(&app.store, &app.brand, &app.ends(), app.lines()).await?,
+    ))
 }

@@ -158,7 +158,6 @@ impl Default for FlowSettings {
 /// A field of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum AddressField {
     FirstName,
     LastName,

@@ -117,8 +117,8 @@ impl<'a> Holding<'a> {
     }
 
     fn table(&mut self, schema: &'a Value, table: &mut Map<String, Value>, path: &str) -> bool {
-        let none = Map::new();
-        let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&NONE);
         let others = schema.get("additionalProperties");
         let others_named = schema.get("propertyNames").is_some();
         let mut strangers = Vec::new();

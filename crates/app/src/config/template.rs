@@ -39,7 +39,6 @@ pub struct Erp {
 
 /// How we prove who we are to NetSuite.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the vendor's names")]
 pub enum Auth {
     OAuth2 { client_id: String, certificate_id: String, private_key_file: String },
     OAuth1 { consumer_key: String, token_id: String },

@@ -47,14 +47,26 @@ pub(crate) struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { pulse: watch::Sender::new(String::new()), awake: AtomicBool::new(false), room: Arc::new(Semaphore::new(WATCHERS_MAX)) }
+        Self {
+            pulse: watch::Sender::new(String::new()),
+            awake: AtomicBool::new(false),
+            room: Arc::new(Semaphore::new(WATCHERS_MAX)),
+        }
     }
 }
 
 /// `GET /live`: server-sent events named `pulse`, the first one at once.
-pub(super) async fn stream(State(app): State<Arc<App>>, stopping: Option<Extension<Stopping>>) -> Response {
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    stopping: Option<Extension<Stopping>>,
+) -> Response {
     let Ok(seat) = Arc::clone(&app.live.room).try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], "Too many pages watch already.\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "30")],
+            "Too many pages watch already.\n",
+        )
+            .into_response();
     };
     let pulses = WatchStream::new(app.live.pulse.subscribe());
     if !app.live.awake.swap(true, Ordering::SeqCst) {
@@ -74,7 +86,11 @@ pub(super) async fn stream(State(app): State<Arc<App>>, stopping: Option<Extensi
         })
         .take_until(Box::pin(end));
     // A proxy that collects answers would keep the events back.
-    ([(header::HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(events).keep_alive(KeepAlive::default())).into_response()
+    (
+        [(header::HeaderName::from_static("x-accel-buffering"), "no")],
+        Sse::new(events).keep_alive(KeepAlive::default()),
+    )
+        .into_response()
 }
 
 /// Looks at the counts while anybody watches.
@@ -82,7 +98,10 @@ async fn look(app: Arc<App>) {
     let live = &app.live;
     loop {
         let began = Instant::now();
-        match view::pulse(&app.store, &app.brand, &app.ends()).await.map(|pulse| serde_json::to_string(&pulse)) {
+        match view::pulse(&app.store, &app.brand, &app.ends())
+            .await
+            .map(|pulse| serde_json::to_string(&pulse))
+        {
             Ok(Ok(text)) => {
                 live.pulse.send_if_modified(|known| {
                     let news = *known != text;
@@ -91,7 +110,9 @@ async fn look(app: Arc<App>) {
                 });
             }
             Ok(Err(error)) => tracing::error!(%error, "the counts could not be written"),
-            Err(error) => tracing::warn!(%error, "the counts could not be read; open pages stand still"),
+            Err(error) => {
+                tracing::warn!(%error, "the counts could not be read; open pages stand still")
+            }
         }
         tokio::time::sleep(EVERY.max(began.elapsed() * REST_FACTOR)).await;
         if live.pulse.receiver_count() == 0 {

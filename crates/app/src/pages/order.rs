@@ -13,7 +13,10 @@ use selvedge_model::{
 
 use super::{
     Failure, Frame, Place,
-    words::{amounts, figure, hold, length, line_kind, money, order_status, payment, payment_status, plural, state, step, when},
+    words::{
+        amounts, figure, hold, length, line_kind, meaning, money, order_status, payment,
+        payment_status, plural, price, state, step, when,
+    },
 };
 use crate::{
     serve::App,
@@ -21,7 +24,10 @@ use crate::{
 };
 
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Markup, Failure> {
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Path(number): Path<String>,
+) -> Result<Markup, Failure> {
     let number = RecordKey(number);
     let Some(story) = view::order_story(&app.store, &app.brand, &number).await? else {
         let shown: String = number.as_str().chars().take(100).collect();
@@ -74,7 +80,14 @@ fn journey(story: &OrderStory, now: Timestamp) -> Markup {
         section aria-labelledby="stands" {
             h2 #stands { "Where it stands" }
             @if story.obligations.is_empty() { p.empty { "No flow wants this order." } }
-            @for debt in story.obligations.iter().rev() { (obligation(debt, now)) }
+            @for (place, debt) in story.obligations.iter().enumerate().rev() {
+                @let newer = story.obligations.get(place + 1).is_some_and(|next| next.flow == debt.flow && next.key == debt.key);
+                @if newer && debt.state.settled() && debt.state != At::Held {
+                    details.card { summary { (heading(debt)) } (obligation(debt, now)) }
+                } @else {
+                    article.card { (heading(debt)) (obligation(debt, now)) }
+                }
+            }
         }
         section aria-labelledby="ids" {
             h2 #ids { "What it is called" }
@@ -98,20 +111,25 @@ fn journey(story: &OrderStory, now: Timestamp) -> Markup {
     }
 }
 
+fn heading(debt: &ObligationView) -> Markup {
+    html! {
+        h3 {
+            (debt.flow)
+            @if debt.kind == Kind::Customer { " " span.quiet { "customer " (debt.key) } }
+            " " span.quiet { "revision " (debt.revision) } " " (state(debt.state))
+        }
+    }
+}
+
 fn obligation(debt: &ObligationView, now: Timestamp) -> Markup {
     let settled_quietly = matches!(debt.state, At::Superseded | At::Excluded | At::Dismissed);
     html! {
-        article.card {
-            h3 {
-                (debt.flow)
-                @if debt.kind == Kind::Customer { " " span.quiet { "customer " (debt.key) } }
-                " " span.quiet { "revision " (debt.revision) } " " (state(debt.state))
-            }
+        div {
             p.quiet {
                 code { (debt.id) }
                 @if let Some(target) = &debt.target { " · theirs: " code { (target) } }
                 @if debt.attempts > 1 { " · " (debt.attempts) " attempts" }
-                @if let Some(took) = debt.took_ms { " · settled after " b { (length(took)) } }
+                @if let Some(took) = debt.took_ms { " · " (meaning(debt.state)) " after " b { (length(took)) } }
                 @if let Some(due_at) = debt.due_at { " · looked at next " (when(due_at, now)) }
                 @if let Some(other) = debt.waits_for { " · waits for " code { (other) } }
                 @if let Some(exception) = debt.exception { " · held by " a href={ "/exceptions/" (exception) } { (exception) } }
@@ -170,7 +188,7 @@ fn contents(order: &Order, now: Timestamp) -> Markup {
                         th scope="row" data-label="SKU" { code { (line.sku) } }
                         td data-label="Name" { (line.name) @if let Some(kind) = line_kind(line.kind) { " " span.quiet { (kind) } } }
                         td.num data-label="Units" { (line.quantity) @if line.cancelled > 0 { " " span.quiet { "(" (line.cancelled) " cancelled)" } } }
-                        td.num data-label="Each, net" { (line.unit_net.normalize()) }
+                        td.num data-label="Each, net" { (price(line.unit_net, order.currency)) }
                         td.num data-label="Net" { (figure(line.net)) }
                         td.num data-label="Tax" { (figure(line.tax)) }
                     }
@@ -223,7 +241,14 @@ fn address(title: &str, address: Option<&Address>) -> Markup {
 }
 
 fn lines_of(address: &Address) -> Vec<String> {
-    let joined = |parts: &[&Option<String>]| parts.iter().filter_map(|part| part.as_deref()).filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" ");
+    let joined = |parts: &[&Option<String>]| {
+        parts
+            .iter()
+            .filter_map(|part| part.as_deref())
+            .filter(|part| !part.trim().is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     let lines = [
         joined(&[&address.first_name, &address.last_name]),
         joined(&[&address.company]),

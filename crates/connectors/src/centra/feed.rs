@@ -13,9 +13,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use selvedge_connector::{Arrival, Fault, Feed, FeedPage, Priority};
 use selvedge_model::{ExternalId, Kind};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     graphql::Api,
@@ -37,7 +38,12 @@ pub struct EventFeed {
 impl EventFeed {
     /// For one instance.
     pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
-        Self { api, page_size: settings.feed_page_size, scope: scope(settings), listening: AtomicBool::new(false) }
+        Self {
+            api,
+            page_size: settings.feed_page_size,
+            scope: scope(settings),
+            listening: AtomicBool::new(false),
+        }
     }
 
     /// Subscribes to orders, once per start: it adds to what is there and may be repeated, so
@@ -46,14 +52,28 @@ impl EventFeed {
         if self.listening.load(Ordering::Acquire) {
             return Ok(());
         }
-        let reply = self.api.ask(&operations::SET_EVENT_LISTENERS, json!({}), "subscribe to order events", Priority::Control).await;
-        let warnings = match reply {
-            Ok(reply) => reply.payload()?,
+        let what = "subscribe to order events";
+        let reply = self
+            .api
+            .ask(
+                &operations::SET_EVENT_LISTENERS,
+                json!({}),
+                what,
+                Priority::Control,
+            )
+            .await;
+        match reply.and_then(|reply| reply.payload()) {
+            Ok(warnings) => warn(what, &warnings),
             // It may be repeated, so a lost answer is nothing worse than no answer.
-            Err(Fault::Unanswered { what, source }) => return Err(Fault::Transient { what, source }),
+            Err(Fault::Unanswered { what, source }) => {
+                return Err(Fault::Transient { what, source });
+            }
+            // Somebody may have subscribed by hand; what the queue holds is read all the same.
+            Err(fault @ (Fault::Refused { .. } | Fault::Unexpected { .. })) => {
+                tracing::warn!(what, detail = %fault, "no subscription could be made; the queue is read as it is");
+            }
             Err(fault) => return Err(fault),
-        };
-        warn("subscribe to order events", &warnings);
+        }
         self.listening.store(true, Ordering::Release);
         Ok(())
     }
@@ -66,16 +86,23 @@ fn warn(what: &str, warnings: &[String]) {
 }
 
 /// One page of the queue, sorted: an order as often as it was named, but once.
-fn page(events: &[Event], page_size: u32) -> FeedPage {
+fn page(events: &[Event<'_>], page_size: u32, bytes_of: impl Fn(&RawValue) -> Bytes) -> FeedPage {
     let mut arrivals: Vec<Arrival> = Vec::new();
     let mut seen: BTreeMap<ExternalId, usize> = BTreeMap::new();
     for event in events {
         let reference = id_text(&event.object_reference);
-        let document = event.object.as_ref().filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
+        let document = event
+            .object
+            .filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
         let arrival = match (document, reference) {
-            (Some(object), reference) => Arrival::Document(raw_order(object, reference.as_deref())),
+            (Some(object), reference) => {
+                Arrival::Document(raw_order(object, bytes_of(object), reference.as_deref()))
+            }
             // Gone, or not shown to this token: a fetch tells which.
-            (None, Some(id)) => Arrival::Notice { kind: Kind::Order, id: ExternalId::new(id) },
+            (None, Some(id)) => Arrival::Notice {
+                kind: Kind::Order,
+                id: ExternalId::new(id),
+            },
             (None, None) => continue,
         };
         let id = match &arrival {
@@ -108,17 +135,40 @@ impl Feed for EventFeed {
         self.listen().await?;
         let mut variables = self.scope.clone();
         variables.insert("limit".to_owned(), json!(self.page_size));
-        let reply = self.api.ask(&operations::ORDER_EVENTS, Value::Object(variables), "read the queue of events", Priority::Orders).await?;
-        Ok(page(&reply.read::<Events>()?.events, self.page_size))
+        let reply = self
+            .api
+            .ask(
+                &operations::ORDER_EVENTS,
+                Value::Object(variables),
+                "read the queue of events",
+                Priority::Orders,
+            )
+            .await?;
+        Ok(page(
+            &reply.read::<Events<'_>>()?.events,
+            self.page_size,
+            |part| reply.bytes_of(part),
+        ))
     }
 
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
-        let ids: BTreeSet<i64> = receipts.iter().filter_map(|receipt| receipt.parse().ok()).collect();
+        let ids: BTreeSet<i64> = receipts
+            .iter()
+            .filter_map(|receipt| receipt.parse().ok())
+            .collect();
         if ids.is_empty() {
             return Ok(());
         }
         let what = format!("confirm {} events", ids.len());
-        let reply = self.api.ask(&operations::CONFIRM_EVENTS, json!({ "ids": ids }), &what, Priority::Control).await?;
+        let reply = self
+            .api
+            .ask(
+                &operations::CONFIRM_EVENTS,
+                json!({ "ids": ids }),
+                &what,
+                Priority::Control,
+            )
+            .await?;
         warn(&what, &reply.payload()?);
         Ok(())
     }
@@ -128,8 +178,12 @@ impl Feed for EventFeed {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<Event> {
-        serde_json::from_str::<Events>(text).unwrap().events
+    fn read(text: &str) -> Vec<Event<'_>> {
+        serde_json::from_str::<Events<'_>>(text).unwrap().events
+    }
+
+    fn copy(part: &RawValue) -> Bytes {
+        Bytes::copy_from_slice(part.get().as_bytes())
     }
 
     #[test]
@@ -142,7 +196,7 @@ mod tests {
                 {"id":4,"objectReference":1001,"object":{"number":1001,"status":"CONFIRMED"}},
                 {"id":5}]}"#,
         );
-        let page = page(&events, 5);
+        let page = page(&events, 5, copy);
         assert_eq!(page.receipts, ["1", "2", "3", "4", "5"]);
         assert!(page.more);
         assert_eq!(page.arrivals.len(), 2);
@@ -152,7 +206,14 @@ mod tests {
 
     #[test]
     fn a_page_that_is_not_full_is_the_last() {
-        assert!(!page(&read(r#"{"events":[{"id":1,"objectReference":7}]}"#), 100).more);
-        assert!(!page(&[], 100).more);
+        assert!(
+            !page(
+                &read(r#"{"events":[{"id":1,"objectReference":7}]}"#),
+                100,
+                copy
+            )
+            .more
+        );
+        assert!(!page(&[], 100, copy).more);
     }
 }

@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
     Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Secret, Session,
     session::HeaderText,
 };
 use selvedge_model::Problem;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -26,6 +27,8 @@ use super::{
 
 /// How often the rate limits are read. Centra may change them at any time.
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
+/// How soon they are read again after it failed.
+const LIMITS_RETRY: Duration = Duration::from_secs(30);
 
 /// One instance's Integration API.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ pub struct Api {
 #[derive(Debug)]
 pub struct Reply {
     what: String,
-    data: Box<RawValue>,
+    data: Bytes,
     /// What the call cost and needed.
     pub extensions: Extensions,
     /// The server's own time, where it states one.
@@ -55,11 +58,16 @@ impl Reply {
     ///
     /// # Errors
     /// [`Fault::Unexpected`] when it has another shape.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
-        serde_json::from_str(self.data.get()).map_err(|error| Fault::Unexpected {
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
+        serde_json::from_slice(&self.data).map_err(|error| Fault::Unexpected {
             what: self.what.clone(),
             detail: format!("the data has another shape than Centra documents: {error}"),
         })
+    }
+
+    /// The bytes of a part of the data, without copying them.
+    pub fn bytes_of(&self, part: &RawValue) -> Bytes {
+        part_of(&self.data, part)
     }
 
     /// The warnings of a mutation.
@@ -72,20 +80,39 @@ impl Reply {
         let mut warnings = Vec::new();
         for payload in fields.values() {
             problems.extend(payload.user_errors.iter().map(|error| {
-                Problem::new("centra.refused", error.path_text(), error.message.clone(), "Mend what Centra names, at the place that it names.")
+                Problem::new(
+                    "centra.refused",
+                    error.path_text(),
+                    error.message.clone(),
+                    "Mend what Centra names, at the place that it names.",
+                )
             }));
-            warnings.extend(payload.user_warnings.iter().map(|warning| match warning.path_text().as_str() {
-                "" => warning.message.clone(),
-                path => format!("{} ({path})", warning.message),
+            warnings.extend(payload.user_warnings.iter().map(|warning| {
+                match warning.path_text().as_str() {
+                    "" => warning.message.clone(),
+                    path => format!("{} ({path})", warning.message),
+                }
             }));
         }
-        if problems.is_empty() { Ok(warnings) } else { Err(Fault::Refused { what: self.what.clone(), problems }) }
+        if problems.is_empty() {
+            Ok(warnings)
+        } else {
+            Err(Fault::Refused {
+                what: self.what.clone(),
+                problems,
+            })
+        }
     }
 }
 
 impl Api {
     /// No call is made.
-    pub fn new(session: Arc<Session>, clock: Arc<dyn Clock>, base_url: &str, token: Secret) -> Self {
+    pub fn new(
+        session: Arc<Session>,
+        clock: Arc<dyn Clock>,
+        base_url: &str,
+        token: Secret,
+    ) -> Self {
         Self {
             session,
             clock,
@@ -106,16 +133,33 @@ impl Api {
     ///
     /// # Errors
     /// See [`sort`], and what the session refuses or loses.
-    pub async fn ask(&self, operation: &'static Operation, variables: Value, what: &str, priority: Priority) -> Result<Reply, Fault> {
+    pub async fn ask(
+        &self,
+        operation: &'static Operation,
+        variables: Value,
+        what: &str,
+        priority: Priority,
+    ) -> Result<Reply, Fault> {
         self.keep_limits().await;
         self.send(operation, variables, what, priority).await
     }
 
-    async fn send(&self, operation: &'static Operation, variables: Value, what: &str, priority: Priority) -> Result<Reply, Fault> {
-        let effect = if operation.mutations > 0 { Effect::Write } else { Effect::Read };
+    async fn send(
+        &self,
+        operation: &'static Operation,
+        variables: Value,
+        what: &str,
+        priority: Priority,
+    ) -> Result<Reply, Fault> {
+        let effect = if operation.mutations > 0 {
+            Effect::Write
+        } else {
+            Effect::Read
+        };
         let unknown = unpoisoned(&self.unknown).clone();
         let query = operation.text(&unknown);
-        let body = json!({ "query": query, "operationName": operation.name, "variables": variables });
+        let body =
+            json!({ "query": query, "operationName": operation.name, "variables": variables });
         let mut costs = vec![("requests", 1)];
         if operation.mutations > 0 {
             costs.push(("mutations", operation.mutations));
@@ -125,9 +169,15 @@ impl Api {
             method: "POST",
             url: self.url.clone(),
             headers: vec![
-                ("content-type", HeaderText::Plain("application/json".to_owned())),
+                (
+                    "content-type",
+                    HeaderText::Plain("application/json".to_owned()),
+                ),
                 ("accept", HeaderText::Plain("application/json".to_owned())),
-                ("authorization", HeaderText::Hidden(Secret::new(format!("Bearer {}", self.token.reveal())))),
+                (
+                    "authorization",
+                    HeaderText::Hidden(Secret::new(format!("Bearer {}", self.token.reveal()))),
+                ),
             ],
             body: body.to_string().into(),
             effect,
@@ -150,7 +200,10 @@ impl Api {
         let mut unknown = unpoisoned(&self.unknown);
         for name in names {
             if unknown.insert(name) {
-                tracing::info!(name, "this Centra instance does not know an optional part of the schema; it is left out from now on");
+                tracing::info!(
+                    name,
+                    "this Centra instance does not know an optional part of the schema; it is left out from now on"
+                );
             }
         }
     }
@@ -168,6 +221,7 @@ impl Api {
             *due = now.checked_add(LIMITS_EVERY).ok();
         }
         if let Err(fault) = self.read_limits().await {
+            *unpoisoned(&self.limits_due) = self.clock.now().checked_add(LIMITS_RETRY).ok();
             tracing::debug!(fault = fault.word(), detail = %fault, "the rate limits could not be read; the last known ones stay");
         }
     }
@@ -177,7 +231,14 @@ impl Api {
     /// # Errors
     /// As [`Api::ask`].
     pub async fn read_limits(&self) -> Result<RateLimits, Fault> {
-        let reply = self.send(&operations::RATE_LIMITS, json!({}), "read the rate limits", Priority::Control).await?;
+        let reply = self
+            .send(
+                &operations::RATE_LIMITS,
+                json!({}),
+                "read the rate limits",
+                Priority::Control,
+            )
+            .await?;
         let limits: RateLimits = reply.read()?;
         let (windows, used): (Vec<BudgetWindow>, Vec<u64>) = windows(&limits).into_iter().unzip();
         if !windows.is_empty() {
@@ -207,14 +268,27 @@ pub fn windows(limits: &RateLimits) -> Vec<(BudgetWindow, u64)> {
             _ => return None,
         };
         // A quota of nothing would stop the connection for good; it cannot be meant.
-        (row.quota > 0).then(|| (BudgetWindow { name, quota: row.quota, per: Duration::from_secs(seconds) }, row.used))
+        (row.quota > 0).then(|| {
+            (
+                BudgetWindow {
+                    name,
+                    quota: row.quota,
+                    per: Duration::from_secs(seconds),
+                },
+                row.used,
+            )
+        })
     });
     rows.collect()
 }
 
 /// What an instance grants on the default plan ("Growth"), until it has told.
 pub fn default_budget() -> Budget {
-    let window = |name, quota, seconds| BudgetWindow { name, quota, per: Duration::from_secs(seconds) };
+    let window = |name, quota, seconds| BudgetWindow {
+        name,
+        quota,
+        per: Duration::from_secs(seconds),
+    };
     Budget {
         windows: vec![
             window("requests", 60, 10),
@@ -252,59 +326,117 @@ pub struct Sorted {
 /// | 429 | [`Fault::Throttled`] (the session has seen to the pause) |
 /// | 499, 408, 5xx | [`Fault::Transient`]; after a mutation [`Fault::Unanswered`], as it may have taken effect |
 /// | anything else | [`Fault::Unexpected`] |
-pub fn sort(what: &str, operation: &Operation, effect: Effect, unknown: &BTreeSet<&'static str>, answer: &Answer) -> Sorted {
-    let envelope: Result<Envelope, serde_json::Error> = serde_json::from_slice(&answer.body);
-    let complexity = envelope.as_ref().ok().and_then(|e| e.extensions.as_ref()).and_then(|e| e.complexity);
+pub fn sort(
+    what: &str,
+    operation: &Operation,
+    effect: Effect,
+    unknown: &BTreeSet<&'static str>,
+    answer: &Answer,
+) -> Sorted {
+    let envelope: Result<Envelope<'_>, serde_json::Error> = serde_json::from_slice(&answer.body);
+    let complexity = envelope
+        .as_ref()
+        .ok()
+        .and_then(|e| e.extensions.as_ref())
+        .and_then(|e| e.complexity);
     let mut refused = BTreeSet::new();
     let result = match envelope {
         Ok(envelope) => {
             let errors = envelope.errors.iter().flatten();
-            let messages: Vec<String> = errors.map(|error| error.message.chars().take(300).collect()).collect();
+            let messages: Vec<String> = errors
+                .map(|error| error.message.chars().take(300).collect())
+                .collect();
             if matches!(answer.status, 200 | 400) {
                 refused = operation.refused_names(&messages, unknown);
             }
             with_envelope(what, effect, answer, envelope, &messages, &refused)
         }
-        Err(error) if answer.status == 200 => Err(lost(what, effect, format!("the answer is no JSON or cut short: {error}; {}", excerpt(&answer.body)))),
+        Err(error) if answer.status == 200 => Err(lost(
+            what,
+            effect,
+            format!(
+                "the answer is no JSON or cut short: {error}; {}",
+                excerpt(&answer.body)
+            ),
+        )),
         Err(_) => Err(by_status(what, effect, answer, &excerpt(&answer.body))),
     };
-    Sorted { result, complexity, refused }
+    Sorted {
+        result,
+        complexity,
+        refused,
+    }
 }
 
 fn with_envelope(
     what: &str,
     effect: Effect,
     answer: &Answer,
-    envelope: Envelope,
+    envelope: Envelope<'_>,
     messages: &[String],
     refused: &BTreeSet<&'static str>,
 ) -> Result<Reply, Fault> {
     let errors = envelope.errors.unwrap_or_default();
     let joined = messages.join("; ");
-    let category = |word: &str| errors.iter().any(|e| e.extensions.as_ref().and_then(|x| x.category.as_deref()) == Some(word));
+    let category = |word: &str| {
+        errors
+            .iter()
+            .any(|e| e.extensions.as_ref().and_then(|x| x.category.as_deref()) == Some(word))
+    };
     if category("authorization") {
-        return Err(Fault::Unauthorized { what: what.to_owned(), detail: joined });
+        return Err(Fault::Unauthorized {
+            what: what.to_owned(),
+            detail: joined,
+        });
     }
     match answer.status {
         200 if errors.is_empty() => {}
         200 | 400 if !errors.is_empty() => {
             return Err(if !refused.is_empty() {
                 // Validation refuses before anything runs, so nothing has happened, also to a mutation.
-                Fault::Transient { what: what.to_owned(), source: Some(format!("the instance does not know {}; asked again without: {joined}", list(refused)).into()) }
-            } else if answer.status == 200 && (category("internal") || smells_of_a_breakdown(&joined)) {
+                Fault::Transient {
+                    what: what.to_owned(),
+                    source: Some(
+                        format!(
+                            "the instance does not know {}; asked again without: {joined}",
+                            list(refused)
+                        )
+                        .into(),
+                    ),
+                }
+            } else if answer.status == 200
+                && (category("internal") || smells_of_a_breakdown(&joined))
+            {
                 lost(what, effect, joined)
             } else {
-                Fault::Unexpected { what: what.to_owned(), detail: format!("Centra answered with errors: {joined}") }
+                Fault::Unexpected {
+                    what: what.to_owned(),
+                    detail: format!("Centra answered with errors: {joined}"),
+                }
             });
         }
-        _ => return Err(by_status(what, effect, answer, if joined.is_empty() { "no reason given" } else { &joined })),
+        _ => {
+            return Err(by_status(
+                what,
+                effect,
+                answer,
+                if joined.is_empty() {
+                    "no reason given"
+                } else {
+                    &joined
+                },
+            ));
+        }
     }
-    let Some(data) = envelope.data.filter(|data| data.get().trim() != "null") else {
-        return Err(Fault::Unexpected { what: what.to_owned(), detail: format!("neither data nor errors: {}", excerpt(&answer.body)) });
+    let Some(data) = envelope.data else {
+        return Err(Fault::Unexpected {
+            what: what.to_owned(),
+            detail: format!("neither data nor errors: {}", excerpt(&answer.body)),
+        });
     };
     Ok(Reply {
         what: what.to_owned(),
-        data,
+        data: part_of(&answer.body, data),
         extensions: envelope.extensions.unwrap_or_default(),
         date: answer.header("date").map(str::to_owned),
     })
@@ -313,12 +445,41 @@ fn with_envelope(
 fn by_status(what: &str, effect: Effect, answer: &Answer, said: &str) -> Fault {
     let what_owned = what.to_owned();
     match answer.status {
-        401 => Fault::Unauthorized { what: what_owned, detail: format!("the token is wrong (401): {said}") },
-        403 => Fault::Unauthorized { what: what_owned, detail: format!("the token is wrong or has expired (403; Centra's tokens live 30 days unless made otherwise): {said}") },
-        429 => Fault::Throttled { what: what_owned, wait: None },
+        401 => Fault::Unauthorized {
+            what: what_owned,
+            detail: format!("the token is wrong (401): {said}"),
+        },
+        403 => Fault::Unauthorized {
+            what: what_owned,
+            detail: format!(
+                "the token is wrong or has expired (403; Centra's tokens live 30 days unless made otherwise): {said}"
+            ),
+        },
+        429 => Fault::Throttled {
+            what: what_owned,
+            wait: None,
+        },
         408 | 499 | 500..=599 => lost(what, effect, format!("HTTP {}: {said}", answer.status)),
-        404 => Fault::Unexpected { what: what_owned, detail: format!("HTTP 404: there is no Integration API at this base_url: {said}") },
-        status => Fault::Unexpected { what: what_owned, detail: format!("HTTP {status}: {said}") },
+        404 => Fault::Unexpected {
+            what: what_owned,
+            detail: format!("HTTP 404: there is no Integration API at this base_url: {said}"),
+        },
+        status => Fault::Unexpected {
+            what: what_owned,
+            detail: format!("HTTP {status}: {said}"),
+        },
+    }
+}
+
+/// The bytes of a part of a whole that it was read out of. A page of orders is a few megabytes,
+/// and every order in it shares them.
+pub fn part_of(whole: &Bytes, part: &RawValue) -> Bytes {
+    let part = part.get().as_bytes();
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr());
+    let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
+    match range {
+        Some(range) if range.end <= whole.len() => whole.slice(range),
+        _ => Bytes::copy_from_slice(part),
     }
 }
 
@@ -326,14 +487,30 @@ fn by_status(what: &str, effect: Effect, answer: &Answer, said: &str) -> Fault {
 fn lost(what: &str, effect: Effect, why: String) -> Fault {
     let what = what.to_owned();
     match effect {
-        Effect::Read => Fault::Transient { what, source: Some(why.into()) },
-        Effect::Write => Fault::Unanswered { what, source: Some(why.into()) },
+        Effect::Read => Fault::Transient {
+            what,
+            source: Some(why.into()),
+        },
+        Effect::Write => Fault::Unanswered {
+            what,
+            source: Some(why.into()),
+        },
     }
 }
 
 fn smells_of_a_breakdown(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["internal", "timeout", "timed out", "temporarily", "try again", "unavailable", "deadlock"].iter().any(|word| message.contains(word))
+    [
+        "internal",
+        "timeout",
+        "timed out",
+        "temporarily",
+        "try again",
+        "unavailable",
+        "deadlock",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
 }
 
 fn list(names: &BTreeSet<&'static str>) -> String {
@@ -342,8 +519,15 @@ fn list(names: &BTreeSet<&'static str>) -> String {
 
 /// The beginning of a body, on one line.
 fn excerpt(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body.get(..600).unwrap_or(body)).chars().take(200).collect();
-    if text.trim().is_empty() { "an empty body".to_owned() } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
+    let text: String = String::from_utf8_lossy(body.get(..600).unwrap_or(body))
+        .chars()
+        .take(200)
+        .collect();
+    if text.trim().is_empty() {
+        "an empty body".to_owned()
+    } else {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }
 
 #[cfg(test)]
@@ -351,8 +535,16 @@ mod tests {
     use super::*;
 
     fn word(operation: &'static Operation, status: u16, body: &str) -> String {
-        let effect = if operation.mutations > 0 { Effect::Write } else { Effect::Read };
-        let answer = Answer { status, headers: vec![], body: body.as_bytes().to_vec().into() };
+        let effect = if operation.mutations > 0 {
+            Effect::Write
+        } else {
+            Effect::Read
+        };
+        let answer = Answer {
+            status,
+            headers: vec![],
+            body: body.as_bytes().to_vec().into(),
+        };
         match sort("test", operation, effect, &BTreeSet::new(), &answer).result {
             Ok(reply) if operation.mutations > 0 => match reply.payload() {
                 Ok(warnings) => format!("ok {warnings:?}"),
@@ -369,7 +561,8 @@ mod tests {
         let denied = r#"{"errors":[{"message":"You need Order:read permission to access orders.","extensions":{"category":"authorization"}}]}"#;
         let broken = r#"{"errors":[{"message":"Internal server error"}],"data":null}"#;
         let partial = r#"{"errors":[{"message":"lines could not be read","path":["orders",0]}],"data":{"orders":[]}}"#;
-        let unknown_needed = r#"{"errors":[{"message":"Cannot query field \"totals\" on type \"Order\"."}]}"#;
+        let unknown_needed =
+            r#"{"errors":[{"message":"Cannot query field \"totals\" on type \"Order\"."}]}"#;
         let unknown_optional = r#"{"errors":[{"message":"Cannot query field \"appliedTaxRules\" on type \"OrderLine\"."}]}"#;
         let user_error = r#"{"data":{"confirmEvents":{"userErrors":[{"message":"no such event","path":["input","eventsIds","0"]}],"userWarnings":[]}}}"#;
         let user_warning = r#"{"data":{"confirmEvents":{"userErrors":[],"userWarnings":[{"message":"skipped","path":null}]}}}"#;
@@ -402,26 +595,66 @@ mod tests {
             (&WRITE, 200, user_warning, r#"ok ["skipped"]"#),
         ];
         for (operation, status, body, wanted) in table {
-            assert_eq!(&word(operation, *status, body), wanted, "{} {status} {body}", operation.name);
+            assert_eq!(
+                &word(operation, *status, body),
+                wanted,
+                "{} {status} {body}",
+                operation.name
+            );
         }
     }
 
     #[test]
     fn a_refusal_keeps_the_path_that_centra_names() {
         let body = r#"{"data":{"confirmEvents":{"userErrors":[{"message":"no such event","path":["input","eventsIds",0]}],"userWarnings":[]}},"extensions":{"complexity":110}}"#;
-        let answer = Answer { status: 200, headers: vec![], body: body.as_bytes().to_vec().into() };
-        let sorted = sort("confirm", &operations::CONFIRM_EVENTS, Effect::Write, &BTreeSet::new(), &answer);
+        let answer = Answer {
+            status: 200,
+            headers: vec![],
+            body: body.as_bytes().to_vec().into(),
+        };
+        let sorted = sort(
+            "confirm",
+            &operations::CONFIRM_EVENTS,
+            Effect::Write,
+            &BTreeSet::new(),
+            &answer,
+        );
         assert_eq!(sorted.complexity, Some(110));
-        let Err(Fault::Refused { problems, .. }) = sorted.result.unwrap().payload() else { panic!("must be refused") };
+        let Err(Fault::Refused { problems, .. }) = sorted.result.unwrap().payload() else {
+            panic!("must be refused")
+        };
         assert_eq!(problems[0].path, "input.eventsIds.0");
     }
 
     #[test]
     fn a_missing_permission_is_named() {
         let body = r#"{"errors":[{"message":"You need Order:read permission.","extensions":{"category":"authorization"}}]}"#;
-        let answer = Answer { status: 200, headers: vec![], body: body.as_bytes().to_vec().into() };
-        let fault = sort("orders", &operations::ORDERS_BY_NUMBER, Effect::Read, &BTreeSet::new(), &answer).result.unwrap_err();
+        let answer = Answer {
+            status: 200,
+            headers: vec![],
+            body: body.as_bytes().to_vec().into(),
+        };
+        let fault = sort(
+            "orders",
+            &operations::ORDERS_BY_NUMBER,
+            Effect::Read,
+            &BTreeSet::new(),
+            &answer,
+        )
+        .result
+        .unwrap_err();
         assert!(fault.to_string().contains("Order:read"), "{fault}");
+    }
+
+    #[test]
+    fn a_part_shares_the_bytes_of_the_whole() {
+        let whole = Bytes::from_static(br#"{"data": {"orders":[ {"number": 1.10} ]} }"#);
+        let envelope: Envelope<'_> = serde_json::from_slice(&whole).unwrap();
+        let data = part_of(&whole, envelope.data.unwrap());
+        assert_eq!(data, br#"{"orders":[ {"number": 1.10} ]}"#.as_slice());
+        assert_eq!(data.as_ptr(), whole[9..].as_ptr());
+        let stranger = RawValue::from_string("[1]".to_owned()).unwrap();
+        assert_eq!(part_of(&whole, &stranger), b"[1]".as_slice());
     }
 
     #[test]
@@ -432,7 +665,17 @@ mod tests {
             {"type":"SOMETHING_NEW","intervalSeconds":"ONE_HOUR","quota":1,"usedQuota":0,"remainingQuota":1}]}"#;
         let found = windows(&serde_json::from_str(text).unwrap());
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0], (BudgetWindow { name: "requests", quota: 150, per: Duration::from_secs(10) }, 3));
+        assert_eq!(
+            found[0],
+            (
+                BudgetWindow {
+                    name: "requests",
+                    quota: 150,
+                    per: Duration::from_secs(10)
+                },
+                3
+            )
+        );
         assert_eq!(found[1].0.per, Duration::from_secs(3600));
     }
 }

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 /// Any answer of the Integration API.
 #[derive(Debug, Deserialize)]
-pub struct Envelope {
+pub struct Envelope<'a> {
     /// What was asked for; absent or null after a top-level error.
-    #[serde(default)]
-    pub data: Option<Box<RawValue>>,
+    #[serde(default, borrow)]
+    pub data: Option<&'a RawValue>,
     /// Top-level errors.
     #[serde(default)]
     pub errors: Option<Vec<GraphqlError>>,
@@ -84,12 +84,13 @@ impl UserError {
 
 /// One page of a connection.
 #[derive(Debug, Deserialize)]
-pub struct Connection {
+pub struct Connection<'a> {
     /// Where it goes on.
     #[serde(rename = "pageInfo", default)]
     pub page_info: PageInfo,
     /// The rows.
-    pub edges: Vec<Edge>,
+    #[serde(borrow)]
+    pub edges: Vec<Edge<'a>>,
 }
 
 /// Where a connection goes on.
@@ -105,24 +106,26 @@ pub struct PageInfo {
 
 /// One row of a connection, byte for byte.
 #[derive(Debug, Deserialize)]
-pub struct Edge {
+pub struct Edge<'a> {
     /// The order.
-    pub node: Box<RawValue>,
+    #[serde(borrow)]
+    pub node: &'a RawValue,
 }
 
 /// `orderConnection`.
 #[derive(Debug, Deserialize)]
-pub struct OrderConnection {
+pub struct OrderConnection<'a> {
     /// The page.
-    #[serde(rename = "orderConnection")]
-    pub connection: Connection,
+    #[serde(rename = "orderConnection", borrow)]
+    pub connection: Connection<'a>,
 }
 
 /// `orders`.
 #[derive(Debug, Deserialize)]
-pub struct Orders {
+pub struct Orders<'a> {
     /// The orders, byte for byte.
-    pub orders: Vec<Box<RawValue>>,
+    #[serde(borrow)]
+    pub orders: Vec<&'a RawValue>,
 }
 
 /// What every order that we ask for says about itself. Ids come as numbers or as texts.
@@ -141,22 +144,23 @@ pub struct Identity {
 
 /// `events`.
 #[derive(Debug, Deserialize)]
-pub struct Events {
+pub struct Events<'a> {
     /// Oldest first.
-    pub events: Vec<Event>,
+    #[serde(borrow)]
+    pub events: Vec<Event<'a>>,
 }
 
 /// One event.
 #[derive(Debug, Deserialize)]
-pub struct Event {
+pub struct Event<'a> {
     /// What `confirmEvents` takes.
     pub id: i64,
     /// The order's number; an internal id for other kinds.
     #[serde(rename = "objectReference", default)]
     pub object_reference: serde_json::Value,
     /// The order as it stands now; null when it is gone.
-    #[serde(default)]
-    pub object: Option<Box<RawValue>>,
+    #[serde(default, borrow)]
+    pub object: Option<&'a RawValue>,
 }
 
 /// `events`, of any kind.

@@ -307,9 +307,8 @@ fn head(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Map<S
         if let (Tax::Legacy, Some(part)) = (form.tax, plan.shipping_taxes.first()) {
             put(
                 "shippingTaxCode",
-                wire::reference(&words.id(&tax_lookup(order, part.rate))),
+                wire::reference(tax_ids(&words.id(&tax_lookup(order, part.rate))).1),
             );
-            put("shippingTax1Rate", wire::number(part.rate.normalize()));
         }
     } else if let Some(lookup) = shipping_lookup(order) {
         put("shipMethod", wire::reference(&words.id(&lookup)));
@@ -473,7 +472,7 @@ fn document_line(
             if let Some(part) = line.taxes.first() {
                 put(
                     "taxCode",
-                    wire::reference(&words.id(&tax_lookup(order, part.rate))),
+                    wire::reference(tax_ids(&words.id(&tax_lookup(order, part.rate))).1),
                 );
                 put("taxRate1", wire::number(part.rate.normalize()));
             }
@@ -512,6 +511,13 @@ fn tax_lines(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> 
         .collect()
 }
 
+/// A mapped tax code is `CODE`, or `TYPE:CODE`.
+fn tax_ids(mapped: &str) -> (Option<&str>, &str) {
+    mapped
+        .split_once(':')
+        .map_or((None, mapped), |(tax_type, code)| (Some(tax_type), code))
+}
+
 fn tax_line(
     order: &Order,
     reference: &str,
@@ -520,16 +526,14 @@ fn tax_line(
     words: &mut Words<'_>,
 ) -> Value {
     let mapped = words.id(&tax_lookup(order, part.rate));
-    let (tax_type, code) = match mapped.split_once(':') {
-        Some((tax_type, code)) => (tax_type, code),
-        None => (
-            form.tax_types
-                .get(tax_country(order))
-                .unwrap_or(&form.tax_type)
-                .as_str(),
-            mapped.as_str(),
-        ),
+    let (tax_type, code) = tax_ids(&mapped);
+    let of_country = || {
+        form.tax_types
+            .get(tax_country(order))
+            .unwrap_or(&form.tax_type)
+            .as_str()
     };
+    let tax_type = tax_type.unwrap_or_else(of_country);
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
     put("taxDetailsReference", wire::reference(reference));

@@ -5,6 +5,7 @@ use selvedge_connector::{Cursor, Fault, ListEntry, ListPage, Lists, Priority};
 
 use super::{
     client::Client,
+    settings::{Form, Tax},
     suiteql::{PAGE, Row, query_or_refusal},
 };
 
@@ -88,6 +89,7 @@ const NAMES: [&str; 7] = [
 /// The port.
 pub(crate) struct ValueLists {
     pub client: Client,
+    pub form: Form,
 }
 
 #[async_trait]
@@ -104,13 +106,14 @@ impl Lists for ValueLists {
                 detail: "no such list here".to_owned(),
             });
         };
-        let inactive = if table.has_inactive {
-            ", isinactive"
-        } else {
-            ""
+        let also = match table.name {
+            _ if table.has_inactive => ", isinactive",
+            // A tax line needs the type of its code, too: a mapping takes both as TYPE:CODE.
+            "tax_code" if self.form.tax == Tax::Suite => ", taxtype",
+            _ => "",
         };
         let sql = format!(
-            "SELECT id, {}{inactive} FROM {} WHERE id > ? ORDER BY id",
+            "SELECT id, {}{also} FROM {} WHERE id > ? ORDER BY id",
             table.by, table.from
         );
         let last = page.map_or("0", |cursor| cursor.0.as_str());
@@ -152,6 +155,10 @@ impl Lists for ValueLists {
 fn entry(table: &Table, row: &Row) -> Option<ListEntry> {
     let id = row.get("id")?.clone();
     let name = row.get(table.by).cloned().unwrap_or_else(|| id.clone());
+    let id = match row.get("taxtype") {
+        Some(tax_type) => format!("{tax_type}:{id}"),
+        None => id,
+    };
     Some(ListEntry {
         id,
         name,
@@ -186,5 +193,15 @@ mod tests {
                 active: true
             }
         );
+    }
+
+    #[test]
+    fn a_tax_code_is_listed_with_its_type() {
+        let row = Row::from(
+            [("id", "44"), ("name", "S-SE"), ("taxtype", "9")]
+                .map(|(n, v)| (n.to_owned(), v.to_owned())),
+        );
+        let entry = entry(&TABLES[5], &row).unwrap();
+        assert_eq!((entry.id.as_str(), entry.name.as_str()), ("9:44", "S-SE"));
     }
 }

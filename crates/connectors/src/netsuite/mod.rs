@@ -85,6 +85,7 @@ impl Connector for NetSuite {
             hooks: None,
             lists: Some(Arc::new(lists::ValueLists {
                 client: client.clone(),
+                form: settings.form.clone(),
             })),
             probe: Some(Arc::new(probe::AccountProbe {
                 client,

@@ -184,7 +184,10 @@ impl AccountProbe {
         if rows.rows.is_empty() {
             findings.push(finding(FindingLevel::Warning, None, "SuiteQL shows no currency: the role may not see the list, and rows are left out silently", "Grant the role view of Currency."));
         }
-        if let (Some(there), Some(local)) = (server_time, local) {
+        if !self.zone_of_documents(findings).await
+            && let (Some(there), Some(local)) = (server_time, local)
+        {
+            // The database's own time is a hint only: how it prints a document's is what counts.
             findings.push(zone_finding(there, local, &self.form.query_time_zone));
         }
         for (table, permission) in [
@@ -208,6 +211,69 @@ impl AccountProbe {
                     }
                     findings.push(finding);
                 }
+            }
+        }
+    }
+
+    /// Compares how a document's last change is printed by a query and by the record service (which is
+    /// always UTC); reading one proves the permission for it, too. Whether there was one to compare.
+    async fn zone_of_documents(&self, findings: &mut Vec<Finding>) -> bool {
+        let sql = format!(
+            "SELECT id, TO_CHAR(lastmodifieddate,'YYYY-MM-DD HH24:MI:SS') AS lm FROM transaction WHERE type = '{}' AND id > ? ORDER BY id",
+            self.form.document.query_type()
+        );
+        let rows = suiteql::query(
+            &self.client,
+            "look at a document",
+            &sql,
+            &["0"],
+            1,
+            Priority::Control,
+        )
+        .await;
+        // A refusal shows below, where the table is looked into.
+        let Some(row) = rows.ok().and_then(|rows| rows.rows.into_iter().next()) else {
+            return false;
+        };
+        let (Some(id), Some(printed)) = (
+            row.get("id"),
+            row.get("lm").and_then(|text| text.parse::<DateTime>().ok()),
+        ) else {
+            return false;
+        };
+        let path = format!("{RECORDS}/{}/{id}", self.form.document.record());
+        match self
+            .client
+            .json(&Ask::get(
+                format!("read {} {id}", self.form.document.words()),
+                &path,
+                Priority::Control,
+            ))
+            .await
+        {
+            Ok(document) => {
+                findings.push(good(format!(
+                    "the role may read a {}",
+                    self.form.document.words()
+                )));
+                let changed = wire::text(&document, "lastModifiedDate")
+                    .and_then(|text| selvedge_model::moment::with_offset(&text).ok());
+                let Some(changed) = changed else { return false };
+                findings.push(zone_finding(changed, printed, &self.form.query_time_zone));
+                true
+            }
+            Err(fault) => {
+                let mut finding = failed(
+                    None,
+                    &format!("reading a {}", self.form.document.words()),
+                    &fault,
+                );
+                if matches!(fault, Fault::Unauthorized { .. } | Fault::Refused { .. }) {
+                    finding.setting = None;
+                    finding.remedy = "Grant the role Sales Order (or Cash Sale) with edit: the service opens a record for editing even to read it.".to_owned();
+                }
+                findings.push(finding);
+                false
             }
         }
     }

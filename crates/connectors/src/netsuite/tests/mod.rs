@@ -4,6 +4,7 @@ mod anything;
 mod calls;
 mod changed;
 mod customers;
+mod stand_in;
 mod written;
 
 use rust_decimal::Decimal;

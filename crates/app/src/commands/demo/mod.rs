@@ -1,0 +1,268 @@
+//! `selvedge demo`: everything up against simulated systems, through the real connectors.
+//!
+//! The simulated world runs in a child process that keeps a journal, so that killing the product
+//! does not kill what it talks to, and so that memory and processor time in the report are the
+//! product's own. The demo writes an ordinary config, and from there on is an ordinary run.
+
+mod report;
+mod world;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use clap::Args;
+use selvedge_flow::Engine;
+use selvedge_model::ConnectionName;
+use selvedge_store::obligations::Balance;
+
+use self::world::Child;
+use crate::{
+    config::{self, ConfigProblem, secrets::Environment},
+    serve,
+    wiring::{self, Opened},
+};
+
+pub use self::world::{WorldArgs, child};
+
+/// Shows everything against simulated systems.
+///
+/// Without --headless: starts the simulators, the engine and the page, and prints the page's address.
+/// With --headless: the same without a page, as an experiment with a report.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  selvedge demo
+  selvedge demo --headless --orders 1000 --faults rough --seed 7 --until-settled --report report.json")]
+pub struct DemoArgs {
+    /// No page.
+    #[arg(long)]
+    headless: bool,
+    /// Orders from a folder of `docs`, `lines` and `docs_vat` tables instead of made-up ones.
+    #[arg(long, value_name = "DIR", conflicts_with = "orders")]
+    data: Option<PathBuf>,
+    /// Only the first so many orders of the folder.
+    #[arg(long, requires = "data")]
+    limit: Option<u64>,
+    /// So many made-up orders.
+    #[arg(long, default_value_t = 200)]
+    orders: u64,
+    /// Decides the data and the faults.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What goes wrong: none, rough (every fault at a few percent) or hostile.
+    #[arg(long, value_name = "PROFILE", default_value = "none")]
+    faults: String,
+    /// Keep everything in this file (and a folder beside it) and carry on from there.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// End with exit code 0 when every obligation is confirmed, held or excluded.
+    #[arg(long)]
+    until_settled: bool,
+    /// Write what stands in the simulated systems into this folder at the end.
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
+    /// Write a report as JSON at the end.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Orders placed per second. Default: all at once when headless, 2 with the page.
+    #[arg(long, value_name = "PER_SECOND")]
+    pace: Option<f64>,
+    /// Where the page and the webhooks listen.
+    #[arg(long, default_value = "127.0.0.1:7700")]
+    listen: String,
+    /// Writes and read-backs under way at once; also the concurrency that the simulated ERP grants.
+    #[arg(long, default_value_t = 5)]
+    parallel: usize,
+    /// One generic customer for all shoppers, instead of a customer record for each.
+    #[arg(long)]
+    guests: bool,
+    /// Latency that the simulated systems add to every answer.
+    #[arg(long, default_value_t = 0, hide = true)]
+    latency_ms: u64,
+}
+
+/// How often the demo looks whether everything is settled.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs the demo.
+///
+/// # Errors
+/// Whatever keeps it from starting; an unsettled end.
+pub async fn run(args: DemoArgs, started: Instant) -> anyhow::Result<()> {
+    let temporary = if args.store.is_none() { Some(temporary_folder()?) } else { None };
+    let store = match (&args.store, &temporary) {
+        (Some(store), _) => std::path::absolute(store)?,
+        (None, Some(folder)) => folder.join("selvedge.db"),
+        (None, None) => anyhow::bail!("there is no place for the store"),
+    };
+    let result = run_in(&args, &store, started).await;
+    if let Some(folder) = temporary {
+        // Nothing in it is wanted once the demo is over.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    result
+}
+
+async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Result<()> {
+    let folder = store.with_extension("world");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let world = Child::start(&world::child_args(args, &folder)?).await?;
+    let file = world::write_config(args, store, &folder, &world.access)?;
+    let (config, found) = config::read(&file);
+    let clock = Arc::new(selvedge_flow::clock::SystemClock);
+    let opened = wiring::open(&config, found, &Environment::of([]), None, clock).await;
+    let Opened { setup, .. } = opened.map_err(|problems| said(&problems))?;
+    world::map_everything(&setup, &world.access, args.headless).await?;
+    let engine = Arc::new(Engine::new(setup).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?);
+
+    let listener = bind(&args.listen).await?;
+    let address = listener.local_addr()?;
+    world.aim_webhooks(&format!("http://{address}/webhooks/{}", world::SHOP)).await?;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let wait = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let server = tokio::spawn(serve::serve(listener, serve::router(Arc::new(serve::App::new(Arc::clone(&engine)))), wait(stopping.clone())));
+    let journey = tokio::spawn(Arc::clone(&engine).run(wait(stopping)));
+    let ready = started.elapsed();
+    let confirmed_before = orders_balance(&engine).await?.confirmed;
+    announce(args, store, &file, &address.to_string());
+
+    let settled = if args.until_settled {
+        tokio::select! {
+            settled = until_settled(args, &engine, &world) => Some(settled?),
+            () = interrupted() => None,
+        }
+    } else {
+        interrupted().await;
+        None
+    };
+    let elapsed = started.elapsed();
+    let _ = stop.send(true);
+    journey.await??;
+    server.await??;
+    if let Some(out) = &args.export {
+        world.export(out).await?;
+    }
+    if let Some(file) = &args.report {
+        let run = report::Run {
+            seed: args.seed,
+            faults: args.faults.clone(),
+            elapsed,
+            ready,
+            confirmed_before,
+            orders_flow: world::FLOW.to_owned(),
+        };
+        let report = report::read(&engine, &run).await?;
+        std::fs::write(file, serde_json::to_vec_pretty(&report)?).with_context(|| format!("cannot write the report {}", file.display()))?;
+    }
+    world.stop().await;
+    match settled {
+        None if args.until_settled => anyhow::bail!("stopped before everything was settled; the same command with the same --store carries on"),
+        _ => Ok(()),
+    }
+}
+
+async fn orders_balance(engine: &Engine) -> anyhow::Result<Balance> {
+    let (brand, sides) = (engine.setup().brand.clone(), engine.flow_sides());
+    let balances = engine.setup().store.read(move |view| view.balance(&brand, &sides, None)).await?;
+    Ok(balances.into_iter().find(|b| b.flow == world::FLOW).unwrap_or_default())
+}
+
+/// Waits until the world has nothing more to tell, a sweep finds nothing that was missed, and
+/// nothing is in flight.
+async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyhow::Result<()> {
+    let progress = progress(args.headless);
+    let mut swept = false;
+    loop {
+        let state = world.state().await?;
+        let balance = orders_balance(engine).await?;
+        progress.set_length(state.centra.orders_total);
+        progress.set_position(balance.confirmed + balance.held + balance.excluded);
+        progress.set_message(format!("{} in flight, {} held", balance.in_flight, balance.held));
+        let told = state.done && state.centra.events_pending == 0 && state.centra.webhooks_pending == 0;
+        let idle = engine.settled().await?;
+        if told && idle && swept {
+            progress.finish_and_clear();
+            return Ok(());
+        }
+        if told && idle {
+            // The proof that nothing was missed: an enumeration that does not ask how things came.
+            let (found, whole) = engine.sweep_now().await?;
+            swept = whole && found == 0;
+            continue;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Everything that is wrong with the demo's own config: a defect of the demo.
+fn said(problems: &[ConfigProblem]) -> anyhow::Error {
+    anyhow::anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// Ctrl-C, or the signal by which a service manager stops a service.
+async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            // Where it cannot be listened for, Ctrl-C remains.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(headless: bool) -> indicatif::ProgressBar {
+    if !headless {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style = indicatif::ProgressStyle::with_template("{bar:32} {pos}/{len} settled, {msg}");
+    let bar = indicatif::ProgressBar::new(0);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+async fn bind(address: &str) -> anyhow::Result<tokio::net::TcpListener> {
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(taken) if taken.kind() == std::io::ErrorKind::AddrInUse => {
+            let host = address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+            tokio::net::TcpListener::bind((host, 0)).await.with_context(|| format!("no free port at {host}"))
+        }
+        Err(other) => Err(other).with_context(|| format!("cannot listen at {address}")),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
+fn announce(args: &DemoArgs, store: &Path, config: &Path, address: &str) {
+    if args.headless {
+        tracing::info!(store = %store.display(), config = %config.display(), "the demo runs");
+        return;
+    }
+    println!("\n  Selvedge demo: {} orders from a simulated shop into a simulated ERP, faults: {}\n", args.orders, args.faults);
+    println!("  page     http://{address}/");
+    println!("  config   {}", config.display());
+    println!("  try      selvedge --config {} orders list\n", config.display());
+    println!("  Ctrl-C stops it.");
+}
+
+fn temporary_folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("selvedge-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// The name of a connection as the flow knows it.
+fn connection(name: &str) -> ConnectionName {
+    ConnectionName::from(name)
+}

@@ -1,0 +1,345 @@
+//! The simulated world: a child process, the config that points at it, the mappings that fit it.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Args;
+use selvedge_connector::{Answer, Call, Effect, Priority, Session, SessionConfig};
+use selvedge_flow::{Setup, actions::Actions, clock::SystemClock};
+use selvedge_sim::{
+    netsuite,
+    world::{Access, Profile, Source, WorldConfig, WorldState, child_main},
+};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::{DemoArgs, connection};
+
+/// The demo's shop.
+pub const SHOP: &str = "shop";
+/// The demo's ERP.
+pub const ERP: &str = "erp";
+/// The demo's flow.
+pub const FLOW: &str = "orders";
+
+/// The simulated world as a process of its own; started by the demo.
+#[derive(Debug, Args)]
+pub struct WorldArgs {
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    orders: u64,
+    #[arg(long)]
+    data: Option<PathBuf>,
+    #[arg(long)]
+    limit: Option<u64>,
+    #[arg(long)]
+    faults: String,
+    #[arg(long)]
+    state: PathBuf,
+    #[arg(long)]
+    pace: Option<f64>,
+    #[arg(long)]
+    latency_ms: u64,
+    #[arg(long)]
+    concurrency: usize,
+}
+
+/// What the child process does.
+///
+/// # Errors
+/// Whatever keeps the world from starting.
+pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
+    let source = match args.data {
+        Some(path) => Source::Folder { path, limit: args.limit },
+        None => Source::Generated { orders: args.orders },
+    };
+    let config = WorldConfig {
+        seed: args.seed,
+        source,
+        faults: profile(&args.faults)?,
+        state_dir: Some(args.state),
+        pace: args.pace,
+        latency: Duration::from_millis(args.latency_ms),
+        netsuite: netsuite::Options { concurrency: args.concurrency, ..netsuite::Options::default() },
+        ..WorldConfig::default()
+    };
+    child_main(config).await
+}
+
+fn profile(name: &str) -> anyhow::Result<Profile> {
+    name.parse().map_err(|why: String| anyhow::anyhow!(why))
+}
+
+/// How the child is started.
+///
+/// # Errors
+/// An unknown fault profile, a data folder that is not there.
+pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>> {
+    profile(&args.faults)?;
+    let mut words = vec![
+        "world".to_owned(),
+        format!("--seed={}", args.seed),
+        format!("--orders={}", args.orders),
+        format!("--faults={}", args.faults),
+        format!("--state={}", folder.display()),
+        format!("--latency-ms={}", args.latency_ms),
+        // Writes and read-backs share the slots, and a little is left for the others, as in life.
+        format!("--concurrency={}", args.parallel.saturating_mul(2).saturating_add(2)),
+    ];
+    if let Some(data) = &args.data {
+        anyhow::ensure!(data.is_dir(), "there is no folder {}: --data wants a folder of docs, lines and docs_vat tables", data.display());
+        words.push(format!("--data={}", std::path::absolute(data)?.display()));
+    }
+    words.extend(args.limit.map(|limit| format!("--limit={limit}")));
+    words.extend(args.pace.or((!args.headless).then_some(2.0)).map(|pace| format!("--pace={pace}")));
+    Ok(words)
+}
+
+/// The running child.
+pub struct Child {
+    process: tokio::process::Child,
+    /// How to connect to it.
+    pub access: Access,
+    admin: Arc<Session>,
+}
+
+impl Child {
+    /// Starts it and waits until it answers.
+    ///
+    /// # Errors
+    /// The child's own words when it cannot start.
+    pub async fn start(args: &[String]) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find the own program")?;
+        // Its standard input is the leash: when this process is gone, however it went, the pipe closes and the world ends.
+        let mut process = tokio::process::Command::new(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .context("cannot start the simulated world")?;
+        let out = process.stdout.take().context("the simulated world has no output")?;
+        let line = BufReader::new(out).lines().next_line().await?;
+        let line = line.context("the simulated world ended at once; see its message above")?;
+        let access = serde_json::from_str(&line).context("the simulated world does not say how to reach it")?;
+        let admin = Session::new(SessionConfig { breaker_failures: u32::MAX, ..SessionConfig::named("world") }, Arc::new(SystemClock));
+        Ok(Self { process, access, admin })
+    }
+
+    async fn call(&self, method: &'static str, path: &str, body: String) -> anyhow::Result<Answer> {
+        let call = Call {
+            what: format!("{method} {path} of the simulated world"),
+            method,
+            url: format!("{}{path}", self.access.admin_url),
+            headers: vec![("content-type", selvedge_connector::session::HeaderText::Plain("application/json".to_owned()))],
+            body: body.into(),
+            effect: Effect::Read,
+            priority: Priority::Control,
+            costs: Vec::new(),
+        };
+        let answer = self.admin.send(call).await?;
+        anyhow::ensure!(answer.status < 300, "the simulated world answers {} to {path}", answer.status);
+        Ok(answer)
+    }
+
+    /// How far it is.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn state(&self) -> anyhow::Result<WorldState> {
+        Ok(serde_json::from_slice(&self.call("GET", "/state", String::new()).await?.body)?)
+    }
+
+    /// Where its shop sends webhooks.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn aim_webhooks(&self, url: &str) -> anyhow::Result<()> {
+        self.call("POST", "/webhook", serde_json::json!({ "url": url }).to_string()).await.map(|_| ())
+    }
+
+    /// Writes what stands in its systems.
+    ///
+    /// # Errors
+    /// When it does not answer or the folder cannot be written.
+    pub async fn export(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        for name in ["netsuite_documents.csv", "centra_documents.csv"] {
+            let answer = self.call("GET", &format!("/export/{name}"), String::new()).await?;
+            std::fs::write(folder.join(name), &answer.body).with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Lets it end.
+    pub async fn stop(mut self) {
+        drop(self.process.stdin.take());
+        // It ends by itself when the pipe closes; if it does not, it must not outlive the demo.
+        if tokio::time::timeout(Duration::from_secs(5), self.process.wait()).await.is_err() {
+            let _ = self.process.kill().await;
+        }
+    }
+}
+
+fn secret_file(folder: &Path, name: &str, secret: &str) -> anyhow::Result<String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = folder.join(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    let mut file = options.open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    std::io::Write::write_all(&mut file, secret.as_bytes())?;
+    Ok(format!("{{ file = {:?} }}", path.display().to_string()))
+}
+
+/// Writes the config that an engineer would have written for this world.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_config(args: &DemoArgs, store: &Path, folder: &Path, access: &Access) -> anyhow::Result<PathBuf> {
+    let token = secret_file(folder, "shop-token", &access.centra_token)?;
+    let webhook = secret_file(folder, "shop-webhook-secret", &access.centra_webhook_secret)?;
+    let key = secret_file(folder, "erp-key.pem", &access.netsuite.private_key_pem)?;
+    let (events, zone) = (true, &access.reference.zone);
+    let mut text = String::new();
+    write!(
+        text,
+        r#"# Written by `selvedge demo`. An ordinary config, only that its systems are simulated.
+brand = "demo"
+
+[store]
+url = {url:?}
+
+[server]
+listen = {listen:?}
+
+[connections.{SHOP}]
+system = "centra"
+base_url = {shop:?}
+token = {token}
+webhook_secret = {webhook}
+time_zone = {zone:?}
+events = {events}
+page_size = 100
+feed_page_size = 100
+
+[connections.{ERP}]
+system = "netsuite"
+base_url = {erp:?}
+account = {account:?}
+concurrency = {concurrency}
+customers = {customers:?}
+
+[connections.{ERP}.auth]
+method = "oauth2"
+client_id = {client:?}
+certificate_id = {certificate:?}
+private_key = {key}
+
+[flows.{FLOW}]
+kind = "order"
+from = "{SHOP}"
+to = "{ERP}"
+parallel = {parallel}
+unanswered_wait = "1s"
+backoff_first = "200ms"
+backoff_max = "5s"
+
+[flows.{FLOW}.capture]
+since = "2009-01-01T00:00:00Z"
+feed = "1s"
+poll = "off"
+poll_lag = "1ms"
+sweep = "24h"
+sweep_back = "3650d"
+notice_grace = "5s"
+"#,
+        url = format!("sqlite://{}", store.display()),
+        listen = args.listen,
+        shop = access.centra_url,
+        erp = access.netsuite_url,
+        account = access.netsuite.account,
+        client = access.netsuite.client_id,
+        certificate = access.netsuite.certificate_id,
+        customers = if args.guests { "guest" } else { "shopper" },
+        concurrency = args.parallel.saturating_mul(2),
+        parallel = args.parallel,
+    )?;
+    let file = folder.join("selvedge.toml");
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+/// Fills the mapping tables so that they fit the world. With the page, one shipping method is left
+/// out, so that there is an exception to look at and to mend.
+///
+/// # Errors
+/// The store's.
+pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyhow::Result<()> {
+    let actions = Actions {
+        store: setup.store.clone(),
+        brand: setup.brand.clone(),
+        clock: setup.clock.clone(),
+        actor: "demo".to_owned(),
+    };
+    let brand = setup.brand.clone();
+    if !setup.store.read(move |view| view.mappings(&brand)).await?.is_empty() {
+        return Ok(());
+    }
+    let mut entries = entries(access);
+    if !whole {
+        let left_out = entries.iter().rposition(|(table, _, _)| table == "shipping_item");
+        left_out.map(|at| entries.remove(at));
+    }
+    for (table, key, value) in entries {
+        actions.map(&connection(ERP), &table, &key, Some(&value)).await?;
+    }
+    Ok(())
+}
+
+fn entries(access: &Access) -> Vec<(String, String, String)> {
+    let ids = netsuite::seed_ids();
+    let mut entries = Vec::new();
+    let mut add = |table: &str, key: &[(&str, &str)], value: &str| {
+        let key: Vec<(String, String)> = key.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        entries.push((table.to_owned(), selvedge_model::gate::mapping::key_text(&key), value.to_owned()));
+    };
+    for market in &access.reference.markets {
+        let id = market.id.to_string();
+        // The subsidiary that keeps its books in the market's currency, else the first that is not the root.
+        let by_currency = ids.subsidiaries.iter().skip(1).find(|(_, _, _, currency)| *currency == market.currency);
+        let Some((subsidiary, ..)) = by_currency.or(ids.subsidiaries.get(1)).or(ids.subsidiaries.first()) else { continue };
+        add("subsidiary", &[("market", &id)], subsidiary);
+        if let Some((location, ..)) = ids.locations.iter().find(|(_, _, of)| of == subsidiary) {
+            add("location", &[("market", &id)], location);
+        }
+        if let Some(guest) = netsuite::guest_customer_id(subsidiary, &market.currency) {
+            add("guest_customer", &[("market", &id), ("currency", &market.currency)], &guest);
+        }
+        for (at, (_, name, uri)) in market.shipping_methods.iter().enumerate() {
+            let Some((item, _)) = ids.ship_items.get(at % ids.ship_items.len().max(1)) else { continue };
+            add("shipping_item", &[("market", &id), ("method", name)], item);
+            if uri != name {
+                add("shipping_item", &[("market", &id), ("method", uri)], item);
+            }
+        }
+    }
+    for (country, rate) in &access.reference.taxes {
+        let code = format!("{}:{}", netsuite::tax_type_id(country), netsuite::tax_code_id(country, rate));
+        add("tax_code", &[("country", country), ("rate", rate)], &code);
+    }
+    for (at, (uri, _)) in access.reference.payment_methods.iter().enumerate() {
+        if let Some((method, _)) = ids.payment_methods.get(at % ids.payment_methods.len().max(1)) {
+            add("payment_method", &[("method", uri)], method);
+        }
+    }
+    add("discount_item", &[("kind", "discount")], &ids.discount_item);
+    add("discount_item", &[("kind", "gift_card")], &ids.gift_card_item);
+    add("charge_item", &[("kind", "handling")], &ids.handling_item);
+    entries
+}

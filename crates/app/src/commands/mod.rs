@@ -1,0 +1,259 @@
+//! The command line: one file per noun. `--json` on every read; exit code 0 for done, 1 for failed, 2 for
+//! a command or a config that is not right.
+
+pub mod audit;
+pub mod balance;
+pub mod check;
+pub mod config;
+pub mod demo;
+pub mod exceptions;
+pub mod flows;
+pub mod init;
+pub mod mappings;
+pub mod orders;
+pub mod out;
+pub mod run;
+pub mod secrets;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use clap::{Parser, Subcommand};
+use selvedge_connector::Clock;
+use selvedge_flow::{actions::Actions, clock::SystemClock};
+use selvedge_store::Store;
+
+use self::out::{Done, Failure, Out, failed};
+use crate::config::{Config, ConfigProblem, Level, secrets::Environment};
+
+/// Moves a brand's orders between systems, and proves that what it moved is right.
+#[derive(Debug, Parser)]
+#[command(
+    name = "selvedge",
+    version,
+    propagate_version = true,
+    max_term_width = 110,
+    after_help = "Start here:\n  selvedge demo      everything up against bundled simulators; open the address that it prints\n  selvedge init      asks, writes a commented config, checks the credentials live\n  selvedge check     everything that is wrong at once, with file, line and remedy\n  selvedge run       the engine and the page\n\nExit codes: 0 done, 1 failed, 2 the command or the config is not right."
+)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What applies to every command.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// The brand's config.
+    #[arg(long, global = true, value_name = "FILE", env = "SELVEDGE_CONFIG", default_value = "selvedge.toml")]
+    pub config: PathBuf,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what was asked for.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What goes to the log on standard error: error, warn, info, debug, or filters such as selvedge_flow=debug.
+    /// [default: info for run, warn otherwise]
+    #[arg(long, global = true, value_name = "LEVEL", env = "SELVEDGE_LOG")]
+    pub log: Option<String>,
+    /// The file with the key that seals stored secrets; SELVEDGE_KEY goes first.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring everything up against bundled simulators
+    Demo(demo::DemoArgs),
+    /// The simulated systems, as the demo starts them
+    #[command(hide = true)]
+    World(demo::WorldArgs),
+    /// Ask, write a commented config, check the credentials live
+    Init(init::Args),
+    /// Say everything that is wrong at once, with file, line and remedy
+    Check(check::Args),
+    /// Run the engine and the page until Ctrl-C
+    Run(run::Args),
+    /// Show the flows: what is where, and how far reading is proven
+    Flows,
+    /// Find orders and show the whole story of one
+    Orders(orders::Args),
+    /// Show, release and dismiss what needs a person
+    Exceptions(exceptions::Args),
+    /// List, set, import and export what the targets call things
+    Mappings(mappings::Args),
+    /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
+    Balance(balance::Args),
+    /// Keep secrets sealed in the store
+    Secrets(secrets::Args),
+    /// Print what can be configured
+    Config(config::Args),
+    /// List what people did, and verify that the list is whole
+    Audit(audit::Args),
+}
+
+impl Command {
+    /// What the log shows unless told otherwise.
+    pub fn log(&self, quiet: bool) -> &'static str {
+        match self {
+            _ if quiet => "error",
+            Command::Run(_) => "warn,selvedge=info",
+            _ => "warn",
+        }
+    }
+}
+
+/// Does it. `started` is when the process came to life: the demo reports how long it took to be ready.
+///
+/// # Errors
+/// Why it could not be done.
+pub async fn execute(cli: Cli, started: Instant) -> Done {
+    let about = About { global: cli.global.clone(), out: Out::new(cli.global.json, cli.global.quiet), clock: Arc::new(SystemClock) };
+    match cli.command {
+        Command::Demo(args) => Ok(demo::run(args, started).await.map(|()| 0)?),
+        Command::World(args) => Ok(demo::child(args).await.map(|()| 0)?),
+        Command::Init(args) => init::run(&about, args).await,
+        Command::Check(args) => check::run(&about, &args).await,
+        Command::Run(args) => run::run(&about, args).await,
+        Command::Flows => flows::run(&about).await,
+        Command::Orders(args) => orders::run(&about, args).await,
+        Command::Exceptions(args) => exceptions::run(&about, args).await,
+        Command::Mappings(args) => mappings::run(&about, args).await,
+        Command::Balance(args) => balance::run(&about, &args).await,
+        Command::Secrets(args) => secrets::run(&about, args).await,
+        Command::Config(args) => config::run(&about, &args),
+        Command::Audit(args) => audit::run(&about, args).await,
+    }
+}
+
+/// What a command stands on.
+pub struct About {
+    /// What applies to every command.
+    pub global: Global,
+    /// Where it answers.
+    pub out: Out,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl About {
+    /// The config, with what is wrong with it.
+    pub fn read(&self) -> (Config, Vec<ConfigProblem>) {
+        crate::config::read(&self.global.config)
+    }
+
+    /// The config, for a command that needs no secret and makes no call.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let (config, problems) = self.read();
+        if problems.iter().any(|problem| problem.level == Level::Bad) { Err(Failure::Config(problems)) } else { Ok(config) }
+    }
+
+    /// What secrets are looked up in.
+    pub fn environment(&self, config: &Config) -> Environment {
+        Environment::beside(config.folder())
+    }
+
+    /// The store, made if there is none.
+    ///
+    /// # Errors
+    /// It does not open.
+    pub async fn store(&self, config: &Config) -> Result<Store, Failure> {
+        Store::open(&config.store_url).await.map_err(|error| {
+            failed(
+                format!("the store {} cannot be opened: {error}", config.store_url),
+                "Nothing was read or changed.",
+                format!("See whether its folder exists and may be written to, or name another store in [store] of {}.", config.file.display()),
+            )
+        })
+    }
+
+    /// The store, for a command that only reads: one that is not there is not made.
+    ///
+    /// # Errors
+    /// It does not open, or is not there.
+    pub async fn store_to_read(&self, config: &Config) -> Result<Store, Failure> {
+        let path = config.store_url.strip_prefix("sqlite://").unwrap_or(&config.store_url);
+        if !Path::new(path).exists() && path != "sqlite::memory:" {
+            return Err(failed(format!("there is no store at {path} yet"), "There is nothing to show.", "selvedge run makes it and fills it."));
+        }
+        self.store(config).await
+    }
+
+    /// What this person may do.
+    pub fn actions(&self, config: &Config, store: &Store) -> Actions {
+        Actions { store: store.clone(), brand: config.brand.clone(), clock: Arc::clone(&self.clock), actor: actor() }
+    }
+}
+
+/// Who acts, as the audit trail names them.
+pub fn actor() -> String {
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    format!("{} (cli)", out::clean(&name.unwrap_or_else(|| "someone".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_read_as_documented() {
+        for line in [
+            "demo",
+            "demo --headless --data DIR --limit 5 --seed 2 --faults rough --store x.db --until-settled --export OUT --report r.json",
+            "demo --orders 10 --pace 2.5 --listen 127.0.0.1:0 --parallel 3 --latency-ms 50",
+            "init --non-interactive --config a.toml",
+            "--config a.toml check --offline --json",
+            "run --headless",
+            "flows --json",
+            "orders show 1042",
+            "orders list --search anna --limit 5",
+            "exceptions list --all",
+            "exceptions show exc_3 --json",
+            "exceptions release exc_3",
+            "exceptions dismiss exc_3 --reason tested",
+            "mappings list --table item",
+            "mappings set shipping_item market=2,method=express 1205",
+            "mappings set item sku=-1 -- -5",
+            "mappings set item sku=1 98 --connection erp",
+            "mappings unset item sku=1",
+            "mappings history",
+            "mappings import a.csv",
+            "mappings export",
+            "mappings export a.csv",
+            "balance --since 24h --until 2026-01-01T00:00:00Z",
+            "secrets set centra-token --key-file k",
+            "secrets list",
+            "secrets new-key",
+            "config schema",
+            "audit list --limit 3",
+            "audit verify -q",
+        ] {
+            let words = std::iter::once("selvedge").chain(line.split(' '));
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
+        for line in ["", "orders show", "exceptions show nonsense", "exceptions dismiss exc_3", "balance --since yesterday", "demo --data D --orders 5", "secrets set NAME VALUE", "run --colour"] {
+            let words = std::iter::once("selvedge").chain(line.split(' ').filter(|word| !word.is_empty()));
+            assert!(Cli::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

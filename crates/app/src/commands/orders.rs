@@ -1,0 +1,135 @@
+//! `selvedge orders`: find orders, and the whole story of one.
+
+use clap::Subcommand;
+use selvedge_model::RecordKey;
+
+use super::{
+    About,
+    out::{Done, Failure, Out, Paint, clean, cut, failed, moment},
+};
+use crate::view::{self, ORDERS_MAX, OrderStory};
+
+/// Find orders and show the whole story of one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  selvedge orders list --search anna@example.com\n  selvedge orders show 1042\n  selvedge orders show 1042 --json")]
+pub struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// The newest orders, and where each stands
+    List {
+        /// Only those whose number, name, e-mail or SKU contains this.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        search: String,
+        /// How many at most; never more than 500.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Everything that happened to one order, everywhere
+    Show {
+        /// The order's number.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The store's; there is no such order.
+pub async fn run(about: &About, args: Args) -> Done {
+    let config = about.config()?;
+    let store = about.store_to_read(&config).await?;
+    let out = about.out;
+    match args.act {
+        Act::List { search, limit } => {
+            let orders = view::orders(&store, &config.brand, &config.ends(), &search, limit.min(ORDERS_MAX)).await?;
+            if out.json {
+                out.json(&orders)?;
+                return Ok(0);
+            }
+            out.table(
+                ["ORDER", "REVISION", "RECEIVED", "AMOUNT", "WHO", "STANDS"],
+                orders.into_iter().map(|order| {
+                    let standings: Vec<String> = order.standings.iter().map(|standing| format!("{}: {}", standing.flow, standing.state.word())).collect();
+                    [order.number.0, order.revision.to_string(), moment(order.received_at), order.amount, cut(&order.who, 40), standings.join(", ")]
+                }),
+            )?;
+        }
+        Act::Show { id } => {
+            let story = view::order_story(&store, &config.brand, &RecordKey::new(id.trim())).await?;
+            let Some(story) = story else {
+                return Err(failed(
+                    format!("order {} is not here", clean(&id)),
+                    "It was never captured for this brand, or its number is written differently.",
+                    format!("Look for it: selvedge orders list --search {}", clean(&id)),
+                ));
+            };
+            if out.json { out.json(&story)? } else { tell(out, &story)? }
+        }
+    }
+    Ok(0)
+}
+
+/// One side of a change.
+fn shown(value: &Option<String>) -> String {
+    value.as_ref().map_or_else(|| "nothing".to_owned(), |value| clean(value))
+}
+
+fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
+    out.line(out.paint(Paint::Strong, format!("Order {} from {}", clean(story.number.as_str()), story.from)))?;
+    match &story.order {
+        None => out.line("  Its bytes could not be read; what is known stands below.")?,
+        Some(order) => {
+            let who = order.customer.as_ref().map(|customer| {
+                let name = [&customer.first_name, &customer.last_name].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+                format!("{name} <{}>", customer.email.as_deref().unwrap_or("no e-mail"))
+            });
+            out.line(format!("  placed {}, {} {}", moment(order.placed_at), clean(&order.market.name), clean(who.as_deref().unwrap_or("without an account"))))?;
+            out.line(format!("  {} net + {} tax = {}", order.totals.net, order.totals.tax, order.totals.gross))?;
+            for line in &order.lines {
+                out.line(format!("  {} × {} {}: {} + {} tax", line.quantity, clean(line.sku.as_str()), clean(&cut(&line.name, 50)), line.net, line.tax))?;
+            }
+        }
+    }
+    for revision in &story.revisions {
+        out.line(format!("\nRevision {} received {}", revision.revision, moment(revision.received_at)))?;
+        for problem in &revision.problems {
+            out.line(format!("  {} {}: {}", out.paint(Paint::Bad, "problem"), clean(&problem.path), clean(&problem.message)))?;
+        }
+        for change in &revision.changes {
+            out.line(format!("  changed {}: {} → {}", clean(&change.path), shown(&change.expected), shown(&change.actual)))?;
+        }
+    }
+    for owed in &story.obligations {
+        let state = out.paint(if owed.state.in_flight() { Paint::Warning } else { Paint::Strong }, owed.state.word());
+        let target = owed.target.as_ref().map(|id| format!(", there {}", clean(id.as_str()))).unwrap_or_default();
+        out.line(format!("\n{} {} {} revision {} ({}): {state}{target}", owed.flow, owed.kind, clean(owed.key.as_str()), owed.revision, owed.id))?;
+        if let Some(note) = &owed.note {
+            out.line(format!("  {}", clean(note)))?;
+        }
+        if let Some(exception) = owed.exception {
+            out.line(format!("  held by {exception}: selvedge exceptions show {exception}"))?;
+        }
+        for step in &owed.steps {
+            out.line(format!("  {}  {:<9} {:<12} {}", out.paint(Paint::Faint, moment(step.at)), step.verb, step.outcome, clean(&step.detail)))?;
+        }
+        if let Some(took) = owed.took_ms {
+            out.line(format!("  {took} ms from captured to settled"))?;
+        }
+    }
+    if !story.bindings.is_empty() {
+        out.line("\nStands as")?;
+        for binding in &story.bindings {
+            out.line(format!("  {} {} is {} at {}", binding.kind, clean(binding.key.as_str()), clean(binding.id.as_str()), binding.connection))?;
+        }
+    }
+    for exception in &story.exceptions {
+        out.line(format!("\n{} {}: {}", out.paint(Paint::Bad, exception.id), exception.rule, clean(&exception.message)))?;
+        out.line(format!("  {}", clean(&exception.remedy)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `selvedge run`: the engine and the page, until told to stop.
+
+use std::sync::Arc;
+
+use selvedge_flow::Engine;
+use tokio::{net::TcpListener, sync::watch};
+
+use super::{
+    About,
+    out::{Done, Failure, failed},
+};
+use crate::{
+    config::{Config, Level},
+    serve::{self, App},
+    wiring::{self, LockError},
+};
+
+/// Run the engine and the page until Ctrl-C or SIGTERM; what is under way is finished first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "One process works on a store at a time; a second one is refused. kill -9 and power loss are safe at any point.\n\nExamples:\n  selvedge run\n  selvedge run --config nordvik.toml --log debug\n  selvedge run --headless")]
+pub struct Args {
+    /// Without page, API and webhooks: nothing listens, news is read from the source's queue and by polls.
+    #[arg(long)]
+    headless: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The config's; the store is held by another process; the address is taken; the store's.
+pub async fn run(about: &About, args: Args) -> Done {
+    let (config, problems) = about.read();
+    if problems.iter().any(|problem| problem.level == Level::Bad) {
+        // What the text alone shows is not all: secrets and the connectors' own settings are looked at, too.
+        let environment = about.environment(&config);
+        let clock = Arc::clone(&about.clock);
+        let all = if config.file.is_file() { wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock).await.problems } else { problems };
+        return Err(Failure::Config(all));
+    }
+    let _lock = wiring::lock(&config.store_url).map_err(|error| held(&config, &error))?;
+    let environment = about.environment(&config);
+    let opened = wiring::open(&config, problems, &environment, about.global.key_file.as_deref(), Arc::clone(&about.clock)).await.map_err(Failure::Config)?;
+    for warning in &opened.warnings {
+        tracing::warn!("{warning}");
+    }
+    let engine = Engine::new(opened.setup).map_err(|miswired| {
+        Failure::Config(miswired.into_iter().map(|wrong| config.problem(Level::Bad, "flows", wrong.to_string(), "Name connections that offer what the flow needs.")).collect())
+    })?;
+    let engine = Arc::new(engine);
+    let listener = if args.headless { None } else { Some(listen(&config).await?) };
+    let (stop, stopping) = watch::channel(false);
+    let signals = tokio::spawn(signals(stop));
+    about.out.say(match &listener {
+        Some(listener) => format!("Selvedge runs {}: http://{}\nCtrl-C stops it.", config.brand, listener.local_addr()?),
+        None => format!("Selvedge runs {} without a page. Ctrl-C stops it.", config.brand),
+    })?;
+    let served = async {
+        match listener {
+            None => Ok(()),
+            Some(listener) => {
+                let app = Arc::new(App::new(Arc::clone(&engine)).with_hosts(config.hosts.clone()));
+                serve::serve(listener, serve::router(app), stopped(stopping.clone())).await
+            }
+        }
+    };
+    // Whichever ends first takes the other along: an engine without its page, or a page without its
+    // engine, would look alive and not be.
+    let (ended, ends) = watch::channel(false);
+    let moved = Arc::clone(&engine).run(either(stopped(stopping.clone()), stopped(ends)));
+    let served = async {
+        let served = served.await;
+        if served.is_err() {
+            let _ = ended.send(true);
+        }
+        served
+    };
+    let (moved, served) = tokio::join!(moved, served);
+    signals.abort();
+    served?;
+    moved.map_err(|error| failed(format!("the engine stopped: {error}"), "What is stored is safe; nothing moves until it is started again.", "See whether the disk is full or the store damaged."))?;
+    about.out.say("Stopped. What was under way is finished or will be looked up at the next start.")?;
+    Ok(0)
+}
+
+fn held(config: &Config, error: &LockError) -> Failure {
+    let next = match error {
+        LockError::Taken { .. } => "Stop it first, or give this brand a store of its own in [store] of its config. Reading commands work beside it.".to_owned(),
+        LockError::Unusable { .. } => format!("See whether the folder of {} exists and may be written to.", config.store_url),
+    };
+    failed(error.to_string(), "Nothing was started: two engines on one store would do the same work twice.", next)
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    TcpListener::bind(config.listen).await.map_err(|error| {
+        failed(
+            format!("{} cannot be listened on: {error}", config.listen),
+            "Nothing was started.",
+            format!("Stop what uses it, write another address into [server] listen of {}, or use --headless.", config.file.display()),
+        )
+    })
+}
+
+/// Resolves when the value turns true; never, if nobody can turn it any more.
+async fn stopped(mut signal: watch::Receiver<bool>) {
+    if signal.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
+    }
+}
+
+/// The first Ctrl-C or SIGTERM asks for a clean end; the second does not wait for it.
+async fn signals(stop: watch::Sender<bool>) {
+    asked().await;
+    tracing::info!("stopping; what is under way is finished first");
+    // Nobody listening means that everything has ended.
+    let _ = stop.send(true);
+    asked().await;
+    std::process::exit(130);
+}
+
+async fn asked() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

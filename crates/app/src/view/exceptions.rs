@@ -1,0 +1,294 @@
+//! What somebody has to decide.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use selvedge_model::{
+    Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey,
+};
+use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow};
+use serde::Serialize;
+
+use super::Ends;
+
+/// How many records an exception is shown to hold; the count beside it is the whole truth.
+const HELD_SHOWN_MAX: usize = 100;
+/// The longest reason, in characters.
+const REASON_CHARS_MAX: usize = 500;
+
+/// One exception.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExceptionView {
+    /// Its row.
+    pub id: ExceptionId,
+    /// In which flow; empty for one about a connection.
+    pub flow: FlowName,
+    /// By which rule it was found.
+    pub rule: String,
+    /// Where in the record.
+    pub path: String,
+    /// What stood there.
+    pub value: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+    /// Whether anyone has to look.
+    pub open: bool,
+    /// How many records it holds now.
+    pub count: u64,
+    /// How much money it holds, an amount per currency.
+    pub money: Vec<String>,
+    /// When it was first met.
+    pub first_seen_at: Timestamp,
+    /// When it was last met.
+    pub last_seen_at: Timestamp,
+    /// When and why it closed.
+    pub closed: Option<String>,
+    /// The root cause that groups it.
+    pub cause: String,
+}
+
+impl From<ExceptionRow> for ExceptionView {
+    fn from(row: ExceptionRow) -> Self {
+        let Problem {
+            rule,
+            path,
+            value,
+            message,
+            remedy,
+            cause,
+        } = row.problem;
+        Self {
+            id: row.id,
+            flow: row.flow,
+            rule,
+            path,
+            value,
+            message,
+            remedy,
+            open: row.open,
+            count: row.count,
+            money: row.money,
+            first_seen_at: row.first_seen_at,
+            last_seen_at: row.last_seen_at,
+            closed: row.closed,
+            cause,
+        }
+    }
+}
+
+/// Exceptions of one rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExceptionGroup {
+    /// The rule.
+    pub rule: String,
+    /// How many records they hold together.
+    pub count: u64,
+    /// How much money they hold together, an amount per currency.
+    pub money: Vec<String>,
+    /// When the first of them was first met.
+    pub first_seen_at: Timestamp,
+    /// When the last of them was last met.
+    pub last_seen_at: Timestamp,
+    /// The exceptions, the ones that hold most first.
+    pub exceptions: Vec<ExceptionView>,
+}
+
+/// The exceptions (open ones only unless `all`), the ones that hold most first.
+///
+/// # Errors
+/// The store's.
+pub async fn exceptions(store: &Store, brand: &Brand, all: bool) -> Result<Vec<ExceptionView>> {
+    let brand = brand.clone();
+    let rows = store.read(move |view| view.exceptions(&brand, all)).await?;
+    Ok(rows.into_iter().map(ExceptionView::from).collect())
+}
+
+/// The same by rule: the rule that holds most first.
+pub fn by_rule(exceptions: Vec<ExceptionView>) -> Vec<ExceptionGroup> {
+    let mut groups: Vec<ExceptionGroup> = Vec::new();
+    for exception in exceptions {
+        match groups.iter_mut().find(|group| group.rule == exception.rule) {
+            Some(group) => {
+                group.count = group.count.saturating_add(exception.count);
+                group.first_seen_at = group.first_seen_at.min(exception.first_seen_at);
+                group.last_seen_at = group.last_seen_at.max(exception.last_seen_at);
+                group.exceptions.push(exception);
+            }
+            None => groups.push(ExceptionGroup {
+                rule: exception.rule.clone(),
+                count: exception.count,
+                money: Vec::new(),
+                first_seen_at: exception.first_seen_at,
+                last_seen_at: exception.last_seen_at,
+                exceptions: vec![exception],
+            }),
+        }
+    }
+    for group in &mut groups {
+        group.money = total(
+            group
+                .exceptions
+                .iter()
+                .flat_map(|exception| &exception.money),
+        );
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    groups
+}
+
+/// Amounts added up per currency. They come as the store writes them: `18200.00 EUR`; one that
+/// does not read so, or that no longer fits, is listed by itself rather than lost.
+pub fn total<'a>(amounts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let (mut sums, mut others) = (BTreeMap::<&str, Decimal>::new(), Vec::new());
+    for text in amounts {
+        let read = text
+            .split_once(' ')
+            .and_then(|(amount, currency)| Some((amount.parse::<Decimal>().ok()?, currency)));
+        let added = read.and_then(|(amount, currency)| {
+            Some((
+                sums.get(currency)
+                    .copied()
+                    .unwrap_or_default()
+                    .checked_add(amount)?,
+                currency,
+            ))
+        });
+        match added {
+            Some((sum, currency)) => {
+                sums.insert(currency, sum);
+            }
+            None => others.push(text.clone()),
+        }
+    }
+    sums.into_iter()
+        .map(|(currency, sum)| format!("{sum} {currency}"))
+        .chain(others)
+        .collect()
+}
+
+/// A record that an exception holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldView {
+    /// Its obligation.
+    pub obligation: ObligationId,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Our key.
+    pub key: RecordKey,
+}
+
+/// The mapping that would settle an exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MappingAsked {
+    /// For which target; `None` when the flow is not configured any more.
+    pub connection: Option<ConnectionName>,
+    /// Which table.
+    pub table: String,
+    /// Which key.
+    pub key: String,
+}
+
+/// One exception with what it holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExceptionDetail {
+    /// The exception.
+    #[serde(flatten)]
+    pub exception: ExceptionView,
+    /// What it holds, oldest first; at most 100 of them.
+    pub holds: Vec<HeldView>,
+    /// The mapping that would settle it, if one would.
+    pub mapping: Option<MappingAsked>,
+}
+
+/// One exception; `None` when there is no such exception.
+///
+/// # Errors
+/// The store's.
+pub async fn exception(
+    store: &Store,
+    ends: &[Ends],
+    id: ExceptionId,
+) -> Result<Option<ExceptionDetail>> {
+    let ends = ends.to_vec();
+    store
+        .read(move |view| {
+            let exception = match view.exception(id) {
+                Err(StoreError::Absent(_)) => return Ok(None),
+                other => ExceptionView::from(other?),
+            };
+            let mut holds = Vec::new();
+            for (obligation, key) in view.held_by(id, HELD_SHOWN_MAX)? {
+                let kind = view.obligation(obligation)?.kind;
+                holds.push(HeldView {
+                    obligation,
+                    kind,
+                    key: RecordKey(key),
+                });
+            }
+            let mapping = mapping_asked(&exception, &ends);
+            Ok(Some(ExceptionDetail {
+                exception,
+                holds,
+                mapping,
+            }))
+        })
+        .await
+}
+
+fn mapping_asked(exception: &ExceptionView, ends: &[Ends]) -> Option<MappingAsked> {
+    let table = exception.rule.strip_prefix("mapping.")?;
+    let key = exception
+        .cause
+        .strip_prefix(&exception.rule)?
+        .strip_prefix(':')?;
+    let connection = ends
+        .iter()
+        .find(|ends| ends.flow == exception.flow)
+        .map(|ends| ends.to.clone());
+    Some(MappingAsked {
+        connection,
+        table: table.to_owned(),
+        key: key.to_owned(),
+    })
+}
+
+/// The reason for letting go of what an exception holds, trimmed, if it is one.
+///
+/// # Errors
+/// What is wrong, in a sentence.
+pub fn reason(text: &str) -> std::result::Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("Give a reason: it is kept with every record that is let go.".to_owned()),
+        1..=REASON_CHARS_MAX => Ok(text.to_owned()),
+        _ => Err(format!(
+            "A reason has at most {REASON_CHARS_MAX} characters."
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(amounts: &[&str]) -> Vec<String> {
+        amounts.iter().map(|amount| (*amount).to_owned()).collect()
+    }
+
+    #[test]
+    fn money_adds_up_per_currency_and_nothing_is_lost() {
+        assert_eq!(
+            total(&text(&["1.10 EUR", "2.90 EUR", "7 JPY", "odd"])),
+            ["4.00 EUR", "7 JPY", "odd"]
+        );
+        let largest = format!("{} EUR", Decimal::MAX);
+        assert_eq!(
+            total(&text(&[&largest, "1 EUR"])),
+            [largest.as_str(), "1 EUR"]
+        );
+        assert!(total(&[]).is_empty());
+    }
+}
