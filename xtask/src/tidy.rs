@@ -21,7 +21,7 @@ const SYSTEMS: &[&str] = &["centra", "netsuite"];
 /// Where in `app` a system's name may stand: what is written to be read by people who set one up, and the demo.
 const MAY_NAME_SYSTEMS: &[&str] = &["app/src/commands/init.rs", "app/src/commands/demo.rs", "app/src/commands/demo/", "app/src/config"];
 
-/// The longest file that may grow no further without being split.
+/// The longest file, its unit tests not counted, that is let be: a longer one does more than one job.
 const LINES_MAX: usize = 1100;
 
 /// Everything that breaks a rule, a line each.
@@ -131,8 +131,8 @@ fn leftovers(sources: &[Source], found: &mut Vec<String>) {
                 found.push(format!("crates/{file}:{}: {word} is left over", number + 1));
             }
         }
-        let lines = text.lines().count();
-        if lines > LINES_MAX {
+        let lines = product(text).lines().count();
+        if lines > LINES_MAX && !file.contains("tests") {
             found.push(format!("crates/{file}: {lines} lines; a file of more than {LINES_MAX} does more than one job"));
         }
     }

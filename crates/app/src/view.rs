@@ -21,15 +21,14 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-pub use calls::{CallsView, ConnectionCalls, Line, PurposeCalls, WindowView, calls};
+pub use calls::{CallsView, ConnectionCalls, Line, calls};
 pub use exceptions::{
     ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, by_rule, exception,
     exceptions, reason, total,
 };
 pub use mappings::{MappingWanted, MappingsView, mappings};
 pub use orders::{
-    BindingView, ORDERS_MAX, ObligationView, OrderLine, OrderStory, ResolvedView, RevisionView,
-    Standing, StepView, order_story, orders,
+    ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders,
 };
 
 /// The slots of the picture of throughput, and how long each is.

@@ -129,6 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn probe() {
+        for text in ["lonely\n[f]\nfrom = \"shop\n to = 1\n", "a = 1\na = 2\n[f]\nfrom = \"shop\n to = 1\n", "lonely\na = 1\na = 2\nb = 5s\n", "a = 5s\na = \"x\nb = 6s\n"] {
+            let (t, e) = DeTable::parse_recoverable(text);
+            println!("{text:?}\n   {:?}\n   {:?}", e.iter().map(|e| (e.span(), e.message().to_owned())).collect::<Vec<_>>(), read(text).value);
+            let _ = t;
+        }
+    }
+
+    #[test]
     fn a_mistake_in_the_grammar_leaves_the_rest_readable() {
         let document = read("brand = \"a\"\nbrand = \"b\"\nlonely\n[flows.orders]\nfrom = \"shop\n to = \"erp\"\n");
         let lines: Vec<usize> = document.mistakes.iter().map(|(line, _)| *line).collect();

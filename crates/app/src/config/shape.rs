@@ -66,6 +66,7 @@ impl<'a> Holding<'a> {
         let kind = match schema.get("type") {
             Some(Value::String(kind)) => kind.as_str(),
             Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or_default(),
+            _ if words_of(schema).is_some() => "string",
             _ => "",
         };
         match (kind, value) {
@@ -183,6 +184,9 @@ fn text_problem(schema: &Value, text: &str) -> Option<(String, String)> {
 fn words_of(schema: &Value) -> Option<Vec<&str>> {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return Some(words.iter().filter_map(Value::as_str).collect());
+    }
+    if let Some(word) = schema.get("const").and_then(Value::as_str) {
+        return Some(vec![word]);
     }
     let words: Vec<&str> = schema.get("oneOf")?.as_array()?.iter().filter_map(|option| option.get("const")?.as_str()).collect();
     (!words.is_empty()).then_some(words)

@@ -273,6 +273,7 @@ pub(crate) fn order(number: &str, name: &str, units: u32) -> Order {
             tender: false,
             net: money(8_000),
             tax: money(2_000),
+            rate: None,
         }],
         shipping_method: Some(Named {
             id: "express".to_owned(),

@@ -1063,11 +1063,7 @@ fn charge(
         return Charge::none(currency);
     };
     // Shipping carries the weighted average of the line rates; only a single rule is a rate.
-    let rate = match rules {
-        [only] => Some(only.percent),
-        _ => None,
-    };
-    Charge { net, tax, rate }
+    Charge { net, tax, rate: only_rate(rules) }
 }
 
 /// The parts of the order around its discounts.
@@ -1139,6 +1135,7 @@ fn discounts(
             tender: true,
             net: t.amount,
             tax: Money::zero(currency),
+            rate: None,
         })
         .collect();
 
@@ -1189,6 +1186,7 @@ fn discounts(
         );
         return found;
     };
+    let rate = only_rate(&rules(&totals.get("discountTaxRules"), notes));
     let weights: Vec<Decimal> = reductions.iter().map(|r| r.amount.decimal()).collect();
     let (Ok(wholes), Ok(taxes)) = (
         net.plus(tax).and_then(|gross| gross.allocate(&weights)),
@@ -1203,10 +1201,19 @@ fn discounts(
                 tender: false,
                 net,
                 tax,
+                rate,
             });
         }
     }
     found
+}
+
+/// The rate of the one rule there is; of several none is the rate.
+fn only_rate(rules: &[Rule]) -> Option<Decimal> {
+    match rules {
+        [only] => Some(only.percent),
+        _ => None,
+    }
 }
 
 /// The amount that comes off → net and tax, both zero or above.

@@ -198,9 +198,11 @@ fn the_sign_of_a_discount_does_not_matter() {
     }
     let mut order = sample("sek_tax_included");
     order["totals"]["discountTaxRules"] = json!([]);
+    let mut without_rate = expected.clone();
+    without_rate.discounts[0].rate = None;
     assert_eq!(
         decode(&order).record.unwrap(),
-        expected,
+        without_rate,
         "no rules: the tax is what the gross lacks more than the net"
     );
     order["discountsApplied"] = json!([]);

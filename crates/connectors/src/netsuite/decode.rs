@@ -187,6 +187,7 @@ impl Reader<'_> {
                     tender: matches!(role, Role::GiftCard),
                     net: amount.negated().ok()?,
                     tax: tax.negated().ok()?,
+                    rate: None,
                 }),
                 Role::Handling => add(&mut handling_charge, amount, tax, &taxes),
                 Role::Shipping => add(&mut shipping_charge, amount, tax, &taxes),
@@ -285,6 +286,7 @@ impl Reader<'_> {
                 tender: false,
                 net,
                 tax: self.zero(),
+                rate: None,
             });
             parts.push(off);
         }

@@ -155,7 +155,7 @@ fn discounts(order: &Order, taxed: bool, mix: &Mix, plan: &mut Plan, problems: &
         {
             let path = format!("discounts[{index}]");
             let parts = if taxed {
-                mix.spread(discount.net, discount.tax, None, &format!("{path}.tax"))
+                mix.spread(discount.net, discount.tax, discount.rate, &format!("{path}.tax"))
             } else {
                 Ok(Vec::new())
             };

@@ -138,6 +138,9 @@ pub struct Discount {
     pub net: Money,
     /// How much tax it takes off; zero or above.
     pub tax: Money,
+    /// The rate of that tax in percent, where the source states one for the whole reduction.
+    #[serde(default)]
+    pub rate: Option<Decimal>,
 }
 
 /// An address. Every text may be missing at the source; the gate decides what must be there.

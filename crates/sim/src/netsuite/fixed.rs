@@ -58,7 +58,7 @@ impl Fixed {
             number = number.checked_add(i64::from(byte - b'0') * unit)?;
             unit /= 10;
         }
-        if fraction.bytes().nth(8).is_some_and(|b| b >= b'5') {
+        if fraction.as_bytes().get(8).is_some_and(|b| *b >= b'5') {
             number = number.checked_add(1)?;
         }
         Some(Fixed(if negative { -number } else { number }))

@@ -156,6 +156,7 @@ fn any_order() -> impl Strategy<Value = Order> {
                     tender,
                     net: sek(net),
                     tax: sek(if taxed { tax } else { 0 }),
+                    rate: None,
                 })
                 .collect();
             order.shipping_method = Some(named("7", "Express"));

@@ -259,12 +259,14 @@ fn order_de() -> Order {
             tender: true,
             net: money("50", "EUR"),
             tax: money("0", "EUR"),
+            rate: None,
         },
         Discount {
             name: "WELCOME10".into(),
             tender: false,
             net: money("17.75", "EUR"),
             tax: money("2.25", "EUR"),
+            rate: None,
         },
     ];
     order.handling_charge = Charge {
