@@ -22,7 +22,7 @@ const SYSTEMS: &[&str] = &["centra", "netsuite"];
 const MAY_NAME_SYSTEMS: &[&str] = &["app/src/commands/init.rs", "app/src/commands/demo.rs", "app/src/commands/demo/", "app/src/config"];
 
 /// The longest file, its unit tests not counted, that is let be: a longer one does more than one job.
-const LINES_MAX: usize = 1100;
+const LINES_MAX: usize = 1500;
 
 /// Everything that breaks a rule, a line each.
 pub fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
@@ -86,6 +86,11 @@ fn product(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
 }
 
+/// Whether the whole file is there for tests.
+fn is_test(file: &str) -> bool {
+    ["tests", "laws.rs", "sample"].iter().any(|word| file.contains(word))
+}
+
 /// No system's name outside its folder and the wiring.
 fn names(sources: &[Source], found: &mut Vec<String>) {
     for (file, text) in sources {
@@ -132,7 +137,7 @@ fn leftovers(sources: &[Source], found: &mut Vec<String>) {
             }
         }
         let lines = product(text).lines().count();
-        if lines > LINES_MAX && !file.contains("tests") {
+        if lines > LINES_MAX && !is_test(file) {
             found.push(format!("crates/{file}: {lines} lines; a file of more than {LINES_MAX} does more than one job"));
         }
     }
@@ -152,7 +157,7 @@ fn systems_are_complete(root: &Path, found: &mut Vec<String>) {
 /// Every rule that can hold a record has its page: `docs/exceptions/<rule>.md`, or its area's.
 fn exceptions_have_pages(root: &Path, sources: &[Source], found: &mut Vec<String>) -> anyhow::Result<()> {
     let pages: BTreeSet<String> = files(&root.join("docs/exceptions"), "md")?.into_iter().map(|(name, _)| name).collect();
-    for (file, text) in sources.iter().filter(|(file, _)| !file.starts_with("sim/") && file.contains("/src/")) {
+    for (file, text) in sources.iter().filter(|(file, _)| !file.starts_with("sim/") && file.contains("/src/") && !is_test(file)) {
         for part in product(text).split("Problem::new(").skip(1) {
             let Some(rule) = part.trim_start().trim_start_matches("&format!(").trim_start().strip_prefix('"').and_then(|p| p.split('"').next()) else { continue };
             let Some((area, _)) = rule.split_once('.') else { continue };

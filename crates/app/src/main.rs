@@ -32,7 +32,9 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("selvedge: the machine gives no threads: {error}\n  Nothing was started.\n  See the limits of this user or container."));
+            complain(&format!(
+                "selvedge: the machine gives no threads: {error}\n  Nothing was started.\n  See the limits of this user or container."
+            ));
             return ExitCode::FAILURE;
         }
     };

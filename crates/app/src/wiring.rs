@@ -56,11 +56,17 @@ pub struct Opened {
 ///
 /// # Errors
 /// None: what cannot be opened is among the problems.
-pub async fn assemble(config: &Config, found: Vec<ConfigProblem>, environment: &Environment, key_file: Option<&Path>, clock: &Arc<dyn Clock>) -> Assembly {
+pub async fn assemble(
+    config: &Config,
+    found: Vec<ConfigProblem>,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    clock: &Arc<dyn Clock>,
+) -> Assembly {
     let mut problems = found;
-    // A store of the wrong place must not come into being.
-    let store_is_wrong = problems.iter().any(|problem| problem.level == Level::Bad && problem.path.starts_with("store"));
-    let store = if store_is_wrong {
+    // A config with mistakes brings no store into being; one that is there is looked into all the same.
+    let bad = |prefix: &str| problems.iter().any(|problem| problem.level == Level::Bad && problem.path.starts_with(prefix));
+    let store = if bad("store") || (bad("") && !is_there(&config.store_url)) {
         None
     } else {
         match Store::open(&config.store_url).await {
@@ -83,9 +89,9 @@ pub async fn assemble(config: &Config, found: Vec<ConfigProblem>, environment: &
             Err(wrong) => {
                 let path = below("connections", name.as_str());
                 let news = wrong.into_iter().filter(|problem| !fetched.reported.contains(&problem.path));
-                problems.extend(news.map(|problem| {
+                problems.extend(news.filter_map(|problem| {
                     let at = if problem.path.is_empty() { path.clone() } else { below(&path, &problem.path) };
-                    config.problem(Level::Bad, at, problem.message, problem.remedy)
+                    (!config.is_lost(&at)).then(|| config.problem(Level::Bad, at, problem.message, problem.remedy))
                 }));
             }
         }
@@ -96,7 +102,8 @@ pub async fn assemble(config: &Config, found: Vec<ConfigProblem>, environment: &
         flawed.extend(not_offered(config, name, flow, &connections));
     }
     // A flow that names a connection wrongly is the one mistake; that nobody uses the right one is its echo.
-    let flows_are_wrong = problems.iter().chain(&flawed).any(|problem| problem.level == Level::Bad && !problem.path.starts_with("connections"));
+    let flows_are_wrong =
+        problems.iter().chain(&flawed).any(|problem| problem.level == Level::Bad && !problem.path.starts_with("connections"));
     for name in config.connections.keys().filter(|name| !flows_are_wrong && !used.contains(&name.0)) {
         let at = below("connections", name.as_str());
         flawed.push(config.problem(Level::Warning, at, "no flow uses this connection", "Name it in a flow, or take it out."));
@@ -106,11 +113,34 @@ pub async fn assemble(config: &Config, found: Vec<ConfigProblem>, environment: &
     Assembly { store, connections, problems }
 }
 
+/// The file of a store, where it has one.
+fn file_of(store_url: &str) -> Option<&Path> {
+    let path = store_url.strip_prefix("sqlite://").or_else(|| store_url.strip_prefix("sqlite:")).unwrap_or(store_url);
+    (path != ":memory:").then(|| Path::new(path))
+}
+
+/// Whether there is a store already; one in memory always is.
+pub fn is_there(store_url: &str) -> bool {
+    file_of(store_url).is_none_or(Path::exists)
+}
+
 /// What a flow asks of its ends that they do not offer.
-fn not_offered(config: &Config, name: &FlowName, flow: &FlowSettings, connections: &BTreeMap<ConnectionName, Connection>) -> Vec<ConfigProblem> {
+fn not_offered(
+    config: &Config,
+    name: &FlowName,
+    flow: &FlowSettings,
+    connections: &BTreeMap<ConnectionName, Connection>,
+) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     let path = below("flows", name.as_str());
-    let mut lacks = |end: &str, message: String| problems.push(config.problem(Level::Bad, below(&path, end), message, "Name a connection that does, or see the page of its system."));
+    let mut lacks = |end: &str, message: String| {
+        problems.push(config.problem(
+            Level::Bad,
+            below(&path, end),
+            message,
+            "Name a connection that does, or see the page of its system.",
+        ))
+    };
     if let Some(from) = connections.get(&ConnectionName::new(&flow.from)) {
         if from.order_source.is_none() {
             lacks("from", format!("{} ({}) has no orders to give", flow.from, from.system));
@@ -133,14 +163,25 @@ fn not_offered(config: &Config, name: &FlowName, flow: &FlowSettings, connection
 ///
 /// # Errors
 /// Everything that is wrong, warnings included, as a person reads the file.
-pub async fn open(config: &Config, found: Vec<ConfigProblem>, environment: &Environment, key_file: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Opened, Vec<ConfigProblem>> {
+pub async fn open(
+    config: &Config,
+    found: Vec<ConfigProblem>,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    clock: Arc<dyn Clock>,
+) -> Result<Opened, Vec<ConfigProblem>> {
     let Assembly { store, connections, problems } = assemble(config, found, environment, key_file, &clock).await;
     let Some(store) = store.filter(|_| problems.iter().all(|problem| problem.level != Level::Bad)) else { return Err(problems) };
     match setup(config, store, connections, clock).await {
         Ok(setup) => Ok(Opened { setup, warnings: problems }),
         Err(error) => {
             let mut problems = problems;
-            let problem = config.problem(Level::Bad, "store.url", format!("the store cannot be read: {error}"), "Restore a backup, or ask for help with this message.");
+            let problem = config.problem(
+                Level::Bad,
+                "store.url",
+                format!("the store cannot be read: {error}"),
+                "Restore a backup, or ask for help with this message.",
+            );
             problems.push(problem);
             Err(problems)
         }
@@ -151,20 +192,40 @@ pub async fn open(config: &Config, found: Vec<ConfigProblem>, environment: &Envi
 ///
 /// # Errors
 /// The store's.
-pub async fn setup(config: &Config, store: Store, connections: BTreeMap<ConnectionName, Connection>, clock: Arc<dyn Clock>) -> selvedge_store::Result<Setup> {
+pub async fn setup(
+    config: &Config,
+    store: Store,
+    connections: BTreeMap<ConnectionName, Connection>,
+    clock: Arc<dyn Clock>,
+) -> selvedge_store::Result<Setup> {
     let mut captures: Vec<CaptureSetup> = Vec::new();
     let mut flows = Vec::new();
     for (name, flow) in &config.flows {
         let from = ConnectionName::new(&flow.from);
         if !captures.iter().any(|capture| capture.from == from && capture.kind == Kind::Order) {
             let since = since(config, &store, &from, flow, clock.now()).await?;
-            captures.push(capture(&from, flow, connections.get(&from).is_some_and(|connection| connection.feed.is_some()), since));
+            captures.push(capture(
+                &from,
+                flow,
+                connections.get(&from).is_some_and(|connection| connection.feed.is_some()),
+                since,
+            ));
         }
-        let companion = config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
+        let companion =
+            config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
         let ends = Ends { flow: name.clone(), kind: Kind::Order, from, to: ConnectionName::new(&flow.to) };
         flows.extend([Some(ends), companion].into_iter().flatten().map(|ends| flow_setup(config, flow, ends)));
     }
-    Ok(Setup { brand: config.brand.clone(), store, clock, seed: rand::random(), connections, captures, flows, lists_every: config.lists_every })
+    Ok(Setup {
+        brand: config.brand.clone(),
+        store,
+        clock,
+        seed: rand::random(),
+        connections,
+        captures,
+        flows,
+        lists_every: config.lists_every,
+    })
 }
 
 fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
@@ -204,7 +265,13 @@ fn capture(from: &ConnectionName, flow: &FlowSettings, has_feed: bool, since: Ti
 
 /// From when on documents are captured. "Seven days ago" is counted from the first start: were it
 /// counted from each, a process that stood still for ten days would leave a hole of three.
-async fn since(config: &Config, store: &Store, from: &ConnectionName, flow: &FlowSettings, now: Timestamp) -> selvedge_store::Result<Timestamp> {
+async fn since(
+    config: &Config,
+    store: &Store,
+    from: &ConnectionName,
+    flow: &FlowSettings,
+    now: Timestamp,
+) -> selvedge_store::Result<Timestamp> {
     let wanted = flow.capture.since.instant(now);
     if matches!(flow.capture.since, Moment::At(_)) {
         return Ok(wanted);
@@ -253,12 +320,8 @@ pub enum LockError {
 /// # Errors
 /// [`LockError`].
 pub fn lock(store_url: &str) -> Result<Lock, LockError> {
-    let path = store_url.strip_prefix("sqlite://").or_else(|| store_url.strip_prefix("sqlite:")).unwrap_or(store_url);
-    if path == ":memory:" {
-        return Ok(Lock { _file: None });
-    }
-    let store = PathBuf::from(path);
-    let path = PathBuf::from(format!("{path}.lock"));
+    let Some(store) = file_of(store_url).map(Path::to_path_buf) else { return Ok(Lock { _file: None }) };
+    let path = PathBuf::from(format!("{}.lock", store.display()));
     let unusable = |why| LockError::Unusable { path: path.clone(), why };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
     match file.try_lock() {
@@ -315,7 +378,12 @@ poll = "2m"
 "#;
 
     fn environment() -> Environment {
-        Environment::of([("CENTRA_TOKEN", "t-hidden"), ("NS_CONSUMER", "c-hidden"), ("NS_TOKEN_ID", "tid"), ("NS_TOKEN", "s-hidden")])
+        Environment::of([
+            ("CENTRA_TOKEN", "t-hidden"),
+            ("NS_CONSUMER", "c-hidden"),
+            ("NS_TOKEN_ID", "tid"),
+            ("NS_TOKEN", "s-hidden"),
+        ])
     }
 
     fn provider() {
@@ -326,9 +394,12 @@ poll = "2m"
     async fn a_whole_config_becomes_an_engine() {
         provider();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
-        let opened = open(&config(WHOLE), Vec::new(), &environment(), None, clock).await.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let opened = open(&config(WHOLE), Vec::new(), &environment(), None, clock)
+            .await
+            .unwrap_or_else(|problems| panic!("{problems:#?}"));
         let setup = opened.setup;
-        let flows: Vec<(&str, Kind, usize)> = setup.flows.iter().map(|flow| (flow.name.as_str(), flow.kind, flow.parallel)).collect();
+        let flows: Vec<(&str, Kind, usize)> =
+            setup.flows.iter().map(|flow| (flow.name.as_str(), flow.kind, flow.parallel)).collect();
         assert_eq!(flows, [("orders", Kind::Order, 3), ("orders-customers", Kind::Customer, 3)]);
         assert_eq!(setup.captures.len(), 1);
         let capture = &setup.captures[0];
@@ -350,9 +421,17 @@ poll = "2m"
         let config = config(WHOLE);
         let start: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
-        let opened = open(&config, Vec::new(), &environment(), None, clock.clone()).await.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let opened = open(&config, Vec::new(), &environment(), None, clock.clone())
+            .await
+            .unwrap_or_else(|problems| panic!("{problems:#?}"));
         let store = opened.setup.store;
-        let row = ProvenRow { via: "poll".to_owned(), interval: Interval { from: opened.setup.captures[0].since, to: start }, seen: 0, news: 0, at: start };
+        let row = ProvenRow {
+            via: "poll".to_owned(),
+            interval: Interval { from: opened.setup.captures[0].since, to: start },
+            seen: 0,
+            news: 0,
+            at: start,
+        };
         let brand = config.brand.clone();
         store.write(move |tx| tx.prove(&brand, &ConnectionName::from("shop"), Kind::Order, &row)).await.unwrap();
         clock.advance(Duration::from_secs(20 * 86_400));
@@ -368,7 +447,11 @@ poll = "2m"
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let assembly = assemble(&config, problems, &environment(), None, &clock).await;
         let (fetched, _) = secrets::fetch(&config, &environment(), None, None).await;
-        let shown = format!("{config:?} {:?} {fetched:?} {}", assembly.problems, assembly.problems.iter().map(ToString::to_string).collect::<String>());
+        let shown = format!(
+            "{config:?} {:?} {fetched:?} {}",
+            assembly.problems,
+            assembly.problems.iter().map(ToString::to_string).collect::<String>()
+        );
         assert!(!shown.contains("hidden"), "{shown}");
         let messages: Vec<String> = assembly.problems.iter().map(ToString::to_string).collect();
         assert_eq!(assembly.problems.iter().filter(|p| p.level == Level::Bad).count(), 2, "{messages:#?}");

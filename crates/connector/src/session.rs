@@ -13,16 +13,20 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderName, HeaderValue};
 
-use self::line::{Line, Shut};
+use self::line::{Line, Permit, Shut};
 use crate::{
     clock::Clock,
     fault::Fault,
+    format,
     retry_after::{self, Wait},
     secret::Secret,
 };
 
 /// How long a connection may take to come about; nothing has left before it stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an unused connection is kept. Shorter than servers keep theirs: a write on one that the
+/// other side is closing just then would come back as unanswered.
+const IDLE_KEPT: Duration = Duration::from_secs(20);
 /// The longest of the pauses that are ours to choose.
 const OWN_PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -54,8 +58,8 @@ pub enum Effect {
     Write,
 }
 
-/// One call.
-#[derive(Clone, Debug)]
+/// One call. Its debug form shows neither the query of the address nor the body.
+#[derive(Clone)]
 pub struct Call {
     /// For logs and faults: `create order so_1042`.
     pub what: String,
@@ -73,6 +77,21 @@ pub struct Call {
     pub priority: Priority,
     /// Which of the connection's budgets it draws on and how much, by window name: `[("requests", 1), ("mutations", 1)]`.
     pub costs: Vec<(&'static str, u32)>,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("what", &self.what)
+            .field("method", &self.method)
+            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("headers", &self.headers)
+            .field("body_bytes", &self.body.len())
+            .field("effect", &self.effect)
+            .field("priority", &self.priority)
+            .field("costs", &self.costs)
+            .finish()
+    }
 }
 
 /// A header's value: plain, or a secret that no log shows.
@@ -214,7 +233,8 @@ pub struct SessionStats {
 pub struct Session {
     config: SessionConfig,
     clock: Arc<dyn Clock>,
-    client: reqwest::Client,
+    /// Or why there is none.
+    client: Result<reqwest::Client, String>,
     line: Arc<Line>,
     calls: [AtomicU64; Priority::ALL.len()],
     throttled: AtomicU64,
@@ -229,19 +249,14 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// Opens it; no call is made.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that may have a client")]
     pub fn new(config: SessionConfig, clock: Arc<dyn Clock>) -> Arc<Self> {
         // A second installation is refused, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(config.timeout)
-            .pool_max_idle_per_host(config.concurrency_max)
-            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
-            .build()
-            // Only a missing TLS back-end can fail here, and it was installed above.
-            .unwrap_or_default();
+        let client = client(&config).build().or_else(|error| {
+            tracing::warn!(connection = %config.name, %error, "the machine's root certificates cannot be read: only plain HTTP will work");
+            client(&config).tls_certs_only([]).build()
+        });
+        let client = client.map_err(|error| error.to_string());
         let line = Line::new(&config);
         Arc::new(Self { config, clock, client, line, calls: Default::default(), throttled: AtomicU64::new(0), lost: AtomicU64::new(0) })
     }
@@ -254,7 +269,8 @@ impl Session {
     /// (the session then pauses by itself); [`Fault::Unexpected`] on a body past the bound. Any other
     /// status is an [`Answer`].
     pub async fn send(&self, call: Call) -> Result<Answer, Fault> {
-        let _permit = self.line.enter(call.priority, call.costs.clone()).await.map_err(|shut| match shut {
+        let (client, request) = self.prepare(&call)?;
+        let permit = self.line.enter(call.priority, call.costs.clone()).await.map_err(|shut| match shut {
             Shut::Broken(left) => Fault::Transient {
                 what: call.what.clone(),
                 source: Some(format!("{} did not answer several times in a row; it is left alone for {} s", self.config.name, left.as_secs()).into()),
@@ -265,19 +281,25 @@ impl Session {
             count.fetch_add(1, Ordering::Relaxed);
         }
         let started = tokio::time::Instant::now();
-        let result = self.exchange(&call).await;
+        let result = self.exchange(&call, client, request).await;
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(answer) => tracing::debug!(connection = %self.config.name, what = %call.what, status = answer.status, ms, "call"),
             Err(fault) => tracing::debug!(connection = %self.config.name, what = %call.what, fault = fault.word(), ms, "call"),
         }
-        self.judge(&call, result)
+        self.judge(&call, &permit, result)
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Answer, Fault> {
+    /// The request as it will leave. What cannot be sent costs neither budget nor a place in the line.
+    fn prepare(&self, call: &Call) -> Result<(&reqwest::Client, reqwest::Request), Fault> {
         let unusable = |why: &str| Fault::Unexpected { what: call.what.clone(), detail: format!("the call could not be made: {why}") };
+        let client = self.client.as_ref().map_err(|why| unusable(why))?;
         let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| unusable("no such HTTP method"))?;
-        let mut request = self.client.request(method, &call.url).body(call.body.clone());
+        // A client would mend it silently, and what was signed would not be what leaves.
+        if format::is_well_formed("uri", &call.url) != Some(true) {
+            return Err(unusable("its address is not a well-formed URI"));
+        }
+        let mut request = client.request(method, &call.url).body(call.body.clone());
         for (name, text) in &call.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("a header has an impossible name"))?;
             let (text, hidden) = match text {
@@ -288,7 +310,12 @@ impl Session {
             value.set_sensitive(hidden);
             request = request.header(name, value);
         }
-        let mut response = request.send().await.map_err(|error| self.lost(call, error))?;
+        let request = request.build().map_err(|error| unusable(&error.without_url().to_string()))?;
+        Ok((client, request))
+    }
+
+    async fn exchange(&self, call: &Call, client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, Fault> {
+        let mut response = client.execute(request).await.map_err(|error| lost(call, error))?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -296,7 +323,7 @@ impl Session {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| self.lost(call, error))? {
+        while let Some(piece) = response.chunk().await.map_err(|error| lost(call, error))? {
             if body.len().saturating_add(piece.len()) > self.config.body_bytes_max {
                 return Err(Fault::Unexpected {
                     what: call.what.clone(),
@@ -308,35 +335,26 @@ impl Session {
         Ok(Answer { status, headers, body: body.freeze() })
     }
 
-    /// What a transport error means: before the connection stood nothing has left; after that a write may have arrived.
-    fn lost(&self, call: &Call, error: reqwest::Error) -> Fault {
-        let nothing_left = error.is_connect() || error.is_builder();
-        let what = call.what.clone();
-        // The address may carry what nobody should read in a log.
-        let source = Some(error.without_url().into());
-        match call.effect {
-            Effect::Write if !nothing_left => Fault::Unanswered { what, source },
-            _ => Fault::Transient { what, source },
-        }
-    }
-
-    fn judge(&self, call: &Call, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
+    fn judge(&self, call: &Call, permit: &Permit, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
         match &result {
-            Ok(answer) if answer.status == 429 => return Err(self.limited(call, answer)),
+            Ok(answer) if answer.status == 429 => return Err(self.limited(call, permit, answer)),
             Ok(answer) if answer.status >= 500 => self.line.failed(),
             Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 self.line.failed();
             }
-            _ => self.line.came_through(),
+            _ => self.line.came_through(permit.since()),
         }
         result
     }
 
-    fn limited(&self, call: &Call, answer: &Answer) -> Fault {
+    fn limited(&self, call: &Call, permit: &Permit, answer: &Answer) -> Fault {
         self.throttled.fetch_add(1, Ordering::Relaxed);
-        let in_row = self.line.throttled();
-        let wait = match retry_after::parse(answer.header("retry-after"), self.clock.now(), self.config.retry_after_max) {
+        let asked = retry_after::parse(answer.header("retry-after"), self.clock.now(), self.config.retry_after_max);
+        let in_row = self.line.throttled(permit.since(), asked == Wait::Default);
+        let wait = match asked {
+            // Obeying was not enough the last time: clocks may differ, or the figure may be a constant.
+            Wait::For(wait) if in_row > 1 => wait.max(self.own_pause(in_row - 1)).min(self.config.retry_after_max),
             Wait::For(wait) => wait,
             Wait::Cap => self.config.retry_after_max,
             Wait::Default => self.own_pause(in_row),
@@ -372,6 +390,31 @@ impl Session {
         };
         self.line.read(&mut stats);
         stats
+    }
+}
+
+/// Redirects would carry credentials elsewhere and turn writes into reads; a proxy from the
+/// environment would see them.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may have a client")]
+fn client(config: &SessionConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(config.timeout)
+        .pool_idle_timeout(IDLE_KEPT)
+        .pool_max_idle_per_host(config.concurrency_max)
+        .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
+}
+
+/// What a transport error means: before the connection stood nothing has left; after that a write may have arrived.
+fn lost(call: &Call, error: reqwest::Error) -> Fault {
+    let (what, nothing_left) = (call.what.clone(), error.is_connect());
+    // The address may carry what nobody should read in a log.
+    let source = Some(error.without_url().into());
+    match call.effect {
+        Effect::Write if !nothing_left => Fault::Unanswered { what, source },
+        _ => Fault::Transient { what, source },
     }
 }
 

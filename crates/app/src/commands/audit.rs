@@ -41,12 +41,17 @@ pub async fn run(about: &About, args: Args) -> Done {
             if out.json {
                 out.json(&rows)?;
             } else {
-                out.table(["NO", "WHEN", "WHO", "DID", "TO", "DETAIL"], rows.into_iter().map(|row| [row.number.to_string(), moment(row.at), row.actor, row.action, row.subject, row.detail]))?;
+                out.table(
+                    ["NO", "WHEN", "WHO", "DID", "TO", "DETAIL"],
+                    rows.into_iter()
+                        .map(|row| [row.number.to_string(), moment(row.at), row.actor, row.action, row.subject, row.detail]),
+                )?;
             }
             Ok(0)
         }
         Act::Verify => {
-            let (broken_at, last) = store.read(move |view| Ok((view.audit_broken_at(&brand)?, view.audit_rows(&brand, 1)?.pop()))).await?;
+            let (broken_at, last) =
+                store.read(move |view| Ok((view.audit_broken_at(&brand)?, view.audit_rows(&brand, 1)?.pop()))).await?;
             let (acts, hash) = last.map_or((0, String::new()), |row| (row.number, row.hash));
             if out.json {
                 out.json(&json!({ "whole": broken_at.is_none(), "broken_at": broken_at, "acts": acts, "last_hash": hash }))?;

@@ -10,7 +10,9 @@ use crate::{config::words::Moment, view};
 
 /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exits with 1 if the equation does not hold for some flow.\n\nExamples:\n  selvedge balance\n  selvedge balance --since 24h\n  selvedge balance --since 2026-01-01T00:00:00+01:00 --until 2026-02-01T00:00:00+01:00 --json")]
+#[command(
+    after_help = "Exits with 1 if the equation does not hold for some flow.\n\nExamples:\n  selvedge balance\n  selvedge balance --since 24h\n  selvedge balance --since 2026-01-01T00:00:00+01:00 --until 2026-02-01T00:00:00+01:00 --json"
+)]
 pub struct Args {
     /// Only what was captured since: so long ago (24h), or an instant with its offset.
     #[arg(long, value_name = "WHEN")]
@@ -44,7 +46,8 @@ pub async fn run(about: &About, args: &Args) -> Done {
     if out.json {
         out.json(&balances)?;
     } else {
-        let header = ["FLOW", "CAPTURED", "=", "CONFIRMED", "IN FLIGHT", "HELD", "EXCLUDED", "SUPERSEDED", "DISMISSED", "DIFFERENCE"];
+        let header =
+            ["FLOW", "CAPTURED", "=", "CONFIRMED", "IN FLIGHT", "HELD", "EXCLUDED", "SUPERSEDED", "DISMISSED", "DIFFERENCE"];
         out.table(
             header,
             balances.iter().map(|balance| {
@@ -52,7 +55,18 @@ pub async fn run(about: &About, args: &Args) -> Done {
                 let numbers = [terms.confirmed, terms.in_flight, terms.held, terms.excluded, terms.superseded, terms.dismissed];
                 let [confirmed, in_flight, held, excluded, superseded, dismissed] = numbers.map(|number| number.to_string());
                 let sign = if balance.balanced { "=" } else { "≠" };
-                [terms.flow.clone(), terms.captured.to_string(), sign.to_owned(), confirmed, in_flight, held, excluded, superseded, dismissed, balance.difference.to_string()]
+                [
+                    terms.flow.clone(),
+                    terms.captured.to_string(),
+                    sign.to_owned(),
+                    confirmed,
+                    in_flight,
+                    held,
+                    excluded,
+                    superseded,
+                    dismissed,
+                    balance.difference.to_string(),
+                ]
             }),
         )?;
         if holds {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     About,
-    out::{Done, EXIT_FAILED, Failure, Out, Paint, clean, counted},
+    out::{Done, EXIT_FAILED, Failure, Out, Paint, clean, counted, moment},
 };
 use crate::{
     config::{Config, ConfigProblem, Level, document::below},
@@ -30,7 +30,9 @@ const CLOCK_BEHIND: Duration = Duration::from_secs(300);
 /// Say everything that is wrong at once, with file, line and remedy: config, secrets, credentials, permissions, schema,
 /// clock, mapping coverage. Exits with 1 if anything will not work.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Nothing is written to any system.\n\nExamples:\n  selvedge check\n  selvedge check --offline\n  selvedge check --json")]
+#[command(
+    after_help = "Nothing is written to any system.\n\nExamples:\n  selvedge check\n  selvedge check --offline\n  selvedge check --json"
+)]
 pub struct Args {
     /// Make no call; look at config, secrets and store only.
     #[arg(long)]
@@ -83,14 +85,25 @@ pub async fn run(about: &About, args: &Args) -> Done {
         return Err(Failure::Config(problems));
     }
     let environment = about.environment(&config);
-    let Assembly { store, connections, problems } = wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &about.clock).await;
+    let Assembly { store, connections, problems } =
+        wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &about.clock).await;
     let mut lines: Vec<Line> = problems.iter().map(of_config).collect();
     if !problems.iter().any(|problem| problem.level == Level::Bad) {
-        let what = format!("{} reads: {}, {}", config.file.display(), counted(config.connections.len() as u64, "connection"), counted(config.ends().len() as u64, "flow"));
+        let what = format!(
+            "{} reads: {}, {}",
+            config.file.display(),
+            counted(config.connections.len() as u64, "connection"),
+            counted(config.ends().len() as u64, "flow")
+        );
         lines.push(plain(Stands::Good, "config", what, ""));
     }
     if args.offline {
-        lines.push(plain(Stands::Warning, "connections", "no call was made: credentials, permissions and schemas were not looked at".to_owned(), "Leave out --offline."));
+        lines.push(plain(
+            Stands::Warning,
+            "connections",
+            "no call was made: credentials, permissions and schemas were not looked at".to_owned(),
+            "Leave out --offline.",
+        ));
     } else {
         let bar = out.progress(connections.len() as u64, "asking the systems");
         lines.extend(probe(&config, &connections, &bar).await);
@@ -115,7 +128,8 @@ fn plain(level: Stands, about: &str, message: String, remedy: impl Into<String>)
 }
 
 fn of_config(problem: &ConfigProblem) -> Line {
-    let message = if problem.path.is_empty() { problem.message.clone() } else { format!("{}: {}", problem.path, problem.message) };
+    let message =
+        if problem.path.is_empty() { problem.message.clone() } else { format!("{}: {}", problem.path, problem.message) };
     Line {
         level: if problem.level == Level::Bad { Stands::Bad } else { Stands::Warning },
         about: "config".to_owned(),
@@ -131,7 +145,12 @@ async fn probe(config: &Config, connections: &BTreeMap<ConnectionName, Connectio
     let asked = connections.iter().map(|(name, connection)| async move {
         let path = below("connections", name.as_str());
         let Some(probe) = &connection.probe else {
-            return vec![plain(Stands::Warning, name.as_str(), format!("nothing can be asked of {} beforehand", connection.system), "")];
+            return vec![plain(
+                Stands::Warning,
+                name.as_str(),
+                format!("nothing can be asked of {} beforehand", connection.system),
+                "",
+            )];
         };
         let found = tokio::time::timeout(PROBE_TIME, probe.check()).await;
         bar.inc(1);
@@ -146,7 +165,11 @@ async fn probe(config: &Config, connections: &BTreeMap<ConnectionName, Connectio
                 FindingLevel::Bad => Stands::Bad,
             };
             let path = finding.setting.as_ref().map_or_else(|| path.clone(), |setting| below(&path, setting));
-            if level == Stands::Good { plain(level, name.as_str(), finding.message, finding.remedy) } else { at(config, &path, name, level, finding.message, &finding.remedy) }
+            if level == Stands::Good {
+                plain(level, name.as_str(), finding.message, finding.remedy)
+            } else {
+                at(config, &path, name, level, finding.message, &finding.remedy)
+            }
         };
         found.into_iter().map(line).collect()
     });
@@ -162,17 +185,30 @@ fn at(config: &Config, path: &str, name: &ConnectionName, level: Stands, message
 async fn clock(about: &About, config: &Config, store: &Store) -> Result<Vec<Line>, Failure> {
     let (brand, now) = (config.brand.clone(), about.clock.now());
     let newest = store.read(move |view| view.records(&brand, Kind::Order, "", 1)).await?.pop();
-    let behind = newest.is_some_and(|newest| newest.received_at.duration_since(now) > jiff::SignedDuration::try_from(CLOCK_BEHIND).unwrap_or_default());
+    let behind = newest.is_some_and(|newest| {
+        newest.received_at.duration_since(now) > jiff::SignedDuration::try_from(CLOCK_BEHIND).unwrap_or_default()
+    });
     Ok(vec![if behind {
-        plain(Stands::Bad, "clock", format!("the machine says {now}, but orders in the store arrived later than that"), "Let this machine set its clock by the network (NTP).")
+        plain(
+            Stands::Bad,
+            "clock",
+            format!("the machine says {}, but orders in the store arrived later than that", moment(now)),
+            "Let this machine set its clock by the network (NTP).",
+        )
     } else {
-        plain(Stands::Good, "clock", format!("the machine says {now}"), "")
+        plain(Stands::Good, "clock", format!("the machine says {}", moment(now)), "")
     }])
 }
 
 /// Values of recent orders that no mapping answers. Before the first order is in the store, a page of
 /// recent ones is asked for.
-async fn mappings(about: &About, config: &Config, store: &Store, connections: &BTreeMap<ConnectionName, Connection>, offline: bool) -> Result<Vec<Line>, Failure> {
+async fn mappings(
+    about: &About,
+    config: &Config,
+    store: &Store,
+    connections: &BTreeMap<ConnectionName, Connection>,
+    offline: bool,
+) -> Result<Vec<Line>, Failure> {
     let mut lines = Vec::new();
     for (name, flow) in &config.flows {
         let to = ConnectionName::new(&flow.to);
@@ -188,9 +224,14 @@ async fn mappings(about: &About, config: &Config, store: &Store, connections: &B
             let interval = Interval { from: now.checked_sub(SAMPLE_BACK).unwrap_or(now), to: now };
             match source.list(&interval, None).await {
                 Ok(page) => orders = page.raws.iter().filter_map(|raw| source.decode(raw, &Values::default()).record).collect(),
-                Err(fault) => lines.push(plain(Stands::Warning, "mappings", format!("recent orders of {} could not be read: {fault}", flow.from), "Mend what is said about the connection, then check again.")),
+                Err(fault) => lines.push(plain(
+                    Stands::Warning,
+                    "mappings",
+                    format!("recent orders of {} could not be read: {fault}", flow.from),
+                    "Mend what is said about the connection, then check again.",
+                )),
             }
-            whence = "of the last 7 days, the first page,";
+            whence = "on the first page of the last 7 days";
         }
         let looked_at = orders.len();
         let (brand, target) = (config.brand.clone(), to.clone());
@@ -199,7 +240,9 @@ async fn mappings(about: &About, config: &Config, store: &Store, connections: &B
                 let mut missing: BTreeMap<String, (Problem, usize)> = BTreeMap::new();
                 for order in &orders {
                     for lookup in sink.lookups(order) {
-                        let unread = || -> selvedge_store::Result<bool> { Ok(lookup.same_name && view.list_read_at(&target, &lookup.table)?.is_none()) };
+                        let unread = || -> selvedge_store::Result<bool> {
+                            Ok(lookup.same_name && view.list_read_at(&target, &lookup.table)?.is_none())
+                        };
                         if lookup.optional || view.answer(&brand, &target, &lookup)? != MappingAnswer::Nothing || unread()? {
                             continue;
                         }
@@ -211,12 +254,27 @@ async fn mappings(about: &About, config: &Config, store: &Store, connections: &B
             })
             .await?;
         if looked_at == 0 {
-            lines.push(plain(Stands::Warning, "mappings", format!("flow {name}: there is no order yet to see which values need a mapping"), "Check again when there is one; what is missing then is held and named."));
+            lines.push(plain(
+                Stands::Warning,
+                "mappings",
+                format!("flow {name}: there is no order yet to see which values need a mapping"),
+                "Check again when there is one; what is missing then is held and named.",
+            ));
         } else if missing.is_empty() {
-            lines.push(plain(Stands::Good, "mappings", format!("flow {name}: every value of {} {whence} has its mapping", counted(looked_at as u64, "order")), ""));
+            lines.push(plain(
+                Stands::Good,
+                "mappings",
+                format!("flow {name}: every value of {} {whence} has its mapping", counted(looked_at as u64, "order")),
+                "",
+            ));
         }
         for (problem, count) in missing.into_values() {
-            lines.push(plain(Stands::Bad, "mappings", format!("flow {name}: {} ({} {whence})", problem.message, counted(count as u64, "order")), problem.remedy));
+            lines.push(plain(
+                Stands::Bad,
+                "mappings",
+                format!("flow {name}: {} ({} {whence})", problem.message, counted(count as u64, "order")),
+                problem.remedy,
+            ));
         }
     }
     Ok(lines)
@@ -228,7 +286,8 @@ async fn recent(store: &Store, brand: &Brand) -> Result<Vec<Order>, Failure> {
         .read(move |view| {
             let mut orders = Vec::new();
             for line in view.records(&brand, Kind::Order, "", ORDERS_LOOKED_AT)? {
-                if let Some(AnyRecord::Order(order)) = view.revisions(&brand, Kind::Order, &line.key)?.pop().map(|row| row.record) {
+                if let Some(AnyRecord::Order(order)) = view.revisions(&brand, Kind::Order, &line.key)?.pop().map(|row| row.record)
+                {
                     orders.push(*order);
                 }
             }
@@ -239,17 +298,34 @@ async fn recent(store: &Store, brand: &Brand) -> Result<Vec<Order>, Failure> {
 }
 
 /// Whether an engine can be made of it.
-async fn wired(about: &About, config: &Config, store: Store, connections: BTreeMap<ConnectionName, Connection>) -> Result<Vec<Line>, Failure> {
+async fn wired(
+    about: &About,
+    config: &Config,
+    store: Store,
+    connections: BTreeMap<ConnectionName, Connection>,
+) -> Result<Vec<Line>, Failure> {
     // What could not be opened has been named; a flow to it cannot be wired, which is no news.
-    let whole = config.flows.values().all(|flow| [&flow.from, &flow.to].into_iter().all(|end| connections.contains_key(&ConnectionName::new(end))));
+    let whole = config
+        .flows
+        .values()
+        .all(|flow| [&flow.from, &flow.to].into_iter().all(|end| connections.contains_key(&ConnectionName::new(end))));
     if !whole || config.flows.is_empty() {
         return Ok(Vec::new());
     }
     let setup = wiring::setup(config, store, connections, std::sync::Arc::clone(&about.clock)).await?;
-    let good: Vec<Line> = setup.flows.iter().map(|flow| plain(Stands::Good, "flows", format!("{}: {} records from {} to {}", flow.name, flow.kind, flow.from, flow.to), "")).collect();
+    let good: Vec<Line> = setup
+        .flows
+        .iter()
+        .map(|flow| {
+            plain(Stands::Good, "flows", format!("{}: {} records from {} to {}", flow.name, flow.kind, flow.from, flow.to), "")
+        })
+        .collect();
     match Engine::new(setup) {
         Ok(_) => Ok(good),
-        Err(miswired) => Ok(miswired.into_iter().map(|wrong| plain(Stands::Bad, "flows", wrong.to_string(), "Name connections that offer what the flow needs.")).collect()),
+        Err(miswired) => Ok(miswired
+            .into_iter()
+            .map(|wrong| plain(Stands::Bad, "flows", wrong.to_string(), "Name connections that offer what the flow needs."))
+            .collect()),
     }
 }
 

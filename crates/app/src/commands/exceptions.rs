@@ -63,7 +63,13 @@ pub async fn run(about: &About, args: Args) -> Done {
     let out = about.out;
     let detail = async |id: ExceptionId| -> Result<ExceptionDetail, Failure> {
         let found = view::exception(&store, &config.ends(), id).await?;
-        found.ok_or_else(|| failed(format!("there is no exception {id}"), "Nothing was changed.", "See which there are: selvedge exceptions list --all"))
+        found.ok_or_else(|| {
+            failed(
+                format!("there is no exception {id}"),
+                "Nothing was changed.",
+                "See which there are: selvedge exceptions list --all",
+            )
+        })
     };
     match args.act {
         Act::List { all } => {
@@ -77,7 +83,15 @@ pub async fn run(about: &About, args: Args) -> Done {
                     ["ID", "FLOW", "RULE", "HOLDS", "MONEY", "SINCE", "WHAT"],
                     exceptions.into_iter().map(|one| {
                         let what = if one.open { one.message } else { format!("(closed) {}", one.message) };
-                        [one.id.to_string(), one.flow.0, one.rule, one.count.to_string(), one.money.join(", "), moment(one.first_seen_at), cut(&what, 60)]
+                        [
+                            one.id.to_string(),
+                            one.flow.0,
+                            one.rule,
+                            one.count.to_string(),
+                            one.money.join(", "),
+                            moment(one.first_seen_at),
+                            cut(&what, 60),
+                        ]
                     }),
                 )?;
             }
@@ -92,13 +106,19 @@ pub async fn run(about: &About, args: Args) -> Done {
             if out.json {
                 out.json(&json!({ "released": released }))?;
             } else {
-                out.say(format!("{} back to the gate. What still has the cause will be held again.", counted(released, "record")))?;
+                out.say(format!(
+                    "{} back to the gate. What still has the cause will be held again.",
+                    counted(released, "record")
+                ))?;
             }
         }
         Act::Dismiss { id, reason } => {
             let reason = reason.trim();
             if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-                return Err(unclear("a reason is one sentence of at most 500 characters", "Say why it may be let go: --reason \"…\""));
+                return Err(unclear(
+                    "a reason is one sentence of at most 500 characters",
+                    "Say why it may be let go: --reason \"…\"",
+                ));
             }
             detail(id).await?;
             let dismissed = about.actions(&config, &store).dismiss(id, reason).await?;
@@ -114,7 +134,12 @@ pub async fn run(about: &About, args: Args) -> Done {
 
 fn tell(out: Out, detail: &ExceptionDetail) -> Result<(), Failure> {
     let one = &detail.exception;
-    out.line(format!("{} {} {}", out.paint(Paint::Strong, one.id), one.rule, if one.open { out.paint(Paint::Bad, "open") } else { "closed".to_owned() }))?;
+    out.line(format!(
+        "{} {} {}",
+        out.paint(Paint::Strong, one.id),
+        one.rule,
+        if one.open { out.paint(Paint::Bad, "open") } else { "closed".to_owned() }
+    ))?;
     out.line(format!("  What:   {}", clean(&one.message)))?;
     if !one.path.is_empty() {
         let value = one.value.as_ref().map(|value| format!(" = {}", clean(value))).unwrap_or_default();

@@ -48,7 +48,11 @@ pub async fn run(about: &About) -> Done {
             (Vec::new(), Vec::new())
         };
         let newest = proven.into_iter().max_by_key(|row| row.at);
-        lines.push(FlowLine { flow, last_proven: newest.map(|row| Proven { via: row.via, interval: row.interval, at: row.at }), holes });
+        lines.push(FlowLine {
+            flow,
+            last_proven: newest.map(|row| Proven { via: row.via, interval: row.interval, at: row.at }),
+            holes,
+        });
     }
     let out = about.out;
     if out.json {
@@ -78,11 +82,23 @@ pub async fn run(about: &About) -> Done {
     )?;
     for line in &lines {
         for hole in &line.holes {
-            out.line(out.paint(Paint::Bad, format!("{}: nothing proves what {} changed from {} to {}", line.flow.flow, line.flow.from, moment(hole.from), moment(hole.to))))?;
+            out.line(out.paint(
+                Paint::Bad,
+                format!(
+                    "{}: nothing proves what {} changed from {} to {}",
+                    line.flow.flow,
+                    line.flow.from,
+                    moment(hole.from),
+                    moment(hole.to)
+                ),
+            ))?;
         }
         let unanswered = line.flow.states.iter().find(|count| count.state == State::Unanswered).map_or(0, |count| count.count);
         if unanswered > 0 {
-            out.line(format!("{}: {unanswered} unanswered; each is looked for at {} before it is sent again", line.flow.flow, line.flow.to))?;
+            out.line(format!(
+                "{}: {unanswered} unanswered; each is looked for at {} before it is sent again",
+                line.flow.flow, line.flow.to
+            ))?;
         }
     }
     Ok(0)

@@ -1,8 +1,8 @@
 //! `selvedge init`: asks system by system, checks the credentials live, writes a commented config.
 
 use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
+    io::{IsTerminal, Write},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::config::{
     secrets::write_private,
-    template::{Answers, Auth, CENTRA_TOKEN, CENTRA_WEBHOOK_SECRET, DOTENV_HEAD, Erp, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_SECRET, Shop, render},
+    template::{
+        Answers, Auth, CENTRA_TOKEN, CENTRA_WEBHOOK_SECRET, DOTENV_HEAD, Erp, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_SECRET,
+        Shop, render,
+    },
     words,
 };
 
@@ -27,7 +30,9 @@ const PROBE_TIME: Duration = Duration::from_secs(60);
 
 /// Ask system by system, check the credentials live, write a commented config. Nothing is overwritten.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Secrets that are typed in go into the file .env beside the config, which only you may read.\n\nExamples:\n  selvedge init\n  selvedge init --config nordvik.toml\n  selvedge init --non-interactive")]
+#[command(
+    after_help = "Secrets that are typed in go into the file .env beside the config, which only you may read.\n\nExamples:\n  selvedge init\n  selvedge init --config nordvik.toml\n  selvedge init --non-interactive"
+)]
 pub struct Args {
     /// Ask nothing: write a commented template to fill in.
     #[arg(long)]
@@ -47,7 +52,11 @@ type Typed = Vec<(&'static str, Secret)>;
 pub async fn run(about: &About, args: Args) -> Done {
     let file = &about.global.config;
     if file.exists() {
-        return Err(failed(format!("{} exists", file.display()), "Nothing was overwritten.", "Name another file with --config, or see what is wrong with this one: selvedge check"));
+        return Err(failed(
+            format!("{} exists", file.display()),
+            "Nothing was overwritten.",
+            "Name another file with --config, or see what is wrong with this one: selvedge check",
+        ));
     }
     if let Some(brand) = args.brand.as_deref().filter(|brand| !words::is_name(brand)) {
         return Err(unclear(format!("{:?} cannot serve as a brand's name", words::short(brand)), words::NAME_REMEDY));
@@ -63,22 +72,36 @@ pub async fn run(about: &About, args: Args) -> Done {
     } else {
         return Err(unclear("there is no terminal to ask on", "Write a template with --non-interactive and fill it in."));
     };
-    write_private(file, &render(&answers)).map_err(|error| {
-        failed(format!("{} cannot be written: {error}", file.display()), "No config was made.", "See whether the folder exists and may be written to.")
+    // No secret is in it, and the service may run as somebody else: it need not be private.
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(render(&answers).as_bytes()));
+    written.map_err(|error| {
+        failed(
+            format!("{} cannot be written: {error}", file.display()),
+            "No config was made.",
+            "See whether the folder exists and may be written to.",
+        )
     })?;
     about.out.say(format!("Written: {}", file.display()))?;
     let dotenv = file.parent().unwrap_or(Path::new("")).join(".env");
     let hint = write_dotenv(&dotenv, &typed)?;
     about.out.say(hint.unwrap_or_else(|| {
         let names: Vec<String> = answers.variables().into_iter().map(|name| format!("  {name}=…")).collect();
-        format!("Secrets are still to be given, in the environment or in {} (chmod 600, out of version control):\n{}", dotenv.display(), names.join("\n"))
+        format!(
+            "Secrets are still to be given, in the environment or in {} (chmod 600, out of version control):\n{}",
+            dotenv.display(),
+            names.join("\n")
+        )
     }))?;
     about.out.say(format!("Next: selvedge check --config {0}, then selvedge run --config {0}", file.display()))?;
     Ok(0)
 }
 
 /// Writes what was typed in; says where it is.
-fn write_dotenv(path: &PathBuf, typed: &Typed) -> Result<Option<String>, Failure> {
+fn write_dotenv(path: &Path, typed: &Typed) -> Result<Option<String>, Failure> {
     if typed.is_empty() {
         return Ok(None);
     }
@@ -124,8 +147,11 @@ fn yes(question: &str, default: bool, help: &str) -> Result<bool, Failure> {
 
 async fn ask(about: &About, answers: &mut Answers, brand_known: bool) -> Result<Typed, Failure> {
     if !brand_known {
-        let name = |text: &str| Ok(if words::is_name(text.trim()) { Validation::Valid } else { Validation::Invalid(words::NAME_REMEDY.into()) });
-        let prompt = Text::new("Brand").with_help_message("A short name; every row in the store belongs to it").with_validator(name);
+        let name = |text: &str| {
+            Ok(if words::is_name(text.trim()) { Validation::Valid } else { Validation::Invalid(words::NAME_REMEDY.into()) })
+        };
+        let prompt =
+            Text::new("Brand").with_help_message("A short name; every row in the store belongs to it").with_validator(name);
         answers.brand = prompt.prompt().map(|text| text.trim().to_owned()).map_err(gone)?;
     }
     let mut typed = Typed::new();
@@ -154,18 +180,28 @@ async fn ask(about: &About, answers: &mut Answers, brand_known: bool) -> Result<
 
 fn ask_shop(shop: &mut Shop) -> Result<Typed, Failure> {
     shop.base_url = text("Centra address", Some(&shop.base_url), "The instance's address without a path")?;
-    shop.time_zone = text("The instance's time zone", Some(&shop.time_zone), "As in Europe/Stockholm; some of its times carry no offset")?;
+    shop.time_zone =
+        text("The instance's time zone", Some(&shop.time_zone), "As in Europe/Stockholm; some of its times carry no offset")?;
     let mut typed = vec![(CENTRA_TOKEN, hidden("Integration API token", "AMS: System > API Tokens; it is not shown")?)];
-    shop.webhooks = yes("Does Centra send webhooks here?", false, "Optional: news is read from the queue of events anyway; webhooks make it quicker")?;
+    shop.webhooks = yes(
+        "Does Centra send webhooks here?",
+        false,
+        "Optional: news is read from the queue of events anyway; webhooks make it quicker",
+    )?;
     if shop.webhooks {
-        typed.push((CENTRA_WEBHOOK_SECRET, hidden("Endpoint secret of the Webhook plugin", "The plugin posts to /webhooks/shop of this server")?));
+        typed.push((
+            CENTRA_WEBHOOK_SECRET,
+            hidden("Endpoint secret of the Webhook plugin", "The plugin posts to /webhooks/shop of this server")?,
+        ));
     }
     Ok(typed)
 }
 
 fn ask_erp(erp: &mut Erp) -> Result<Typed, Failure> {
-    erp.account = text("NetSuite account id", Some(&erp.account), "Setup > Company > Company Information: 1234567 or 1234567_SB1")?;
-    let usual = yes("Does it answer at its usual address?", erp.base_url.is_none(), "https://<account>.suitetalk.api.netsuite.com")?;
+    erp.account =
+        text("NetSuite account id", Some(&erp.account), "Setup > Company > Company Information: 1234567 or 1234567_SB1")?;
+    let usual =
+        yes("Does it answer at its usual address?", erp.base_url.is_none(), "https://<account>.suitetalk.api.netsuite.com")?;
     erp.base_url = if usual { None } else { Some(text("Address", erp.base_url.as_deref(), "Without a path")?) };
     let ways = vec!["OAuth 2.0 client credentials, with a certificate (recommended)", "OAuth 1.0a, token-based"];
     let second = Select::new("How do we prove who we are?", ways).raw_prompt().map_err(gone)?.index == 1;
@@ -179,7 +215,8 @@ fn ask_erp(erp: &mut Erp) -> Result<Typed, Failure> {
     } else {
         let client_id = text("Client id", None, "Of the integration record")?;
         let certificate_id = text("Certificate id", None, "Setup > Integration > OAuth 2.0 Client Credentials Setup")?;
-        let private_key_file = text("File with the private key (PEM)", Some("netsuite.pem"), "Relative to the config; it stays where it is")?;
+        let private_key_file =
+            text("File with the private key (PEM)", Some("netsuite.pem"), "Relative to the config; it stays where it is")?;
         Auth::OAuth2 { client_id, certificate_id, private_key_file }
     };
     erp.one_world = yes("Does the account have subsidiaries?", erp.one_world, "A OneWorld account")?;
@@ -191,7 +228,10 @@ fn erp_settings(about: &About, erp: &Erp, typed: &Typed) -> Result<(Value, Secre
     let auth = match &erp.auth {
         Auth::OAuth1 { consumer_key, token_id } => {
             for (name, secret) in typed {
-                secrets.set(if *name == NETSUITE_CONSUMER_SECRET { "auth.consumer_secret" } else { "auth.token_secret" }, secret.clone());
+                secrets.set(
+                    if *name == NETSUITE_CONSUMER_SECRET { "auth.consumer_secret" } else { "auth.token_secret" },
+                    secret.clone(),
+                );
             }
             json!({ "method": "oauth1", "consumer_key": consumer_key, "token_id": token_id })
         }
@@ -199,7 +239,9 @@ fn erp_settings(about: &About, erp: &Erp, typed: &Typed) -> Result<(Value, Secre
             let path = about.global.config.parent().unwrap_or(Path::new("")).join(private_key_file);
             match std::fs::read_to_string(&path) {
                 Ok(pem) => secrets.set("auth.private_key", Secret::new(pem)),
-                Err(error) => about.out.say(about.out.paint(Paint::Warning, format!("{} cannot be read: {error}", path.display())))?,
+                Err(error) => {
+                    about.out.say(about.out.paint(Paint::Warning, format!("{} cannot be read: {error}", path.display())))?
+                }
             }
             json!({ "method": "oauth2", "client_id": client_id, "certificate_id": certificate_id })
         }
@@ -222,14 +264,24 @@ async fn good_enough(about: &About, system: &str, name: &str, settings: &Value, 
         Err(problems) => {
             for problem in problems {
                 bad += 1;
-                out.line(format!("  {} {}: {}. {}", out.paint(Paint::Bad, "bad    "), problem.path, clean(&problem.message), clean(&problem.remedy)))?;
+                out.line(format!(
+                    "  {} {}: {}. {}",
+                    out.paint(Paint::Bad, "bad    "),
+                    problem.path,
+                    clean(&problem.message),
+                    clean(&problem.remedy)
+                ))?;
             }
         }
         Ok(connection) => {
             if let Some(probe) = &connection.probe {
                 out.say(format!("Asking {system} …"))?;
                 let Ok(findings) = tokio::time::timeout(PROBE_TIME, probe.check()).await else {
-                    out.line(format!("  {} it did not answer within {} s", out.paint(Paint::Bad, "bad    "), PROBE_TIME.as_secs()))?;
+                    out.line(format!(
+                        "  {} it did not answer within {} s",
+                        out.paint(Paint::Bad, "bad    "),
+                        PROBE_TIME.as_secs()
+                    ))?;
                     return yes("Go on with these answers?", false, "No asks again");
                 };
                 for finding in findings {
@@ -246,5 +298,13 @@ async fn good_enough(about: &About, system: &str, name: &str, settings: &Value, 
             }
         }
     }
-    if bad == 0 { Ok(true) } else { yes("Go on with these answers?", false, "No asks again; yes writes them as they are, and selvedge check names what is wrong") }
+    if bad == 0 {
+        Ok(true)
+    } else {
+        yes(
+            "Go on with these answers?",
+            false,
+            "No asks again; yes writes them as they are, and selvedge check names what is wrong",
+        )
+    }
 }

@@ -62,6 +62,7 @@ enum Act {
         #[command(flatten)]
         entry: Entry,
         /// The target's id.
+        #[arg(allow_negative_numbers = true)]
         id: String,
         /// For which target. [default: the only one]
         #[arg(long)]
@@ -99,12 +100,18 @@ pub async fn run(about: &About, args: Args) -> Done {
     match args.act {
         Act::List { table, connection } => {
             let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?.mappings;
-            let wanted = |row: &MappingRow| table.as_ref().is_none_or(|table| *table == row.table) && connection.as_ref().is_none_or(|name| *name == row.connection);
+            let wanted = |row: &MappingRow| {
+                table.as_ref().is_none_or(|table| *table == row.table)
+                    && connection.as_ref().is_none_or(|name| *name == row.connection)
+            };
             let rows: Vec<MappingRow> = rows.into_iter().filter(wanted).collect();
             if out.json {
                 out.json(&rows)?;
             } else {
-                out.table(["CONNECTION", "TABLE", "KEY", "ID", "SET BY", "WHEN"], rows.into_iter().map(|row| [row.connection, row.table, row.key, row.value, row.by, moment(row.at)]))?;
+                out.table(
+                    ["CONNECTION", "TABLE", "KEY", "ID", "SET BY", "WHEN"],
+                    rows.into_iter().map(|row| [row.connection, row.table, row.key, row.value, row.by, moment(row.at)]),
+                )?;
             }
         }
         Act::History => {
@@ -113,7 +120,10 @@ pub async fn run(about: &About, args: Args) -> Done {
                 out.json(&rows)?;
             } else {
                 let shown = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
-                out.table(["WHEN", "WHO", "ENTRY", "BEFORE", "AFTER"], rows.into_iter().map(|row| [moment(row.at), row.by, row.entry, shown(row.before), shown(row.after)]))?;
+                out.table(
+                    ["WHEN", "WHO", "ENTRY", "BEFORE", "AFTER"],
+                    rows.into_iter().map(|row| [moment(row.at), row.by, row.entry, shown(row.before), shown(row.after)]),
+                )?;
             }
         }
         Act::Set { entry, id, connection } => set(about, &config, entry, connection, Some(id)).await?,
@@ -121,12 +131,23 @@ pub async fn run(about: &About, args: Args) -> Done {
         Act::Import { file } => import(about, &config, &file).await?,
         Act::Export { file } => {
             let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?.mappings;
-            let text = write_csv(&rows).map_err(|error| failed(format!("the mappings cannot be written as CSV: {error}"), "Nothing was written.", ""))?;
+            let text = write_csv(&rows)
+                .map_err(|error| failed(format!("the mappings cannot be written as CSV: {error}"), "Nothing was written.", ""))?;
             match file {
                 None => std::io::stdout().lock().write_all(&text)?,
                 Some(path) => {
-                    let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut file| file.write_all(&text));
-                    written.map_err(|error| failed(format!("{} cannot be written: {error}", path.display()), "Nothing was overwritten.", "Name a file that does not exist, in a folder that does."))?;
+                    let written = std::fs::OpenOptions::new()
+                        .write(true)
+                        .create_new(true)
+                        .open(&path)
+                        .and_then(|mut file| file.write_all(&text));
+                    written.map_err(|error| {
+                        failed(
+                            format!("{} cannot be written: {error}", path.display()),
+                            "Nothing was overwritten.",
+                            "Name a file that does not exist, in a folder that does.",
+                        )
+                    })?;
                     out.say(format!("{} written to {}.", counted(rows.len() as u64, "mapping"), path.display()))?;
                 }
             }
@@ -135,24 +156,39 @@ pub async fn run(about: &About, args: Args) -> Done {
     Ok(0)
 }
 
-async fn set(about: &About, config: &Config, entry: Entry, connection: Option<String>, value: Option<String>) -> Result<(), Failure> {
+async fn set(
+    about: &About,
+    config: &Config,
+    entry: Entry,
+    connection: Option<String>,
+    value: Option<String>,
+) -> Result<(), Failure> {
     let targets = config.targets();
     let connection = match (connection, targets.as_slice()) {
         (Some(name), _) => ConnectionName(name),
         (None, [only]) => only.clone(),
         (None, several) => {
             let names = several.iter().map(ConnectionName::as_str).collect::<Vec<_>>().join(", ");
-            return Err(unclear("records flow to several connections, so it is not clear which one is meant", format!("Add --connection with one of: {names}")));
+            return Err(unclear(
+                "records flow to several connections, so it is not clear which one is meant",
+                format!("Add --connection with one of: {names}"),
+            ));
         }
     };
-    let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &targets).map_err(|why| unclear(why, "See selvedge mappings --help."))?;
+    let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &targets)
+        .map_err(|why| unclear(why, "See selvedge mappings --help."))?;
     let store = about.store(config).await?;
-    let released = about.actions(config, &store).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+    let released =
+        about.actions(config, &store).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
     if about.out.json {
         return about.out.json(&json!({ "released": released }));
     }
     let done = if wanted.value.is_some() { "Set" } else { "Taken out" };
-    let waited = if released > 0 { format!(" {} that waited for it went back to the gate.", counted(released, "record")) } else { String::new() };
+    let waited = if released > 0 {
+        format!(" {} that waited for it went back to the gate.", counted(released, "record"))
+    } else {
+        String::new()
+    };
     about.out.say(format!("{done}: {} {} at {}.{waited}", wanted.table, clean(&wanted.key), wanted.connection))
 }
 
@@ -171,7 +207,13 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
     } else {
         std::fs::File::open(file).and_then(|file| file.take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text))
     };
-    let read = read.map_err(|error| failed(format!("{name} cannot be read: {error}"), "Nothing was changed.", "Name a CSV file with the columns connection,table,key,value."))?;
+    let read = read.map_err(|error| {
+        failed(
+            format!("{name} cannot be read: {error}"),
+            "Nothing was changed.",
+            "Name a CSV file with the columns connection,table,key,value.",
+        )
+    })?;
     if read as u64 > IMPORT_BYTES_MAX {
         return Err(failed(format!("{name} is larger than 64 MiB"), "Nothing was changed.", "Import it in parts."));
     }
@@ -185,10 +227,17 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
         })
     })?;
     let store = about.store(config).await?;
-    let before: BTreeMap<(String, String, String), String> =
-        view::mappings(&store, &config.brand).await?.mappings.into_iter().map(|row| ((row.connection, row.table, row.key), row.value)).collect();
+    let before: BTreeMap<(String, String, String), String> = view::mappings(&store, &config.brand)
+        .await?
+        .mappings
+        .into_iter()
+        .map(|row| ((row.connection, row.table, row.key), row.value))
+        .collect();
     let all = rows.len();
-    let news: Vec<MappingWanted> = rows.into_iter().filter(|row| before.get(&(row.connection.0.clone(), row.table.clone(), row.key.clone())) != row.value.as_ref()).collect();
+    let news: Vec<MappingWanted> = rows
+        .into_iter()
+        .filter(|row| before.get(&(row.connection.0.clone(), row.table.clone(), row.key.clone())) != row.value.as_ref())
+        .collect();
     let set = news.len();
     let actions = about.actions(config, &store);
     let bar = about.out.progress(set as u64, "mappings");
@@ -201,12 +250,23 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
         .inspect_ok(|_| bar.inc(1))
         .try_fold(0, |sum: u64, released| async move { Ok(sum.saturating_add(released)) })
         .await
-        .map_err(|error| failed(format!("the store refuses: {error}"), "Some of the mappings may be set.", "Import the file again: what is set already is left alone."))?;
+        .map_err(|error| {
+            failed(
+                format!("the store refuses: {error}"),
+                "Some of the mappings may be set.",
+                "Import the file again: what is set already is left alone.",
+            )
+        })?;
     bar.finish_and_clear();
     if about.out.json {
         return about.out.json(&json!({ "rows": all, "set": set, "released": released }));
     }
-    about.out.say(format!("{} set, {} as before. {} went back to the gate.", counted(set as u64, "mapping"), all - set, counted(released, "record")))
+    about.out.say(format!(
+        "{} set, {} as before. {} went back to the gate.",
+        counted(set as u64, "mapping"),
+        all - set,
+        counted(released, "record")
+    ))
 }
 
 /// Reads an import whole; every bad row with its line if any is bad.
@@ -235,11 +295,24 @@ fn read_csv(text: &[u8], targets: &[ConnectionName]) -> Result<Vec<MappingWanted
         };
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() != header.len() {
-            bad.push((line, format!("has {} where the header has {}; a value with a {} in it stands in quotes", counted(record.len() as u64, "field"), header.len(), if delimiter == b',' { "comma" } else { "semicolon" })));
+            bad.push((
+                line,
+                format!(
+                    "has {} where the header has {}; a value with a {} in it stands in quotes",
+                    counted(record.len() as u64, "field"),
+                    header.len(),
+                    if delimiter == b',' { "comma" } else { "semicolon" }
+                ),
+            ));
             continue;
         }
         let field = |place: usize| record.get(place).unwrap_or_default().to_owned();
-        let wanted = MappingWanted { connection: ConnectionName(field(connection)), table: field(table), key: field(key), value: Some(field(value)) };
+        let wanted = MappingWanted {
+            connection: ConnectionName(field(connection)),
+            table: field(table),
+            key: field(key),
+            value: Some(field(value)),
+        };
         match checked(wanted, targets) {
             Err(why) => bad.push((line, why)),
             Ok(row) => {
@@ -280,9 +353,30 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_exported_imports_the_same() {
-        let naughty = ["plain", "a,b", "a=b", "100%", "\"quoted\"", "new\nline", "cr\r\nlf", "=1+1", "ends in a blank ", "漢字 🎁", "null", "';--", "\u{202e}", "%2C", ";"];
+        let naughty = [
+            "plain",
+            "a,b",
+            "a=b",
+            "100%",
+            "\"quoted\"",
+            "new\nline",
+            "cr\r\nlf",
+            "=1+1",
+            "ends in a blank ",
+            "漢字 🎁",
+            "null",
+            "';--",
+            "\u{202e}",
+            "%2C",
+            ";",
+        ];
         let store = Store::open("sqlite::memory:").await.unwrap();
-        let actions = Actions { store: store.clone(), brand: "b".into(), clock: Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH)), actor: "anna".to_owned() };
+        let actions = Actions {
+            store: store.clone(),
+            brand: "b".into(),
+            clock: Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH)),
+            actor: "anna".to_owned(),
+        };
         for text in naughty {
             let key = key_text(&[("market".to_owned(), "2".to_owned()), ("sku".to_owned(), text.to_owned())]);
             let value = text.trim();
@@ -291,8 +385,11 @@ mod tests {
         let rows = view::mappings(&store, &"b".into()).await.unwrap().mappings;
         assert_eq!(rows.len(), naughty.len());
         let read = read_csv(&write_csv(&rows).unwrap(), &targets()).unwrap();
-        let as_rows = |wanted: &MappingWanted| (wanted.connection.0.clone(), wanted.table.clone(), wanted.key.clone(), wanted.value.clone().unwrap());
-        let expected: Vec<_> = rows.iter().map(|row| (row.connection.clone(), row.table.clone(), row.key.clone(), row.value.clone())).collect();
+        let as_rows = |wanted: &MappingWanted| {
+            (wanted.connection.0.clone(), wanted.table.clone(), wanted.key.clone(), wanted.value.clone().unwrap())
+        };
+        let expected: Vec<_> =
+            rows.iter().map(|row| (row.connection.clone(), row.table.clone(), row.key.clone(), row.value.clone())).collect();
         assert_eq!(read.iter().map(as_rows).collect::<Vec<_>>(), expected);
     }
 

@@ -15,11 +15,7 @@ pub mod out;
 pub mod run;
 pub mod secrets;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use clap::{Parser, Subcommand};
 use selvedge_connector::Clock;
@@ -27,7 +23,10 @@ use selvedge_flow::{actions::Actions, clock::SystemClock};
 use selvedge_store::Store;
 
 use self::out::{Done, Failure, Out, failed};
-use crate::config::{Config, ConfigProblem, Level, secrets::Environment};
+use crate::{
+    config::{Config, ConfigProblem, Level, secrets::Environment},
+    wiring,
+};
 
 /// Moves a brand's orders between systems, and proves that what it moved is right.
 #[derive(Debug, Parser)]
@@ -116,7 +115,8 @@ impl Command {
 /// # Errors
 /// Why it could not be done.
 pub async fn execute(cli: Cli, started: Instant) -> Done {
-    let about = About { global: cli.global.clone(), out: Out::new(cli.global.json, cli.global.quiet), clock: Arc::new(SystemClock) };
+    let about =
+        About { global: cli.global.clone(), out: Out::new(cli.global.json, cli.global.quiet), clock: Arc::new(SystemClock) };
     match cli.command {
         Command::Demo(args) => Ok(demo::run(args, started).await.map(|()| 0)?),
         Command::World(args) => Ok(demo::child(args).await.map(|()| 0)?),
@@ -173,7 +173,10 @@ impl About {
             failed(
                 format!("the store {} cannot be opened: {error}", config.store_url),
                 "Nothing was read or changed.",
-                format!("See whether its folder exists and may be written to, or name another store in [store] of {}.", config.file.display()),
+                format!(
+                    "See whether its folder exists and may be written to, or name another store in [store] of {}.",
+                    config.file.display()
+                ),
             )
         })
     }
@@ -183,9 +186,12 @@ impl About {
     /// # Errors
     /// It does not open, or is not there.
     pub async fn store_to_read(&self, config: &Config) -> Result<Store, Failure> {
-        let path = config.store_url.strip_prefix("sqlite://").unwrap_or(&config.store_url);
-        if !Path::new(path).exists() && path != "sqlite::memory:" {
-            return Err(failed(format!("there is no store at {path} yet"), "There is nothing to show.", "selvedge run makes it and fills it."));
+        if !wiring::is_there(&config.store_url) {
+            return Err(failed(
+                format!("there is no store at {} yet", config.store_url),
+                "There is nothing to show.",
+                "selvedge run makes it and fills it.",
+            ));
         }
         self.store(config).await
     }
@@ -231,7 +237,7 @@ mod tests {
             "exceptions dismiss exc_3 --reason tested",
             "mappings list --table item",
             "mappings set shipping_item market=2,method=express 1205",
-            "mappings set item sku=-1 -- -5",
+            "mappings set tax_code country=SE,rate=0 -8",
             "mappings set item sku=1 98 --connection erp",
             "mappings unset item sku=1",
             "mappings history",
@@ -239,7 +245,7 @@ mod tests {
             "mappings export",
             "mappings export a.csv",
             "balance --since 24h --until 2026-01-01T00:00:00Z",
-            "secrets set centra-token --key-file k",
+            "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",
             "config schema",
@@ -251,7 +257,16 @@ mod tests {
                 panic!("{line}: {error}");
             }
         }
-        for line in ["", "orders show", "exceptions show nonsense", "exceptions dismiss exc_3", "balance --since yesterday", "demo --data D --orders 5", "secrets set NAME VALUE", "run --colour"] {
+        for line in [
+            "",
+            "orders show",
+            "exceptions show nonsense",
+            "exceptions dismiss exc_3",
+            "balance --since yesterday",
+            "demo --data D --orders 5",
+            "secrets set NAME VALUE",
+            "run --colour",
+        ] {
             let words = std::iter::once("selvedge").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");
         }

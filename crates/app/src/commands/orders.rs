@@ -1,7 +1,7 @@
 //! `selvedge orders`: find orders, and the whole story of one.
 
 use clap::Subcommand;
-use selvedge_model::RecordKey;
+use selvedge_model::{RecordKey, obligation::State};
 
 use super::{
     About,
@@ -11,7 +11,9 @@ use crate::view::{self, ORDERS_MAX, OrderStory};
 
 /// Find orders and show the whole story of one.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  selvedge orders list --search anna@example.com\n  selvedge orders show 1042\n  selvedge orders show 1042 --json")]
+#[command(
+    after_help = "Examples:\n  selvedge orders list --search anna@example.com\n  selvedge orders show 1042\n  selvedge orders show 1042 --json"
+)]
 pub struct Args {
     #[command(subcommand)]
     act: Act,
@@ -54,8 +56,16 @@ pub async fn run(about: &About, args: Args) -> Done {
             out.table(
                 ["ORDER", "REVISION", "RECEIVED", "AMOUNT", "WHO", "STANDS"],
                 orders.into_iter().map(|order| {
-                    let standings: Vec<String> = order.standings.iter().map(|standing| format!("{}: {}", standing.flow, standing.state.word())).collect();
-                    [order.number.0, order.revision.to_string(), moment(order.received_at), order.amount, cut(&order.who, 40), standings.join(", ")]
+                    let standings: Vec<String> =
+                        order.standings.iter().map(|standing| format!("{}: {}", standing.flow, standing.state.word())).collect();
+                    [
+                        order.number.0,
+                        order.revision.to_string(),
+                        moment(order.received_at),
+                        order.amount,
+                        cut(&order.who, 40),
+                        standings.join(", "),
+                    ]
                 }),
             )?;
         }
@@ -85,13 +95,30 @@ fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
         None => out.line("  Its bytes could not be read; what is known stands below.")?,
         Some(order) => {
             let who = order.customer.as_ref().map(|customer| {
-                let name = [&customer.first_name, &customer.last_name].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+                let name = [&customer.first_name, &customer.last_name]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 format!("{name} <{}>", customer.email.as_deref().unwrap_or("no e-mail"))
             });
-            out.line(format!("  placed {}, {} {}", moment(order.placed_at), clean(&order.market.name), clean(who.as_deref().unwrap_or("without an account"))))?;
+            out.line(format!(
+                "  placed {}, {} {}",
+                moment(order.placed_at),
+                clean(&order.market.name),
+                clean(who.as_deref().unwrap_or("without an account"))
+            ))?;
             out.line(format!("  {} net + {} tax = {}", order.totals.net, order.totals.tax, order.totals.gross))?;
             for line in &order.lines {
-                out.line(format!("  {} × {} {}: {} + {} tax", line.quantity, clean(line.sku.as_str()), clean(&cut(&line.name, 50)), line.net, line.tax))?;
+                out.line(format!(
+                    "  {} × {} {}: {} + {} tax",
+                    line.quantity,
+                    clean(line.sku.as_str()),
+                    clean(&cut(&line.name, 50)),
+                    line.net,
+                    line.tax
+                ))?;
             }
         }
     }
@@ -107,15 +134,29 @@ fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
     for owed in &story.obligations {
         let state = out.paint(if owed.state.in_flight() { Paint::Warning } else { Paint::Strong }, owed.state.word());
         let target = owed.target.as_ref().map(|id| format!(", there {}", clean(id.as_str()))).unwrap_or_default();
-        out.line(format!("\n{} {} {} revision {} ({}): {state}{target}", owed.flow, owed.kind, clean(owed.key.as_str()), owed.revision, owed.id))?;
-        if let Some(note) = &owed.note {
+        out.line(format!(
+            "\n{} {} {} revision {} ({}): {state}{target}",
+            owed.flow,
+            owed.kind,
+            clean(owed.key.as_str()),
+            owed.revision,
+            owed.id
+        ))?;
+        // What a confirmed row met with on its way is told by its steps.
+        if let Some(note) = owed.note.as_ref().filter(|_| owed.state != State::Confirmed) {
             out.line(format!("  {}", clean(note)))?;
         }
         if let Some(exception) = owed.exception {
             out.line(format!("  held by {exception}: selvedge exceptions show {exception}"))?;
         }
         for step in &owed.steps {
-            out.line(format!("  {}  {:<9} {:<12} {}", out.paint(Paint::Faint, moment(step.at)), step.verb, step.outcome, clean(&step.detail)))?;
+            out.line(format!(
+                "  {}  {:<9} {:<12} {}",
+                out.paint(Paint::Faint, moment(step.at)),
+                step.verb,
+                step.outcome,
+                clean(&step.detail)
+            ))?;
         }
         if let Some(took) = owed.took_ms {
             out.line(format!("  {took} ms from captured to settled"))?;
@@ -124,7 +165,13 @@ fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
     if !story.bindings.is_empty() {
         out.line("\nStands as")?;
         for binding in &story.bindings {
-            out.line(format!("  {} {} is {} at {}", binding.kind, clean(binding.key.as_str()), clean(binding.id.as_str()), binding.connection))?;
+            out.line(format!(
+                "  {} {} is {} at {}",
+                binding.kind,
+                clean(binding.key.as_str()),
+                clean(binding.id.as_str()),
+                binding.connection
+            ))?;
         }
     }
     for exception in &story.exceptions {

@@ -93,8 +93,14 @@ impl From<io::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Absent(what) => failed(format!("there is no {what}"), "Nothing was changed.", "See the list for what there is."),
-            other => failed(format!("the store refuses: {other}"), "Nothing was changed.", "Try again; if it persists, see whether the disk is full or the file damaged."),
+            StoreError::Absent(what) => {
+                failed(format!("there is no {what}"), "Nothing was changed.", "See the list for what there is.")
+            }
+            other => failed(
+                format!("the store refuses: {other}"),
+                "Nothing was changed.",
+                "Try again; if it persists, see whether the disk is full or the file damaged.",
+            ),
         }
     }
 }
@@ -107,7 +113,11 @@ impl From<anyhow::Error> for Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        if error.io_error_kind() == Some(io::ErrorKind::BrokenPipe) { Failure::Unheard } else { failed(error.to_string(), "", "") }
+        if error.io_error_kind() == Some(io::ErrorKind::BrokenPipe) {
+            Failure::Unheard
+        } else {
+            failed(error.to_string(), "", "")
+        }
     }
 }
 
@@ -137,7 +147,8 @@ pub enum Paint {
 impl Out {
     /// Colours only where they show, and not where somebody does not want them.
     pub fn new(json: bool, quiet: bool) -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self { json, quiet, colour: io::stdout().is_terminal() && !unwanted }
     }
 
@@ -193,7 +204,8 @@ impl Out {
         if self.quiet || self.json || !io::stderr().is_terminal() {
             return indicatif::ProgressBar::hidden();
         }
-        let style = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}").unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+        let style = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
         indicatif::ProgressBar::new(length).with_style(style).with_message(what)
     }
 }

@@ -17,7 +17,9 @@ use crate::{
 
 /// Run the engine and the page until Ctrl-C or SIGTERM; what is under way is finished first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "One process works on a store at a time; a second one is refused. kill -9 and power loss are safe at any point.\n\nExamples:\n  selvedge run\n  selvedge run --config nordvik.toml --log debug\n  selvedge run --headless")]
+#[command(
+    after_help = "One process works on a store at a time; a second one is refused. kill -9 and power loss are safe at any point.\n\nExamples:\n  selvedge run\n  selvedge run --config nordvik.toml --log debug\n  selvedge run --headless"
+)]
 pub struct Args {
     /// Without page, API and webhooks: nothing listens, news is read from the source's queue and by polls.
     #[arg(long)]
@@ -34,17 +36,30 @@ pub async fn run(about: &About, args: Args) -> Done {
         // What the text alone shows is not all: secrets and the connectors' own settings are looked at, too.
         let environment = about.environment(&config);
         let clock = Arc::clone(&about.clock);
-        let all = if config.file.is_file() { wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock).await.problems } else { problems };
+        let all = if config.file.is_file() {
+            wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock).await.problems
+        } else {
+            problems
+        };
         return Err(Failure::Config(all));
     }
     let _lock = wiring::lock(&config.store_url).map_err(|error| held(&config, &error))?;
     let environment = about.environment(&config);
-    let opened = wiring::open(&config, problems, &environment, about.global.key_file.as_deref(), Arc::clone(&about.clock)).await.map_err(Failure::Config)?;
+    let opened = wiring::open(&config, problems, &environment, about.global.key_file.as_deref(), Arc::clone(&about.clock))
+        .await
+        .map_err(Failure::Config)?;
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
     }
     let engine = Engine::new(opened.setup).map_err(|miswired| {
-        Failure::Config(miswired.into_iter().map(|wrong| config.problem(Level::Bad, "flows", wrong.to_string(), "Name connections that offer what the flow needs.")).collect())
+        Failure::Config(
+            miswired
+                .into_iter()
+                .map(|wrong| {
+                    config.problem(Level::Bad, "flows", wrong.to_string(), "Name connections that offer what the flow needs.")
+                })
+                .collect(),
+        )
     })?;
     let engine = Arc::new(engine);
     let listener = if args.headless { None } else { Some(listen(&config).await?) };
@@ -77,14 +92,23 @@ pub async fn run(about: &About, args: Args) -> Done {
     let (moved, served) = tokio::join!(moved, served);
     signals.abort();
     served?;
-    moved.map_err(|error| failed(format!("the engine stopped: {error}"), "What is stored is safe; nothing moves until it is started again.", "See whether the disk is full or the store damaged."))?;
+    moved.map_err(|error| {
+        failed(
+            format!("the engine stopped: {error}"),
+            "What is stored is safe; nothing moves until it is started again.",
+            "See whether the disk is full or the store damaged.",
+        )
+    })?;
     about.out.say("Stopped. What was under way is finished or will be looked up at the next start.")?;
     Ok(0)
 }
 
 fn held(config: &Config, error: &LockError) -> Failure {
     let next = match error {
-        LockError::Taken { .. } => "Stop it first, or give this brand a store of its own in [store] of its config. Reading commands work beside it.".to_owned(),
+        LockError::Taken { .. } => {
+            "Stop it first, or give this brand a store of its own in [store] of its config. Reading commands work beside it."
+                .to_owned()
+        }
         LockError::Unusable { .. } => format!("See whether the folder of {} exists and may be written to.", config.store_url),
     };
     failed(error.to_string(), "Nothing was started: two engines on one store would do the same work twice.", next)
@@ -95,7 +119,10 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
         failed(
             format!("{} cannot be listened on: {error}", config.listen),
             "Nothing was started.",
-            format!("Stop what uses it, write another address into [server] listen of {}, or use --headless.", config.file.display()),
+            format!(
+                "Stop what uses it, write another address into [server] listen of {}, or use --headless.",
+                config.file.display()
+            ),
         )
     })
 }

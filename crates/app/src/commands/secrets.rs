@@ -61,8 +61,13 @@ pub async fn run(about: &About, args: Args) -> Done {
             match file {
                 None => out.line(&text)?,
                 Some(path) => {
-                    secrets::write_private(&path, &format!("{text}\n"))
-                        .map_err(|error| failed(format!("{} cannot be written: {error}", path.display()), "No key was made, nothing was overwritten.", "Name a file that does not exist, in a folder that does."))?;
+                    secrets::write_private(&path, &format!("{text}\n")).map_err(|error| {
+                        failed(
+                            format!("{} cannot be written: {error}", path.display()),
+                            "No key was made, nothing was overwritten.",
+                            "Name a file that does not exist, in a folder that does.",
+                        )
+                    })?;
                     out.say(format!("The key is in {}. Name it in [store] key_file of the config, and keep a copy away from the store:\nwithout it the stored secrets are lost.", path.display()))?;
                 }
             }
@@ -85,8 +90,15 @@ pub async fn run(about: &About, args: Args) -> Done {
             }
             let config = about.config()?;
             let key_file = about.global.key_file.as_deref().or(config.key_file.as_deref());
-            let key = secrets::sealing_key(&about.environment(&config), key_file)
-                .map_err(|(why, _)| failed(why, "Nothing was stored.", format!("Make a key with selvedge secrets new-key, and name it in {KEY_VARIABLE}, --key-file or [store] key_file.")))?;
+            let key = secrets::sealing_key(&about.environment(&config), key_file).map_err(|(why, _)| {
+                failed(
+                    why,
+                    "Nothing was stored.",
+                    format!(
+                        "Make a key with selvedge secrets new-key, and name it in {KEY_VARIABLE}, --key-file or [store] key_file."
+                    ),
+                )
+            })?;
             let plain = ask(&name)?;
             let store = about.store(&config).await?;
             let (brand, kept, at) = (config.brand.clone(), name.clone(), about.clock.now());
@@ -99,7 +111,9 @@ pub async fn run(about: &About, args: Args) -> Done {
             if out.json {
                 out.json(&json!({ "stored": name }))?;
             } else {
-                out.say(format!("Stored. In the config: {{ stored = \"{name}\" }}. A running selvedge takes it up when it is started again."))?;
+                out.say(format!(
+                    "Stored. In the config: {{ stored = \"{name}\" }}. A running selvedge takes it up when it is started again."
+                ))?;
             }
         }
     }

@@ -198,7 +198,8 @@ struct CurrencyCode(String);
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        let OrderPolicy { pending, unpaid, currencies, internal, totals_tolerance_minor, address_fields: _ } = OrderPolicy::default();
+        let OrderPolicy { pending, unpaid, currencies, internal, totals_tolerance_minor, address_fields: _ } =
+            OrderPolicy::default();
         let address_fields = vec![AddressField::Line1, AddressField::City];
         Self { pending, unpaid, currencies, internal, address_fields, totals_tolerance_minor }
     }
@@ -359,11 +360,23 @@ pub struct Config {
     /// The flows.
     pub flows: BTreeMap<FlowName, FlowSettings>,
     lines: Lines,
+    lost: BTreeSet<String>,
 }
 
 impl Config {
+    /// Whether a setting is missing only because of a mistake in the grammar, which has been named.
+    pub fn is_lost(&self, path: &str) -> bool {
+        is_lost(&self.lines, &self.lost, path)
+    }
+
     /// A mistake at a path.
-    pub fn problem(&self, level: Level, path: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> ConfigProblem {
+    pub fn problem(
+        &self,
+        level: Level,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> ConfigProblem {
         let path = path.into();
         let line = Some(self.lines.of(&path));
         ConfigProblem { file: self.file.clone(), line, level, path, message: message.into(), remedy: remedy.into() }
@@ -378,8 +391,13 @@ impl Config {
     /// Told from the settings alone, so that commands that only read need no secret.
     pub fn companion(&self, name: &FlowName, flow: &FlowSettings) -> Option<Ends> {
         let to = self.connections.get(&ConnectionName::new(&flow.to))?;
-        let makes_customers = to.connector.settings().contains_key("customers") && to.settings.get("customers").and_then(Value::as_str) != Some("guest");
-        let first = self.flows.iter().find(|(_, other)| other.from == flow.from && other.to == flow.to).is_none_or(|(first, _)| first == name);
+        let makes_customers = to.connector.settings().contains_key("customers")
+            && to.settings.get("customers").and_then(Value::as_str) != Some("guest");
+        let first = self
+            .flows
+            .iter()
+            .find(|(_, other)| other.from == flow.from && other.to == flow.to)
+            .is_none_or(|(first, _)| first == name);
         (makes_customers && first).then(|| Ends {
             flow: FlowName(format!("{name}-customers")),
             kind: Kind::Customer,
@@ -392,7 +410,12 @@ impl Config {
     pub fn ends(&self) -> Vec<Ends> {
         let mut ends = Vec::new();
         for (name, flow) in &self.flows {
-            ends.push(Ends { flow: name.clone(), kind: Kind::Order, from: ConnectionName::new(&flow.from), to: ConnectionName::new(&flow.to) });
+            ends.push(Ends {
+                flow: name.clone(),
+                kind: Kind::Order,
+                from: ConnectionName::new(&flow.from),
+                to: ConnectionName::new(&flow.to),
+            });
             ends.extend(self.companion(name, flow));
         }
         ends
@@ -409,11 +432,20 @@ impl Config {
 pub fn read(file: &Path) -> (Config, Vec<ConfigProblem>) {
     let unread = |message: String, remedy: &str| {
         let (config, _) = read_text(file, "");
-        let problem = ConfigProblem { file: file.to_owned(), line: None, level: Level::Bad, path: String::new(), message, remedy: remedy.to_owned() };
+        let problem = ConfigProblem {
+            file: file.to_owned(),
+            line: None,
+            level: Level::Bad,
+            path: String::new(),
+            message,
+            remedy: remedy.to_owned(),
+        };
         (config, vec![problem])
     };
     match std::fs::metadata(file) {
-        Ok(about) if about.len() > FILE_BYTES_MAX => return unread("is larger than 1 MiB, so it is no config".to_owned(), "Name the right file with --config."),
+        Ok(about) if about.len() > FILE_BYTES_MAX => {
+            return unread("is larger than 1 MiB, so it is no config".to_owned(), "Name the right file with --config.");
+        }
         Ok(about) if about.is_dir() => return unread("is a folder".to_owned(), "Name the file in it with --config."),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -434,8 +466,8 @@ pub fn read(file: &Path) -> (Config, Vec<ConfigProblem>) {
 
 /// Reads a text as if it stood in `file`. No disk, no environment, no network.
 pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
-    let Document { value, lines, mistakes } = document::read(text);
-    let mut reading = Reading { file, lines: &lines, problems: Vec::new() };
+    let Document { value, lines, mistakes, lost } = document::read(text);
+    let mut reading = Reading { file, lines: &lines, lost: &lost, problems: Vec::new() };
     for (line, message) in &mistakes {
         let remedy = "Mend it; a text stands in quotes, a list in brackets, and each setting stands once.";
         reading.problems.push(ConfigProblem {
@@ -451,10 +483,8 @@ pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
     let many = reading.one_brand(&mut value);
     let mut value = Value::Object(value);
     for difference in shape::hold(&strict_schema(), &mut value) {
-        // What the grammar swallowed is not missing.
-        let swallowed = difference.missing && mistakes.iter().any(|(line, _)| begins_with(text, *line, &difference.path));
         let counted = many && difference.path == "brand";
-        if !swallowed && !counted {
+        if !counted {
             reading.wrong(&difference.path, difference.message, difference.remedy);
         }
     }
@@ -474,22 +504,33 @@ pub fn in_order(problems: &mut [ConfigProblem]) {
     problems.sort_by(|a, b| (a.line, a.level, &a.path, &a.message).cmp(&(b.line, b.level, &b.path, &b.message)));
 }
 
-/// Whether a line begins with the last word of a path.
-fn begins_with(text: &str, line: usize, path: &str) -> bool {
-    let last = path.rsplit('.').next().unwrap_or(path);
-    text.lines().nth(line.saturating_sub(1)).is_some_and(|text| text.trim_start().trim_start_matches('"').starts_with(last))
+/// Whether a setting does not stand in the file because of a mistake in the grammar, which has been named:
+/// then it is not missing.
+fn is_lost(lines: &Lines, lost: &BTreeSet<String>, path: &str) -> bool {
+    !lines.has(path) && path.rsplit('.').next().is_some_and(|last| lost.contains(last))
 }
 
 struct Reading<'a> {
     file: &'a Path,
     lines: &'a Lines,
+    lost: &'a BTreeSet<String>,
     problems: Vec<ConfigProblem>,
 }
 
 impl Reading<'_> {
     fn wrong(&mut self, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        if is_lost(self.lines, self.lost, path) {
+            return;
+        }
         let line = Some(self.lines.of(path));
-        self.problems.push(ConfigProblem { file: self.file.to_owned(), line, level: Level::Bad, path: path.to_owned(), message: message.into(), remedy: remedy.into() });
+        self.problems.push(ConfigProblem {
+            file: self.file.to_owned(),
+            line,
+            level: Level::Bad,
+            path: path.to_owned(),
+            message: message.into(),
+            remedy: remedy.into(),
+        });
     }
 
     /// One file holds one brand; whether this one tries to hold several.
@@ -498,7 +539,11 @@ impl Reading<'_> {
         for key in ["brand", "brands"] {
             if value.get(key).is_some_and(|brand| key == "brands" || brand.is_array() || brand.is_object()) {
                 value.remove(key);
-                self.wrong(key, "one file holds one brand", "Write brand = \"name\" here, a second file for the next brand, and run each with its own --config.");
+                self.wrong(
+                    key,
+                    "one file holds one brand",
+                    "Write brand = \"name\" here, a second file for the next brand, and run each with its own --config.",
+                );
                 many = true;
             }
         }
@@ -516,7 +561,11 @@ impl Reading<'_> {
             }
         }
         if read.flows.is_empty() && !self.lines.has("flows") {
-            self.wrong("", "there is no flow, so nothing would move", "Add [flows.orders] with from and to, the names of two connections.");
+            self.wrong(
+                "",
+                "there is no flow, so nothing would move",
+                "Add [flows.orders] with from and to, the names of two connections.",
+            );
         }
         let flows: BTreeMap<FlowName, FlowSettings> = read.flows.into_iter().map(|(name, flow)| (FlowName(name), flow)).collect();
         self.flows(&flows);
@@ -531,6 +580,7 @@ impl Reading<'_> {
             connections,
             flows,
             lines: self.lines.clone(),
+            lost: self.lost.clone(),
         }
     }
 
@@ -553,13 +603,24 @@ impl Reading<'_> {
         let at = below(path, "system");
         let connector = match settings.remove("system") {
             None => {
-                self.wrong(&at, "is missing", format!("Write which system it is: system = {}.", names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" or ")));
+                self.wrong(
+                    &at,
+                    "is missing",
+                    format!(
+                        "Write which system it is: system = {}.",
+                        names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" or ")
+                    ),
+                );
                 None
             }
             Some(Value::String(name)) => {
                 let connector = selvedge_connectors::by_name(&name);
                 if connector.is_none() {
-                    self.wrong(&at, format!("there is no system {:?}", words::short(&name)), did_you_mean(&name, names(), "Take one of the systems that there are."));
+                    self.wrong(
+                        &at,
+                        format!("there is no system {:?}", words::short(&name)),
+                        did_you_mean(&name, names(), "Take one of the systems that there are."),
+                    );
                 }
                 connector
             }
@@ -600,7 +661,11 @@ impl Reading<'_> {
             match captures.get(flow.from.as_str()) {
                 Some((first, capture)) if **capture != flow.capture => {
                     let remedy = format!("Write the same [flows.{first}.capture] and [flows.{name}.capture].");
-                    self.wrong(&below(&path, "capture"), format!("flows {first} and {name} share one capture of {}, but ask for two", flow.from), remedy);
+                    self.wrong(
+                        &below(&path, "capture"),
+                        format!("flows {first} and {name} share one capture of {}, but ask for two", flow.from),
+                        remedy,
+                    );
                 }
                 Some(_) => {}
                 None => {
@@ -611,7 +676,11 @@ impl Reading<'_> {
                 self.wrong(&below(&path, "backoff_max"), "is shorter than backoff_first", "Make it at least as long.");
             }
             if name.as_str().strip_suffix("-customers").is_some_and(|first| flows.contains_key(&FlowName::new(first))) {
-                self.wrong(&path, "this name belongs to the flow of customers that comes with the orders", "Give the flow another name.");
+                self.wrong(
+                    &path,
+                    "this name belongs to the flow of customers that comes with the orders",
+                    "Give the flow another name.",
+                );
             }
         }
     }
@@ -657,13 +726,19 @@ fn system_schema(connector: &dyn Connector) -> Value {
     let mut properties = Map::new();
     properties.insert("system".to_owned(), json!({ "const": connector.name() }));
     for (path, text) in connector.settings() {
-        let setting = if connector.secret_settings().contains(&path) { json!({ "$ref": "#/$defs/Secret", "description": text }) } else { json!({ "description": text }) };
+        let setting = if connector.secret_settings().contains(&path) {
+            json!({ "$ref": "#/$defs/Secret", "description": text })
+        } else {
+            json!({ "description": text })
+        };
         match path.split_once('.') {
             None => {
                 properties.insert(path.to_owned(), setting);
             }
             Some((table, inner)) => {
-                let table = properties.entry(table).or_insert_with(|| json!({ "type": "object", "properties": {}, "additionalProperties": false }));
+                let table = properties
+                    .entry(table)
+                    .or_insert_with(|| json!({ "type": "object", "properties": {}, "additionalProperties": false }));
                 if let Some(inner_properties) = table.get_mut("properties").and_then(Value::as_object_mut) {
                     inner_properties.insert(inner.to_owned(), setting);
                 }

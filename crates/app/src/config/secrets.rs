@@ -24,8 +24,7 @@ pub const KEY_VARIABLE: &str = "SELVEDGE_KEY";
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The ways in which a setting names where its value is kept.
 const WAYS: [&str; 3] = ["env", "file", "stored"];
-const PLAIN_REMEDY: &str =
-    "Take it out of this file, write { env = \"NAME\" }, { file = \"PATH\" } or { stored = \"NAME\" } in its place, and renew it if anyone else has seen the file.";
+const PLAIN_REMEDY: &str = "Take it out of this file, write { env = \"NAME\" }, { file = \"PATH\" } or { stored = \"NAME\" } in its place, and renew it if anyone else has seen the file.";
 
 /// Where a value is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -79,7 +78,9 @@ pub fn take_out(connector: &dyn Connector, settings: &mut Map<String, Value>) ->
                 }
                 Err((message, remedy)) => wrong.push(((*path).to_owned(), message, remedy)),
             },
-            Some(_) => wrong.push(((*path).to_owned(), "a secret must not stand in the config".to_owned(), PLAIN_REMEDY.to_owned())),
+            Some(_) => {
+                wrong.push(((*path).to_owned(), "a secret must not stand in the config".to_owned(), PLAIN_REMEDY.to_owned()))
+            }
         }
     }
     for path in connector.settings().into_keys().filter(|path| !connector.secret_settings().contains(path)) {
@@ -112,16 +113,21 @@ fn reference(table: &Map<String, Value>) -> Result<Reference, (String, String)> 
     };
     // Whoever writes the secret itself into the braces must not find it in a message.
     match &reference {
-        Reference::Env(name) if !is_variable(name) => {
-            Err(("env must name an environment variable: capital letters, digits and _".to_owned(), "If this is the secret itself, renew it: it has been written down.".to_owned()))
+        Reference::Env(name) if !is_variable(name) => Err((
+            "env must name an environment variable: capital letters, digits and _".to_owned(),
+            "If this is the secret itself, renew it: it has been written down.".to_owned(),
+        )),
+        Reference::Stored(name) if !words::is_name(name) => {
+            Err(("stored must name a secret".to_owned(), words::NAME_REMEDY.to_owned()))
         }
-        Reference::Stored(name) if !words::is_name(name) => Err(("stored must name a secret".to_owned(), words::NAME_REMEDY.to_owned())),
         _ => Ok(reference),
     }
 }
 
 fn is_variable(name: &str) -> bool {
-    name.len() <= 128 && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    name.len() <= 128
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn find<'a>(settings: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
@@ -242,10 +248,13 @@ pub fn sealing_key(environment: &Environment, key_file: Option<&Path>) -> Result
     let (text, whence) = match (environment.get(KEY_VARIABLE), key_file) {
         (Some(text), _) => (text, format!("the environment variable {KEY_VARIABLE}")),
         (None, Some(path)) => {
-            let text = small_file(path).map_err(|why| (format!("the key file {} cannot be read: {why}", path.display()), MAKE.to_owned()))?;
+            let text = small_file(path)
+                .map_err(|why| (format!("the key file {} cannot be read: {why}", path.display()), MAKE.to_owned()))?;
             (text, format!("the key file {}", path.display()))
         }
-        (None, None) => return Err((format!("there is no key: {KEY_VARIABLE} is not set and no key file is named"), MAKE.to_owned())),
+        (None, None) => {
+            return Err((format!("there is no key: {KEY_VARIABLE} is not set and no key file is named"), MAKE.to_owned()));
+        }
     };
     SealingKey::from_base64(&text).ok_or_else(|| (format!("{whence} does not hold a key (32 bytes in base64)"), MAKE.to_owned()))
 }
@@ -262,29 +271,53 @@ pub struct Fetched {
 }
 
 /// Fetches what the connections' settings refer to; what cannot be fetched, and what too many can read, is named.
-pub async fn fetch(config: &Config, environment: &Environment, key_file: Option<&Path>, store: Option<&Store>) -> (BTreeMap<String, Fetched>, Vec<ConfigProblem>) {
+pub async fn fetch(
+    config: &Config,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    store: Option<&Store>,
+) -> (BTreeMap<String, Fetched>, Vec<ConfigProblem>) {
     let mut problems = Vec::new();
     let mut all = BTreeMap::new();
     let key_file = key_file.or(config.key_file.as_deref());
     if let Some(path) = environment.dotenv.as_deref().filter(|path| open_to_all(path)) {
-        problems.push(config.problem(Level::Warning, "", format!("{} can be read by everyone on this machine", path.display()), format!("chmod 600 {}", path.display())));
+        problems.push(config.problem(
+            Level::Warning,
+            "",
+            format!("{} can be read by everyone on this machine", path.display()),
+            format!("chmod 600 {}", path.display()),
+        ));
     }
     for (name, connection) in &config.connections {
         let path = below("connections", name.as_str());
-        let mut fetched = Fetched { settings: connection.settings.clone(), reported: connection.reported.clone(), ..Fetched::default() };
+        let mut fetched =
+            Fetched { settings: connection.settings.clone(), reported: connection.reported.clone(), ..Fetched::default() };
         for (setting, reference) in &connection.references {
             let at = below(&path, setting);
             let found = match reference {
                 Reference::Env(name) => environment.get(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
-                    (format!("the environment variable {name} is not set"), format!("Set {name} for the process, or in the file .env beside this one."))
+                    (
+                        format!("the environment variable {name} is not set"),
+                        format!("Set {name} for the process, or in the file .env beside this one."),
+                    )
                 }),
                 Reference::File(file) => {
                     let file = config.folder().join(file);
                     if open_to_all(&file) {
                         let remedy = format!("chmod 600 {}", file.display());
-                        problems.push(config.problem(Level::Warning, at.clone(), format!("{} can be read by everyone on this machine", file.display()), remedy));
+                        problems.push(config.problem(
+                            Level::Warning,
+                            at.clone(),
+                            format!("{} can be read by everyone on this machine", file.display()),
+                            remedy,
+                        ));
                     }
-                    small_file(&file).map_err(|why| (format!("{} cannot be read: {why}", file.display()), "Put the secret there, or name another file; paths are relative to this config.".to_owned()))
+                    small_file(&file).map_err(|why| {
+                        (
+                            format!("{} cannot be read: {why}", file.display()),
+                            "Put the secret there, or name another file; paths are relative to this config.".to_owned(),
+                        )
+                    })
                 }
                 Reference::Stored(name) => stored(config, environment, key_file, store, name).await,
             };
@@ -308,16 +341,28 @@ pub async fn fetch(config: &Config, environment: &Environment, key_file: Option<
     (all, problems)
 }
 
-async fn stored(config: &Config, environment: &Environment, key_file: Option<&Path>, store: Option<&Store>, name: &str) -> Result<String, (String, String)> {
+async fn stored(
+    config: &Config,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    store: Option<&Store>,
+    name: &str,
+) -> Result<String, (String, String)> {
     let Some(store) = store else {
-        return Err((format!("the stored secret {name} cannot be fetched: the store is not open"), "Mend what is said about the store first.".to_owned()));
+        return Err((
+            format!("there is no stored secret {name}: there is no store yet"),
+            format!("Mend the rest of this file, then store it: selvedge secrets set {name}"),
+        ));
     };
     let key = sealing_key(environment, key_file)?;
     let (brand, wanted) = (config.brand.clone(), name.to_owned());
     match store.read(move |view| view.unseal(&brand, &wanted, &key)).await {
         Ok(Some(text)) => Ok(text),
         Ok(None) => Err((format!("there is no stored secret {name}"), format!("Store it: selvedge secrets set {name}"))),
-        Err(error) => Err((format!("the stored secret {name} cannot be opened: {error}"), format!("Use the key that it was sealed with, or store it again: selvedge secrets set {name}"))),
+        Err(error) => Err((
+            format!("the stored secret {name} cannot be opened: {error}"),
+            format!("Use the key that it was sealed with, or store it again: selvedge secrets set {name}"),
+        )),
     }
 }
 
@@ -328,7 +373,8 @@ mod tests {
     #[test]
     fn dotenv_reads_what_shells_write() {
         let read = dotenv("# comment\nA=1\nexport B=\"two words\"\nC='x=y'\n\nD =  3 \nnot a line\n9BAD=1\n");
-        let expected = [("A", "1"), ("B", "two words"), ("C", "x=y"), ("D", "3")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected =
+            [("A", "1"), ("B", "two words"), ("C", "x=y"), ("D", "3")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(read, expected.into());
     }
 

@@ -20,8 +20,6 @@ pub struct Difference {
     pub message: String,
     /// What to do.
     pub remedy: String,
-    /// Whether something is not there, rather than wrong.
-    pub missing: bool,
 }
 
 /// Compares `value` with the schema and takes out of it what does not fit.
@@ -38,19 +36,24 @@ struct Holding<'a> {
 
 impl<'a> Holding<'a> {
     fn wrong(&mut self, path: &str, message: impl Into<String>, remedy: impl Into<String>) -> bool {
-        self.found.push(Difference { path: path.to_owned(), message: message.into(), remedy: remedy.into(), missing: false });
+        self.found.push(Difference { path: path.to_owned(), message: message.into(), remedy: remedy.into() });
         false
     }
 
     /// The schema behind a reference, or the one alternative of an optional value.
     fn plain(&self, mut schema: &'a Value) -> &'a Value {
         loop {
-            if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix("#/$defs/")) {
+            if let Some(name) =
+                schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix("#/$defs/"))
+            {
                 let Some(meant) = self.root.get("$defs").and_then(|defs| defs.get(name)) else { return schema };
                 schema = meant;
                 continue;
             }
-            let some = schema.get("anyOf").and_then(Value::as_array).and_then(|options| options.iter().find(|option| option.get("type").and_then(Value::as_str) != Some("null")));
+            let some = schema
+                .get("anyOf")
+                .and_then(Value::as_array)
+                .and_then(|options| options.iter().find(|option| option.get("type").and_then(Value::as_str) != Some("null")));
             match some {
                 Some(meant) => schema = meant,
                 None => return schema,
@@ -131,8 +134,12 @@ impl<'a> Holding<'a> {
                     let remedy = did_you_mean(key, known.keys().map(String::as_str), "Take it out.");
                     self.wrong(&path, format!("{:?} is not a setting here", short(key)), remedy)
                 }
-                (None, Some(schema @ Value::Object(_))) if !others_named || words::is_name(key) => self.fits(schema, value, &path),
-                (None, Some(Value::Object(_))) => self.wrong(&path, format!("{:?} cannot serve as a name", short(key)), words::NAME_REMEDY),
+                (None, Some(schema @ Value::Object(_))) if !others_named || words::is_name(key) => {
+                    self.fits(schema, value, &path)
+                }
+                (None, Some(Value::Object(_))) => {
+                    self.wrong(&path, format!("{:?} cannot serve as a name", short(key)), words::NAME_REMEDY)
+                }
                 (None, _) => true,
             };
             if !fits {
@@ -142,7 +149,11 @@ impl<'a> Holding<'a> {
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             if !table.contains_key(required) {
                 let what = known.get(required).map(explanation).unwrap_or_default();
-                self.found.push(Difference { path: below(path, required), message: format!("{required} is missing"), remedy: what, missing: true });
+                self.found.push(Difference {
+                    path: below(path, required),
+                    message: format!("{required} is missing"),
+                    remedy: what,
+                });
             }
         }
         table.retain(|key, _| !strangers.contains(key));
@@ -169,12 +180,17 @@ fn text_problem(schema: &Value, text: &str) -> Option<(String, String)> {
         "span" => of(text.parse::<Span>().map(drop), words::SPAN_REMEDY),
         "pace" => of(text.parse::<Pace>().map(drop), "Write \"off\", or a whole number and a unit: \"30s\", \"10m\" or \"24h\"."),
         "moment" => of(text.parse::<Moment>().map(drop), words::MOMENT_REMEDY),
-        "name" => (!words::is_name(text)).then(|| (format!("{:?} cannot serve as a name", short(text)), words::NAME_REMEDY.to_owned())),
-        "currency" => selvedge_model::Currency::from_code(text)
-            .is_none()
-            .then(|| (format!("{:?} is not an ISO 4217 currency", short(text)), "Write its three capital letters: \"EUR\".".to_owned())),
+        "name" => {
+            (!words::is_name(text)).then(|| (format!("{:?} cannot serve as a name", short(text)), words::NAME_REMEDY.to_owned()))
+        }
+        "currency" => selvedge_model::Currency::from_code(text).is_none().then(|| {
+            (format!("{:?} is not an ISO 4217 currency", short(text)), "Write its three capital letters: \"EUR\".".to_owned())
+        }),
         "address" => text.parse::<std::net::SocketAddr>().is_err().then(|| {
-            (format!("{:?} is not an address to listen on", short(text)), "Write an IP address and a port: \"127.0.0.1:7700\", or \"0.0.0.0:7700\" for all networks.".to_owned())
+            (
+                format!("{:?} is not an address to listen on", short(text)),
+                "Write an IP address and a port: \"127.0.0.1:7700\", or \"0.0.0.0:7700\" for all networks.".to_owned(),
+            )
         }),
         _ => None,
     }

@@ -58,11 +58,19 @@ impl Default for Answers {
     fn default() -> Self {
         Self {
             brand: "mybrand".to_owned(),
-            shop: Shop { base_url: "https://mybrand.centra.com".to_owned(), time_zone: "Europe/Stockholm".to_owned(), webhooks: false },
+            shop: Shop {
+                base_url: "https://mybrand.centra.com".to_owned(),
+                time_zone: "Europe/Stockholm".to_owned(),
+                webhooks: false,
+            },
             erp: Erp {
                 account: "1234567_SB1".to_owned(),
                 base_url: None,
-                auth: Auth::OAuth2 { client_id: "CLIENT-ID".to_owned(), certificate_id: "CERTIFICATE-ID".to_owned(), private_key_file: "netsuite.pem".to_owned() },
+                auth: Auth::OAuth2 {
+                    client_id: "CLIENT-ID".to_owned(),
+                    certificate_id: "CERTIFICATE-ID".to_owned(),
+                    private_key_file: "netsuite.pem".to_owned(),
+                },
                 one_world: true,
             },
         }
@@ -141,7 +149,9 @@ account = {account}",
     ));
     match &erp.base_url {
         Some(base_url) => line(format_args!("base_url = {}", quoted(base_url))),
-        None => line(format_args!("# base_url = \"https://1234567-sb1.suitetalk.api.netsuite.com\"  # the default follows from the account")),
+        None => line(format_args!(
+            "# base_url = \"https://1234567-sb1.suitetalk.api.netsuite.com\"  # the default follows from the account"
+        )),
     }
     line(format_args!(
         "one_world = {one_world}                   # whether the account has subsidiaries
@@ -213,7 +223,11 @@ mod tests {
         let oauth1 = Answers {
             brand: "nordvik-2".to_owned(),
             shop: Shop { webhooks: true, ..Answers::default().shop },
-            erp: Erp { base_url: Some("http://127.0.0.1:1".to_owned()), auth: Auth::OAuth1 { consumer_key: "a\"b\\c\n".to_owned(), token_id: "t".to_owned() }, ..Answers::default().erp },
+            erp: Erp {
+                base_url: Some("http://127.0.0.1:1".to_owned()),
+                auth: Auth::OAuth1 { consumer_key: "a\"b\\c\n".to_owned(), token_id: "t".to_owned() },
+                ..Answers::default().erp
+            },
         };
         for answers in [Answers::default(), oauth1] {
             let text = render(&answers);
@@ -232,7 +246,13 @@ mod tests {
         let text: String = render(&Answers::default())
             .lines()
             .map(|line| match line.strip_prefix("# ") {
-                Some(rest) if rest.split_once(" = ").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) => rest.to_owned() + "\n",
+                Some(rest)
+                    if rest
+                        .split_once(" = ")
+                        .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) =>
+                {
+                    rest.to_owned() + "\n"
+                }
                 _ => line.to_owned() + "\n",
             })
             .collect();

@@ -4,7 +4,10 @@ use super::*;
 
 fn found(text: &str) -> Vec<(usize, String, String)> {
     let (_, problems) = read_text(Path::new("selvedge.toml"), text);
-    problems.into_iter().map(|problem| (problem.line.unwrap(), problem.path, format!("{}. {}", problem.message, problem.remedy))).collect()
+    problems
+        .into_iter()
+        .map(|problem| (problem.line.unwrap(), problem.path, format!("{}. {}", problem.message, problem.remedy)))
+        .collect()
 }
 
 /// `(line, path, part of the text)` of each, in order; nothing else.
@@ -102,9 +105,12 @@ unanswered_wait = "5 sec"
 "#;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (config, problems) = read_text(Path::new("selvedge.toml"), text);
-    let clock: std::sync::Arc<dyn selvedge_connector::Clock> = std::sync::Arc::new(selvedge_connector::clock::ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+    let clock: std::sync::Arc<dyn selvedge_connector::Clock> =
+        std::sync::Arc::new(selvedge_connector::clock::ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
     let environment = secrets::Environment::of([]);
-    let Err(problems) = crate::wiring::open(&config, problems, &environment, None, clock).await.map(|_| ()) else { panic!("it opened") };
+    let Err(problems) = crate::wiring::open(&config, problems, &environment, None, clock).await.map(|_| ()) else {
+        panic!("it opened")
+    };
     let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let expected = [
         (2, "listens", "not a setting here"),
@@ -137,7 +143,8 @@ fn what_is_missing_is_found_where_it_should_stand() {
 
 #[test]
 fn a_slip_in_the_grammar_hides_nothing_else() {
-    let text = "brand = \"a\"\nbrand = \"b\"\n[connections.shop]\nsystem = \"cetra\"\n[flows.orders]\nfrom = shop\nto = \"shop\"\n";
+    let text =
+        "brand = \"a\"\nbrand = \"b\"\n[connections.shop]\nsystem = \"cetra\"\n[flows.orders]\nfrom = shop\nto = \"shop\"\n";
     let found = found(text);
     for (line, part) in [(2, "TOML"), (4, "Did you mean centra?"), (6, "TOML")] {
         assert!(found.iter().any(|(at, _, text)| *at == line && text.contains(part)), "{line}: {found:#?}");
@@ -210,7 +217,8 @@ fn a_file_that_is_none_says_what_to_do() {
 fn our_policy_is_the_models() {
     assert_eq!(OrderPolicy::from(&PolicySettings::default()), OrderPolicy::default());
     let all: PolicySettings = serde_json::from_value(json!({ "address_fields": ["first_name", "last_name", "company", "line1", "postcode", "city", "state", "phone", "email"] })).unwrap();
-    let words: Vec<String> = all.address_fields.iter().map(|field| serde_json::to_value(field).unwrap().as_str().unwrap().to_owned()).collect();
+    let words: Vec<String> =
+        all.address_fields.iter().map(|field| serde_json::to_value(field).unwrap().as_str().unwrap().to_owned()).collect();
     assert_eq!(OrderPolicy::from(&all).address_fields, words);
 }
 

@@ -148,7 +148,9 @@ impl FromStr for Moment {
         }
         match selvedge_model::moment::with_offset(text) {
             Ok(at) => Ok(Self::At(at)),
-            Err(selvedge_model::moment::MomentError::NoZone(text)) => Err(Unclear(format!("{text:?} says no offset, so it is not one instant"))),
+            Err(selvedge_model::moment::MomentError::NoZone(text)) => {
+                Err(Unclear(format!("{text:?} says no offset, so it is not one instant")))
+            }
             Err(_) => Err(Unclear(format!("{:?} is not a moment", short(text)))),
         }
     }

@@ -1,8 +1,9 @@
 //! Who may call next: budget windows, slots, pauses and the breaker of one connection.
 //!
 //! Everything is decided on one small state under one lock, in whole numbers, and handed out to the
-//! most urgent waiter first, first come first served among equals. Nobody polls: a waiter sleeps
-//! until it is called or until the moment at which the head of the line may go.
+//! most urgent waiter first, first come first served among equals. Nobody polls: the head of the line
+//! sleeps until the moment at which it may go, everybody else until called. Whoever changes the
+//! state calls [`Line::serve`], which sets the head's alarm anew: no wake-up is lost.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use super::{Budget, Priority, SessionConfig};
 
@@ -43,8 +47,15 @@ impl Bucket {
         let gone = i128::try_from(now.saturating_duration_since(self.filled_at).as_micros()).unwrap_or(i128::MAX);
         let span = i128::try_from(self.per.as_micros()).unwrap_or(i128::MAX).max(1);
         let gained = self.room().saturating_mul(gone) / span;
-        self.tokens = self.tokens.saturating_add(gained).min(self.room());
-        self.filled_at = now;
+        self.tokens = self.tokens.saturating_add(gained);
+        if self.tokens >= self.room() {
+            self.tokens = self.room();
+            self.filled_at = now;
+        } else {
+            // Only the time that made whole millionths is used up: a slow bucket that is looked at often fills, too.
+            let used = (gained.saturating_mul(span) + self.room() - 1) / self.room();
+            self.filled_at += Duration::from_micros(u64::try_from(used).unwrap_or(0));
+        }
     }
 
     /// How long until `cost` fits; nothing if it fits now. A cost past the whole room waits for a full bucket.
@@ -66,23 +77,32 @@ enum Breaker {
     Trying,
 }
 
+/// A place in the line: the more urgent first, then the earlier.
+type Key = (Priority, u64);
+
 struct Waiter {
     costs: Vec<(&'static str, u32)>,
-    call: oneshot::Sender<Permit>,
+    call: oneshot::Sender<Result<Permit, Shut>>,
+    /// Rung when the moment at which the head may go has changed.
+    alarm: Arc<Notify>,
 }
 
 struct State {
-    waiting: BTreeMap<(Priority, u64), Waiter>,
+    waiting: BTreeMap<Key, Waiter>,
     arrivals: u64,
     under_way: usize,
     slots_milli: usize,
     paused_until: Option<Instant>,
     throttled_in_row: u32,
+    throttled_at: Option<Instant>,
     breaker: Breaker,
     buckets: Vec<Bucket>,
+    /// Who looks again, and when.
+    alarm: Option<(Key, Instant)>,
 }
 
-/// Why a call cannot even wait.
+/// Why a call cannot wait, or cannot wait any longer.
+#[derive(Debug)]
 pub(super) enum Shut {
     /// The breaker is open; try again after this.
     Broken(Duration),
@@ -100,18 +120,29 @@ pub(super) struct Line {
 }
 
 /// The right to make one call; given back when dropped.
-pub(super) struct Permit(Option<Arc<Line>>);
+pub(super) struct Permit {
+    line: Option<Arc<Line>>,
+    since: Instant,
+    trial: bool,
+}
+
+impl Permit {
+    /// When the call was let through.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(line) = self.0.take() else { return };
+        let Some(line) = self.line.take() else { return };
         let mut state = line.lock();
         state.under_way = state.under_way.saturating_sub(1);
-        if matches!(state.breaker, Breaker::Trying) {
+        if self.trial && matches!(state.breaker, Breaker::Trying) {
             // The trial was given up without an outcome: the next call tries.
             state.breaker = Breaker::Open { until: Instant::now() };
         }
-        line.call_next(&mut state);
+        line.serve(&mut state);
     }
 }
 
@@ -126,8 +157,10 @@ impl Line {
                 slots_milli: slots_max * MILLI,
                 paused_until: None,
                 throttled_in_row: 0,
+                throttled_at: None,
                 breaker: Breaker::Closed { failures: 0 },
                 buckets: Vec::new(),
+                alarm: None,
             }),
             slots_max,
             breaker_failures: config.breaker_failures.max(1),
@@ -145,7 +178,8 @@ impl Line {
     /// Waits for the right to call.
     pub(super) async fn enter(self: &Arc<Self>, priority: Priority, costs: Vec<(&'static str, u32)>) -> Result<Permit, Shut> {
         let (call, mut called) = oneshot::channel();
-        let (key, mut next) = {
+        let alarm = Arc::new(Notify::new());
+        let key = {
             let mut state = self.lock();
             let now = Instant::now();
             if let Breaker::Open { until } = state.breaker
@@ -158,32 +192,49 @@ impl Line {
             }
             state.arrivals += 1;
             let key = (priority, state.arrivals);
-            state.waiting.insert(key, Waiter { costs, call });
-            (key, self.call_next(&mut state))
+            state.waiting.insert(key, Waiter { costs, call, alarm: Arc::clone(&alarm) });
+            self.serve(&mut state);
+            key
         };
         // Leaves the line if this future is dropped while it waits.
         let place = Place { line: self, key };
         loop {
-            let moment = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
+            let moment = self.lock().alarm.filter(|(whose, _)| *whose == key).map(|(_, moment)| moment);
             tokio::select! {
                 biased;
-                permit = &mut called => {
+                outcome = &mut called => {
                     std::mem::forget(place);
                     // The sender goes only with the place in the line, which is ours.
-                    return permit.map_err(|_| Shut::Broken(self.breaker_pause));
+                    return outcome.unwrap_or(Err(Shut::Broken(self.breaker_pause)));
                 }
-                () = tokio::time::sleep_until(moment) => next = self.call_next(&mut self.lock()),
+                () = alarm.notified() => {}
+                () = tokio::time::sleep_until(moment.unwrap_or_else(Instant::now)), if moment.is_some() => {
+                    let mut state = self.lock();
+                    state.alarm = state.alarm.filter(|(whose, _)| *whose != key);
+                    self.serve(&mut state);
+                }
             }
+        }
+    }
+
+    /// Calls whoever may go, and sets the alarm of the one who has to wait for a moment.
+    fn serve(self: &Arc<Self>, state: &mut State) {
+        let moment = self.call_next(state);
+        let Some(((key, waiter), moment)) = state.waiting.first_key_value().zip(moment) else { return };
+        // An alarm that rings too early is set again when it rings.
+        if state.alarm.is_none_or(|(whose, at)| whose != *key || at > moment) {
+            state.alarm = Some((*key, moment));
+            //MUT waiter.alarm.notify_one();
         }
     }
 
     /// Calls whoever may go; the moment at which the head of the line may, if it has to wait for one.
     fn call_next(self: &Arc<Self>, state: &mut State) -> Option<Instant> {
+        let now = Instant::now();
+        for bucket in &mut state.buckets {
+            bucket.refill(now);
+        }
         loop {
-            let now = Instant::now();
-            for bucket in &mut state.buckets {
-                bucket.refill(now);
-            }
             let (&key, waiter) = state.waiting.first_key_value()?;
             if let Some(until) = state.paused_until.filter(|until| *until > now) {
                 return Some(until);
@@ -202,6 +253,12 @@ impl Line {
                 return Some(now + wait);
             }
             let waiter = state.waiting.remove(&key)?;
+            let permit = Permit { line: Some(Arc::clone(self)), since: now, trial };
+            if let Err(Ok(mut permit)) = waiter.call.send(Ok(permit)) {
+                // Gone meanwhile; its permit must not take the lock that we hold.
+                permit.line = None;
+                continue;
+            }
             for (name, cost) in &waiter.costs {
                 for bucket in state.buckets.iter_mut().filter(|b| b.name == *name) {
                     bucket.tokens -= i128::from(*cost) * MICRO;
@@ -211,24 +268,19 @@ impl Line {
             if trial {
                 state.breaker = Breaker::Trying;
             }
-            if let Err(mut permit) = waiter.call.send(Permit(Some(Arc::clone(self)))) {
-                // Gone meanwhile; its permit must not take the lock that we hold.
-                permit.0 = None;
-                state.under_way = state.under_way.saturating_sub(1);
-                if trial {
-                    state.breaker = Breaker::Open { until: now };
-                }
-            }
         }
     }
 
-    /// A call came back with an answer that is none of the connection's troubles.
-    pub(super) fn came_through(self: &Arc<Self>) {
+    /// A call, let through at `since`, came back with an answer that is none of the connection's troubles.
+    pub(super) fn came_through(self: &Arc<Self>, since: Instant) {
         let mut state = self.lock();
         state.breaker = Breaker::Closed { failures: 0 };
-        state.throttled_in_row = 0;
-        state.slots_milli = (state.slots_milli + WIDEN_MILLI).min(self.slots_max * MILLI);
-        self.call_next(&mut state);
+        // A call that left before the last 429 says nothing about what is allowed since.
+        if state.throttled_at.is_none_or(|at| since >= at) {
+            state.throttled_in_row = 0;
+            state.slots_milli = (state.slots_milli + WIDEN_MILLI).min(self.slots_max * MILLI);
+        }
+        self.serve(&mut state);
     }
 
     /// A call did not come back, or came back with a server error.
@@ -241,20 +293,33 @@ impl Line {
         };
     }
 
-    /// How many times in a row the platform has limited us, this time included.
-    pub(super) fn throttled(self: &Arc<Self>) -> u32 {
+    /// A call, let through at `since`, was limited: how many times in a row that makes. Calls that
+    /// were under way together are limited together and count once. `narrow`: halve the slots, too.
+    pub(super) fn throttled(&self, since: Instant, narrow: bool) -> u32 {
         let mut state = self.lock();
         state.breaker = Breaker::Closed { failures: 0 };
-        state.throttled_in_row = state.throttled_in_row.saturating_add(1);
-        state.slots_milli = (state.slots_milli / 2).max(MILLI);
+        if state.throttled_at.is_none_or(|at| since >= at) {
+            state.throttled_in_row = state.throttled_in_row.saturating_add(1);
+            if narrow {
+                state.slots_milli = (state.slots_milli / 2).max(MILLI);
+            }
+        }
+        state.throttled_at = Some(Instant::now());
         state.throttled_in_row
     }
 
-    /// Lets nothing through for so long.
+    /// Lets nothing through for so long; whoever waits already is sent back if that is longer than a call waits inside.
     pub(super) fn pause(&self, pause: Duration) {
         let mut state = self.lock();
         let until = Instant::now() + pause;
-        state.paused_until = Some(state.paused_until.map_or(until, |already| already.max(until)));
+        if state.paused_until.is_none_or(|already| until > already) {
+            state.paused_until = Some(until);
+        }
+        if pause > self.wait_inside_max {
+            for (_, waiter) in std::mem::take(&mut state.waiting) {
+                let _ = waiter.call.send(Err(Shut::Paused(pause)));
+            }
+        }
     }
 
     pub(super) fn learn(self: &Arc<Self>, budget: &Budget, used: &[u64]) {
@@ -271,7 +336,7 @@ impl Line {
                 bucket
             })
             .collect();
-        self.call_next(&mut state);
+        self.serve(&mut state);
     }
 
     pub(super) fn charge(&self, name: &str, cost: u64) {
@@ -298,13 +363,222 @@ impl Line {
 
 struct Place<'a> {
     line: &'a Arc<Line>,
-    key: (Priority, u64),
+    key: Key,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.line.lock();
         state.waiting.remove(&self.key);
-        self.line.call_next(&mut state);
+        self.line.serve(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::session::BudgetWindow;
+
+    fn line(slots: usize, windows: &[(&'static str, u64, u64)]) -> Arc<Line> {
+        let windows = windows.iter().map(|(name, quota, seconds)| BudgetWindow { name, quota: *quota, per: Duration::from_secs(*seconds) }).collect();
+        Line::new(&SessionConfig { concurrency_max: slots, budget: Budget { windows }, ..SessionConfig::named("test") })
+    }
+
+    async fn enter(line: &Arc<Line>, priority: Priority) -> Permit {
+        line.enter(priority, vec![("requests", 1)]).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_given_back_while_the_budget_is_spent_wakes_the_next_in_time() {
+        // The waiter saw no free slot; when it gets one, the budget is what it has to wait for.
+        let line = line(1, &[("requests", 1, 10)]);
+        let first = enter(&line, Priority::Orders).await;
+        let started = Instant::now();
+        let waiting = tokio::spawn({
+            let line = line.clone();
+            async move { enter(&line, Priority::Orders).await.since() }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        let since = waiting.await.unwrap();
+        let waited = since - started;
+        assert!(waited >= Duration::from_secs(9) && waited <= Duration::from_secs(11), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_urgent_newcomer_goes_before_those_who_wait_for_the_budget() {
+        let line = line(4, &[("requests", 1, 10)]);
+        drop(enter(&line, Priority::Orders).await);
+        let order = Arc::<Mutex<Vec<&'static str>>>::default();
+        let mut calls = JoinSet::new();
+        for priority in [Priority::Sweeps, Priority::Sweeps, Priority::Stock, Priority::Control] {
+            let (line, order) = (line.clone(), order.clone());
+            calls.spawn(async move {
+                let _permit = enter(&line, priority).await;
+                order.lock().unwrap().push(priority.word());
+            });
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        while calls.join_next().await.is_some() {}
+        assert_eq!(*order.lock().unwrap(), ["control", "stock", "sweeps", "sweeps"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_window_fills_however_often_it_is_looked_at() {
+        let line = line(1, &[("requests", 1, 3_600)]);
+        drop(enter(&line, Priority::Orders).await);
+        let (started, mut stats) = (Instant::now(), super::super::SessionStats::default());
+        while started.elapsed() < Duration::from_secs(2) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            line.read(&mut stats);
+        }
+        let tokens = line.lock().buckets[0].tokens;
+        // 2 seconds of an hour in millionths: 555.
+        assert!((500..=560).contains(&tokens), "{tokens}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_were_limited_together_count_once() {
+        let line = line(8, &[]);
+        let mut permits = Vec::new();
+        for _ in 0..4 {
+            permits.push(enter(&line, Priority::Orders).await);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let counts: Vec<u32> = permits.iter().map(|permit| line.throttled(permit.since(), true)).collect();
+        assert_eq!(counts, [1, 1, 1, 1]);
+        assert_eq!(line.lock().slots_milli, 4 * MILLI, "halved once, not four times");
+        line.came_through(permits[0].since());
+        assert_eq!(line.lock().throttled_in_row, 1, "an older answer proves nothing");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(permits);
+        let later = enter(&line, Priority::Orders).await;
+        assert_eq!(line.throttled(later.since(), false), 2);
+        assert_eq!(line.lock().slots_milli, 4 * MILLI, "a platform that says how long to wait keeps its slots");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_pause_sends_the_waiting_back_and_a_short_one_does_not() {
+        let line = line(1, &[]);
+        let busy = enter(&line, Priority::Orders).await;
+        let wait = |line: &Arc<Line>| tokio::spawn({ let line = line.clone(); async move { line.enter(Priority::Orders, Vec::new()).await.map(|_| Instant::now()) } });
+        let waiting = wait(&line);
+        tokio::task::yield_now().await;
+        line.pause(Duration::from_secs(60));
+        assert!(matches!(waiting.await.unwrap(), Err(Shut::Paused(_))));
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        drop(busy);
+        line.pause(Duration::from_secs(1));
+        let started = Instant::now();
+        assert!(wait(&line).await.unwrap().unwrap() - started >= Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_open_breaker_lets_one_try_at_a_time() {
+        let line = line(4, &[]);
+        for _ in 0..8 {
+            let _permit = enter(&line, Priority::Orders).await;
+            line.failed();
+        }
+        assert!(matches!(line.enter(Priority::Orders, Vec::new()).await, Err(Shut::Broken(_))));
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let trial = enter(&line, Priority::Orders).await;
+        let second = tokio::time::timeout(Duration::from_secs(60), enter(&line, Priority::Orders)).await;
+        assert!(second.is_err(), "a second call went while the first was trying");
+        // Given up without an outcome: the next one tries.
+        drop(trial);
+        let trial = tokio::time::timeout(Duration::from_secs(1), enter(&line, Priority::Orders)).await.unwrap();
+        line.came_through(trial.since());
+        drop(tokio::time::timeout(Duration::from_secs(1), enter(&line, Priority::Orders)).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_platform_tells_wakes_those_who_wait() {
+        let line = line(1, &[("requests", 1, 3_600)]);
+        drop(enter(&line, Priority::Orders).await);
+        let waiting = tokio::spawn({
+            let line = line.clone();
+            async move { drop(enter(&line, Priority::Orders).await) }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!waiting.is_finished());
+        let window = BudgetWindow { name: "requests", quota: 100, per: Duration::from_secs(10) };
+        line.learn(&Budget { windows: vec![window] }, &[10]);
+        tokio::time::timeout(Duration::from_millis(10), waiting).await.unwrap().unwrap();
+    }
+
+    /// One caller of the property below.
+    #[derive(Clone, Debug)]
+    struct Caller {
+        arrives_ms: u64,
+        lasts_ms: u64,
+        priority: usize,
+        mutates: bool,
+        gives_up_ms: Option<u64>,
+    }
+
+    fn caller() -> impl Strategy<Value = Caller> {
+        (0..5_000_u64, 0..400_u64, 0..Priority::ALL.len(), any::<bool>(), proptest::option::weighted(0.2, 0..3_000_u64)).prop_map(
+            |(arrives_ms, lasts_ms, priority, mutates, gives_up_ms)| Caller { arrives_ms, lasts_ms, priority, mutates, gives_up_ms },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever comes and goes: nobody waits for ever, the slots and the windows hold.
+        #[test]
+        fn nobody_is_forgotten_and_no_limit_is_passed(callers in proptest::collection::vec(caller(), 1..60), slots in 1..5_usize) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(async move {
+                let line = line(slots, &[("requests", 20, 10), ("requests", 100, 120), ("mutations", 5, 10)]);
+                let (now, peak) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+                let sent = Arc::<Mutex<Vec<(Instant, bool)>>>::default();
+                let mut calls = JoinSet::new();
+                for caller in callers {
+                    let (line, now, peak, sent) = (line.clone(), now.clone(), peak.clone(), sent.clone());
+                    calls.spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(caller.arrives_ms)).await;
+                        let mut costs = vec![("requests", 1)];
+                        costs.extend(caller.mutates.then_some(("mutations", 1)));
+                        let entering = line.enter(Priority::ALL[caller.priority], costs);
+                        let permit = match caller.gives_up_ms {
+                            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), entering).await.ok(),
+                            None => Some(entering.await),
+                        };
+                        let Some(permit) = permit else { return };
+                        let permit = permit.unwrap();
+                        sent.lock().unwrap().push((permit.since(), caller.mutates));
+                        peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        tokio::time::sleep(Duration::from_millis(caller.lasts_ms)).await;
+                        now.fetch_sub(1, Ordering::SeqCst);
+                        drop(permit);
+                    });
+                }
+                let all = async { while let Some(done) = calls.join_next().await { done.unwrap() } };
+                tokio::time::timeout(Duration::from_secs(600), all).await.expect("somebody waits for ever");
+                assert!(peak.load(Ordering::SeqCst) <= slots);
+                let state = line.lock();
+                assert_eq!((state.under_way, state.waiting.len()), (0, 0));
+                let sent = sent.lock().unwrap();
+                // A full bucket and what flows into it meanwhile: never more than that in any stretch of time.
+                for (counts, quota, seconds) in [(false, 20, 10), (false, 100, 120), (true, 5, 10)] {
+                    let mut moments: Vec<Instant> = sent.iter().filter(|(_, mutates)| !counts || *mutates).map(|(at, _)| *at).collect();
+                    moments.sort();
+                    for (first, from) in moments.iter().enumerate() {
+                        for (last, to) in moments.iter().enumerate().skip(first) {
+                            let room = quota as f64 * 0.9;
+                            let allowed = room + room * (*to - *from).as_secs_f64() / f64::from(seconds);
+                            assert!((last - first + 1) as f64 <= allowed + 1e-3, "{} in {:?}, allowed {allowed}", last - first + 1, *to - *from);
+                        }
+                    }
+                }
+            });
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use selvedge_model::Problem;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -208,10 +207,80 @@ async fn a_waiter_that_gives_up_leaves_the_line() {
     session.send(call(&server.url, "c", Effect::Read, Priority::Orders)).await.unwrap();
 }
 
-#[test]
-fn no_secret_in_a_debug_print_or_a_fault() {
-    let call = call("http://127.0.0.1:1", "a?token=abc", Effect::Write, Priority::Orders);
-    assert!(!format!("{call:?}").contains("tok-secret"));
-    let refused = Fault::Refused { what: "x".into(), problems: vec![Problem::new("a.b", "", "one", "two")] };
-    assert_eq!(refused.to_string(), "x: refused: one");
+#[tokio::test]
+async fn an_address_that_a_client_would_mend_is_refused_before_it_costs_anything() {
+    let session = session(|config| config.budget = Budget { windows: vec![BudgetWindow { name: "requests", quota: 10, per: Duration::from_secs(60) }] });
+    for url in ["http://127.0.0.1:1/a b", "http://127.0.0.1:1/\u{e4}", "127.0.0.1/a", "/a"] {
+        let answer = session.send(Call { url: url.to_owned(), ..call("http://127.0.0.1:1", "", Effect::Write, Priority::Orders) }).await;
+        assert!(matches!(answer, Err(Fault::Unexpected { .. })), "{url}: {answer:?}");
+    }
+    assert_eq!(session.stats().windows[0].3, 0);
+}
+
+#[tokio::test]
+async fn a_429_in_a_row_is_waited_out_longer_even_if_it_says_zero() {
+    // As with a platform whose clock is behind ours: its dates have always gone by.
+    let server = serve(|_| plain("429 Too Many Requests", "Retry-After: 0\r\n", ""), Duration::ZERO).await;
+    let session = session(|_| {});
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        match session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await {
+            Err(Fault::Throttled { wait: Some(wait), .. }) => waits.push(wait.as_millis()),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(waits[0], 0);
+    assert!(waits[1] >= 5 && waits[2] >= 10 && waits[3] >= 20, "{waits:?}");
+}
+
+/// Everything that is logged while it lives, by anybody, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_in_a_log_a_debug_print_or_a_fault() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let server = serve(
+        |at| match at {
+            0 => plain("200 OK", "", "fine"),
+            1 => plain("500 Internal Server Error", "", ""),
+            2 => plain("429 Too Many Requests", "Retry-After: 0\r\n", ""),
+            _ => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_owned(),
+        },
+        Duration::ZERO,
+    )
+    .await;
+    let session = session(|_| {});
+    let mut shown = format!("{session:?}");
+    for url in [server.url.as_str(), &server.url, &server.url, &server.url, "http://127.0.0.1:1", "http://a b"] {
+        let call = call(url, "a?token=query-secret", Effect::Write, Priority::Orders);
+        let call = Call { what: "create order so_1042".to_owned(), ..call };
+        shown += &format!("{call:?}");
+        if let Err(fault) = session.send(call).await {
+            shown += &format!("{fault} {fault:?}");
+            let mut cause = std::error::Error::source(&fault);
+            while let Some(next) = cause {
+                shown += &format!("{next} {next:?}");
+                cause = next.source();
+            }
+        }
+    }
+    drop(guard);
+    shown += &String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(shown.contains("create order so_1042") && shown.contains("status=500"), "the log has caught nothing: {shown}");
+    assert!(!shown.contains("tok-secret"), "a header's secret is shown");
+    assert!(!shown.contains("query-secret"), "an address's query is shown");
 }

@@ -81,7 +81,7 @@ impl Reply {
         for payload in fields.values() {
             problems.extend(payload.user_errors.iter().map(|error| {
                 Problem::new(
-                    "centra.refused",
+                    "source.refused",
                     error.path_text(),
                     error.message.clone(),
                     "Mend what Centra names, at the place that it names.",
