@@ -224,7 +224,7 @@ impl Line {
         // An alarm that rings too early is set again when it rings.
         if state.alarm.is_none_or(|(whose, at)| whose != *key || at > moment) {
             state.alarm = Some((*key, moment));
-            //MUT waiter.alarm.notify_one();
+            waiter.alarm.notify_one();
         }
     }
 
