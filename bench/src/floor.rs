@@ -98,8 +98,11 @@ async fn token(client: &reqwest::Client, world: &World) -> anyhow::Result<String
     header.kid = Some(world.netsuite.certificate_id.clone());
     let key = jsonwebtoken::EncodingKey::from_ec_pem(world.netsuite.private_key_pem.as_bytes())?;
     let assertion = jsonwebtoken::encode(&header, &claims, &key)?;
-    let form = format!("grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}");
-    let answer = client.post(url).header("content-type", "application/x-www-form-urlencoded").body(form).send().await?.text().await?;
+    let form = format!(
+        "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}"
+    );
+    let answer =
+        client.post(url).header("content-type", "application/x-www-form-urlencoded").body(form).send().await?.text().await?;
     let answer: Value = serde_json::from_str(&answer)?;
     Ok(answer["access_token"].as_str().context("no token")?.to_owned())
 }
@@ -121,7 +124,8 @@ async fn body(client: &reqwest::Client, world: &World, token: &str) -> anyhow::R
         .text()
         .await?;
     let answer: Value = serde_json::from_str(&answer)?;
-    let items: Vec<String> = answer["items"].as_array().context("items")?.iter().filter_map(|i| i["id"].as_str().map(str::to_owned)).collect();
+    let items: Vec<String> =
+        answer["items"].as_array().context("items")?.iter().filter_map(|i| i["id"].as_str().map(str::to_owned)).collect();
     let lines: Vec<Value> = items
         .iter()
         .map(|id| json!({ "item": { "id": id }, "quantity": 2, "price": { "id": "-1" }, "rate": 79.60, "amount": 159.20 }))

@@ -3,7 +3,12 @@
 //! The floor is what no product could do without: for every order one durable insert (group
 //! committed, as here) and one POST to the same simulated target, with nothing in between: no
 //! capture, no gate, no mapping, no read-back, no comparison. Ratios are reported and nothing is asserted.
-#![allow(clippy::print_stdout, clippy::float_arithmetic, clippy::disallowed_methods, reason = "a measurement talks to the person who runs it, reads the clock, and is no money")]
+#![allow(
+    clippy::print_stdout,
+    clippy::float_arithmetic,
+    clippy::disallowed_methods,
+    reason = "a measurement talks to the person who runs it, reads the clock, and is no money"
+)]
 
 mod floor;
 
@@ -17,12 +22,15 @@ use anyhow::Context;
 use serde_json::Value;
 
 fn main() -> anyhow::Result<()> {
-    let mut orders: Vec<u64> = std::env::args().skip(1).map(|a| a.parse().context("numbers of orders, please")).collect::<Result<_, _>>()?;
+    let mut orders: Vec<u64> =
+        std::env::args().skip(1).map(|a| a.parse().context("numbers of orders, please")).collect::<Result<_, _>>()?;
     if orders.is_empty() {
         orders = vec![2_000];
     }
     let product = product()?;
-    println!("| orders | target | parallel | product orders/s | floor orders/s | ratio | p50 ms | p99 ms | cpu s / 1,000 | peak MiB | calls / order |");
+    println!(
+        "| orders | target | parallel | product orders/s | floor orders/s | ratio | p50 ms | p99 ms | cpu s / 1,000 | peak MiB | calls / order |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for orders in orders {
         for (latency_ms, parallel) in [(0, 8), (50, 32)] {
@@ -109,7 +117,8 @@ fn idle(product: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&config)?.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"127.0.0.1:{port}\""));
     std::fs::write(&config, text)?;
     let started = Instant::now();
-    let mut child = Command::new(product).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut child =
+        Command::new(product).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let ready = loop {
         if ask(port, "/readyz") {
             break started.elapsed();
@@ -119,7 +128,11 @@ fn idle(product: &Path) -> anyhow::Result<()> {
     };
     std::thread::sleep(Duration::from_secs(3));
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-    let resident: f64 = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).and_then(|l| l.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or_default();
+    let resident: f64 = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmRSS:"))
+        .and_then(|l| l.trim().trim_end_matches("kB").trim().parse().ok())
+        .unwrap_or_default();
     child.kill()?;
     child.wait()?;
     println!("\nready in {} ms; idle {:.0} MiB", ready.as_millis(), resident / 1024.0);

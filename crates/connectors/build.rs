@@ -35,10 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
+#[allow(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 fn build() -> Result<(), Box<dyn Error>> {
     let centra = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("src/centra");
     println!("cargo::rerun-if-changed=build.rs");
@@ -47,26 +44,22 @@ fn build() -> Result<(), Box<dyn Error>> {
 
     let path = centra.join("schema.graphql");
     let text = format!("{}\n{OPTIONAL}", fs::read_to_string(&path)?);
-    let schema =
-        Schema::parse_and_validate(text, &path).map_err(|invalid| invalid.errors.to_string())?;
+    let schema = Schema::parse_and_validate(text, &path).map_err(|invalid| invalid.errors.to_string())?;
 
     let sources = sources(&centra.join("operations"))?;
     let mut operations = String::new();
     let mut needs = Needs::default();
     for (path, source) in &sources.operations {
         let whole = sources.with_fragments(source);
-        let document = ExecutableDocument::parse_and_validate(&schema, whole, path)
-            .map_err(|invalid| invalid.errors.to_string())?;
+        let document =
+            ExecutableDocument::parse_and_validate(&schema, whole, path).map_err(|invalid| invalid.errors.to_string())?;
         write_operation(&document, &mut operations)?;
         for operation in document.operations.iter() {
             needs.selections(&schema, &document, &operation.selection_set, None);
         }
     }
     operations.push_str(&needs.text()?);
-    fs::write(
-        PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"),
-        operations,
-    )?;
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"), operations)?;
     Ok(())
 }
 
@@ -76,20 +69,13 @@ struct Sources {
 }
 
 fn sources(folder: &Path) -> Result<Sources, Box<dyn Error>> {
-    let mut found = Sources {
-        operations: Vec::new(),
-        fragments: BTreeMap::new(),
-    };
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, _>>()?;
+    let mut found = Sources { operations: Vec::new(), fragments: BTreeMap::new() };
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|e| e == "graphql"));
     paths.sort();
     for path in paths {
         let text = fs::read_to_string(&path)?;
-        let fragment = text
-            .lines()
-            .find_map(|line| line.strip_prefix("fragment ")?.split_whitespace().next());
+        let fragment = text.lines().find_map(|line| line.strip_prefix("fragment ")?.split_whitespace().next());
         match fragment {
             Some(name) => {
                 found.fragments.insert(name.to_owned(), text.clone());
@@ -108,10 +94,7 @@ impl Sources {
         loop {
             let next = self.fragments.iter().find(|(name, _)| {
                 !taken.contains(*name)
-                    && whole
-                        .split("...")
-                        .skip(1)
-                        .any(|rest| rest.split(|c: char| !c.is_alphanumeric()).next() == Some(name))
+                    && whole.split("...").skip(1).any(|rest| rest.split(|c: char| !c.is_alphanumeric()).next() == Some(name))
             });
             let Some((name, text)) = next else {
                 return whole;
@@ -151,9 +134,7 @@ impl Parts {
     fn selection(&mut self, selection: &Selection) {
         match selection {
             Selection::Field(field) => self.field(field),
-            Selection::FragmentSpread(spread) => {
-                self.push(&format!("...{} ", spread.fragment_name))
-            }
+            Selection::FragmentSpread(spread) => self.push(&format!("...{} ", spread.fragment_name)),
             Selection::InlineFragment(inline) => {
                 self.push("...");
                 if let Some(condition) = &inline.type_condition {
@@ -170,11 +151,8 @@ impl Parts {
         }
         self.push(field.name.as_str());
         if !field.arguments.is_empty() {
-            let arguments: Vec<String> = field
-                .arguments
-                .iter()
-                .map(|a| format!("{}:{}", a.name, a.value.serialize().no_indent()))
-                .collect();
+            let arguments: Vec<String> =
+                field.arguments.iter().map(|a| format!("{}:{}", a.name, a.value.serialize().no_indent())).collect();
             self.push(&format!("({})", arguments.join(",")));
         }
         if field.selection_set.is_empty() {
@@ -186,9 +164,7 @@ impl Parts {
 }
 
 fn is_optional(directives: &DirectiveList) -> bool {
-    directives
-        .iter()
-        .any(|directive| directive.name == "optional")
+    directives.iter().any(|directive| directive.name == "optional")
 }
 
 /// The names whose refusal means that this selection has to be left out: its own alone, those
@@ -201,11 +177,7 @@ fn guards(selection: &Selection) -> Vec<String> {
             guards
         }
         Selection::InlineFragment(inline) => {
-            let mut guards: Vec<String> = inline
-                .type_condition
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let mut guards: Vec<String> = inline.type_condition.iter().map(ToString::to_string).collect();
             inner_guards(&inline.selection_set, &mut guards);
             guards
         }
@@ -226,19 +198,12 @@ fn write_operation(document: &ExecutableDocument, out: &mut String) -> Result<()
         let mut parts = Parts(Vec::new());
         parts.push(&format!("{} {name}", operation.operation_type));
         if !operation.variables.is_empty() {
-            let variables: Vec<String> = operation
-                .variables
-                .iter()
-                .map(|v| format!("${}:{}", v.name, v.ty))
-                .collect();
+            let variables: Vec<String> = operation.variables.iter().map(|v| format!("${}:{}", v.name, v.ty)).collect();
             parts.push(&format!("({})", variables.join(",")));
         }
         parts.set(&operation.selection_set);
         for fragment in document.fragments.values() {
-            parts.push(&format!(
-                " fragment {} on {}",
-                fragment.name, fragment.selection_set.ty
-            ));
+            parts.push(&format!(" fragment {} on {}", fragment.name, fragment.selection_set.ty));
             parts.set(&fragment.selection_set);
         }
         let mutations = match operation.operation_type {
@@ -291,22 +256,12 @@ struct Needs {
 }
 
 impl Needs {
-    fn selections(
-        &mut self,
-        schema: &Valid<Schema>,
-        document: &ExecutableDocument,
-        set: &SelectionSet,
-        part: Option<&str>,
-    ) {
+    fn selections(&mut self, schema: &Valid<Schema>, document: &ExecutableDocument, set: &SelectionSet, part: Option<&str>) {
         if set.ty.starts_with("__") {
             return;
         }
         for selection in &set.selections {
-            let own = if is_optional(selection.directives()) {
-                guards(selection).into_iter().next()
-            } else {
-                None
-            };
+            let own = if is_optional(selection.directives()) { guards(selection).into_iter().next() } else { None };
             let part = part.or(own.as_deref());
             match selection {
                 Selection::Field(field) => {
@@ -315,9 +270,7 @@ impl Needs {
                         self.selections(schema, document, &field.selection_set, part);
                     }
                 }
-                Selection::InlineFragment(inline) => {
-                    self.selections(schema, document, &inline.selection_set, part)
-                }
+                Selection::InlineFragment(inline) => self.selections(schema, document, &inline.selection_set, part),
                 Selection::FragmentSpread(spread) => {
                     if let Some(fragment) = spread.fragment_def(document) {
                         self.selections(schema, document, &fragment.selection_set, part);
@@ -339,9 +292,7 @@ impl Needs {
         }
         for argument in &field.arguments {
             if let Some(definition) = field.definition.argument_by_name(&argument.name) {
-                entry
-                    .arguments
-                    .insert(argument.name.to_string(), definition.ty.to_string());
+                entry.arguments.insert(argument.name.to_string(), definition.ty.to_string());
             }
         }
         for argument in &field.arguments {
@@ -363,8 +314,7 @@ impl Needs {
                 };
                 for (name, value) in fields {
                     if let Some(definition) = input.fields.get(name) {
-                        self.inputs
-                            .insert((ty.to_owned(), name.to_string()), definition.ty.to_string());
+                        self.inputs.insert((ty.to_owned(), name.to_string()), definition.ty.to_string());
                         self.value(schema, definition.ty.inner_named_type(), value);
                     }
                 }
@@ -374,18 +324,8 @@ impl Needs {
     }
 
     fn text(&self) -> Result<String, Box<dyn Error>> {
-        let mut out = String::from(
-            "/// Everything that the operations need of a live schema.\npub static NEEDS: &[Need] = &[\n",
-        );
-        for (
-            (owner, field),
-            FieldNeed {
-                ty,
-                arguments,
-                part,
-            },
-        ) in &self.fields
-        {
+        let mut out = String::from("/// Everything that the operations need of a live schema.\npub static NEEDS: &[Need] = &[\n");
+        for ((owner, field), FieldNeed { ty, arguments, part }) in &self.fields {
             let arguments: Vec<(&String, &String)> = arguments.iter().collect();
             writeln!(
                 out,
@@ -393,16 +333,10 @@ impl Needs {
             )?;
         }
         for ((owner, field), ty) in &self.inputs {
-            writeln!(
-                out,
-                "    Need::Input {{ owner: {owner:?}, field: {field:?}, ty: {ty:?} }},"
-            )?;
+            writeln!(out, "    Need::Input {{ owner: {owner:?}, field: {field:?}, ty: {ty:?} }},")?;
         }
         for (owner, value) in &self.values {
-            writeln!(
-                out,
-                "    Need::Value {{ owner: {owner:?}, value: {value:?} }},"
-            )?;
+            writeln!(out, "    Need::Value {{ owner: {owner:?}, value: {value:?} }},")?;
         }
         out.push_str("];\n");
         Ok(out)

@@ -19,7 +19,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const SYSTEMS: &[&str] = &["centra", "netsuite"];
 
 /// Where in `app` a system's name may stand: what is written to be read by people who set one up, and the demo.
-const MAY_NAME_SYSTEMS: &[&str] = &["app/src/commands/init.rs", "app/src/commands/demo.rs", "app/src/commands/demo/", "app/src/config"];
+const MAY_NAME_SYSTEMS: &[&str] =
+    &["app/src/commands/init.rs", "app/src/commands/demo.rs", "app/src/commands/demo/", "app/src/config"];
 
 /// The longest file, its unit tests not counted, that is let be: a longer one does more than one job.
 const LINES_MAX: usize = 1500;
@@ -94,7 +95,8 @@ fn is_test(file: &str) -> bool {
 /// No system's name outside its folder and the wiring.
 fn names(sources: &[Source], found: &mut Vec<String>) {
     for (file, text) in sources {
-        let guarded = ["model/src", "connector/src", "store/src", "flow/src", "app/src"].iter().any(|room| file.starts_with(room));
+        let guarded =
+            ["model/src", "connector/src", "store/src", "flow/src", "app/src"].iter().any(|room| file.starts_with(room));
         if !guarded || MAY_NAME_SYSTEMS.iter().any(|allowed| file.starts_with(allowed)) {
             continue;
         }
@@ -110,7 +112,8 @@ fn names(sources: &[Source], found: &mut Vec<String>) {
 /// What may stand in which room.
 fn rooms(sources: &[Source], found: &mut Vec<String>) {
     for (file, text) in sources {
-        let pure = file.starts_with("model/src") || ["wire.rs", "decode.rs", "encode.rs"].iter().any(|f| file.starts_with("connectors/src") && file.ends_with(f));
+        let pure = file.starts_with("model/src")
+            || ["wire.rs", "decode.rs", "encode.rs"].iter().any(|f| file.starts_with("connectors/src") && file.ends_with(f));
         for (number, line) in product(text).lines().enumerate() {
             let at = format!("crates/{file}:{}", number + 1);
             let code = line.split("//").next().unwrap_or(line);
@@ -146,7 +149,11 @@ fn leftovers(sources: &[Source], found: &mut Vec<String>) {
 /// A system is a connector, a stand-in and a page.
 fn systems_are_complete(root: &Path, found: &mut Vec<String>) {
     for system in SYSTEMS {
-        for place in [format!("crates/connectors/src/{system}/mod.rs"), format!("crates/sim/src/{system}/mod.rs"), format!("docs/systems/{system}.md")] {
+        for place in [
+            format!("crates/connectors/src/{system}/mod.rs"),
+            format!("crates/sim/src/{system}/mod.rs"),
+            format!("docs/systems/{system}.md"),
+        ] {
             if !root.join(&place).is_file() {
                 found.push(format!("{place} is missing: a system is a connector, a stand-in and a page"));
             }
@@ -159,7 +166,15 @@ fn exceptions_have_pages(root: &Path, sources: &[Source], found: &mut Vec<String
     let pages: BTreeSet<String> = files(&root.join("docs/exceptions"), "md")?.into_iter().map(|(name, _)| name).collect();
     for (file, text) in sources.iter().filter(|(file, _)| !file.starts_with("sim/") && file.contains("/src/") && !is_test(file)) {
         for part in product(text).split("Problem::new(").skip(1) {
-            let Some(rule) = part.trim_start().trim_start_matches("&format!(").trim_start().strip_prefix('"').and_then(|p| p.split('"').next()) else { continue };
+            let Some(rule) = part
+                .trim_start()
+                .trim_start_matches("&format!(")
+                .trim_start()
+                .strip_prefix('"')
+                .and_then(|p| p.split('"').next())
+            else {
+                continue;
+            };
             let Some((area, _)) = rule.split_once('.') else { continue };
             if !pages.contains(&format!("{rule}.md")) && !pages.contains(&format!("{area}.md")) {
                 found.push(format!("crates/{file}: rule {rule} has no page docs/exceptions/{rule}.md (or {area}.md)"));
@@ -171,7 +186,8 @@ fn exceptions_have_pages(root: &Path, sources: &[Source], found: &mut Vec<String
 
 /// A link in a page leads somewhere.
 fn links(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
-    let mut pages: Vec<Source> = files(&root.join("docs"), "md")?.into_iter().map(|(name, text)| (format!("docs/{name}"), text)).collect();
+    let mut pages: Vec<Source> =
+        files(&root.join("docs"), "md")?.into_iter().map(|(name, text)| (format!("docs/{name}"), text)).collect();
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
         match fs::read_to_string(root.join(name)) {
             Ok(text) => pages.push((name.to_owned(), text)),

@@ -48,7 +48,9 @@ fn answer(kind: &str, input: &Value) -> Value {
         "webhook" => webhook(input),
         "hmac" => hmac(input),
         "oauth1" => oauth(input),
-        "jws" => Some(json!(input.get("key").is_some_and(|key| text(input, "token").is_some_and(|token| jws::verify(key, token))))),
+        "jws" => {
+            Some(json!(input.get("key").is_some_and(|key| text(input, "token").is_some_and(|token| jws::verify(key, token)))))
+        }
         "retry_after" => retry(input),
         "format" => text(input, "format").zip(text(input, "text")).map(|(name, text)| match format::is_well_formed(name, text) {
             Some(good) => json!(good),
@@ -129,9 +131,16 @@ fn now(input: &Value) -> Option<jiff::Timestamp> {
 fn webhook(input: &Value) -> Option<Value> {
     let empty = Map::new();
     let headers = input.get("headers").and_then(Value::as_object).unwrap_or(&empty);
-    let headers: Vec<(String, String)> = headers.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+    let headers: Vec<(String, String)> =
+        headers.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
     let tolerance = Duration::from_secs(input.get("tolerance_seconds").and_then(Value::as_u64).unwrap_or(300));
-    let verdict = signature::verify_standard_webhook(text(input, "secret")?, &headers, text(input, "body")?.as_bytes(), now(input)?, tolerance);
+    let verdict = signature::verify_standard_webhook(
+        text(input, "secret")?,
+        &headers,
+        text(input, "body")?.as_bytes(),
+        now(input)?,
+        tolerance,
+    );
     Some(json!(verdict.is_ok()))
 }
 

@@ -51,14 +51,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "same-origin"),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// What pages, API and webhooks stand on: one brand.
@@ -108,23 +102,12 @@ impl App {
 
     /// The connections as they stand now.
     pub fn lines(&self) -> Vec<Line> {
-        self.engine
-            .setup()
-            .connections
-            .iter()
-            .map(|(name, connection)| Line::of(name, connection))
-            .collect()
+        self.engine.setup().connections.iter().map(|(name, connection)| Line::of(name, connection)).collect()
     }
 
     /// The connections that records flow to: those that mappings are for.
     pub fn targets(&self) -> Vec<ConnectionName> {
-        let mut targets: Vec<ConnectionName> = self
-            .engine
-            .setup()
-            .flows
-            .iter()
-            .map(|flow| flow.to.clone())
-            .collect();
+        let mut targets: Vec<ConnectionName> = self.engine.setup().flows.iter().map(|flow| flow.to.clone()).collect();
         targets.sort_unstable();
         targets.dedup();
         targets
@@ -132,20 +115,19 @@ impl App {
 
     /// What a person may do, in this actor's name.
     pub fn actions(&self, actor: &str) -> Actions {
-        Actions {
-            store: self.store.clone(),
-            brand: self.brand.clone(),
-            clock: Arc::clone(&self.clock),
-            actor: actor.to_owned(),
-        }
+        Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: actor.to_owned() }
     }
 }
 
 /// Everything that is answered over HTTP.
 pub fn router(app: Arc<App>) -> Router {
-    let csrf = CsrfLayer::new()
-        .with_insecure_bypass(|_, uri| uri.path().starts_with("/webhooks/"))
-        .with_rejection_response(|_| refuse(StatusCode::FORBIDDEN, "This request came from another web site, so nothing was done. Open the page itself and try again."));
+    let csrf =
+        CsrfLayer::new().with_insecure_bypass(|_, uri| uri.path().starts_with("/webhooks/")).with_rejection_response(|_| {
+            refuse(
+                StatusCode::FORBIDDEN,
+                "This request came from another web site, so nothing was done. Open the page itself and try again.",
+            )
+        });
     pages::router()
         .nest("/api", api::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -209,10 +191,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         Ok(_) => Json(json!({ "ready": true })).into_response(),
         Err(error) => {
             tracing::error!(%error, "the store does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Json(json!({ "ready": false, "detail": "The store does not answer." })),
-            )
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "detail": "The store does not answer." })))
                 .into_response()
         }
     }
@@ -220,13 +199,8 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// Lets through what asks for us by a name that can only be ours.
 async fn ours(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let open = matches!(request.uri().path(), "/healthz" | "/readyz")
-        || request.uri().path().starts_with("/webhooks/");
-    let host = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str())
-        .or_else(|| text(request.headers(), &header::HOST));
+    let open = matches!(request.uri().path(), "/healthz" | "/readyz") || request.uri().path().starts_with("/webhooks/");
+    let host = request.uri().authority().map(|authority| authority.as_str()).or_else(|| text(request.headers(), &header::HOST));
     match host {
         Some(host) if !open && !is_ours(host, &app.hosts) => refuse(
             StatusCode::MISDIRECTED_REQUEST,
@@ -250,23 +224,17 @@ fn is_ours(host: &str, known: &[String]) -> bool {
     name.parse::<std::net::IpAddr>().is_ok()
         || name == "localhost"
         || name.ends_with(".localhost")
-        || known
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host))
+        || known.iter().any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host))
 }
 
 /// Adds what every answer carries, unless it brings its own.
 async fn sealed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     // Pages and API show people's names and addresses.
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -276,14 +244,8 @@ fn refuse(status: StatusCode, why: &'static str) -> Response<Body> {
 
 /// A panic is our fault; the process goes on, and the caller learns no more than that.
 fn broke(panic: Box<dyn Any + Send>) -> Response<Body> {
-    let why = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!(
-        why = why.unwrap_or("unknown"),
-        "answering a request broke off"
-    );
+    let why = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(why = why.unwrap_or("unknown"), "answering a request broke off");
     refuse(
         StatusCode::INTERNAL_SERVER_ERROR,
         "Answering this request broke off; the log says why. Nothing was half done: the store undoes what is not finished.",
@@ -311,14 +273,9 @@ mod tests {
         ] {
             assert!(is_ours(host, &known), "{host}");
         }
-        for host in [
-            "evil.example",
-            "evil.example:8080",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example:80",
-            "",
-            "notlocalhost",
-        ] {
+        for host in
+            ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "notlocalhost"]
+        {
             assert!(!is_ours(host, &known), "{host}");
         }
     }

@@ -23,13 +23,10 @@ use serde::Serialize;
 
 pub use calls::{CallsView, ConnectionCalls, Line, calls};
 pub use exceptions::{
-    ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, by_rule, exception,
-    exceptions, reason, total,
+    ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, by_rule, exception, exceptions, reason, total,
 };
 pub use mappings::{MappingWanted, MappingsView, mappings};
-pub use orders::{
-    ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders,
-};
+pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 
 /// The slots of the picture of throughput, and how long each is.
 const SLOTS: usize = 60;
@@ -50,22 +47,13 @@ pub struct Ends {
 
 impl From<&FlowSetup> for Ends {
     fn from(setup: &FlowSetup) -> Self {
-        Self {
-            flow: setup.name.clone(),
-            kind: setup.kind,
-            from: setup.from.clone(),
-            to: setup.to.clone(),
-        }
+        Self { flow: setup.name.clone(), kind: setup.kind, from: setup.from.clone(), to: setup.to.clone() }
     }
 }
 
 impl Ends {
     fn side(&self) -> FlowSide {
-        FlowSide {
-            flow: self.flow.clone(),
-            from: self.from.clone(),
-            kind: self.kind,
-        }
+        FlowSide { flow: self.flow.clone(), from: self.from.clone(), kind: self.kind }
     }
 }
 
@@ -84,13 +72,8 @@ pub struct BalanceView {
 impl From<Balance> for BalanceView {
     fn from(terms: Balance) -> Self {
         let difference = terms.difference();
-        let shown =
-            i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX });
-        Self {
-            terms,
-            difference: shown,
-            balanced: difference == 0,
-        }
+        let shown = i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX });
+        Self { terms, difference: shown, balanced: difference == 0 }
     }
 }
 
@@ -137,51 +120,24 @@ pub struct FlowView {
 ///
 /// # Errors
 /// The store's.
-pub async fn flows(
-    store: &Store,
-    brand: &Brand,
-    ends: &[Ends],
-    now: Timestamp,
-) -> Result<Vec<FlowView>> {
+pub async fn flows(store: &Store, brand: &Brand, ends: &[Ends], now: Timestamp) -> Result<Vec<FlowView>> {
     let (brand, ends) = (brand.clone(), ends.to_vec());
-    store
-        .read(move |view| {
-            ends.iter()
-                .map(|ends| flow(view, &brand, ends, now))
-                .collect()
-        })
-        .await
+    store.read(move |view| ends.iter().map(|ends| flow(view, &brand, ends, now)).collect()).await
 }
 
 fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) -> Result<FlowView> {
     let counts = view.state_counts(brand, &ends.flow)?;
-    let count = |state| {
-        counts
-            .iter()
-            .find(|(known, _)| *known == state)
-            .map_or(0, |(_, count)| *count)
-    };
-    let balance = view
-        .balance(brand, &[ends.side()], None)?
-        .pop()
-        .unwrap_or_default();
+    let count = |state| counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
+    let balance = view.balance(brand, &[ends.side()], None)?.pop().unwrap_or_default();
     Ok(FlowView {
         flow: ends.flow.clone(),
         kind: ends.kind,
         from: ends.from.clone(),
         to: ends.to.clone(),
-        states: State::ALL
-            .into_iter()
-            .map(|state| StateCount {
-                state,
-                count: count(state),
-            })
-            .collect(),
+        states: State::ALL.into_iter().map(|state| StateCount { state, count: count(state) }).collect(),
         balance: balance.into(),
         confirmed_per_minute: view.confirmed_per_slot(brand, &ends.flow, now, SLOT, SLOTS)?,
-        latency: view
-            .latency(brand, &ends.flow)?
-            .map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms }),
+        latency: view.latency(brand, &ends.flow)?.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms }),
     })
 }
 
@@ -189,19 +145,9 @@ fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) -> Result<F
 ///
 /// # Errors
 /// The store's.
-pub async fn balance(
-    store: &Store,
-    brand: &Brand,
-    ends: &[Ends],
-    window: Option<Interval>,
-) -> Result<Vec<BalanceView>> {
-    let (brand, sides) = (
-        brand.clone(),
-        ends.iter().map(Ends::side).collect::<Vec<_>>(),
-    );
-    let balances = store
-        .read(move |view| view.balance(&brand, &sides, window))
-        .await?;
+pub async fn balance(store: &Store, brand: &Brand, ends: &[Ends], window: Option<Interval>) -> Result<Vec<BalanceView>> {
+    let (brand, sides) = (brand.clone(), ends.iter().map(Ends::side).collect::<Vec<_>>());
+    let balances = store.read(move |view| view.balance(&brand, &sides, window)).await?;
     Ok(balances.into_iter().map(BalanceView::from).collect())
 }
 
@@ -225,18 +171,9 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends]) -> Result<Pulse>
             let mut flows = BTreeMap::new();
             for ends in &ends {
                 let counts = view.state_counts(&brand, &ends.flow)?;
-                flows.insert(
-                    ends.flow.0.clone(),
-                    counts
-                        .into_iter()
-                        .map(|(state, count)| (state.word(), count))
-                        .collect(),
-                );
+                flows.insert(ends.flow.0.clone(), counts.into_iter().map(|(state, count)| (state.word(), count)).collect());
             }
-            Ok(Pulse {
-                flows,
-                exceptions: view.exceptions(&brand, false)?.len(),
-            })
+            Ok(Pulse { flows, exceptions: view.exceptions(&brand, false)?.len() })
         })
         .await
 }
@@ -262,30 +199,13 @@ pub struct Today {
 ///
 /// # Errors
 /// The store's.
-pub async fn today(
-    store: &Store,
-    brand: &Brand,
-    ends: &[Ends],
-    lines: Vec<Line>,
-    now: Timestamp,
-) -> Result<Today> {
+pub async fn today(store: &Store, brand: &Brand, ends: &[Ends], lines: Vec<Line>, now: Timestamp) -> Result<Today> {
     let (brand, ends) = (brand.clone(), ends.to_vec());
     store
         .read(move |view| {
-            let flows = ends
-                .iter()
-                .map(|ends| flow(view, &brand, ends, now))
-                .collect::<Result<Vec<_>>>()?;
-            let exceptions: Vec<ExceptionView> = view
-                .exceptions(&brand, false)?
-                .into_iter()
-                .map(ExceptionView::from)
-                .collect();
-            let order_ends: Vec<Ends> = ends
-                .iter()
-                .filter(|ends| ends.kind == Kind::Order)
-                .cloned()
-                .collect();
+            let flows = ends.iter().map(|ends| flow(view, &brand, ends, now)).collect::<Result<Vec<_>>>()?;
+            let exceptions: Vec<ExceptionView> = view.exceptions(&brand, false)?.into_iter().map(ExceptionView::from).collect();
+            let order_ends: Vec<Ends> = ends.iter().filter(|ends| ends.kind == Kind::Order).cloned().collect();
             let newest = view.records(&brand, Kind::Order, "", 10)?;
             Ok(Today {
                 held: exceptions.iter().map(|exception| exception.count).sum(),
@@ -308,16 +228,9 @@ mod tests {
 
     #[test]
     fn a_difference_past_what_json_readers_take_is_cut_and_still_shows() {
-        let balance = BalanceView::from(Balance {
-            captured: u64::MAX,
-            ..Balance::default()
-        });
+        let balance = BalanceView::from(Balance { captured: u64::MAX, ..Balance::default() });
         assert_eq!((balance.difference, balance.balanced), (i64::MAX, false));
-        let balance = BalanceView::from(Balance {
-            captured: 2,
-            confirmed: 2,
-            ..Balance::default()
-        });
+        let balance = BalanceView::from(Balance { captured: 2, confirmed: 2, ..Balance::default() });
         assert!(balance.balanced);
     }
 }

@@ -49,11 +49,7 @@ impl Default for Room {
 }
 
 /// Takes one delivery.
-pub(crate) async fn receive(
-    State(app): State<Arc<App>>,
-    Path(connection): Path<String>,
-    request: Request,
-) -> Response {
+pub(crate) async fn receive(State(app): State<Arc<App>>, Path(connection): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if said_length(&parts.headers).is_some_and(|length| length > BODY_BYTES_MAX) {
         return too_large();
@@ -72,42 +68,26 @@ pub(crate) async fn receive(
             );
         }
     };
-    let headers = parts.headers.iter().map(|(name, value)| {
-        (
-            name.as_str().to_owned(),
-            String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        )
-    });
-    let delivery = Delivery {
-        headers: headers.collect(),
-        body,
-        received_at: app.clock.now(),
-    };
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let delivery = Delivery { headers: headers.collect(), body, received_at: app.clock.now() };
     let connection = ConnectionName(connection);
     match app.engine.accept(&connection, &delivery).await {
         Ok(Accepted::Kept) => answer(StatusCode::OK, "kept", ""),
         Ok(Accepted::Duplicate) => answer(StatusCode::OK, "duplicate", ""),
         Ok(Accepted::Forged(reason)) => {
             tracing::warn!(%connection, %reason, "a delivery was refused: its sender is not proven");
-            answer(
-                StatusCode::UNAUTHORIZED,
-                "refused",
-                &format!("The sender is not proven: {reason}."),
-            )
+            answer(StatusCode::UNAUTHORIZED, "refused", &format!("The sender is not proven: {reason}."))
         }
         Ok(Accepted::Unreadable(reason)) => {
             tracing::warn!(%connection, %reason, "a delivery was refused: it does not read");
-            answer(
-                StatusCode::BAD_REQUEST,
-                "refused",
-                &format!("The delivery does not read: {reason}."),
-            )
+            answer(StatusCode::BAD_REQUEST, "refused", &format!("The delivery does not read: {reason}."))
         }
-        Ok(Accepted::Unknown) => answer(
-            StatusCode::NOT_FOUND,
-            "refused",
-            "There is no connection of this name that takes webhooks.",
-        ),
+        Ok(Accepted::Unknown) => {
+            answer(StatusCode::NOT_FOUND, "refused", "There is no connection of this name that takes webhooks.")
+        }
         Err(error) => {
             tracing::error!(%connection, %error, "a delivery could not be stored; the sender was asked to send it again");
             later("The store does not answer. Nothing was kept; send it again.")
@@ -117,12 +97,7 @@ pub(crate) async fn receive(
 
 /// The length that the sender states, if it states one.
 fn said_length(headers: &HeaderMap) -> Option<usize> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn read(body: Body) -> Result<Bytes, Response> {
@@ -130,11 +105,7 @@ async fn read(body: Body) -> Result<Bytes, Response> {
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let Ok(piece) = piece else {
-            return Err(answer(
-                StatusCode::BAD_REQUEST,
-                "refused",
-                "The body broke off. Nothing was kept.",
-            ));
+            return Err(answer(StatusCode::BAD_REQUEST, "refused", "The body broke off. Nothing was kept."));
         };
         if kept.len().saturating_add(piece.len()) > BODY_BYTES_MAX {
             return Err(too_large());
@@ -145,26 +116,14 @@ async fn read(body: Body) -> Result<Bytes, Response> {
 }
 
 fn too_large() -> Response {
-    answer(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "refused",
-        "A delivery may have at most 1 MiB. Nothing was kept.",
-    )
+    answer(StatusCode::PAYLOAD_TOO_LARGE, "refused", "A delivery may have at most 1 MiB. Nothing was kept.")
 }
 
 fn later(detail: &str) -> Response {
-    (
-        [(header::RETRY_AFTER, RETRY_AFTER)],
-        answer(StatusCode::SERVICE_UNAVAILABLE, "refused", detail),
-    )
-        .into_response()
+    ([(header::RETRY_AFTER, RETRY_AFTER)], answer(StatusCode::SERVICE_UNAVAILABLE, "refused", detail)).into_response()
 }
 
 fn answer(status: StatusCode, word: &str, detail: &str) -> Response {
-    let body = if detail.is_empty() {
-        json!({ "status": word })
-    } else {
-        json!({ "status": word, "detail": detail })
-    };
+    let body = if detail.is_empty() { json!({ "status": word }) } else { json!({ "status": word, "detail": detail }) };
     (status, Json(body)).into_response()
 }

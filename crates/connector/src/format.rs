@@ -117,7 +117,9 @@ fn is_uuid(text: &str) -> bool {
 fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let mut letters = scheme.bytes();
-    if !letters.next().is_some_and(|b| b.is_ascii_alphabetic()) || !letters.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
+    if !letters.next().is_some_and(|b| b.is_ascii_alphabetic())
+        || !letters.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    {
         return false;
     }
     let (rest, fragment) = rest.split_once('#').map_or((rest, ""), |(rest, fragment)| (rest, fragment));
@@ -157,7 +159,9 @@ fn is_authority(text: &str) -> bool {
     }
     let (host, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((address, after)) => return is_ip_literal(address) && (after.is_empty() || after.strip_prefix(':').is_some_and(is_port)),
+            Some((address, after)) => {
+                return is_ip_literal(address) && (after.is_empty() || after.strip_prefix(':').is_some_and(is_port));
+            }
             None => return false,
         },
         None => host.split_once(':').map_or((host, ""), |(host, port)| (host, port)),
@@ -171,9 +175,13 @@ fn is_port(text: &str) -> bool {
 
 fn is_ip_literal(text: &str) -> bool {
     if let Some(future) = text.strip_prefix(['v', 'V']) {
-        return future
-            .split_once('.')
-            .is_some_and(|(version, rest)| !version.is_empty() && version.bytes().all(|b| b.is_ascii_hexdigit()) && !rest.is_empty() && !rest.contains('%') && made_of(rest, b":"));
+        return future.split_once('.').is_some_and(|(version, rest)| {
+            !version.is_empty()
+                && version.bytes().all(|b| b.is_ascii_hexdigit())
+                && !rest.is_empty()
+                && !rest.contains('%')
+                && made_of(rest, b":")
+        });
     }
     text.parse::<std::net::Ipv6Addr>().is_ok()
 }
@@ -187,17 +195,68 @@ mod tests {
         for (format, good, bad) in [
             (
                 "date-time",
-                &["1963-06-19T08:30:06.283185Z", "1963-06-19t08:30:06z", "1998-12-31T23:59:60Z", "1998-12-31T15:59:60.123-08:00"][..],
-                &["1990-02-31T15:59:59Z", "1990-12-31T15:59:59-24:00", "1998-12-31T23:58:60Z", "2013-350T01:01:01", "1963-06-19 08:30:06Z", "1963-06-19T08:30:06", "1963-06-1৪T00:00:00Z"][..],
+                &["1963-06-19T08:30:06.283185Z", "1963-06-19t08:30:06z", "1998-12-31T23:59:60Z", "1998-12-31T15:59:60.123-08:00"]
+                    [..],
+                &[
+                    "1990-02-31T15:59:59Z",
+                    "1990-12-31T15:59:59-24:00",
+                    "1998-12-31T23:58:60Z",
+                    "2013-350T01:01:01",
+                    "1963-06-19 08:30:06Z",
+                    "1963-06-19T08:30:06",
+                    "1963-06-1৪T00:00:00Z",
+                ][..],
             ),
             ("date", &["2020-02-29"], &["2021-02-29", "2020-2-29", "20200229", "2020-02-29 ", "1900-02-29", "2020-13-01"]),
-            ("time", &["08:30:06Z", "23:59:60Z", "01:29:60+01:30", "12:00:00.5z"], &["08:30:06", "24:00:00Z", "22:59:60Z", "12:00:00.Z", "12:00:00+24:00", "12:00Z", "01:02:03Z+00:30"]),
-            ("duration", &["P4DT12H30M5S", "P4Y", "PT0S", "P1M", "PT1M", "P2W", "PT36H"], &["", "P", "PT", "P1", "PT1D", "P2D1Y", "P1D2H", "P1YT", "P1Y2W", "P1Y1D", "PT1H1S", "p1d", "P০Y", "4DT1H"]),
-            ("uuid", &["2EB8AA08-aa98-11ea-b4aa-73b441d16380"], &["2eb8aa08-aa98-11ea-b4aa73b441d16380", "2eb8aa08-aa98-11ea-b4aa-73b441d1638", "2eb8aa08aa9811eab4aa73b441d16380", "zeb8aa08-aa98-11ea-b4aa-73b441d16380"]),
+            (
+                "time",
+                &["08:30:06Z", "23:59:60Z", "01:29:60+01:30", "12:00:00.5z"],
+                &["08:30:06", "24:00:00Z", "22:59:60Z", "12:00:00.Z", "12:00:00+24:00", "12:00Z", "01:02:03Z+00:30"],
+            ),
+            (
+                "duration",
+                &["P4DT12H30M5S", "P4Y", "PT0S", "P1M", "PT1M", "P2W", "PT36H"],
+                &["", "P", "PT", "P1", "PT1D", "P2D1Y", "P1D2H", "P1YT", "P1Y2W", "P1Y1D", "PT1H1S", "p1d", "P০Y", "4DT1H"],
+            ),
+            (
+                "uuid",
+                &["2EB8AA08-aa98-11ea-b4aa-73b441d16380"],
+                &[
+                    "2eb8aa08-aa98-11ea-b4aa73b441d16380",
+                    "2eb8aa08-aa98-11ea-b4aa-73b441d1638",
+                    "2eb8aa08aa9811eab4aa73b441d16380",
+                    "zeb8aa08-aa98-11ea-b4aa-73b441d16380",
+                ],
+            ),
             (
                 "uri",
-                &["http://foo.bar/?baz=qux#quux", "urn:oasis:names:x", "mailto:a@b.c", "http://[2001:db8::7]:80/a", "http://-.~_!$&'()*+,;=:%40:80%2f::::::@example.com", "tel:+1-816-555-1212", "http:", "ldap://[v1.a:b]/"],
-                &["//foo.bar", "/abc", "abc", "\\\\share", "http:// shouldfail.com", ":// should fail", "bar,baz:/", "http://a/%zz", "http://a/<b>", "http://[::1", "http://a b", "http://ex.com/ä", "1http://a", "http://a:b:c/", "http://a/[x]"],
+                &[
+                    "http://foo.bar/?baz=qux#quux",
+                    "urn:oasis:names:x",
+                    "mailto:a@b.c",
+                    "http://[2001:db8::7]:80/a",
+                    "http://-.~_!$&'()*+,;=:%40:80%2f::::::@example.com",
+                    "tel:+1-816-555-1212",
+                    "http:",
+                    "ldap://[v1.a:b]/",
+                ],
+                &[
+                    "//foo.bar",
+                    "/abc",
+                    "abc",
+                    "\\\\share",
+                    "http:// shouldfail.com",
+                    ":// should fail",
+                    "bar,baz:/",
+                    "http://a/%zz",
+                    "http://a/<b>",
+                    "http://[::1",
+                    "http://a b",
+                    "http://ex.com/ä",
+                    "1http://a",
+                    "http://a:b:c/",
+                    "http://a/[x]",
+                ],
             ),
         ] {
             for text in good {

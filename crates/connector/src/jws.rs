@@ -78,7 +78,9 @@ fn verified(key: &Value, token: &str) -> Option<bool> {
         return None;
     }
     let algorithm = header.get("alg")?.as_str()?;
-    if key.get("alg").and_then(Value::as_str).is_some_and(|own| own != algorithm) || key.get("use").and_then(Value::as_str).is_some_and(|own| own != "sig") {
+    if key.get("alg").and_then(Value::as_str).is_some_and(|own| own != algorithm)
+        || key.get("use").and_then(Value::as_str).is_some_and(|own| own != "sig")
+    {
         return None;
     }
     let text = |name: &str| key.get(name).and_then(Value::as_str);
@@ -105,7 +107,9 @@ fn verified(key: &Value, token: &str) -> Option<bool> {
 fn bare(key: &Value) -> Option<Value> {
     let members = ["kty", "k", "n", "e", "crv", "x", "y"];
     let key = key.as_object()?;
-    Some(Value::Object(key.iter().filter(|(name, _)| members.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()))
+    Some(Value::Object(
+        key.iter().filter(|(name, _)| members.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect(),
+    ))
 }
 
 fn verified_p521(x: &str, y: &str, message: &str, signature: &[u8]) -> Option<bool> {

@@ -147,7 +147,10 @@ mod tests {
             base,
             "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
         );
-        assert_eq!(sign(&base, "ECrDNoq1VYzzzzzzzzzyAK7TwZNtPnkqatqZZZZ", "just-a-string    asdasd", Method::HmacSha1), "wsdNmjGB7lvis0UJuPAmjvX/PXw=");
+        assert_eq!(
+            sign(&base, "ECrDNoq1VYzzzzzzzzzyAK7TwZNtPnkqatqZZZZ", "just-a-string    asdasd", Method::HmacSha1),
+            "wsdNmjGB7lvis0UJuPAmjvX/PXw="
+        );
     }
 
     #[test]

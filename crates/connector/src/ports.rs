@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_model::{
-    ConnectionName, Customer, ExternalId, Interval, Kind, Order, Problem, Record, RecordKey, compare::Carries,
+    ConnectionName, Customer, ExternalId, Interval, Kind, Order, Problem, Record, RecordKey,
+    compare::Carries,
     gate::{Lookup, Values},
 };
 use serde_json::Value;

@@ -22,7 +22,9 @@ const EPOCH_NEAR_SECONDS: i64 = 86_400;
 /// Reads the header's value: delay-seconds and the three HTTP-dates of RFC 9110, and a moment in
 /// seconds since 1970 when it lies within a day of now.
 pub fn parse(header: Option<&str>, now: Timestamp, cap: Duration) -> Wait {
-    let Some(text) = header.map(|text| text.trim_matches([' ', '\t'])).filter(|text| !text.is_empty()) else { return Wait::Default };
+    let Some(text) = header.map(|text| text.trim_matches([' ', '\t'])).filter(|text| !text.is_empty()) else {
+        return Wait::Default;
+    };
     if text.bytes().all(|b| b.is_ascii_digit()) {
         let Ok(number) = text.parse::<i64>() else { return Wait::Cap };
         if (number - now.as_second()).abs() <= EPOCH_NEAR_SECONDS {

@@ -258,7 +258,15 @@ impl Session {
         });
         let client = client.map_err(|error| error.to_string());
         let line = Line::new(&config);
-        Arc::new(Self { config, clock, client, line, calls: Default::default(), throttled: AtomicU64::new(0), lost: AtomicU64::new(0) })
+        Arc::new(Self {
+            config,
+            clock,
+            client,
+            line,
+            calls: Default::default(),
+            throttled: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        })
     }
 
     /// Sends one call when the budget, the slots and the breaker allow it, the most urgent first.
@@ -273,7 +281,14 @@ impl Session {
         let permit = self.line.enter(call.priority, call.costs.clone()).await.map_err(|shut| match shut {
             Shut::Broken(left) => Fault::Transient {
                 what: call.what.clone(),
-                source: Some(format!("{} did not answer several times in a row; it is left alone for {} s", self.config.name, left.as_secs()).into()),
+                source: Some(
+                    format!(
+                        "{} did not answer several times in a row; it is left alone for {} s",
+                        self.config.name,
+                        left.as_secs()
+                    )
+                    .into(),
+                ),
             },
             Shut::Paused(left) => Fault::Throttled { what: call.what.clone(), wait: Some(left) },
         })?;
@@ -292,7 +307,8 @@ impl Session {
 
     /// The request as it will leave. What cannot be sent costs neither budget nor a place in the line.
     fn prepare(&self, call: &Call) -> Result<(&reqwest::Client, reqwest::Request), Fault> {
-        let unusable = |why: &str| Fault::Unexpected { what: call.what.clone(), detail: format!("the call could not be made: {why}") };
+        let unusable =
+            |why: &str| Fault::Unexpected { what: call.what.clone(), detail: format!("the call could not be made: {why}") };
         let client = self.client.as_ref().map_err(|why| unusable(why))?;
         let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| unusable("no such HTTP method"))?;
         // A client would mend it silently, and what was signed would not be what leaves.
@@ -365,7 +381,11 @@ impl Session {
 
     /// Doubles with each 429 in a row; spread over the upper half, so that processes which were limited together do not return together.
     fn own_pause(&self, in_row: u32) -> Duration {
-        let whole = self.config.throttle_pause_first.saturating_mul(2_u32.saturating_pow(in_row.saturating_sub(1).min(16))).min(OWN_PAUSE_MAX);
+        let whole = self
+            .config
+            .throttle_pause_first
+            .saturating_mul(2_u32.saturating_pow(in_row.saturating_sub(1).min(16)))
+            .min(OWN_PAUSE_MAX);
         whole.saturating_mul(rand::random_range(50..=100)) / 100
     }
 
@@ -381,7 +401,8 @@ impl Session {
 
     /// What it has done.
     pub fn stats(&self) -> SessionStats {
-        let calls = Priority::ALL.into_iter().zip(&self.calls).map(|(priority, count)| (priority.word(), count.load(Ordering::Relaxed)));
+        let calls =
+            Priority::ALL.into_iter().zip(&self.calls).map(|(priority, count)| (priority.word(), count.load(Ordering::Relaxed)));
         let mut stats = SessionStats {
             calls: calls.filter(|(_, count)| *count > 0).collect(),
             throttled: self.throttled.load(Ordering::Relaxed),

@@ -48,7 +48,13 @@ fn is_fresh(moment: i64, now: Timestamp, tolerance: Duration) -> bool {
 ///
 /// # Errors
 /// Which check failed, in words that tell nothing about the secret.
-pub fn verify_timestamped_hex(header: &str, secret: &str, body: &[u8], now: Timestamp, tolerance: Duration) -> Result<(), &'static str> {
+pub fn verify_timestamped_hex(
+    header: &str,
+    secret: &str,
+    body: &[u8],
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<(), &'static str> {
     let mut moment = None;
     let mut signatures = Vec::new();
     for part in header.split(',') {
@@ -92,7 +98,9 @@ pub fn verify_standard_webhook(
     now: Timestamp,
     tolerance: Duration,
 ) -> Result<(), &'static str> {
-    let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty());
+    let header = |name: &str| {
+        headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    };
     let id = header("webhook-id").ok_or("the header webhook-id is missing")?;
     let moment = header("webhook-timestamp").ok_or("the header webhook-timestamp is missing")?;
     let given = header("webhook-signature").ok_or("the header webhook-signature is missing")?;
@@ -133,7 +141,12 @@ mod tests {
     #[test]
     fn the_published_vectors_of_the_timestamped_scheme() {
         for (secret, t, body, v1) in [
-            ("test123", 12_345_678, "payload=%7B%22x%22%3A%22test%22%7D", "0b9cd84f5d583e5e1aadfb9f160aa8080b51d5b85ff85808d6b75bdac356c549"),
+            (
+                "test123",
+                12_345_678,
+                "payload=%7B%22x%22%3A%22test%22%7D",
+                "0b9cd84f5d583e5e1aadfb9f160aa8080b51d5b85ff85808d6b75bdac356c549",
+            ),
             (
                 "s3cr3t-Key",
                 1_700_000_000,
@@ -142,11 +155,15 @@ mod tests {
             ),
         ] {
             let header = format!("t={t}, v1={v1}");
-            let verify = |secret: &str, body: &str, now| verify_timestamped_hex(&header, secret, body.as_bytes(), at(now), TOLERANCE);
+            let verify =
+                |secret: &str, body: &str, now| verify_timestamped_hex(&header, secret, body.as_bytes(), at(now), TOLERANCE);
             assert_eq!(verify(secret, body, t + 300), Ok(()));
             assert!(verify(secret, body, t + 301).is_err(), "a replay");
             assert!(verify("other", body, t).is_err());
-            assert!(verify(secret, &body.replace('+', "%20"), t).is_err() || !body.contains('+'), "another spelling of the same text");
+            assert!(
+                verify(secret, &body.replace('+', "%20"), t).is_err() || !body.contains('+'),
+                "another spelling of the same text"
+            );
             assert!(verify(secret, &format!("{body}x"), t).is_err());
         }
         assert!(verify_timestamped_hex("v1=00", "s", b"", at(0), TOLERANCE).is_err());

@@ -171,7 +171,11 @@ impl Engine {
         if !due(self.rhythm(side).notices, now) {
             return Ok(0);
         }
-        let grace = if side.connection.feed.is_some() && side.setup.feed_every.is_some() { side.setup.notice_grace } else { Duration::ZERO };
+        let grace = if side.connection.feed.is_some() && side.setup.feed_every.is_some() {
+            side.setup.notice_grace
+        } else {
+            Duration::ZERO
+        };
         let (brand, from, limit) = (self.brand().clone(), side.setup.from.clone(), side.source.fetch_max());
         let heard_before = before(now, grace);
         let notices = self
@@ -283,10 +287,8 @@ impl Engine {
     /// Enumerates everything of the last `sweep_back`, independent of all other ways in, and fetches what is missing or newer there.
     async fn sweep(&self, side: &Side) -> Result<(usize, bool)> {
         let now = self.now();
-        let interval = Interval {
-            from: before(now, side.setup.sweep_back).max(side.setup.since),
-            to: before(now, side.setup.poll_lag),
-        };
+        let interval =
+            Interval { from: before(now, side.setup.sweep_back).max(side.setup.since), to: before(now, side.setup.poll_lag) };
         self.look(side, "sweep", interval).await
     }
 
@@ -372,7 +374,8 @@ impl Engine {
 
     /// Decodes one capture; never fails: what cannot be read is a record that says so.
     pub(crate) fn decode_one(&self, row: CaptureRow) -> (NewRecord, ConnectionName) {
-        let source = self.sides.iter().find(|s| s.setup.from == row.connection && s.setup.kind == row.kind).map(|s| s.source.clone());
+        let source =
+            self.sides.iter().find(|s| s.setup.from == row.connection && s.setup.kind == row.kind).map(|s| s.source.clone());
         let raw = Raw { kind: row.kind, id: row.external_id, version: row.version, body: row.body.into() };
         let (record, mut problems) = match source {
             Some(source) => {

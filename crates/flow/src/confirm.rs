@@ -47,7 +47,8 @@ impl Engine {
                 return Ok(done);
             }
             done += rows.len();
-            let mut reads = futures_util::stream::iter(rows.into_iter().map(|row| self.confirm_one(flow, row))).buffer_unordered(flow.setup.parallel.max(1));
+            let mut reads = futures_util::stream::iter(rows.into_iter().map(|row| self.confirm_one(flow, row)))
+                .buffer_unordered(flow.setup.parallel.max(1));
             while let Some(result) = reads.next().await {
                 result?;
             }
@@ -92,7 +93,9 @@ impl Engine {
                 return self
                     .store()
                     .write(move |tx| {
-                        let moved = tx.step(id, Event::Confirm, &Step::default(), now).and_then(|_| tx.tell(id, "confirm", "confirmed", "read back and equal", now));
+                        let moved = tx
+                            .step(id, Event::Confirm, &Step::default(), now)
+                            .and_then(|_| tx.tell(id, "confirm", "confirmed", "read back and equal", now));
                         unless_moved(moved).map(|_| ())
                     })
                     .await;
@@ -105,7 +108,9 @@ impl Engine {
                 format!("{} took it and does not show it", flow.setup.to),
                 "Look for it there. Release looks by our key and sends it again only if it is not there.",
             )],
-            Seen::Unreadable(_) if row.retries < READS_MAX => return self.read_again(flow, &row, "what stands there could not be read").await,
+            Seen::Unreadable(_) if row.retries < READS_MAX => {
+                return self.read_again(flow, &row, "what stands there could not be read").await;
+            }
             Seen::Unreadable(problems) if problems.is_empty() => vec![Problem::new(
                 "confirm.unreadable",
                 "",
@@ -115,9 +120,7 @@ impl Engine {
             Seen::Unreadable(problems) => problems,
         };
         let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
-        self.store()
-            .write(move |tx| unless_moved(hold(tx, &brand, &name, row.id, "confirm", &problems, now)).map(|_| ()))
-            .await
+        self.store().write(move |tx| unless_moved(hold(tx, &brand, &name, row.id, "confirm", &problems, now)).map(|_| ())).await
     }
 
     async fn read_again(&self, flow: &Flow, row: &ObligationRow, why: &str) -> Result<()> {

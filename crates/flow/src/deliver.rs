@@ -119,7 +119,13 @@ impl Engine {
         }
     }
 
-    async fn put(&self, flow: &Flow, row: &ObligationRow, request: &Request, existing: Option<&Raw>) -> std::result::Result<Outcome, Fault> {
+    async fn put(
+        &self,
+        flow: &Flow,
+        row: &ObligationRow,
+        request: &Request,
+        existing: Option<&Raw>,
+    ) -> std::result::Result<Outcome, Fault> {
         let receipt = flow.sink.put(request).await?;
         let how = if receipt.warnings.is_empty() {
             request.what.clone()
@@ -151,12 +157,18 @@ impl Engine {
             Fault::Exists { id: None, what } => match flow.sink.find(&row.key).await {
                 Ok(Some(found)) => Outcome::Delivered { id: found.id, how: "it stood there already, under our key".to_owned() },
                 Ok(None) => Outcome::Held(vec![elsewhere(&what)]),
-                Err(_) => Outcome::Unanswered { why: format!("{what}: said to exist, and the look by our key did not come through") },
+                Err(_) => {
+                    Outcome::Unanswered { why: format!("{what}: said to exist, and the look by our key did not come through") }
+                }
             },
             Fault::Unanswered { .. } => Outcome::Unanswered { why: fault.to_string() },
-            Fault::Unexpected { ref what, ref detail } if row.attempts >= UNEXPECTED_MAX => Outcome::Held(vec![unexpected(what, detail)]),
+            Fault::Unexpected { ref what, ref detail } if row.attempts >= UNEXPECTED_MAX => {
+                Outcome::Held(vec![unexpected(what, detail)])
+            }
             Fault::Unexpected { .. } => Outcome::Unanswered { why: fault.to_string() },
-            Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unauthorized { .. } | Fault::Forged { .. } => Outcome::Postponed { fault },
+            Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unauthorized { .. } | Fault::Forged { .. } => {
+                Outcome::Postponed { fault }
+            }
         })
     }
 
@@ -183,9 +195,12 @@ impl Engine {
                     Outcome::Unanswered { why } => {
                         let due_at = Some(after(now, setup.unanswered_wait / 2));
                         let step = Step { due_at, note: Some(why.clone()), ..Step::default() };
-                        tx.step(row.id, Event::LoseAnswer, &step, now).and_then(|_| tx.tell(row.id, verb, "unanswered", &why, now))
+                        tx.step(row.id, Event::LoseAnswer, &step, now)
+                            .and_then(|_| tx.tell(row.id, verb, "unanswered", &why, now))
                     }
-                    Outcome::Postponed { ref fault } if row.retries >= setup.retries_max && matches!(fault, Fault::Transient { .. }) => {
+                    Outcome::Postponed { ref fault }
+                        if row.retries >= setup.retries_max && matches!(fault, Fault::Transient { .. }) =>
+                    {
                         hold(tx, &brand, &setup.name, row.id, verb, &[unreachable_for_long(&setup, fault)], now)
                     }
                     Outcome::Postponed { fault } => {
@@ -194,7 +209,8 @@ impl Engine {
                             _ => next_try(&setup, seed, row.id, row.retries, now),
                         };
                         let step = Step { due_at: Some(due_at), note: Some(fault.to_string()), ..Step::default() };
-                        tx.step(row.id, Event::Postpone, &step, now).and_then(|_| tx.tell(row.id, verb, fault.word(), &fault.to_string(), now))
+                        tx.step(row.id, Event::Postpone, &step, now)
+                            .and_then(|_| tx.tell(row.id, verb, fault.word(), &fault.to_string(), now))
                     }
                 };
                 unless_moved(moved).map(|_| ())
@@ -210,7 +226,8 @@ impl Engine {
         let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
         let rows = self.store().read(move |view| view.due(&brand, &name, State::Unanswered, now, UNANSWERED_BATCH)).await?;
         let count = rows.len();
-        let mut looks = futures_util::stream::iter(rows.into_iter().map(|row| self.settle_one(flow, row))).buffer_unordered(flow.setup.parallel.max(1));
+        let mut looks = futures_util::stream::iter(rows.into_iter().map(|row| self.settle_one(flow, row)))
+            .buffer_unordered(flow.setup.parallel.max(1));
         while let Some(result) = looks.next().await {
             result?;
         }
@@ -256,7 +273,8 @@ impl Engine {
         let (id, now) = (row.id, self.now());
         self.store()
             .write(move |tx| {
-                let moved = tx.step(id, Event::FindNothing, &Step::default(), now).and_then(|_| tx.tell(id, "find", "cleared", why, now));
+                let moved =
+                    tx.step(id, Event::FindNothing, &Step::default(), now).and_then(|_| tx.tell(id, "find", "cleared", why, now));
                 unless_moved(moved).map(|_| ())
             })
             .await

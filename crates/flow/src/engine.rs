@@ -405,8 +405,8 @@ fn wire_flow(setup: &Setup, flow: &FlowSetup) -> std::result::Result<Flow, Miswi
 fn wire_side(setup: &Setup, side: &CaptureSetup) -> std::result::Result<Side, Miswired> {
     let wrong = |why: String| Miswired { what: format!("capture of {} from {}", side.kind, side.from), why };
     let connection = setup.connections.get(&side.from).ok_or_else(|| wrong(format!("there is no connection {}", side.from)))?;
-    let source = ports::source(connection, side.kind)
-        .ok_or_else(|| wrong(format!("{} offers no {} records", side.from, side.kind)))?;
+    let source =
+        ports::source(connection, side.kind).ok_or_else(|| wrong(format!("{} offers no {} records", side.from, side.kind)))?;
     Ok(Side { setup: side.clone(), connection: connection.clone(), source })
 }
 

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, Kind, ObligationId, Problem, RecordKey,
-    gate::{Lookup, Values, rules::{self, OrderPolicy, Standing}},
+    gate::{
+        Lookup, Values,
+        rules::{self, OrderPolicy, Standing},
+    },
     obligation::{Event, State},
 };
 use selvedge_store::{
@@ -39,8 +42,15 @@ enum Decision {
     Hold(Vec<Problem>),
     /// An exception that holds something this row needs holds this row, too.
     HoldBy(ExceptionId, String),
-    Exclude { rule: &'static str, version: u32, reason: String },
-    Later { after: Duration, why: String },
+    Exclude {
+        rule: &'static str,
+        version: u32,
+        reason: String,
+    },
+    Later {
+        after: Duration,
+        why: String,
+    },
     /// Another record must stand at the target first.
     Need(Box<NewRecord>),
     /// The raw bytes are to be decoded again.
@@ -70,7 +80,11 @@ impl Engine {
         let decided: Vec<(ObligationRow, Written)> =
             decided.into_iter().map(|(row, decision)| (row, self.prepare(decision))).collect();
         let owing = self.owing();
-        let customers = self.flows.iter().find(|f| f.setup.kind == Kind::Customer && f.setup.to == flow.setup.to).map(|f| f.setup.name.clone());
+        let customers = self
+            .flows
+            .iter()
+            .find(|f| f.setup.kind == Kind::Customer && f.setup.to == flow.setup.to)
+            .map(|f| f.setup.name.clone());
         let (brand, flow_name) = (self.brand().clone(), flow.setup.name.clone());
         self.store()
             .write(move |tx| {
@@ -203,7 +217,8 @@ impl Look<'_> {
 fn inactive(lookup: &Lookup, id: &str) -> Problem {
     let mut problem = lookup.missing();
     problem.message = format!("{} stands for {id} there, which is inactive", lookup.key_text());
-    problem.remedy = format!("Make {id} active there, or map another: selvedge mappings set {} {} ID", lookup.table, lookup.key_text());
+    problem.remedy =
+        format!("Make {id} active there, or map another: selvedge mappings set {} {} ID", lookup.table, lookup.key_text());
     problem
 }
 
@@ -230,7 +245,9 @@ fn write_down(
     now: Timestamp,
 ) -> Result<()> {
     match written {
-        Written::Decoded(new) if matches!(new.record, AnyRecord::Unreadable(_)) => hold(tx, brand, flow, row.id, "gate", &new.problems, now),
+        Written::Decoded(new) if matches!(new.record, AnyRecord::Unreadable(_)) => {
+            hold(tx, brand, flow, row.id, "gate", &new.problems, now)
+        }
         // A record at last: its first revision takes the place of the stand-in.
         Written::Decoded(new) => enter(tx, needs.owing, brand, new, now),
         Written::Plain(decision) => match decision {
@@ -251,11 +268,17 @@ fn write_down(
             Decision::Later { after: wait, why } => tx.postpone(row.id, after(now, *wait), Some(why)),
             Decision::Need(new) => {
                 enter(tx, needs.owing, brand, new, now)?;
-                let Some(needed) = needs.flow.map(|flow| tx.obligation_latest(brand, flow, &new.record.key())).transpose()?.flatten() else {
+                let Some(needed) =
+                    needs.flow.map(|flow| tx.obligation_latest(brand, flow, &new.record.key())).transpose()?.flatten()
+                else {
                     let problem = Problem::new(
                         "flow.missing",
                         "",
-                        format!("{} {} must stand at the target first, and no flow brings it there", new.record.kind(), new.record.key()),
+                        format!(
+                            "{} {} must stand at the target first, and no flow brings it there",
+                            new.record.kind(),
+                            new.record.key()
+                        ),
                         "Add a flow of that kind with the same target, or map a generic one.",
                     );
                     return hold(tx, brand, flow, row.id, "gate", &[problem], now);

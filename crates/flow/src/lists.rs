@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use selvedge_model::{ConnectionName, gate::Lookup};
 use selvedge_connector::Lists;
+use selvedge_model::{ConnectionName, gate::Lookup};
 use selvedge_store::{Result, Tx, mappings::MappingAnswer};
 
 use crate::{backoff::after, engine::Engine};
@@ -79,7 +79,13 @@ impl Engine {
 }
 
 /// Releases what waited for an entry that the list now has.
-fn release_answered(tx: &Tx<'_>, brand: &selvedge_model::Brand, connection: &ConnectionName, table: &str, now: jiff::Timestamp) -> Result<()> {
+fn release_answered(
+    tx: &Tx<'_>,
+    brand: &selvedge_model::Brand,
+    connection: &ConnectionName,
+    table: &str,
+    now: jiff::Timestamp,
+) -> Result<()> {
     let prefix = format!("mapping.{table}:");
     for exception in tx.exceptions(brand, false)? {
         let Some(key) = exception.problem.cause.strip_prefix(&prefix) else { continue };

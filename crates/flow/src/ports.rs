@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use selvedge_connector::{
-    Connection, Cursor, Decoded, Encoded, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request,
-    Sink, Source,
+    Connection, Cursor, Decoded, Encoded, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source,
 };
 use selvedge_model::{
     AnyRecord, ExternalId, Interval, Kind, Problem, Record, RecordKey,

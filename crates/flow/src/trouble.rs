@@ -39,9 +39,7 @@ impl Engine {
         let now = self.now();
         self.locked_pauses().insert(connection.clone(), after(now, PAUSE_UNAUTHORIZED));
         let brand = self.brand().clone();
-        self.store()
-            .write(move |tx| tx.raise_standing(&brand, &FlowName::default(), &problem, now).map(|_| ()))
-            .await
+        self.store().write(move |tx| tx.raise_standing(&brand, &FlowName::default(), &problem, now).map(|_| ())).await
     }
 
     /// Notes that a connection answers again.

@@ -92,7 +92,14 @@ pub fn compare(expected: &AnyRecord, actual: &AnyRecord, carries: Carries) -> Ve
 struct Found(Vec<Difference>);
 
 impl Found {
-    fn add(&mut self, cause: Cause, path: impl Into<String>, expected: Option<String>, actual: Option<String>, money: Option<Money>) {
+    fn add(
+        &mut self,
+        cause: Cause,
+        path: impl Into<String>,
+        expected: Option<String>,
+        actual: Option<String>,
+        money: Option<Money>,
+    ) {
         self.0.push(Difference { cause, path: path.into(), expected, actual, money });
     }
 
@@ -157,7 +164,8 @@ fn compare_orders(expected: &Order, actual: &Order, carries: Carries, found: &mu
 fn compare_lines(expected: &Order, actual: &Order, carries: Carries, found: &mut Found) {
     let mut theirs: Vec<&OrderLine> = actual.priced_lines().collect();
     let mut take = |fits: &dyn Fn(&OrderLine) -> bool| theirs.iter().position(|line| fits(line)).map(|at| theirs.remove(at));
-    let ours: Vec<(usize, &OrderLine)> = expected.lines.iter().enumerate().filter(|(_, line)| line.kind != LineKind::BundleItem).collect();
+    let ours: Vec<(usize, &OrderLine)> =
+        expected.lines.iter().enumerate().filter(|(_, line)| line.kind != LineKind::BundleItem).collect();
     let mut pairs: Vec<Option<&OrderLine>> = vec![None; ours.len()];
     let rounds: [fn(&OrderLine, &OrderLine, bool) -> bool; 4] = [
         |a, b, tax| a.sku == b.sku && a.quantity == b.quantity && a.net == b.net && (!tax || a.tax == b.tax),
@@ -195,7 +203,8 @@ fn describe(line: &OrderLine) -> String {
 
 /// Another cent at the same rate is rounding; more than a cent, or another rate, is the rate.
 fn tax_cause(ours: &OrderLine, theirs: &OrderLine) -> Cause {
-    let rates = |line: &OrderLine| line.taxes.iter().filter_map(|t| (!t.rate.is_zero()).then(|| t.rate.normalize())).collect::<Vec<_>>();
+    let rates =
+        |line: &OrderLine| line.taxes.iter().filter_map(|t| (!t.rate.is_zero()).then(|| t.rate.normalize())).collect::<Vec<_>>();
     let cents = ours.tax.minor().saturating_sub(theirs.tax.minor()).saturating_abs();
     if rates(ours) != rates(theirs) && !theirs.taxes.is_empty() || cents > 1 { Cause::TaxRate } else { Cause::TaxRounding }
 }

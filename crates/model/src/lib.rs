@@ -6,21 +6,18 @@
 //! Reading order: ids and money first, then the records they make up, then what is said about
 //! records (problems, verdicts, differences), last the life of an obligation.
 
-pub mod id;
-pub mod money;
-pub mod moment;
-pub mod records;
-pub mod problem;
-pub mod gate;
-pub mod tax;
 pub mod compare;
+pub mod gate;
+pub mod id;
+pub mod moment;
+pub mod money;
 pub mod obligation;
+pub mod problem;
+pub mod records;
+pub mod tax;
 
-pub use id::{
-    Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, ObligationId, RecordId,
-    RecordKey, Sku,
-};
-pub use money::{Currency, Money, MoneyError, Rounding};
+pub use id::{Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, ObligationId, RecordId, RecordKey, Sku};
 pub use moment::{Interval, MomentError};
+pub use money::{Currency, Money, MoneyError, Rounding};
 pub use problem::Problem;
 pub use records::{AnyRecord, Customer, Kind, Order, Record, Unreadable};

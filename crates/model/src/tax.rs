@@ -93,7 +93,8 @@ impl TaxRule {
     fn tax(&self, amount: Decimal, rate: Decimal) -> Result<Decimal, MoneyError> {
         let base = if self.prices_include_tax { add(Decimal::ONE_HUNDRED, rate)? } else { Decimal::ONE_HUNDRED };
         // Multiplied first: an exact tie must not be blurred by the division.
-        let part = |share: Decimal| amount.checked_mul(share).and_then(|product| product.checked_div(base)).ok_or(MoneyError::Overflow);
+        let part =
+            |share: Decimal| amount.checked_mul(share).and_then(|product| product.checked_div(base)).ok_or(MoneyError::Overflow);
         if self.policy == TaxPolicy::NetRoundedFirst && self.prices_include_tax {
             let net = self.rounding.to_step(part(Decimal::ONE_HUNDRED)?, self.unit)?;
             return amount.checked_sub(net).ok_or(MoneyError::Overflow);

@@ -56,61 +56,17 @@ pub struct Currency {
 }
 
 const CURRENCIES: &[Currency] = &[
-    Currency {
-        id: 1,
-        code: "SEK",
-        digits: 2,
-    },
-    Currency {
-        id: 2,
-        code: "EUR",
-        digits: 2,
-    },
-    Currency {
-        id: 3,
-        code: "GBP",
-        digits: 2,
-    },
-    Currency {
-        id: 4,
-        code: "USD",
-        digits: 2,
-    },
-    Currency {
-        id: 5,
-        code: "JPY",
-        digits: 0,
-    },
-    Currency {
-        id: 6,
-        code: "DKK",
-        digits: 2,
-    },
-    Currency {
-        id: 7,
-        code: "NOK",
-        digits: 2,
-    },
-    Currency {
-        id: 8,
-        code: "CHF",
-        digits: 2,
-    },
-    Currency {
-        id: 9,
-        code: "AUD",
-        digits: 2,
-    },
-    Currency {
-        id: 10,
-        code: "CAD",
-        digits: 2,
-    },
-    Currency {
-        id: 11,
-        code: "PLN",
-        digits: 2,
-    },
+    Currency { id: 1, code: "SEK", digits: 2 },
+    Currency { id: 2, code: "EUR", digits: 2 },
+    Currency { id: 3, code: "GBP", digits: 2 },
+    Currency { id: 4, code: "USD", digits: 2 },
+    Currency { id: 5, code: "JPY", digits: 0 },
+    Currency { id: 6, code: "DKK", digits: 2 },
+    Currency { id: 7, code: "NOK", digits: 2 },
+    Currency { id: 8, code: "CHF", digits: 2 },
+    Currency { id: 9, code: "AUD", digits: 2 },
+    Currency { id: 10, code: "CAD", digits: 2 },
+    Currency { id: 11, code: "PLN", digits: 2 },
 ];
 
 impl Currency {
@@ -187,9 +143,7 @@ fn parse_mills(text: &str) -> anyhow::Result<i64> {
         bail!("{text:?} is no amount with at most three decimal places");
     }
     let whole: i64 = whole.parse().with_context(|| format!("{text:?}"))?;
-    let fraction: i64 = format!("{fraction:0<3}")
-        .parse()
-        .with_context(|| format!("{text:?}"))?;
+    let fraction: i64 = format!("{fraction:0<3}").parse().with_context(|| format!("{text:?}"))?;
     Ok(sign * (whole * 1_000 + fraction))
 }
 
@@ -432,11 +386,8 @@ pub struct Payment {
 pub type PaymentMethod = (i32, &'static str, &'static str);
 
 /// The payment methods of the world.
-pub const PAYMENT_METHODS: &[PaymentMethod] = &[
-    (1, "adyen-card", "adyen"),
-    (2, "klarna-payments", "klarna_payments"),
-    (3, "paypal", "paypal_commerce"),
-];
+pub const PAYMENT_METHODS: &[PaymentMethod] =
+    &[(1, "adyen-card", "adyen"), (2, "klarna-payments", "klarna_payments"), (3, "paypal", "paypal_commerce")];
 
 /// An order as it was placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -502,19 +453,12 @@ impl Order {
     /// The tax of `quoted` mills at a rate in thousandths of a percent.
     pub fn tax_of(&self, quoted: i64, rate: i64) -> i64 {
         let product = i128::from(quoted) * i128::from(rate);
-        let base = if self.tax_included {
-            100_000 + i128::from(rate)
-        } else {
-            100_000
-        };
+        let base = if self.tax_included { 100_000 + i128::from(rate) } else { 100_000 };
         self.currency.round(product, base)
     }
 
     fn taxed(&self, quoted: i64, rate: i64) -> Taxed {
-        Taxed {
-            quoted,
-            tax: self.tax_of(quoted, rate),
-        }
+        Taxed { quoted, tax: self.tax_of(quoted, rate) }
     }
 
     /// A line's value and tax, for the units that are left.
@@ -654,8 +598,9 @@ impl Catalogue {
                 }
                 Ok(Self::generated(seed, *orders))
             }
-            Source::Folder { path, limit } => Self::folder(seed, path, *limit)
-                .with_context(|| format!("read the data folder {}", path.display())),
+            Source::Folder { path, limit } => {
+                Self::folder(seed, path, *limit).with_context(|| format!("read the data folder {}", path.display()))
+            }
         }
     }
 
@@ -674,18 +619,9 @@ impl Catalogue {
 
     /// What a downstream system is stocked with: all items, and what a gift certificate is booked as.
     pub fn item_seeds(&self) -> Vec<ItemSeed> {
-        let gift = matches!(self.source, Orders::Generated(_)).then(|| ItemSeed {
-            sku: GIFT_NUMBER.to_owned(),
-            name: "Gift card".to_owned(),
-        });
-        self.items
-            .iter()
-            .map(|item| ItemSeed {
-                sku: item.sku.clone(),
-                name: item.full_name(),
-            })
-            .chain(gift)
-            .collect()
+        let gift = matches!(self.source, Orders::Generated(_))
+            .then(|| ItemSeed { sku: GIFT_NUMBER.to_owned(), name: "Gift card".to_owned() });
+        self.items.iter().map(|item| ItemSeed { sku: item.sku.clone(), name: item.full_name() }).chain(gift).collect()
     }
 
     /// All markets.
@@ -711,9 +647,7 @@ impl Catalogue {
     /// The number of the order at `index`.
     pub fn number(&self, index: u32) -> i32 {
         match &self.source {
-            Orders::Generated(_) => {
-                i32::try_from(index).unwrap_or(i32::MAX - FIRST_NUMBER) + FIRST_NUMBER
-            }
+            Orders::Generated(_) => i32::try_from(index).unwrap_or(i32::MAX - FIRST_NUMBER) + FIRST_NUMBER,
             Orders::Folder(folder) => folder.docs.get(index as usize).map_or(0, |doc| doc.number),
         }
     }
@@ -721,9 +655,9 @@ impl Catalogue {
     /// Where the order with `number` stands.
     pub fn index_of(&self, number: i32) -> Option<u32> {
         match &self.source {
-            Orders::Generated(orders) => u32::try_from(number.checked_sub(FIRST_NUMBER)?)
-                .ok()
-                .filter(|index| u64::from(*index) < *orders),
+            Orders::Generated(orders) => {
+                u32::try_from(number.checked_sub(FIRST_NUMBER)?).ok().filter(|index| u64::from(*index) < *orders)
+            }
             Orders::Folder(folder) => folder
                 .by_number
                 .binary_search_by_key(&number, |(number, _)| *number)
@@ -737,10 +671,7 @@ impl Catalogue {
     pub fn by_number(&self, rank: u32) -> u32 {
         match &self.source {
             Orders::Generated(_) => rank,
-            Orders::Folder(folder) => folder
-                .by_number
-                .get(rank as usize)
-                .map_or(0, |(_, index)| *index),
+            Orders::Folder(folder) => folder.by_number.get(rank as usize).map_or(0, |(_, index)| *index),
         }
     }
 
@@ -748,15 +679,11 @@ impl Catalogue {
     pub fn rank_of_number(&self, number: i64) -> u32 {
         match &self.source {
             Orders::Generated(_) => {
-                u32::try_from((number - i64::from(FIRST_NUMBER)).clamp(0, i64::from(self.orders())))
-                    .unwrap_or(0)
+                u32::try_from((number - i64::from(FIRST_NUMBER)).clamp(0, i64::from(self.orders()))).unwrap_or(0)
             }
-            Orders::Folder(folder) => u32::try_from(
-                folder
-                    .by_number
-                    .partition_point(|(known, _)| i64::from(*known) < number),
-            )
-            .unwrap_or(0),
+            Orders::Folder(folder) => {
+                u32::try_from(folder.by_number.partition_point(|(known, _)| i64::from(*known) < number)).unwrap_or(0)
+            }
         }
     }
 
@@ -789,8 +716,7 @@ impl Catalogue {
             }
             Orders::Folder(folder) => {
                 for doc in &folder.docs {
-                    let Some(country) = doc.country.and_then(|at| self.countries.get(at as usize))
-                    else {
+                    let Some(country) = doc.country.and_then(|at| self.countries.get(at as usize)) else {
                         continue;
                     };
                     taxes.push((country.code.clone(), mills_text(doc.rate)));
@@ -807,18 +733,11 @@ impl Catalogue {
                     id: market.id,
                     name: market.name.to_owned(),
                     currency: market.currency.code.to_owned(),
-                    shipping_methods: market
-                        .methods
-                        .iter()
-                        .map(|m| (m.id, m.name.to_owned(), m.uri.to_owned()))
-                        .collect(),
+                    shipping_methods: market.methods.iter().map(|m| (m.id, m.name.to_owned(), m.uri.to_owned())).collect(),
                 })
                 .collect(),
             taxes,
-            payment_methods: PAYMENT_METHODS
-                .iter()
-                .map(|(_, uri, plugin)| ((*uri).to_owned(), (*plugin).to_owned()))
-                .collect(),
+            payment_methods: PAYMENT_METHODS.iter().map(|(_, uri, plugin)| ((*uri).to_owned(), (*plugin).to_owned())).collect(),
             discounts: vec!["AppliedVoucher".to_owned(), "AdminDiscount".to_owned()],
             zone: zone.to_owned(),
         }
@@ -881,10 +800,7 @@ const STATES: &[(&str, &str, &str, &str, i64)] = &[
 
 /// The name of an American state by its code.
 pub fn state_name(code: &str) -> Option<(i32, &'static str)> {
-    (1..)
-        .zip(STATES)
-        .find(|(_, state)| state.0 == code)
-        .map(|(id, state)| (id, state.1))
+    (1..).zip(STATES).find(|(_, state)| state.0 == code).map(|(id, state)| (id, state.1))
 }
 
 const STYLES: &[(&str, i64)] = &[
@@ -905,16 +821,11 @@ const STYLES: &[(&str, i64)] = &[
     ("Hoodie", 85),
 ];
 const LINES_OF_STYLES: &[&str] = &["Alva", "Bo", "Cleo", "Disa"];
-const COLOURS: &[(&str, &str)] = &[
-    ("BLK", "Black"),
-    ("ECR", "Écru"),
-    ("NVY", "Navy"),
-    ("RST", "Rost"),
-];
+const COLOURS: &[(&str, &str)] = &[("BLK", "Black"), ("ECR", "Écru"), ("NVY", "Navy"), ("RST", "Rost")];
 const SIZES: &[&str] = &["XS", "S", "M", "L", "XL", "24x26"];
 const FIRST_NAMES: &[&str] = &[
-    "Anna", "Björn", "Claire", "Dmitri", "Ebba", "Finn", "Greta", "Hannah", "Isak", "Jürgen",
-    "Karin", "Liam", "Maja", "Noah", "Olivia", "Per", "Qiana", "Ruth", "Søren", "Tove",
+    "Anna", "Björn", "Claire", "Dmitri", "Ebba", "Finn", "Greta", "Hannah", "Isak", "Jürgen", "Karin", "Liam", "Maja", "Noah",
+    "Olivia", "Per", "Qiana", "Ruth", "Søren", "Tove",
 ];
 const LAST_NAMES: &[&str] = &[
     "Andersson",
@@ -938,12 +849,7 @@ const LAST_NAMES: &[&str] = &[
     "Smith",
     "Ångström",
 ];
-const JAPANESE: &[(&str, &str)] = &[
-    ("花子", "山田"),
-    ("太郎", "佐藤"),
-    ("翔", "髙橋"),
-    ("さくら", "𠮷野"),
-];
+const JAPANESE: &[(&str, &str)] = &[("花子", "山田"), ("太郎", "佐藤"), ("翔", "髙橋"), ("さくら", "𠮷野")];
 /// Names that break careless code.
 const NAUGHTY: &[(&str, &str)] = &[
     ("Robert'); DROP TABLE orders;--", "Tables"),
@@ -954,26 +860,11 @@ const NAUGHTY: &[(&str, &str)] = &[
     ("Zoë\u{301}", "Nguyễn\u{200b}"),
     ("👩‍👩‍👧", "🏳️‍🌈 Family"),
     ("İsmail", "ﬁne ﬂow"),
-    (
-        "A",
-        "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessenschafe",
-    ),
+    ("A", "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessenschafe"),
 ];
-const STREETS: &[&str] = &[
-    "Storgatan",
-    "Hauptstraße",
-    "High Street",
-    "Main St",
-    "本町",
-    "Rue de l'Église",
-    "Calle Ñandú",
-];
-const COMMENTS: &[&str] = &[
-    "",
-    "Please leave at the door",
-    "Ring twice — the bell is broken 🔔",
-    "Gift: no price tags\nThank you!",
-];
+const STREETS: &[&str] = &["Storgatan", "Hauptstraße", "High Street", "Main St", "本町", "Rue de l'Église", "Calle Ñandú"];
+const COMMENTS: &[&str] =
+    &["", "Please leave at the door", "Ring twice — the bell is broken 🔔", "Gift: no price tags\nThank you!"];
 
 /// A small stream of pseudo-random numbers.
 struct Dice(u64);
@@ -1003,22 +894,11 @@ impl Dice {
 }
 
 fn method(id: i32, name: &'static str, uri: &'static str, price: i64) -> ShippingMethod {
-    ShippingMethod {
-        id,
-        name,
-        uri,
-        price,
-    }
+    ShippingMethod { id, name, uri, price }
 }
 
 fn generated_markets() -> Vec<Market> {
-    let currency = |at: usize| {
-        CURRENCIES.get(at).copied().unwrap_or(Currency {
-            id: 0,
-            code: "XXX",
-            digits: 2,
-        })
-    };
+    let currency = |at: usize| CURRENCIES.get(at).copied().unwrap_or(Currency { id: 0, code: "XXX", digits: 2 });
     vec![
         Market {
             id: 1,
@@ -1037,10 +917,7 @@ fn generated_markets() -> Vec<Market> {
             currency: currency(1),
             tax_included: true,
             countries: &["DE", "AT"],
-            methods: vec![
-                method(3, "DHL Paket", "dhl-paket", 4_900),
-                method(4, "DHL Express", "dhl-express", 14_900),
-            ],
+            methods: vec![method(3, "DHL Paket", "dhl-paket", 4_900), method(4, "DHL Express", "dhl-express", 14_900)],
         },
         Market {
             id: 3,
@@ -1059,10 +936,7 @@ fn generated_markets() -> Vec<Market> {
             currency: currency(3),
             tax_included: false,
             countries: &["US"],
-            methods: vec![
-                method(7, "UPS Ground", "ups-ground", 8_000),
-                method(8, "FedEx 2Day", "fedex-2day", 19_990),
-            ],
+            methods: vec![method(7, "UPS Ground", "ups-ground", 8_000), method(8, "FedEx 2Day", "fedex-2day", 19_990)],
         },
         Market {
             id: 5,
@@ -1070,10 +944,7 @@ fn generated_markets() -> Vec<Market> {
             currency: currency(4),
             tax_included: true,
             countries: &["JP"],
-            methods: vec![
-                method(9, "Yamato TA-Q-BIN", "yamato", 990_000),
-                method(10, "Sagawa", "sagawa", 1_200_000),
-            ],
+            methods: vec![method(9, "Yamato TA-Q-BIN", "yamato", 990_000), method(10, "Sagawa", "sagawa", 1_200_000)],
         },
     ]
 }
@@ -1118,43 +989,30 @@ impl Catalogue {
             }
         }
         let singles = u32::try_from(items.len() + 3).unwrap_or(0);
-        let mut one =
-            |sku: &str, name: &str, euros: i64, tax: TaxGroup, components: &[(u32, i32)]| {
-                product += 1;
-                variant += 1;
-                items.push(Item {
-                    sku: sku.to_owned(),
-                    product_number: sku.to_owned(),
-                    variant_number: String::new(),
-                    size_number: String::new(),
-                    product_name: name.to_owned(),
-                    variant_name: String::new(),
-                    size_name: ONE_SIZE.to_owned(),
-                    product,
-                    variant,
-                    euros,
-                    components: components.to_vec(),
-                    tax,
-                });
-            };
+        let mut one = |sku: &str, name: &str, euros: i64, tax: TaxGroup, components: &[(u32, i32)]| {
+            product += 1;
+            variant += 1;
+            items.push(Item {
+                sku: sku.to_owned(),
+                product_number: sku.to_owned(),
+                variant_number: String::new(),
+                size_number: String::new(),
+                product_name: name.to_owned(),
+                variant_name: String::new(),
+                size_name: ONE_SIZE.to_owned(),
+                product,
+                variant,
+                euros,
+                components: components.to_vec(),
+                tax,
+            });
+        };
         one("TOTE", "Canvas Tote", 19, TaxGroup::Standard, &[]);
         one("BEANIE", "Rib Beanie", 35, TaxGroup::Standard, &[]);
         one("LOOKBOOK", "Lookbook No 4", 12, TaxGroup::Reduced, &[]);
         // What stands above are single items; what follows are bundles of them.
-        one(
-            "SETWINTER",
-            "Winter Set",
-            139,
-            TaxGroup::Standard,
-            &[(26, 1), (singles - 2, 1)],
-        );
-        one(
-            "SETTEE3",
-            "Three Tees",
-            75,
-            TaxGroup::Standard,
-            &[(2, 2), (8, 1)],
-        );
+        one("SETWINTER", "Winter Set", 139, TaxGroup::Standard, &[(26, 1), (singles - 2, 1)]);
+        one("SETTEE3", "Three Tees", 75, TaxGroup::Standard, &[(2, 2), (8, 1)]);
         Catalogue {
             seed,
             source: Orders::Generated(orders),
@@ -1184,20 +1042,10 @@ impl Catalogue {
     }
 
     fn country_index(&self, code: &str) -> Option<u32> {
-        self.countries
-            .iter()
-            .position(|c| c.code == code)
-            .and_then(|at| u32::try_from(at).ok())
+        self.countries.iter().position(|c| c.code == code).and_then(|at| u32::try_from(at).ok())
     }
 
-    fn address(
-        &self,
-        dice: &mut Dice,
-        country: Option<u32>,
-        first: &str,
-        last: &str,
-        email: &str,
-    ) -> Address {
+    fn address(&self, dice: &mut Dice, country: Option<u32>, first: &str, last: &str, email: &str) -> Address {
         let place = country.and_then(|at| self.countries.get(at as usize));
         let street = dice.of(STREETS).copied().unwrap_or("High Street");
         Address {
@@ -1206,9 +1054,7 @@ impl Catalogue {
             company: dice.percent(5).then(|| "Søster & Brødre AB".to_owned()),
             attention: None,
             address1: Some(format!("{street} {}", 1 + dice.below(120))),
-            address2: dice
-                .percent(15)
-                .then(|| format!("Apt {}", 1 + dice.below(40))),
+            address2: dice.percent(15).then(|| format!("Apt {}", 1 + dice.below(40))),
             city: Some(place.map_or("St Peter Port", |c| &c.city).to_owned()),
             zip: Some(place.map_or("GY1 1AA", |c| &c.zip).to_owned()),
             state: None,
@@ -1232,11 +1078,7 @@ impl Catalogue {
         let fallback = Market {
             id: 0,
             name: "",
-            currency: Currency {
-                id: 0,
-                code: "XXX",
-                digits: 2,
-            },
+            currency: Currency { id: 0, code: "XXX", digits: 2 },
             tax_included: true,
             countries: &[],
             methods: Vec::new(),
@@ -1255,10 +1097,7 @@ impl Catalogue {
         };
         let country = self.country_index(code);
         let state = (code == "US").then(|| dice.of(STATES).copied()).flatten();
-        let rates = RATES
-            .iter()
-            .find(|(c, _)| *c == code)
-            .map_or(&[0_i64][..], |(_, rates)| *rates);
+        let rates = RATES.iter().find(|(c, _)| *c == code).map_or(&[0_i64][..], |(_, rates)| *rates);
         let standard = state.map_or_else(|| rates.first().copied().unwrap_or(0), |state| state.4);
         let reduced = match rates {
             [_, reduced, _] if code != "US" => *reduced,
@@ -1274,22 +1113,12 @@ impl Catalogue {
                 let (first, last) = self.person(hash_text("account"), account, code);
                 let id = i32::try_from(account + 1).unwrap_or(1);
                 let email = format!("customer{id}@example.com");
-                let customer = Customer {
-                    id,
-                    email: email.clone(),
-                    first_name: first.clone(),
-                    last_name: last.clone(),
-                };
+                let customer = Customer { id, email: email.clone(), first_name: first.clone(), last_name: last.clone() };
                 (first, last, email, Some(customer))
             }
             None => {
                 let (first, last) = self.person(hash_text("guest"), key, code);
-                (
-                    first,
-                    last,
-                    format!("guest{}@example.com", self.number(index)),
-                    None,
-                )
+                (first, last, format!("guest{}@example.com", self.number(index)), None)
             }
         };
         let mut shipping_address = self.address(&mut dice, country, &first, &last, &email);
@@ -1322,16 +1151,9 @@ impl Catalogue {
             handling: Taxed::default(),
             rate: standard,
             discounts: Vec::new(),
-            payment_method: dice
-                .of(PAYMENT_METHODS)
-                .copied()
-                .unwrap_or((1, "adyen-card", "adyen")),
+            payment_method: dice.of(PAYMENT_METHODS).copied().unwrap_or((1, "adyen-card", "adyen")),
             payments: Vec::new(),
-            comment: if dice.percent(15) {
-                dice.of(COMMENTS).copied().unwrap_or("").to_owned()
-            } else {
-                String::new()
-            },
+            comment: if dice.percent(15) { dice.of(COMMENTS).copied().unwrap_or("").to_owned() } else { String::new() },
         };
         self.make_lines(index, &mut dice, &mut order, standard, reduced);
         self.make_charges(&mut dice, &mut order, market);
@@ -1339,14 +1161,7 @@ impl Catalogue {
         order
     }
 
-    fn make_lines(
-        &self,
-        index: u32,
-        dice: &mut Dice,
-        order: &mut Order,
-        standard: i64,
-        reduced: i64,
-    ) {
+    fn make_lines(&self, index: u32, dice: &mut Dice, order: &mut Order, standard: i64, reduced: i64) {
         let currency = order.currency;
         let first_id = line_id(index, 0);
         let wanted = match dice.below(100) {
@@ -1380,16 +1195,8 @@ impl Catalogue {
                 };
                 let original = local_price(currency, item.euros);
                 // A line campaign takes 20 percent off, rounded to the coin.
-                let unit = if dice.percent(12) {
-                    currency.round(i128::from(original) * 8, 10)
-                } else {
-                    original
-                };
-                let ordered = if dice.percent(12) {
-                    2 + i32::try_from(dice.below(3)).unwrap_or(0)
-                } else {
-                    1
-                };
+                let unit = if dice.percent(12) { currency.round(i128::from(original) * 8, 10) } else { original };
+                let ordered = if dice.percent(12) { 2 + i32::try_from(dice.below(3)).unwrap_or(0) } else { 1 };
                 let line = Line {
                     id,
                     kind: LineKind::Product,
@@ -1404,12 +1211,8 @@ impl Catalogue {
                     },
                     comment: None,
                 };
-                let again = dice.percent(3).then(|| Line {
-                    id: id + 1,
-                    comment: Some("Monogram: Å.B."),
-                    ordered: 1,
-                    ..line.clone()
-                });
+                let again =
+                    dice.percent(3).then(|| Line { id: id + 1, comment: Some("Monogram: Å.B."), ordered: 1, ..line.clone() });
                 order.lines.push(line);
                 order.lines.extend(again);
             }
@@ -1437,17 +1240,11 @@ impl Catalogue {
             comment: None,
         });
         // The items' own prices, scaled to the bundle's: whoever sums all lines counts them twice.
-        let own: i64 = bundle
-            .components
-            .iter()
-            .map(|(item, units)| self.component_price(order.currency, *item) * i64::from(*units))
-            .sum();
+        let own: i64 =
+            bundle.components.iter().map(|(item, units)| self.component_price(order.currency, *item) * i64::from(*units)).sum();
         for (offset, (item, units)) in (1..).zip(&bundle.components) {
             let original = self.component_price(order.currency, *item);
-            let scaled = order.currency.round(
-                i128::from(original) * i128::from(price),
-                i128::from(own.max(1)),
-            );
+            let scaled = order.currency.round(i128::from(original) * i128::from(price), i128::from(own.max(1)));
             order.lines.push(Line {
                 id: id + offset,
                 kind: LineKind::BundleItem(place),
@@ -1463,9 +1260,7 @@ impl Catalogue {
     }
 
     fn component_price(&self, currency: Currency, item: u32) -> i64 {
-        self.items
-            .get(item as usize)
-            .map_or(0, |item| local_price(currency, item.euros))
+        self.items.get(item as usize).map_or(0, |item| local_price(currency, item.euros))
     }
 
     fn make_charges(&self, dice: &mut Dice, order: &mut Order, market: &Market) {
@@ -1480,16 +1275,10 @@ impl Catalogue {
         }
         if dice.percent(8) {
             let value = order.currency.round(i128::from(goods) * 10, 100);
-            order.discounts.push(Discount {
-                voucher: Some((7, "WELCOME10")),
-                amount: order.taxed(value, rate),
-            });
+            order.discounts.push(Discount { voucher: Some((7, "WELCOME10")), amount: order.taxed(value, rate) });
         } else if dice.percent(1) {
             let value = order.currency.round(i128::from(goods) * 5, 100);
-            order.discounts.push(Discount {
-                voucher: None,
-                amount: order.taxed(value, rate),
-            });
+            order.discounts.push(Discount { voucher: None, amount: order.taxed(value, rate) });
         }
     }
 }
@@ -1502,11 +1291,7 @@ fn make_payments(dice: &mut Dice, order: &mut Order, index: u32) {
     let total = order.totals().grand;
     let id = i32::try_from(index).unwrap_or(0) * 8 + 1;
     let reference = |dice: &mut Dice| format!("{:016X}", dice.next());
-    let gift = if dice.percent(2) {
-        order.currency.round(i128::from(total), 2)
-    } else {
-        0
-    };
+    let gift = if dice.percent(2) { order.currency.round(i128::from(total), 2) } else { 0 };
     let mut payments = Vec::with_capacity(2);
     if gift > 0 {
         payments.push(("AUTH_GIFT_CARD", reference(dice), gift));
@@ -1516,15 +1301,8 @@ fn make_payments(dice: &mut Dice, order: &mut Order, index: u32) {
     if dice.percent(10) {
         payments.push(("CAPTURE", authorised, total - gift));
     }
-    order.payments = (id..)
-        .zip(payments)
-        .map(|(id, (entry_type, reference, amount))| Payment {
-            id,
-            entry_type,
-            reference,
-            amount,
-        })
-        .collect();
+    order.payments =
+        (id..).zip(payments).map(|(id, (entry_type, reference, amount))| Payment { id, entry_type, reference, amount }).collect();
 }
 
 // ---------------------------------------------------------------- folder
@@ -1535,10 +1313,7 @@ fn open_table(folder: &Path, name: &str) -> anyhow::Result<csv::Reader<Box<dyn R
     let reader: Box<dyn Read> = if packed.exists() {
         Box::new(flate2::read::MultiGzDecoder::new(File::open(&packed)?))
     } else {
-        Box::new(
-            File::open(&plain)
-                .with_context(|| format!("neither {name}.csv.gz nor {name}.csv can be opened"))?,
-        )
+        Box::new(File::open(&plain).with_context(|| format!("neither {name}.csv.gz nor {name}.csv can be opened"))?)
     };
     Ok(csv::Reader::from_reader(reader))
 }
@@ -1551,23 +1326,14 @@ fn each_row<const N: usize>(
     mut each: impl FnMut([&str; N]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut reader = open_table(folder, name)?;
-    let headers = reader
-        .headers()
-        .with_context(|| format!("{name}: header"))?
-        .clone();
+    let headers = reader.headers().with_context(|| format!("{name}: header"))?.clone();
     let mut places = [0_usize; N];
     for (place, column) in places.iter_mut().zip(columns) {
-        *place = headers
-            .iter()
-            .position(|header| header == column)
-            .with_context(|| format!("{name} has no column {column}"))?;
+        *place = headers.iter().position(|header| header == column).with_context(|| format!("{name} has no column {column}"))?;
     }
     let mut record = csv::StringRecord::new();
     let mut row = 1_u64;
-    while reader
-        .read_record(&mut record)
-        .with_context(|| format!("{name}: after row {row}"))?
-    {
+    while reader.read_record(&mut record).with_context(|| format!("{name}: after row {row}"))? {
         row += 1;
         let fields = places.map(|place| record.get(place).unwrap_or(""));
         each(fields).with_context(|| format!("{name} row {row}"))?;
@@ -1584,9 +1350,7 @@ impl Catalogue {
         each_row(
             path,
             "docs",
-            [
-                "doc", "kind", "ts", "customer", "country", "iso2", "currency", "lines",
-            ],
+            ["doc", "kind", "ts", "customer", "country", "iso2", "currency", "lines"],
             |[doc, kind, ts, customer, label, iso2, currency, lines]| {
                 if kind != "sale" {
                     return Ok(());
@@ -1621,8 +1385,7 @@ impl Catalogue {
                     },
                     country,
                     label: label.to_owned(),
-                    currency: Currency::find(currency)
-                        .with_context(|| format!("currency {currency:?} is not known here"))?,
+                    currency: Currency::find(currency).with_context(|| format!("currency {currency:?} is not known here"))?,
                     rate: 0,
                     first_line: 0,
                     lines: 0,
@@ -1642,10 +1405,7 @@ impl Catalogue {
         let index_of: HashMap<i32, u32> = by_number.iter().copied().collect();
 
         each_row(path, "docs_vat", ["doc", "rate"], |[doc, rate]| {
-            let index = doc
-                .parse::<i32>()
-                .ok()
-                .and_then(|number| index_of.get(&number));
+            let index = doc.parse::<i32>().ok().and_then(|number| index_of.get(&number));
             if let Some(doc) = index.and_then(|at| docs.get_mut(*at as usize)) {
                 doc.rate = parse_mills(rate)?;
             }
@@ -1684,30 +1444,22 @@ impl Catalogue {
 
         // Lines of one document stand together in the file; they are sorted to be sure.
         let mut raw: Vec<(u32, u32, DocLine)> = Vec::new();
-        each_row(
-            path,
-            "lines",
-            ["doc", "line", "sku", "qty", "unit_price"],
-            |[doc, line, sku, quantity, price]| {
-                let index = doc
-                    .parse::<i32>()
-                    .ok()
-                    .and_then(|number| index_of.get(&number));
-                let Some(index) = index else {
-                    return Ok(());
-                };
-                raw.push((
-                    *index,
-                    line.parse().context("line")?,
-                    DocLine {
-                        item: add_item(sku, sku, &mut items)?,
-                        quantity: quantity.parse().context("qty")?,
-                        price: parse_mills(price)?,
-                    },
-                ));
-                Ok(())
-            },
-        )?;
+        each_row(path, "lines", ["doc", "line", "sku", "qty", "unit_price"], |[doc, line, sku, quantity, price]| {
+            let index = doc.parse::<i32>().ok().and_then(|number| index_of.get(&number));
+            let Some(index) = index else {
+                return Ok(());
+            };
+            raw.push((
+                *index,
+                line.parse().context("line")?,
+                DocLine {
+                    item: add_item(sku, sku, &mut items)?,
+                    quantity: quantity.parse().context("qty")?,
+                    price: parse_mills(price)?,
+                },
+            ));
+            Ok(())
+        })?;
         raw.sort_by_key(|(index, line, _)| (*index, *line));
         let mut lines = Vec::with_capacity(raw.len());
         for (index, _, line) in raw {
@@ -1721,33 +1473,17 @@ impl Catalogue {
         }
         for doc in &docs {
             if stated.get(&doc.number) != Some(&doc.lines) {
-                bail!(
-                    "doc {} has {} lines, docs says {:?}",
-                    doc.number,
-                    doc.lines,
-                    stated.get(&doc.number)
-                );
+                bail!("doc {} has {} lines, docs says {:?}", doc.number, doc.lines, stated.get(&doc.number));
             }
             if doc.lines >= LINE_BLOCK.unsigned_abs() {
                 bail!("doc {} has too many lines", doc.number);
             }
         }
-        let currency = docs.first().map_or_else(
-            || Currency {
-                id: 3,
-                code: "GBP",
-                digits: 2,
-            },
-            |doc| doc.currency,
-        );
+        let currency = docs.first().map_or_else(|| Currency { id: 3, code: "GBP", digits: 2 }, |doc| doc.currency);
         let singles = u32::try_from(items.len())?;
         Ok(Catalogue {
             seed,
-            source: Orders::Folder(Folder {
-                docs,
-                lines,
-                by_number,
-            }),
+            source: Orders::Folder(Folder { docs, lines, by_number }),
             items,
             markets: vec![Market {
                 id: 1,
@@ -1770,31 +1506,16 @@ impl Catalogue {
             customer: None,
             country: None,
             label: String::new(),
-            currency: Currency {
-                id: 3,
-                code: "GBP",
-                digits: 2,
-            },
+            currency: Currency { id: 3, code: "GBP", digits: 2 },
             rate: 0,
             first_line: 0,
             lines: 0,
         };
         let doc = folder.docs.get(index as usize).unwrap_or(&fallback);
-        let code = doc
-            .country
-            .and_then(|at| self.countries.get(at as usize))
-            .map_or("", |c| c.code.as_str());
+        let code = doc.country.and_then(|at| self.countries.get(at as usize)).map_or("", |c| c.code.as_str());
         let (salt, key, email) = match doc.customer {
-            Some(id) => (
-                hash_text("account"),
-                id.unsigned_abs(),
-                format!("customer{id}@example.com"),
-            ),
-            None => (
-                hash_text("guest"),
-                doc.number.unsigned_abs(),
-                format!("guest{}@example.com", doc.number),
-            ),
+            Some(id) => (hash_text("account"), id.unsigned_abs(), format!("customer{id}@example.com")),
+            None => (hash_text("guest"), doc.number.unsigned_abs(), format!("guest{}@example.com", doc.number)),
         };
         let (first, last) = self.person(salt, u64::from(key), code);
         let mut dice = Dice::new(self.seed, salt ^ 1, u64::from(key));
@@ -1803,22 +1524,14 @@ impl Catalogue {
             address.city = Some(doc.label.clone());
         }
         let first_line = doc.first_line as usize;
-        let lines = folder
-            .lines
-            .get(first_line..first_line + doc.lines as usize)
-            .unwrap_or(&[]);
+        let lines = folder.lines.get(first_line..first_line + doc.lines as usize).unwrap_or(&[]);
         let mut order = Order {
             number: doc.number,
             created: Some(doc.created),
             market: 0,
             currency: doc.currency,
             tax_included: false,
-            customer: doc.customer.map(|id| Customer {
-                id,
-                email,
-                first_name: first,
-                last_name: last,
-            }),
+            customer: doc.customer.map(|id| Customer { id, email, first_name: first, last_name: last }),
             billing_address: address.clone(),
             shipping_address: address,
             lines: lines
@@ -1845,27 +1558,13 @@ impl Catalogue {
             payments: Vec::new(),
             comment: String::new(),
         };
-        let mut dice = Dice::new(
-            self.seed,
-            hash_text("payment"),
-            u64::from(doc.number.unsigned_abs()),
-        );
+        let mut dice = Dice::new(self.seed, hash_text("payment"), u64::from(doc.number.unsigned_abs()));
         let total = order.totals().grand;
         let id = i32::try_from(index).unwrap_or(0) * 8 + 1;
         let reference = format!("{:016X}", dice.next());
-        order.payments.push(Payment {
-            id,
-            entry_type: "AUTH",
-            reference: reference.clone(),
-            amount: total,
-        });
+        order.payments.push(Payment { id, entry_type: "AUTH", reference: reference.clone(), amount: total });
         if dice.percent(10) {
-            order.payments.push(Payment {
-                id: id + 1,
-                entry_type: "CAPTURE",
-                reference,
-                amount: total,
-            });
+            order.payments.push(Payment { id: id + 1, entry_type: "CAPTURE", reference, amount: total });
         }
         order
     }
@@ -1877,26 +1576,17 @@ mod tests {
 
     /// The sample in this crate.
     pub fn sample() -> Source {
-        Source::Folder {
-            path: concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into(),
-            limit: None,
-        }
+        Source::Folder { path: concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into(), limit: None }
     }
 
     fn whole() -> Option<PathBuf> {
-        let path = PathBuf::from(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../../shared/data/online-retail"
-        ));
+        let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/online-retail"));
         path.exists().then_some(path)
     }
 
     /// Each sale of a folder adds up to what docs and docs_vat say; returns how many were looked at.
     fn check_folder(path: &Path) -> usize {
-        let source = Source::Folder {
-            path: path.to_owned(),
-            limit: None,
-        };
+        let source = Source::Folder { path: path.to_owned(), limit: None };
         let catalogue = Catalogue::open(1, &source).unwrap();
         let mut vat = HashMap::new();
         each_row(path, "docs_vat", ["doc", "excl_line"], |[doc, tax]| {
@@ -1911,12 +1601,7 @@ mod tests {
             ["doc", "kind", "ts", "iso2", "lines", "units", "net"],
             |[doc, kind, ts, iso2, lines, units, net]| {
                 if kind != "sale" {
-                    assert!(
-                        doc.parse::<i32>()
-                            .ok()
-                            .and_then(|n| catalogue.index_of(n))
-                            .is_none()
-                    );
+                    assert!(doc.parse::<i32>().ok().and_then(|n| catalogue.index_of(n)).is_none());
                     return Ok(());
                 }
                 let index = catalogue.index_of(doc.parse()?).expect("placed");
@@ -1924,11 +1609,7 @@ mod tests {
                 let totals = order.totals();
                 assert_eq!(order.lines.len().to_string(), lines, "{doc}");
                 assert_eq!(totals.quantity.to_string(), units, "{doc}");
-                let exact: i64 = order
-                    .lines
-                    .iter()
-                    .map(|l| l.unit * i64::from(l.ordered))
-                    .sum();
+                let exact: i64 = order.lines.iter().map(|l| l.unit * i64::from(l.ordered)).sum();
                 assert_eq!(exact, parse_mills(net)?, "{doc} net");
                 assert!((totals.lines - exact).abs() <= 1, "{doc} rounded net");
                 assert_eq!(totals.tax, vat.get(doc).copied().unwrap_or(0), "{doc} tax");
@@ -1937,10 +1618,7 @@ mod tests {
                 let zone = TimeZone::get("Europe/London")?;
                 let local = order.created.unwrap().to_zoned(zone).datetime().to_string();
                 assert_eq!(local.replace('T', " "), ts, "{doc}");
-                let country = order
-                    .shipping_address
-                    .country
-                    .map(|at| catalogue.countries()[at as usize].code.clone());
+                let country = order.shipping_address.country.map(|at| catalogue.countries()[at as usize].code.clone());
                 assert_eq!(country.unwrap_or_default(), iso2, "{doc}");
                 seen += 1;
                 Ok(())
@@ -1953,9 +1631,7 @@ mod tests {
 
     #[test]
     fn the_sample_adds_up() {
-        let Source::Folder { path, .. } = sample() else {
-            panic!()
-        };
+        let Source::Folder { path, .. } = sample() else { panic!() };
         assert_eq!(check_folder(&path), 11);
     }
 
@@ -1977,18 +1653,9 @@ mod tests {
 
     #[test]
     fn a_limit_takes_the_earliest_sales() {
-        let Source::Folder { path, .. } = sample() else {
-            panic!()
-        };
+        let Source::Folder { path, .. } = sample() else { panic!() };
         let all = Catalogue::open(1, &sample()).unwrap();
-        let some = Catalogue::open(
-            1,
-            &Source::Folder {
-                path,
-                limit: Some(3),
-            },
-        )
-        .unwrap();
+        let some = Catalogue::open(1, &Source::Folder { path, limit: Some(3) }).unwrap();
         assert_eq!(some.orders(), 3);
         for index in 0..3 {
             assert_eq!(some.number(index), all.number(index));
@@ -2001,8 +1668,7 @@ mod tests {
         let catalogue = Catalogue::open(42, &Source::Generated { orders: 3_000 }).unwrap();
         let twin = Catalogue::open(42, &Source::Generated { orders: 3_000 }).unwrap();
         let rates = catalogue.reference("UTC").taxes;
-        let (mut bundles, mut gifts, mut guests, mut vouchers, mut yen, mut twins, mut tenders) =
-            (0, 0, 0, 0, 0, 0, 0);
+        let (mut bundles, mut gifts, mut guests, mut vouchers, mut yen, mut twins, mut tenders) = (0, 0, 0, 0, 0, 0, 0);
         for index in (0..3_000).rev() {
             let order = catalogue.order(index);
             assert_eq!(order, twin.order(index));
@@ -2010,63 +1676,30 @@ mod tests {
             let totals = order.totals();
             assert!(totals.grand > 0);
             let step = order.currency.step();
-            for amount in [
-                totals.lines,
-                totals.tax,
-                totals.grand,
-                totals.shipping,
-                totals.discounts,
-            ] {
+            for amount in [totals.lines, totals.tax, totals.grand, totals.shipping, totals.discounts] {
                 assert_eq!(amount % step, 0, "{}", order.number);
             }
-            let paid: i64 = order
-                .payments
-                .iter()
-                .filter(|p| p.entry_type != "CAPTURE")
-                .map(|p| p.amount)
-                .sum();
+            let paid: i64 = order.payments.iter().filter(|p| p.entry_type != "CAPTURE").map(|p| p.amount).sum();
             assert_eq!(paid, totals.grand);
             let mut ids: Vec<i32> = order.lines.iter().map(|l| l.id).collect();
             ids.sort_unstable();
             ids.dedup();
-            assert_eq!(
-                ids.len(),
-                order.lines.len(),
-                "line ids differ in {}",
-                order.number
-            );
+            assert_eq!(ids.len(), order.lines.len(), "line ids differ in {}", order.number);
             let country = order.shipping_address.country.unwrap();
             let country = &catalogue.countries()[country as usize].code;
             for rate in order.lines.iter().map(|l| l.rate).chain([order.rate]) {
-                assert!(
-                    rates.contains(&(country.clone(), mills_text(rate))),
-                    "{country} {rate}"
-                );
+                assert!(rates.contains(&(country.clone(), mills_text(rate))), "{country} {rate}");
             }
             bundles += usize::from(order.lines.iter().any(|l| l.kind == LineKind::Bundle));
-            gifts += usize::from(
-                order
-                    .lines
-                    .iter()
-                    .any(|l| l.kind == LineKind::GiftCertificate),
-            );
+            gifts += usize::from(order.lines.iter().any(|l| l.kind == LineKind::GiftCertificate));
             guests += usize::from(order.customer.is_none());
             vouchers += usize::from(!order.discounts.is_empty());
             yen += usize::from(order.currency.code == "JPY");
             twins += usize::from(order.lines.iter().any(|l| l.comment.is_some()));
-            tenders += usize::from(
-                order
-                    .payments
-                    .iter()
-                    .any(|p| p.entry_type == "AUTH_GIFT_CARD"),
-            );
+            tenders += usize::from(order.payments.iter().any(|p| p.entry_type == "AUTH_GIFT_CARD"));
         }
         for count in [bundles, gifts, guests, vouchers, yen, twins, tenders] {
-            assert!(
-                count > 10,
-                "{:?}",
-                (bundles, gifts, guests, vouchers, yen, twins, tenders)
-            );
+            assert!(count > 10, "{:?}", (bundles, gifts, guests, vouchers, yen, twins, tenders));
         }
     }
 
@@ -2084,14 +1717,7 @@ mod tests {
 
     #[test]
     fn amounts_are_written_and_read_exactly() {
-        for (mills, text) in [
-            (12_500, "12.5"),
-            (12_000, "12"),
-            (1, "0.001"),
-            (-10, "-0.01"),
-            (0, "0"),
-            (100_000, "100"),
-        ] {
+        for (mills, text) in [(12_500, "12.5"), (12_000, "12"), (1, "0.001"), (-10, "-0.01"), (0, "0"), (100_000, "100")] {
             assert_eq!(mills_text(mills), text);
             assert_eq!(parse_mills(text).unwrap(), mills);
         }

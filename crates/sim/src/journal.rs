@@ -39,13 +39,9 @@ impl Journal {
     ///
     /// Waits until a dying predecessor has let go of the file. A last line without its newline was
     /// torn by a kill: it was never answered for, so it is cut off.
-    pub fn open_with(
-        path: &Path,
-        mut each: impl FnMut(Value) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Journal> {
+    pub fn open_with(path: &Path, mut each: impl FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<Journal> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("make the folder {}", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
         }
         let mut file = OpenOptions::new()
             .read(true)
@@ -53,8 +49,7 @@ impl Journal {
             .create(true)
             .open(path)
             .with_context(|| format!("open the journal {}", path.display()))?;
-        file.lock()
-            .with_context(|| format!("lock the journal {}", path.display()))?;
+        file.lock().with_context(|| format!("lock the journal {}", path.display()))?;
         let mut whole = 0_u64;
         {
             let mut reader = BufReader::with_capacity(1 << 18, &mut file);
@@ -67,8 +62,7 @@ impl Journal {
                     break;
                 }
                 number += 1;
-                let entry = serde_json::from_slice(&line)
-                    .with_context(|| format!("{} line {number}", path.display()))?;
+                let entry = serde_json::from_slice(&line).with_context(|| format!("{} line {number}", path.display()))?;
                 each(entry).with_context(|| format!("{} line {number}", path.display()))?;
                 whole += u64::try_from(read)?;
             }
@@ -77,9 +71,7 @@ impl Journal {
             file.set_len(whole)?;
         }
         file.seek(SeekFrom::End(0))?;
-        Ok(Journal {
-            file: Some(Arc::new(Mutex::new(file))),
-        })
+        Ok(Journal { file: Some(Arc::new(Mutex::new(file))) })
     }
 
     /// Appends one entry. When this returns, the entry survives the death of this process.
@@ -89,10 +81,7 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        file.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write_all(&line)
-            .context("write to the journal")
+        file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).context("write to the journal")
     }
 }
 
@@ -102,8 +91,7 @@ mod tests {
     use serde_json::json;
 
     fn folder(name: &str) -> std::path::PathBuf {
-        let path =
-            std::env::temp_dir().join(format!("sim-journal-{name}-{}", uuid::Uuid::new_v4()));
+        let path = std::env::temp_dir().join(format!("sim-journal-{name}-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&path).unwrap();
         path
     }
@@ -144,11 +132,7 @@ mod tests {
                 told.send(entries.len()).unwrap();
             }
         });
-        assert!(
-            hears
-                .recv_timeout(std::time::Duration::from_millis(100))
-                .is_err()
-        );
+        assert!(hears.recv_timeout(std::time::Duration::from_millis(100)).is_err());
         first.append(&json!(1)).unwrap();
         drop(first);
         assert_eq!(hears.recv().unwrap(), 1);

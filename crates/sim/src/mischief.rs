@@ -31,9 +31,7 @@ impl FromStr for Profile {
             "none" => Ok(Self::None),
             "rough" => Ok(Self::Rough),
             "hostile" => Ok(Self::Hostile),
-            other => Err(format!(
-                "unknown fault profile {other:?}: use none, rough or hostile"
-            )),
+            other => Err(format!("unknown fault profile {other:?}: use none, rough or hostile")),
         }
     }
 }
@@ -71,11 +69,9 @@ impl RetryAfterForm {
             (Self::None, _) | (_, Err(_)) => None,
             (Self::Seconds(seconds), _) => Some(seconds.max(wait).to_string()),
             (Self::EpochSeconds, Ok(then)) => Some(then.as_second().to_string()),
-            (Self::HttpDate, Ok(then)) => Some(
-                then.to_zoned(jiff::tz::TimeZone::UTC)
-                    .strftime("%a, %d %b %Y %H:%M:%S GMT")
-                    .to_string(),
-            ),
+            (Self::HttpDate, Ok(then)) => {
+                Some(then.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            }
         }
     }
 }
@@ -115,10 +111,7 @@ pub struct Fate {
 
 impl Fate {
     /// Nothing goes wrong.
-    pub const GOOD: Fate = Fate {
-        latency: Duration::ZERO,
-        fault: Fault::None,
-    };
+    pub const GOOD: Fate = Fate { latency: Duration::ZERO, fault: Fault::None };
 }
 
 /// Decides faults. Deterministic in (seed, system, number of the request).
@@ -142,9 +135,7 @@ pub fn mix(value: u64) -> u64 {
 
 /// FNV-1a of a text, to tell systems and questions apart.
 pub fn hash_text(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// Parts of a million per fault: (throttle, 500 before, 500 after, lost answer, error in 200, truncated, dropped before).
@@ -154,14 +145,7 @@ const HOSTILE: [u64; 7] = [80_000, 60_000, 60_000, 70_000, 50_000, 50_000, 60_00
 impl Mischief {
     /// Mischief for one system of a world with this seed.
     pub fn new(seed: u64, profile: Profile, system: &'static str) -> Mischief {
-        Mischief {
-            seed,
-            system: hash_text(system),
-            run: 0,
-            profile,
-            fixed_latency: Duration::ZERO,
-            requests: AtomicU64::new(0),
-        }
+        Mischief { seed, system: hash_text(system), run: 0, profile, fixed_latency: Duration::ZERO, requests: AtomicU64::new(0) }
     }
 
     /// Adds a fixed latency to every answer, for benches.
@@ -192,10 +176,7 @@ impl Mischief {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let (table, longest) = match self.profile {
             Profile::None => {
-                return Fate {
-                    latency: self.fixed_latency,
-                    fault: Fault::None,
-                };
+                return Fate { latency: self.fixed_latency, fault: Fault::None };
             }
             Profile::Rough => (ROUGH, 20_000),
             Profile::Hostile => (HOSTILE, 100_000),
@@ -228,10 +209,7 @@ impl Mischief {
             }
             left -= share;
         }
-        Fate {
-            latency,
-            fault: Fault::None,
-        }
+        Fate { latency, fault: Fault::None }
     }
 
     /// By how much this system's clock is off; the same for the whole run.
@@ -247,10 +225,7 @@ impl Mischief {
     }
 
     /// This system's clock: the machine's, plus the skew.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a stand-in has a clock of its own, off by its own skew"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "a stand-in has a clock of its own, off by its own skew")]
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         now.checked_add(self.clock_skew()).unwrap_or(now)
@@ -259,16 +234,13 @@ impl Mischief {
     /// Whether `what` happens to `key`, in so many percent of the keys. The same answer each time it is asked.
     #[allow(clippy::float_arithmetic, reason = "a chance is no money")]
     pub fn chance(&self, what: &str, key: u64, percent: f64) -> bool {
-        let parts =
-            f64::from(u32::try_from(self.roll(hash_text(what), key) % 1_000_000).unwrap_or(0));
+        let parts = f64::from(u32::try_from(self.roll(hash_text(what), key) % 1_000_000).unwrap_or(0));
         parts < percent * 10_000.0
     }
 
     /// A deterministic number in `0..below` for (`what`, `key`); 0 when `below` is 0.
     pub fn pick(&self, what: &str, key: u64, below: u64) -> u64 {
-        self.roll(hash_text(what), key)
-            .checked_rem(below)
-            .unwrap_or(0)
+        self.roll(hash_text(what), key).checked_rem(below).unwrap_or(0)
     }
 }
 
@@ -323,9 +295,7 @@ pub async fn answer(
 /// An answer that never arrives. Served through [`crate::wire::serve`] the connection is reset before
 /// the first byte; served by anything else the body breaks at once.
 pub fn severed() -> Response {
-    let broken = futures_util::stream::once(async {
-        Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into())
-    });
+    let broken = futures_util::stream::once(async { Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into()) });
     let mut response = Response::new(Body::from_stream(broken));
     response.extensions_mut().insert(Severed);
     response
@@ -342,13 +312,8 @@ pub async fn truncated(response: Response) -> Response {
         return severed();
     }
     let half = whole.slice(..whole.len() / 2);
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    let pieces = futures_util::stream::iter([
-        Ok(half),
-        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-    ]);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    let pieces = futures_util::stream::iter([Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
     Response::from_parts(parts, Body::from_stream(pieces))
 }
 
@@ -372,14 +337,9 @@ mod tests {
 
     #[test]
     fn every_fault_comes_at_its_rate() {
-        for (profile, low, high) in [
-            (Profile::Rough, 0.004, 0.045),
-            (Profile::Hostile, 0.03, 0.16),
-        ] {
+        for (profile, low, high) in [(Profile::Rough, 0.004, 0.045), (Profile::Hostile, 0.03, 0.16)] {
             let all = fates(3, profile, 40_000);
-            let share = |wanted: fn(&Fault) -> bool| {
-                all.iter().filter(|f| wanted(&f.fault)).count() as f64 / all.len() as f64
-            };
+            let share = |wanted: fn(&Fault) -> bool| all.iter().filter(|f| wanted(&f.fault)).count() as f64 / all.len() as f64;
             for (name, got) in [
                 ("throttle", share(|f| matches!(f, Fault::Throttle { .. }))),
                 ("before", share(|f| *f == Fault::ServerErrorBefore)),
@@ -392,26 +352,17 @@ mod tests {
                 assert!(got > low && got < high, "{profile:?} {name} {got}");
             }
         }
-        assert!(
-            fates(3, Profile::None, 1000)
-                .iter()
-                .all(|f| *f == Fate::GOOD)
-        );
+        assert!(fates(3, Profile::None, 1000).iter().all(|f| *f == Fate::GOOD));
     }
 
     #[test]
     fn a_chance_is_near_its_percentage() {
         let mischief = Mischief::new(1, Profile::Rough, "centra");
-        let hits = (0..100_000)
-            .filter(|k| mischief.chance("edit", *k, 2.0))
-            .count();
+        let hits = (0..100_000).filter(|k| mischief.chance("edit", *k, 2.0)).count();
         assert!((1_800..2_200).contains(&hits), "{hits}");
         assert_eq!(mischief.clock_skew(), mischief.clock_skew());
         assert!(mischief.clock_skew().abs() <= SignedDuration::from_secs(2));
-        assert_eq!(
-            Mischief::new(1, Profile::None, "c").clock_skew(),
-            SignedDuration::ZERO
-        );
+        assert_eq!(Mischief::new(1, Profile::None, "c").clock_skew(), SignedDuration::ZERO);
     }
 
     #[test]
@@ -419,13 +370,7 @@ mod tests {
         let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         assert_eq!(RetryAfterForm::None.header(now, 9), None);
         assert_eq!(RetryAfterForm::Seconds(3).header(now, 9).unwrap(), "9");
-        assert_eq!(
-            RetryAfterForm::HttpDate.header(now, 10).unwrap(),
-            "Fri, 02 Jan 2026 03:04:15 GMT"
-        );
-        assert_eq!(
-            RetryAfterForm::EpochSeconds.header(now, 0).unwrap(),
-            "1767323045"
-        );
+        assert_eq!(RetryAfterForm::HttpDate.header(now, 10).unwrap(), "Fri, 02 Jan 2026 03:04:15 GMT");
+        assert_eq!(RetryAfterForm::EpochSeconds.header(now, 0).unwrap(), "1767323045");
     }
 }

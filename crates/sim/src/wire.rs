@@ -39,30 +39,18 @@ impl Cuttable {
 }
 
 impl AsyncRead for Cuttable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Cuttable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
@@ -106,11 +94,7 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Switch {
     }
 }
 
-async fn sever(
-    ConnectInfo(switch): connect_info::ConnectInfo<Switch>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn sever(ConnectInfo(switch): connect_info::ConnectInfo<Switch>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.extensions().get::<Severed>().is_some() {
         switch.0.store(true, Ordering::Release);
@@ -150,9 +134,7 @@ pub async fn serve(router: Router) -> io::Result<Server> {
 pub async fn serve_on(router: Router, port: u16) -> io::Result<Server> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
-    let service = router
-        .layer(axum::middleware::from_fn(sever))
-        .into_make_service_with_connect_info::<Switch>();
+    let service = router.layer(axum::middleware::from_fn(sever)).into_make_service_with_connect_info::<Switch>();
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         let serving = axum::serve(CuttableListener(listener), service);
@@ -163,9 +145,5 @@ pub async fn serve_on(router: Router, port: u16) -> io::Result<Server> {
             _ = stopped => {}
         }
     });
-    Ok(Server {
-        address,
-        stop,
-        task,
-    })
+    Ok(Server { address, stop, task })
 }

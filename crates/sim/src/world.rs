@@ -199,19 +199,13 @@ impl World {
             Source::Generated { orders } => {
                 format!("seed {} with {orders} generated orders", config.seed)
             }
-            Source::Folder { .. } => format!(
-                "seed {} with {} orders of a folder",
-                config.seed,
-                catalogue.orders()
-            ),
+            Source::Folder { .. } => format!("seed {} with {} orders of a folder", config.seed, catalogue.orders()),
         };
         let folder = config.state_dir.as_deref();
         if let Some(folder) = folder {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("make the folder {}", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
         }
-        let mischief =
-            |system| Mischief::new(config.seed, config.faults, system).latency(config.latency);
+        let mischief = |system| Mischief::new(config.seed, config.faults, system).latency(config.latency);
         let centra = Centra::open(
             config.seed,
             &identity,
@@ -242,21 +236,14 @@ impl World {
         let netsuite = Arc::new(netsuite);
 
         let webhook_secret = format!("whs_{:016x}", mix(config.seed ^ hash_text("webhook")));
-        let admin = Admin {
-            centra: centra.clone(),
-            netsuite: Arc::clone(&netsuite),
-            webhook_secret: webhook_secret.clone(),
-        };
+        let admin = Admin { centra: centra.clone(), netsuite: Arc::clone(&netsuite), webhook_secret: webhook_secret.clone() };
         let ports = read_ports(folder);
         let centra_server = serve(centra.router(), ports.centra).await?;
         let netsuite_server = serve(netsuite_router, ports.netsuite).await?;
         let admin_server = serve(admin_router(admin), ports.admin).await?;
         if let Some(folder) = folder {
-            let ports = Ports {
-                centra: port_of(&centra_server),
-                netsuite: port_of(&netsuite_server),
-                admin: port_of(&admin_server),
-            };
+            let ports =
+                Ports { centra: port_of(&centra_server), netsuite: port_of(&netsuite_server), admin: port_of(&admin_server) };
             std::fs::write(folder.join("ports.json"), serde_json::to_vec(&ports)?)?;
         }
         let access = Access {
@@ -273,13 +260,7 @@ impl World {
             let centra = centra.clone();
             async move { centra.live().await }
         });
-        Ok(World {
-            access,
-            centra,
-            netsuite,
-            servers: vec![centra_server, netsuite_server, admin_server],
-            living,
-        })
+        Ok(World { access, centra, netsuite, servers: vec![centra_server, netsuite_server, admin_server], living })
     }
 
     /// How to connect to it.
@@ -323,10 +304,7 @@ fn state_of(centra: &Centra, netsuite: &NetSuite) -> WorldState {
         done: progress.placing_done && progress.edits_pending == 0,
         centra: progress,
         netsuite_documents: u64::try_from(netsuite.document_count()).unwrap_or(u64::MAX),
-        calls: Calls {
-            centra: centra.calls(),
-            netsuite: netsuite.calls(),
-        },
+        calls: Calls { centra: centra.calls(), netsuite: netsuite.calls() },
         centra_throttled: centra.throttled(),
     }
 }
@@ -366,9 +344,7 @@ struct NewWebhook {
 /// Sets the webhook's target; without a secret it gets the one the access tells, without a url it is turned off.
 async fn set_webhook(Shared(admin): Shared<Admin>, Json(wish): Json<NewWebhook>) -> StatusCode {
     let secret = wish.secret.unwrap_or_else(|| admin.webhook_secret.clone());
-    admin
-        .centra
-        .aim_webhooks(wish.url.map(|url| WebhookTarget { url, secret }));
+    admin.centra.aim_webhooks(wish.url.map(|url| WebhookTarget { url, secret }));
     StatusCode::NO_CONTENT
 }
 
@@ -400,21 +376,14 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "tests talk to the stand-in directly"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "tests talk to the stand-in directly")]
     fn client() -> reqwest::Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder().no_proxy().build().unwrap()
     }
 
     async fn state(client: &reqwest::Client, world: &World) -> WorldState {
-        let answer = client
-            .get(format!("{}/state", world.admin_url))
-            .send()
-            .await
-            .unwrap();
+        let answer = client.get(format!("{}/state", world.admin_url)).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
@@ -446,11 +415,7 @@ mod tests {
         let client = client();
         let world = World::start(config.clone()).await.unwrap();
         assert_eq!(state(&client, &world).await.centra.orders_placed, 0);
-        let answer = client
-            .post(format!("{}/listen", world.admin_url))
-            .send()
-            .await
-            .unwrap();
+        let answer = client.post(format!("{}/listen", world.admin_url)).send().await.unwrap();
         assert_eq!(answer.status(), 204);
         until(&world, |state| state.centra.orders_placed >= 5).await;
         let access = world.access().clone();
@@ -462,8 +427,7 @@ mod tests {
         let end = until(&world, |state| state.done).await;
         assert_eq!(end.centra.orders_placed, 60);
         assert_eq!(end.centra.events_pending, 60, "each order is told once");
-        let body =
-            json!({"query": "{ orders(limit: 200, sort: number_ASC) { number updatedAt } }"});
+        let body = json!({"query": "{ orders(limit: 200, sort: number_ASC) { number updatedAt } }"});
         let answer = client
             .post(format!("{}/graphql", world.centra_url))
             .bearer_auth(&world.centra_token)
@@ -473,22 +437,13 @@ mod tests {
             .unwrap();
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         assert_eq!(answer["data"]["orders"].as_array().unwrap().len(), 60);
-        let csv = client
-            .get(format!("{}/export/centra_documents.csv", world.admin_url))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
+        let csv =
+            client.get(format!("{}/export/centra_documents.csv", world.admin_url)).send().await.unwrap().text().await.unwrap();
         assert_eq!(csv.lines().count(), 61);
         world.stop().await;
 
         let other = WorldConfig { seed: 4, ..config };
-        assert!(
-            World::start(other).await.is_err(),
-            "the state is another world's"
-        );
+        assert!(World::start(other).await.is_err(), "the state is another world's");
         std::fs::remove_dir_all(folder).unwrap();
     }
 

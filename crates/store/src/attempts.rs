@@ -29,14 +29,7 @@ pub struct AttemptRow {
 
 impl Tx<'_> {
     /// Adds a line. The detail is cut to 2,000 characters; redacting it is the caller's part.
-    pub fn tell(
-        &self,
-        id: ObligationId,
-        verb: &str,
-        outcome: &str,
-        detail: &str,
-        at: Timestamp,
-    ) -> Result<()> {
+    pub fn tell(&self, id: ObligationId, verb: &str, outcome: &str, detail: &str, at: Timestamp) -> Result<()> {
         let sql = "INSERT INTO attempts (obligation_id, number, at, verb, outcome, detail)
                    VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE obligation_id = ?1), ?2, ?3, ?4, ?5)";
         self.connection.prepare_cached(sql)?.execute(params![
@@ -50,14 +43,7 @@ impl Tx<'_> {
     }
 
     /// The same line for everything that an exception holds.
-    pub(crate) fn tell_held(
-        &self,
-        exception: i64,
-        verb: &str,
-        outcome: &str,
-        detail: &str,
-        at: Timestamp,
-    ) -> Result<()> {
+    pub(crate) fn tell_held(&self, exception: i64, verb: &str, outcome: &str, detail: &str, at: Timestamp) -> Result<()> {
         let sql = "INSERT INTO attempts (obligation_id, number, at, verb, outcome, detail)
                    SELECT o.id, (SELECT coalesce(max(a.number), 0) + 1 FROM attempts a WHERE a.obligation_id = o.id), ?2, ?3, ?4, ?5
                    FROM obligations o WHERE o.exception_id = ?1 AND o.state = 'held'";
@@ -78,12 +64,7 @@ impl View<'_> {
         let sql = "SELECT at, verb, outcome, detail FROM attempts WHERE obligation_id = ?1 ORDER BY number DESC LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then(params![id.0, STORY_LINES_MAX], |row| {
-            Ok(AttemptRow {
-                at: moment(row.get(0)?)?,
-                verb: row.get(1)?,
-                outcome: row.get(2)?,
-                detail: row.get(3)?,
-            })
+            Ok(AttemptRow { at: moment(row.get(0)?)?, verb: row.get(1)?, outcome: row.get(2)?, detail: row.get(3)? })
         })?;
         let mut lines = rows.collect::<Result<Vec<_>>>()?;
         lines.reverse();
@@ -106,13 +87,7 @@ mod tests {
                 tx.story(id)
             })
             .await;
-        assert_eq!(
-            story
-                .iter()
-                .map(|line| line.verb.as_str())
-                .collect::<Vec<_>>(),
-            ["capture", "gate"]
-        );
+        assert_eq!(story.iter().map(|line| line.verb.as_str()).collect::<Vec<_>>(), ["capture", "gate"]);
         assert_eq!(story[1].detail.chars().count(), 2_000);
         assert_eq!(story[0].at, at(1));
     }

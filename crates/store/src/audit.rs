@@ -49,32 +49,15 @@ fn link(before: &[u8; 32], brand: &str, number: i64, at: i64, texts: [&str; 4]) 
 
 impl Tx<'_> {
     /// Adds an act.
-    pub fn audit(
-        &self,
-        brand: &Brand,
-        actor: &str,
-        action: &str,
-        subject: &str,
-        detail: &str,
-        at: Timestamp,
-    ) -> Result<()> {
-        let [actor, action, subject, detail] =
-            [actor, action, subject, detail].map(|text| short(text, TEXT_CHARS_MAX));
+    pub fn audit(&self, brand: &Brand, actor: &str, action: &str, subject: &str, detail: &str, at: Timestamp) -> Result<()> {
+        let [actor, action, subject, detail] = [actor, action, subject, detail].map(|text| short(text, TEXT_CHARS_MAX));
         let sql = "SELECT number, hash FROM audit WHERE brand = ?1 ORDER BY number DESC LIMIT 1";
-        let last = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
+        let last = self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
         let (number, before): (i64, [u8; 32]) = last.optional()?.unwrap_or((0, START));
         let (number, at) = (number + 1, micros(at));
-        let hash = link(
-            &before,
-            brand.as_str(),
-            number,
-            at,
-            [actor, action, subject, detail],
-        );
-        let sql = "INSERT INTO audit (brand, number, at, actor, action, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let hash = link(&before, brand.as_str(), number, at, [actor, action, subject, detail]);
+        let sql =
+            "INSERT INTO audit (brand, number, at, actor, action, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
             number,
@@ -118,13 +101,7 @@ impl View<'_> {
         while let Some(row) = rows.next()? {
             let (number, at, hash): (i64, i64, [u8; 32]) = (row.get(0)?, row.get(1)?, row.get(6)?);
             let texts: [String; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
-            let whole = link(
-                &before,
-                brand.as_str(),
-                number,
-                at,
-                texts.each_ref().map(String::as_str),
-            );
+            let whole = link(&before, brand.as_str(), number, at, texts.each_ref().map(String::as_str));
             if number != expected || whole != hash {
                 return Ok(Some(expected));
             }
@@ -143,55 +120,23 @@ mod tests {
     async fn the_chain_shows_every_kind_of_tampering() {
         // Each as somebody with the file in hand could do it, triggers removed first.
         for (tampering, broken_at) in [
-            (
-                "UPDATE audit SET actor = 'nobody' WHERE brand = 'brand' AND number = 3",
-                Some(3),
-            ),
-            (
-                "UPDATE audit SET at = at + 1 WHERE brand = 'brand' AND number = 2",
-                Some(2),
-            ),
-            (
-                "DELETE FROM audit WHERE brand = 'brand' AND number = 2",
-                Some(2),
-            ),
+            ("UPDATE audit SET actor = 'nobody' WHERE brand = 'brand' AND number = 3", Some(3)),
+            ("UPDATE audit SET at = at + 1 WHERE brand = 'brand' AND number = 2", Some(2)),
+            ("DELETE FROM audit WHERE brand = 'brand' AND number = 2", Some(2)),
             // Moving letters from one column to the next leaves the text in a row the same.
-            (
-                "UPDATE audit SET actor = 'ann', action = 'amapping.set' WHERE brand = 'brand' AND number = 1",
-                Some(1),
-            ),
+            ("UPDATE audit SET actor = 'ann', action = 'amapping.set' WHERE brand = 'brand' AND number = 1", Some(1)),
             ("SELECT 1", None),
         ] {
             let store = memory().await;
             let found = store
                 .write(move |tx| {
                     for n in 1..=4_i64 {
-                        tx.audit(
-                            &brand(),
-                            "anna",
-                            "mapping.set",
-                            &format!("{n}"),
-                            "detail",
-                            at(n),
-                        )?;
+                        tx.audit(&brand(), "anna", "mapping.set", &format!("{n}"), "detail", at(n))?;
                     }
-                    tx.audit(
-                        &"other".into(),
-                        "bo",
-                        "exception.release",
-                        "exc_1",
-                        "",
-                        at(9),
-                    )?;
-                    assert!(
-                        tx.connection
-                            .execute("UPDATE audit SET actor = 'x'", [])
-                            .is_err()
-                    );
+                    tx.audit(&"other".into(), "bo", "exception.release", "exc_1", "", at(9))?;
+                    assert!(tx.connection.execute("UPDATE audit SET actor = 'x'", []).is_err());
                     assert!(tx.connection.execute("DELETE FROM audit", []).is_err());
-                    tx.connection.execute_batch(
-                        "DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_removed",
-                    )?;
+                    tx.connection.execute_batch("DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_removed")?;
                     tx.connection.execute_batch(tampering)?;
                     assert_eq!(tx.audit_broken_at(&"other".into())?, None);
                     tx.audit_broken_at(&brand())
@@ -207,32 +152,13 @@ mod tests {
         let store = memory().await;
         let rows = store
             .write(|tx| {
-                tx.audit(
-                    &brand(),
-                    "anna",
-                    "mapping.set",
-                    "item sku=1",
-                    "98 at erp",
-                    at(1),
-                )?;
-                tx.audit(
-                    &brand(),
-                    "bo",
-                    "exception.release",
-                    "exc_1",
-                    "3 back to the gate",
-                    at(2),
-                )?;
+                tx.audit(&brand(), "anna", "mapping.set", "item sku=1", "98 at erp", at(1))?;
+                tx.audit(&brand(), "bo", "exception.release", "exc_1", "3 back to the gate", at(2))?;
                 tx.audit_rows(&brand(), 10)
             })
             .await
             .unwrap();
-        assert_eq!(
-            rows.iter()
-                .map(|row| (row.number, row.actor.as_str()))
-                .collect::<Vec<_>>(),
-            [(2, "bo"), (1, "anna")]
-        );
+        assert_eq!(rows.iter().map(|row| (row.number, row.actor.as_str())).collect::<Vec<_>>(), [(2, "bo"), (1, "anna")]);
         assert_eq!(rows[0].hash.len(), 64);
         assert_ne!(rows[0].hash, rows[1].hash);
     }

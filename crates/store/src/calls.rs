@@ -10,21 +10,10 @@ use crate::{
 
 impl Tx<'_> {
     /// Adds to a counter.
-    pub fn add_calls(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        purpose: &str,
-        calls: u64,
-    ) -> Result<()> {
+    pub fn add_calls(&self, brand: &Brand, connection: &ConnectionName, purpose: &str, calls: u64) -> Result<()> {
         let sql = "INSERT INTO calls (brand, connection, purpose, count) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (brand, connection, purpose) DO UPDATE SET count = count + excluded.count";
-        self.connection.prepare_cached(sql)?.execute(params![
-            brand.as_str(),
-            connection.as_str(),
-            purpose,
-            signed(calls)
-        ])?;
+        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), connection.as_str(), purpose, signed(calls)])?;
         Ok(())
     }
 }
@@ -34,9 +23,7 @@ impl View<'_> {
     pub fn calls(&self, brand: &Brand) -> Result<Vec<(String, String, u64)>> {
         let sql = "SELECT connection, purpose, count FROM calls WHERE brand = ?1 ORDER BY connection, purpose";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([brand.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2).map(count)?))
-        })?;
+        let rows = statement.query_map([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2).map(count)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -58,12 +45,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(
-            calls,
-            [
-                ("erp".to_owned(), "lists".to_owned(), 1),
-                ("erp".to_owned(), "orders".to_owned(), 5)
-            ]
-        );
+        assert_eq!(calls, [("erp".to_owned(), "lists".to_owned(), 1), ("erp".to_owned(), "orders".to_owned(), 5)]);
     }
 }

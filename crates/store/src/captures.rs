@@ -85,9 +85,7 @@ impl Tx<'_> {
         let digest = *blake3::hash(&new.body).as_bytes();
         let (version, received_at) = (new.version.map(micros), micros(new.received_at));
         let mut stale = false;
-        if let Some(latest) =
-            self.latest_capture(&new.brand, &new.connection, new.kind, &new.external_id)?
-        {
+        if let Some(latest) = self.latest_capture(&new.brand, &new.connection, new.kind, &new.external_id)? {
             if latest.digest == digest {
                 self.seen_again(latest.id, version, received_at)?;
                 return Ok(Arrived::Same(CaptureId(latest.id)));
@@ -98,7 +96,8 @@ impl Tx<'_> {
             self.seen_again(id, version, received_at)?;
             return Ok(Arrived::Same(CaptureId(id)));
         }
-        let sql = "INSERT INTO captures (brand, connection, kind, external_id, state, version, received_at, seen_at, via, digest, body)
+        let sql =
+            "INSERT INTO captures (brand, connection, kind, external_id, state, version, received_at, seen_at, via, digest, body)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)";
         self.connection.prepare_cached(sql)?.execute(params![
             new.brand.as_str(),
@@ -113,38 +112,22 @@ impl Tx<'_> {
             pack(&new.body),
         ])?;
         let id = CaptureId(self.connection.last_insert_rowid());
-        Ok(if stale {
-            Arrived::Stale(id)
-        } else {
-            Arrived::New(id)
-        })
+        Ok(if stale { Arrived::Stale(id) } else { Arrived::New(id) })
     }
 
     /// The same bytes under a newer *as of* move the *as of*, or a sweep would ask for them for ever.
     fn seen_again(&self, id: i64, version: Option<i64>, at: i64) -> Result<()> {
         let sql = "UPDATE captures SET seen_count = seen_count + 1, seen_at = max(seen_at, ?2),
                    version = coalesce(max(version, ?3), version, ?3) WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![id, at, version])?;
+        self.connection.prepare_cached(sql)?.execute(params![id, at, version])?;
         Ok(())
     }
 
     fn stale_capture(&self, new: &NewCapture, digest: &[u8; 32]) -> Result<Option<i64>> {
         let sql = "SELECT id FROM captures WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4
                    AND state = 'stale' AND digest = ?5 LIMIT 1";
-        let values = params![
-            new.brand.as_str(),
-            new.connection.as_str(),
-            new.kind.word(),
-            new.external_id.as_str(),
-            digest
-        ];
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(values, |row| row.get(0))
-            .optional()?)
+        let values = params![new.brand.as_str(), new.connection.as_str(), new.kind.word(), new.external_id.as_str(), digest];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?)
     }
 
     /// Marks a capture as decoded.
@@ -156,66 +139,33 @@ impl Tx<'_> {
 
     /// Keeps a webhook delivery as it came. `false` when the same bytes were delivered before
     /// (then only the counter moves).
-    pub fn delivery(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        body: &[u8],
-        at: Timestamp,
-    ) -> Result<bool> {
+    pub fn delivery(&self, brand: &Brand, connection: &ConnectionName, body: &[u8], at: Timestamp) -> Result<bool> {
         let (digest, at) = (*blake3::hash(body).as_bytes(), micros(at));
         let sql = "UPDATE deliveries SET seen_count = seen_count + 1, seen_at = max(seen_at, ?4)
                    WHERE brand = ?1 AND connection = ?2 AND digest = ?3";
-        if self.connection.prepare_cached(sql)?.execute(params![
-            brand.as_str(),
-            connection.as_str(),
-            digest,
-            at
-        ])? > 0
-        {
+        if self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), connection.as_str(), digest, at])? > 0 {
             return Ok(false);
         }
-        let sql = "INSERT INTO deliveries (brand, connection, digest, received_at, seen_at, body) VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
-        self.connection.prepare_cached(sql)?.execute(params![
-            brand.as_str(),
-            connection.as_str(),
-            digest,
-            at,
-            pack(body)
-        ])?;
+        let sql =
+            "INSERT INTO deliveries (brand, connection, digest, received_at, seen_at, body) VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
+        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), connection.as_str(), digest, at, pack(body)])?;
         Ok(true)
     }
 
     /// Notes that a document is to be fetched; one pending notice per document is enough. Hearing
     /// of it again makes it a new notice (with the old age): one that is just being fetched may
     /// have been read before this change, and striking it out must leave this one.
-    pub fn notice(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        kind: Kind,
-        id: &ExternalId,
-        at: Timestamp,
-    ) -> Result<()> {
+    pub fn notice(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, id: &ExternalId, at: Timestamp) -> Result<()> {
         let (at, kind) = (micros(at), kind.word());
         let document = params![brand.as_str(), connection.as_str(), kind, id.as_str()];
         let sql = "DELETE FROM notices WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4
                    RETURNING heard_at, heard_last_at";
-        let before: Option<(i64, i64)> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(document, |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        let before: Option<(i64, i64)> =
+            self.connection.prepare_cached(sql)?.query_row(document, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let (first, last) = before.map_or((at, at), |(first, last)| (first.min(at), last.max(at)));
-        let sql = "INSERT INTO notices (brand, connection, kind, external_id, heard_at, heard_last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let values = params![
-            brand.as_str(),
-            connection.as_str(),
-            kind,
-            id.as_str(),
-            first,
-            last
-        ];
+        let sql =
+            "INSERT INTO notices (brand, connection, kind, external_id, heard_at, heard_last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let values = params![brand.as_str(), connection.as_str(), kind, id.as_str(), first, last];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -230,19 +180,13 @@ impl Tx<'_> {
                      WHERE EXISTS (
                        SELECT 1 FROM captures c WHERE c.brand = n.brand AND c.connection = n.connection AND c.kind = n.kind
                        AND c.external_id = n.external_id AND c.seen_at > n.heard_last_at AND c.state <> 'stale'))";
-        let struck = self.connection.prepare_cached(sql)?.execute(params![
-            brand.as_str(),
-            connection.as_str(),
-            OVERTAKEN_MAX
-        ])?;
+        let struck = self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), connection.as_str(), OVERTAKEN_MAX])?;
         Ok(struck as u64)
     }
 
     /// Strikes out notices that were seen to.
     pub fn notices_done(&self, ids: &[i64]) -> Result<()> {
-        let mut statement = self
-            .connection
-            .prepare_cached("DELETE FROM notices WHERE id = ?1")?;
+        let mut statement = self.connection.prepare_cached("DELETE FROM notices WHERE id = ?1")?;
         for id in ids {
             statement.execute([id])?;
         }
@@ -258,31 +202,15 @@ struct Latest {
 }
 
 impl View<'_> {
-    fn latest_capture(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        kind: Kind,
-        id: &ExternalId,
-    ) -> Result<Option<Latest>> {
-        let sql = "SELECT id, version, digest FROM captures WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4
+    fn latest_capture(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, id: &ExternalId) -> Result<Option<Latest>> {
+        let sql =
+            "SELECT id, version, digest FROM captures WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4
                    AND state <> 'stale' ORDER BY id DESC LIMIT 1";
-        let values = params![
-            brand.as_str(),
-            connection.as_str(),
-            kind.word(),
-            id.as_str()
-        ];
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), id.as_str()];
         let latest = self
             .connection
             .prepare_cached(sql)?
-            .query_row(values, |row| {
-                Ok(Latest {
-                    id: row.get(0)?,
-                    version: row.get(1)?,
-                    digest: row.get(2)?,
-                })
-            });
+            .query_row(values, |row| Ok(Latest { id: row.get(0)?, version: row.get(1)?, digest: row.get(2)? }));
         Ok(latest.optional()?)
     }
 
@@ -299,10 +227,7 @@ impl View<'_> {
                 kind: kind_of(&kind)?,
                 external_id: ExternalId(row.get(3)?),
                 version: moment_maybe(row.get(4)?)?,
-                body: unpack(
-                    "a capture",
-                    row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?,
-                )?,
+                body: unpack("a capture", row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?)?,
                 via: row.get(6)?,
                 received_at: moment(row.get(7)?)?,
             })
@@ -321,12 +246,7 @@ impl View<'_> {
         let sql = "SELECT id, kind, external_id, heard_at FROM notices
                    WHERE brand = ?1 AND connection = ?2 AND heard_at < ?3 ORDER BY heard_at, id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![
-            brand.as_str(),
-            connection.as_str(),
-            micros(heard_before),
-            limit(limit_rows)
-        ];
+        let values = params![brand.as_str(), connection.as_str(), micros(heard_before), limit(limit_rows)];
         let rows = statement.query_and_then(values, |row| {
             let kind: String = row.get(1)?;
             Ok(NoticeRow {
@@ -352,23 +272,16 @@ impl View<'_> {
         ids.iter()
             .map(|id| {
                 let latest = self.latest_capture(brand, connection, kind, id)?;
-                latest
-                    .map(|latest| moment_maybe(latest.version))
-                    .transpose()
+                latest.map(|latest| moment_maybe(latest.version)).transpose()
             })
             .collect()
     }
 
     /// The bytes of one capture.
     pub fn capture_body(&self, id: CaptureId) -> Result<Vec<u8>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT body FROM captures WHERE id = ?1")?;
+        let mut statement = self.connection.prepare_cached("SELECT body FROM captures WHERE id = ?1")?;
         let packed: Option<Vec<u8>> = statement.query_row([id.0], |row| row.get(0)).optional()?;
-        unpack(
-            "a capture",
-            &packed.ok_or_else(|| StoreError::Absent(id.to_string()))?,
-        )
+        unpack("a capture", &packed.ok_or_else(|| StoreError::Absent(id.to_string()))?)
     }
 }
 
@@ -400,43 +313,24 @@ mod tests {
         let store = memory().await;
         store
             .write(|tx| {
-                let take = |body: &str, version, received| {
-                    tx.capture(&document("1", body, version, received)).unwrap()
-                };
-                let Arrived::New(a) = take("A", Some(10), 1) else {
-                    panic!()
-                };
+                let take = |body: &str, version, received| tx.capture(&document("1", body, version, received)).unwrap();
+                let Arrived::New(a) = take("A", Some(10), 1) else { panic!() };
                 assert_eq!(take("A", Some(10), 2), Arrived::Same(a));
-                let Arrived::New(b) = take("B", Some(20), 3) else {
-                    panic!()
-                };
+                let Arrived::New(b) = take("B", Some(20), 3) else { panic!() };
                 // A again, but from before B: evidence, never due, and counted when it comes again.
-                let Arrived::Stale(old) = take("A", Some(10), 4) else {
-                    panic!()
-                };
+                let Arrived::Stale(old) = take("A", Some(10), 4) else { panic!() };
                 assert_eq!(take("A", Some(10), 5), Arrived::Same(old));
                 assert_eq!(take("B", Some(20), 6), Arrived::Same(b));
                 // Really back to A, later.
-                let Arrived::New(again) = take("A", Some(30), 7) else {
-                    panic!()
-                };
+                let Arrived::New(again) = take("A", Some(30), 7) else { panic!() };
                 let due = tx.captures_due(&brand(), 10)?;
-                assert_eq!(
-                    due.iter().map(|row| row.id).collect::<Vec<_>>(),
-                    [a, b, again]
-                );
-                assert_eq!(
-                    (due[1].body.as_slice(), due[1].version, due[1].received_at),
-                    (&b"B"[..], Some(at(20)), at(3))
-                );
+                assert_eq!(due.iter().map(|row| row.id).collect::<Vec<_>>(), [a, b, again]);
+                assert_eq!((due[1].body.as_slice(), due[1].version, due[1].received_at), (&b"B"[..], Some(at(20)), at(3)));
                 tx.capture_decoded(a)?;
                 tx.capture_decoded(old)?;
                 assert_eq!(tx.captures_due(&brand(), 1)?[0].id, b);
                 assert_eq!(tx.capture_body(old)?, b"A");
-                assert!(matches!(
-                    tx.capture_body(CaptureId(99)),
-                    Err(StoreError::Absent(_))
-                ));
+                assert!(matches!(tx.capture_body(CaptureId(99)), Err(StoreError::Absent(_))));
                 assert!(tx.captures_due(&"other".into(), 10)?.is_empty());
                 Ok(())
             })
@@ -450,13 +344,7 @@ mod tests {
         store
             .write(|tx| {
                 for (body, version) in [("A", None), ("B", Some(5)), ("A", None), ("B", Some(4))] {
-                    assert!(
-                        matches!(
-                            tx.capture(&document("1", body, version, 1))?,
-                            Arrived::New(_)
-                        ),
-                        "{body} {version:?}"
-                    );
+                    assert!(matches!(tx.capture(&document("1", body, version, 1))?, Arrived::New(_)), "{body} {version:?}");
                 }
                 assert_eq!(tx.captures_due(&brand(), 10)?.len(), 4);
                 Ok(())
@@ -478,12 +366,8 @@ mod tests {
                 tx.capture(&document("1", "A", Some(12), 2))?;
                 tx.capture(&document("1", "A", None, 3))?;
                 let ids = ["4", "1", "2", "3"].map(ExternalId::from);
-                let versions =
-                    tx.captured_versions(&brand(), &connection("shop"), Kind::Order, &ids)?;
-                assert_eq!(
-                    versions,
-                    [None, Some(Some(at(12))), Some(None), Some(Some(at(10)))]
-                );
+                let versions = tx.captured_versions(&brand(), &connection("shop"), Kind::Order, &ids)?;
+                assert_eq!(versions, [None, Some(Some(at(12))), Some(None), Some(Some(at(10)))]);
                 Ok(())
             })
             .await
@@ -495,9 +379,7 @@ mod tests {
         let store = memory().await;
         store
             .write(|tx| {
-                let deliver = |to: &str, body: &[u8]| {
-                    tx.delivery(&brand(), &connection(to), body, at(1)).unwrap()
-                };
+                let deliver = |to: &str, body: &[u8]| tx.delivery(&brand(), &connection(to), body, at(1)).unwrap();
                 assert!(deliver("shop", b"order=1"));
                 assert!(!deliver("shop", b"order=1"));
                 assert!(deliver("shop", b"order=2"));
@@ -514,20 +396,14 @@ mod tests {
         store
             .write(|tx| {
                 let shop = connection("shop");
-                let hear = |id: &str, when| {
-                    tx.notice(&brand(), &shop, Kind::Order, &id.into(), at(when))
-                        .unwrap()
-                };
+                let hear = |id: &str, when| tx.notice(&brand(), &shop, Kind::Order, &id.into(), at(when)).unwrap();
                 let due = |before| tx.notices_due(&brand(), &shop, at(before), 10).unwrap();
                 hear("1", 10);
                 hear("1", 12);
                 hear("2", 11);
                 let pending = due(100);
                 assert_eq!(
-                    pending
-                        .iter()
-                        .map(|n| (n.external_id.as_str(), n.heard_at))
-                        .collect::<Vec<_>>(),
+                    pending.iter().map(|n| (n.external_id.as_str(), n.heard_at)).collect::<Vec<_>>(),
                     [("1", at(10)), ("2", at(11))]
                 );
                 assert_eq!(due(11).len(), 1);
@@ -550,12 +426,7 @@ mod tests {
                 hear("2", 20);
                 tx.notices_done(&fetching)?;
                 let left = due(100);
-                assert_eq!(
-                    left.iter()
-                        .map(|n| (n.external_id.as_str(), n.heard_at))
-                        .collect::<Vec<_>>(),
-                    [("2", at(11))]
-                );
+                assert_eq!(left.iter().map(|n| (n.external_id.as_str(), n.heard_at)).collect::<Vec<_>>(), [("2", at(11))]);
                 tx.notices_done(&[left[0].id])?;
                 hear("3", 30);
                 assert!(due(100)[0].id > left[0].id);

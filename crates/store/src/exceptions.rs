@@ -56,33 +56,22 @@ pub struct ExceptionRow {
 
 /// Where a held row goes by this event.
 fn from_held(id: ExceptionId, event: Event) -> Result<State> {
-    next(State::Held, event)
-        .ok_or_else(|| StoreError::Absent(format!("move by {event:?} for what {id} holds")))
+    next(State::Held, event).ok_or_else(|| StoreError::Absent(format!("move by {event:?} for what {id} holds")))
 }
 
 impl Tx<'_> {
     /// The open exception for this root cause in this flow, made if there is none (a closed one
     /// with the same cause is opened again with its history).
-    pub fn raise(
-        &self,
-        brand: &Brand,
-        flow: &FlowName,
-        problem: &Problem,
-        now: Timestamp,
-    ) -> Result<ExceptionId> {
+    pub fn raise(&self, brand: &Brand, flow: &FlowName, problem: &Problem, now: Timestamp) -> Result<ExceptionId> {
         let at = micros(now);
         let sql = "UPDATE exceptions SET last_seen_at = max(last_seen_at, ?4), open = 1, closed_at = NULL, closed_why = NULL
                    WHERE brand = ?1 AND flow = ?2 AND cause = ?3 RETURNING id";
         let values = params![brand.as_str(), flow.as_str(), problem.cause, at];
-        if let Some(id) = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(values, |row| row.get(0))
-            .optional()?
-        {
+        if let Some(id) = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()? {
             return Ok(ExceptionId(id));
         }
-        let sql = "INSERT INTO exceptions (brand, flow, cause, rule, path, value, message, remedy, open, first_seen_at, last_seen_at)
+        let sql =
+            "INSERT INTO exceptions (brand, flow, cause, rule, path, value, message, remedy, open, first_seen_at, last_seen_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
@@ -90,10 +79,7 @@ impl Tx<'_> {
             problem.cause,
             problem.rule,
             short(&problem.path, PATH_CHARS_MAX),
-            problem
-                .value
-                .as_deref()
-                .map(|value| short(value, PATH_CHARS_MAX)),
+            problem.value.as_deref().map(|value| short(value, PATH_CHARS_MAX)),
             short(&problem.message, TEXT_CHARS_MAX),
             short(&problem.remedy, TEXT_CHARS_MAX),
             at,
@@ -103,29 +89,15 @@ impl Tx<'_> {
 
     /// The same for trouble that stands by itself (a connection that refuses us): it stays open
     /// though it holds nothing, until [`Tx::settle_standing`].
-    pub fn raise_standing(
-        &self,
-        brand: &Brand,
-        flow: &FlowName,
-        problem: &Problem,
-        now: Timestamp,
-    ) -> Result<ExceptionId> {
+    pub fn raise_standing(&self, brand: &Brand, flow: &FlowName, problem: &Problem, now: Timestamp) -> Result<ExceptionId> {
         let id = self.raise(brand, flow, problem, now)?;
-        self.connection
-            .prepare_cached("UPDATE exceptions SET standing = 1 WHERE id = ?1 AND standing = 0")?
-            .execute([id.0])?;
+        self.connection.prepare_cached("UPDATE exceptions SET standing = 1 WHERE id = ?1 AND standing = 0")?.execute([id.0])?;
         Ok(id)
     }
 
     /// Standing trouble is over: closes it with this evidence, unless it still holds something
     /// (then it closes as any other does). Nothing happens if there is none with this cause.
-    pub fn settle_standing(
-        &self,
-        brand: &Brand,
-        cause: &str,
-        why: &str,
-        now: Timestamp,
-    ) -> Result<()> {
+    pub fn settle_standing(&self, brand: &Brand, cause: &str, why: &str, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET standing = 0 WHERE brand = ?1 AND cause = ?2 AND open = 1 AND standing = 1 RETURNING id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let settled = statement
@@ -140,20 +112,14 @@ impl Tx<'_> {
     /// Something is held by it (again), so it is open.
     pub(crate) fn reopen(&self, id: ExceptionId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET open = 1, closed_at = NULL, closed_why = NULL, last_seen_at = max(last_seen_at, ?2) WHERE id = ?1 AND open = 0";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![id.0, micros(now)])?;
+        self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;
         Ok(())
     }
 
     fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
                    WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)";
-        Ok(self.connection.prepare_cached(sql)?.execute(params![
-            id.0,
-            micros(now),
-            short(why, TEXT_CHARS_MAX)
-        ])? > 0)
+        Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now), short(why, TEXT_CHARS_MAX)])? > 0)
     }
 
     fn must_exist(&self, id: ExceptionId) -> Result<()> {
@@ -161,61 +127,34 @@ impl Tx<'_> {
             .connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM exceptions WHERE id = ?1)")?
             .query_row([id.0], |row| row.get(0))?;
-        if there {
-            Ok(())
-        } else {
-            Err(StoreError::Absent(id.to_string()))
-        }
+        if there { Ok(()) } else { Err(StoreError::Absent(id.to_string())) }
     }
 
     /// Sends what it holds back to the gate, with a limit the oldest only; returns how many. Rows
     /// held on account of another go with that one and are not counted against the limit. The
     /// exception closes when the last of them has settled elsewhere, so here only if it held nothing.
-    pub fn release(
-        &self,
-        id: ExceptionId,
-        limit_rows: Option<usize>,
-        now: Timestamp,
-    ) -> Result<u64> {
+    pub fn release(&self, id: ExceptionId, limit_rows: Option<usize>, now: Timestamp) -> Result<u64> {
         self.must_exist(id)?;
         let to = from_held(id, Event::Release)?;
         let released = match limit_rows {
             None => {
-                self.tell_held(
-                    id.0,
-                    "release",
-                    to.word(),
-                    &format!("{id} was released"),
-                    now,
-                )?;
+                self.tell_held(id.0, "release", to.word(), &format!("{id} was released"), now)?;
                 // Who is held on another's account goes on waiting for it: that one is released just now.
                 let sql = "UPDATE obligations SET state = ?2, settled_at = NULL, retries = 0, due_at = CASE WHEN waits_for IS NULL THEN ?3 END
                            WHERE exception_id = ?1 AND state = 'held'";
-                self.connection.prepare_cached(sql)?.execute(params![
-                    id.0,
-                    to.word(),
-                    micros(now)
-                ])? as u64
+                self.connection.prepare_cached(sql)?.execute(params![id.0, to.word(), micros(now)])? as u64
             }
             Some(limit_rows) => {
                 let sql = "SELECT id FROM obligations WHERE exception_id = ?1 AND state = 'held' AND waits_for IS NULL ORDER BY captured_at, id LIMIT ?2";
                 let mut statement = self.connection.prepare_cached(sql)?;
-                let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| {
-                    row.get(0).map(ObligationId)
-                })?;
+                let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| row.get(0).map(ObligationId))?;
                 let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
                 let sql = "UPDATE obligations SET state = ?2, settled_at = NULL, retries = 0, due_at = ?3 WHERE id = ?1";
                 let mut statement = self.connection.prepare_cached(sql)?;
                 let mut released = 0;
                 for row in rows {
                     statement.execute(params![row.0, to.word(), micros(now)])?;
-                    self.tell(
-                        row,
-                        "release",
-                        to.word(),
-                        &format!("{id} was released in part"),
-                        now,
-                    )?;
+                    self.tell(row, "release", to.word(), &format!("{id} was released in part"), now)?;
                     released += 1 + self.release_with(row, now)?;
                 }
                 released
@@ -234,12 +173,8 @@ impl Tx<'_> {
         self.tell_held(id.0, "dismiss", to.word(), reason, now)?;
         let sql = "UPDATE obligations SET state = ?2, settled_at = ?3, exception_id = NULL, waits_for = NULL, note = ?4
                    WHERE exception_id = ?1 AND state = 'held'";
-        let dismissed = self.connection.prepare_cached(sql)?.execute(params![
-            id.0,
-            to.word(),
-            micros(now),
-            short(reason, TEXT_CHARS_MAX)
-        ])?;
+        let dismissed =
+            self.connection.prepare_cached(sql)?.execute(params![id.0, to.word(), micros(now), short(reason, TEXT_CHARS_MAX)])?;
         Ok(dismissed as u64)
     }
 
@@ -250,9 +185,7 @@ impl Tx<'_> {
                    WHERE brand = ?1 AND open = 1 AND standing = 0
                    AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = exceptions.id) RETURNING id";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let closed = statement.query_map(params![brand.as_str(), micros(now)], |row| {
-            row.get(0).map(ExceptionId)
-        })?;
+        let closed = statement.query_map(params![brand.as_str(), micros(now)], |row| row.get(0).map(ExceptionId))?;
         Ok(closed.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -261,30 +194,20 @@ impl View<'_> {
     /// Exceptions, the ones that hold most first; open ones only unless `all`. At most 10,000.
     pub fn exceptions(&self, brand: &Brand, all: bool) -> Result<Vec<ExceptionRow>> {
         let sql = if all {
-            select_exceptions!(
-                "WHERE e.brand = ?1 ORDER BY e.open DESC, held DESC, e.last_seen_at DESC, e.id LIMIT ?2"
-            )
+            select_exceptions!("WHERE e.brand = ?1 ORDER BY e.open DESC, held DESC, e.last_seen_at DESC, e.id LIMIT ?2")
         } else {
-            select_exceptions!(
-                "WHERE e.brand = ?1 AND e.open = 1 ORDER BY held DESC, e.last_seen_at DESC, e.id LIMIT ?2"
-            )
+            select_exceptions!("WHERE e.brand = ?1 AND e.open = 1 ORDER BY held DESC, e.last_seen_at DESC, e.id LIMIT ?2")
         };
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params![brand.as_str(), LIST_MAX], |row| {
-            self.exception_row(row)
-        })?;
+        let rows = statement.query_and_then(params![brand.as_str(), LIST_MAX], |row| self.exception_row(row))?;
         rows.collect()
     }
 
     /// One exception.
     pub fn exception(&self, id: ExceptionId) -> Result<ExceptionRow> {
-        let mut statement = self
-            .connection
-            .prepare_cached(select_exceptions!("WHERE e.id = ?1"))?;
+        let mut statement = self.connection.prepare_cached(select_exceptions!("WHERE e.id = ?1"))?;
         let mut rows = statement.query([id.0])?;
-        rows.next()?
-            .map(|row| self.exception_row(row))
-            .unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
+        rows.next()?.map(|row| self.exception_row(row)).unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
     }
 
     fn exception_row(&self, row: &Row<'_>) -> Result<ExceptionRow> {
@@ -307,11 +230,7 @@ impl View<'_> {
             first_seen_at: moment(row.get(9)?)?,
             last_seen_at: moment(row.get(10)?)?,
             closed: closed.map(|(at, why)| format!("{at}: {why}")),
-            money: if held > 0 {
-                self.money_held(id)?
-            } else {
-                Vec::new()
-            },
+            money: if held > 0 { self.money_held(id)? } else { Vec::new() },
         })
     }
 
@@ -328,25 +247,18 @@ impl View<'_> {
 
     /// The open exceptions with this cause, whatever the flow.
     pub fn exceptions_by_cause(&self, brand: &Brand, cause: &str) -> Result<Vec<ExceptionId>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id FROM exceptions WHERE brand = ?1 AND open = 1 AND cause = ?2 ORDER BY id",
-        )?;
-        let rows =
-            statement.query_map([brand.as_str(), cause], |row| row.get(0).map(ExceptionId))?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM exceptions WHERE brand = ?1 AND open = 1 AND cause = ?2 ORDER BY id")?;
+        let rows = statement.query_map([brand.as_str(), cause], |row| row.get(0).map(ExceptionId))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// What it holds, oldest first: the obligation and our key of its record.
-    pub fn held_by(
-        &self,
-        id: ExceptionId,
-        limit_rows: usize,
-    ) -> Result<Vec<(ObligationId, String)>> {
+    pub fn held_by(&self, id: ExceptionId, limit_rows: usize) -> Result<Vec<(ObligationId, String)>> {
         let sql = "SELECT id, key FROM obligations WHERE exception_id = ?1 AND state = 'held' ORDER BY captured_at, id LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| {
-            Ok((ObligationId(row.get(0)?), row.get(1)?))
-        })?;
+        let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| Ok((ObligationId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -360,13 +272,7 @@ mod tests {
     };
 
     fn unmapped(value: &str) -> Problem {
-        Problem::new(
-            "mapping.shipping_item",
-            "shipping_method",
-            "has no entry",
-            "add it",
-        )
-        .cause(value)
+        Problem::new("mapping.shipping_item", "shipping_method", "has no entry", "add it").cause(value)
     }
 
     impl World {
@@ -374,15 +280,7 @@ mod tests {
             let id = self.order(key).await;
             self.tx(move |tx| {
                 let exception = tx.raise(&brand(), &flow(), &problem, at(110))?;
-                tx.step(
-                    id,
-                    Event::Hold,
-                    &Step {
-                        exception: Some(exception),
-                        ..Step::default()
-                    },
-                    at(110),
-                )?;
+                tx.step(id, Event::Hold, &Step { exception: Some(exception), ..Step::default() }, at(110))?;
                 Ok((id, exception))
             })
             .await
@@ -399,36 +297,16 @@ mod tests {
         world
             .tx(move |tx| {
                 let rows = tx.exceptions(&brand(), false)?;
-                assert_eq!(
-                    rows.iter()
-                        .map(|row| (row.id, row.count))
-                        .collect::<Vec<_>>(),
-                    [(one, 2), (other, 1)]
-                );
+                assert_eq!(rows.iter().map(|row| (row.id, row.count)).collect::<Vec<_>>(), [(one, 2), (other, 1)]);
                 // Orders 1 and 2 are worth 1.00 and 2.00.
                 assert_eq!(rows[0].money, ["3.00 EUR"]);
                 assert_eq!(rows[0].problem, unmapped("method=x"));
-                assert_eq!(
-                    tx.exceptions_by_cause(&brand(), "mapping.shipping_item:method=y")?,
-                    [other]
-                );
-                assert_eq!(
-                    tx.held_by(one, 10)?
-                        .iter()
-                        .map(|(_, key)| key.as_str())
-                        .collect::<Vec<_>>(),
-                    ["1", "2"]
-                );
+                assert_eq!(tx.exceptions_by_cause(&brand(), "mapping.shipping_item:method=y")?, [other]);
+                assert_eq!(tx.held_by(one, 10)?.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>(), ["1", "2"]);
                 assert_eq!(tx.held_by(one, 1)?.len(), 1);
                 assert!(tx.exceptions(&"other".into(), true)?.is_empty());
-                assert!(matches!(
-                    tx.exception(ExceptionId(99)),
-                    Err(StoreError::Absent(_))
-                ));
-                assert!(matches!(
-                    tx.release(ExceptionId(99), None, at(1)),
-                    Err(StoreError::Absent(_))
-                ));
+                assert!(matches!(tx.exception(ExceptionId(99)), Err(StoreError::Absent(_))));
+                assert!(matches!(tx.release(ExceptionId(99), None, at(1)), Err(StoreError::Absent(_))));
                 Ok(())
             })
             .await;
@@ -444,54 +322,25 @@ mod tests {
                 assert!(tx.close_empty(&brand(), at(111))?.is_empty());
                 assert_eq!(tx.release(exception, None, at(120))?, 1);
                 let row = tx.obligation(id)?;
-                assert_eq!(
-                    (row.state, row.exception, row.due_at),
-                    (State::Captured, None, at(120))
-                );
+                assert_eq!((row.state, row.exception, row.due_at), (State::Captured, None, at(120)));
                 assert_eq!(tx.story(id)?.last().unwrap().verb, "release");
                 // On its way again, nothing is proven yet: still open, holding nothing.
                 assert!(tx.close_empty(&brand(), at(121))?.is_empty());
                 assert_eq!(tx.release(exception, None, at(121))?, 0);
-                assert_eq!(
-                    (
-                        tx.exception(exception)?.open,
-                        tx.exception(exception)?.count
-                    ),
-                    (true, 0)
-                );
+                assert_eq!((tx.exception(exception)?.open, tx.exception(exception)?.count), (true, 0));
                 for event in [Event::Clear, Event::Claim, Event::Answer, Event::Confirm] {
                     tx.step(id, event, &Step::default(), at(122))?;
                 }
                 assert_eq!(tx.close_empty(&brand(), at(123))?, [exception]);
                 let row = tx.exception(exception)?;
-                assert!(
-                    !row.open
-                        && row
-                            .closed
-                            .unwrap()
-                            .ends_with("everything it held has settled")
-                );
+                assert!(!row.open && row.closed.unwrap().ends_with("everything it held has settled"));
                 assert!(tx.exceptions(&brand(), false)?.is_empty());
                 assert_eq!(tx.exceptions(&brand(), true)?.len(), 1);
                 // The same cause is the same exception, with its history.
-                assert_eq!(
-                    tx.raise(&brand(), &flow(), &unmapped("method=x"), at(200))?,
-                    exception
-                );
+                assert_eq!(tx.raise(&brand(), &flow(), &unmapped("method=x"), at(200))?, exception);
                 let row = tx.exception(exception)?;
-                assert_eq!(
-                    (row.open, row.closed, row.first_seen_at, row.last_seen_at),
-                    (true, None, at(110), at(200))
-                );
-                assert_ne!(
-                    tx.raise(
-                        &brand(),
-                        &"customers".into(),
-                        &unmapped("method=x"),
-                        at(200)
-                    )?,
-                    exception
-                );
+                assert_eq!((row.open, row.closed, row.first_seen_at, row.last_seen_at), (true, None, at(110), at(200)));
+                assert_ne!(tx.raise(&brand(), &"customers".into(), &unmapped("method=x"), at(200))?, exception);
                 Ok(())
             })
             .await;
@@ -513,10 +362,7 @@ mod tests {
                 assert_eq!(tx.exception(exception)?.count, 2);
                 assert_eq!(tx.dismiss(exception, "anna: samples", at(121))?, 2);
                 let row = tx.obligation(ids[2].0)?;
-                assert_eq!(
-                    (row.state, row.note.as_deref(), row.exception),
-                    (State::Dismissed, Some("anna: samples"), None)
-                );
+                assert_eq!((row.state, row.note.as_deref(), row.exception), (State::Dismissed, Some("anna: samples"), None));
                 assert!(tx.close_empty(&brand(), at(122))?.is_empty());
                 tx.step(ids[0].0, Event::Exclude, &Step::default(), at(123))?;
                 assert_eq!(tx.close_empty(&brand(), at(124))?, [exception]);
@@ -531,13 +377,7 @@ mod tests {
         let world = World::new().await;
         world
             .tx(|tx| {
-                let problem = Problem::new(
-                    "connection.credentials",
-                    "connections.erp",
-                    "refused",
-                    "renew",
-                )
-                .cause("erp");
+                let problem = Problem::new("connection.credentials", "connections.erp", "refused", "renew").cause("erp");
                 let none = FlowName::default();
                 let id = tx.raise_standing(&brand(), &none, &problem, at(1))?;
                 assert_eq!(tx.raise_standing(&brand(), &none, &problem, at(2))?, id);
@@ -546,12 +386,7 @@ mod tests {
                 assert!(tx.exception(id)?.open);
                 tx.settle_standing(&brand(), "no.such:cause", "", at(4))?;
                 tx.settle_standing(&brand(), &problem.cause, "it answers again", at(5))?;
-                assert!(
-                    tx.exception(id)?
-                        .closed
-                        .unwrap()
-                        .ends_with("it answers again")
-                );
+                assert!(tx.exception(id)?.closed.unwrap().ends_with("it answers again"));
                 tx.raise_standing(&brand(), &none, &problem, at(6))?;
                 assert!(tx.exception(id)?.open);
                 assert!(tx.close_empty(&brand(), at(7))?.is_empty());

@@ -32,44 +32,17 @@ pub struct ProvenRow {
 
 impl Tx<'_> {
     /// Records that every page of this interval was read and kept.
-    pub fn prove(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        kind: Kind,
-        row: &ProvenRow,
-    ) -> Result<()> {
-        let (brand, connection, kind, via) = (
-            brand.as_str(),
-            connection.as_str(),
-            kind.word(),
-            row.via.as_str(),
-        );
+    pub fn prove(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, row: &ProvenRow) -> Result<()> {
+        let (brand, connection, kind, via) = (brand.as_str(), connection.as_str(), kind.word(), row.via.as_str());
         let (mut from, mut to) = (micros(row.interval.from), micros(row.interval.to));
         let sql = "INSERT INTO proven (brand, connection, kind, via, from_at, to_at, seen, news, proven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let values = params![
-            brand,
-            connection,
-            kind,
-            via,
-            from,
-            to,
-            signed(row.seen),
-            signed(row.news),
-            micros(row.at)
-        ];
+        let values = params![brand, connection, kind, via, from, to, signed(row.seen), signed(row.news), micros(row.at)];
         self.connection.prepare_cached(sql)?.execute(values)?;
         if self.connection.last_insert_rowid() % PRUNE_EVERY == 0 {
             let sql = "DELETE FROM proven WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4 AND id <= (
                          SELECT id FROM proven WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4
                          ORDER BY id DESC LIMIT 1 OFFSET ?5)";
-            self.connection.prepare_cached(sql)?.execute(params![
-                brand,
-                connection,
-                kind,
-                via,
-                LOG_ROWS_MAX
-            ])?;
+            self.connection.prepare_cached(sql)?.execute(params![brand, connection, kind, via, LOG_ROWS_MAX])?;
         }
         if from >= to {
             return Ok(());
@@ -84,52 +57,31 @@ impl Tx<'_> {
             to = to.max(stretch.get(1)?);
         }
         let sql = "INSERT INTO coverage (brand, connection, kind, via, from_at, to_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![brand, connection, kind, via, from, to])?;
+        self.connection.prepare_cached(sql)?.execute(params![brand, connection, kind, via, from, to])?;
         Ok(())
     }
 }
 
 impl View<'_> {
     /// The end of what is proven without a hole by this way, counted from the first proven interval.
-    pub fn proven_until(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        kind: Kind,
-        via: &str,
-    ) -> Result<Option<Timestamp>> {
-        let sql = "SELECT to_at FROM coverage WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4 ORDER BY from_at LIMIT 1";
+    pub fn proven_until(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, via: &str) -> Result<Option<Timestamp>> {
+        let sql =
+            "SELECT to_at FROM coverage WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4 ORDER BY from_at LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![
-            brand.as_str(),
-            connection.as_str(),
-            kind.word(),
-            via
-        ])?;
+        let mut rows = statement.query(params![brand.as_str(), connection.as_str(), kind.word(), via])?;
         rows.next()?.map(|row| moment(row.get(0)?)).transpose()
     }
 
     /// Stretches that lie between proven intervals, of polls and sweeps together, and are covered by none.
-    pub fn holes(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        kind: Kind,
-    ) -> Result<Vec<Interval>> {
+    pub fn holes(&self, brand: &Brand, connection: &ConnectionName, kind: Kind) -> Result<Vec<Interval>> {
         let sql = "SELECT from_at, to_at FROM coverage WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via IN ('poll', 'sweep') ORDER BY from_at";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows =
-            statement.query(params![brand.as_str(), connection.as_str(), kind.word()])?;
+        let mut rows = statement.query(params![brand.as_str(), connection.as_str(), kind.word()])?;
         let (mut holes, mut covered) = (Vec::new(), None::<i64>);
         while let Some(row) = rows.next()? {
             let (from, to): (i64, i64) = (row.get(0)?, row.get(1)?);
             if let Some(end) = covered.filter(|end| *end < from) {
-                holes.push(Interval {
-                    from: moment(end)?,
-                    to: moment(from)?,
-                });
+                holes.push(Interval { from: moment(end)?, to: moment(from)? });
             }
             covered = Some(covered.map_or(to, |end| end.max(to)));
         }
@@ -138,42 +90,18 @@ impl View<'_> {
 
     /// The last proven intervals of each way, at most `limit_rows` of each, newest first. Of each,
     /// so that polls every few seconds do not hide when the last sweep was.
-    pub fn proven(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        kind: Kind,
-        limit_rows: usize,
-    ) -> Result<Vec<ProvenRow>> {
+    pub fn proven(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, limit_rows: usize) -> Result<Vec<ProvenRow>> {
         let sql = "SELECT via, from_at, to_at, seen, news, proven_at, id FROM proven
                    WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4 ORDER BY id DESC LIMIT ?5";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut all = Vec::new();
         for via in ["poll", "sweep"] {
-            let values = params![
-                brand.as_str(),
-                connection.as_str(),
-                kind.word(),
-                via,
-                limit(limit_rows)
-            ];
+            let values = params![brand.as_str(), connection.as_str(), kind.word(), via, limit(limit_rows)];
             let rows = statement.query_and_then(values, |row| {
-                let interval = Interval {
-                    from: moment(row.get(1)?)?,
-                    to: moment(row.get(2)?)?,
-                };
+                let interval = Interval { from: moment(row.get(1)?)?, to: moment(row.get(2)?)? };
                 let (seen, news) = (count(row.get(3)?), count(row.get(4)?));
                 let row_id: i64 = row.get(6)?;
-                Ok((
-                    row_id,
-                    ProvenRow {
-                        via: row.get(0)?,
-                        interval,
-                        seen,
-                        news,
-                        at: moment(row.get(5)?)?,
-                    },
-                ))
+                Ok((row_id, ProvenRow { via: row.get(0)?, interval, seen, news, at: moment(row.get(5)?)? }))
             })?;
             all.extend(rows.collect::<Result<Vec<_>>>()?);
         }
@@ -190,16 +118,7 @@ mod tests {
     use crate::samples::{at, brand, connection, memory};
 
     fn row(via: &str, from: i64, to: i64) -> ProvenRow {
-        ProvenRow {
-            via: via.to_owned(),
-            interval: Interval {
-                from: at(from),
-                to: at(to),
-            },
-            seen: 1,
-            news: 0,
-            at: at(to),
-        }
+        ProvenRow { via: via.to_owned(), interval: Interval { from: at(from), to: at(to) }, seen: 1, news: 0, at: at(to) }
     }
 
     #[tokio::test]
@@ -213,21 +132,8 @@ mod tests {
                     tx.prove(&brand(), &shop, Kind::Order, &row("poll", n, n + 1))?;
                 }
                 let last = tx.proven(&brand(), &shop, Kind::Order, 3)?;
-                assert_eq!(
-                    last,
-                    [
-                        row("poll", 49, 50),
-                        row("poll", 48, 49),
-                        row("poll", 47, 48),
-                        row("sweep", 0, 10)
-                    ]
-                );
-                assert_eq!(
-                    tx.connection
-                        .query_row("SELECT count(*) FROM coverage", [], |row| row
-                            .get::<_, i64>(0))?,
-                    2
-                );
+                assert_eq!(last, [row("poll", 49, 50), row("poll", 48, 49), row("poll", 47, 48), row("sweep", 0, 10)]);
+                assert_eq!(tx.connection.query_row("SELECT count(*) FROM coverage", [], |row| row.get::<_, i64>(0))?, 2);
                 Ok(())
             })
             .await
@@ -244,17 +150,9 @@ mod tests {
                 for n in 0..end {
                     tx.prove(&brand(), &shop, Kind::Order, &row("poll", n, n + 1))?;
                 }
-                let kept: i64 =
-                    tx.connection
-                        .query_row("SELECT count(*) FROM proven", [], |row| row.get(0))?;
-                assert!(
-                    (LOG_ROWS_MAX..=LOG_ROWS_MAX + PRUNE_EVERY).contains(&kept),
-                    "{kept}"
-                );
-                assert_eq!(
-                    tx.proven_until(&brand(), &shop, Kind::Order, "poll")?,
-                    Some(at(end))
-                );
+                let kept: i64 = tx.connection.query_row("SELECT count(*) FROM proven", [], |row| row.get(0))?;
+                assert!((LOG_ROWS_MAX..=LOG_ROWS_MAX + PRUNE_EVERY).contains(&kept), "{kept}");
+                assert_eq!(tx.proven_until(&brand(), &shop, Kind::Order, "poll")?, Some(at(end)));
                 assert_eq!(tx.holes(&brand(), &shop, Kind::Order)?, []);
                 Ok(())
             })
@@ -265,14 +163,9 @@ mod tests {
     /// Second by second: what is covered, and what lies between.
     fn oracle(rows: &[(bool, i64, i64)]) -> (Option<i64>, Vec<(i64, i64)>) {
         let inside = |second: i64, polls_only: bool| {
-            rows.iter()
-                .any(|(poll, from, to)| (*poll || !polls_only) && *from <= second && second < *to)
+            rows.iter().any(|(poll, from, to)| (*poll || !polls_only) && *from <= second && second < *to)
         };
-        let first = rows
-            .iter()
-            .filter(|(poll, from, to)| *poll && from < to)
-            .map(|(_, from, _)| *from)
-            .min();
+        let first = rows.iter().filter(|(poll, from, to)| *poll && from < to).map(|(_, from, _)| *from).min();
         let until = first.map(|first| (first..).find(|second| !inside(*second, true)).unwrap());
         let covered: Vec<i64> = (0..60).filter(|second| inside(*second, false)).collect();
         let mut holes = Vec::new();

@@ -56,12 +56,7 @@ struct Watch {
 impl Watch {
     fn saw_claim(&mut self, row: &ObligationRow) {
         let last = self.last_claimed.entry(row.key.0.clone()).or_default();
-        assert!(
-            row.revision >= *last,
-            "revision {} of {} was sent after {last}",
-            row.revision,
-            row.key
-        );
+        assert!(row.revision >= *last, "revision {} of {} was sent after {last}", row.revision, row.key);
         *last = row.revision;
     }
 }
@@ -73,12 +68,7 @@ fn exception(tx: &Tx<'_>, cause: usize) -> Result<ExceptionId> {
 }
 
 fn rows(tx: &Tx<'_>) -> Vec<ObligationRow> {
-    KEYS.iter()
-        .flat_map(|key| {
-            tx.obligations_of(&brand(), Kind::Order, &(*key).into())
-                .unwrap()
-        })
-        .collect()
+    KEYS.iter().flat_map(|key| tx.obligations_of(&brand(), Kind::Order, &(*key).into()).unwrap()).collect()
 }
 
 fn nth(rows: &[ObligationRow], place: usize) -> Option<&ObligationRow> {
@@ -97,23 +87,8 @@ fn act(tx: &Tx<'_>, act: &Act, watch: &mut Watch) -> Result<()> {
             if *event == Event::Claim {
                 return Ok(());
             }
-            let exception = if *event == Event::Hold {
-                Some(exception(tx, *place)?)
-            } else {
-                None
-            };
-            match (
-                tx.step(
-                    row.id,
-                    *event,
-                    &Step {
-                        exception,
-                        ..Step::default()
-                    },
-                    at(200),
-                ),
-                next(row.state, *event),
-            ) {
+            let exception = if *event == Event::Hold { Some(exception(tx, *place)?) } else { None };
+            match (tx.step(row.id, *event, &Step { exception, ..Step::default() }, at(200)), next(row.state, *event)) {
                 (Ok(to), Some(expected)) => {
                     assert!(to == expected || to == State::Superseded, "{to:?}")
                 }
@@ -143,10 +118,7 @@ fn act(tx: &Tx<'_>, act: &Act, watch: &mut Watch) -> Result<()> {
             Ok(())
         }
         Act::Release(cause, limit) => {
-            let (id, held) = (
-                exception(tx, *cause)?,
-                all.iter().filter(|row| row.state == State::Held).count(),
-            );
+            let (id, held) = (exception(tx, *cause)?, all.iter().filter(|row| row.state == State::Held).count());
             assert!(tx.release(id, *limit, at(200))? <= held as u64);
             Ok(())
         }
@@ -166,11 +138,7 @@ fn act(tx: &Tx<'_>, act: &Act, watch: &mut Watch) -> Result<()> {
 }
 
 fn laws(tx: &Tx<'_>) -> Result<()> {
-    let side = FlowSide {
-        flow: flow(),
-        from: connection("shop"),
-        kind: Kind::Order,
-    };
+    let side = FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order };
     let balance = tx.balance(&brand(), &[side], None)?;
     assert_eq!(balance[0].difference(), 0, "{balance:?}");
     let all = rows(tx);
@@ -179,17 +147,9 @@ fn laws(tx: &Tx<'_>) -> Result<()> {
     for row in &all {
         let same = || all.iter().filter(|other| other.key == row.key);
         let writing = |state| matches!(state, State::Sending | State::Unanswered);
-        assert!(
-            same().filter(|other| writing(other.state)).count() <= 1,
-            "two writes under way for {}",
-            row.key
-        );
+        assert!(same().filter(|other| writing(other.state)).count() <= 1, "two writes under way for {}", row.key);
         if next(row.state, Event::Supersede).is_some() {
-            assert!(
-                same().all(|other| other.revision <= row.revision),
-                "{} could be written over a newer revision",
-                row.id
-            );
+            assert!(same().all(|other| other.revision <= row.revision), "{} could be written over a newer revision", row.id);
         }
         assert_eq!(row.settled_at.is_some(), row.state.settled());
         assert_eq!(row.exception.is_some(), row.state == State::Held);
@@ -207,21 +167,14 @@ fn laws(tx: &Tx<'_>) -> Result<()> {
                     other.id
                 );
             }
-            Some(other) => assert!(
-                row.state.in_flight() && other.state.in_flight(),
-                "{} waits for {} for ever",
-                row.id,
-                other.id
-            ),
+            Some(other) => {
+                assert!(row.state.in_flight() && other.state.in_flight(), "{} waits for {} for ever", row.id, other.id)
+            }
         }
     }
     for row in tx.exceptions(&brand(), true)? {
         assert_eq!(row.count, held.get(&row.id).copied().unwrap_or(0));
-        assert!(
-            row.open || row.count == 0,
-            "{} holds something and is closed",
-            row.id
-        );
+        assert!(row.open || row.count == 0, "{} holds something and is closed", row.id);
     }
     Ok(())
 }
@@ -247,10 +200,7 @@ fn settles(tx: &Tx<'_>, watch: &mut Watch) -> Result<()> {
         step(State::Delivered, Event::Confirm)?;
         laws(tx)?;
     }
-    let left: Vec<_> = rows(tx)
-        .into_iter()
-        .filter(|row| row.state.in_flight() || row.state == State::Held)
-        .collect();
+    let left: Vec<_> = rows(tx).into_iter().filter(|row| row.state.in_flight() || row.state == State::Held).collect();
     assert!(left.is_empty(), "{left:#?}");
     assert_eq!(tx.next_due(&brand())?, None);
     tx.close_empty(&brand(), at(300))?;

@@ -154,9 +154,7 @@ impl Store {
     /// for the database of another program.
     pub async fn open(url: &str) -> Result<Store> {
         let url = url.to_owned();
-        tokio::task::spawn_blocking(move || open(&url))
-            .await
-            .map_err(|_| StoreError::Closed)?
+        tokio::task::spawn_blocking(move || open(&url)).await.map_err(|_| StoreError::Closed)?
     }
 
     /// Runs `work` in the next group commit and returns once it is on disk. An error undoes
@@ -174,38 +172,22 @@ impl Store {
         let left = self
             .inner
             .writes_left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                Some(left.saturating_sub(1))
-            })
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(1)))
             .unwrap_or(0);
         if left == 0 {
             return Err(StoreError::Closed);
         }
         let (caller, answer) = oneshot::channel();
-        let job = Box::new(Task {
-            work: Some(work),
-            result: None,
-            caller,
-        });
-        self.inner
-            .jobs
-            .send(job)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let job = Box::new(Task { work: Some(work), result: None, caller });
+        self.inner.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         let result = answer.await.map_err(|_| StoreError::Closed)?;
-        if left == 1 {
-            Err(StoreError::Closed)
-        } else {
-            result
-        }
+        if left == 1 { Err(StoreError::Closed) } else { result }
     }
 
     /// For crash tests: after so many more writes the store acts as a process that was killed: the
     /// last of them is on disk but its caller never learns it, and none after it happens.
     pub fn die_after(&self, writes: u64) {
-        self.inner
-            .writes_left
-            .store(writes.saturating_add(1), Ordering::Relaxed);
+        self.inner.writes_left.store(writes.saturating_add(1), Ordering::Relaxed);
     }
 
     /// Runs `work` on a consistent view.
@@ -218,15 +200,8 @@ impl Store {
         F: FnOnce(&View<'_>) -> Result<T> + Send + 'static,
     {
         let store = self.clone();
-        let _permit = self
-            .inner
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| StoreError::Closed)?;
-        tokio::task::spawn_blocking(move || store.inner.look(work))
-            .await
-            .map_err(|_| StoreError::Closed)?
+        let _permit = self.inner.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+        tokio::task::spawn_blocking(move || store.inner.look(work)).await.map_err(|_| StoreError::Closed)?
     }
 }
 
@@ -242,15 +217,9 @@ impl Inner {
         };
         let result = writer::unbroken(|| {
             connection.prepare_cached("BEGIN")?.execute([])?;
-            work(&View {
-                connection: &connection,
-            })
+            work(&View { connection: &connection })
         });
-        let ended = connection.is_autocommit()
-            || connection
-                .prepare_cached("ROLLBACK")
-                .and_then(|mut s| s.execute([]))
-                .is_ok();
+        let ended = connection.is_autocommit() || connection.prepare_cached("ROLLBACK").and_then(|mut s| s.execute([])).is_ok();
         let mut idle = idle();
         if ended && idle.len() < READERS {
             idle.push(connection);
@@ -280,22 +249,13 @@ impl Place {
         let wrong = || StoreError::Url(url.to_owned());
         if matches!(url, "sqlite::memory:" | ":memory:") {
             let folder = temporary_folder().map_err(|_| wrong())?;
-            return Ok(Place {
-                path: folder.join("selvedge.db"),
-                temporary: Some(folder),
-            });
+            return Ok(Place { path: folder.join("selvedge.db"), temporary: Some(folder) });
         }
-        let path = url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"))
-            .unwrap_or(url);
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
         if path.is_empty() || path.contains("://") {
             return Err(wrong());
         }
-        Ok(Place {
-            path: PathBuf::from(path),
-            temporary: None,
-        })
+        Ok(Place { path: PathBuf::from(path), temporary: None })
     }
 }
 
@@ -303,10 +263,7 @@ fn temporary_folder() -> std::io::Result<PathBuf> {
     let mut name = [0; 8];
     rand::fill(&mut name);
     let folder = std::env::temp_dir().join(format!("selvedge-{:016x}", u64::from_le_bytes(name)));
-    #[cfg_attr(
-        not(unix),
-        expect(unused_mut, reason = "only Unix folders have a mode")
-    )]
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix folders have a mode"))]
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -322,20 +279,10 @@ fn open(url: &str) -> Result<Store> {
     migrate::migrate(&writer, &place.path)?;
     writer.pragma_update(None, "journal_mode", "wal")?;
     // A temporary store does not outlive its process, so it need not outlive a power cut.
-    writer.pragma_update(
-        None,
-        "synchronous",
-        if place.temporary.is_some() {
-            "off"
-        } else {
-            "full"
-        },
-    )?;
+    writer.pragma_update(None, "synchronous", if place.temporary.is_some() { "off" } else { "full" })?;
     writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     writer.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-    let readers = (0..READERS)
-        .map(|_| reader(&place.path))
-        .collect::<Result<Vec<_>>>()?;
+    let readers = (0..READERS).map(|_| reader(&place.path)).collect::<Result<Vec<_>>>()?;
     let (jobs, waiting) = mpsc::channel(WAITING_WRITES_MAX);
     let lasting = Arc::clone(&place);
     std::thread::Builder::new()
@@ -354,9 +301,7 @@ fn open(url: &str) -> Result<Store> {
         writes_left: AtomicU64::new(u64::MAX),
         _place: place,
     };
-    Ok(Store {
-        inner: Arc::new(inner),
-    })
+    Ok(Store { inner: Arc::new(inner) })
 }
 
 /// The file holds names and addresses: nobody else on the machine needs to read it. What cannot be
@@ -365,11 +310,7 @@ fn keep_private(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        let made = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path);
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         drop(made);
     }
     #[cfg(not(unix))]
@@ -377,9 +318,7 @@ fn keep_private(path: &Path) {
 }
 
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -406,38 +345,23 @@ mod tests {
     use crate::samples::{brand, connection, memory, now};
 
     fn number_of_calls(view: &View<'_>) -> u64 {
-        view.calls(&brand())
-            .unwrap()
-            .iter()
-            .map(|(_, _, count)| count)
-            .sum()
+        view.calls(&brand()).unwrap().iter().map(|(_, _, count)| count).sum()
     }
 
     #[tokio::test]
     async fn urls() {
         for url in ["", "sqlite://", "postgres://host/db", "nats://x"] {
-            assert!(
-                matches!(Store::open(url).await, Err(StoreError::Url(_))),
-                "{url}"
-            );
+            assert!(matches!(Store::open(url).await, Err(StoreError::Url(_))), "{url}");
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        Store::open(&format!("sqlite://{}", path.display()))
-            .await
-            .unwrap();
+        Store::open(&format!("sqlite://{}", path.display())).await.unwrap();
         assert!(path.exists());
-        assert!(matches!(
-            Store::open("/no/such/folder/a.db").await,
-            Err(StoreError::Database(_))
-        ));
+        assert!(matches!(Store::open("/no/such/folder/a.db").await, Err(StoreError::Database(_))));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(
-                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
 
@@ -447,10 +371,7 @@ mod tests {
         let path = folder.path().join("notes.txt");
         let notes = "not a database, but quite long enough to be looked at as one".repeat(20);
         std::fs::write(&path, &notes).unwrap();
-        assert!(matches!(
-            Store::open(path.to_str().unwrap()).await,
-            Err(StoreError::Database(_))
-        ));
+        assert!(matches!(Store::open(path.to_str().unwrap()).await, Err(StoreError::Database(_))));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
     }
 
@@ -485,10 +406,7 @@ mod tests {
             }
         }
         assert_eq!((good, failed, broke), (20, 10, 10));
-        assert_eq!(
-            store.read(|view| Ok(number_of_calls(view))).await.unwrap(),
-            20
-        );
+        assert_eq!(store.read(|view| Ok(number_of_calls(view))).await.unwrap(), 20);
     }
 
     #[tokio::test]
@@ -498,10 +416,7 @@ mod tests {
             let broken: Result<()> = store.read(|_| panic!("read")).await;
             assert!(matches!(broken, Err(StoreError::Broke(_))));
         }
-        assert_eq!(
-            store.read(|view| Ok(number_of_calls(view))).await.unwrap(),
-            0
-        );
+        assert_eq!(store.read(|view| Ok(number_of_calls(view))).await.unwrap(), 0);
     }
 
     #[tokio::test]
@@ -523,19 +438,11 @@ mod tests {
                     .await
             }
         });
-        tokio::task::spawn_blocking(move || was_seen.recv().unwrap())
-            .await
-            .unwrap();
-        store
-            .write(|tx| tx.add_calls(&brand(), &connection("shop"), "orders", 3))
-            .await
-            .unwrap();
+        tokio::task::spawn_blocking(move || was_seen.recv().unwrap()).await.unwrap();
+        store.write(|tx| tx.add_calls(&brand(), &connection("shop"), "orders", 3)).await.unwrap();
         go_on.send(()).unwrap();
         assert_eq!(reading.await.unwrap().unwrap(), (0, 0));
-        assert_eq!(
-            store.read(|view| Ok(number_of_calls(view))).await.unwrap(),
-            3
-        );
+        assert_eq!(store.read(|view| Ok(number_of_calls(view))).await.unwrap(), 3);
     }
 
     #[tokio::test]
@@ -548,19 +455,12 @@ mod tests {
             let (store, answered) = (store.clone(), answered.clone());
             tokio::spawn(async move {
                 let purpose = format!("p{n}");
-                if store
-                    .write(move |tx| tx.add_calls(&brand(), &connection("shop"), &purpose, 1))
-                    .await
-                    .is_ok()
-                {
+                if store.write(move |tx| tx.add_calls(&brand(), &connection("shop"), &purpose, 1)).await.is_ok() {
                     answered.send(n).unwrap();
                 }
             });
         }
-        store
-            .write(|tx| tx.add_calls(&brand(), &connection("shop"), "last", 1))
-            .await
-            .unwrap();
+        store.write(|tx| tx.add_calls(&brand(), &connection("shop"), "last", 1)).await.unwrap();
         // Nobody waits for the rest, and a second handle opens while the first may still be at work.
         drop(store);
         let known: Vec<u64> = answers.try_iter().collect();
@@ -568,12 +468,7 @@ mod tests {
         let there = again.read(|view| view.calls(&brand())).await.unwrap();
         assert!(there.iter().any(|(_, purpose, _)| purpose == "last"));
         for n in known {
-            assert!(
-                there
-                    .iter()
-                    .any(|(_, purpose, _)| *purpose == format!("p{n}")),
-                "{n}"
-            );
+            assert!(there.iter().any(|(_, purpose, _)| *purpose == format!("p{n}")), "{n}");
         }
     }
 
@@ -585,26 +480,17 @@ mod tests {
         let (one, two) = (one.unwrap(), two.unwrap());
         let many = |store: Store| async move {
             for _ in 0..50 {
-                store
-                    .write(|tx| tx.add_calls(&brand(), &connection("shop"), "orders", 1))
-                    .await
-                    .unwrap();
+                store.write(|tx| tx.add_calls(&brand(), &connection("shop"), "orders", 1)).await.unwrap();
             }
         };
         tokio::join!(many(one.clone()), many(two));
-        assert_eq!(
-            one.read(|view| Ok(number_of_calls(view))).await.unwrap(),
-            100
-        );
+        assert_eq!(one.read(|view| Ok(number_of_calls(view))).await.unwrap(), 100);
     }
 
     #[tokio::test]
     async fn a_memory_store_leaves_nothing_behind() {
         let store = memory().await;
-        store
-            .write(|tx| tx.audit(&brand(), "me", "test", "it", "", now()))
-            .await
-            .unwrap();
+        store.write(|tx| tx.audit(&brand(), "me", "test", "it", "", now())).await.unwrap();
         let folder = store.inner._place.temporary.clone().unwrap();
         assert!(folder.exists());
         let place = Arc::downgrade(&store.inner._place);

@@ -62,10 +62,7 @@ pub enum MappingAnswer {
 
 impl Tx<'_> {
     /// Sets (or with `None` removes) a mapping and keeps the change; setting what is set is no change.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a column, and a struct would only repeat their names"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "each is a column, and a struct would only repeat their names")]
     pub fn map(
         &self,
         brand: &Brand,
@@ -85,21 +82,15 @@ impl Tx<'_> {
             Some(value) => {
                 let sql = "INSERT INTO mappings (brand, connection, tbl, key, value, set_by, set_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                            ON CONFLICT (brand, connection, tbl, key) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at";
-                self.connection
-                    .prepare_cached(sql)?
-                    .execute(params![brand, connection, table, key, value, by, at])?;
+                self.connection.prepare_cached(sql)?.execute(params![brand, connection, table, key, value, by, at])?;
             }
             None => {
                 let sql = "DELETE FROM mappings WHERE brand = ?1 AND connection = ?2 AND tbl = ?3 AND key = ?4";
-                self.connection
-                    .prepare_cached(sql)?
-                    .execute(params![brand, connection, table, key])?;
+                self.connection.prepare_cached(sql)?.execute(params![brand, connection, table, key])?;
             }
         }
         let sql = "INSERT INTO mapping_changes (brand, connection, tbl, key, before, after, set_by, set_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        self.connection.prepare_cached(sql)?.execute(params![
-            brand, connection, table, key, before, value, by, at
-        ])?;
+        self.connection.prepare_cached(sql)?.execute(params![brand, connection, table, key, before, value, by, at])?;
         Ok(())
     }
 
@@ -115,75 +106,32 @@ impl Tx<'_> {
                    ON CONFLICT (connection, tbl, id) DO UPDATE SET name = excluded.name, active = excluded.active, generation = excluded.generation";
         let mut statement = self.connection.prepare_cached(sql)?;
         for (id, name, active) in entries {
-            statement.execute(params![
-                connection.as_str(),
-                table,
-                id,
-                name,
-                active,
-                generation
-            ])?;
+            statement.execute(params![connection.as_str(), table, id, name, active, generation])?;
         }
         Ok(())
     }
 
     /// Ends a pass over a list: entries of older passes are gone at the target.
-    pub fn list_complete(
-        &self,
-        connection: &ConnectionName,
-        table: &str,
-        generation: i64,
-        at: Timestamp,
-    ) -> Result<()> {
-        let sql =
-            "DELETE FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND generation <> ?3";
-        self.connection.prepare_cached(sql)?.execute(params![
-            connection.as_str(),
-            table,
-            generation
-        ])?;
+    pub fn list_complete(&self, connection: &ConnectionName, table: &str, generation: i64, at: Timestamp) -> Result<()> {
+        let sql = "DELETE FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND generation <> ?3";
+        self.connection.prepare_cached(sql)?.execute(params![connection.as_str(), table, generation])?;
         let sql = "INSERT INTO lists (connection, tbl, generation, read_at) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (connection, tbl) DO UPDATE SET generation = excluded.generation, read_at = excluded.read_at";
-        self.connection.prepare_cached(sql)?.execute(params![
-            connection.as_str(),
-            table,
-            generation,
-            micros(at)
-        ])?;
+        self.connection.prepare_cached(sql)?.execute(params![connection.as_str(), table, generation, micros(at)])?;
         Ok(())
     }
 }
 
 impl View<'_> {
-    fn mapped(
-        &self,
-        brand: &str,
-        connection: &str,
-        table: &str,
-        key: &str,
-    ) -> Result<Option<String>> {
+    fn mapped(&self, brand: &str, connection: &str, table: &str, key: &str) -> Result<Option<String>> {
         let sql = "SELECT value FROM mappings WHERE brand = ?1 AND connection = ?2 AND tbl = ?3 AND key = ?4";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([brand, connection, table, key], |row| row.get(0))
-            .optional()?)
+        Ok(self.connection.prepare_cached(sql)?.query_row([brand, connection, table, key], |row| row.get(0)).optional()?)
     }
 
     /// Answers a lookup: own entry, then (if the lookup allows) the target's entry of the same name, then the table's default `*`.
     /// Names compare byte for byte; only a key of one part has a name to compare.
-    pub fn answer(
-        &self,
-        brand: &Brand,
-        connection: &ConnectionName,
-        lookup: &Lookup,
-    ) -> Result<MappingAnswer> {
-        if let Some(value) = self.mapped(
-            brand.as_str(),
-            connection.as_str(),
-            &lookup.table,
-            &lookup.key_text(),
-        )? {
+    pub fn answer(&self, brand: &Brand, connection: &ConnectionName, lookup: &Lookup) -> Result<MappingAnswer> {
+        if let Some(value) = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, &lookup.key_text())? {
             return Ok(MappingAnswer::Is(value));
         }
         if lookup.same_name
@@ -194,50 +142,32 @@ impl View<'_> {
                 return Ok(answer);
             }
         }
-        let default = self.mapped(
-            brand.as_str(),
-            connection.as_str(),
-            &lookup.table,
-            DEFAULT_KEY,
-        )?;
+        let default = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, DEFAULT_KEY)?;
         Ok(default.map_or(MappingAnswer::Nothing, MappingAnswer::Is))
     }
 
-    fn of_same_name(
-        &self,
-        connection: &ConnectionName,
-        table: &str,
-        name: &str,
-    ) -> Result<MappingAnswer> {
+    fn of_same_name(&self, connection: &ConnectionName, table: &str, name: &str) -> Result<MappingAnswer> {
         let sql = "SELECT id, active FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND name = ?3 ORDER BY active DESC, id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(
-            params![connection.as_str(), table, name, SAME_NAME_MAX],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        let rows = statement
+            .query_map(params![connection.as_str(), table, name, SAME_NAME_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (mut active, mut inactive) = (Vec::new(), Vec::new());
         for row in rows {
             let (id, is_active): (String, bool) = row?;
-            if is_active {
-                &mut active
-            } else {
-                &mut inactive
-            }
-            .push(id);
+            if is_active { &mut active } else { &mut inactive }.push(id);
         }
         Ok(match (active.len(), inactive.into_iter().next()) {
             (0, None) => MappingAnswer::Nothing,
             (0, Some(id)) => MappingAnswer::Inactive(id),
-            (1, _) => active
-                .pop()
-                .map_or(MappingAnswer::Nothing, MappingAnswer::Is),
+            (1, _) => active.pop().map_or(MappingAnswer::Nothing, MappingAnswer::Is),
             _ => MappingAnswer::Ambiguous(active),
         })
     }
 
     /// All mappings of a brand.
     pub fn mappings(&self, brand: &Brand) -> Result<Vec<MappingRow>> {
-        let sql = "SELECT connection, tbl, key, value, set_by, set_at FROM mappings WHERE brand = ?1 ORDER BY connection, tbl, key";
+        let sql =
+            "SELECT connection, tbl, key, value, set_by, set_at FROM mappings WHERE brand = ?1 ORDER BY connection, tbl, key";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then([brand.as_str()], |row| {
             Ok(MappingRow {
@@ -269,27 +199,17 @@ impl View<'_> {
     }
 
     /// When a list was last read whole.
-    pub fn list_read_at(
-        &self,
-        connection: &ConnectionName,
-        table: &str,
-    ) -> Result<Option<Timestamp>> {
+    pub fn list_read_at(&self, connection: &ConnectionName, table: &str) -> Result<Option<Timestamp>> {
         let sql = "SELECT read_at FROM lists WHERE connection = ?1 AND tbl = ?2";
-        let read_at = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([connection.as_str(), table], |row| row.get(0))
-            .optional()?;
+        let read_at =
+            self.connection.prepare_cached(sql)?.query_row([connection.as_str(), table], |row| row.get(0)).optional()?;
         moment_maybe(read_at)
     }
 
     /// How many entries a list holds.
     pub fn list_count(&self, connection: &ConnectionName, table: &str) -> Result<u64> {
         let sql = "SELECT count(*) FROM list_entries WHERE connection = ?1 AND tbl = ?2";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([connection.as_str(), table], |row| row.get(0).map(count))?)
+        Ok(self.connection.prepare_cached(sql)?.query_row([connection.as_str(), table], |row| row.get(0).map(count))?)
     }
 }
 
@@ -321,21 +241,13 @@ mod tests {
                 tx.list_entries(&erp, "item", &list, 1)?;
                 tx.list_complete(&erp, "item", 1, at(5))?;
                 let ask = |sku: &str| {
-                    tx.answer(
-                        &brand(),
-                        &erp,
-                        &Lookup::new("item", &[("sku", sku)], "lines[0].sku").same_name(),
-                    )
-                    .unwrap()
+                    tx.answer(&brand(), &erp, &Lookup::new("item", &[("sku", sku)], "lines[0].sku").same_name()).unwrap()
                 };
                 let is = |id: &str| MappingAnswer::Is(id.to_owned());
                 assert_eq!(ask("15056BL"), is("10"));
                 assert_eq!(ask("15056bl"), is("11"));
                 assert_eq!(ask("15056Bl"), MappingAnswer::Nothing);
-                assert_eq!(
-                    ask("DOUBLE"),
-                    MappingAnswer::Ambiguous(vec!["12".into(), "13".into()])
-                );
+                assert_eq!(ask("DOUBLE"), MappingAnswer::Ambiguous(vec!["12".into(), "13".into()]));
                 assert_eq!(ask("OLD"), MappingAnswer::Inactive("15".into()));
                 assert_eq!(ask("RENEWED"), is("17"));
 
@@ -343,33 +255,11 @@ mod tests {
                 assert_eq!(ask("unknown"), is("99"));
                 // A doubtful name is asked about, not papered over by the default.
                 assert_eq!(ask("OLD"), MappingAnswer::Inactive("15".into()));
-                tx.map(
-                    &brand(),
-                    &erp,
-                    "item",
-                    "sku=DOUBLE",
-                    Some("13"),
-                    "anna",
-                    at(7),
-                )?;
+                tx.map(&brand(), &erp, "item", "sku=DOUBLE", Some("13"), "anna", at(7))?;
                 assert_eq!(ask("DOUBLE"), is("13"));
                 // Another brand has its own mappings; a lookup by mapping only never sees the list.
-                assert_eq!(
-                    tx.answer(
-                        &"other".into(),
-                        &erp,
-                        &Lookup::new("item", &[("sku", "x")], "")
-                    )?,
-                    MappingAnswer::Nothing
-                );
-                assert_eq!(
-                    tx.answer(
-                        &brand(),
-                        &erp,
-                        &Lookup::new("item", &[("sku", "15056BL")], "")
-                    )?,
-                    is("99")
-                );
+                assert_eq!(tx.answer(&"other".into(), &erp, &Lookup::new("item", &[("sku", "x")], ""))?, MappingAnswer::Nothing);
+                assert_eq!(tx.answer(&brand(), &erp, &Lookup::new("item", &[("sku", "15056BL")], ""))?, is("99"));
                 Ok(())
             })
             .await
@@ -383,25 +273,14 @@ mod tests {
             .write(|tx| {
                 let erp = connection("erp");
                 assert_eq!(tx.list_read_at(&erp, "item")?, None);
-                tx.list_entries(
-                    &erp,
-                    "item",
-                    &[entry("1", "a", true), entry("2", "b", true)],
-                    1,
-                )?;
+                tx.list_entries(&erp, "item", &[entry("1", "a", true), entry("2", "b", true)], 1)?;
                 tx.list_complete(&erp, "item", 1, at(1))?;
                 tx.list_entries(&erp, "currency", &[entry("1", "EUR", true)], 1)?;
                 // The next pass is under way: nothing is gone yet.
                 tx.list_entries(&erp, "item", &[entry("2", "renamed", false)], 2)?;
-                assert_eq!(
-                    (tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?),
-                    (2, Some(at(1)))
-                );
+                assert_eq!((tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?), (2, Some(at(1))));
                 tx.list_complete(&erp, "item", 2, at(9))?;
-                assert_eq!(
-                    (tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?),
-                    (1, Some(at(9)))
-                );
+                assert_eq!((tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?), (1, Some(at(9))));
                 assert_eq!(tx.list_count(&erp, "currency")?, 1);
                 Ok(())
             })
@@ -415,36 +294,15 @@ mod tests {
         store
             .write(|tx| {
                 let erp = connection("erp");
-                let set = |value, when| {
-                    tx.map(
-                        &brand(),
-                        &erp,
-                        "location",
-                        "market=2",
-                        value,
-                        "anna",
-                        at(when),
-                    )
-                    .unwrap()
-                };
+                let set = |value, when| tx.map(&brand(), &erp, "location", "market=2", value, "anna", at(when)).unwrap();
                 set(Some("7"), 1);
                 set(Some("7"), 2);
                 set(Some("8"), 3);
                 set(None, 4);
                 set(None, 5);
                 let history = tx.mapping_history(&brand(), 10)?;
-                let changes: Vec<_> = history
-                    .iter()
-                    .map(|c| (c.before.as_deref(), c.after.as_deref(), c.at))
-                    .collect();
-                assert_eq!(
-                    changes,
-                    [
-                        (Some("8"), None, at(4)),
-                        (Some("7"), Some("8"), at(3)),
-                        (None, Some("7"), at(1))
-                    ]
-                );
+                let changes: Vec<_> = history.iter().map(|c| (c.before.as_deref(), c.after.as_deref(), c.at)).collect();
+                assert_eq!(changes, [(Some("8"), None, at(4)), (Some("7"), Some("8"), at(3)), (None, Some("7"), at(1))]);
                 assert_eq!(history[0].entry, "location market=2");
                 assert_eq!(tx.mappings(&brand())?, []);
                 set(Some("9"), 6);

@@ -28,21 +28,12 @@ pub(crate) fn migrate(connection: &Connection, path: &Path) -> Result<()> {
 fn apply(connection: &Connection, path: &Path, known: u32) -> Result<()> {
     let found = version(connection)?;
     if found > known {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found,
-            known,
-        });
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
-    let application: i32 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && application != APPLICATION_ID {
-        return Err(unreadable(
-            &path.display().to_string(),
-            "it is the database of another program",
-        ));
+        return Err(unreadable(&path.display().to_string(), "it is the database of another program"));
     }
     let skip = usize::try_from(found).unwrap_or(usize::MAX);
     for (number, sql) in (1_u32..).zip(MIGRATIONS).skip(skip) {
@@ -66,21 +57,11 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(
-            migrate(&newer, Path::new("x.db")),
-            Err(StoreError::Newer {
-                found: 99,
-                known: 1,
-                ..
-            })
-        ));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 1, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();
-        assert!(matches!(
-            migrate(&strange, Path::new("x.db")),
-            Err(StoreError::Unreadable { .. })
-        ));
+        assert!(matches!(migrate(&strange, Path::new("x.db")), Err(StoreError::Unreadable { .. })));
         assert_eq!(version(&strange).unwrap(), 0);
     }
 
@@ -88,13 +69,9 @@ mod tests {
     fn a_second_run_changes_nothing() {
         let connection = Connection::open_in_memory().unwrap();
         migrate(&connection, Path::new("x.db")).unwrap();
-        let before: i64 = connection
-            .pragma_query_value(None, "schema_version", |row| row.get(0))
-            .unwrap();
+        let before: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).unwrap();
         migrate(&connection, Path::new("x.db")).unwrap();
-        let after: i64 = connection
-            .pragma_query_value(None, "schema_version", |row| row.get(0))
-            .unwrap();
+        let after: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).unwrap();
         assert_eq!(before, after);
     }
 
@@ -103,9 +80,7 @@ mod tests {
         use selvedge_model::obligation::State;
         let connection = Connection::open_in_memory().unwrap();
         migrate(&connection, Path::new("x.db")).unwrap();
-        connection
-            .execute_batch("PRAGMA foreign_keys = OFF")
-            .unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         for (revision, state) in (1_i64..).zip(State::ALL) {
             for settled in [false, true] {
                 let done = connection.execute(
@@ -113,11 +88,7 @@ mod tests {
                      VALUES ('b', 'f', 'order', 'k', ?1, 1, ?2, ?3, 0, ?4, 1)",
                     rusqlite::params![revision, state.word(), (!settled).then_some(0), settled.then_some(0)],
                 );
-                assert_eq!(
-                    done.is_ok(),
-                    settled == state.settled(),
-                    "{state:?} {settled}: {done:?}"
-                );
+                assert_eq!(done.is_ok(), settled == state.settled(), "{state:?} {settled}: {done:?}");
             }
         }
     }

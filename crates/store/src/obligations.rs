@@ -14,8 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, RecordId,
-    RecordKey,
+    Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
     gate::Values,
     obligation::{Event, State, next},
 };
@@ -162,17 +161,10 @@ impl Balance {
     /// Captured minus the sum of the rest: zero, or something was lost or made up.
     pub fn difference(&self) -> i128 {
         i128::from(self.captured)
-            - [
-                self.confirmed,
-                self.in_flight,
-                self.held,
-                self.excluded,
-                self.superseded,
-                self.dismissed,
-            ]
-            .into_iter()
-            .map(i128::from)
-            .sum::<i128>()
+            - [self.confirmed, self.in_flight, self.held, self.excluded, self.superseded, self.dismissed]
+                .into_iter()
+                .map(i128::from)
+                .sum::<i128>()
     }
 }
 
@@ -221,14 +213,8 @@ impl Tx<'_> {
         ];
         if self.connection.prepare_cached(sql)?.execute(values)? == 0 {
             let sql = "SELECT id FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND revision = ?4";
-            let id = self
-                .connection
-                .prepare_cached(sql)?
-                .query_row(params![brand, flow, key, new.revision], |row| row.get(0));
-            return id
-                .optional()?
-                .map(ObligationId)
-                .ok_or_else(|| StoreError::Absent(new.record.to_string()));
+            let id = self.connection.prepare_cached(sql)?.query_row(params![brand, flow, key, new.revision], |row| row.get(0));
+            return id.optional()?.map(ObligationId).ok_or_else(|| StoreError::Absent(new.record.to_string()));
         }
         let id = ObligationId(self.connection.last_insert_rowid());
         let sql = "SELECT id, revision, state FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND id <> ?4";
@@ -236,8 +222,7 @@ impl Tx<'_> {
         let mut others = statement.query(params![brand, flow, key, id.0])?;
         let (mut newest, mut older) = (None::<(i64, ObligationId)>, Vec::new());
         while let Some(row) = others.next()? {
-            let (other, revision, state): (i64, i64, String) =
-                (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (other, revision, state): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let state = state_of(&state)?;
             if revision > i64::from(new.revision) {
                 newest = newest.max(Some((revision, ObligationId(other))));
@@ -257,26 +242,11 @@ impl Tx<'_> {
     }
 
     /// Gives way to a newer revision; who waited for this row waits for that one.
-    fn supersede(
-        &self,
-        id: ObligationId,
-        state: State,
-        newer: ObligationId,
-        revision: i64,
-        now: Timestamp,
-    ) -> Result<State> {
+    fn supersede(&self, id: ObligationId, state: State, newer: ObligationId, revision: i64, now: Timestamp) -> Result<State> {
         let to = moved(id, state, Event::Supersede)?;
         let sql = "UPDATE obligations SET state = ?2, settled_at = ?3, due_at = NULL, exception_id = NULL, waits_for = NULL WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![id.0, to.word(), micros(now)])?;
-        self.tell(
-            id,
-            "capture",
-            to.word(),
-            &format!("revision {revision} took its place ({newer})"),
-            now,
-        )?;
+        self.connection.prepare_cached(sql)?.execute(params![id.0, to.word(), micros(now)])?;
+        self.tell(id, "capture", to.word(), &format!("revision {revision} took its place ({newer})"), now)?;
         let waiters = self.waiters(id)?;
         if !waiters.is_empty() {
             self.free_waiters(id, now)?;
@@ -290,16 +260,9 @@ impl Tx<'_> {
     /// Claims up to `limit` cleared rows that are due, oldest first, and notes for each that a write
     /// is about to leave (`Event::Claim`, `attempts` + 1). Never two revisions of one record at
     /// once: a row is left alone while an older revision of its record is in flight.
-    pub fn claim(
-        &self,
-        brand: &Brand,
-        flow: &FlowName,
-        now: Timestamp,
-        limit_rows: usize,
-    ) -> Result<Vec<ObligationRow>> {
+    pub fn claim(&self, brand: &Brand, flow: &FlowName, now: Timestamp, limit_rows: usize) -> Result<Vec<ObligationRow>> {
         let mut rows = self.due(brand, flow, State::Cleared, now, limit_rows)?;
-        let sql =
-            "UPDATE obligations SET state = ?2, attempts = attempts + 1, due_at = ?3 WHERE id = ?1";
+        let sql = "UPDATE obligations SET state = ?2, attempts = attempts + 1, due_at = ?3 WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         for row in &mut rows {
             row.state = moved(row.id, row.state, Event::Claim)?;
@@ -312,23 +275,26 @@ impl Tx<'_> {
 
     /// After a crash: every `Sending` row becomes `Unanswered`, due now. Returns how many.
     pub fn recover(&self, brand: &Brand, now: Timestamp) -> Result<u64> {
-        let sql =
-            "SELECT id FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = ?3 LIMIT 1000";
+        let sql = "SELECT id FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = ?3 LIMIT 1000";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut recovered = 0;
         for flow in self.flows(brand)? {
             loop {
-                let rows = statement.query_map(
-                    params![brand.as_str(), flow, State::Sending.word()],
-                    |row| row.get(0).map(ObligationId),
-                )?;
+                let rows = statement
+                    .query_map(params![brand.as_str(), flow, State::Sending.word()], |row| row.get(0).map(ObligationId))?;
                 let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
                 if rows.is_empty() {
                     break;
                 }
                 for id in rows {
                     let to = self.step(id, Event::LoseAnswer, &Step::default(), now)?;
-                    self.tell(id, "deliver", to.word(), "the program ended before the answer was noted; it looks before it sends again", now)?;
+                    self.tell(
+                        id,
+                        "deliver",
+                        to.word(),
+                        "the program ended before the answer was noted; it looks before it sends again",
+                        now,
+                    )?;
                     recovered += 1;
                 }
             }
@@ -344,13 +310,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`crate::StoreError::Move`]; [`crate::StoreError::Absent`] for a row that is not there, or
     /// for `Event::Hold` without an exception.
-    pub fn step(
-        &self,
-        id: ObligationId,
-        event: Event,
-        change: &Step,
-        now: Timestamp,
-    ) -> Result<State> {
+    pub fn step(&self, id: ObligationId, event: Event, change: &Step, now: Timestamp) -> Result<State> {
         let standing = self.standing(id)?;
         let to = moved(id, standing.state, event)?;
         let exception = change.exception.filter(|_| to == State::Held);
@@ -358,11 +318,7 @@ impl Tx<'_> {
             return Err(StoreError::Absent(format!("exception to hold {id}")));
         }
         let at = micros(now);
-        let values = change
-            .values
-            .as_ref()
-            .map(|values| json(values).map(|json| pack(&json)))
-            .transpose()?;
+        let values = change.values.as_ref().map(|values| json(values).map(|json| pack(&json))).transpose()?;
         let sql = "UPDATE obligations SET state = ?2, due_at = ?3, settled_at = ?4,
                      attempts = attempts + ?5, retries = CASE ?6 WHEN 0 THEN 0 WHEN 1 THEN retries ELSE retries + 1 END,
                      target = coalesce(?7, target), mapped = coalesce(?8, mapped), note = coalesce(?9, note),
@@ -381,18 +337,12 @@ impl Tx<'_> {
             },
             change.target.as_ref().map(ExternalId::as_str),
             values,
-            change
-                .note
-                .as_deref()
-                .map(|note| short(note, NOTE_CHARS_MAX)),
+            change.note.as_deref().map(|note| short(note, NOTE_CHARS_MAX)),
             // Once held, a row remembers by what until it settles: the exception closes after that.
             i64::from(to.in_flight() || to == State::Held),
             exception.map(|exception| exception.0),
         ])?;
-        if let Some((newer, revision)) = standing
-            .newer
-            .filter(|_| next(to, Event::Supersede).is_some())
-        {
+        if let Some((newer, revision)) = standing.newer.filter(|_| next(to, Event::Supersede).is_some()) {
             return self.supersede(id, to, newer, revision, now);
         }
         match (event, exception) {
@@ -401,9 +351,7 @@ impl Tx<'_> {
                 self.hold_waiters(id, exception, now)?;
             }
             // Superseded by hand, that is by a record under another key: nobody here to hand them on to.
-            (Event::Confirm | Event::Exclude | Event::Dismiss | Event::Supersede, _) => {
-                self.free_waiters(id, now)?
-            }
+            (Event::Confirm | Event::Exclude | Event::Dismiss | Event::Supersede, _) => self.free_waiters(id, now)?,
             (Event::Release, _) => self.release_waiters(id, now)?,
             _ => {}
         }
@@ -418,17 +366,8 @@ impl Tx<'_> {
         let sql = "UPDATE obligations SET retries = retries + 1, due_at = CASE WHEN waits_for IS NULL THEN ?2 END, note = coalesce(?3, note)
                    WHERE id = ?1 AND settled_at IS NULL";
         let note = note.map(|note| short(note, NOTE_CHARS_MAX));
-        if self
-            .connection
-            .prepare_cached(sql)?
-            .execute(params![id.0, micros(due_at), note])?
-            == 0
-        {
-            return Err(StoreError::Move {
-                id,
-                state: self.standing(id)?.state,
-                event: Event::Postpone,
-            });
+        if self.connection.prepare_cached(sql)?.execute(params![id.0, micros(due_at), note])? == 0 {
+            return Err(StoreError::Move { id, state: self.standing(id)?.state, event: Event::Postpone });
         }
         Ok(())
     }
@@ -437,9 +376,7 @@ impl Tx<'_> {
     /// look that itself did not come through.
     pub fn look_again(&self, id: ObligationId, due_at: Timestamp) -> Result<()> {
         let sql = "UPDATE obligations SET due_at = ?2 WHERE id = ?1 AND settled_at IS NULL AND waits_for IS NULL";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![id.0, micros(due_at)])?;
+        self.connection.prepare_cached(sql)?.execute(params![id.0, micros(due_at)])?;
         Ok(())
     }
 
@@ -455,21 +392,12 @@ impl Tx<'_> {
     }
 
     /// `now` only dates the hold; without it, it is dated by the exception's last sighting.
-    fn wait_for_at(
-        &self,
-        id: ObligationId,
-        other: ObligationId,
-        now: Option<Timestamp>,
-    ) -> Result<()> {
+    fn wait_for_at(&self, id: ObligationId, other: ObligationId, now: Option<Timestamp>) -> Result<()> {
         let mine = self.standing(id)?;
         // A row with a write under way keeps newer revisions of its record back: if it waited, it
         // could wait for one of them.
         if !matches!(mine.state, State::Captured | State::Cleared) {
-            return Err(StoreError::Move {
-                id,
-                state: mine.state,
-                event: Event::Postpone,
-            });
+            return Err(StoreError::Move { id, state: mine.state, event: Event::Postpone });
         }
         let (mut other, mut theirs) = (other, self.standing(other)?);
         if let (State::Superseded, Some((newest, _))) = (theirs.state, theirs.newer) {
@@ -479,29 +407,19 @@ impl Tx<'_> {
         for _ in 0..CHAIN_MAX {
             let Some(link) = chain else { break };
             if link == id {
-                return Err(unreadable(
-                    &id.to_string(),
-                    format!("it would wait for {other}, which waits for it"),
-                ));
+                return Err(unreadable(&id.to_string(), format!("it would wait for {other}, which waits for it")));
             }
             let sql = "SELECT waits_for FROM obligations WHERE id = ?1";
-            let further: Option<i64> = self
-                .connection
-                .prepare_cached(sql)?
-                .query_row([link.0], |row| row.get(0))?;
+            let further: Option<i64> = self.connection.prepare_cached(sql)?.query_row([link.0], |row| row.get(0))?;
             chain = further.map(ObligationId);
         }
         if theirs.state.in_flight() {
             let sql = "UPDATE obligations SET waits_for = ?2, due_at = NULL WHERE id = ?1";
-            self.connection
-                .prepare_cached(sql)?
-                .execute([id.0, other.0])?;
+            self.connection.prepare_cached(sql)?.execute([id.0, other.0])?;
         } else if theirs.state == State::Held {
             let sql = "SELECT o.exception_id, e.last_seen_at FROM obligations o JOIN exceptions e ON e.id = o.exception_id WHERE o.id = ?1";
-            let (exception, seen): (i64, i64) = self
-                .connection
-                .prepare_cached(sql)?
-                .query_row([other.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (exception, seen): (i64, i64) =
+                self.connection.prepare_cached(sql)?.query_row([other.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let now = now.map_or_else(|| moment(seen), Ok)?;
             self.hold_with(id, mine.state, other, ExceptionId(exception), now)?;
         }
@@ -518,16 +436,11 @@ impl Tx<'_> {
             .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let (state, newer, revision) = found.ok_or_else(|| StoreError::Absent(id.to_string()))?;
-        Ok(Standing {
-            state: state_of(&state)?,
-            newer: newer.map(ObligationId).zip(revision),
-        })
+        Ok(Standing { state: state_of(&state)?, newer: newer.map(ObligationId).zip(revision) })
     }
 
     fn waiters(&self, id: ObligationId) -> Result<Vec<ObligationId>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT id FROM obligations WHERE waits_for = ?1 ORDER BY id")?;
+        let mut statement = self.connection.prepare_cached("SELECT id FROM obligations WHERE waits_for = ?1 ORDER BY id")?;
         let rows = statement.query_map([id.0], |row| row.get(0).map(ObligationId))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -536,9 +449,7 @@ impl Tx<'_> {
     fn free_waiters(&self, id: ObligationId, now: Timestamp) -> Result<()> {
         self.release_waiters(id, now)?;
         let sql = "UPDATE obligations SET waits_for = NULL, due_at = ?2 WHERE waits_for = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![id.0, micros(now)])?;
+        self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;
         Ok(())
     }
 
@@ -554,16 +465,8 @@ impl Tx<'_> {
             let state = self.standing(waiter)?.state;
             if state == State::Held {
                 let to = moved(waiter, state, Event::Release)?;
-                self.connection
-                    .prepare_cached(sql)?
-                    .execute(params![waiter.0, to.word()])?;
-                self.tell(
-                    waiter,
-                    "release",
-                    to.word(),
-                    &format!("{id}, on whose account it was held, goes on"),
-                    now,
-                )?;
+                self.connection.prepare_cached(sql)?.execute(params![waiter.0, to.word()])?;
+                self.tell(waiter, "release", to.word(), &format!("{id}, on whose account it was held, goes on"), now)?;
                 released += 1 + self.release_with(waiter, now)?;
             }
         }
@@ -590,20 +493,8 @@ impl Tx<'_> {
     ) -> Result<()> {
         let to = moved(id, state, Event::Hold)?;
         let sql = "UPDATE obligations SET state = ?2, settled_at = ?3, due_at = NULL, retries = 0, exception_id = ?4, waits_for = ?5 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![
-            id.0,
-            to.word(),
-            micros(now),
-            exception.0,
-            other.0
-        ])?;
-        self.tell(
-            id,
-            "gate",
-            to.word(),
-            &format!("it needs {other}, which {exception} holds"),
-            now,
-        )?;
+        self.connection.prepare_cached(sql)?.execute(params![id.0, to.word(), micros(now), exception.0, other.0])?;
+        self.tell(id, "gate", to.word(), &format!("it needs {other}, which {exception} holds"), now)?;
         self.hold_waiters(id, exception, now)
     }
 }
@@ -620,26 +511,16 @@ impl View<'_> {
         limit_rows: usize,
     ) -> Result<Vec<ObligationRow>> {
         let mut statement = self.connection.prepare_cached(due_rows!())?;
-        let values = params![
-            brand.as_str(),
-            flow.as_str(),
-            state.word(),
-            micros(now),
-            limit(limit_rows)
-        ];
+        let values = params![brand.as_str(), flow.as_str(), state.word(), micros(now), limit(limit_rows)];
         statement.query_and_then(values, obligation_row)?.collect()
     }
 
     /// The flows that anything was ever owed in: few, and found by as many seeks.
     fn flows(&self, brand: &Brand) -> Result<Vec<String>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT min(flow) FROM obligations WHERE brand = ?1 AND flow > ?2")?;
+        let mut statement = self.connection.prepare_cached("SELECT min(flow) FROM obligations WHERE brand = ?1 AND flow > ?2")?;
         let mut flows = Vec::new();
         let mut last = String::new();
-        while let Some(flow) = statement.query_row([brand.as_str(), &last], |row| {
-            row.get::<_, Option<String>>(0)
-        })? {
+        while let Some(flow) = statement.query_row([brand.as_str(), &last], |row| row.get::<_, Option<String>>(0))? {
             last.clone_from(&flow);
             flows.push(flow);
         }
@@ -654,8 +535,7 @@ impl View<'_> {
         let mut earliest = None::<i64>;
         for flow in self.flows(brand)? {
             for state in State::ALL.into_iter().filter(|state| state.in_flight()) {
-                let due: Option<i64> =
-                    statement.query_row([brand.as_str(), &flow, state.word()], |row| row.get(0))?;
+                let due: Option<i64> = statement.query_row([brand.as_str(), &flow, state.word()], |row| row.get(0))?;
                 earliest = earliest.into_iter().chain(due).min();
             }
         }
@@ -664,38 +544,20 @@ impl View<'_> {
 
     /// One row.
     pub fn obligation(&self, id: ObligationId) -> Result<ObligationRow> {
-        let mut statement = self
-            .connection
-            .prepare_cached(select_rows!("WHERE o.id = ?1"))?;
+        let mut statement = self.connection.prepare_cached(select_rows!("WHERE o.id = ?1"))?;
         let mut rows = statement.query([id.0])?;
-        rows.next()?
-            .map(obligation_row)
-            .unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
+        rows.next()?.map(obligation_row).unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
     }
 
     /// All rows for a record, by flow, then revision; the newest 500 of a flow if there are more.
-    pub fn obligations_of(
-        &self,
-        brand: &Brand,
-        kind: Kind,
-        key: &RecordKey,
-    ) -> Result<Vec<ObligationRow>> {
-        let sql = select_rows!(
-            "WHERE o.brand = ?1 AND o.flow = ?2 AND o.key = ?3 AND o.kind = ?4 ORDER BY o.revision DESC LIMIT ?5"
-        );
+    pub fn obligations_of(&self, brand: &Brand, kind: Kind, key: &RecordKey) -> Result<Vec<ObligationRow>> {
+        let sql =
+            select_rows!("WHERE o.brand = ?1 AND o.flow = ?2 AND o.key = ?3 AND o.kind = ?4 ORDER BY o.revision DESC LIMIT ?5");
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut all = Vec::new();
         for flow in self.flows(brand)? {
-            let values = params![
-                brand.as_str(),
-                flow,
-                key.as_str(),
-                kind.word(),
-                ROWS_OF_RECORD_MAX
-            ];
-            let mut rows = statement
-                .query_and_then(values, obligation_row)?
-                .collect::<Result<Vec<_>>>()?;
+            let values = params![brand.as_str(), flow, key.as_str(), kind.word(), ROWS_OF_RECORD_MAX];
+            let mut rows = statement.query_and_then(values, obligation_row)?.collect::<Result<Vec<_>>>()?;
             rows.reverse();
             all.append(&mut rows);
         }
@@ -703,15 +565,8 @@ impl View<'_> {
     }
 
     /// The newest row of a flow for a record.
-    pub fn obligation_latest(
-        &self,
-        brand: &Brand,
-        flow: &FlowName,
-        key: &RecordKey,
-    ) -> Result<Option<ObligationRow>> {
-        let sql = select_rows!(
-            "WHERE o.brand = ?1 AND o.flow = ?2 AND o.key = ?3 ORDER BY o.revision DESC LIMIT 1"
-        );
+    pub fn obligation_latest(&self, brand: &Brand, flow: &FlowName, key: &RecordKey) -> Result<Option<ObligationRow>> {
+        let sql = select_rows!("WHERE o.brand = ?1 AND o.flow = ?2 AND o.key = ?3 ORDER BY o.revision DESC LIMIT 1");
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([brand.as_str(), flow.as_str(), key.as_str()])?;
         rows.next()?.map(obligation_row).transpose()
@@ -721,51 +576,24 @@ impl View<'_> {
     /// at the target though no id is bound.
     pub fn ever_attempted(&self, brand: &Brand, flow: &FlowName, key: &RecordKey) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND attempts > 0)";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([brand.as_str(), flow.as_str(), key.as_str()], |row| {
-                row.get(0)
-            })?)
+        Ok(self.connection.prepare_cached(sql)?.query_row([brand.as_str(), flow.as_str(), key.as_str()], |row| row.get(0))?)
     }
 
     /// The equation for each flow, over what was captured in the window (everything if `None`).
-    pub fn balance(
-        &self,
-        brand: &Brand,
-        flows: &[FlowSide],
-        window: Option<selvedge_model::Interval>,
-    ) -> Result<Vec<Balance>> {
-        let (from, to) = window.map_or((i64::MIN, i64::MAX), |window| {
-            (micros(window.from), micros(window.to))
-        });
+    pub fn balance(&self, brand: &Brand, flows: &[FlowSide], window: Option<selvedge_model::Interval>) -> Result<Vec<Balance>> {
+        let (from, to) = window.map_or((i64::MIN, i64::MAX), |window| (micros(window.from), micros(window.to)));
         let mut balances = Vec::with_capacity(flows.len());
         for side in flows {
             // Counted from the records, so that an obligation that was lost shows as a difference.
             let sql = "SELECT count(*) FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5";
-            let values = params![
-                brand.as_str(),
-                side.from.as_str(),
-                side.kind.word(),
-                from,
-                to
-            ];
-            let captured = self
-                .connection
-                .prepare_cached(sql)?
-                .query_row(values, |row| row.get(0).map(count))?;
-            let mut balance = Balance {
-                flow: side.flow.0.clone(),
-                captured,
-                ..Balance::default()
-            };
+            let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to];
+            let captured = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?;
+            let mut balance = Balance { flow: side.flow.0.clone(), captured, ..Balance::default() };
             for (state, rows) in self.counts(brand, &side.flow, from, to)? {
                 let place = match state {
-                    State::Captured
-                    | State::Cleared
-                    | State::Sending
-                    | State::Unanswered
-                    | State::Delivered => &mut balance.in_flight,
+                    State::Captured | State::Cleared | State::Sending | State::Unanswered | State::Delivered => {
+                        &mut balance.in_flight
+                    }
                     State::Confirmed => &mut balance.confirmed,
                     State::Held => &mut balance.held,
                     State::Superseded => &mut balance.superseded,
@@ -779,20 +607,13 @@ impl View<'_> {
         Ok(balances)
     }
 
-    fn counts(
-        &self,
-        brand: &Brand,
-        flow: &FlowName,
-        from: i64,
-        to: i64,
-    ) -> Result<Vec<(State, u64)>> {
+    fn counts(&self, brand: &Brand, flow: &FlowName, from: i64, to: i64) -> Result<Vec<(State, u64)>> {
         let sql = "SELECT state, count(*) FROM obligations WHERE brand = ?1 AND flow = ?2 AND captured_at >= ?3 AND captured_at < ?4 GROUP BY state";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows =
-            statement.query_and_then(params![brand.as_str(), flow.as_str(), from, to], |row| {
-                let state: String = row.get(0)?;
-                Ok((state_of(&state)?, row.get(1).map(count)?))
-            })?;
+        let rows = statement.query_and_then(params![brand.as_str(), flow.as_str(), from, to], |row| {
+            let state: String = row.get(0)?;
+            Ok((state_of(&state)?, row.get(1).map(count)?))
+        })?;
         rows.collect()
     }
 
@@ -821,23 +642,13 @@ impl View<'_> {
                    WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NULL AND captured_at >= ?7
                    AND settled_at > ?4 AND settled_at <= ?5 GROUP BY 1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![
-            brand.as_str(),
-            flow.as_str(),
-            State::Confirmed.word(),
-            from,
-            to,
-            slot,
-            from.saturating_sub(DAY_MICROS)
-        ];
+        let values =
+            params![brand.as_str(), flow.as_str(), State::Confirmed.word(), from, to, slot, from.saturating_sub(DAY_MICROS)];
         let mut rows = statement.query(values)?;
         let mut counts = vec![0; slots];
         while let Some(row) = rows.next()? {
             let place: i64 = row.get(0)?;
-            if let Some(slot) = usize::try_from(place)
-                .ok()
-                .and_then(|place| counts.get_mut(place))
-            {
+            if let Some(slot) = usize::try_from(place).ok().and_then(|place| counts.get_mut(place)) {
                 *slot = count(row.get(1)?);
             }
         }
@@ -850,15 +661,8 @@ impl View<'_> {
         let sql = "SELECT settled_at - captured_at FROM obligations
                    WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NULL ORDER BY captured_at DESC LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![
-            brand.as_str(),
-            flow.as_str(),
-            State::Confirmed.word(),
-            LATENCY_ROWS_MAX
-        ];
-        let mut taken = statement
-            .query_map(values, |row| row.get(0).map(count))?
-            .collect::<rusqlite::Result<Vec<u64>>>()?;
+        let values = params![brand.as_str(), flow.as_str(), State::Confirmed.word(), LATENCY_ROWS_MAX];
+        let mut taken = statement.query_map(values, |row| row.get(0).map(count))?.collect::<rusqlite::Result<Vec<u64>>>()?;
         taken.sort_unstable();
         let rank = |percent: usize| {
             let place = (taken.len() * percent).div_ceil(100).saturating_sub(1);
@@ -889,19 +693,14 @@ fn obligation_row(row: &Row<'_>) -> Result<ObligationRow> {
         attempts: row.get(7)?,
         retries: row.get(8)?,
         target: row.get::<_, Option<String>>(9)?.map(ExternalId),
-        exception: row
-            .get::<_, Option<i64>>(10)?
-            .filter(|_| state == State::Held)
-            .map(ExceptionId),
+        exception: row.get::<_, Option<i64>>(10)?.filter(|_| state == State::Held).map(ExceptionId),
         values: mapped
             .map(|packed| from_json("mapped values", &unpack("mapped values", &packed)?))
             .transpose()?
             .unwrap_or_default(),
         note: row.get(12)?,
         captured_at,
-        due_at: moment_maybe(row.get(14)?)?
-            .or(settled_at)
-            .unwrap_or(captured_at),
+        due_at: moment_maybe(row.get(14)?)?.or(settled_at).unwrap_or(captured_at),
         settled_at,
         waits_for: row.get::<_, Option<i64>>(16)?.map(ObligationId),
     })
@@ -915,10 +714,7 @@ mod tests {
     use crate::samples::{World, at, brand, flow};
 
     fn held_by(exception: ExceptionId) -> Step {
-        Step {
-            exception: Some(exception),
-            ..Step::default()
-        }
+        Step { exception: Some(exception), ..Step::default() }
     }
 
     #[tokio::test]
@@ -928,91 +724,46 @@ mod tests {
         world
             .tx(move |tx| {
                 let row = tx.obligation(id)?;
-                assert_eq!(
-                    (row.state, row.attempts, row.captured_at, row.due_at),
-                    (State::Captured, 0, at(100), at(100))
-                );
-                assert!(
-                    tx.due(&brand(), &flow(), State::Captured, at(99), 10)?
-                        .is_empty()
-                );
-                assert_eq!(
-                    tx.due(&brand(), &flow(), State::Captured, at(100), 10)?
-                        .len(),
-                    1
-                );
+                assert_eq!((row.state, row.attempts, row.captured_at, row.due_at), (State::Captured, 0, at(100), at(100)));
+                assert!(tx.due(&brand(), &flow(), State::Captured, at(99), 10)?.is_empty());
+                assert_eq!(tx.due(&brand(), &flow(), State::Captured, at(100), 10)?.len(), 1);
                 assert!(matches!(
                     tx.step(id, Event::Claim, &Step::default(), at(101)),
-                    Err(StoreError::Move {
-                        state: State::Captured,
-                        ..
-                    })
+                    Err(StoreError::Move { state: State::Captured, .. })
                 ));
 
                 let mut values = Values::default();
                 values.set("item", "sku=1", "98");
-                let cleared = Step {
-                    values: Some(values.clone()),
-                    note: Some("all mapped".into()),
-                    ..Step::default()
-                };
-                assert_eq!(
-                    tx.step(id, Event::Clear, &cleared, at(102))?,
-                    State::Cleared
-                );
+                let cleared = Step { values: Some(values.clone()), note: Some("all mapped".into()), ..Step::default() };
+                assert_eq!(tx.step(id, Event::Clear, &cleared, at(102))?, State::Cleared);
                 assert_eq!(tx.claim(&brand(), &flow(), at(101), 10)?.len(), 0);
                 let claimed = tx.claim(&brand(), &flow(), at(103), 10)?;
                 assert_eq!(
-                    (
-                        claimed.len(),
-                        claimed[0].state,
-                        claimed[0].attempts,
-                        &claimed[0].values
-                    ),
+                    (claimed.len(), claimed[0].state, claimed[0].attempts, &claimed[0].values),
                     (1, State::Sending, 1, &values)
                 );
                 assert!(tx.claim(&brand(), &flow(), at(103), 10)?.is_empty());
-                let answered = Step {
-                    target: Some("901".into()),
-                    due_at: Some(at(110)),
-                    ..Step::default()
-                };
+                let answered = Step { target: Some("901".into()), due_at: Some(at(110)), ..Step::default() };
                 tx.step(id, Event::Answer, &answered, at(104))?;
                 assert_eq!(tx.next_due(&brand())?, Some(at(110)));
-                assert!(
-                    tx.due(&brand(), &flow(), State::Delivered, at(109), 10)?
-                        .is_empty()
-                );
+                assert!(tx.due(&brand(), &flow(), State::Delivered, at(109), 10)?.is_empty());
                 tx.step(id, Event::Confirm, &Step::default(), at(110))?;
                 let row = tx.obligation(id)?;
                 assert_eq!(
                     (row.state, row.settled_at, row.target, row.note.as_deref()),
-                    (
-                        State::Confirmed,
-                        Some(at(110)),
-                        Some("901".into()),
-                        Some("all mapped")
-                    )
+                    (State::Confirmed, Some(at(110)), Some("901".into()), Some("all mapped"))
                 );
                 assert_eq!(row.values, values);
                 assert_eq!(tx.next_due(&brand())?, None);
                 assert_eq!(tx.latency(&brand(), &flow())?, Some((10_000, 10_000)));
                 // Confirmed at second 110: in the stretch that ends there, and in none that begins there.
-                let per_second = |now| {
-                    tx.confirmed_per_slot(&brand(), &flow(), at(now), Duration::from_secs(1), 3)
-                };
+                let per_second = |now| tx.confirmed_per_slot(&brand(), &flow(), at(now), Duration::from_secs(1), 3);
                 assert_eq!(per_second(110)?, [0, 0, 1]);
                 assert_eq!(per_second(112)?, [1, 0, 0]);
                 assert_eq!(per_second(113)?, [0, 0, 0]);
                 assert_eq!(per_second(109)?, [0, 0, 0]);
-                assert!(matches!(
-                    tx.postpone(id, at(120), None),
-                    Err(StoreError::Move { .. })
-                ));
-                assert!(matches!(
-                    tx.obligation(ObligationId(99)),
-                    Err(StoreError::Absent(_))
-                ));
+                assert!(matches!(tx.postpone(id, at(120), None), Err(StoreError::Move { .. })));
+                assert!(matches!(tx.obligation(ObligationId(99)), Err(StoreError::Absent(_))));
                 Ok(())
             })
             .await;
@@ -1028,10 +779,7 @@ mod tests {
                 let retries = || tx.obligation(id).unwrap().retries;
                 tx.postpone(id, at(150), Some("the shop is slow"))?;
                 assert_eq!(retries(), 1);
-                assert!(
-                    tx.due(&brand(), &flow(), State::Captured, at(149), 10)?
-                        .is_empty()
-                );
+                assert!(tx.due(&brand(), &flow(), State::Captured, at(149), 10)?.is_empty());
                 tx.step(id, Event::Clear, &Step::default(), at(150))?;
                 assert_eq!(retries(), 0);
                 for n in 1..=3 {
@@ -1067,43 +815,21 @@ mod tests {
         world
             .tx(move |tx| {
                 assert_eq!(tx.obligation(two)?.state, State::Sending);
-                assert!(
-                    tx.due(&brand(), &flow(), State::Captured, at(999), 9)?
-                        .is_empty()
-                );
+                assert!(tx.due(&brand(), &flow(), State::Captured, at(999), 9)?.is_empty());
                 tx.step(two, Event::LoseAnswer, &Step::default(), at(101))?;
-                assert!(
-                    tx.due(&brand(), &flow(), State::Captured, at(999), 9)?
-                        .is_empty()
-                );
+                assert!(tx.due(&brand(), &flow(), State::Captured, at(999), 9)?.is_empty());
                 // Nothing arrived: now it certainly has no write under way, and gives way.
+                assert_eq!(tx.step(two, Event::FindNothing, &Step::default(), at(102))?, State::Superseded);
                 assert_eq!(
-                    tx.step(two, Event::FindNothing, &Step::default(), at(102))?,
-                    State::Superseded
-                );
-                assert_eq!(
-                    tx.due(&brand(), &flow(), State::Captured, at(999), 9)?
-                        .iter()
-                        .map(|row| row.id)
-                        .collect::<Vec<_>>(),
+                    tx.due(&brand(), &flow(), State::Captured, at(999), 9)?.iter().map(|row| row.id).collect::<Vec<_>>(),
                     [three]
                 );
                 assert!(tx.ever_attempted(&brand(), &flow(), &"1".into())?);
                 assert!(!tx.ever_attempted(&brand(), &flow(), &"2".into())?);
-                assert_eq!(
-                    tx.obligation_latest(&brand(), &flow(), &"1".into())?
-                        .map(|row| row.id),
-                    Some(three)
-                );
+                assert_eq!(tx.obligation_latest(&brand(), &flow(), &"1".into())?.map(|row| row.id), Some(three));
                 let all = tx.obligations_of(&brand(), Kind::Order, &"1".into())?;
-                assert_eq!(
-                    all.iter().map(|row| row.id).collect::<Vec<_>>(),
-                    [one, two, three]
-                );
-                assert!(
-                    tx.obligations_of(&brand(), Kind::Customer, &"1".into())?
-                        .is_empty()
-                );
+                assert_eq!(all.iter().map(|row| row.id).collect::<Vec<_>>(), [one, two, three]);
+                assert!(tx.obligations_of(&brand(), Kind::Customer, &"1".into())?.is_empty());
                 Ok(())
             })
             .await;
@@ -1118,33 +844,18 @@ mod tests {
             .tx(move |tx| {
                 tx.step(one, Event::Clear, &Step::default(), at(100))?;
                 tx.claim(&brand(), &flow(), at(100), 9)?;
-                tx.step(one, Event::Answer, &Step::default(), at(101))
-                    .map(|_| ())
+                tx.step(one, Event::Answer, &Step::default(), at(101)).map(|_| ())
             })
             .await;
         let two = world.order("1").await;
         world
             .tx(move |tx| {
-                assert!(matches!(
-                    tx.step(one, Event::Hold, &Step::default(), at(102)),
-                    Err(StoreError::Absent(_))
-                ));
-                let exception = tx.raise(
-                    &brand(),
-                    &flow(),
-                    &Problem::new("compare.net", "net", "differs", "look"),
-                    at(102),
-                )?;
+                assert!(matches!(tx.step(one, Event::Hold, &Step::default(), at(102)), Err(StoreError::Absent(_))));
+                let exception = tx.raise(&brand(), &flow(), &Problem::new("compare.net", "net", "differs", "look"), at(102))?;
                 // Held and released later, it would overwrite the newer one.
-                assert_eq!(
-                    tx.step(one, Event::Hold, &held_by(exception), at(102))?,
-                    State::Superseded
-                );
+                assert_eq!(tx.step(one, Event::Hold, &held_by(exception), at(102))?, State::Superseded);
                 assert_eq!(tx.release(exception, None, at(103))?, 0);
-                assert_eq!(
-                    tx.due(&brand(), &flow(), State::Captured, at(999), 9)?[0].id,
-                    two
-                );
+                assert_eq!(tx.due(&brand(), &flow(), State::Captured, at(999), 9)?[0].id, two);
                 Ok(())
             })
             .await;
@@ -1165,16 +876,10 @@ mod tests {
                 assert_eq!(tx.recover(&brand(), at(200))?, 1);
                 assert_eq!(tx.obligation(two)?.state, State::Cleared);
                 let row = tx.obligation(one)?;
-                assert_eq!(
-                    (row.state, row.due_at, row.attempts),
-                    (State::Unanswered, at(200), 1)
-                );
+                assert_eq!((row.state, row.due_at, row.attempts), (State::Unanswered, at(200), 1));
                 assert_eq!(tx.story(one)?.last().unwrap().outcome, "unanswered");
                 assert_eq!(tx.recover(&brand(), at(200))?, 0);
-                assert_eq!(
-                    tx.state_counts(&brand(), &flow())?,
-                    [(State::Cleared, 1), (State::Unanswered, 1)]
-                );
+                assert_eq!(tx.state_counts(&brand(), &flow())?, [(State::Cleared, 1), (State::Unanswered, 1)]);
                 Ok(())
             })
             .await;
@@ -1202,14 +907,7 @@ mod tests {
             world.tx(move |tx| tx.wait_for(waiter, first)).await;
             let mut first = first;
             for event in ends.split(", ") {
-                let exception = move |tx: &Tx<'_>| {
-                    tx.raise(
-                        &brand(),
-                        &flow(),
-                        &Problem::new("a.b", "", "m", "r"),
-                        at(110),
-                    )
-                };
+                let exception = move |tx: &Tx<'_>| tx.raise(&brand(), &flow(), &Problem::new("a.b", "", "m", "r"), at(110));
                 if event == "supersede" {
                     first = world.order("1").await;
                     continue;
@@ -1217,8 +915,7 @@ mod tests {
                 let id = first;
                 world
                     .tx(move |tx| {
-                        let step =
-                            |event, change: &Step| tx.step(id, event, change, at(120)).map(|_| ());
+                        let step = |event, change: &Step| tx.step(id, event, change, at(120)).map(|_| ());
                         match event {
                             "confirm" => {
                                 step(Event::Clear, &Step::default())?;
@@ -1228,15 +925,9 @@ mod tests {
                             }
                             "exclude" => step(Event::Exclude, &Step::default()),
                             "hold" => step(Event::Hold, &held_by(exception(tx)?)),
-                            "release" => tx
-                                .release(exception(tx)?, None, at(120))
-                                .map(|count| assert_eq!(count, 2)),
-                            "canary" => tx
-                                .release(exception(tx)?, Some(1), at(120))
-                                .map(|count| assert_eq!(count, 2)),
-                            "dismiss" => tx
-                                .dismiss(exception(tx)?, "anna: no", at(120))
-                                .map(|count| assert_eq!(count, 2)),
+                            "release" => tx.release(exception(tx)?, None, at(120)).map(|count| assert_eq!(count, 2)),
+                            "canary" => tx.release(exception(tx)?, Some(1), at(120)).map(|count| assert_eq!(count, 2)),
+                            "dismiss" => tx.dismiss(exception(tx)?, "anna: no", at(120)).map(|count| assert_eq!(count, 2)),
                             "release one" => step(Event::Release, &Step::default()),
                             "dismiss one" => step(Event::Dismiss, &Step::default()),
                             other => panic!("{other}"),
@@ -1248,10 +939,7 @@ mod tests {
                 .tx(move |tx| {
                     let row = tx.obligation(waiter)?;
                     assert_eq!(row.state, state, "{ends}");
-                    let due_now = tx
-                        .due(&brand(), &flow(), State::Captured, at(999), 9)?
-                        .iter()
-                        .any(|row| row.id == waiter);
+                    let due_now = tx.due(&brand(), &flow(), State::Captured, at(999), 9)?.iter().any(|row| row.id == waiter);
                     assert_eq!(due_now, due, "{ends}");
                     // Whoever is neither due nor settled waits for a row in flight.
                     if state.in_flight() && !due {
@@ -1269,42 +957,24 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_what_has_settled() {
         let world = World::new().await;
-        let (first, second, third) = (
-            world.order("1").await,
-            world.order("2").await,
-            world.order("3").await,
-        );
+        let (first, second, third) = (world.order("1").await, world.order("2").await, world.order("3").await);
         let newer = world.order("1").await;
         world
             .tx(move |tx| {
                 // The first was superseded: the newer revision is waited for.
                 tx.wait_for(second, first)?;
                 assert_eq!(tx.obligation(second)?.waits_for, Some(newer));
-                assert!(matches!(
-                    tx.wait_for(newer, second),
-                    Err(StoreError::Unreadable { .. })
-                ));
-                assert!(matches!(
-                    tx.wait_for(newer, newer),
-                    Err(StoreError::Unreadable { .. })
-                ));
+                assert!(matches!(tx.wait_for(newer, second), Err(StoreError::Unreadable { .. })));
+                assert!(matches!(tx.wait_for(newer, newer), Err(StoreError::Unreadable { .. })));
                 // Whoever asks for a held one is held with it, and whoever waits for that one too.
-                let exception = tx.raise(
-                    &brand(),
-                    &flow(),
-                    &Problem::new("a.b", "", "m", "r"),
-                    at(110),
-                )?;
+                let exception = tx.raise(&brand(), &flow(), &Problem::new("a.b", "", "m", "r"), at(110))?;
                 tx.step(newer, Event::Hold, &held_by(exception), at(111))?;
                 tx.wait_for(third, newer)?;
                 for id in [newer, second, third] {
                     let row = tx.obligation(id)?;
                     assert_eq!((row.state, row.exception), (State::Held, Some(exception)));
                 }
-                assert!(matches!(
-                    tx.wait_for(third, newer),
-                    Err(StoreError::Move { .. })
-                ));
+                assert!(matches!(tx.wait_for(third, newer), Err(StoreError::Move { .. })));
                 assert_eq!(tx.release(exception, None, at(112))?, 3);
                 tx.step(newer, Event::Exclude, &Step::default(), at(113))?;
                 tx.wait_for(third, newer)?;
@@ -1312,13 +982,7 @@ mod tests {
                 // A write under way waits for nothing: newer revisions wait for it already.
                 tx.step(third, Event::Clear, &Step::default(), at(114))?;
                 tx.claim(&brand(), &flow(), at(114), 9)?;
-                assert!(matches!(
-                    tx.wait_for(third, second),
-                    Err(StoreError::Move {
-                        state: State::Sending,
-                        ..
-                    })
-                ));
+                assert!(matches!(tx.wait_for(third, second), Err(StoreError::Move { state: State::Sending, .. })));
                 Ok(())
             })
             .await;
@@ -1334,30 +998,14 @@ mod tests {
         world
             .tx(move |tx| {
                 let whole = tx.balance(&brand(), std::slice::from_ref(&side), None)?;
-                assert_eq!(
-                    (whole[0].captured, whole[0].in_flight, whole[0].difference()),
-                    (2, 2, 0)
-                );
-                let window = |from, to| {
-                    Some(Interval {
-                        from: at(from),
-                        to: at(to),
-                    })
-                };
-                assert_eq!(
-                    tx.balance(&brand(), std::slice::from_ref(&side), window(100, 101))?[0]
-                        .captured,
-                    2
-                );
+                assert_eq!((whole[0].captured, whole[0].in_flight, whole[0].difference()), (2, 2, 0));
+                let window = |from, to| Some(Interval { from: at(from), to: at(to) });
+                assert_eq!(tx.balance(&brand(), std::slice::from_ref(&side), window(100, 101))?[0].captured, 2);
                 let before = tx.balance(&brand(), std::slice::from_ref(&side), window(0, 100))?;
                 assert_eq!((before[0].captured, before[0].in_flight), (0, 0));
                 // Lose one behind the store's back: it shows.
-                tx.connection
-                    .execute("DELETE FROM obligations WHERE id = ?1", [id.0])?;
-                assert_eq!(
-                    tx.balance(&brand(), std::slice::from_ref(&side), None)?[0].difference(),
-                    1
-                );
+                tx.connection.execute("DELETE FROM obligations WHERE id = ?1", [id.0])?;
+                assert_eq!(tx.balance(&brand(), std::slice::from_ref(&side), None)?[0].difference(), 1);
                 Ok(())
             })
             .await;

@@ -53,9 +53,7 @@ pub(crate) fn unpack(what: &str, packed: &[u8]) -> Result<Vec<u8>> {
         Some((&PLAIN, bytes)) => Ok(bytes.to_vec()),
         Some((&DEFLATED, deflated)) => {
             let mut bytes = Vec::with_capacity(deflated.len().saturating_mul(4));
-            flate2::read::DeflateDecoder::new(deflated)
-                .read_to_end(&mut bytes)
-                .map_err(|e| unreadable(what, e))?;
+            flate2::read::DeflateDecoder::new(deflated).read_to_end(&mut bytes).map_err(|e| unreadable(what, e))?;
             Ok(bytes)
         }
         _ => Err(unreadable(what, "unknown packing")),
@@ -94,17 +92,12 @@ pub(crate) fn limit(number: usize) -> i64 {
 
 /// At most `chars_max` characters of it.
 pub(crate) fn short(text: &str, chars_max: usize) -> &str {
-    text.char_indices()
-        .nth(chars_max)
-        .map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+    text.char_indices().nth(chars_max).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
 }
 
 /// A stored value that no longer reads.
 pub(crate) fn unreadable(what: &str, why: impl ToString) -> StoreError {
-    StoreError::Unreadable {
-        what: what.to_owned(),
-        why: why.to_string(),
-    }
+    StoreError::Unreadable { what: what.to_owned(), why: why.to_string() }
 }
 
 #[cfg(test)]
@@ -128,14 +121,8 @@ mod tests {
         let text = br#"{"sku":"15056BL","quantity":1},"#.repeat(100);
         assert!(pack(&text).len() < text.len() / 4);
         assert_eq!(pack(b"small"), b"\0small");
-        assert!(matches!(
-            unpack("x", &[9, 1]),
-            Err(StoreError::Unreadable { .. })
-        ));
-        assert!(matches!(
-            unpack("x", &[]),
-            Err(StoreError::Unreadable { .. })
-        ));
+        assert!(matches!(unpack("x", &[9, 1]), Err(StoreError::Unreadable { .. })));
+        assert!(matches!(unpack("x", &[]), Err(StoreError::Unreadable { .. })));
     }
 
     #[test]

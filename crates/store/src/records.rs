@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem,
-    RecordId, RecordKey, records::Address,
+    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem, RecordId, RecordKey,
+    records::Address,
 };
 use serde::Serialize;
 
@@ -88,23 +88,19 @@ impl Tx<'_> {
     pub fn put_record(&self, new: &NewRecord) -> Result<Recorded> {
         let (kind, key) = (new.record.kind(), new.record.key());
         let digest = digest(&new.record, &new.problems)?;
-        let sql = "SELECT id, revision, digest FROM records WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
+        let sql =
+            "SELECT id, revision, digest FROM records WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
         let latest: Option<(i64, u32, [u8; 32])> = self
             .connection
             .prepare_cached(sql)?
-            .query_row(
-                params![new.brand.as_str(), kind.word(), key.as_str()],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
+            .query_row(params![new.brand.as_str(), kind.word(), key.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let revision = match latest {
             Some((id, revision, known)) if known == digest => {
                 return Ok(Recorded::Same(RecordId(id), revision));
             }
             Some((id, revision, _)) => {
-                self.connection
-                    .prepare_cached("UPDATE records SET latest = 0 WHERE id = ?1")?
-                    .execute([id])?;
+                self.connection.prepare_cached("UPDATE records SET latest = 0 WHERE id = ?1")?.execute([id])?;
                 revision + 1
             }
             None => 1,
@@ -114,11 +110,7 @@ impl Tx<'_> {
             AnyRecord::Order(order) => Some(order.totals.gross),
             AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => None,
         };
-        let problems = if new.problems.is_empty() {
-            None
-        } else {
-            Some(pack(&json(&new.problems)?))
-        };
+        let problems = if new.problems.is_empty() { None } else { Some(pack(&json(&new.problems)?)) };
         let sql = "INSERT INTO records (brand, connection, kind, key, revision, latest, form, capture_id, version, received_at,
                                         amount_minor, currency, digest, who, search, problems, body)
                    VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
@@ -140,22 +132,18 @@ impl Tx<'_> {
             problems,
             pack(&body),
         ])?;
-        Ok(Recorded::Revision(
-            RecordId(self.connection.last_insert_rowid()),
-            revision,
-        ))
+        Ok(Recorded::Revision(RecordId(self.connection.last_insert_rowid()), revision))
     }
 }
 
 impl View<'_> {
     /// One revision.
     pub fn record(&self, id: RecordId) -> Result<RecordRow> {
-        let sql = "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records WHERE id = ?1";
+        let sql =
+            "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([id.0])?;
-        rows.next()?
-            .map(record_row)
-            .unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
+        rows.next()?.map(record_row).unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
     }
 
     /// All revisions of a record, oldest first; the newest 500 if there are more.
@@ -163,10 +151,7 @@ impl View<'_> {
         let sql = "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records
                    WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY revision DESC LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(
-            params![brand.as_str(), kind.word(), key.as_str(), REVISIONS_MAX],
-            record_row,
-        )?;
+        let rows = statement.query_and_then(params![brand.as_str(), kind.word(), key.as_str(), REVISIONS_MAX], record_row)?;
         let mut revisions = rows.collect::<Result<Vec<_>>>()?;
         revisions.reverse();
         Ok(revisions)
@@ -174,22 +159,11 @@ impl View<'_> {
 
     /// The newest records of a kind whose key, name, e-mail or SKU contains `search` (empty = all),
     /// whether written large or small.
-    pub fn records(
-        &self,
-        brand: &Brand,
-        kind: Kind,
-        search: &str,
-        limit_rows: usize,
-    ) -> Result<Vec<RecordLine>> {
+    pub fn records(&self, brand: &Brand, kind: Kind, search: &str, limit_rows: usize) -> Result<Vec<RecordLine>> {
         let sql = "SELECT key, revision, received_at, amount_minor, currency, who FROM records
                    WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND (?3 = '' OR instr(search, ?3) > 0) ORDER BY id DESC LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![
-            brand.as_str(),
-            kind.word(),
-            search.trim().to_lowercase(),
-            limit(limit_rows)
-        ];
+        let values = params![brand.as_str(), kind.word(), search.trim().to_lowercase(), limit(limit_rows)];
         let rows = statement.query_and_then(values, |row| {
             let amount = money(row.get(3)?, row.get::<_, Option<String>>(4)?.as_deref())?;
             Ok(RecordLine {
@@ -207,22 +181,14 @@ impl View<'_> {
 fn record_row(row: &Row<'_>) -> Result<RecordRow> {
     let form: String = row.get(3)?;
     let problems: Option<Vec<u8>> = row.get(7)?;
-    let body = unpack(
-        "a record",
-        row.get_ref(8)?.as_blob().map_err(rusqlite::Error::from)?,
-    )?;
+    let body = unpack("a record", row.get_ref(8)?.as_blob().map_err(rusqlite::Error::from)?)?;
     Ok(RecordRow {
         id: RecordId(row.get(0)?),
         connection: ConnectionName(row.get(1)?),
         revision: row.get(2)?,
         record: from_form(&form, &body)?,
         problems: problems
-            .map(|packed| {
-                from_json(
-                    "the problems of a record",
-                    &unpack("the problems of a record", &packed)?,
-                )
-            })
+            .map(|packed| from_json("the problems of a record", &unpack("the problems of a record", &packed)?))
             .transpose()?
             .unwrap_or_default(),
         version: moment_maybe(row.get(4)?)?,
@@ -274,31 +240,19 @@ fn digest(record: &AnyRecord, problems: &[Problem]) -> Result<[u8; 32]> {
     let wrong = |e| unreadable("a value to be stored", e);
     match record {
         AnyRecord::Order(order) => {
-            let untouched = Order {
-                updated_at: Timestamp::UNIX_EPOCH,
-                ..order.as_ref().clone()
-            };
+            let untouched = Order { updated_at: Timestamp::UNIX_EPOCH, ..order.as_ref().clone() };
             serde_json::to_writer(&mut hasher, &("order", untouched, problems)).map_err(wrong)?;
         }
-        AnyRecord::Customer(customer) => {
-            serde_json::to_writer(&mut hasher, &("customer", customer, problems)).map_err(wrong)?
-        }
+        AnyRecord::Customer(customer) => serde_json::to_writer(&mut hasher, &("customer", customer, problems)).map_err(wrong)?,
         AnyRecord::Unreadable(unreadable) => {
-            serde_json::to_writer(&mut hasher, &("unreadable", unreadable, problems))
-                .map_err(wrong)?
+            serde_json::to_writer(&mut hasher, &("unreadable", unreadable, problems)).map_err(wrong)?
         }
     }
     Ok(*hasher.finalize().as_bytes())
 }
 
 fn full_name(first: Option<&str>, last: Option<&str>) -> String {
-    [first, last]
-        .into_iter()
-        .flatten()
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    [first, last].into_iter().flatten().map(str::trim).filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn of_address(address: &Address) -> [Option<String>; 3] {
@@ -307,10 +261,7 @@ fn of_address(address: &Address) -> [Option<String>; 3] {
 }
 
 fn of_customer(customer: &Customer) -> [Option<String>; 3] {
-    let name = full_name(
-        customer.first_name.as_deref(),
-        customer.last_name.as_deref(),
-    );
+    let name = full_name(customer.first_name.as_deref(), customer.last_name.as_deref());
     [Some(name), customer.company.clone(), customer.email.clone()]
 }
 
@@ -318,30 +269,17 @@ fn of_customer(customer: &Customer) -> [Option<String>; 3] {
 fn people(record: &AnyRecord) -> Vec<String> {
     let texts: Vec<Option<String>> = match record {
         AnyRecord::Order(order) => {
-            let addresses = [&order.shipping, &order.billing]
-                .into_iter()
-                .flatten()
-                .flat_map(of_address);
-            addresses
-                .chain(order.customer.iter().flat_map(of_customer))
-                .collect()
+            let addresses = [&order.shipping, &order.billing].into_iter().flatten().flat_map(of_address);
+            addresses.chain(order.customer.iter().flat_map(of_customer)).collect()
         }
         AnyRecord::Customer(customer) => of_customer(customer).into(),
         AnyRecord::Unreadable(_) => Vec::new(),
     };
-    texts
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.trim().is_empty())
-        .collect()
+    texts.into_iter().flatten().filter(|text| !text.trim().is_empty()).collect()
 }
 
 fn who(record: &AnyRecord) -> String {
-    people(record)
-        .into_iter()
-        .next()
-        .map(|name| short(&name, 200).to_owned())
-        .unwrap_or_default()
+    people(record).into_iter().next().map(|name| short(&name, 200).to_owned()).unwrap_or_default()
 }
 
 fn search_text(record: &AnyRecord) -> String {
@@ -371,58 +309,24 @@ mod tests {
         store
             .write(|tx| {
                 let first = order("1001", 12_345);
-                let Recorded::Revision(id, 1) = tx.put_record(&new_record(first.clone(), 1))?
-                else {
-                    panic!()
-                };
-                let touched = Order {
-                    updated_at: at(999),
-                    ..first.clone()
-                };
-                assert_eq!(
-                    tx.put_record(&new_record(touched, 2))?,
-                    Recorded::Same(id, 1)
-                );
-                let cancelled = Order {
-                    status: OrderStatus::Cancelled,
-                    ..first.clone()
-                };
-                assert!(matches!(
-                    tx.put_record(&new_record(cancelled, 3))?,
-                    Recorded::Revision(_, 2)
-                ));
+                let Recorded::Revision(id, 1) = tx.put_record(&new_record(first.clone(), 1))? else { panic!() };
+                let touched = Order { updated_at: at(999), ..first.clone() };
+                assert_eq!(tx.put_record(&new_record(touched, 2))?, Recorded::Same(id, 1));
+                let cancelled = Order { status: OrderStatus::Cancelled, ..first.clone() };
+                assert!(matches!(tx.put_record(&new_record(cancelled, 3))?, Recorded::Revision(_, 2)));
                 // Back to the first content is news again; so is the same content with a problem.
-                assert!(matches!(
-                    tx.put_record(&new_record(first.clone(), 4))?,
-                    Recorded::Revision(_, 3)
-                ));
+                assert!(matches!(tx.put_record(&new_record(first.clone(), 4))?, Recorded::Revision(_, 3)));
                 let mut doubted = new_record(first.clone(), 5);
-                doubted.problems.push(Problem::new(
-                    "totals.sum",
-                    "totals",
-                    "does not add up",
-                    "look",
-                ));
-                let Recorded::Revision(last, 4) = tx.put_record(&doubted)? else {
-                    panic!()
-                };
+                doubted.problems.push(Problem::new("totals.sum", "totals", "does not add up", "look"));
+                let Recorded::Revision(last, 4) = tx.put_record(&doubted)? else { panic!() };
                 assert_eq!(tx.put_record(&doubted)?, Recorded::Same(last, 4));
 
                 let row = tx.record(id)?;
-                assert_eq!(
-                    (row.record, row.revision, row.received_at, row.problems),
-                    (first.into(), 1, at(1), vec![])
-                );
+                assert_eq!((row.record, row.revision, row.received_at, row.problems), (first.into(), 1, at(1), vec![]));
                 assert_eq!(tx.record(last)?.problems, doubted.problems);
                 let all = tx.revisions(&brand(), Kind::Order, &"1001".into())?;
-                assert_eq!(
-                    all.iter().map(|row| row.revision).collect::<Vec<_>>(),
-                    [1, 2, 3, 4]
-                );
-                assert!(matches!(
-                    tx.record(RecordId(99)),
-                    Err(StoreError::Absent(_))
-                ));
+                assert_eq!(all.iter().map(|row| row.revision).collect::<Vec<_>>(), [1, 2, 3, 4]);
+                assert!(matches!(tx.record(RecordId(99)), Err(StoreError::Absent(_))));
                 Ok(())
             })
             .await
@@ -434,20 +338,11 @@ mod tests {
         let store = memory().await;
         store
             .write(|tx| {
-                let unreadable = AnyRecord::Unreadable(Box::new(Unreadable {
-                    of: Kind::Order,
-                    key: "x7".into(),
-                }));
-                for record in [
-                    AnyRecord::from(order("1", 1)),
-                    customer("12-2").into(),
-                    unreadable,
-                ] {
+                let unreadable = AnyRecord::Unreadable(Box::new(Unreadable { of: Kind::Order, key: "x7".into() }));
+                for record in [AnyRecord::from(order("1", 1)), customer("12-2").into(), unreadable] {
                     let mut new = new_record(order("0", 0), 1);
                     new.record = record.clone();
-                    let Recorded::Revision(id, 1) = tx.put_record(&new)? else {
-                        panic!()
-                    };
+                    let Recorded::Revision(id, 1) = tx.put_record(&new)? else { panic!() };
                     assert_eq!(tx.record(id)?.record, record);
                 }
                 Ok(())
@@ -466,11 +361,8 @@ mod tests {
                 }
                 let mut other = order("2001", 999);
                 other.lines[0].sku = "15056bl".into();
-                other.shipping = Some(Address {
-                    first_name: Some("Åsa".into()),
-                    last_name: Some("Öberg".into()),
-                    ..Address::default()
-                });
+                other.shipping =
+                    Some(Address { first_name: Some("Åsa".into()), last_name: Some("Öberg".into()), ..Address::default() });
                 tx.put_record(&new_record(other.clone(), 9))?;
                 other.comment = Some("changed".into());
                 tx.put_record(&new_record(other, 10))?;
@@ -490,15 +382,9 @@ mod tests {
                 let lines = tx.records(&brand(), Kind::Order, "", 2)?;
                 assert_eq!(lines.len(), 2);
                 assert_eq!((lines[0].revision, lines[0].received_at), (2, at(10)));
-                assert_eq!(
-                    (lines[0].amount.as_str(), lines[0].who.as_str()),
-                    ("9.99 EUR", "Åsa Öberg")
-                );
+                assert_eq!((lines[0].amount.as_str(), lines[0].who.as_str()), ("9.99 EUR", "Åsa Öberg"));
                 let lines = tx.records(&brand(), Kind::Customer, "ada@", 10)?;
-                assert_eq!(
-                    (lines[0].amount.as_str(), lines[0].who.as_str()),
-                    ("", "Ada Lovelace")
-                );
+                assert_eq!((lines[0].amount.as_str(), lines[0].who.as_str()), ("", "Ada Lovelace"));
                 Ok(())
             })
             .await

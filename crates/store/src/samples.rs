@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, Currency, Customer, FlowName, Kind, Money, ObligationId,
-    Order,
+    AnyRecord, Brand, ConnectionName, Currency, Customer, FlowName, Kind, Money, ObligationId, Order,
     records::{Address, Charge, LineKind, Named, OrderLine, OrderStatus, TaxMode, Totals},
 };
 
@@ -46,10 +45,7 @@ pub(crate) fn customer(key: &str) -> Customer {
         first_name: Some("Ada".into()),
         last_name: Some("Lovelace".into()),
         company: None,
-        market: Named {
-            id: "2".into(),
-            name: "Sweden".into(),
-        },
+        market: Named { id: "2".into(), name: "Sweden".into() },
         store: Named::default(),
         currency: Currency::from_code("EUR").unwrap(),
     }
@@ -72,10 +68,7 @@ pub(crate) fn order(number: &str, cents: i64) -> Order {
         currency,
         tax_mode: TaxMode::Included,
         store: Named::default(),
-        market: Named {
-            id: "2".into(),
-            name: "Sweden".into(),
-        },
+        market: Named { id: "2".into(), name: "Sweden".into() },
         customer: Some(customer("12-2")),
         billing: None,
         shipping: Some(Address {
@@ -103,11 +96,7 @@ pub(crate) fn order(number: &str, cents: i64) -> Order {
         handling_charge: Charge::none(currency),
         payment_method: None,
         payments: Vec::new(),
-        totals: Totals {
-            net: amount,
-            tax: zero,
-            gross: amount,
-        },
+        totals: Totals { net: amount, tax: zero, gross: amount },
         comment: None,
     }
 }
@@ -131,15 +120,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> World {
-        World {
-            store: memory().await,
-        }
+        World { store: memory().await }
     }
 
-    pub(crate) async fn tx<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
-    ) -> T {
+    pub(crate) async fn tx<T: Send + 'static>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static) -> T {
         self.store.write(work).await.unwrap()
     }
 
@@ -168,21 +152,13 @@ impl World {
     }
 
     pub(crate) fn side(&self) -> FlowSide {
-        FlowSide {
-            flow: flow(),
-            from: connection("shop"),
-            kind: Kind::Order,
-        }
+        FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order }
     }
 
     /// The equation, which holds at every instant.
     pub(crate) async fn balanced(&self) {
         let side = self.side();
-        let balance = self
-            .store
-            .read(move |view| view.balance(&brand(), &[side], None))
-            .await
-            .unwrap();
+        let balance = self.store.read(move |view| view.balance(&brand(), &[side], None)).await.unwrap();
         assert_eq!(balance[0].difference(), 0, "{balance:?}");
     }
 }
@@ -193,9 +169,7 @@ pub(crate) fn enter(tx: &Tx<'_>, key: &str) -> Result<ObligationId> {
     let mut order = order(key, 100 * key.parse::<i64>().unwrap());
     order.comment = Some(format!("revision {}", revisions + 1));
     let new = new_record(order, 100);
-    let Recorded::Revision(record, revision) = tx.put_record(&new)? else {
-        panic!("no news")
-    };
+    let Recorded::Revision(record, revision) = tx.put_record(&new)? else { panic!("no news") };
     let new = NewObligation {
         brand: brand(),
         flow: flow(),

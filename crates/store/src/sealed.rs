@@ -33,10 +33,7 @@ impl SealingKey {
     pub fn generate() -> (Self, String) {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes);
-        (
-            Self(SecretBox::new(Box::new(bytes))),
-            STANDARD.encode(bytes),
-        )
+        (Self(SecretBox::new(Box::new(bytes))), STANDARD.encode(bytes))
     }
 
     fn cipher(&self) -> Aes256GcmSiv {
@@ -69,19 +66,12 @@ impl Tx<'_> {
     pub fn seal(&self, brand: &Brand, name: &str, plain: &str, key: &SealingKey) -> Result<()> {
         let mut nonce = [0; NONCE_BYTES];
         rand::fill(&mut nonce);
-        let payload = Payload {
-            msg: plain.as_bytes(),
-            aad: &bound(brand, name),
-        };
-        let sealed = key
-            .cipher()
-            .encrypt(&Nonce::from(nonce), payload)
-            .map_err(|_| unreadable("a secret", "it is too long to seal"))?;
+        let payload = Payload { msg: plain.as_bytes(), aad: &bound(brand, name) };
+        let sealed =
+            key.cipher().encrypt(&Nonce::from(nonce), payload).map_err(|_| unreadable("a secret", "it is too long to seal"))?;
         let seal = [&[FORMAT][..], &key.id(), &nonce, &sealed].concat();
         let sql = "INSERT INTO sealed (brand, name, seal) VALUES (?1, ?2, ?3) ON CONFLICT (brand, name) DO UPDATE SET seal = excluded.seal";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![brand.as_str(), name, seal])?;
+        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), name, seal])?;
         Ok(())
     }
 }
@@ -93,20 +83,13 @@ impl View<'_> {
     /// [`crate::StoreError::Unreadable`] when the key is not the one it was sealed with.
     pub fn unseal(&self, brand: &Brand, name: &str, key: &SealingKey) -> Result<Option<String>> {
         let sql = "SELECT seal FROM sealed WHERE brand = ?1 AND name = ?2";
-        let seal = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([brand.as_str(), name], |row| row.get::<_, Vec<u8>>(0));
-        seal.optional()?
-            .map(|seal| open(&seal, brand, name, key))
-            .transpose()
+        let seal = self.connection.prepare_cached(sql)?.query_row([brand.as_str(), name], |row| row.get::<_, Vec<u8>>(0));
+        seal.optional()?.map(|seal| open(&seal, brand, name, key)).transpose()
     }
 
     /// The names of all secrets.
     pub fn sealed_names(&self, brand: &Brand) -> Result<Vec<String>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT name FROM sealed WHERE brand = ?1 ORDER BY name")?;
+        let mut statement = self.connection.prepare_cached("SELECT name FROM sealed WHERE brand = ?1 ORDER BY name")?;
         let rows = statement.query_map([brand.as_str()], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -117,28 +100,15 @@ fn open(seal: &[u8], brand: &Brand, name: &str, key: &SealingKey) -> Result<Stri
     let damaged = || unreadable(&what, "the seal is damaged");
     let (format, rest) = seal.split_first().ok_or_else(damaged)?;
     if *format != FORMAT {
-        return Err(unreadable(
-            &what,
-            "it was sealed in a format that this version does not know",
-        ));
+        return Err(unreadable(&what, "it was sealed in a format that this version does not know"));
     }
-    let (id, rest) = rest
-        .split_first_chunk::<KEY_ID_BYTES>()
-        .ok_or_else(damaged)?;
-    let (nonce, sealed) = rest
-        .split_first_chunk::<NONCE_BYTES>()
-        .ok_or_else(damaged)?;
+    let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or_else(damaged)?;
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
     if *id != key.id() {
         return Err(unreadable(&what, "it was sealed with another key"));
     }
-    let payload = Payload {
-        msg: sealed,
-        aad: &bound(brand, name),
-    };
-    let plain = key
-        .cipher()
-        .decrypt(&Nonce::from(*nonce), payload)
-        .map_err(|_| damaged())?;
+    let payload = Payload { msg: sealed, aad: &bound(brand, name) };
+    let plain = key.cipher().decrypt(&Nonce::from(*nonce), payload).map_err(|_| damaged())?;
     String::from_utf8(plain).map_err(|_| damaged())
 }
 
@@ -163,15 +133,18 @@ mod tests {
                 assert_eq!(tx.sealed_names(&brand())?, ["erp.token"]);
 
                 let (other, _) = SealingKey::generate();
-                let refused = |done: Result<Option<String>>| assert!(matches!(done, Err(StoreError::Unreadable { .. })), "{done:?}");
+                let refused =
+                    |done: Result<Option<String>>| assert!(matches!(done, Err(StoreError::Unreadable { .. })), "{done:?}");
                 refused(tx.unseal(&brand(), "erp.token", &other));
                 // A seal moved to another name or brand does not open.
                 tx.connection.execute("INSERT INTO sealed SELECT brand, 'moved', seal FROM sealed", [])?;
                 refused(tx.unseal(&brand(), "moved", &key));
-                tx.connection.execute("INSERT INTO sealed SELECT 'other', name, seal FROM sealed WHERE name = 'erp.token'", [])?;
+                tx.connection
+                    .execute("INSERT INTO sealed SELECT 'other', name, seal FROM sealed WHERE name = 'erp.token'", [])?;
                 refused(tx.unseal(&"other".into(), "erp.token", &key));
                 // Cut or changed anywhere, it does not open either.
-                let seal: Vec<u8> = tx.connection.query_row("SELECT seal FROM sealed WHERE name = 'erp.token'", [], |row| row.get(0))?;
+                let seal: Vec<u8> =
+                    tx.connection.query_row("SELECT seal FROM sealed WHERE name = 'erp.token'", [], |row| row.get(0))?;
                 assert!(!seal.windows(6).any(|window| window == b"s3cret"));
                 for index in 0..seal.len() {
                     let mut bent = seal.clone();
@@ -181,7 +154,11 @@ mod tests {
                 }
                 // Sealed twice, it looks different each time.
                 tx.seal(&brand(), "erp.token", "s3cret", &key)?;
-                let again: Vec<u8> = tx.connection.query_row("SELECT seal FROM sealed WHERE name = 'erp.token' AND brand = ?1", [brand().as_str()], |row| row.get(0))?;
+                let again: Vec<u8> = tx.connection.query_row(
+                    "SELECT seal FROM sealed WHERE name = 'erp.token' AND brand = ?1",
+                    [brand().as_str()],
+                    |row| row.get(0),
+                )?;
                 assert_ne!(seal, again);
                 Ok(())
             })

@@ -101,9 +101,7 @@ fn commit_group(
     group.push(first);
     begin(connection)?;
     let started = Instant::now();
-    let tx = Tx {
-        view: View { connection },
-    };
+    let tx = Tx { view: View { connection } };
     let mut ran = 0;
     while let Some(job) = group.get_mut(ran) {
         execute(connection, "SAVEPOINT work")?;
@@ -134,10 +132,7 @@ fn begin(connection: &Connection) -> std::result::Result<(), rusqlite::Error> {
         match execute(connection, "BEGIN IMMEDIATE") {
             Err(error) if is_busy(&error) && attempt < LOCK_ATTEMPTS_MAX => {
                 attempt += 1;
-                tracing::warn!(
-                    attempt,
-                    "another process is writing to the store; waiting for it"
-                );
+                tracing::warn!(attempt, "another process is writing to the store; waiting for it");
             }
             done => return done,
         }
@@ -145,10 +140,7 @@ fn begin(connection: &Connection) -> std::result::Result<(), rusqlite::Error> {
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn execute(connection: &Connection, sql: &str) -> std::result::Result<(), rusqlite::Error> {
@@ -165,12 +157,7 @@ fn rolled_back() -> rusqlite::Error {
 /// One failed commit has many callers, and the error cannot be cloned.
 fn copy_of(error: &rusqlite::Error) -> rusqlite::Error {
     match error {
-        rusqlite::Error::SqliteFailure(code, text) => {
-            rusqlite::Error::SqliteFailure(*code, text.clone())
-        }
-        other => rusqlite::Error::SqliteFailure(
-            ffi::Error::new(ffi::SQLITE_ERROR),
-            Some(other.to_string()),
-        ),
+        rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()),
+        other => rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_ERROR), Some(other.to_string())),
     }
 }

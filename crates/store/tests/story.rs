@@ -1,11 +1,7 @@
 //! One story through the whole of the store: an order arrives, is held, released, sent, lost sight
 //! of in a crash, found, confirmed, changed, and accounted for.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use jiff::Timestamp;
 use selvedge_model::{
@@ -44,11 +40,7 @@ fn flow() -> FlowName {
 }
 
 fn side() -> FlowSide {
-    FlowSide {
-        flow: flow(),
-        from: shop(),
-        kind: Kind::Order,
-    }
+    FlowSide { flow: flow(), from: shop(), kind: Kind::Order }
 }
 
 /// An order as its canonical JSON has it.
@@ -96,9 +88,7 @@ fn arrive(tx: &Tx<'_>, body: &str, order: &Order, second: i64) -> Result<Obligat
         version: capture.version,
         received_at: capture.received_at,
     };
-    let Recorded::Revision(record, revision) = tx.put_record(&new)? else {
-        panic!("no news")
-    };
+    let Recorded::Revision(record, revision) = tx.put_record(&new)? else { panic!("no news") };
     tx.capture_decoded(capture.id)?;
     let new = NewObligation {
         brand: brand(),
@@ -115,10 +105,7 @@ fn arrive(tx: &Tx<'_>, body: &str, order: &Order, second: i64) -> Result<Obligat
 }
 
 async fn balanced(store: &Store) {
-    let balance = store
-        .read(|view| view.balance(&brand(), &[side()], None))
-        .await
-        .unwrap();
+    let balance = store.read(|view| view.balance(&brand(), &[side()], None)).await.unwrap();
     assert_eq!(balance[0].difference(), 0, "{balance:?}");
 }
 
@@ -138,19 +125,13 @@ async fn the_story_of_an_order() {
                 tx.seal(&brand(), "erp.token", "s3cret", &key)?;
                 let row = ProvenRow {
                     via: "poll".into(),
-                    interval: Interval {
-                        from: at(0),
-                        to: at(10),
-                    },
+                    interval: Interval { from: at(0), to: at(10) },
                     seen: 2,
                     news: 2,
                     at: at(10),
                 };
                 tx.prove(&brand(), &shop(), Kind::Order, &row)?;
-                Ok((
-                    arrive(tx, "raw 1", &first, 5)?,
-                    arrive(tx, "raw 2", &order("SE-1043", "confirmed", "20.00"), 6)?,
-                ))
+                Ok((arrive(tx, "raw 1", &first, 5)?, arrive(tx, "raw 2", &order("SE-1043", "confirmed", "20.00"), 6)?))
             }
         })
         .await
@@ -163,22 +144,11 @@ async fn the_story_of_an_order() {
         .write({
             let lookup = lookup.clone();
             move |tx| {
-                assert_eq!(
-                    tx.answer(&brand(), &erp(), &lookup)?,
-                    MappingAnswer::Nothing
-                );
+                assert_eq!(tx.answer(&brand(), &erp(), &lookup)?, MappingAnswer::Nothing);
                 let mut exception = None;
                 for row in tx.due(&brand(), &flow(), State::Captured, at(11), 10)? {
                     let raised = tx.raise(&brand(), &flow(), &lookup.missing(), at(11))?;
-                    tx.step(
-                        row.id,
-                        Event::Hold,
-                        &Step {
-                            exception: Some(raised),
-                            ..Step::default()
-                        },
-                        at(11),
-                    )?;
+                    tx.step(row.id, Event::Hold, &Step { exception: Some(raised), ..Step::default() }, at(11))?;
                     exception = Some(raised);
                 }
                 Ok(exception.unwrap())
@@ -186,64 +156,24 @@ async fn the_story_of_an_order() {
         })
         .await
         .unwrap();
-    let shown = store
-        .read(move |view| view.exception(exception))
-        .await
-        .unwrap();
-    assert_eq!(
-        (shown.count, shown.money.as_slice()),
-        (2, &["29.00 EUR".to_owned()][..])
-    );
+    let shown = store.read(move |view| view.exception(exception)).await.unwrap();
+    assert_eq!((shown.count, shown.money.as_slice()), (2, &["29.00 EUR".to_owned()][..]));
     balanced(&store).await;
 
     // A person adds the mapping, and it goes on.
     store
         .write(move |tx| {
-            tx.map(
-                &brand(),
-                &erp(),
-                "item",
-                &lookup.key_text(),
-                Some("98"),
-                "anna",
-                at(20),
-            )?;
+            tx.map(&brand(), &erp(), "item", &lookup.key_text(), Some("98"), "anna", at(20))?;
             assert_eq!(tx.release(exception, None, at(20))?, 2);
-            tx.audit(
-                &brand(),
-                "anna",
-                "mapping.set",
-                "item sku=15056BL",
-                "98",
-                at(20),
-            )?;
-            assert_eq!(
-                tx.answer(&brand(), &erp(), &lookup)?,
-                MappingAnswer::Is("98".into())
-            );
+            tx.audit(&brand(), "anna", "mapping.set", "item sku=15056BL", "98", at(20))?;
+            assert_eq!(tx.answer(&brand(), &erp(), &lookup)?, MappingAnswer::Is("98".into()));
             let mut values = Values::default();
             values.set("item", lookup.key_text(), "98");
             for row in tx.due(&brand(), &flow(), State::Captured, at(20), 10)? {
-                tx.step(
-                    row.id,
-                    Event::Clear,
-                    &Step {
-                        values: Some(values.clone()),
-                        ..Step::default()
-                    },
-                    at(21),
-                )?;
+                tx.step(row.id, Event::Clear, &Step { values: Some(values.clone()), ..Step::default() }, at(21))?;
             }
             assert_eq!(tx.claim(&brand(), &flow(), at(22), 10)?.len(), 2);
-            tx.step(
-                two,
-                Event::Answer,
-                &Step {
-                    target: Some("902".into()),
-                    ..Step::default()
-                },
-                at(23),
-            )?;
+            tx.step(two, Event::Answer, &Step { target: Some("902".into()), ..Step::default() }, at(23))?;
             Ok(())
         })
         .await
@@ -256,30 +186,13 @@ async fn the_story_of_an_order() {
     store
         .write(move |tx| {
             assert_eq!(tx.recover(&brand(), at(30))?, 1);
-            let row = tx
-                .due(&brand(), &flow(), State::Unanswered, at(30), 10)?
-                .remove(0);
+            let row = tx.due(&brand(), &flow(), State::Unanswered, at(30), 10)?.remove(0);
             assert_eq!((row.id, row.attempts), (one, 1));
             // The look by our key finds it.
-            tx.step(
-                one,
-                Event::Answer,
-                &Step {
-                    target: Some("901".into()),
-                    ..Step::default()
-                },
-                at(31),
-            )?;
+            tx.step(one, Event::Answer, &Step { target: Some("901".into()), ..Step::default() }, at(31))?;
             for (id, target) in [(one, "901"), (two, "902")] {
                 let row = tx.obligation(id)?;
-                tx.bind(
-                    &brand(),
-                    &erp(),
-                    Kind::Order,
-                    &row.key,
-                    &target.into(),
-                    at(32),
-                )?;
+                tx.bind(&brand(), &erp(), Kind::Order, &row.key, &target.into(), at(32))?;
                 tx.step(id, Event::Confirm, &Step::default(), at(32))?;
                 tx.tell(id, "confirm", "confirmed", "read back and equal", at(32))?;
             }
@@ -292,10 +205,7 @@ async fn the_story_of_an_order() {
 
     // It is cancelled later, and that is owed as well.
     let cancelled = order("SE-1042", "cancelled", "9.00");
-    let three = store
-        .write(move |tx| arrive(tx, "raw 3", &cancelled, 40))
-        .await
-        .unwrap();
+    let three = store.write(move |tx| arrive(tx, "raw 3", &cancelled, 40)).await.unwrap();
     store
         .read(move |view| {
             let of = view.obligations_of(&brand(), Kind::Order, &"SE-1042".into())?;
@@ -303,46 +213,19 @@ async fn the_story_of_an_order() {
                 of.iter().map(|row| (row.id, row.state)).collect::<Vec<_>>(),
                 [(one, State::Confirmed), (three, State::Captured)]
             );
-            assert_eq!(
-                view.binding(&brand(), &erp(), Kind::Order, &"SE-1042".into())?,
-                Some("901".into())
-            );
+            assert_eq!(view.binding(&brand(), &erp(), Kind::Order, &"SE-1042".into())?, Some("901".into()));
             let revisions = view.revisions(&brand(), Kind::Order, &"SE-1042".into())?;
             assert_eq!(revisions[0].record, AnyRecord::from(first));
             assert_eq!(view.capture_body(revisions[1].capture.unwrap())?, b"raw 3");
-            let verbs: Vec<_> = view
-                .story(one)?
-                .into_iter()
-                .map(|line| format!("{} {}", line.verb, line.outcome))
-                .collect();
-            assert_eq!(
-                verbs,
-                [
-                    "capture captured",
-                    "release captured",
-                    "deliver unanswered",
-                    "confirm confirmed"
-                ]
-            );
+            let verbs: Vec<_> = view.story(one)?.into_iter().map(|line| format!("{} {}", line.verb, line.outcome)).collect();
+            assert_eq!(verbs, ["capture captured", "release captured", "deliver unanswered", "confirm confirmed"]);
             assert_eq!(view.records(&brand(), Kind::Order, "15056bl", 10)?.len(), 2);
             assert_eq!(view.audit_broken_at(&brand())?, None);
             assert_eq!(
-                view.unseal(
-                    &brand(),
-                    "erp.token",
-                    &SealingKey::from_base64(&key_text).unwrap()
-                )?
-                .as_deref(),
+                view.unseal(&brand(), "erp.token", &SealingKey::from_base64(&key_text).unwrap())?.as_deref(),
                 Some("s3cret")
             );
-            let balance = view.balance(
-                &brand(),
-                &[side()],
-                Some(Interval {
-                    from: at(0),
-                    to: at(10),
-                }),
-            )?;
+            let balance = view.balance(&brand(), &[side()], Some(Interval { from: at(0), to: at(10) }))?;
             assert_eq!((balance[0].captured, balance[0].confirmed), (2, 2));
             Ok(())
         })
@@ -356,21 +239,12 @@ async fn the_story_of_an_order() {
 #[ignore = "a measurement, not a check"]
 async fn many_orders() {
     const BATCH: usize = 100;
-    let orders = std::env::var("ORDERS")
-        .ok()
-        .and_then(|orders| orders.parse().ok())
-        .unwrap_or(10_000);
+    let orders = std::env::var("ORDERS").ok().and_then(|orders| orders.parse().ok()).unwrap_or(10_000);
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("store.db").to_str().unwrap())
-        .await
-        .unwrap();
+    let store = Store::open(folder.path().join("store.db").to_str().unwrap()).await.unwrap();
     let lap = |what: &str, since: std::time::Instant| {
         let peak = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let peak = peak
-            .lines()
-            .find(|line| line.starts_with("VmHWM"))
-            .unwrap_or_default()
-            .to_owned();
+        let peak = peak.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
         println!("{what:<40} {:>8.2?}   {peak}", since.elapsed());
     };
     let started = std::time::Instant::now();
@@ -391,37 +265,18 @@ async fn many_orders() {
     let started = std::time::Instant::now();
     let mut values = Values::default();
     values.set("item", "sku=15056BL", "98");
-    for (from, event) in [
-        (State::Captured, Event::Clear),
-        (State::Delivered, Event::Confirm),
-    ] {
+    for (from, event) in [(State::Captured, Event::Clear), (State::Delivered, Event::Confirm)] {
         loop {
             let values = values.clone();
             let moved = store
                 .write(move |tx| {
                     let rows = tx.due(&brand(), &flow(), from, at(100), BATCH)?;
                     for row in &rows {
-                        tx.step(
-                            row.id,
-                            event,
-                            &Step {
-                                values: Some(values.clone()),
-                                ..Step::default()
-                            },
-                            at(100),
-                        )?;
+                        tx.step(row.id, event, &Step { values: Some(values.clone()), ..Step::default() }, at(100))?;
                         tx.tell(row.id, "gate", "moved", "", at(100))?;
                     }
                     for row in tx.claim(&brand(), &flow(), at(100), BATCH)? {
-                        tx.step(
-                            row.id,
-                            Event::Answer,
-                            &Step {
-                                target: Some("901".into()),
-                                ..Step::default()
-                            },
-                            at(100),
-                        )?;
+                        tx.step(row.id, Event::Answer, &Step { target: Some("901".into()), ..Step::default() }, at(100))?;
                         tx.tell(row.id, "deliver", "delivered", "", at(100))?;
                     }
                     Ok(rows.len())
@@ -438,19 +293,13 @@ async fn many_orders() {
     balanced(&store).await;
     lap("balance", started);
     let started = std::time::Instant::now();
-    store
-        .read(|view| view.latency(&brand(), &flow()))
-        .await
-        .unwrap();
+    store.read(|view| view.latency(&brand(), &flow())).await.unwrap();
     lap("latency", started);
     let started = std::time::Instant::now();
     for _ in 0..1_000 {
         store
             .read(|view| {
-                assert!(
-                    view.due(&brand(), &flow(), State::Captured, at(999), 100)?
-                        .is_empty()
-                );
+                assert!(view.due(&brand(), &flow(), State::Captured, at(999), 100)?.is_empty());
                 view.next_due(&brand())
             })
             .await
@@ -458,33 +307,17 @@ async fn many_orders() {
     }
     lap("1,000 times: is anything due?", started);
     let started = std::time::Instant::now();
-    store
-        .read(|view| view.records(&brand(), Kind::Order, "nothing like it", 50))
-        .await
-        .unwrap();
+    store.read(|view| view.records(&brand(), Kind::Order, "nothing like it", 50)).await.unwrap();
     lap("a search that finds nothing", started);
     let started = std::time::Instant::now();
     for batch in 0..orders / BATCH {
         store
             .write(move |tx| {
-                let exception = tx.raise(
-                    &brand(),
-                    &flow(),
-                    &Problem::new("a.b", "", "m", "r"),
-                    at(200),
-                )?;
+                let exception = tx.raise(&brand(), &flow(), &Problem::new("a.b", "", "m", "r"), at(200))?;
                 for n in batch * BATCH..(batch + 1) * BATCH {
                     let order = order(&format!("SE-{n}"), "shipped", "9.00");
                     let id = arrive(tx, &format!("again {n}"), &order, 200)?;
-                    tx.step(
-                        id,
-                        Event::Hold,
-                        &Step {
-                            exception: Some(exception),
-                            ..Step::default()
-                        },
-                        at(200),
-                    )?;
+                    tx.step(id, Event::Hold, &Step { exception: Some(exception), ..Step::default() }, at(200))?;
                 }
                 Ok(())
             })
@@ -493,17 +326,11 @@ async fn many_orders() {
     }
     lap("changed, all held", started);
     let started = std::time::Instant::now();
-    let held = store
-        .read(|view| view.exceptions(&brand(), false))
-        .await
-        .unwrap();
+    let held = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
     let exception = held[0].id;
     lap("exceptions with money", started);
     let started = std::time::Instant::now();
-    store
-        .write(move |tx| tx.release(exception, None, at(201)))
-        .await
-        .unwrap();
+    store.write(move |tx| tx.release(exception, None, at(201))).await.unwrap();
     lap("all released at once", started);
     // Small writes by many at once: what the groups are for.
     let started = std::time::Instant::now();
@@ -512,10 +339,7 @@ async fn many_orders() {
         let store = store.clone();
         writes.spawn(async move {
             for _ in 0..250 {
-                store
-                    .write(move |tx| tx.add_calls(&brand(), &erp(), &format!("p{n}"), 1))
-                    .await
-                    .unwrap();
+                store.write(move |tx| tx.add_calls(&brand(), &erp(), &format!("p{n}"), 1)).await.unwrap();
             }
         });
     }

@@ -12,7 +12,5 @@ use crate::{
 
 /// `GET /api/calls`
 pub(super) async fn show(State(app): State<Arc<App>>) -> Answer<CallsView> {
-    Ok(Json(
-        view::calls(&app.store, &app.brand, &app.ends(), app.lines()).await?,
-    ))
+    Ok(Json(view::calls(&app.store, &app.brand, &app.ends(), app.lines()).await?))
 }

@@ -45,47 +45,29 @@ pub(super) struct Reason {
 }
 
 fn id_of(text: &str) -> Result<ExceptionId, Problem> {
-    text.parse()
-        .map_err(|error| Problem::absent(format!("{error}.")))
+    text.parse().map_err(|error| Problem::absent(format!("{error}.")))
 }
 
 /// `GET /api/exceptions?all=`
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    Asked(which): Asked<Which>,
-) -> Answer<Vec<ExceptionView>> {
-    Ok(Json(
-        view::exceptions(&app.store, &app.brand, which.all).await?,
-    ))
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>) -> Answer<Vec<ExceptionView>> {
+    Ok(Json(view::exceptions(&app.store, &app.brand, which.all).await?))
 }
 
 /// `GET /api/exceptions/{id}`
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Answer<ExceptionDetail> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<ExceptionDetail> {
     let id = id_of(&id)?;
     let detail = view::exception(&app.store, &app.ends(), id).await?;
-    detail
-        .map(Json)
-        .ok_or_else(|| Problem::absent(format!("There is no exception {id}.")))
+    detail.map(Json).ok_or_else(|| Problem::absent(format!("There is no exception {id}.")))
 }
 
 /// `POST /api/exceptions/{id}/release`
-pub(super) async fn release(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Answer<Released> {
+pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Released> {
     let released = app.actions(ACTOR).release(id_of(&id)?).await?;
     Ok(Json(Released { released }))
 }
 
 /// `POST /api/exceptions/{id}/dismiss`
-pub(super) async fn dismiss(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Sent(sent): Sent<Reason>,
-) -> Answer<Dismissed> {
+pub(super) async fn dismiss(State(app): State<Arc<App>>, Path(id): Path<String>, Sent(sent): Sent<Reason>) -> Answer<Dismissed> {
     let id = id_of(&id)?;
     let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
     let dismissed = app.actions(ACTOR).dismiss(id, &reason).await?;

@@ -15,9 +15,7 @@ use crate::{
 
 /// `GET /api/flows`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<FlowView>> {
-    Ok(Json(
-        view::flows(&app.store, &app.brand, &app.ends(), app.clock.now()).await?,
-    ))
+    Ok(Json(view::flows(&app.store, &app.brand, &app.ends(), app.clock.now()).await?))
 }
 
 /// What was captured in which window; everything if neither end is given.
@@ -28,21 +26,13 @@ pub(super) struct Window {
 }
 
 /// `GET /api/balance?from=&to=`
-pub(super) async fn balance(
-    State(app): State<Arc<App>>,
-    Asked(window): Asked<Window>,
-) -> Answer<Vec<BalanceView>> {
+pub(super) async fn balance(State(app): State<Arc<App>>, Asked(window): Asked<Window>) -> Answer<Vec<BalanceView>> {
     let interval = match (window.from, window.to) {
         (None, None) => None,
-        (from, to) => Some(Interval {
-            from: from.unwrap_or(Timestamp::MIN),
-            to: to.unwrap_or(Timestamp::MAX),
-        }),
+        (from, to) => Some(Interval { from: from.unwrap_or(Timestamp::MIN), to: to.unwrap_or(Timestamp::MAX) }),
     };
     if interval.is_some_and(|interval| interval.to < interval.from) {
         return Err(Problem::unclear("The window ends before it begins."));
     }
-    Ok(Json(
-        view::balance(&app.store, &app.brand, &app.ends(), interval).await?,
-    ))
+    Ok(Json(view::balance(&app.store, &app.brand, &app.ends(), interval).await?))
 }

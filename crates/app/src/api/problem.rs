@@ -28,20 +28,12 @@ pub(crate) type Answer<T> = Result<Json<T>, Problem>;
 impl Problem {
     /// Something that is not there.
     pub(crate) fn absent(detail: impl Into<String>) -> Self {
-        Self {
-            title: "There is no such thing",
-            status: StatusCode::NOT_FOUND,
-            detail: detail.into(),
-        }
+        Self { title: "There is no such thing", status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
 
     /// Something that does not make sense.
     pub(crate) fn unclear(detail: impl Into<String>) -> Self {
-        Self {
-            title: "The request does not read",
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: detail.into(),
-        }
+        Self { title: "The request does not read", status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into() }
     }
 }
 
@@ -64,12 +56,7 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status;
-        (
-            status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            Json(self),
-        )
-            .into_response()
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
     }
 }
 
@@ -95,14 +82,11 @@ pub(crate) struct Sent<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Json::from_request(request, state)
-            .await
-            .map(|Json(body)| Self(body))
-            .map_err(|rejection: JsonRejection| Problem {
-                title: "The body does not read",
-                status: rejection.status(),
-                detail: rejection.body_text(),
-            })
+        Json::from_request(request, state).await.map(|Json(body)| Self(body)).map_err(|rejection: JsonRejection| Problem {
+            title: "The body does not read",
+            status: rejection.status(),
+            detail: rejection.body_text(),
+        })
     }
 }
 
@@ -113,8 +97,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::from_request_parts(parts, state).await;
-        query
-            .map(|Query(query)| Self(query))
-            .map_err(|rejection| Problem::unclear(rejection.body_text()))
+        query.map(|Query(query)| Self(query)).map_err(|rejection| Problem::unclear(rejection.body_text()))
     }
 }

@@ -10,21 +10,9 @@ use axum::{
 
 /// Name, type, content.
 const ASSETS: [(&str, &str, &str); 3] = [
-    (
-        "selvedge.css",
-        "text/css; charset=utf-8",
-        include_str!("../../assets/selvedge.css"),
-    ),
-    (
-        "live.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../assets/live.js"),
-    ),
-    (
-        "selvedge.svg",
-        "image/svg+xml",
-        include_str!("../../assets/selvedge.svg"),
-    ),
+    ("selvedge.css", "text/css; charset=utf-8", include_str!("../../assets/selvedge.css")),
+    ("live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
+    ("selvedge.svg", "image/svg+xml", include_str!("../../assets/selvedge.svg")),
 ];
 
 /// Marks the addresses, so that a browser keeps what it has until it changes.
@@ -44,14 +32,10 @@ pub(super) fn url(name: &str) -> String {
 /// `GET /assets/{name}`
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     match ASSETS.into_iter().find(|(known, _, _)| *known == name) {
-        Some((_, kind, content)) => (
-            [
-                (header::CONTENT_TYPE, kind),
-                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-            ],
-            content,
-        )
-            .into_response(),
+        Some((_, kind, content)) => {
+            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], content)
+                .into_response()
+        }
         None => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
     }
 }

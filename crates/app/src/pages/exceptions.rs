@@ -20,9 +20,7 @@ use super::{
 };
 use crate::{
     serve::App,
-    view::{
-        self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, MappingWanted,
-    },
+    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, MappingWanted},
 };
 
 /// Open ones, or all.
@@ -33,20 +31,13 @@ pub(super) struct Which {
 }
 
 /// The list.
-pub(super) async fn page(
-    State(app): State<Arc<App>>,
-    Query(which): Query<Which>,
-) -> Result<Markup, Failure> {
+pub(super) async fn page(State(app): State<Arc<App>>, Query(which): Query<Which>) -> Result<Markup, Failure> {
     let all = !which.all.is_empty();
     let exceptions = view::exceptions(&app.store, &app.brand, all).await?;
     let open = exceptions.iter().filter(|exception| exception.open).count();
     let groups = view::by_rule(exceptions);
-    let frame = Frame {
-        title: "Exceptions".to_owned(),
-        place: Place::Exceptions,
-        brand: Some(app.brand.0.clone()),
-        open: Some(open),
-    };
+    let frame =
+        Frame { title: "Exceptions".to_owned(), place: Place::Exceptions, brand: Some(app.brand.0.clone()), open: Some(open) };
     let now = app.clock.now();
     Ok(frame.around(html! {
         h1 { "Exceptions" }
@@ -109,8 +100,7 @@ pub(super) async fn one(
 }
 
 fn id_of(text: &str) -> Result<ExceptionId, Failure> {
-    text.parse()
-        .map_err(|error| Failure::Absent(format!("{error}.")))
+    text.parse().map_err(|error| Failure::Absent(format!("{error}.")))
 }
 
 async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup, Failure> {
@@ -122,11 +112,7 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
     };
     let frame = Frame::of(app, Place::Exceptions, format!("Exception {id}")).await?;
     let now = app.clock.now();
-    let ExceptionDetail {
-        exception,
-        holds,
-        mapping,
-    } = &detail;
+    let ExceptionDetail { exception, holds, mapping } = &detail;
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
         (done.shown())
@@ -160,16 +146,8 @@ fn about(exception: &ExceptionView, now: Timestamp) -> Markup {
     }
 }
 
-fn map_form(
-    id: ExceptionId,
-    asked: &MappingAsked,
-    targets: &[ConnectionName],
-    tried: &Tried,
-) -> Markup {
-    let (typed, wrong) = tried
-        .mapping
-        .as_ref()
-        .map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
+fn map_form(id: ExceptionId, asked: &MappingAsked, targets: &[ConnectionName], tried: &Tried) -> Markup {
+    let (typed, wrong) = tried.mapping.as_ref().map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
     html! {
         section.card aria-labelledby="map" {
             h2 #map { "Set the mapping" }
@@ -198,10 +176,7 @@ fn map_form(
 
 fn acts(exception: &ExceptionView, tried: &Tried) -> Markup {
     let id = exception.id;
-    let (typed, wrong) = tried
-        .reason
-        .as_ref()
-        .map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
+    let (typed, wrong) = tried.reason.as_ref().map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
     html! {
         div.deck {
             section.card aria-labelledby="release" {
@@ -257,15 +232,10 @@ pub(super) async fn back(Path(id): Path<String>) -> Redirect {
 }
 
 /// Releases it.
-pub(super) async fn release(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Redirect, Failure> {
+pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Redirect, Failure> {
     let id = id_of(&id)?;
     let released = app.actions(ACTOR).release(id).await?;
-    Ok(Redirect::to(&format!(
-        "/exceptions/{id}?released={released}"
-    )))
+    Ok(Redirect::to(&format!("/exceptions/{id}?released={released}")))
 }
 
 /// Why.
@@ -288,10 +258,7 @@ pub(super) async fn dismiss(
             Ok(Redirect::to(&format!("/exceptions/{id}?dismissed={dismissed}")).into_response())
         }
         Err(wrong) => {
-            let tried = Tried {
-                reason: Some((sent.reason, wrong)),
-                ..Tried::default()
-            };
+            let tried = Tried { reason: Some((sent.reason, wrong)), ..Tried::default() };
             let page = shown(&app, &id, &Done::default(), &tried).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
@@ -306,27 +273,14 @@ pub(super) async fn map(
 ) -> Result<Response, Failure> {
     let typed = wanted.value.clone().unwrap_or_default();
     match wanted.checked(&app.targets()) {
-        Ok(MappingWanted {
-            connection,
-            table,
-            key,
-            value: Some(value),
-        }) => {
+        Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
             let id = id_of(&id)?;
-            let set = app
-                .actions(ACTOR)
-                .map(&connection, &table, &key, Some(&value))
-                .await?;
+            let set = app.actions(ACTOR).map(&connection, &table, &key, Some(&value)).await?;
             Ok(Redirect::to(&format!("/exceptions/{id}?set={set}")).into_response())
         }
         wrong => {
-            let wrong = wrong
-                .err()
-                .unwrap_or_else(|| "Give the id that the target uses.".to_owned());
-            let tried = Tried {
-                mapping: Some((typed, wrong)),
-                ..Tried::default()
-            };
+            let wrong = wrong.err().unwrap_or_else(|| "Give the id that the target uses.".to_owned());
+            let tried = Tried { mapping: Some((typed, wrong)), ..Tried::default() };
             let page = shown(&app, &id, &Done::default(), &tried).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }

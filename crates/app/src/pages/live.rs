@@ -56,16 +56,9 @@ impl Default for Live {
 }
 
 /// `GET /live`: server-sent events named `pulse`, the first one at once.
-pub(super) async fn stream(
-    State(app): State<Arc<App>>,
-    stopping: Option<Extension<Stopping>>,
-) -> Response {
+pub(super) async fn stream(State(app): State<Arc<App>>, stopping: Option<Extension<Stopping>>) -> Response {
     let Ok(seat) = Arc::clone(&app.live.room).try_acquire_owned() else {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "30")],
-            "Too many pages watch already.\n",
-        )
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], "Too many pages watch already.\n")
             .into_response();
     };
     let pulses = WatchStream::new(app.live.pulse.subscribe());
@@ -86,10 +79,7 @@ pub(super) async fn stream(
         })
         .take_until(Box::pin(end));
     // A proxy that collects answers would keep the events back.
-    (
-        [(header::HeaderName::from_static("x-accel-buffering"), "no")],
-        Sse::new(events).keep_alive(KeepAlive::default()),
-    )
+    ([(header::HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(events).keep_alive(KeepAlive::default()))
         .into_response()
 }
 
@@ -98,10 +88,7 @@ async fn look(app: Arc<App>) {
     let live = &app.live;
     loop {
         let began = Instant::now();
-        match view::pulse(&app.store, &app.brand, &app.ends())
-            .await
-            .map(|pulse| serde_json::to_string(&pulse))
-        {
+        match view::pulse(&app.store, &app.brand, &app.ends()).await.map(|pulse| serde_json::to_string(&pulse)) {
             Ok(Ok(text)) => {
                 live.pulse.send_if_modified(|known| {
                     let news = *known != text;

@@ -23,10 +23,7 @@ struct Tried {
 }
 
 /// The page.
-pub(super) async fn page(
-    State(app): State<Arc<App>>,
-    Query(done): Query<Done>,
-) -> Result<Markup, Failure> {
+pub(super) async fn page(State(app): State<Arc<App>>, Query(done): Query<Done>) -> Result<Markup, Failure> {
     shown(&app, &done, None).await
 }
 
@@ -123,49 +120,22 @@ fn form(app: &App, tried: Option<&Tried>) -> Markup {
 }
 
 /// Sets an entry and releases what waited for it.
-pub(super) async fn set(
-    State(app): State<Arc<App>>,
-    Form(wanted): Form<MappingWanted>,
-) -> Result<Response, Failure> {
-    let wanted = MappingWanted {
-        value: Some(wanted.value.unwrap_or_default()),
-        ..wanted
-    };
+pub(super) async fn set(State(app): State<Arc<App>>, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
+    let wanted = MappingWanted { value: Some(wanted.value.unwrap_or_default()), ..wanted };
     act(&app, wanted).await
 }
 
 /// Removes an entry.
-pub(super) async fn remove(
-    State(app): State<Arc<App>>,
-    Form(wanted): Form<MappingWanted>,
-) -> Result<Response, Failure> {
-    act(
-        &app,
-        MappingWanted {
-            value: None,
-            ..wanted
-        },
-    )
-    .await
+pub(super) async fn remove(State(app): State<Arc<App>>, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
+    act(&app, MappingWanted { value: None, ..wanted }).await
 }
 
 async fn act(app: &App, wanted: MappingWanted) -> Result<Response, Failure> {
     match wanted.clone().checked(&app.targets()) {
         Ok(wanted) => {
-            let released = app
-                .actions(ACTOR)
-                .map(
-                    &wanted.connection,
-                    &wanted.table,
-                    &wanted.key,
-                    wanted.value.as_deref(),
-                )
-                .await?;
-            let word = if wanted.value.is_some() {
-                "set"
-            } else {
-                "removed"
-            };
+            let released =
+                app.actions(ACTOR).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+            let word = if wanted.value.is_some() { "set" } else { "removed" };
             Ok(Redirect::to(&format!("/mappings?{word}={released}")).into_response())
         }
         Err(wrong) => {

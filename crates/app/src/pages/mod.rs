@@ -39,29 +39,14 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/orders/{number}", get(order::page))
         .route("/exceptions", get(exceptions::page))
         .route("/exceptions/{id}", get(exceptions::one))
-        .route(
-            "/exceptions/{id}/release",
-            post(exceptions::release).get(exceptions::back),
-        )
-        .route(
-            "/exceptions/{id}/dismiss",
-            post(exceptions::dismiss).get(exceptions::back),
-        )
-        .route(
-            "/exceptions/{id}/map",
-            post(exceptions::map).get(exceptions::back),
-        )
+        .route("/exceptions/{id}/release", post(exceptions::release).get(exceptions::back))
+        .route("/exceptions/{id}/dismiss", post(exceptions::dismiss).get(exceptions::back))
+        .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
         .route("/mappings", get(mappings::page).post(mappings::set))
-        .route(
-            "/mappings/remove",
-            post(mappings::remove).get(|| async { Redirect::to("/mappings") }),
-        )
+        .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::asset))
-        .route(
-            "/favicon.ico",
-            get(|| async { Redirect::permanent("/assets/selvedge.svg") }),
-        )
+        .route("/favicon.ico", get(|| async { Redirect::permanent("/assets/selvedge.svg") }))
 }
 
 /// Where in the navigation a page stands.
@@ -94,21 +79,11 @@ impl Frame {
     /// The frame of a page, with what the navigation shows.
     async fn of(app: &App, place: Place, title: impl Into<String>) -> Result<Self, Failure> {
         let open = view::exceptions(&app.store, &app.brand, false).await?.len();
-        Ok(Self {
-            title: title.into(),
-            place,
-            brand: Some(app.brand.0.clone()),
-            open: Some(open),
-        })
+        Ok(Self { title: title.into(), place, brand: Some(app.brand.0.clone()), open: Some(open) })
     }
 
     fn around(self, main: Markup) -> Markup {
-        let Self {
-            title,
-            place,
-            brand,
-            open,
-        } = self;
+        let Self { title, place, brand, open } = self;
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -177,19 +152,10 @@ impl IntoResponse for Failure {
             Self::Store(error) => {
                 tracing::error!(%error, "the store refused a page");
                 let text = "The store does not answer. Nothing was changed; load the page again shortly. The log says why.";
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "The store does not answer",
-                    text.to_owned(),
-                )
+                (StatusCode::SERVICE_UNAVAILABLE, "The store does not answer", text.to_owned())
             }
         };
-        let frame = Frame {
-            title: title.to_owned(),
-            place: Place::Nowhere,
-            brand: None,
-            open: None,
-        };
+        let frame = Frame { title: title.to_owned(), place: Place::Nowhere, brand: None, open: None };
         let main = html! {
             h1 { (title) }
             p.lead { (text) }
@@ -206,9 +172,7 @@ impl IntoResponse for Failure {
 /// There is nothing at this address.
 pub(crate) async fn nowhere(State(_): State<Arc<App>>, request: Request) -> Failure {
     let path: String = request.uri().path().chars().take(200).collect();
-    Failure::Absent(format!(
-        "There is no page at {path}. Check the address, or go on from one of the pages above."
-    ))
+    Failure::Absent(format!("There is no page at {path}. Check the address, or go on from one of the pages above."))
 }
 
 /// The message that follows an act, out of the address to which it led.
@@ -224,10 +188,7 @@ impl Done {
     fn message(&self) -> Option<String> {
         let records = |count| words::plural(count, "record", "records");
         if let Some(count) = self.released {
-            return Some(format!(
-                "Released: {} went back to the gate.",
-                records(count)
-            ));
+            return Some(format!("Released: {} went back to the gate.", records(count)));
         }
         if let Some(count) = self.dismissed {
             return Some(format!("Dismissed: {} let go.", records(count)));
@@ -235,8 +196,7 @@ impl Done {
         if let Some(count) = self.set {
             return Some(format!("Set. {} went back to the gate.", records(count)));
         }
-        self.removed
-            .map(|_| "Removed. What is already past the gate is not touched.".to_owned())
+        self.removed.map(|_| "Removed. What is already past the gate is not touched.".to_owned())
     }
 
     fn shown(&self) -> Markup {

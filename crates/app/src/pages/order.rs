@@ -14,8 +14,8 @@ use selvedge_model::{
 use super::{
     Failure, Frame, Place,
     words::{
-        amounts, figure, hold, length, line_kind, meaning, money, order_status, payment,
-        payment_status, plural, price, state, step, when,
+        amounts, figure, hold, length, line_kind, meaning, money, order_status, payment, payment_status, plural, price, state,
+        step, when,
     },
 };
 use crate::{
@@ -24,10 +24,7 @@ use crate::{
 };
 
 /// The page.
-pub(super) async fn page(
-    State(app): State<Arc<App>>,
-    Path(number): Path<String>,
-) -> Result<Markup, Failure> {
+pub(super) async fn page(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Markup, Failure> {
     let number = RecordKey(number);
     let Some(story) = view::order_story(&app.store, &app.brand, &number).await? else {
         let shown: String = number.as_str().chars().take(100).collect();
@@ -242,12 +239,7 @@ fn address(title: &str, address: Option<&Address>) -> Markup {
 
 fn lines_of(address: &Address) -> Vec<String> {
     let joined = |parts: &[&Option<String>]| {
-        parts
-            .iter()
-            .filter_map(|part| part.as_deref())
-            .filter(|part| !part.trim().is_empty())
-            .collect::<Vec<_>>()
-            .join(" ")
+        parts.iter().filter_map(|part| part.as_deref()).filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" ")
     };
     let lines = [
         joined(&[&address.first_name, &address.last_name]),

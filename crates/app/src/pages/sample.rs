@@ -6,21 +6,20 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_connector::{
-    Arrival, Connection, Cursor, Decoded, Delivery, Encoded, EnumeratedPage, Fault, Found, Hooks,
-    Page, Priority, Raw, Receipt, Request, Session, SessionConfig, Sink, Source,
+    Arrival, Connection, Cursor, Decoded, Delivery, Encoded, EnumeratedPage, Fault, Found, Hooks, Page, Priority, Raw, Receipt,
+    Request, Session, SessionConfig, Sink, Source,
     clock::ManualClock,
     session::{Budget, BudgetWindow},
 };
 use selvedge_flow::{Engine, FlowSetup, Setup};
 use selvedge_model::{
-    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Money,
-    Order, Problem, RecordKey,
+    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Money, Order, Problem, RecordKey,
     compare::Carries,
     gate::{Lookup, Values, rules::OrderPolicy},
     obligation::Event,
     records::{
-        Address, Charge, Discount, LineKind, Named, OrderLine, OrderStatus, Payment, PaymentKind,
-        PaymentStatus, TaxLine, TaxMode, Totals,
+        Address, Charge, Discount, LineKind, Named, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus, TaxLine,
+        TaxMode, Totals,
     },
 };
 use selvedge_store::{
@@ -46,20 +45,13 @@ pub(crate) fn brand() -> Brand {
 struct Still;
 
 fn asked() -> Fault {
-    Fault::Transient {
-        what: "a system that is never asked".to_owned(),
-        source: None,
-    }
+    Fault::Transient { what: "a system that is never asked".to_owned(), source: None }
 }
 
 #[async_trait]
 impl Source<Order> for Still {
     fn decode(&self, _: &Raw, _: &Values) -> Decoded<Order> {
-        Decoded {
-            record: None,
-            problems: Vec::new(),
-            values: Values::default(),
-        }
+        Decoded { record: None, problems: Vec::new(), values: Values::default() }
     }
     async fn list(&self, _: &Interval, _: Option<&Cursor>) -> Result<Page, Fault> {
         Err(asked())
@@ -109,48 +101,26 @@ impl Sink<Order> for Still {
 impl Hooks for Still {
     fn receive(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Fault> {
         if delivery.header("x-key") != Some("right") {
-            return Err(Fault::Forged {
-                reason: "no key, or a wrong one".to_owned(),
-            });
+            return Err(Fault::Forged { reason: "no key, or a wrong one".to_owned() });
         }
         match std::str::from_utf8(&delivery.body) {
-            Ok(number) => Ok(vec![Arrival::Notice {
-                kind: Kind::Order,
-                id: number.into(),
-            }]),
+            Ok(number) => Ok(vec![Arrival::Notice { kind: Kind::Order, id: number.into() }]),
             Err(_) => Err(Fault::Refused {
                 what: "a delivery".to_owned(),
-                problems: vec![Problem::new(
-                    "decode.unreadable",
-                    "",
-                    "the body is no text",
-                    "",
-                )],
+                problems: vec![Problem::new("decode.unreadable", "", "the body is no text", "")],
             }),
         }
     }
 }
 
 fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Connection {
-    let window = |name, quota| BudgetWindow {
-        name,
-        quota,
-        per: Duration::from_secs(10),
-    };
-    let budget = Budget {
-        windows: vec![window("requests", 60), window("mutations", 20)],
-    };
-    let config = SessionConfig {
-        budget,
-        ..SessionConfig::named(name)
-    };
+    let window = |name, quota| BudgetWindow { name, quota, per: Duration::from_secs(10) };
+    let budget = Budget { windows: vec![window("requests", 60), window("mutations", 20)] };
+    let config = SessionConfig { budget, ..SessionConfig::named(name) };
     let still = Arc::new(Still);
     Connection {
         system,
-        session: Session::new(
-            config,
-            Arc::clone(clock) as Arc<dyn selvedge_connector::Clock>,
-        ),
+        session: Session::new(config, Arc::clone(clock) as Arc<dyn selvedge_connector::Clock>),
         order_source: Some(still.clone()),
         order_sink: Some(still.clone()),
         customer_source: None,
@@ -167,10 +137,8 @@ pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(start()));
     let store = Store::open("sqlite::memory:").await.unwrap();
     let names = [("shop", "storefront"), ("books", "ledger")];
-    let connections: BTreeMap<ConnectionName, Connection> = names
-        .into_iter()
-        .map(|(name, system)| (name.into(), connection(name, system, &clock)))
-        .collect();
+    let connections: BTreeMap<ConnectionName, Connection> =
+        names.into_iter().map(|(name, system)| (name.into(), connection(name, system, &clock))).collect();
     let flow = FlowSetup {
         name: "orders".into(),
         kind: Kind::Order,
@@ -212,29 +180,12 @@ pub(crate) fn order(number: &str, name: &str, units: u32) -> Order {
         unit_net: Decimal::new(each, 2),
         net: money(each * i64::from(units)),
         tax: money(each * i64::from(units) / 4),
-        taxes: vec![TaxLine {
-            name: "VAT".to_owned(),
-            rate: Decimal::from(25),
-            amount: money(each * i64::from(units) / 4),
-        }],
+        taxes: vec![TaxLine { name: "VAT".to_owned(), rate: Decimal::from(25), amount: money(each * i64::from(units) / 4) }],
     };
-    let lines = vec![
-        line("1", "COAT-42", "Wool coat, charcoal", units, 240_000),
-        line("2", "SCARF-1", name, 1, 40_000),
-    ];
-    let shipping = Charge {
-        net: money(4_000),
-        tax: money(1_000),
-        rate: Some(Decimal::from(25)),
-    };
-    let net = Money::sum(sek, lines.iter().map(|line| line.net))
-        .unwrap()
-        .plus(money(4_000 - 8_000))
-        .unwrap();
-    let tax = Money::sum(sek, lines.iter().map(|line| line.tax))
-        .unwrap()
-        .plus(money(1_000 - 2_000))
-        .unwrap();
+    let lines = vec![line("1", "COAT-42", "Wool coat, charcoal", units, 240_000), line("2", "SCARF-1", name, 1, 40_000)];
+    let shipping = Charge { net: money(4_000), tax: money(1_000), rate: Some(Decimal::from(25)) };
+    let net = Money::sum(sek, lines.iter().map(|line| line.net)).unwrap().plus(money(4_000 - 8_000)).unwrap();
+    let tax = Money::sum(sek, lines.iter().map(|line| line.tax)).unwrap().plus(money(1_000 - 2_000)).unwrap();
     let address = Address {
         first_name: Some(name.to_owned()),
         last_name: Some("Ö'Neil".to_owned()),
@@ -256,29 +207,14 @@ pub(crate) fn order(number: &str, name: &str, units: u32) -> Order {
         internal: false,
         currency: sek,
         tax_mode: TaxMode::Added,
-        store: Named {
-            id: "1".to_owned(),
-            name: "Web".to_owned(),
-        },
-        market: Named {
-            id: "2".to_owned(),
-            name: "Sweden".to_owned(),
-        },
+        store: Named { id: "1".to_owned(), name: "Web".to_owned() },
+        market: Named { id: "2".to_owned(), name: "Sweden".to_owned() },
         customer: None,
         billing: Some(address.clone()),
         shipping: Some(address),
         lines,
-        discounts: vec![Discount {
-            name: "SPRING".to_owned(),
-            tender: false,
-            net: money(8_000),
-            tax: money(2_000),
-            rate: None,
-        }],
-        shipping_method: Some(Named {
-            id: "express".to_owned(),
-            name: "Express".to_owned(),
-        }),
+        discounts: vec![Discount { name: "SPRING".to_owned(), tender: false, net: money(8_000), tax: money(2_000), rate: None }],
+        shipping_method: Some(Named { id: "express".to_owned(), name: "Express".to_owned() }),
         shipping_charge: shipping,
         handling_charge: Charge::none(sek),
         payment_method: Some("card".to_owned()),
@@ -291,11 +227,7 @@ pub(crate) fn order(number: &str, name: &str, units: u32) -> Order {
             amount: net.plus(tax).unwrap(),
             at: start(),
         }],
-        totals: Totals {
-            net,
-            tax,
-            gross: net.plus(tax).unwrap(),
-        },
+        totals: Totals { net, tax, gross: net.plus(tax).unwrap() },
         comment: None,
     }
 }
@@ -309,12 +241,7 @@ pub(crate) enum Fate {
 }
 
 /// An order that got so far; the exception that holds it, if one does.
-pub(crate) async fn place(
-    app: &App,
-    order: Order,
-    at: Timestamp,
-    fate: Fate,
-) -> Option<ExceptionId> {
+pub(crate) async fn place(app: &App, order: Order, at: Timestamp, fate: Fate) -> Option<ExceptionId> {
     app.store
         .write(move |tx| {
             let key = order.number.clone();
@@ -342,90 +269,31 @@ pub(crate) async fn place(
             };
             let id = tx.owe(&owed, at)?;
             let later = |ms| at + Duration::from_millis(ms);
-            tx.tell(
-                id,
-                "capture",
-                "captured",
-                &format!("revision {revision} from shop"),
-                at,
-            )?;
+            tx.tell(id, "capture", "captured", &format!("revision {revision} from shop"), at)?;
             match fate {
                 Fate::Captured => {}
                 Fate::Confirmed => {
                     let mut values = Values::default();
                     values.set("item", "sku=COAT-42", "4711");
-                    tx.step(
-                        id,
-                        Event::Clear,
-                        &Step {
-                            values: Some(values),
-                            ..Step::default()
-                        },
-                        later(12),
-                    )?;
+                    tx.step(id, Event::Clear, &Step { values: Some(values), ..Step::default() }, later(12))?;
                     tx.tell(id, "gate", "cleared", "", later(12))?;
                     tx.step(id, Event::Claim, &Step::default(), later(20))?;
-                    tx.tell(
-                        id,
-                        "deliver",
-                        "throttled",
-                        "create order: the system limits us",
-                        later(60),
-                    )?;
+                    tx.tell(id, "deliver", "throttled", "create order: the system limits us", later(60))?;
                     let target = ExternalId::new(format!("80{key}"));
-                    tx.step(
-                        id,
-                        Event::Answer,
-                        &Step {
-                            target: Some(target.clone()),
-                            ..Step::default()
-                        },
-                        later(700),
-                    )?;
-                    tx.tell(
-                        id,
-                        "deliver",
-                        "delivered",
-                        &format!("create order so_{key}: {target}"),
-                        later(700),
-                    )?;
-                    tx.bind(
-                        &brand(),
-                        &"books".into(),
-                        Kind::Order,
-                        &key,
-                        &target,
-                        later(700),
-                    )?;
+                    tx.step(id, Event::Answer, &Step { target: Some(target.clone()), ..Step::default() }, later(700))?;
+                    tx.tell(id, "deliver", "delivered", &format!("create order so_{key}: {target}"), later(700))?;
+                    tx.bind(&brand(), &"books".into(), Kind::Order, &key, &target, later(700))?;
                     tx.step(id, Event::Confirm, &Step::default(), later(1_240))?;
-                    tx.tell(
-                        id,
-                        "confirm",
-                        "confirmed",
-                        "read back and equal",
-                        later(1_240),
-                    )?;
+                    tx.tell(id, "confirm", "confirmed", "read back and equal", later(1_240))?;
                     tx.add_calls(&brand(), &"books".into(), "orders", 2)?;
                     tx.add_calls(&brand(), &"shop".into(), "orders", 1)?;
                 }
                 Fate::Unmapped => {
-                    let problem = Lookup::new(
-                        "shipping_item",
-                        &[("market", "2"), ("method", "express")],
-                        "shipping_method",
-                    )
-                    .label("Express")
-                    .missing();
+                    let problem = Lookup::new("shipping_item", &[("market", "2"), ("method", "express")], "shipping_method")
+                        .label("Express")
+                        .missing();
                     let exception = tx.raise(&brand(), &flow, &problem, later(15))?;
-                    tx.step(
-                        id,
-                        Event::Hold,
-                        &Step {
-                            exception: Some(exception),
-                            ..Step::default()
-                        },
-                        later(15),
-                    )?;
+                    tx.step(id, Event::Hold, &Step { exception: Some(exception), ..Step::default() }, later(15))?;
                     tx.tell(id, "gate", "held", &problem.message, later(15))?;
                     return Ok(Some(exception));
                 }

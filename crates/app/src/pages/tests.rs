@@ -26,9 +26,7 @@ impl Got {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
     fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -40,55 +38,21 @@ async fn ask(app: &Arc<App>, request: Request<Body>) -> Response {
 async fn got(app: &Arc<App>, request: Request<Body>) -> Got {
     let (parts, body) = ask(app, request).await.into_parts();
     let text = String::from_utf8(to_bytes(body, 4 << 20).await.unwrap().to_vec()).unwrap();
-    Got {
-        status: parts.status,
-        headers: parts.headers,
-        text,
-    }
+    Got { status: parts.status, headers: parts.headers, text }
 }
 
 async fn get(app: &Arc<App>, path: &str) -> Got {
-    got(
-        app,
-        Request::get(path)
-            .header("host", "127.0.0.1:8080")
-            .body(Body::empty())
-            .unwrap(),
-    )
-    .await
+    got(app, Request::get(path).header("host", "127.0.0.1:8080").body(Body::empty()).unwrap()).await
 }
 
-async fn send(
-    app: &Arc<App>,
-    method: Method,
-    path: &str,
-    kind: &str,
-    body: impl Into<Body>,
-) -> Got {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost:8080")
-        .header("origin", "http://localhost:8080");
-    got(
-        app,
-        request
-            .header("content-type", kind)
-            .body(body.into())
-            .unwrap(),
-    )
-    .await
+async fn send(app: &Arc<App>, method: Method, path: &str, kind: &str, body: impl Into<Body>) -> Got {
+    let request =
+        Request::builder().method(method).uri(path).header("host", "localhost:8080").header("origin", "http://localhost:8080");
+    got(app, request.header("content-type", kind).body(body.into()).unwrap()).await
 }
 
 async fn form(app: &Arc<App>, path: &str, body: &str) -> Got {
-    send(
-        app,
-        Method::POST,
-        path,
-        "application/x-www-form-urlencoded",
-        body.to_owned(),
-    )
-    .await
+    send(app, Method::POST, path, "application/x-www-form-urlencoded", body.to_owned()).await
 }
 
 async fn api(app: &Arc<App>, method: Method, path: &str, body: Value) -> Got {
@@ -99,16 +63,8 @@ async fn api(app: &Arc<App>, method: Method, path: &str, body: Value) -> Got {
 async fn busy() -> (Arc<App>, String) {
     let (app, clock) = empty().await;
     place(&app, order("1001", "Åsa", 1), start(), Fate::Confirmed).await;
-    place(
-        &app,
-        order("1001", "Åsa", 2),
-        start() + std::time::Duration::from_secs(5),
-        Fate::Confirmed,
-    )
-    .await;
-    let exception = place(&app, order("1002", "Bo", 1), start(), Fate::Unmapped)
-        .await
-        .unwrap();
+    place(&app, order("1001", "Åsa", 2), start() + std::time::Duration::from_secs(5), Fate::Confirmed).await;
+    let exception = place(&app, order("1002", "Bo", 1), start(), Fate::Unmapped).await.unwrap();
     place(&app, order("1003", "Cy", 1), start(), Fate::Unmapped).await;
     place(&app, order("1004", NAUGHTY, 1), start(), Fate::Captured).await;
     clock.advance(std::time::Duration::from_secs(20));
@@ -148,17 +104,9 @@ async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
         assert_eq!(got.header("referrer-policy"), "same-origin", "{path}");
         assert!(!got.header("cache-control").is_empty(), "{path}");
         if got.header("content-type").starts_with("text/html") {
-            assert!(
-                !got.text.contains("<style")
-                    && !got.text.contains(" style=")
-                    && !got.text.contains(" onclick"),
-                "{path}"
-            );
+            assert!(!got.text.contains("<style") && !got.text.contains(" style=") && !got.text.contains(" onclick"), "{path}");
             assert_eq!(got.text.matches("<script").count(), 1, "{path}");
-            assert!(
-                !got.text.contains("http://") && !got.text.contains("https://"),
-                "{path}: something from elsewhere"
-            );
+            assert!(!got.text.contains("http://") && !got.text.contains("https://"), "{path}: something from elsewhere");
         }
     }
 }
@@ -169,35 +117,16 @@ async fn an_empty_store_has_whole_pages() {
     for (path, title, says) in [
         ("/", "Today · Selvedge", "Nothing has arrived yet."),
         ("/orders", "Orders · Selvedge", "No orders yet."),
-        (
-            "/orders?search=x",
-            "Orders with x · Selvedge",
-            "No order has “x”",
-        ),
+        ("/orders?search=x", "Orders with x · Selvedge", "No order has “x”"),
         ("/exceptions", "Exceptions · Selvedge", "Nothing needs you."),
-        (
-            "/exceptions?all=yes",
-            "Exceptions · Selvedge",
-            "There was never one.",
-        ),
+        ("/exceptions?all=yes", "Exceptions · Selvedge", "There was never one."),
         ("/mappings", "Mappings · Selvedge", "Nothing is mapped yet."),
     ] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
-        assert!(
-            got.text.contains(&format!("<title>{title}</title>")),
-            "{path}: {}",
-            got.text
-        );
+        assert!(got.text.contains(&format!("<title>{title}</title>")), "{path}: {}", got.text);
         assert!(got.text.contains(says), "{path}: {}", got.text);
-        for landmark in [
-            "<main ",
-            "<nav ",
-            "<header ",
-            "<footer ",
-            "Skip to the content",
-            "lang=\"en\"",
-        ] {
+        for landmark in ["<main ", "<nav ", "<header ", "<footer ", "Skip to the content", "lang=\"en\""] {
             assert!(got.text.contains(landmark), "{path} has no {landmark}");
         }
     }
@@ -206,20 +135,10 @@ async fn an_empty_store_has_whole_pages() {
 #[tokio::test]
 async fn what_is_not_there_says_what_to_do() {
     let (app, _) = empty().await;
-    for path in [
-        "/nowhere",
-        "/orders/77",
-        "/exceptions/exc_77",
-        "/exceptions/abc",
-        "/webhook",
-    ] {
+    for path in ["/nowhere", "/orders/77", "/exceptions/exc_77", "/exceptions/abc", "/webhook"] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::NOT_FOUND, "{path}");
-        assert!(
-            got.text.contains("Look for an order") && got.text.contains("Back to today"),
-            "{path}: {}",
-            got.text
-        );
+        assert!(got.text.contains("Look for an order") && got.text.contains("Back to today"), "{path}: {}", got.text);
     }
     let got = get(&app, "/%3Cscript%3Ealert(1)%3C/script%3E").await;
     assert!(!got.text.contains("<script>"), "{}", got.text);
@@ -267,18 +186,13 @@ async fn an_order_is_told_from_arrival_to_confirmation() {
     }
     let page = get(&app, "/orders/1002").await.text;
     assert!(
-        page.contains("Held at the gate")
-            && page.contains(&exception)
-            && page.contains("selvedge mappings set shipping_item"),
+        page.contains("Held at the gate") && page.contains(&exception) && page.contains("selvedge mappings set shipping_item"),
         "{page}"
     );
 
     let story = get(&app, "/api/orders/1001").await.json();
     assert_eq!(story["revisions"].as_array().unwrap().len(), 2);
-    assert_eq!(
-        story["revisions"][1]["changes"][0]["actual"], "2",
-        "{story:#}"
-    );
+    assert_eq!(story["revisions"][1]["changes"][0]["actual"], "2", "{story:#}");
     assert_eq!(story["obligations"][1]["state"], "confirmed");
     assert_eq!(story["obligations"][1]["took_ms"], 1_240);
     assert_eq!(story["bindings"][0]["id"], "801001");
@@ -293,48 +207,19 @@ async fn what_shoppers_write_stays_text() {
     naughty.comment = Some(NAUGHTY.to_owned());
     naughty.market.name = NAUGHTY.to_owned();
     let exception = place(&app, naughty, start(), Fate::Unmapped).await.unwrap();
-    app.store
-        .write(|tx| {
-            tx.map(
-                &brand(),
-                &"books".into(),
-                "item",
-                NAUGHTY,
-                Some(NAUGHTY),
-                NAUGHTY,
-                start(),
-            )
-        })
-        .await
-        .unwrap();
+    app.store.write(|tx| tx.map(&brand(), &"books".into(), "item", NAUGHTY, Some(NAUGHTY), NAUGHTY, start())).await.unwrap();
     let list = get(&app, "/orders").await.text;
-    let address = list
-        .split("href=\"")
-        .find(|rest| rest.starts_with("/orders/"))
-        .and_then(|rest| rest.split('"').next())
-        .unwrap();
-    for path in [
-        "/",
-        "/orders",
-        "/orders?search=%3Cscript%3E",
-        address,
-        "/exceptions",
-        &format!("/exceptions/{exception}"),
-        "/mappings",
-    ] {
+    let address =
+        list.split("href=\"").find(|rest| rest.starts_with("/orders/")).and_then(|rest| rest.split('"').next()).unwrap();
+    for path in
+        ["/", "/orders", "/orders?search=%3Cscript%3E", address, "/exceptions", &format!("/exceptions/{exception}"), "/mappings"]
+    {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
-        assert!(
-            !got.text.contains("<script>") && !got.text.contains("<b>\""),
-            "{path}: {}",
-            got.text
-        );
+        assert!(!got.text.contains("<script>") && !got.text.contains("<b>\""), "{path}: {}", got.text);
     }
     let story = get(&app, address).await.text;
-    assert!(
-        story.contains("&lt;script&gt;alert('x')&lt;/script&gt;&quot;&amp;amp;"),
-        "{story}"
-    );
+    assert!(story.contains("&lt;script&gt;alert('x')&lt;/script&gt;&quot;&amp;amp;"), "{story}");
     assert!(story.contains("Order A/1?&lt;b&gt;"), "{story}");
 }
 
@@ -342,64 +227,29 @@ async fn what_shoppers_write_stays_text() {
 async fn releasing_and_dismissing_from_the_page() {
     let (app, exception) = busy().await;
     let page = get(&app, &format!("/exceptions/{exception}")).await.text;
-    for says in [
-        "Release 2 records",
-        "Order 1002",
-        "Order 1003",
-        "name=\"key\" value=\"market=2,method=express\"",
-    ] {
+    for says in ["Release 2 records", "Order 1002", "Order 1003", "name=\"key\" value=\"market=2,method=express\""] {
         assert!(page.contains(says), "{says}: {page}");
     }
-    let got = form(
-        &app,
-        &format!("/exceptions/{exception}/dismiss"),
-        "reason=+",
-    )
-    .await;
+    let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=+").await;
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(got.text.contains("Give a reason"), "{}", got.text);
 
     let got = form(&app, &format!("/exceptions/{exception}/release"), "").await;
     assert_eq!(
         (got.status, got.header("location")),
-        (
-            StatusCode::SEE_OTHER,
-            format!("/exceptions/{exception}?released=2").as_str()
-        )
+        (StatusCode::SEE_OTHER, format!("/exceptions/{exception}?released=2").as_str())
     );
     let page = get(&app, got.header("location")).await.text;
-    assert!(
-        page.contains("Released: 2 records went back to the gate."),
-        "{page}"
-    );
+    assert!(page.contains("Released: 2 records went back to the gate."), "{page}");
 
     place(&app, order("1005", "Di", 1), start(), Fate::Unmapped).await;
-    let got = form(
-        &app,
-        &format!("/exceptions/{exception}/dismiss"),
-        "reason=test+order",
-    )
-    .await;
+    let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=test+order").await;
     assert_eq!(got.status, StatusCode::SEE_OTHER);
-    assert!(
-        get(&app, "/orders/1005")
-            .await
-            .text
-            .contains("operator (page): test order")
-    );
-    let acts = app
-        .store
-        .read(|view| view.audit_rows(&brand(), 10))
-        .await
-        .unwrap();
+    assert!(get(&app, "/orders/1005").await.text.contains("operator (page): test order"));
+    let acts = app.store.read(|view| view.audit_rows(&brand(), 10)).await.unwrap();
     assert_eq!(
-        acts.iter()
-            .map(|act| (act.actor.as_str(), act.action.as_str()))
-            .collect::<Vec<_>>(),
-        [
-            ("operator (page)", "exception.dismiss"),
-            ("operator (page)", "exception.release")
-        ]
+        acts.iter().map(|act| (act.actor.as_str(), act.action.as_str())).collect::<Vec<_>>(),
+        [("operator (page)", "exception.dismiss"), ("operator (page)", "exception.release")]
     );
 }
 
@@ -407,65 +257,20 @@ async fn releasing_and_dismissing_from_the_page() {
 async fn a_mapping_set_at_the_exception_releases_what_waits() {
     let (app, exception) = busy().await;
     let path = format!("/exceptions/{exception}/map");
-    let got = form(
-        &app,
-        &path,
-        "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress&value=+",
-    )
-    .await;
+    let got = form(&app, &path, "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress&value=+").await;
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(
-        got.text.contains("Give the id that the target uses"),
-        "{}",
-        got.text
-    );
-    let got = form(
-        &app,
-        &path,
-        "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress&value=417",
-    )
-    .await;
-    assert_eq!(
-        got.header("location"),
-        format!("/exceptions/{exception}?set=2")
-    );
+    assert!(got.text.contains("Give the id that the target uses"), "{}", got.text);
+    let got = form(&app, &path, "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress&value=417").await;
+    assert_eq!(got.header("location"), format!("/exceptions/{exception}?set=2"));
 
     let page = get(&app, "/mappings").await.text;
-    assert!(
-        page.contains("market=2,method=express")
-            && page.contains("417")
-            && page.contains("operator (page)"),
-        "{page}"
-    );
-    let got = form(
-        &app,
-        "/mappings",
-        "connection=shop&table=item&key=sku%3D1&value=2",
-    )
-    .await;
-    assert_eq!(
-        got.status,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "a source takes no mappings"
-    );
-    assert!(
-        got.text.contains("There is no connection") && got.text.contains("value=\"sku=1\""),
-        "{}",
-        got.text
-    );
-    let got = form(
-        &app,
-        "/mappings/remove",
-        "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress",
-    )
-    .await;
+    assert!(page.contains("market=2,method=express") && page.contains("417") && page.contains("operator (page)"), "{page}");
+    let got = form(&app, "/mappings", "connection=shop&table=item&key=sku%3D1&value=2").await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY, "a source takes no mappings");
+    assert!(got.text.contains("There is no connection") && got.text.contains("value=\"sku=1\""), "{}", got.text);
+    let got = form(&app, "/mappings/remove", "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress").await;
     assert_eq!(got.header("location"), "/mappings?removed=0");
-    assert!(
-        get(&app, "/mappings")
-            .await
-            .text
-            .contains("Nothing is mapped yet.")
-    );
+    assert!(get(&app, "/mappings").await.text.contains("Nothing is mapped yet."));
 }
 
 #[tokio::test]
@@ -478,37 +283,18 @@ async fn only_our_own_pages_may_act() {
         ("origin", "https://evil.example"),
         ("origin", "null"),
     ] {
-        let request = Request::post(&path)
-            .header("host", "localhost:8080")
-            .header(name, value)
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::post(&path).header("host", "localhost:8080").header(name, value).body(Body::empty()).unwrap();
         let got = got(&app, request).await;
         assert_eq!(got.status, StatusCode::FORBIDDEN, "{name}: {value}");
         assert!(got.text.contains("nothing was done"), "{}", got.text);
     }
     // A stranger's name that points here, which makes everything above look like one site.
-    for request in [
-        Request::get("/"),
-        Request::post(&path).header("sec-fetch-site", "same-origin"),
-    ] {
-        let got = got(
-            &app,
-            request
-                .header("host", "evil.example")
-                .body(Body::empty())
-                .unwrap(),
-        )
-        .await;
+    for request in [Request::get("/"), Request::post(&path).header("sec-fetch-site", "same-origin")] {
+        let got = got(&app, request.header("host", "evil.example").body(Body::empty()).unwrap()).await;
         assert_eq!(got.status, StatusCode::MISDIRECTED_REQUEST);
         assert!(!got.text.contains("nordwind"));
     }
-    assert_eq!(
-        get(&app, &format!("/api/exceptions/{exception}"))
-            .await
-            .json()["count"],
-        2
-    );
+    assert_eq!(get(&app, &format!("/api/exceptions/{exception}")).await.json()["count"], 2);
 }
 
 #[tokio::test]
@@ -516,105 +302,38 @@ async fn the_api_reads_and_acts() {
     let (app, exception) = busy().await;
     let flows = get(&app, "/api/flows").await.json();
     assert_eq!(flows[0]["flow"], "orders");
-    assert_eq!(
-        flows[0]["latency"],
-        json!({ "p50_ms": 1_240, "p99_ms": 1_240 })
-    );
-    assert_eq!(
-        flows[0]["confirmed_per_minute"].as_array().unwrap().len(),
-        60
-    );
+    assert_eq!(flows[0]["latency"], json!({ "p50_ms": 1_240, "p99_ms": 1_240 }));
+    assert_eq!(flows[0]["confirmed_per_minute"].as_array().unwrap().len(), 60);
     assert_eq!(flows[0]["confirmed_per_minute"][59], 2);
     let balance = get(&app, "/api/balance").await.json();
-    assert_eq!(
-        (
-            &balance[0]["captured"],
-            &balance[0]["held"],
-            &balance[0]["balanced"]
-        ),
-        (&json!(5), &json!(2), &json!(true))
-    );
-    let balance = get(
-        &app,
-        "/api/balance?from=2026-02-03T09:00:01Z&to=2026-02-03T10:00:00Z",
-    )
-    .await
-    .json();
-    assert_eq!(
-        (
-            &balance[0]["captured"],
-            &balance[0]["confirmed"],
-            &balance[0]["difference"]
-        ),
-        (&json!(1), &json!(1), &json!(0))
-    );
-    assert_eq!(
-        get(&app, "/api/orders?search=coat&limit=2")
-            .await
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        get(&app, "/api/orders?search=1002").await.json()[0]["standings"][0]["state"],
-        "held"
-    );
+    assert_eq!((&balance[0]["captured"], &balance[0]["held"], &balance[0]["balanced"]), (&json!(5), &json!(2), &json!(true)));
+    let balance = get(&app, "/api/balance?from=2026-02-03T09:00:01Z&to=2026-02-03T10:00:00Z").await.json();
+    assert_eq!((&balance[0]["captured"], &balance[0]["confirmed"], &balance[0]["difference"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(get(&app, "/api/orders?search=coat&limit=2").await.json().as_array().unwrap().len(), 2);
+    assert_eq!(get(&app, "/api/orders?search=1002").await.json()[0]["standings"][0]["state"], "held");
     let exceptions = get(&app, "/api/exceptions").await.json();
     assert_eq!(
-        (
-            &exceptions[0]["id"],
-            &exceptions[0]["count"],
-            &exceptions[0]["rule"]
-        ),
-        (
-            &json!(exception),
-            &json!(2),
-            &json!("mapping.shipping_item")
-        )
+        (&exceptions[0]["id"], &exceptions[0]["count"], &exceptions[0]["rule"]),
+        (&json!(exception), &json!(2), &json!("mapping.shipping_item"))
     );
-    let detail = get(&app, &format!("/api/exceptions/{exception}"))
-        .await
-        .json();
+    let detail = get(&app, &format!("/api/exceptions/{exception}")).await.json();
     assert_eq!(detail["holds"][0]["key"], "1002");
-    assert_eq!(
-        detail["mapping"],
-        json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express" })
-    );
+    assert_eq!(detail["mapping"], json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express" }));
     let calls = get(&app, "/api/calls").await.json();
-    assert_eq!(
-        (
-            &calls["per_order"],
-            &calls["connections"][0]["windows"][0]["quota"]
-        ),
-        (&json!("3.00"), &json!(60))
-    );
+    assert_eq!((&calls["per_order"], &calls["connections"][0]["windows"][0]["quota"]), (&json!("3.00"), &json!(60)));
 
-    let got = api(&app, Method::PUT, "/api/mappings", json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express", "value": "417" })).await;
-    assert_eq!(
-        (got.status, got.json()),
-        (StatusCode::OK, json!({ "released": 2 }))
-    );
-    assert_eq!(
-        get(&app, "/api/mappings").await.json()["mappings"][0]["value"],
-        "417"
-    );
     let got = api(
         &app,
-        Method::POST,
-        &format!("/api/exceptions/{exception}/release"),
-        json!({}),
+        Method::PUT,
+        "/api/mappings",
+        json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express", "value": "417" }),
     )
     .await;
+    assert_eq!((got.status, got.json()), (StatusCode::OK, json!({ "released": 2 })));
+    assert_eq!(get(&app, "/api/mappings").await.json()["mappings"][0]["value"], "417");
+    let got = api(&app, Method::POST, &format!("/api/exceptions/{exception}/release"), json!({})).await;
     assert_eq!(got.json(), json!({ "released": 0 }));
-    let got = api(
-        &app,
-        Method::POST,
-        &format!("/api/exceptions/{exception}/dismiss"),
-        json!({ "reason": "a test" }),
-    )
-    .await;
+    let got = api(&app, Method::POST, &format!("/api/exceptions/{exception}/dismiss"), json!({ "reason": "a test" })).await;
     assert_eq!(got.json(), json!({ "dismissed": 0 }));
 }
 
@@ -627,45 +346,15 @@ async fn the_api_refuses_in_one_form() {
         (Method::GET, "/api/orders/77", Value::Null, 404),
         (Method::GET, "/api/exceptions/exc_77", Value::Null, 404),
         (Method::GET, "/api/exceptions/obl_1", Value::Null, 404),
-        (
-            Method::POST,
-            "/api/exceptions/exc_77/release",
-            Value::Null,
-            404,
-        ),
+        (Method::POST, "/api/exceptions/exc_77/release", Value::Null, 404),
         (Method::DELETE, "/api/mappings", Value::Null, 405),
         (Method::GET, "/api/orders?limit=many", Value::Null, 422),
         (Method::GET, "/api/balance?from=yesterday", Value::Null, 422),
-        (
-            Method::GET,
-            "/api/balance?from=2026-02-03T10:00:00Z&to=2026-02-03T09:00:00Z",
-            Value::Null,
-            422,
-        ),
-        (
-            Method::POST,
-            dismiss.as_str(),
-            json!({ "reason": "  " }),
-            422,
-        ),
-        (
-            Method::POST,
-            dismiss.as_str(),
-            json!({ "why": "typo" }),
-            422,
-        ),
-        (
-            Method::PUT,
-            "/api/mappings",
-            json!({ "connection": "nowhere", "table": "item", "key": "sku=1", "value": "2" }),
-            422,
-        ),
-        (
-            Method::PUT,
-            "/api/mappings",
-            json!("x".repeat(100_000)),
-            413,
-        ),
+        (Method::GET, "/api/balance?from=2026-02-03T10:00:00Z&to=2026-02-03T09:00:00Z", Value::Null, 422),
+        (Method::POST, dismiss.as_str(), json!({ "reason": "  " }), 422),
+        (Method::POST, dismiss.as_str(), json!({ "why": "typo" }), 422),
+        (Method::PUT, "/api/mappings", json!({ "connection": "nowhere", "table": "item", "key": "sku=1", "value": "2" }), 422),
+        (Method::PUT, "/api/mappings", json!("x".repeat(100_000)), 413),
     ];
     for (method, path, body, status) in tries {
         let got = api(&app, method.clone(), path, body).await;
@@ -676,10 +365,7 @@ async fn the_api_refuses_in_one_form() {
             got.text
         );
         assert_eq!(got.json()["status"], status, "{method} {path}");
-        assert!(
-            !got.json()["detail"].as_str().unwrap().is_empty(),
-            "{method} {path}"
-        );
+        assert!(!got.json()["detail"].as_str().unwrap().is_empty(), "{method} {path}");
     }
 }
 
@@ -711,34 +397,15 @@ async fn deliveries_are_kept_before_they_are_answered() {
         );
     }
     // The bound holds where no length is stated, too.
-    let pieces =
-        futures_util::stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(vec![b'1'; 64 * 1024])));
-    let request = Request::post("/webhooks/shop")
-        .header("x-key", "right")
-        .body(Body::from_stream(pieces))
-        .unwrap();
-    assert_eq!(
-        got(&app, request).await.status,
-        StatusCode::PAYLOAD_TOO_LARGE
-    );
+    let pieces = futures_util::stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(vec![b'1'; 64 * 1024])));
+    let request = Request::post("/webhooks/shop").header("x-key", "right").body(Body::from_stream(pieces)).unwrap();
+    assert_eq!(got(&app, request).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     // The largest that is taken.
-    assert_eq!(
-        deliver("shop", "right", vec![b'1'; 1024 * 1024])
-            .await
-            .status,
-        StatusCode::OK
-    );
+    assert_eq!(deliver("shop", "right", vec![b'1'; 1024 * 1024]).await.status, StatusCode::OK);
 
     let notices = app
         .store
-        .read(|view| {
-            view.notices_due(
-                &brand(),
-                &"shop".into(),
-                start() + std::time::Duration::from_secs(1),
-                10,
-            )
-        })
+        .read(|view| view.notices_due(&brand(), &"shop".into(), start() + std::time::Duration::from_secs(1), 10))
         .await
         .unwrap();
     assert_eq!(notices.len(), 2);
@@ -748,18 +415,8 @@ async fn deliveries_are_kept_before_they_are_answered() {
 #[tokio::test]
 async fn whoever_watches_is_told() {
     let (app, _) = empty().await;
-    let response = ask(
-        &app,
-        Request::get("/live")
-            .header("host", "localhost")
-            .body(Body::empty())
-            .unwrap(),
-    )
-    .await;
-    assert_eq!(
-        response.headers()[header::CONTENT_TYPE],
-        "text/event-stream"
-    );
+    let response = ask(&app, Request::get("/live").header("host", "localhost").body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     let mut events = response.into_body().into_data_stream();
     let mut next = async || loop {
         let piece = String::from_utf8(events.next().await.unwrap().unwrap().to_vec()).unwrap();
@@ -767,17 +424,9 @@ async fn whoever_watches_is_told() {
             return piece;
         }
     };
-    assert!(
-        next()
-            .await
-            .contains(r#"{"flows":{"orders":{}},"exceptions":0}"#)
-    );
+    assert!(next().await.contains(r#"{"flows":{"orders":{}},"exceptions":0}"#));
     place(&app, order("1", "Åsa", 1), start(), Fate::Unmapped).await;
-    assert!(
-        next()
-            .await
-            .contains(r#"{"flows":{"orders":{"held":1}},"exceptions":1}"#)
-    );
+    assert!(next().await.contains(r#"{"flows":{"orders":{"held":1}},"exceptions":1}"#));
 }
 
 #[tokio::test]
@@ -790,14 +439,8 @@ async fn the_probes_answer() {
         (icon.header("content-type"), icon.header("cache-control")),
         ("image/svg+xml", "public, max-age=31536000, immutable")
     );
-    assert_eq!(
-        get(&app, "/assets/..%2fselvedge.css").await.status,
-        StatusCode::NOT_FOUND
-    );
-    assert_eq!(
-        get(&app, "/favicon.ico").await.status,
-        StatusCode::PERMANENT_REDIRECT
-    );
+    assert_eq!(get(&app, "/assets/..%2fselvedge.css").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(&app, "/favicon.ico").await.status, StatusCode::PERMANENT_REDIRECT);
 }
 
 #[tokio::test]
@@ -811,14 +454,9 @@ async fn the_server_ends_though_somebody_watches() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(crate::serve::serve(listener, router(app), async {
-        drop(stopped.await)
-    }));
+    let serving = tokio::spawn(crate::serve::serve(listener, router(app), async { drop(stopped.await) }));
     let mut watcher = TcpStream::connect(address).await.unwrap();
-    watcher
-        .write_all(format!("GET /live HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    watcher.write_all(format!("GET /live HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains("event: pulse") {
         assert!(watcher.read_buf(&mut seen).await.unwrap() > 0);
@@ -826,10 +464,6 @@ async fn the_server_ends_though_somebody_watches() {
     drop(stop);
     // Ends by itself, and not by being cut off: the watcher reads the proper end of the answer.
     watcher.read_to_end(&mut seen).await.unwrap();
-    assert!(
-        seen.ends_with(b"0\r\n\r\n"),
-        "{}",
-        String::from_utf8_lossy(&seen)
-    );
+    assert!(seen.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&seen));
     serving.await.unwrap().unwrap();
 }

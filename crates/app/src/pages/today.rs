@@ -12,9 +12,7 @@ use super::{
 };
 use crate::{
     serve::App,
-    view::{
-        self, BalanceView, CallsView, ConnectionCalls, ExceptionView, FlowView, OrderLine, Today,
-    },
+    view::{self, BalanceView, CallsView, ConnectionCalls, ExceptionView, FlowView, OrderLine, Today},
 };
 
 /// How many exceptions are shown here.
@@ -24,10 +22,7 @@ const EXCEPTIONS_SHOWN: usize = 5;
 pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure> {
     let now = app.clock.now();
     let lines = app.lines();
-    let systems: BTreeMap<ConnectionName, &str> = lines
-        .iter()
-        .map(|line| (line.connection.clone(), line.system))
-        .collect();
+    let systems: BTreeMap<ConnectionName, &str> = lines.iter().map(|line| (line.connection.clone(), line.system)).collect();
     let today = view::today(&app.store, &app.brand, &app.ends(), lines, now).await?;
     let frame = Frame {
         title: "Today".to_owned(),
@@ -60,16 +55,8 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
 }
 
 fn summary(today: &Today) -> Markup {
-    let captured: u64 = today
-        .flows
-        .iter()
-        .map(|flow| flow.balance.terms.captured)
-        .sum();
-    let off: Vec<&FlowView> = today
-        .flows
-        .iter()
-        .filter(|flow| !flow.balance.balanced)
-        .collect();
+    let captured: u64 = today.flows.iter().map(|flow| flow.balance.terms.captured).sum();
+    let off: Vec<&FlowView> = today.flows.iter().filter(|flow| !flow.balance.balanced).collect();
     let open = u64::try_from(today.exceptions.len()).unwrap_or(u64::MAX);
     html! {
         @if let Some(flow) = off.first() {
@@ -93,19 +80,10 @@ fn summary(today: &Today) -> Markup {
 }
 
 fn count(flow: &FlowView, state: At) -> u64 {
-    flow.states
-        .iter()
-        .find(|each| each.state == state)
-        .map_or(0, |each| each.count)
+    flow.states.iter().find(|each| each.state == state).map_or(0, |each| each.count)
 }
 
-const WAY: [At; 5] = [
-    At::Captured,
-    At::Cleared,
-    At::Sending,
-    At::Unanswered,
-    At::Delivered,
-];
+const WAY: [At; 5] = [At::Captured, At::Cleared, At::Sending, At::Unanswered, At::Delivered];
 
 fn picture(flow: &FlowView, systems: &BTreeMap<ConnectionName, &str>) -> Markup {
     let held = count(flow, At::Held);
@@ -144,12 +122,7 @@ fn weave(flow: &FlowView) -> Markup {
     for each in flow.states.iter().filter(|each| each.count > 0) {
         let to = from + u128::from(each.count);
         let place = |count: u128| count * 1_000 / u128::from(all);
-        pieces.push((
-            each.state,
-            each.count,
-            place(from),
-            (place(to) - place(from)).max(2),
-        ));
+        pieces.push((each.state, each.count, place(from), (place(to) - place(from)).max(2)));
         from = to;
     }
     html! {
@@ -271,12 +244,7 @@ fn calls(calls: &CallsView) -> Markup {
 }
 
 fn budget(connection: &ConnectionCalls) -> Markup {
-    let most = connection
-        .purposes
-        .iter()
-        .map(|purpose| purpose.calls)
-        .max()
-        .unwrap_or(0);
+    let most = connection.purposes.iter().map(|purpose| purpose.calls).max().unwrap_or(0);
     html! {
         article.card {
             h3 { (connection.connection) @if let Some(system) = connection.system.filter(|system| *system != connection.connection.as_str()) { " " span.quiet { (system) } } }
@@ -320,10 +288,7 @@ fn budget(connection: &ConnectionCalls) -> Markup {
 }
 
 fn bar(part: u64, whole: u64, title: &str) -> Markup {
-    let share = (u128::from(part) * 100)
-        .checked_div(u128::from(whole))
-        .unwrap_or(0)
-        .min(100);
+    let share = (u128::from(part) * 100).checked_div(u128::from(whole)).unwrap_or(0).min(100);
     html! {
         svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" role="img" {
             title { (title) }

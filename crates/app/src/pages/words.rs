@@ -55,9 +55,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 fn group(digits: &str) -> String {
-    let (sign, digits) = digits
-        .strip_prefix('-')
-        .map_or(("", digits), |digits| ("−", digits));
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("−", digits));
     let mut text = String::from(sign);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -78,16 +76,12 @@ pub(super) fn amount(text: &str) -> String {
     let Some((number, currency)) = text.split_once(' ') else {
         return text.to_owned();
     };
-    let (whole, fraction) = number
-        .split_once('.')
-        .map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+    let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
     let digits = whole.strip_prefix('-').unwrap_or(whole);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.to_owned();
     }
-    let fraction = fraction
-        .map(|fraction| format!(".{fraction}"))
-        .unwrap_or_default();
+    let fraction = fraction.map(|fraction| format!(".{fraction}")).unwrap_or_default();
     format!("{}{fraction}\u{a0}{currency}", group(whole))
 }
 
@@ -111,17 +105,12 @@ pub(super) fn price(value: Decimal, currency: Currency) -> String {
         value.rescale(places);
     }
     let with = amount(&format!("{value} ."));
-    with.strip_suffix("\u{a0}.")
-        .map_or_else(|| value.to_string(), str::to_owned)
+    with.strip_suffix("\u{a0}.").map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Amounts of several currencies.
 pub(super) fn amounts(texts: &[String]) -> String {
-    texts
-        .iter()
-        .map(|text| amount(text))
-        .collect::<Vec<_>>()
-        .join(" + ")
+    texts.iter().map(|text| amount(text)).collect::<Vec<_>>().join(" + ")
 }
 
 /// One part of a path, so that a number of any shape leads to its page.
@@ -164,11 +153,7 @@ pub(super) fn state(state: State) -> Markup {
         State::Confirmed => ("✓", "good"),
         State::Held => ("‖", "bad"),
         State::Superseded | State::Excluded | State::Dismissed => ("–", "quiet"),
-        State::Captured
-        | State::Cleared
-        | State::Sending
-        | State::Unanswered
-        | State::Delivered => ("→", "busy"),
+        State::Captured | State::Cleared | State::Sending | State::Unanswered | State::Delivered => ("→", "busy"),
     };
     html! { span class={ "state " (tone) } { span aria-hidden="true" { (mark) " " } (meaning(state)) } }
 }
@@ -268,35 +253,20 @@ mod tests {
     #[test]
     fn times_and_lengths_read_well() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        for (then, text) in [
-            (1_000, "just now"),
-            (999, "just now"),
-            (990, "10 s ago"),
-            (400, "10 min ago"),
-            (1_030, "in 30 s"),
-        ] {
+        for (then, text) in [(1_000, "just now"), (999, "just now"), (990, "10 s ago"), (400, "10 min ago"), (1_030, "in 30 s")] {
             assert_eq!(ago(at(then), at(1_000)), text);
         }
         assert_eq!(ago(at(0), at(3 * 86_400)), "3 days ago");
-        for (ms, text) in [
-            (84, "84 ms"),
-            (1_250, "1.2 s"),
-            (184_000, "3 min 4 s"),
-            (7_500_000, "2 h 5 min"),
-            (273_600_000, "3 d 4 h"),
-        ] {
+        for (ms, text) in
+            [(84, "84 ms"), (1_250, "1.2 s"), (184_000, "3 min 4 s"), (7_500_000, "2 h 5 min"), (273_600_000, "3 d 4 h")]
+        {
             assert_eq!(length(ms), text);
         }
     }
 
     #[test]
     fn digits_are_grouped_and_odd_texts_left_alone() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_204, "1\u{202f}204"),
-            (1_234_567, "1\u{202f}234\u{202f}567"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1_204, "1\u{202f}204"), (1_234_567, "1\u{202f}234\u{202f}567")] {
             assert_eq!(grouped(number), text);
         }
         assert_eq!(amount("18200.00 EUR"), "18\u{202f}200.00\u{a0}EUR");
@@ -308,16 +278,10 @@ mod tests {
 
     #[test]
     fn a_price_may_be_finer_than_a_cent() {
-        let (eur, jpy) = (
-            Currency::from_code("EUR").unwrap(),
-            Currency::from_code("JPY").unwrap(),
-        );
-        for (value, currency, text) in [
-            ("2400", eur, "2\u{202f}400.00"),
-            ("0.12500", eur, "0.125"),
-            ("1200.0", jpy, "1\u{202f}200"),
-            ("0.5", jpy, "0.5"),
-        ] {
+        let (eur, jpy) = (Currency::from_code("EUR").unwrap(), Currency::from_code("JPY").unwrap());
+        for (value, currency, text) in
+            [("2400", eur, "2\u{202f}400.00"), ("0.12500", eur, "0.125"), ("1200.0", jpy, "1\u{202f}200"), ("0.5", jpy, "0.5")]
+        {
             assert_eq!(price(value.parse().unwrap(), currency), text);
         }
     }

@@ -23,11 +23,7 @@ pub struct Line {
 impl Line {
     /// As it stands now.
     pub fn of(name: &ConnectionName, connection: &Connection) -> Self {
-        Self {
-            connection: name.clone(),
-            system: connection.system,
-            stats: connection.session.stats(),
-        }
+        Self { connection: name.clone(), system: connection.system, stats: connection.session.stats() }
     }
 }
 
@@ -97,43 +93,22 @@ pub struct CallsView {
 ///
 /// # Errors
 /// The store's.
-pub async fn calls(
-    store: &Store,
-    brand: &Brand,
-    ends: &[Ends],
-    lines: Vec<Line>,
-) -> Result<CallsView> {
+pub async fn calls(store: &Store, brand: &Brand, ends: &[Ends], lines: Vec<Line>) -> Result<CallsView> {
     let (brand, ends) = (brand.clone(), ends.to_vec());
-    store
-        .read(move |view| calls_in(view, &brand, &ends, lines))
-        .await
+    store.read(move |view| calls_in(view, &brand, &ends, lines)).await
 }
 
-pub(super) fn calls_in(
-    view: &View<'_>,
-    brand: &Brand,
-    ends: &[Ends],
-    lines: Vec<Line>,
-) -> Result<CallsView> {
+pub(super) fn calls_in(view: &View<'_>, brand: &Brand, ends: &[Ends], lines: Vec<Line>) -> Result<CallsView> {
     let mut orders = 0_u64;
     for ends in ends.iter().filter(|ends| ends.kind == Kind::Order) {
         let counts = view.state_counts(brand, &ends.flow)?;
-        orders += counts
-            .into_iter()
-            .find(|(state, _)| *state == State::Confirmed)
-            .map_or(0, |(_, count)| count);
+        orders += counts.into_iter().find(|(state, _)| *state == State::Confirmed).map_or(0, |(_, count)| count);
     }
     let mut spent = BTreeMap::<String, Vec<PurposeCalls>>::new();
     for (connection, purpose, calls) in view.calls(brand)? {
-        spent
-            .entry(connection)
-            .or_default()
-            .push(PurposeCalls { purpose, calls });
+        spent.entry(connection).or_default().push(PurposeCalls { purpose, calls });
     }
-    let mut lines: BTreeMap<String, Line> = lines
-        .into_iter()
-        .map(|line| (line.connection.0.clone(), line))
-        .collect();
+    let mut lines: BTreeMap<String, Line> = lines.into_iter().map(|line| (line.connection.0.clone(), line)).collect();
     let mut names: Vec<String> = spent.keys().chain(lines.keys()).cloned().collect();
     names.sort_unstable();
     names.dedup();
@@ -146,15 +121,7 @@ pub(super) fn calls_in(
         let line = lines.remove(&name);
         let system = line.as_ref().map(|line| line.system);
         let stats = line.map(|line| line.stats).unwrap_or_default();
-        let windows = stats
-            .windows
-            .into_iter()
-            .map(|(name, seconds, quota, used)| WindowView {
-                name,
-                seconds,
-                quota,
-                used,
-            });
+        let windows = stats.windows.into_iter().map(|(name, seconds, quota, used)| WindowView { name, seconds, quota, used });
         connections.push(ConnectionCalls {
             connection: ConnectionName(name),
             system,
@@ -170,11 +137,7 @@ pub(super) fn calls_in(
             paused: stats.paused,
         });
     }
-    Ok(CallsView {
-        orders,
-        per_order: per(all, orders),
-        connections,
-    })
+    Ok(CallsView { orders, per_order: per(all, orders), connections })
 }
 
 /// So much per so many, two decimals, half up; `None` for none.

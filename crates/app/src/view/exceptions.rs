@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use selvedge_model::{
-    Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey,
-};
+use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey};
 use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow};
 use serde::Serialize;
 
@@ -52,14 +50,7 @@ pub struct ExceptionView {
 
 impl From<ExceptionRow> for ExceptionView {
     fn from(row: ExceptionRow) -> Self {
-        let Problem {
-            rule,
-            path,
-            value,
-            message,
-            remedy,
-            cause,
-        } = row.problem;
+        let Problem { rule, path, value, message, remedy, cause } = row.problem;
         Self {
             id: row.id,
             flow: row.flow,
@@ -128,12 +119,7 @@ pub fn by_rule(exceptions: Vec<ExceptionView>) -> Vec<ExceptionGroup> {
         }
     }
     for group in &mut groups {
-        group.money = total(
-            group
-                .exceptions
-                .iter()
-                .flat_map(|exception| &exception.money),
-        );
+        group.money = total(group.exceptions.iter().flat_map(|exception| &exception.money));
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups
@@ -144,17 +130,9 @@ pub fn by_rule(exceptions: Vec<ExceptionView>) -> Vec<ExceptionGroup> {
 pub fn total<'a>(amounts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let (mut sums, mut others) = (BTreeMap::<&str, Decimal>::new(), Vec::new());
     for text in amounts {
-        let read = text
-            .split_once(' ')
-            .and_then(|(amount, currency)| Some((amount.parse::<Decimal>().ok()?, currency)));
+        let read = text.split_once(' ').and_then(|(amount, currency)| Some((amount.parse::<Decimal>().ok()?, currency)));
         let added = read.and_then(|(amount, currency)| {
-            Some((
-                sums.get(currency)
-                    .copied()
-                    .unwrap_or_default()
-                    .checked_add(amount)?,
-                currency,
-            ))
+            Some((sums.get(currency).copied().unwrap_or_default().checked_add(amount)?, currency))
         });
         match added {
             Some((sum, currency)) => {
@@ -163,10 +141,7 @@ pub fn total<'a>(amounts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
             None => others.push(text.clone()),
         }
     }
-    sums.into_iter()
-        .map(|(currency, sum)| format!("{sum} {currency}"))
-        .chain(others)
-        .collect()
+    sums.into_iter().map(|(currency, sum)| format!("{sum} {currency}")).chain(others).collect()
 }
 
 /// A record that an exception holds.
@@ -207,11 +182,7 @@ pub struct ExceptionDetail {
 ///
 /// # Errors
 /// The store's.
-pub async fn exception(
-    store: &Store,
-    ends: &[Ends],
-    id: ExceptionId,
-) -> Result<Option<ExceptionDetail>> {
+pub async fn exception(store: &Store, ends: &[Ends], id: ExceptionId) -> Result<Option<ExceptionDetail>> {
     let ends = ends.to_vec();
     store
         .read(move |view| {
@@ -222,37 +193,19 @@ pub async fn exception(
             let mut holds = Vec::new();
             for (obligation, key) in view.held_by(id, HELD_SHOWN_MAX)? {
                 let kind = view.obligation(obligation)?.kind;
-                holds.push(HeldView {
-                    obligation,
-                    kind,
-                    key: RecordKey(key),
-                });
+                holds.push(HeldView { obligation, kind, key: RecordKey(key) });
             }
             let mapping = mapping_asked(&exception, &ends);
-            Ok(Some(ExceptionDetail {
-                exception,
-                holds,
-                mapping,
-            }))
+            Ok(Some(ExceptionDetail { exception, holds, mapping }))
         })
         .await
 }
 
 fn mapping_asked(exception: &ExceptionView, ends: &[Ends]) -> Option<MappingAsked> {
     let table = exception.rule.strip_prefix("mapping.")?;
-    let key = exception
-        .cause
-        .strip_prefix(&exception.rule)?
-        .strip_prefix(':')?;
-    let connection = ends
-        .iter()
-        .find(|ends| ends.flow == exception.flow)
-        .map(|ends| ends.to.clone());
-    Some(MappingAsked {
-        connection,
-        table: table.to_owned(),
-        key: key.to_owned(),
-    })
+    let key = exception.cause.strip_prefix(&exception.rule)?.strip_prefix(':')?;
+    let connection = ends.iter().find(|ends| ends.flow == exception.flow).map(|ends| ends.to.clone());
+    Some(MappingAsked { connection, table: table.to_owned(), key: key.to_owned() })
 }
 
 /// The reason for letting go of what an exception holds, trimmed, if it is one.
@@ -264,9 +217,7 @@ pub fn reason(text: &str) -> std::result::Result<String, String> {
     match text.chars().count() {
         0 => Err("Give a reason: it is kept with every record that is let go.".to_owned()),
         1..=REASON_CHARS_MAX => Ok(text.to_owned()),
-        _ => Err(format!(
-            "A reason has at most {REASON_CHARS_MAX} characters."
-        )),
+        _ => Err(format!("A reason has at most {REASON_CHARS_MAX} characters.")),
     }
 }
 
@@ -280,15 +231,9 @@ mod tests {
 
     #[test]
     fn money_adds_up_per_currency_and_nothing_is_lost() {
-        assert_eq!(
-            total(&text(&["1.10 EUR", "2.90 EUR", "7 JPY", "odd"])),
-            ["4.00 EUR", "7 JPY", "odd"]
-        );
+        assert_eq!(total(&text(&["1.10 EUR", "2.90 EUR", "7 JPY", "odd"])), ["4.00 EUR", "7 JPY", "odd"]);
         let largest = format!("{} EUR", Decimal::MAX);
-        assert_eq!(
-            total(&text(&[&largest, "1 EUR"])),
-            [largest.as_str(), "1 EUR"]
-        );
+        assert_eq!(total(&text(&[&largest, "1 EUR"])), [largest.as_str(), "1 EUR"]);
         assert!(total(&[]).is_empty());
     }
 }

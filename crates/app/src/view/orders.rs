@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, Order,
-    Problem, RecordId, RecordKey,
+    AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, Order, Problem, RecordId, RecordKey,
     compare::{Carries, Difference, compare},
     obligation::State,
 };
@@ -49,60 +48,26 @@ pub struct OrderLine {
 ///
 /// # Errors
 /// The store's.
-pub async fn orders(
-    store: &Store,
-    brand: &Brand,
-    ends: &[Ends],
-    search: &str,
-    limit: usize,
-) -> Result<Vec<OrderLine>> {
+pub async fn orders(store: &Store, brand: &Brand, ends: &[Ends], search: &str, limit: usize) -> Result<Vec<OrderLine>> {
     let (brand, search) = (brand.clone(), search.to_owned());
-    let ends: Vec<Ends> = ends
-        .iter()
-        .filter(|ends| ends.kind == Kind::Order)
-        .cloned()
-        .collect();
+    let ends: Vec<Ends> = ends.iter().filter(|ends| ends.kind == Kind::Order).cloned().collect();
     store
         .read(move |view| {
             let lines = view.records(&brand, Kind::Order, &search, limit.min(ORDERS_MAX))?;
-            lines
-                .into_iter()
-                .map(|line| order_line(view, &brand, &ends, line))
-                .collect()
+            lines.into_iter().map(|line| order_line(view, &brand, &ends, line)).collect()
         })
         .await
 }
 
-pub(super) fn order_line(
-    view: &View<'_>,
-    brand: &Brand,
-    ends: &[Ends],
-    line: RecordLine,
-) -> Result<OrderLine> {
+pub(super) fn order_line(view: &View<'_>, brand: &Brand, ends: &[Ends], line: RecordLine) -> Result<OrderLine> {
     let mut standings = Vec::new();
     for ends in ends {
         if let Some(row) = view.obligation_latest(brand, &ends.flow, &line.key)? {
-            standings.push(Standing {
-                flow: row.flow,
-                state: row.state,
-            });
+            standings.push(Standing { flow: row.flow, state: row.state });
         }
     }
-    let RecordLine {
-        key,
-        revision,
-        received_at,
-        amount,
-        who,
-    } = line;
-    Ok(OrderLine {
-        number: key,
-        revision,
-        received_at,
-        amount,
-        who,
-        standings,
-    })
+    let RecordLine { key, revision, received_at, amount, who } = line;
+    Ok(OrderLine { number: key, revision, received_at, amount, who, standings })
 }
 
 /// One revision of an order.
@@ -225,11 +190,7 @@ pub struct OrderStory {
 ///
 /// # Errors
 /// The store's.
-pub async fn order_story(
-    store: &Store,
-    brand: &Brand,
-    number: &RecordKey,
-) -> Result<Option<OrderStory>> {
+pub async fn order_story(store: &Store, brand: &Brand, number: &RecordKey) -> Result<Option<OrderStory>> {
     let (brand, number) = (brand.clone(), number.clone());
     store.read(move |view| story(view, &brand, number)).await
 }
@@ -254,30 +215,13 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
             obligations.push(obligation(view, row)?);
         }
         let ties = view.bindings_of(brand, kind, &key)?;
-        bindings.extend(ties.into_iter().map(|(connection, id)| BindingView {
-            kind,
-            key: key.clone(),
-            connection,
-            id,
-        }));
+        bindings.extend(ties.into_iter().map(|(connection, id)| BindingView { kind, key: key.clone(), connection, id }));
     }
-    let mut held_by: Vec<ExceptionId> =
-        obligations.iter().filter_map(|row| row.exception).collect();
+    let mut held_by: Vec<ExceptionId> = obligations.iter().filter_map(|row| row.exception).collect();
     held_by.sort_unstable();
     held_by.dedup();
-    let exceptions = held_by
-        .into_iter()
-        .map(|id| view.exception(id).map(ExceptionView::from))
-        .collect::<Result<_>>()?;
-    Ok(Some(OrderStory {
-        number,
-        from,
-        order,
-        revisions: revisions(&rows),
-        obligations,
-        bindings,
-        exceptions,
-    }))
+    let exceptions = held_by.into_iter().map(|id| view.exception(id).map(ExceptionView::from)).collect::<Result<_>>()?;
+    Ok(Some(OrderStory { number, from, order, revisions: revisions(&rows), obligations, bindings, exceptions }))
 }
 
 /// Every field counts when a revision is compared with the one before.
@@ -301,9 +245,7 @@ fn revisions(rows: &[RecordRow]) -> Vec<RevisionView> {
             received_at: row.received_at,
             version: row.version,
             problems: row.problems.clone(),
-            changes: before
-                .map(|before| compare(&before.record, &row.record, EVERYTHING))
-                .unwrap_or_default(),
+            changes: before.map(|before| compare(&before.record, &row.record, EVERYTHING)).unwrap_or_default(),
         })
         .collect()
 }
@@ -327,11 +269,8 @@ fn obligation(view: &View<'_>, row: ObligationRow) -> Result<ObligationView> {
         });
         last = line.at;
     }
-    let resolved = row.values.iter().map(|(table, key, value)| ResolvedView {
-        table: table.into(),
-        key: key.into(),
-        value: value.into(),
-    });
+    let resolved =
+        row.values.iter().map(|(table, key, value)| ResolvedView { table: table.into(), key: key.into(), value: value.into() });
     Ok(ObligationView {
         id: row.id,
         resolved: resolved.collect(),
@@ -348,9 +287,7 @@ fn obligation(view: &View<'_>, row: ObligationRow) -> Result<ObligationView> {
         captured_at: row.captured_at,
         due_at: (row.state.in_flight() && row.waits_for.is_none()).then_some(row.due_at),
         settled_at: row.settled_at,
-        took_ms: row
-            .settled_at
-            .map(|settled| ms_between(row.captured_at, settled)),
+        took_ms: row.settled_at.map(|settled| ms_between(row.captured_at, settled)),
         steps,
     })
 }

@@ -103,7 +103,8 @@ fn owed(folder: &Path) -> (BTreeMap<String, Vec<String>>, usize) {
         }
         csv::Reader::from_reader(text.as_bytes()).deserialize().map(Result::unwrap).collect()
     };
-    let vat: BTreeMap<String, String> = read("docs_vat").into_iter().map(|row| (row["doc"].clone(), row["excl_line"].clone())).collect();
+    let vat: BTreeMap<String, String> =
+        read("docs_vat").into_iter().map(|row| (row["doc"].clone(), row["excl_line"].clone())).collect();
     let (mut owed, mut homeless) = (BTreeMap::new(), 0);
     for doc in read("docs").into_iter().filter(|doc| doc["kind"] == "sale") {
         if doc["iso2"].is_empty() {

@@ -71,8 +71,12 @@ impl Bucket {
 }
 
 enum Breaker {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
     /// One call is trying.
     Trying,
 }
@@ -187,7 +191,9 @@ impl Line {
             {
                 return Err(Shut::Broken(until - now));
             }
-            if let Some(left) = state.paused_until.and_then(|until| until.checked_duration_since(now)).filter(|left| *left > self.wait_inside_max) {
+            if let Some(left) =
+                state.paused_until.and_then(|until| until.checked_duration_since(now)).filter(|left| *left > self.wait_inside_max)
+            {
                 return Err(Shut::Paused(left));
             }
             state.arrivals += 1;
@@ -385,7 +391,10 @@ mod tests {
     use crate::session::BudgetWindow;
 
     fn line(slots: usize, windows: &[(&'static str, u64, u64)]) -> Arc<Line> {
-        let windows = windows.iter().map(|(name, quota, seconds)| BudgetWindow { name, quota: *quota, per: Duration::from_secs(*seconds) }).collect();
+        let windows = windows
+            .iter()
+            .map(|(name, quota, seconds)| BudgetWindow { name, quota: *quota, per: Duration::from_secs(*seconds) })
+            .collect();
         Line::new(&SessionConfig { concurrency_max: slots, budget: Budget { windows }, ..SessionConfig::named("test") })
     }
 
@@ -466,7 +475,12 @@ mod tests {
     async fn a_long_pause_sends_the_waiting_back_and_a_short_one_does_not() {
         let line = line(1, &[]);
         let busy = enter(&line, Priority::Orders).await;
-        let wait = |line: &Arc<Line>| tokio::spawn({ let line = line.clone(); async move { line.enter(Priority::Orders, Vec::new()).await.map(|_| Instant::now()) } });
+        let wait = |line: &Arc<Line>| {
+            tokio::spawn({
+                let line = line.clone();
+                async move { line.enter(Priority::Orders, Vec::new()).await.map(|_| Instant::now()) }
+            })
+        };
         let waiting = wait(&line);
         tokio::task::yield_now().await;
         line.pause(Duration::from_secs(60));
@@ -524,7 +538,13 @@ mod tests {
 
     fn caller() -> impl Strategy<Value = Caller> {
         (0..5_000_u64, 0..400_u64, 0..Priority::ALL.len(), any::<bool>(), proptest::option::weighted(0.2, 0..3_000_u64)).prop_map(
-            |(arrives_ms, lasts_ms, priority, mutates, gives_up_ms)| Caller { arrives_ms, lasts_ms, priority, mutates, gives_up_ms },
+            |(arrives_ms, lasts_ms, priority, mutates, gives_up_ms)| Caller {
+                arrives_ms,
+                lasts_ms,
+                priority,
+                mutates,
+                gives_up_ms,
+            },
         )
     }
 

@@ -20,7 +20,8 @@ struct Server {
 async fn serve(answers: impl Fn(usize) -> String + Send + Sync + 'static, hold: Duration) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (seen, peak, now) = (Arc::<std::sync::Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let (seen, peak, now) =
+        (Arc::<std::sync::Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let server = Server { url, seen: seen.clone(), peak: peak.clone() };
     let answers = Arc::new(answers);
     tokio::spawn(async move {
@@ -48,7 +49,11 @@ fn plain(status: &str, headers: &str, body: &str) -> String {
 }
 
 fn session(change: impl FnOnce(&mut SessionConfig)) -> Arc<Session> {
-    let mut config = SessionConfig { timeout: Duration::from_secs(2), throttle_pause_first: Duration::from_millis(10), ..SessionConfig::named("test") };
+    let mut config = SessionConfig {
+        timeout: Duration::from_secs(2),
+        throttle_pause_first: Duration::from_millis(10),
+        ..SessionConfig::named("test")
+    };
     change(&mut config);
     Session::new(config, Arc::new(ManualClock::at("2026-01-15T12:00:00Z".parse().unwrap())))
 }
@@ -68,7 +73,11 @@ fn call(url: &str, path: &str, effect: Effect, priority: Priority) -> Call {
 
 #[tokio::test]
 async fn a_lost_answer_means_something_else_for_a_write() {
-    for script in ["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"] {
+    for script in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    ] {
         let server = serve(move |_| script.to_owned(), Duration::ZERO).await;
         let session = session(|_| {});
         let write = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await;
@@ -98,7 +107,13 @@ async fn a_body_past_the_bound_is_not_read() {
 #[tokio::test]
 async fn a_429_pauses_everyone_and_says_how_long() {
     let server = serve(
-        |at| if at == 0 { plain("429 Too Many Requests", "Retry-After: Thu, 15 Jan 2026 12:00:01 GMT\r\n", "") } else { plain("200 OK", "", "fine") },
+        |at| {
+            if at == 0 {
+                plain("429 Too Many Requests", "Retry-After: Thu, 15 Jan 2026 12:00:01 GMT\r\n", "")
+            } else {
+                plain("200 OK", "", "fine")
+            }
+        },
         Duration::ZERO,
     )
     .await;
@@ -126,7 +141,8 @@ async fn a_long_pause_comes_back_at_once_as_throttled() {
 
 #[tokio::test]
 async fn the_breaker_opens_and_one_call_tries() {
-    let server = serve(|at| if at < 3 { plain("503 Service Unavailable", "", "") } else { plain("200 OK", "", "") }, Duration::ZERO).await;
+    let server =
+        serve(|at| if at < 3 { plain("503 Service Unavailable", "", "") } else { plain("200 OK", "", "") }, Duration::ZERO).await;
     let session = session(|config| {
         config.breaker_failures = 3;
         config.breaker_pause = Duration::from_millis(80);
@@ -160,7 +176,9 @@ async fn slots_are_never_exceeded_and_the_most_urgent_goes_first() {
     while session.stats().under_way == 0 {
         tokio::task::yield_now().await;
     }
-    for (path, priority) in [("sweep", Priority::Sweeps), ("stock", Priority::Stock), ("order", Priority::Orders), ("token", Priority::Control)] {
+    for (path, priority) in
+        [("sweep", Priority::Sweeps), ("stock", Priority::Stock), ("order", Priority::Orders), ("token", Priority::Control)]
+    {
         send(&mut calls, path, priority);
     }
     while session.stats().waiting < 4 {
@@ -200,7 +218,9 @@ async fn a_waiter_that_gives_up_leaves_the_line() {
     while session.stats().under_way == 0 {
         tokio::task::yield_now().await;
     }
-    let gave_up = tokio::time::timeout(Duration::from_millis(5), session.send(call(&server.url, "b", Effect::Read, Priority::Orders))).await;
+    let gave_up =
+        tokio::time::timeout(Duration::from_millis(5), session.send(call(&server.url, "b", Effect::Read, Priority::Orders)))
+            .await;
     assert!(gave_up.is_err());
     assert_eq!(session.stats().waiting, 0);
     busy.await.unwrap().unwrap();
@@ -209,9 +229,12 @@ async fn a_waiter_that_gives_up_leaves_the_line() {
 
 #[tokio::test]
 async fn an_address_that_a_client_would_mend_is_refused_before_it_costs_anything() {
-    let session = session(|config| config.budget = Budget { windows: vec![BudgetWindow { name: "requests", quota: 10, per: Duration::from_secs(60) }] });
+    let session = session(|config| {
+        config.budget = Budget { windows: vec![BudgetWindow { name: "requests", quota: 10, per: Duration::from_secs(60) }] }
+    });
     for url in ["http://127.0.0.1:1/a b", "http://127.0.0.1:1/\u{e4}", "127.0.0.1/a", "/a"] {
-        let answer = session.send(Call { url: url.to_owned(), ..call("http://127.0.0.1:1", "", Effect::Write, Priority::Orders) }).await;
+        let answer =
+            session.send(Call { url: url.to_owned(), ..call("http://127.0.0.1:1", "", Effect::Write, Priority::Orders) }).await;
         assert!(matches!(answer, Err(Fault::Unexpected { .. })), "{url}: {answer:?}");
     }
     assert_eq!(session.stats().windows[0].3, 0);
@@ -251,7 +274,11 @@ impl std::io::Write for Log {
 async fn no_secret_in_a_log_a_debug_print_or_a_fault() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let server = serve(
         |at| match at {

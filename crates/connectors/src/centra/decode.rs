@@ -27,8 +27,8 @@ use selvedge_model::{
     gate::Values,
     moment,
     records::{
-        Address, Charge, Discount, HoldReason, LineKind, Named, OrderLine, OrderStatus, Payment,
-        PaymentKind, PaymentStatus, TaxLine, TaxMode, Totals,
+        Address, Charge, Discount, HoldReason, LineKind, Named, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus,
+        TaxLine, TaxMode, Totals,
     },
 };
 use serde_json::Value;
@@ -44,51 +44,25 @@ pub struct Zones {
     pub books: TimeZone,
 }
 
-const MEND: &str =
-    "Compare it with the order in Centra; when it is mended there, it is read again by itself.";
-const CHECK: &str =
-    "Run `selvedge check`: it names what this Centra instance does otherwise than documented.";
+const MEND: &str = "Compare it with the order in Centra; when it is mended there, it is read again by itself.";
+const CHECK: &str = "Run `selvedge check`: it names what this Centra instance does otherwise than documented.";
 
 /// The order in these bytes.
 pub fn decode_order(body: &[u8], zones: &Zones) -> Decoded<Order> {
     let mut notes = Notes(Vec::new());
     let record = match serde_json::from_slice::<Value>(body) {
-        Ok(value @ Value::Object(_)) => order(
-            &At {
-                value: &value,
-                path: String::new(),
-            },
-            zones,
-            &mut notes,
-        ),
+        Ok(value @ Value::Object(_)) => order(&At { value: &value, path: String::new() }, zones, &mut notes),
         Ok(other) => {
-            notes.add(
-                "decode.order.json",
-                "",
-                "the document is no JSON object",
-                CHECK,
-                Some(&other),
-            );
+            notes.add("decode.order.json", "", "the document is no JSON object", CHECK, Some(&other));
             None
         }
         Err(error) => {
-            let problem = Problem::new(
-                "decode.order.json",
-                "",
-                format!("the document is no JSON: {error}"),
-                CHECK,
-            );
-            notes
-                .0
-                .push(problem.value(String::from_utf8_lossy(body.get(..200).unwrap_or(body))));
+            let problem = Problem::new("decode.order.json", "", format!("the document is no JSON: {error}"), CHECK);
+            notes.0.push(problem.value(String::from_utf8_lossy(body.get(..200).unwrap_or(body))));
             None
         }
     };
-    Decoded {
-        record,
-        problems: notes.0,
-        values: Values::default(),
-    }
+    Decoded { record, problems: notes.0, values: Values::default() }
 }
 
 /// A place in the document.
@@ -103,15 +77,8 @@ static NULL: Value = Value::Null;
 impl<'v> At<'v> {
     /// A field; null when there is none.
     fn get(&self, field: &str) -> At<'v> {
-        let path = if self.path.is_empty() {
-            field.to_owned()
-        } else {
-            format!("{}.{field}", self.path)
-        };
-        At {
-            value: self.value.get(field).unwrap_or(&NULL),
-            path,
-        }
+        let path = if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) };
+        At { value: self.value.get(field).unwrap_or(&NULL), path }
     }
 
     fn is_null(&self) -> bool {
@@ -123,14 +90,7 @@ impl<'v> At<'v> {
 struct Notes(Vec<Problem>);
 
 impl Notes {
-    fn add(
-        &mut self,
-        rule: &str,
-        path: &str,
-        message: impl Into<String>,
-        remedy: &str,
-        value: Option<&Value>,
-    ) {
+    fn add(&mut self, rule: &str, path: &str, message: impl Into<String>, remedy: &str, value: Option<&Value>) {
         let mut problem = Problem::new(rule, path, message, remedy);
         if let Some(value) = value.filter(|v| !v.is_null()) {
             problem = problem.value(shown(value));
@@ -141,22 +101,10 @@ impl Notes {
     /// A field of the wrong type or missing; one exception per field, not per order.
     fn odd(&mut self, at: &At<'_>, wanted: &str) {
         let field: String = at.path.chars().filter(|c| !c.is_ascii_digit()).collect();
-        let missing = if at.is_null() {
-            "is missing"
-        } else {
-            "is something else"
-        };
-        let problem = Problem::new(
-            "decode.order.field",
-            at.path.clone(),
-            format!("{} should be {wanted} and {missing}", at.path),
-            CHECK,
-        );
-        let problem = if at.is_null() {
-            problem
-        } else {
-            problem.value(shown(at.value))
-        };
+        let missing = if at.is_null() { "is missing" } else { "is something else" };
+        let problem =
+            Problem::new("decode.order.field", at.path.clone(), format!("{} should be {wanted} and {missing}", at.path), CHECK);
+        let problem = if at.is_null() { problem } else { problem.value(shown(at.value)) };
         self.0.push(problem.cause(field));
     }
 
@@ -191,14 +139,9 @@ impl Notes {
     /// The parts of a list; missing or null is none, without a word.
     fn list<'v>(&mut self, at: &At<'v>) -> Vec<At<'v>> {
         match at.value {
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .map(|(index, value)| At {
-                    value,
-                    path: format!("{}[{index}]", at.path),
-                })
-                .collect(),
+            Value::Array(items) => {
+                items.iter().enumerate().map(|(index, value)| At { value, path: format!("{}[{index}]", at.path) }).collect()
+            }
             Value::Null => Vec::new(),
             _ => {
                 self.odd(at, "a list");
@@ -213,13 +156,7 @@ impl Notes {
         match moment::in_zone(&text, &zones.instance) {
             Ok(instant) => Some(instant),
             Err(error) => {
-                self.add(
-                    "decode.order.date",
-                    &at.path,
-                    error.to_string(),
-                    CHECK,
-                    Some(at.value),
-                );
+                self.add("decode.order.date", &at.path, error.to_string(), CHECK, Some(at.value));
                 None
             }
         }
@@ -250,17 +187,8 @@ impl Notes {
     }
 
     fn amount(&mut self, at: &At<'_>, what: &str) {
-        let problem = Problem::new(
-            "decode.order.amount",
-            at.path.clone(),
-            format!("{} {what}", at.path),
-            MEND,
-        );
-        self.0.push(if at.is_null() {
-            problem
-        } else {
-            problem.value(shown(at.value))
-        });
+        let problem = Problem::new("decode.order.amount", at.path.clone(), format!("{} {what}", at.path), MEND);
+        self.0.push(if at.is_null() { problem } else { problem.value(shown(at.value)) });
     }
 
     /// An amount in whole minor units.
@@ -269,10 +197,7 @@ impl Notes {
         match without_noise(value, currency) {
             Some(money) => Some(money),
             None => {
-                self.amount(
-                    &at.get("value"),
-                    &format!("is no amount in whole minor units of {currency}"),
-                );
+                self.amount(&at.get("value"), &format!("is no amount in whole minor units of {currency}"));
                 None
             }
         }
@@ -300,9 +225,7 @@ fn decimal(text: &str) -> Option<Decimal> {
     if text.contains(['e', 'E']) {
         Decimal::from_scientific(text).ok()
     } else {
-        Decimal::from_str_exact(text)
-            .ok()
-            .or_else(|| text.parse().ok())
+        Decimal::from_str_exact(text).ok().or_else(|| text.parse().ok())
     }
 }
 
@@ -315,37 +238,19 @@ fn without_noise(value: Decimal, currency: Currency) -> Option<Money> {
 
 fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
     let number = number(at, notes);
-    let placed_at = notes
-        .instant(&at.get("orderDate"), zones)
-        .or_else(|| notes.instant(&at.get("createdAt"), zones));
+    let placed_at = notes.instant(&at.get("orderDate"), zones).or_else(|| notes.instant(&at.get("createdAt"), zones));
     if placed_at.is_none() && at.get("orderDate").is_null() {
-        notes.add(
-            "decode.order.date",
-            "orderDate",
-            "the order does not say when it was placed",
-            CHECK,
-            None,
-        );
+        notes.add("decode.order.date", "orderDate", "the order does not say when it was placed", CHECK, None);
     }
     let updated_at = notes.instant(&at.get("updatedAt"), zones);
     if updated_at.is_none() && at.get("updatedAt").is_null() {
-        notes.add(
-            "decode.order.date",
-            "updatedAt",
-            "the order does not say when it was last changed",
-            CHECK,
-            None,
-        );
+        notes.add("decode.order.date", "updatedAt", "the order does not say when it was last changed", CHECK, None);
     }
     let currency = currency(at, notes);
     let gross = currency.and_then(|c| notes.exact(&at.get("grandGross"), c));
     let net = currency.and_then(|c| notes.derived(&at.get("grandNet"), c));
     let (number, placed_at, currency, gross, net) = (number?, placed_at?, currency?, gross?, net?);
-    let totals = Totals {
-        net,
-        tax: gross.minus(net).ok()?,
-        gross,
-    };
+    let totals = Totals { net, tax: gross.minus(net).ok()?, gross };
 
     let market = named(&at.get("market"), "decode.order.market", notes);
     let store = named(&at.get("store"), "decode.order.store", notes);
@@ -354,11 +259,7 @@ fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
     let lines = lines(&at.get("lines"), currency, notes);
     let shipping_charge = shipping(&stated, currency, notes);
     let handling_charge = handling(&stated, currency, notes);
-    let around = Around {
-        lines: &lines,
-        charges: [&shipping_charge, &handling_charge],
-        totals,
-    };
+    let around = Around { lines: &lines, charges: [&shipping_charge, &handling_charge], totals };
     let discounts = discounts(at, &stated, &around, currency, notes);
     Some(Order {
         id: ExternalId::new(number.clone()),
@@ -378,10 +279,7 @@ fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
         shipping: address(&at.get("shippingAddress"), notes),
         lines,
         discounts,
-        shipping_method: shipping_method(
-            &at.get("shippingPriceGroup").get("shippingOption"),
-            notes,
-        ),
+        shipping_method: shipping_method(&at.get("shippingPriceGroup").get("shippingOption"), notes),
         shipping_charge,
         handling_charge,
         payment_method: notes.text(&at.get("paymentMethod").get("uri")),
@@ -393,16 +291,9 @@ fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
 
 fn number(at: &At<'_>, notes: &mut Notes) -> Option<String> {
     let at = at.get("number");
-    let number = id_text(at.value)
-        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20);
+    let number = id_text(at.value).filter(|text| text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20);
     if number.is_none() {
-        notes.add(
-            "decode.order.number",
-            &at.path,
-            "the order has no number",
-            CHECK,
-            Some(at.value),
-        );
+        notes.add("decode.order.number", &at.path, "the order has no number", CHECK, Some(at.value));
     }
     number
 }
@@ -410,23 +301,12 @@ fn number(at: &At<'_>, notes: &mut Notes) -> Option<String> {
 fn currency(at: &At<'_>, notes: &mut Notes) -> Option<Currency> {
     let at = at.get("grandGross").get("currency").get("code");
     let code = notes.text(&at);
-    let currency = code
-        .as_deref()
-        .and_then(Currency::from_code)
-        .filter(|c| c.minor_units().is_some());
+    let currency = code.as_deref().and_then(Currency::from_code).filter(|c| c.minor_units().is_some());
     if currency.is_none() {
         let code = code.unwrap_or_default();
-        let problem = Problem::new(
-            "decode.order.currency",
-            at.path.clone(),
-            format!("{code:?} is not a currency of ISO 4217"),
-            MEND,
-        );
-        notes.0.push(
-            problem
-                .value(code.clone())
-                .cause(code.chars().take(20).collect::<String>()),
-        );
+        let problem =
+            Problem::new("decode.order.currency", at.path.clone(), format!("{code:?} is not a currency of ISO 4217"), MEND);
+        notes.0.push(problem.value(code.clone()).cause(code.chars().take(20).collect::<String>()));
     }
     currency
 }
@@ -441,17 +321,8 @@ fn status(at: &At<'_>, notes: &mut Notes) -> OrderStatus {
         Some("CANCELLED") => OrderStatus::Cancelled,
         _ => {
             let value = shown(at.value);
-            let problem = Problem::new(
-                "decode.order.status",
-                "status",
-                format!("{value:?} is no status that we know"),
-                CHECK,
-            );
-            notes.0.push(
-                problem
-                    .value(value.clone())
-                    .cause(value.chars().take(40).collect::<String>()),
-            );
+            let problem = Problem::new("decode.order.status", "status", format!("{value:?} is no status that we know"), CHECK);
+            notes.0.push(problem.value(value.clone()).cause(value.chars().take(40).collect::<String>()));
             OrderStatus::Pending
         }
     }
@@ -472,19 +343,10 @@ fn holds(at: &At<'_>, notes: &mut Notes) -> Vec<HoldReason> {
 
 fn named(at: &At<'_>, rule: &str, notes: &mut Notes) -> Named {
     let Some(id) = id_text(at.get("id").value) else {
-        notes.add(
-            rule,
-            &at.path,
-            format!("the order does not say which {} it belongs to", at.path),
-            MEND,
-            Some(at.value),
-        );
+        notes.add(rule, &at.path, format!("the order does not say which {} it belongs to", at.path), MEND, Some(at.value));
         return Named::default();
     };
-    Named {
-        name: notes.text(&at.get("name")).unwrap_or_else(|| id.clone()),
-        id,
-    }
+    Named { name: notes.text(&at.get("name")).unwrap_or_else(|| id.clone()), id }
 }
 
 fn shipping_method(at: &At<'_>, notes: &mut Notes) -> Option<Named> {
@@ -492,43 +354,21 @@ fn shipping_method(at: &At<'_>, notes: &mut Notes) -> Option<Named> {
         return None;
     }
     let id = notes.id(&at.get("id"))?;
-    let name = notes
-        .text(&at.get("name"))
-        .or_else(|| notes.text(&at.get("uri")))
-        .unwrap_or_else(|| id.clone());
+    let name = notes.text(&at.get("name")).or_else(|| notes.text(&at.get("uri"))).unwrap_or_else(|| id.clone());
     Some(Named { id, name })
 }
 
 /// Quoted with the tax inside, or on top. An order without tax has neither; it counts as on top,
 /// since its prices are without tax.
 fn tax_mode(totals: &At<'_>, notes: &mut Notes) -> TaxMode {
-    let size =
-        |field: &str, notes: &mut Notes| notes.value(&totals.get(field)).unwrap_or_default().abs();
-    let (included, added, deducted) = (
-        size("taxIncluded", notes),
-        size("taxAdded", notes),
-        size("taxDeducted", notes),
-    );
-    if included > added || (included == added && deducted > Decimal::ZERO) {
-        TaxMode::Included
-    } else {
-        TaxMode::Added
-    }
+    let size = |field: &str, notes: &mut Notes| notes.value(&totals.get(field)).unwrap_or_default().abs();
+    let (included, added, deducted) = (size("taxIncluded", notes), size("taxAdded", notes), size("taxDeducted", notes));
+    if included > added || (included == added && deducted > Decimal::ZERO) { TaxMode::Included } else { TaxMode::Added }
 }
 
-fn customer(
-    at: &At<'_>,
-    market: &Named,
-    store: &Named,
-    currency: Currency,
-    notes: &mut Notes,
-) -> Option<Customer> {
+fn customer(at: &At<'_>, market: &Named, store: &Named, currency: Currency, notes: &mut Notes) -> Option<Customer> {
     let account = at.get("account");
-    let (person, prefix) = if account.value.is_object() {
-        (account, "account_")
-    } else {
-        (at.get("customer"), "")
-    };
+    let (person, prefix) = if account.value.is_object() { (account, "account_") } else { (at.get("customer"), "") };
     // Without its market an account has no key; the missing market is a problem of its own.
     if person.is_null() || market.id.is_empty() {
         return None;
@@ -536,16 +376,8 @@ fn customer(
     let id = notes.id(&person.get("id"))?;
     let id = format!("{prefix}{id}");
     // Keys go into external ids and URLs.
-    let key: String = format!("{id}-{}", market.id)
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
+    let key: String =
+        format!("{id}-{}", market.id).chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     Some(Customer {
         key: RecordKey::new(key),
         id: ExternalId::new(id),
@@ -569,11 +401,7 @@ fn address(at: &At<'_>, notes: &mut Notes) -> Option<Address> {
         }
     }
     let mut text = |field: &str| notes.text(&at.get(field));
-    let (phone, cell, free_state) = (
-        text("phoneNumber"),
-        text("cellPhoneNumber"),
-        text("stateOrProvince"),
-    );
+    let (phone, cell, free_state) = (text("phoneNumber"), text("cellPhoneNumber"), text("stateOrProvince"));
     let address = Address {
         first_name: text("firstName"),
         last_name: text("lastName"),
@@ -590,14 +418,8 @@ fn address(at: &At<'_>, notes: &mut Notes) -> Option<Address> {
         vat_number: text("vatNumber"),
     };
     let state = notes.text(&at.get("state").get("code")).or(free_state);
-    let country = notes
-        .text(&at.get("country").get("code"))
-        .map(|code| code.to_uppercase());
-    Some(Address {
-        state,
-        country,
-        ..address
-    })
+    let country = notes.text(&at.get("country").get("code")).map(|code| code.to_uppercase());
+    Some(Address { state, country, ..address })
 }
 
 /// One tax rule applied to one amount.
@@ -620,25 +442,11 @@ fn rules(at: &At<'_>, notes: &mut Notes) -> Vec<Rule> {
     let mut rules = Vec::new();
     for at in notes.list(at) {
         let percent = notes.decimal(&at.get("rule").get("taxPercent"));
-        let name = notes
-            .text(&at.get("rule").get("taxName"))
-            .unwrap_or_else(|| "tax".to_owned());
+        let name = notes.text(&at.get("rule").get("taxName")).unwrap_or_else(|| "tax".to_owned());
         let mut value = |field| notes.value(&at.get(field));
-        let (added, deducted, included) = (
-            value("taxAdded"),
-            value("taxDeducted"),
-            value("taxIncluded"),
-        );
-        if let (Some(percent), Some(added), Some(deducted), Some(included)) =
-            (percent, added, deducted, included)
-        {
-            rules.push(Rule {
-                name,
-                percent: percent.normalize(),
-                added,
-                deducted: deducted.abs(),
-                included,
-            });
+        let (added, deducted, included) = (value("taxAdded"), value("taxDeducted"), value("taxIncluded"));
+        if let (Some(percent), Some(added), Some(deducted), Some(included)) = (percent, added, deducted, included) {
+            rules.push(Rule { name, percent: percent.normalize(), added, deducted: deducted.abs(), included });
         }
     }
     rules
@@ -646,9 +454,7 @@ fn rules(at: &At<'_>, notes: &mut Notes) -> Vec<Rule> {
 
 /// The sum; `None` when it does not fit.
 fn sum(values: impl IntoIterator<Item = Option<Decimal>>) -> Option<Decimal> {
-    values
-        .into_iter()
-        .try_fold(Decimal::ZERO, |sum, value| sum.checked_add(value?))
+    values.into_iter().try_fold(Decimal::ZERO, |sum, value| sum.checked_add(value?))
 }
 
 fn lines(at: &At<'_>, currency: Currency, notes: &mut Notes) -> Vec<OrderLine> {
@@ -658,15 +464,8 @@ fn lines(at: &At<'_>, currency: Currency, notes: &mut Notes) -> Vec<OrderLine> {
     }
     let items = notes.list(at);
     let bundles = bundle_links(&items);
-    let lines: Vec<Option<OrderLine>> = items
-        .iter()
-        .map(|at| line(at, &bundles, currency, notes))
-        .collect();
-    lines
-        .into_iter()
-        .flatten()
-        .filter(|line| line.quantity > 0 || line.cancelled == 0)
-        .collect()
+    let lines: Vec<Option<OrderLine>> = items.iter().map(|at| line(at, &bundles, currency, notes)).collect();
+    lines.into_iter().flatten().filter(|line| line.quantity > 0 || line.cancelled == 0).collect()
 }
 
 /// Item line → bundle line, as the bundle lines name their items, and the only bundle line where
@@ -677,15 +476,9 @@ struct Bundles {
 }
 
 fn bundle_links(lines: &[At<'_>]) -> Bundles {
-    let mut found = Bundles {
-        items: Vec::new(),
-        only: None,
-    };
+    let mut found = Bundles { items: Vec::new(), only: None };
     let mut count = 0_u32;
-    for at in lines
-        .iter()
-        .filter(|at| at.get("__typename").value == "BundleOrderLine")
-    {
+    for at in lines.iter().filter(|at| at.get("__typename").value == "BundleOrderLine") {
         let Some(bundle) = id_text(at.get("id").value) else {
             continue;
         };
@@ -701,12 +494,7 @@ fn bundle_links(lines: &[At<'_>]) -> Bundles {
     found
 }
 
-fn line(
-    at: &At<'_>,
-    bundles: &Bundles,
-    currency: Currency,
-    notes: &mut Notes,
-) -> Option<OrderLine> {
+fn line(at: &At<'_>, bundles: &Bundles, currency: Currency, notes: &mut Notes) -> Option<OrderLine> {
     if !at.value.is_object() {
         notes.odd(at, "an order line");
         return None;
@@ -718,16 +506,8 @@ fn line(
     let cancelled = count(&at.get("cancelledQuantity"), notes);
     let product = notes.text(&at.get("productName"));
     let variant = notes.text(&at.get("productVariantName"));
-    let name = [product, variant]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let bundle = if kind == LineKind::BundleItem {
-        bundle_of(at, &id, bundles, notes)
-    } else {
-        None
-    };
+    let name = [product, variant].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let bundle = if kind == LineKind::BundleItem { bundle_of(at, &id, bundles, notes) } else { None };
     let zero = Money::zero(currency);
     let mut line = OrderLine {
         id: ExternalId::new(id),
@@ -763,11 +543,7 @@ fn line_kind(at: &At<'_>, notes: &mut Notes) -> LineKind {
                 format!("{value:?} is no kind of order line that we know"),
                 CHECK,
             );
-            notes.0.push(
-                problem
-                    .value(value.clone())
-                    .cause(value.chars().take(60).collect::<String>()),
-            );
+            notes.0.push(problem.value(value.clone()).cause(value.chars().take(60).collect::<String>()));
             LineKind::Product
         }
     }
@@ -775,13 +551,7 @@ fn line_kind(at: &At<'_>, notes: &mut Notes) -> LineKind {
 
 fn bundle_of(at: &At<'_>, id: &str, bundles: &Bundles, notes: &mut Notes) -> Option<ExternalId> {
     let own = id_text(at.get("bundleLine").get("id").value);
-    let named = || {
-        bundles
-            .items
-            .iter()
-            .find(|(item, _)| item == id)
-            .map(|(_, bundle)| bundle.clone())
-    };
+    let named = || bundles.items.iter().find(|(item, _)| item == id).map(|(_, bundle)| bundle.clone());
     let found = own.or_else(named).or_else(|| bundles.only.clone());
     if found.is_none() {
         notes.add(
@@ -797,28 +567,17 @@ fn bundle_of(at: &At<'_>, id: &str, bundles: &Bundles, notes: &mut Notes) -> Opt
 
 fn sku(at: &At<'_>, kind: LineKind, notes: &mut Notes) -> Sku {
     let size = at.get("productSize");
-    let found = notes
-        .text(&size.get("SKU"))
-        .or_else(|| notes.text(&size.get("EAN")));
+    let found = notes.text(&size.get("SKU")).or_else(|| notes.text(&size.get("EAN")));
     let number = notes.text(&at.get("productNumber"));
     // A gift certificate is no stock item and has no size; its product number is all there is.
-    let found = if kind == LineKind::GiftCertificate {
-        found.or_else(|| number.clone())
-    } else {
-        found
-    };
+    let found = if kind == LineKind::GiftCertificate { found.or_else(|| number.clone()) } else { found };
     match found {
         Some(sku) => Sku::new(sku),
         None => {
             let size_name = notes.text(&at.get("size")).unwrap_or_default();
-            let product = format!("{} {size_name}", number.unwrap_or_default())
-                .trim()
-                .to_owned();
-            let why = if size.is_null() {
-                "its product no longer exists in Centra"
-            } else {
-                "its size has neither a SKU nor an EAN"
-            };
+            let product = format!("{} {size_name}", number.unwrap_or_default()).trim().to_owned();
+            let why =
+                if size.is_null() { "its product no longer exists in Centra" } else { "its size has neither a SKU nor an EAN" };
             let problem = Problem::new(
                 "decode.line.sku",
                 format!("{}.productSize.SKU", at.path),
@@ -837,28 +596,16 @@ fn count(at: &At<'_>, notes: &mut Notes) -> u32 {
         _ => None,
     };
     count.unwrap_or_else(|| {
-        notes.add(
-            "decode.line.quantity",
-            &at.path,
-            format!("{} is no number of units", at.path),
-            MEND,
-            Some(at.value),
-        );
+        notes.add("decode.line.quantity", &at.path, format!("{} is no number of units", at.path), MEND, Some(at.value));
         0
     })
 }
 
 fn price(line: &mut OrderLine, at: &At<'_>, currency: Currency, notes: &mut Notes) {
-    line.unit_net = notes
-        .value(&at.get("unitNet"))
-        .map(|d| d.normalize())
-        .unwrap_or_default();
+    line.unit_net = notes.value(&at.get("unitNet")).map(|d| d.normalize()).unwrap_or_default();
     let net = notes.derived(&at.get("lineNet"), currency);
     let gross = notes.exact(&at.get("lineGross"), currency);
-    let percent = notes
-        .decimal(&at.get("taxPercent"))
-        .unwrap_or_default()
-        .normalize();
+    let percent = notes.decimal(&at.get("taxPercent")).unwrap_or_default().normalize();
     let rules = rules(&at.get("appliedTaxRules"), notes);
     let (Some(net), Some(gross)) = (net, gross) else {
         return;
@@ -868,11 +615,7 @@ fn price(line: &mut OrderLine, at: &At<'_>, currency: Currency, notes: &mut Note
     line.tax = tax;
     if rules.is_empty() {
         if !tax.is_zero() || (!percent.is_zero() && net.is_zero()) {
-            line.taxes.push(TaxLine {
-                name: "tax".to_owned(),
-                rate: percent,
-                amount: tax,
-            });
+            line.taxes.push(TaxLine { name: "tax".to_owned(), rate: percent, amount: tax });
         }
         return;
     }
@@ -885,17 +628,17 @@ fn price(line: &mut OrderLine, at: &At<'_>, currency: Currency, notes: &mut Note
             let stated: Vec<String> = rules
                 .iter()
                 .map(|r| {
-                    format!(
-                        "{} {}%: {} added, {} included, {} deducted",
-                        r.name, r.percent, r.added, r.included, r.deducted
-                    )
+                    format!("{} {}%: {} added, {} included, {} deducted", r.name, r.percent, r.added, r.included, r.deducted)
                 })
                 .collect();
             notes.0.push(
                 Problem::new(
                     "decode.line.tax",
                     format!("{}.appliedTaxRules", at.path),
-                    format!("the line is {gross} with and {net} without tax, its tax rules say otherwise ({})", stated.join("; ")),
+                    format!(
+                        "the line is {gross} with and {net} without tax, its tax rules say otherwise ({})",
+                        stated.join("; ")
+                    ),
                     MEND,
                 )
                 .value(tax.to_string()),
@@ -913,17 +656,12 @@ fn tax_by_rules(difference: Money, rules: &[Rule], currency: Currency) -> Option
     let paid = sum(rules.iter().map(Rule::tax))?;
     let deducted = sum(rules.iter().map(|rule| Some(rule.deducted)))?;
     let unit = Money::from_minor(1, currency).decimal();
-    let near = |stated: Option<Decimal>| {
-        stated
-            .and_then(|s| s.checked_sub(difference.decimal()))
-            .is_some_and(|off| off.abs() <= unit)
-    };
+    let near =
+        |stated: Option<Decimal>| stated.and_then(|s| s.checked_sub(difference.decimal())).is_some_and(|off| off.abs() <= unit);
     if near(Some(paid)) || near(paid.checked_sub(deducted)) {
         return Some(difference);
     }
-    near(paid.checked_add(deducted))
-        .then(|| Money::rounded(paid, currency, Rounding::HalfUp).ok())
-        .flatten()
+    near(paid.checked_add(deducted)).then(|| Money::rounded(paid, currency, Rounding::HalfUp).ok()).flatten()
 }
 
 /// The tax shared out over its rules, so that the parts add up to the whole.
@@ -932,60 +670,25 @@ fn tax_lines(net: Money, tax: Money, rules: Vec<Rule>) -> Vec<TaxLine> {
     // A rule that takes nothing says something only where its rate explains the nothing: on an
     // export, or for an exempt customer, its rate is not the line's.
     let explains_nothing = |rule: &Rule| {
-        let tax = net
-            .decimal()
-            .checked_mul(rule.percent)
-            .and_then(|t| t.checked_div(Decimal::ONE_HUNDRED));
-        !rule.percent.is_zero()
-            && rule.deducted.is_zero()
-            && tax.is_some_and(|tax| tax.abs() < unit)
+        let tax = net.decimal().checked_mul(rule.percent).and_then(|t| t.checked_div(Decimal::ONE_HUNDRED));
+        !rule.percent.is_zero() && rule.deducted.is_zero() && tax.is_some_and(|tax| tax.abs() < unit)
     };
-    let rules: Vec<Rule> = rules
-        .into_iter()
-        .filter(|rule| rule.tax() != Some(Decimal::ZERO) || explains_nothing(rule))
-        .collect();
-    let weights: Vec<Decimal> = rules
-        .iter()
-        .map(|rule| rule.tax().unwrap_or_default().abs())
-        .collect();
+    let rules: Vec<Rule> = rules.into_iter().filter(|rule| rule.tax() != Some(Decimal::ZERO) || explains_nothing(rule)).collect();
+    let weights: Vec<Decimal> = rules.iter().map(|rule| rule.tax().unwrap_or_default().abs()).collect();
     let shares = tax.allocate(&weights).unwrap_or_else(|_| {
         // All of no weight: the tax, usually nothing, is the first one's.
-        (0..rules.len())
-            .map(|index| {
-                if index == 0 {
-                    tax
-                } else {
-                    Money::zero(tax.currency())
-                }
-            })
-            .collect()
+        (0..rules.len()).map(|index| if index == 0 { tax } else { Money::zero(tax.currency()) }).collect()
     });
-    rules
-        .into_iter()
-        .zip(shares)
-        .map(|(rule, amount)| TaxLine {
-            name: rule.name,
-            rate: rule.percent,
-            amount,
-        })
-        .collect()
+    rules.into_iter().zip(shares).map(|(rule, amount)| TaxLine { name: rule.name, rate: rule.percent, amount }).collect()
 }
 
 fn shipping(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
     let rules = rules(&totals.get("shippingTaxRules"), notes);
-    let fields = [
-        "shippingTaxAdded",
-        "shippingTaxDeducted",
-        "shippingTaxIncluded",
-    ];
+    let fields = ["shippingTaxAdded", "shippingTaxDeducted", "shippingTaxIncluded"];
     let stated = fields.iter().any(|field| !totals.get(field).is_null());
     let taxes = if stated {
         let mut value = |field| {
-            if totals.get(field).is_null() {
-                Some(Decimal::ZERO)
-            } else {
-                notes.value(&totals.get(field))
-            }
+            if totals.get(field).is_null() { Some(Decimal::ZERO) } else { notes.value(&totals.get(field)) }
         };
         let [added, deducted, included] = fields.map(&mut value);
         Taxes {
@@ -1001,13 +704,7 @@ fn shipping(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
 
 fn handling(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
     let rules = rules(&totals.get("handlingTaxRules"), notes);
-    charge(
-        &totals.get("handling"),
-        Taxes::of(&rules),
-        &rules,
-        currency,
-        notes,
-    )
+    charge(&totals.get("handling"), Taxes::of(&rules), &rules, currency, notes)
 }
 
 /// The three ways of tax on one amount, the deducted one without its sign.
@@ -1021,45 +718,27 @@ struct Taxes {
 impl Taxes {
     /// Zero where a sum does not fit; the totals then do not close.
     fn of(rules: &[Rule]) -> Taxes {
-        let total = |of: fn(&Rule) -> Decimal| {
-            sum(rules.iter().map(|rule| Some(of(rule)))).unwrap_or_default()
-        };
-        Taxes {
-            added: total(|r| r.added),
-            deducted: total(|r| r.deducted),
-            included: total(|r| r.included),
-        }
+        let total = |of: fn(&Rule) -> Decimal| sum(rules.iter().map(|rule| Some(of(rule)))).unwrap_or_default();
+        Taxes { added: total(|r| r.added), deducted: total(|r| r.deducted), included: total(|r| r.included) }
     }
 
     /// An amount as stated → net and tax. Included and deducted tax are inside it, added tax is not.
     /// `None` when the amount is not in whole minor units, unless a deduction made it finer.
     fn split(self, stated: Decimal, currency: Currency) -> Option<(Money, Money)> {
         let whole = |value| Money::rounded(value, currency, Rounding::HalfUp).ok();
-        let base = if self.deducted.is_zero() {
-            without_noise(stated, currency)?
-        } else {
-            whole(stated.checked_sub(self.deducted)?)?
-        };
+        let base =
+            if self.deducted.is_zero() { without_noise(stated, currency)? } else { whole(stated.checked_sub(self.deducted)?)? };
         let (included, added) = (whole(self.included)?, whole(self.added)?);
         Some((base.minus(included).ok()?, included.plus(added).ok()?))
     }
 }
 
-fn charge(
-    at: &At<'_>,
-    taxes: Taxes,
-    rules: &[Rule],
-    currency: Currency,
-    notes: &mut Notes,
-) -> Charge {
+fn charge(at: &At<'_>, taxes: Taxes, rules: &[Rule], currency: Currency, notes: &mut Notes) -> Charge {
     let Some(stated) = notes.value(at) else {
         return Charge::none(currency);
     };
     let Some((net, tax)) = taxes.split(stated, currency) else {
-        notes.amount(
-            &at.get("value"),
-            &format!("is no amount in whole minor units of {currency}"),
-        );
+        notes.amount(&at.get("value"), &format!("is no amount in whole minor units of {currency}"));
         return Charge::none(currency);
     };
     // Shipping carries the weighted average of the line rates; only a single rule is a rate.
@@ -1077,26 +756,11 @@ impl Around<'_> {
     /// What is missing from the parts to the stated totals, net and gross: what the discounts must take off.
     fn left_over(&self) -> Option<(Money, Money)> {
         let currency = self.totals.net.currency();
-        let priced = || {
-            self.lines
-                .iter()
-                .filter(|line| line.kind != LineKind::BundleItem)
-        };
+        let priced = || self.lines.iter().filter(|line| line.kind != LineKind::BundleItem);
         let charges = || self.charges.into_iter();
-        let net = Money::sum(
-            currency,
-            priced().map(|l| l.net).chain(charges().map(|c| c.net)),
-        )
-        .ok()?;
-        let tax = Money::sum(
-            currency,
-            priced().map(|l| l.tax).chain(charges().map(|c| c.tax)),
-        )
-        .ok()?;
-        Some((
-            net.minus(self.totals.net).ok()?,
-            net.plus(tax).ok()?.minus(self.totals.gross).ok()?,
-        ))
+        let net = Money::sum(currency, priced().map(|l| l.net).chain(charges().map(|c| c.net))).ok()?;
+        let tax = Money::sum(currency, priced().map(|l| l.tax).chain(charges().map(|c| c.tax))).ok()?;
+        Some((net.minus(self.totals.net).ok()?, net.plus(tax).ok()?.minus(self.totals.gross).ok()?))
     }
 }
 
@@ -1112,52 +776,28 @@ struct Reduction {
 /// it is tax stands in `discountTaxRules`; where there are none and the stated amount is exactly
 /// what the order's gross lacks, the tax is what the gross lacks more than the net. Nothing is ever
 /// made up to close a sum: amounts are stated ones, and the gate checks the sum.
-fn discounts(
-    at: &At<'_>,
-    totals: &At<'_>,
-    around: &Around<'_>,
-    currency: Currency,
-    notes: &mut Notes,
-) -> Vec<Discount> {
+fn discounts(at: &At<'_>, totals: &At<'_>, around: &Around<'_>, currency: Currency, notes: &mut Notes) -> Vec<Discount> {
     let mut reductions = Vec::new();
     for at in notes.list(&at.get("discountsApplied")) {
         if let Some(reduction) = reduction(&at, currency, notes) {
             reductions.push(reduction);
         }
     }
-    let (tenders, mut reductions): (Vec<Reduction>, Vec<Reduction>) =
-        reductions.into_iter().partition(|r| r.tender);
+    let (tenders, mut reductions): (Vec<Reduction>, Vec<Reduction>) = reductions.into_iter().partition(|r| r.tender);
     let total = |parts: &[Reduction]| Money::sum(currency, parts.iter().map(|r| r.amount)).ok();
     let mut found: Vec<Discount> = tenders
         .iter()
-        .map(|t| Discount {
-            name: t.name.clone(),
-            tender: true,
-            net: t.amount,
-            tax: Money::zero(currency),
-            rate: None,
-        })
+        .map(|t| Discount { name: t.name.clone(), tender: true, net: t.amount, tax: Money::zero(currency), rate: None })
         .collect();
 
-    let stated = notes
-        .exact(&totals.get("discounts"), currency)
-        .and_then(|m| m.abs().ok())
-        .unwrap_or(Money::zero(currency));
+    let stated = notes.exact(&totals.get("discounts"), currency).and_then(|m| m.abs().ok()).unwrap_or(Money::zero(currency));
     let (Some(by_tender), Some(by_parts)) = (total(&tenders), total(&reductions)) else {
         return found;
     };
     let left = around.left_over();
     if reductions.is_empty() && stated != by_tender && !stated.is_zero() {
-        let amount = stated
-            .minus(by_tender)
-            .ok()
-            .filter(|rest| rest.minor() > 0)
-            .unwrap_or(stated);
-        reductions.push(Reduction {
-            name: "discount".to_owned(),
-            tender: false,
-            amount,
-        });
+        let amount = stated.minus(by_tender).ok().filter(|rest| rest.minor() > 0).unwrap_or(stated);
+        reductions.push(Reduction { name: "discount".to_owned(), tender: false, amount });
     }
     if reductions.is_empty() {
         return found;
@@ -1171,38 +811,22 @@ fn discounts(
         })
     };
     let agreed = by_parts == stated || by_parts.plus(by_tender).ok() == Some(stated);
-    let amount = if by_parts.is_zero() || (!agreed && !lacks(by_parts) && lacks(stated)) {
-        stated
-    } else {
-        by_parts
-    };
+    let amount = if by_parts.is_zero() || (!agreed && !lacks(by_parts) && lacks(stated)) { stated } else { by_parts };
     if amount.is_zero() {
         return found;
     }
     let Some((net, tax)) = discount_tax(amount, totals, left, by_tender, currency, notes) else {
-        notes.amount(
-            &totals.get("discounts").get("value"),
-            "is too large to hold",
-        );
+        notes.amount(&totals.get("discounts").get("value"), "is too large to hold");
         return found;
     };
     let rate = only_rate(&rules(&totals.get("discountTaxRules"), notes));
     let weights: Vec<Decimal> = reductions.iter().map(|r| r.amount.decimal()).collect();
-    let (Ok(wholes), Ok(taxes)) = (
-        net.plus(tax).and_then(|gross| gross.allocate(&weights)),
-        tax.allocate(&weights),
-    ) else {
+    let (Ok(wholes), Ok(taxes)) = (net.plus(tax).and_then(|gross| gross.allocate(&weights)), tax.allocate(&weights)) else {
         return found;
     };
     for ((reduction, whole), tax) in reductions.into_iter().zip(wholes).zip(taxes) {
         if let Ok(net) = whole.minus(tax) {
-            found.push(Discount {
-                name: reduction.name,
-                tender: false,
-                net,
-                tax,
-                rate,
-            });
+            found.push(Discount { name: reduction.name, tender: false, net, tax, rate });
         }
     }
     found
@@ -1227,24 +851,12 @@ fn discount_tax(
 ) -> Option<(Money, Money)> {
     let taxes = Taxes::of(&rules(&totals.get("discountTaxRules"), notes));
     // Tax on a discount is negative or not, depending on the instance; what counts is its size.
-    let taxes = Taxes {
-        added: taxes.added.abs(),
-        deducted: taxes.deducted.abs(),
-        included: taxes.included.abs(),
-    };
-    if taxes.added != Decimal::ZERO
-        || taxes.included != Decimal::ZERO
-        || taxes.deducted != Decimal::ZERO
-    {
+    let taxes = Taxes { added: taxes.added.abs(), deducted: taxes.deducted.abs(), included: taxes.included.abs() };
+    if taxes.added != Decimal::ZERO || taxes.included != Decimal::ZERO || taxes.deducted != Decimal::ZERO {
         return taxes.split(amount.decimal(), currency);
     }
     if let Some((net, gross)) = left {
-        for (net, gross) in [
-            Some((net, gross)),
-            net.minus(by_tender).ok().zip(gross.minus(by_tender).ok()),
-        ]
-        .into_iter()
-        .flatten()
+        for (net, gross) in [Some((net, gross)), net.minus(by_tender).ok().zip(gross.minus(by_tender).ok())].into_iter().flatten()
         {
             let tax = gross.minus(net).ok()?;
             if !tax.is_negative() && (amount == gross || amount == net) && !net.is_negative() {
@@ -1257,45 +869,20 @@ fn discount_tax(
 
 fn reduction(at: &At<'_>, currency: Currency, notes: &mut Notes) -> Option<Reduction> {
     let amount = notes.exact(&at.get("value"), currency)?.abs().ok()?;
-    let kind = at
-        .get("__typename")
-        .value
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let kind = at.get("__typename").value.as_str().unwrap_or_default().to_owned();
     let voucher = at.get("voucher");
-    let voucher_type = notes
-        .text(&voucher.get("type"))
-        .unwrap_or_default()
-        .to_lowercase();
-    let code = notes
-        .text(&voucher.get("code"))
-        .or_else(|| notes.text(&voucher.get("name")));
-    let tender = kind.contains("Credit")
-        || kind.contains("Gift")
-        || voucher_type.contains("gift")
-        || voucher_type.contains("credit");
-    let name = code.unwrap_or_else(|| {
-        if kind.is_empty() {
-            "discount".to_owned()
-        } else {
-            kind
-        }
-    });
+    let voucher_type = notes.text(&voucher.get("type")).unwrap_or_default().to_lowercase();
+    let code = notes.text(&voucher.get("code")).or_else(|| notes.text(&voucher.get("name")));
+    let tender =
+        kind.contains("Credit") || kind.contains("Gift") || voucher_type.contains("gift") || voucher_type.contains("credit");
+    let name = code.unwrap_or_else(|| if kind.is_empty() { "discount".to_owned() } else { kind });
     // Nothing off is no discount: a free product already costs nothing on its line.
-    (!amount.is_zero()).then_some(Reduction {
-        name,
-        tender,
-        amount,
-    })
+    (!amount.is_zero()).then_some(Reduction { name, tender, amount })
 }
 
 fn payments(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) -> Vec<Payment> {
     let entries = notes.list(at);
-    entries
-        .iter()
-        .filter_map(|at| payment(at, currency, zones, notes))
-        .collect()
+    entries.iter().filter_map(|at| payment(at, currency, zones, notes)).collect()
 }
 
 fn payment(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) -> Option<Payment> {
@@ -1328,11 +915,7 @@ fn payment(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) ->
                 format!("{value:?} is no status of a payment that we know"),
                 CHECK,
             );
-            notes.0.push(
-                problem
-                    .value(value.clone())
-                    .cause(value.chars().take(40).collect::<String>()),
-            );
+            notes.0.push(problem.value(value.clone()).cause(value.chars().take(40).collect::<String>()));
             PaymentStatus::Pending
         }
     };
@@ -1351,18 +934,15 @@ fn payment(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) ->
 
 /// A word, or a thing with a word in it: the documentation names the field and not its type.
 fn payment_method(at: &At<'_>, notes: &mut Notes) -> Option<String> {
-    if at.value.is_object() {
-        notes.text(&at.get("uri"))
-    } else {
-        notes.text(at)
-    }
+    if at.value.is_object() { notes.text(&at.get("uri")) } else { notes.text(at) }
 }
 
 fn payment_kind(word: &str) -> PaymentKind {
     match word {
         "AUTH" | "AUTH_PENDING" | "AUTH_GIFT_CARD" => PaymentKind::Authorisation,
-        "CAPTURE" | "CAPTURE_PENDING" | "CAPTURE_REQUEST" | "CAPTURE_FAILED"
-        | "CAPTURE_GIFT_CARD" | "MARKED_AS_PAID" => PaymentKind::Capture,
+        "CAPTURE" | "CAPTURE_PENDING" | "CAPTURE_REQUEST" | "CAPTURE_FAILED" | "CAPTURE_GIFT_CARD" | "MARKED_AS_PAID" => {
+            PaymentKind::Capture
+        }
         "REFUND" | "REFUND_REQUEST" | "REFUND_FAILED" | "REFUND_GIFT_CARD" => PaymentKind::Refund,
         "CANCEL" | "CANCEL_REQUEST" | "CANCEL_GIFT_CARD" => PaymentKind::Cancellation,
         _ => PaymentKind::Other,
@@ -1373,9 +953,7 @@ fn payment_kind(word: &str) -> PaymentKind {
 fn payment_status(word: &str, said: PaymentStatus) -> PaymentStatus {
     if word.ends_with("_FAILED") {
         PaymentStatus::Failed
-    } else if said == PaymentStatus::Success
-        && (word.ends_with("_REQUEST") || word.ends_with("_PENDING"))
-    {
+    } else if said == PaymentStatus::Success && (word.ends_with("_REQUEST") || word.ends_with("_PENDING")) {
         PaymentStatus::Pending
     } else {
         said

@@ -38,12 +38,7 @@ pub struct EventFeed {
 impl EventFeed {
     /// For one instance.
     pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
-        Self {
-            api,
-            page_size: settings.feed_page_size,
-            scope: scope(settings),
-            listening: AtomicBool::new(false),
-        }
+        Self { api, page_size: settings.feed_page_size, scope: scope(settings), listening: AtomicBool::new(false) }
     }
 
     /// Subscribes to orders, once per start: it adds to what is there and may be repeated, so
@@ -53,15 +48,7 @@ impl EventFeed {
             return Ok(());
         }
         let what = "subscribe to order events";
-        let reply = self
-            .api
-            .ask(
-                &operations::SET_EVENT_LISTENERS,
-                json!({}),
-                what,
-                Priority::Control,
-            )
-            .await;
+        let reply = self.api.ask(&operations::SET_EVENT_LISTENERS, json!({}), what, Priority::Control).await;
         match reply.and_then(|reply| reply.payload()) {
             Ok(warnings) => warn(what, &warnings),
             // It may be repeated, so a lost answer is nothing worse than no answer.
@@ -91,18 +78,11 @@ fn page(events: &[Event<'_>], page_size: u32, bytes_of: impl Fn(&RawValue) -> By
     let mut seen: BTreeMap<ExternalId, usize> = BTreeMap::new();
     for event in events {
         let reference = id_text(&event.object_reference);
-        let document = event
-            .object
-            .filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
+        let document = event.object.filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
         let arrival = match (document, reference) {
-            (Some(object), reference) => {
-                Arrival::Document(raw_order(object, bytes_of(object), reference.as_deref()))
-            }
+            (Some(object), reference) => Arrival::Document(raw_order(object, bytes_of(object), reference.as_deref())),
             // Gone, or not shown to this token: a fetch tells which.
-            (None, Some(id)) => Arrival::Notice {
-                kind: Kind::Order,
-                id: ExternalId::new(id),
-            },
+            (None, Some(id)) => Arrival::Notice { kind: Kind::Order, id: ExternalId::new(id) },
             (None, None) => continue,
         };
         let id = match &arrival {
@@ -137,38 +117,18 @@ impl Feed for EventFeed {
         variables.insert("limit".to_owned(), json!(self.page_size));
         let reply = self
             .api
-            .ask(
-                &operations::ORDER_EVENTS,
-                Value::Object(variables),
-                "read the queue of events",
-                Priority::Orders,
-            )
+            .ask(&operations::ORDER_EVENTS, Value::Object(variables), "read the queue of events", Priority::Orders)
             .await?;
-        Ok(page(
-            &reply.read::<Events<'_>>()?.events,
-            self.page_size,
-            |part| reply.bytes_of(part),
-        ))
+        Ok(page(&reply.read::<Events<'_>>()?.events, self.page_size, |part| reply.bytes_of(part)))
     }
 
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
-        let ids: BTreeSet<i64> = receipts
-            .iter()
-            .filter_map(|receipt| receipt.parse().ok())
-            .collect();
+        let ids: BTreeSet<i64> = receipts.iter().filter_map(|receipt| receipt.parse().ok()).collect();
         if ids.is_empty() {
             return Ok(());
         }
         let what = format!("confirm {} events", ids.len());
-        let reply = self
-            .api
-            .ask(
-                &operations::CONFIRM_EVENTS,
-                json!({ "ids": ids }),
-                &what,
-                Priority::Control,
-            )
-            .await?;
+        let reply = self.api.ask(&operations::CONFIRM_EVENTS, json!({ "ids": ids }), &what, Priority::Control).await?;
         warn(&what, &reply.payload()?);
         Ok(())
     }
@@ -206,14 +166,7 @@ mod tests {
 
     #[test]
     fn a_page_that_is_not_full_is_the_last() {
-        assert!(
-            !page(
-                &read(r#"{"events":[{"id":1,"objectReference":7}]}"#),
-                100,
-                copy
-            )
-            .more
-        );
+        assert!(!page(&read(r#"{"events":[{"id":1,"objectReference":7}]}"#), 100, copy).more);
         assert!(!page(&[], 100, copy).more);
     }
 }

@@ -13,8 +13,7 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Secret, Session,
-    session::HeaderText,
+    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Secret, Session, session::HeaderText,
 };
 use selvedge_model::Problem;
 use serde::Deserialize;
@@ -87,32 +86,18 @@ impl Reply {
                     "Mend what Centra names, at the place that it names.",
                 )
             }));
-            warnings.extend(payload.user_warnings.iter().map(|warning| {
-                match warning.path_text().as_str() {
-                    "" => warning.message.clone(),
-                    path => format!("{} ({path})", warning.message),
-                }
+            warnings.extend(payload.user_warnings.iter().map(|warning| match warning.path_text().as_str() {
+                "" => warning.message.clone(),
+                path => format!("{} ({path})", warning.message),
             }));
         }
-        if problems.is_empty() {
-            Ok(warnings)
-        } else {
-            Err(Fault::Refused {
-                what: self.what.clone(),
-                problems,
-            })
-        }
+        if problems.is_empty() { Ok(warnings) } else { Err(Fault::Refused { what: self.what.clone(), problems }) }
     }
 }
 
 impl Api {
     /// No call is made.
-    pub fn new(
-        session: Arc<Session>,
-        clock: Arc<dyn Clock>,
-        base_url: &str,
-        token: Secret,
-    ) -> Self {
+    pub fn new(session: Arc<Session>, clock: Arc<dyn Clock>, base_url: &str, token: Secret) -> Self {
         Self {
             session,
             clock,
@@ -151,15 +136,10 @@ impl Api {
         what: &str,
         priority: Priority,
     ) -> Result<Reply, Fault> {
-        let effect = if operation.mutations > 0 {
-            Effect::Write
-        } else {
-            Effect::Read
-        };
+        let effect = if operation.mutations > 0 { Effect::Write } else { Effect::Read };
         let unknown = unpoisoned(&self.unknown).clone();
         let query = operation.text(&unknown);
-        let body =
-            json!({ "query": query, "operationName": operation.name, "variables": variables });
+        let body = json!({ "query": query, "operationName": operation.name, "variables": variables });
         let mut costs = vec![("requests", 1)];
         if operation.mutations > 0 {
             costs.push(("mutations", operation.mutations));
@@ -169,15 +149,9 @@ impl Api {
             method: "POST",
             url: self.url.clone(),
             headers: vec![
-                (
-                    "content-type",
-                    HeaderText::Plain("application/json".to_owned()),
-                ),
+                ("content-type", HeaderText::Plain("application/json".to_owned())),
                 ("accept", HeaderText::Plain("application/json".to_owned())),
-                (
-                    "authorization",
-                    HeaderText::Hidden(Secret::new(format!("Bearer {}", self.token.reveal()))),
-                ),
+                ("authorization", HeaderText::Hidden(Secret::new(format!("Bearer {}", self.token.reveal())))),
             ],
             body: body.to_string().into(),
             effect,
@@ -231,14 +205,7 @@ impl Api {
     /// # Errors
     /// As [`Api::ask`].
     pub async fn read_limits(&self) -> Result<RateLimits, Fault> {
-        let reply = self
-            .send(
-                &operations::RATE_LIMITS,
-                json!({}),
-                "read the rate limits",
-                Priority::Control,
-            )
-            .await?;
+        let reply = self.send(&operations::RATE_LIMITS, json!({}), "read the rate limits", Priority::Control).await?;
         let limits: RateLimits = reply.read()?;
         let (windows, used): (Vec<BudgetWindow>, Vec<u64>) = windows(&limits).into_iter().unzip();
         if !windows.is_empty() {
@@ -268,27 +235,14 @@ pub fn windows(limits: &RateLimits) -> Vec<(BudgetWindow, u64)> {
             _ => return None,
         };
         // A quota of nothing would stop the connection for good; it cannot be meant.
-        (row.quota > 0).then(|| {
-            (
-                BudgetWindow {
-                    name,
-                    quota: row.quota,
-                    per: Duration::from_secs(seconds),
-                },
-                row.used,
-            )
-        })
+        (row.quota > 0).then(|| (BudgetWindow { name, quota: row.quota, per: Duration::from_secs(seconds) }, row.used))
     });
     rows.collect()
 }
 
 /// What an instance grants on the default plan ("Growth"), until it has told.
 pub fn default_budget() -> Budget {
-    let window = |name, quota, seconds| BudgetWindow {
-        name,
-        quota,
-        per: Duration::from_secs(seconds),
-    };
+    let window = |name, quota, seconds| BudgetWindow { name, quota, per: Duration::from_secs(seconds) };
     Budget {
         windows: vec![
             window("requests", 60, 10),
@@ -326,46 +280,25 @@ pub struct Sorted {
 /// | 429 | [`Fault::Throttled`] (the session has seen to the pause) |
 /// | 499, 408, 5xx | [`Fault::Transient`]; after a mutation [`Fault::Unanswered`], as it may have taken effect |
 /// | anything else | [`Fault::Unexpected`] |
-pub fn sort(
-    what: &str,
-    operation: &Operation,
-    effect: Effect,
-    unknown: &BTreeSet<&'static str>,
-    answer: &Answer,
-) -> Sorted {
+pub fn sort(what: &str, operation: &Operation, effect: Effect, unknown: &BTreeSet<&'static str>, answer: &Answer) -> Sorted {
     let envelope: Result<Envelope<'_>, serde_json::Error> = serde_json::from_slice(&answer.body);
-    let complexity = envelope
-        .as_ref()
-        .ok()
-        .and_then(|e| e.extensions.as_ref())
-        .and_then(|e| e.complexity);
+    let complexity = envelope.as_ref().ok().and_then(|e| e.extensions.as_ref()).and_then(|e| e.complexity);
     let mut refused = BTreeSet::new();
     let result = match envelope {
         Ok(envelope) => {
             let errors = envelope.errors.iter().flatten();
-            let messages: Vec<String> = errors
-                .map(|error| error.message.chars().take(300).collect())
-                .collect();
+            let messages: Vec<String> = errors.map(|error| error.message.chars().take(300).collect()).collect();
             if matches!(answer.status, 200 | 400) {
                 refused = operation.refused_names(&messages, unknown);
             }
             with_envelope(what, effect, answer, envelope, &messages, &refused)
         }
-        Err(error) if answer.status == 200 => Err(lost(
-            what,
-            effect,
-            format!(
-                "the answer is no JSON or cut short: {error}; {}",
-                excerpt(&answer.body)
-            ),
-        )),
+        Err(error) if answer.status == 200 => {
+            Err(lost(what, effect, format!("the answer is no JSON or cut short: {error}; {}", excerpt(&answer.body))))
+        }
         Err(_) => Err(by_status(what, effect, answer, &excerpt(&answer.body))),
     };
-    Sorted {
-        result,
-        complexity,
-        refused,
-    }
+    Sorted { result, complexity, refused }
 }
 
 fn with_envelope(
@@ -378,16 +311,9 @@ fn with_envelope(
 ) -> Result<Reply, Fault> {
     let errors = envelope.errors.unwrap_or_default();
     let joined = messages.join("; ");
-    let category = |word: &str| {
-        errors
-            .iter()
-            .any(|e| e.extensions.as_ref().and_then(|x| x.category.as_deref()) == Some(word))
-    };
+    let category = |word: &str| errors.iter().any(|e| e.extensions.as_ref().and_then(|x| x.category.as_deref()) == Some(word));
     if category("authorization") {
-        return Err(Fault::Unauthorized {
-            what: what.to_owned(),
-            detail: joined,
-        });
+        return Err(Fault::Unauthorized { what: what.to_owned(), detail: joined });
     }
     match answer.status {
         200 if errors.is_empty() => {}
@@ -396,36 +322,16 @@ fn with_envelope(
                 // Validation refuses before anything runs, so nothing has happened, also to a mutation.
                 Fault::Transient {
                     what: what.to_owned(),
-                    source: Some(
-                        format!(
-                            "the instance does not know {}; asked again without: {joined}",
-                            list(refused)
-                        )
-                        .into(),
-                    ),
+                    source: Some(format!("the instance does not know {}; asked again without: {joined}", list(refused)).into()),
                 }
-            } else if answer.status == 200
-                && (category("internal") || smells_of_a_breakdown(&joined))
-            {
+            } else if answer.status == 200 && (category("internal") || smells_of_a_breakdown(&joined)) {
                 lost(what, effect, joined)
             } else {
-                Fault::Unexpected {
-                    what: what.to_owned(),
-                    detail: format!("Centra answered with errors: {joined}"),
-                }
+                Fault::Unexpected { what: what.to_owned(), detail: format!("Centra answered with errors: {joined}") }
             });
         }
         _ => {
-            return Err(by_status(
-                what,
-                effect,
-                answer,
-                if joined.is_empty() {
-                    "no reason given"
-                } else {
-                    &joined
-                },
-            ));
+            return Err(by_status(what, effect, answer, if joined.is_empty() { "no reason given" } else { &joined }));
         }
     }
     let Some(data) = envelope.data else {
@@ -445,29 +351,20 @@ fn with_envelope(
 fn by_status(what: &str, effect: Effect, answer: &Answer, said: &str) -> Fault {
     let what_owned = what.to_owned();
     match answer.status {
-        401 => Fault::Unauthorized {
-            what: what_owned,
-            detail: format!("the token is wrong (401): {said}"),
-        },
+        401 => Fault::Unauthorized { what: what_owned, detail: format!("the token is wrong (401): {said}") },
         403 => Fault::Unauthorized {
             what: what_owned,
             detail: format!(
                 "the token is wrong or has expired (403; Centra's tokens live 30 days unless made otherwise): {said}"
             ),
         },
-        429 => Fault::Throttled {
-            what: what_owned,
-            wait: None,
-        },
+        429 => Fault::Throttled { what: what_owned, wait: None },
         408 | 499 | 500..=599 => lost(what, effect, format!("HTTP {}: {said}", answer.status)),
         404 => Fault::Unexpected {
             what: what_owned,
             detail: format!("HTTP 404: there is no Integration API at this base_url: {said}"),
         },
-        status => Fault::Unexpected {
-            what: what_owned,
-            detail: format!("HTTP {status}: {said}"),
-        },
+        status => Fault::Unexpected { what: what_owned, detail: format!("HTTP {status}: {said}") },
     }
 }
 
@@ -487,30 +384,16 @@ pub fn part_of(whole: &Bytes, part: &RawValue) -> Bytes {
 fn lost(what: &str, effect: Effect, why: String) -> Fault {
     let what = what.to_owned();
     match effect {
-        Effect::Read => Fault::Transient {
-            what,
-            source: Some(why.into()),
-        },
-        Effect::Write => Fault::Unanswered {
-            what,
-            source: Some(why.into()),
-        },
+        Effect::Read => Fault::Transient { what, source: Some(why.into()) },
+        Effect::Write => Fault::Unanswered { what, source: Some(why.into()) },
     }
 }
 
 fn smells_of_a_breakdown(message: &str) -> bool {
     let message = message.to_lowercase();
-    [
-        "internal",
-        "timeout",
-        "timed out",
-        "temporarily",
-        "try again",
-        "unavailable",
-        "deadlock",
-    ]
-    .iter()
-    .any(|word| message.contains(word))
+    ["internal", "timeout", "timed out", "temporarily", "try again", "unavailable", "deadlock"]
+        .iter()
+        .any(|word| message.contains(word))
 }
 
 fn list(names: &BTreeSet<&'static str>) -> String {
@@ -519,15 +402,8 @@ fn list(names: &BTreeSet<&'static str>) -> String {
 
 /// The beginning of a body, on one line.
 fn excerpt(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body.get(..600).unwrap_or(body))
-        .chars()
-        .take(200)
-        .collect();
-    if text.trim().is_empty() {
-        "an empty body".to_owned()
-    } else {
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
+    let text: String = String::from_utf8_lossy(body.get(..600).unwrap_or(body)).chars().take(200).collect();
+    if text.trim().is_empty() { "an empty body".to_owned() } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
 }
 
 #[cfg(test)]
@@ -535,16 +411,8 @@ mod tests {
     use super::*;
 
     fn word(operation: &'static Operation, status: u16, body: &str) -> String {
-        let effect = if operation.mutations > 0 {
-            Effect::Write
-        } else {
-            Effect::Read
-        };
-        let answer = Answer {
-            status,
-            headers: vec![],
-            body: body.as_bytes().to_vec().into(),
-        };
+        let effect = if operation.mutations > 0 { Effect::Write } else { Effect::Read };
+        let answer = Answer { status, headers: vec![], body: body.as_bytes().to_vec().into() };
         match sort("test", operation, effect, &BTreeSet::new(), &answer).result {
             Ok(reply) if operation.mutations > 0 => match reply.payload() {
                 Ok(warnings) => format!("ok {warnings:?}"),
@@ -561,8 +429,7 @@ mod tests {
         let denied = r#"{"errors":[{"message":"You need Order:read permission to access orders.","extensions":{"category":"authorization"}}]}"#;
         let broken = r#"{"errors":[{"message":"Internal server error"}],"data":null}"#;
         let partial = r#"{"errors":[{"message":"lines could not be read","path":["orders",0]}],"data":{"orders":[]}}"#;
-        let unknown_needed =
-            r#"{"errors":[{"message":"Cannot query field \"totals\" on type \"Order\"."}]}"#;
+        let unknown_needed = r#"{"errors":[{"message":"Cannot query field \"totals\" on type \"Order\"."}]}"#;
         let unknown_optional = r#"{"errors":[{"message":"Cannot query field \"appliedTaxRules\" on type \"OrderLine\"."}]}"#;
         let user_error = r#"{"data":{"confirmEvents":{"userErrors":[{"message":"no such event","path":["input","eventsIds","0"]}],"userWarnings":[]}}}"#;
         let user_warning = r#"{"data":{"confirmEvents":{"userErrors":[],"userWarnings":[{"message":"skipped","path":null}]}}}"#;
@@ -595,54 +462,25 @@ mod tests {
             (&WRITE, 200, user_warning, r#"ok ["skipped"]"#),
         ];
         for (operation, status, body, wanted) in table {
-            assert_eq!(
-                &word(operation, *status, body),
-                wanted,
-                "{} {status} {body}",
-                operation.name
-            );
+            assert_eq!(&word(operation, *status, body), wanted, "{} {status} {body}", operation.name);
         }
     }
 
     #[test]
     fn a_refusal_keeps_the_path_that_centra_names() {
         let body = r#"{"data":{"confirmEvents":{"userErrors":[{"message":"no such event","path":["input","eventsIds",0]}],"userWarnings":[]}},"extensions":{"complexity":110}}"#;
-        let answer = Answer {
-            status: 200,
-            headers: vec![],
-            body: body.as_bytes().to_vec().into(),
-        };
-        let sorted = sort(
-            "confirm",
-            &operations::CONFIRM_EVENTS,
-            Effect::Write,
-            &BTreeSet::new(),
-            &answer,
-        );
+        let answer = Answer { status: 200, headers: vec![], body: body.as_bytes().to_vec().into() };
+        let sorted = sort("confirm", &operations::CONFIRM_EVENTS, Effect::Write, &BTreeSet::new(), &answer);
         assert_eq!(sorted.complexity, Some(110));
-        let Err(Fault::Refused { problems, .. }) = sorted.result.unwrap().payload() else {
-            panic!("must be refused")
-        };
+        let Err(Fault::Refused { problems, .. }) = sorted.result.unwrap().payload() else { panic!("must be refused") };
         assert_eq!(problems[0].path, "input.eventsIds.0");
     }
 
     #[test]
     fn a_missing_permission_is_named() {
         let body = r#"{"errors":[{"message":"You need Order:read permission.","extensions":{"category":"authorization"}}]}"#;
-        let answer = Answer {
-            status: 200,
-            headers: vec![],
-            body: body.as_bytes().to_vec().into(),
-        };
-        let fault = sort(
-            "orders",
-            &operations::ORDERS_BY_NUMBER,
-            Effect::Read,
-            &BTreeSet::new(),
-            &answer,
-        )
-        .result
-        .unwrap_err();
+        let answer = Answer { status: 200, headers: vec![], body: body.as_bytes().to_vec().into() };
+        let fault = sort("orders", &operations::ORDERS_BY_NUMBER, Effect::Read, &BTreeSet::new(), &answer).result.unwrap_err();
         assert!(fault.to_string().contains("Order:read"), "{fault}");
     }
 
@@ -665,17 +503,7 @@ mod tests {
             {"type":"SOMETHING_NEW","intervalSeconds":"ONE_HOUR","quota":1,"usedQuota":0,"remainingQuota":1}]}"#;
         let found = windows(&serde_json::from_str(text).unwrap());
         assert_eq!(found.len(), 2);
-        assert_eq!(
-            found[0],
-            (
-                BudgetWindow {
-                    name: "requests",
-                    quota: 150,
-                    per: Duration::from_secs(10)
-                },
-                3
-            )
-        );
+        assert_eq!(found[0], (BudgetWindow { name: "requests", quota: 150, per: Duration::from_secs(10) }, 3));
         assert_eq!(found[1].0.per, Duration::from_secs(3600));
     }
 }

@@ -26,17 +26,12 @@ pub struct WebhookReceiver {
 impl WebhookReceiver {
     /// For one instance.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            secret: settings.webhook_secret.clone(),
-            tolerance: settings.webhook_tolerance,
-        }
+        Self { secret: settings.webhook_secret.clone(), tolerance: settings.webhook_tolerance }
     }
 }
 
 fn forged(reason: &str) -> Fault {
-    Fault::Forged {
-        reason: reason.to_owned(),
-    }
+    Fault::Forged { reason: reason.to_owned() }
 }
 
 fn refused(message: impl Into<String>) -> Fault {
@@ -46,35 +41,19 @@ fn refused(message: impl Into<String>) -> Fault {
         message,
         "Check the webhook plugin in Centra: it has to be of the Integration API kind and send form bodies.",
     );
-    Fault::Refused {
-        what: "read a webhook".to_owned(),
-        problems: vec![problem],
-    }
+    Fault::Refused { what: "read a webhook".to_owned(), problems: vec![problem] }
 }
 
 impl Hooks for WebhookReceiver {
     fn receive(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Fault> {
-        let secret = self
-            .secret
-            .as_ref()
-            .ok_or_else(|| forged("no secret configured (webhook_secret)"))?;
+        let secret = self.secret.as_ref().ok_or_else(|| forged("no secret configured (webhook_secret)"))?;
         if delivery.body.len() > BODY_BYTES_MAX {
-            return Err(refused(format!(
-                "the body is larger than {BODY_BYTES_MAX} bytes"
-            )));
+            return Err(refused(format!("the body is larger than {BODY_BYTES_MAX} bytes")));
         }
-        let header = delivery
-            .header("x-centra-signature")
-            .ok_or_else(|| forged("the signature is missing"))?;
+        let header = delivery.header("x-centra-signature").ok_or_else(|| forged("the signature is missing"))?;
         // Over the body as it came: decoding and encoding again may turn %20 into +.
-        signature::verify_timestamped_hex(
-            header,
-            secret.reveal(),
-            &delivery.body,
-            delivery.received_at,
-            self.tolerance,
-        )
-        .map_err(forged)?;
+        signature::verify_timestamped_hex(header, secret.reveal(), &delivery.body, delivery.received_at, self.tolerance)
+            .map_err(forged)?;
         arrivals(&delivery.body)
     }
 }
@@ -82,34 +61,22 @@ impl Hooks for WebhookReceiver {
 /// Orders that a proven body names, each once; other kinds are not ours.
 fn arrivals(body: &[u8]) -> Result<Vec<Arrival>, Fault> {
     let fields = body.split(|byte| *byte == b'&');
-    let payload = fields
-        .filter_map(|field| field.strip_prefix(b"payload="))
-        .next()
-        .ok_or_else(|| refused("there is no field payload"))?;
-    let spaced: Vec<u8> = payload
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
+    let payload =
+        fields.filter_map(|field| field.strip_prefix(b"payload=")).next().ok_or_else(|| refused("there is no field payload"))?;
+    let spaced: Vec<u8> = payload.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let json: Vec<u8> = percent_decode(&spaced).collect();
-    let payload: HookPayload = serde_json::from_slice(&json)
-        .map_err(|error| refused(format!("the payload is not what Centra documents: {error}")))?;
-    let events = payload
-        .events
-        .ok_or_else(|| refused("the payload has no events; it is of the storefront kind"))?;
+    let payload: HookPayload =
+        serde_json::from_slice(&json).map_err(|error| refused(format!("the payload is not what Centra documents: {error}")))?;
+    let events = payload.events.ok_or_else(|| refused("the payload has no events; it is of the storefront kind"))?;
     if events.len() > EVENTS_MAX {
-        return Err(refused(format!(
-            "the payload has more than {EVENTS_MAX} events"
-        )));
+        return Err(refused(format!("the payload has more than {EVENTS_MAX} events")));
     }
     let mut seen = BTreeSet::new();
     let mut arrivals = Vec::new();
     for event in events.iter().filter(|event| event.kind == "order") {
         let id = id_text(&event.id).ok_or_else(|| refused("an order event has no id"))?;
         if seen.insert(id.clone()) {
-            arrivals.push(Arrival::Notice {
-                kind: Kind::Order,
-                id: ExternalId::new(id),
-            });
+            arrivals.push(Arrival::Notice { kind: Kind::Order, id: ExternalId::new(id) });
         }
     }
     Ok(arrivals)
@@ -124,25 +91,17 @@ mod tests {
 
     /// Body, key and signature as Centra's documentation builds them, for 2023-11-14T22:13:20Z.
     const BODY: &str = "payload=%7B%22events%22%3A%5B%7B%22type%22%3A%22order%22%2C%22action%22%3A%22insert%22%2C%22date%22%3A%222023-11-14+22%3A13%3A20.000000%22%2C%22id%22%3A1001%7D%5D%7D";
-    const SIGNATURE: &str =
-        "t=1700000000,v1=69a584136857caf826ff80d09c91bdca7c237e0790770206af809b447067b0bc";
+    const SIGNATURE: &str = "t=1700000000,v1=69a584136857caf826ff80d09c91bdca7c237e0790770206af809b447067b0bc";
 
     fn receiver(secret: Option<&str>) -> WebhookReceiver {
-        let secrets: Vec<(&str, &str)> = [("token", "t")]
-            .into_iter()
-            .chain(secret.map(|s| ("webhook_secret", s)))
-            .collect();
-        let settings =
-            json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm" });
+        let secrets: Vec<(&str, &str)> = [("token", "t")].into_iter().chain(secret.map(|s| ("webhook_secret", s))).collect();
+        let settings = json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm" });
         WebhookReceiver::new(&super::super::settings::tests::read(&settings, &secrets).unwrap())
     }
 
     fn delivery(body: &str, signature: Option<&str>, at: i64) -> Delivery {
         Delivery {
-            headers: signature
-                .map(|s| ("x-centra-signature".to_owned(), s.to_owned()))
-                .into_iter()
-                .collect(),
+            headers: signature.map(|s| ("x-centra-signature".to_owned(), s.to_owned())).into_iter().collect(),
             body: body.as_bytes().to_vec().into(),
             received_at: Timestamp::from_second(at).unwrap(),
         }
@@ -160,50 +119,14 @@ mod tests {
         let ours = receiver(Some("s3cr3t-Key"));
         let signed = delivery(BODY, Some(SIGNATURE), 1_700_000_060);
         let arrivals = ours.receive(&signed).unwrap();
-        assert!(
-            matches!(arrivals.as_slice(), [Arrival::Notice { kind: Kind::Order, id }] if id.as_str() == "1001")
-        );
+        assert!(matches!(arrivals.as_slice(), [Arrival::Notice { kind: Kind::Order, id }] if id.as_str() == "1001"));
 
-        assert_eq!(
-            word(&ours, &delivery(BODY, Some(SIGNATURE), 1_700_000_301)),
-            "forged",
-            "replayed"
-        );
-        assert_eq!(
-            word(
-                &ours,
-                &delivery(
-                    &BODY.replace("1001", "1002"),
-                    Some(SIGNATURE),
-                    1_700_000_060
-                )
-            ),
-            "forged",
-            "changed"
-        );
-        assert_eq!(
-            word(
-                &ours,
-                &delivery(&BODY.replace('+', "%20"), Some(SIGNATURE), 1_700_000_060)
-            ),
-            "forged",
-            "encoded anew"
-        );
-        assert_eq!(
-            word(&ours, &delivery(BODY, None, 1_700_000_060)),
-            "forged",
-            "unsigned"
-        );
-        assert_eq!(
-            word(&ours, &delivery(BODY, Some("v1=,t="), 1_700_000_060)),
-            "forged",
-            "no signature"
-        );
-        assert_eq!(
-            word(&receiver(Some("another")), &signed),
-            "forged",
-            "another secret"
-        );
+        assert_eq!(word(&ours, &delivery(BODY, Some(SIGNATURE), 1_700_000_301)), "forged", "replayed");
+        assert_eq!(word(&ours, &delivery(&BODY.replace("1001", "1002"), Some(SIGNATURE), 1_700_000_060)), "forged", "changed");
+        assert_eq!(word(&ours, &delivery(&BODY.replace('+', "%20"), Some(SIGNATURE), 1_700_000_060)), "forged", "encoded anew");
+        assert_eq!(word(&ours, &delivery(BODY, None, 1_700_000_060)), "forged", "unsigned");
+        assert_eq!(word(&ours, &delivery(BODY, Some("v1=,t="), 1_700_000_060)), "forged", "no signature");
+        assert_eq!(word(&receiver(Some("another")), &signed), "forged", "another secret");
         assert_eq!(word(&receiver(None), &signed), "forged", "no secret");
     }
 
@@ -233,10 +156,7 @@ mod tests {
             r#"payload={"events":[{"type":"order","id":{}}]}"#,
             r#"payload={"events":[{"type":"order","id":1.5}]}"#,
         ] {
-            assert!(
-                matches!(arrivals(body.as_bytes()), Err(Fault::Refused { .. })),
-                "{body}"
-            );
+            assert!(matches!(arrivals(body.as_bytes()), Err(Fault::Refused { .. })), "{body}");
         }
     }
 }

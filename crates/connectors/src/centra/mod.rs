@@ -22,9 +22,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use selvedge_connector::{
-    Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem,
-};
+use selvedge_connector::{Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem};
 
 use feed::EventFeed;
 use graphql::Api;
@@ -68,12 +66,8 @@ impl Connector for Centra {
             },
             Arc::clone(&context.clock),
         );
-        let api = Arc::new(Api::new(
-            Arc::clone(&session),
-            Arc::clone(&context.clock),
-            &settings.base_url,
-            settings.token.clone(),
-        ));
+        let api =
+            Arc::new(Api::new(Arc::clone(&session), Arc::clone(&context.clock), &settings.base_url, settings.token.clone()));
         Ok(Connection {
             system: "centra",
             session,
@@ -81,9 +75,7 @@ impl Connector for Centra {
             order_sink: None,
             customer_source: None,
             customer_sink: None,
-            feed: settings
-                .events
-                .then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
+            feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
             lists: None,
             probe: Some(Arc::new(CentraProbe::new(api, settings))),

@@ -28,42 +28,24 @@ pub struct Part {
 impl Operation {
     /// The text to send, without the parts that hang on a name this instance does not know.
     pub fn text(&self, unknown: &BTreeSet<&'static str>) -> String {
-        let kept = self
-            .parts
-            .iter()
-            .filter(|part| !part.guards.iter().any(|guard| unknown.contains(guard)));
+        let kept = self.parts.iter().filter(|part| !part.guards.iter().any(|guard| unknown.contains(guard)));
         kept.map(|part| part.text).collect()
     }
 
     /// Names in error messages that can be helped by leaving a part out that was sent.
-    pub fn refused_names(
-        &self,
-        messages: &[String],
-        unknown: &BTreeSet<&'static str>,
-    ) -> BTreeSet<&'static str> {
-        let sent = self
-            .parts
-            .iter()
-            .filter(|part| !part.guards.iter().any(|guard| unknown.contains(guard)));
+    pub fn refused_names(&self, messages: &[String], unknown: &BTreeSet<&'static str>) -> BTreeSet<&'static str> {
+        let sent = self.parts.iter().filter(|part| !part.guards.iter().any(|guard| unknown.contains(guard)));
         let guards = sent.flat_map(|part| part.guards);
         guards
             .copied()
-            .filter(|guard| {
-                messages
-                    .iter()
-                    .any(|message| guard.split('.').all(|name| quotes(message, name)))
-            })
+            .filter(|guard| messages.iter().any(|message| guard.split('.').all(|name| quotes(message, name))))
             .collect()
     }
 }
 
 /// Whether a message names the word in quotes of some kind, as every GraphQL server does.
 fn quotes(message: &str, word: &str) -> bool {
-    message
-        .split(['"', '\'', '`'])
-        .skip(1)
-        .step_by(2)
-        .any(|quoted| quoted == word || quoted.rsplit('.').next() == Some(word))
+    message.split(['"', '\'', '`']).skip(1).step_by(2).any(|quoted| quoted == word || quoted.rsplit('.').next() == Some(word))
 }
 
 /// One thing that the operations need of a live schema.
@@ -121,16 +103,8 @@ mod tests {
             &[],
         );
         let cut = ORDERS_BY_NUMBER.text(&names);
-        assert!(
-            !cut.contains("appliedTaxRules") && !cut.contains("bundleLine"),
-            "{cut}"
-        );
-        assert!(
-            cut.contains("bundleItems")
-                && cut.contains("shippingTaxRules")
-                && cut.contains("voucher"),
-            "{cut}"
-        );
+        assert!(!cut.contains("appliedTaxRules") && !cut.contains("bundleLine"), "{cut}");
+        assert!(cut.contains("bundleItems") && cut.contains("shippingTaxRules") && cut.contains("voucher"), "{cut}");
         assert_eq!(cut.matches('{').count(), cut.matches('}').count());
     }
 
@@ -144,24 +118,11 @@ mod tests {
     #[test]
     fn a_refusal_that_leaving_out_cannot_help_is_none_of_these() {
         assert!(refused(&["Cannot query field \"totals\" on type \"Order\"."], &[]).is_empty());
-        assert!(
-            refused(
-                &["Cannot query field \"appliedTaxRules\" on type \"OrderLine\"."],
-                &["appliedTaxRules"]
-            )
-            .is_empty()
-        );
+        assert!(refused(&["Cannot query field \"appliedTaxRules\" on type \"OrderLine\"."], &["appliedTaxRules"]).is_empty());
     }
 
     #[test]
     fn each_operation_runs_as_many_mutations_as_it_names() {
-        assert_eq!(
-            (
-                CONFIRM_EVENTS.mutations,
-                SET_EVENT_LISTENERS.mutations,
-                ORDER_EVENTS.mutations
-            ),
-            (1, 1, 0)
-        );
+        assert_eq!((CONFIRM_EVENTS.mutations, SET_EVENT_LISTENERS.mutations, ORDER_EVENTS.mutations), (1, 1, 0));
     }
 }

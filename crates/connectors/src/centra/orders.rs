@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use selvedge_connector::{
-    Cursor, Decoded, Enumerated, EnumeratedPage, Fault, Page, Priority, Raw, Source,
-};
+use selvedge_connector::{Cursor, Decoded, Enumerated, EnumeratedPage, Fault, Page, Priority, Raw, Source};
 use selvedge_model::{ExternalId, Interval, Kind, Order, RecordKey, gate::Values, moment};
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -45,11 +43,7 @@ pub fn scope(settings: &Settings) -> Map<String, Value> {
 /// With an offset, always: a bare time would be read in the instance's own zone. Whole seconds,
 /// as Centra keeps them.
 fn instant(at: Timestamp, up: bool) -> String {
-    let seconds = if up && at.subsec_nanosecond() > 0 {
-        at.as_second().saturating_add(1)
-    } else {
-        at.as_second()
-    };
+    let seconds = if up && at.subsec_nanosecond() > 0 { at.as_second().saturating_add(1) } else { at.as_second() };
     let at = Timestamp::from_second(seconds).unwrap_or(at);
     format!("{}+00:00", at.strftime("%Y-%m-%dT%H:%M:%S"))
 }
@@ -61,12 +55,7 @@ pub fn raw_order(node: &RawValue, body: Bytes, stand_in: Option<&str>) -> Raw {
     let id = id_text(&identity.number)
         .or_else(|| stand_in.map(str::to_owned))
         .unwrap_or_else(|| format!("unreadable-{:016x}", fnv(node.get().as_bytes())));
-    Raw {
-        kind: Kind::Order,
-        id: ExternalId::new(id),
-        version: version(&identity),
-        body,
-    }
+    Raw { kind: Kind::Order, id: ExternalId::new(id), version: version(&identity), body }
 }
 
 fn version(identity: &Identity) -> Option<Timestamp> {
@@ -75,20 +64,13 @@ fn version(identity: &Identity) -> Option<Timestamp> {
 
 /// A stable name for bytes (FNV-1a); it only has to tell documents without a number apart.
 fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl OrderSource {
     /// For one instance.
     pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
-        Self {
-            api,
-            zones: settings.zones.clone(),
-            page_size: settings.page_size,
-            scope: scope(settings),
-        }
+        Self { api, zones: settings.zones.clone(), page_size: settings.page_size, scope: scope(settings) }
     }
 
     fn window(&self, interval: &Interval, first: u32, page: Option<&Cursor>) -> Value {
@@ -104,18 +86,11 @@ impl OrderSource {
 }
 
 /// Where a connection goes on.
-fn next(
-    what: &str,
-    connection: &Connection<'_>,
-    page: Option<&Cursor>,
-) -> Result<Option<Cursor>, Fault> {
+fn next(what: &str, connection: &Connection<'_>, page: Option<&Cursor>) -> Result<Option<Cursor>, Fault> {
     if !connection.page_info.has_next_page {
         return Ok(None);
     }
-    let unexpected = |detail: &str| Fault::Unexpected {
-        what: what.to_owned(),
-        detail: detail.to_owned(),
-    };
+    let unexpected = |detail: &str| Fault::Unexpected { what: what.to_owned(), detail: detail.to_owned() };
     let end = connection
         .page_info
         .end_cursor
@@ -123,11 +98,7 @@ fn next(
         .map(Cursor)
         .ok_or_else(|| unexpected("there is a next page and no cursor to it"))?;
     // The same cursor again would go round for ever.
-    if Some(&end) == page {
-        Err(unexpected("the next page is this page"))
-    } else {
-        Ok(Some(end))
-    }
+    if Some(&end) == page { Err(unexpected("the next page is this page")) } else { Ok(Some(end)) }
 }
 
 #[async_trait]
@@ -139,66 +110,32 @@ impl Source<Order> for OrderSource {
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
         let what = "list changed orders";
         let variables = self.window(interval, self.page_size, page);
-        let reply = self
-            .api
-            .ask(
-                &operations::ORDERS_CHANGED,
-                variables,
-                what,
-                Priority::Orders,
-            )
-            .await?;
+        let reply = self.api.ask(&operations::ORDERS_CHANGED, variables, what, Priority::Orders).await?;
         let connection = reply.read::<OrderConnection<'_>>()?.connection;
         let next = next(what, &connection, page)?;
         Ok(Page {
-            raws: connection
-                .edges
-                .iter()
-                .map(|edge| raw_order(edge.node, reply.bytes_of(edge.node), None))
-                .collect(),
+            raws: connection.edges.iter().map(|edge| raw_order(edge.node, reply.bytes_of(edge.node), None)).collect(),
             next,
         })
     }
 
-    async fn enumerate(
-        &self,
-        interval: &Interval,
-        page: Option<&Cursor>,
-    ) -> Result<EnumeratedPage, Fault> {
+    async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
         let what = "enumerate orders";
         let variables = self.window(interval, ENUMERATE_PAGE, page);
-        let reply = self
-            .api
-            .ask(
-                &operations::ORDERS_ENUMERATED,
-                variables,
-                what,
-                Priority::Sweeps,
-            )
-            .await?;
+        let reply = self.api.ask(&operations::ORDERS_ENUMERATED, variables, what, Priority::Sweeps).await?;
         let connection = reply.read::<OrderConnection<'_>>()?.connection;
         let next = next(what, &connection, page)?;
         let items = connection.edges.iter().map(|edge| {
             let identity: Identity = serde_json::from_str(edge.node.get()).unwrap_or_default();
             let raw = raw_order(edge.node, Bytes::new(), None);
-            Enumerated {
-                key: id_text(&identity.number).map(RecordKey::new),
-                id: raw.id,
-                version: raw.version,
-            }
+            Enumerated { key: id_text(&identity.number).map(RecordKey::new), id: raw.id, version: raw.version }
         });
-        Ok(EnumeratedPage {
-            items: items.collect(),
-            next,
-        })
+        Ok(EnumeratedPage { items: items.collect(), next })
     }
 
     async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
         // An id that is no number is none of Centra's; there is nothing to be had for it.
-        let numbers: Vec<i64> = ids
-            .iter()
-            .filter_map(|id| id.as_str().parse().ok())
-            .collect();
+        let numbers: Vec<i64> = ids.iter().filter_map(|id| id.as_str().parse().ok()).collect();
         if numbers.is_empty() {
             return Ok(Vec::new());
         }
@@ -209,21 +146,8 @@ impl Source<Order> for OrderSource {
             [one] => format!("fetch order {one}"),
             many => format!("fetch {} orders", many.len()),
         };
-        let reply = self
-            .api
-            .ask(
-                &operations::ORDERS_BY_NUMBER,
-                Value::Object(variables),
-                &what,
-                priority,
-            )
-            .await?;
-        Ok(reply
-            .read::<Orders<'_>>()?
-            .orders
-            .into_iter()
-            .map(|node| raw_order(node, reply.bytes_of(node), None))
-            .collect())
+        let reply = self.api.ask(&operations::ORDERS_BY_NUMBER, Value::Object(variables), &what, priority).await?;
+        Ok(reply.read::<Orders<'_>>()?.orders.into_iter().map(|node| raw_order(node, reply.bytes_of(node), None)).collect())
     }
 
     fn fetch_max(&self) -> usize {
@@ -267,29 +191,11 @@ mod tests {
     #[test]
     fn a_page_that_leads_to_itself_is_refused() {
         let connection = |cursor: Option<&str>| Connection {
-            page_info: PageInfo {
-                has_next_page: true,
-                end_cursor: cursor.map(str::to_owned),
-            },
+            page_info: PageInfo { has_next_page: true, end_cursor: cursor.map(str::to_owned) },
             edges: vec![],
         };
-        assert_eq!(
-            next(
-                "list",
-                &connection(Some("b")),
-                Some(&Cursor("a".to_owned()))
-            )
-            .unwrap(),
-            Some(Cursor("b".to_owned()))
-        );
-        assert!(
-            next(
-                "list",
-                &connection(Some("a")),
-                Some(&Cursor("a".to_owned()))
-            )
-            .is_err()
-        );
+        assert_eq!(next("list", &connection(Some("b")), Some(&Cursor("a".to_owned()))).unwrap(), Some(Cursor("b".to_owned())));
+        assert!(next("list", &connection(Some("a")), Some(&Cursor("a".to_owned()))).is_err());
         assert!(next("list", &connection(None), None).is_err());
     }
 }

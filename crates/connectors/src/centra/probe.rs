@@ -12,9 +12,7 @@ use super::{
     operations::{self, NEEDS, Operation},
     schema_check,
     settings::Settings,
-    wire::{
-        EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text,
-    },
+    wire::{EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text},
 };
 
 /// How far the clocks may be apart before signatures and windows suffer.
@@ -29,18 +27,8 @@ pub struct CentraProbe {
     settings: Settings,
 }
 
-fn finding(
-    level: FindingLevel,
-    setting: Option<&str>,
-    message: impl Into<String>,
-    remedy: impl Into<String>,
-) -> Finding {
-    Finding {
-        level,
-        setting: setting.map(str::to_owned),
-        message: message.into(),
-        remedy: remedy.into(),
-    }
+fn finding(level: FindingLevel, setting: Option<&str>, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding { level, setting: setting.map(str::to_owned), message: message.into(), remedy: remedy.into() }
 }
 
 fn good(message: impl Into<String>) -> Finding {
@@ -63,9 +51,7 @@ fn fault_finding(fault: &Fault) -> Finding {
             "Make a new Integration API token in AMS: System > API Tokens; they expire after 30 days unless made otherwise.",
         ),
         Fault::Transient { source, .. } | Fault::Unanswered { source, .. } => {
-            let why = source
-                .as_ref()
-                .map_or_else(String::new, |s| format!(" ({s})"));
+            let why = source.as_ref().map_or_else(String::new, |s| format!(" ({s})"));
             finding(
                 FindingLevel::Bad,
                 Some("base_url"),
@@ -94,36 +80,24 @@ impl CentraProbe {
         Self { api, settings }
     }
 
-    async fn ask(
-        &self,
-        operation: &'static Operation,
-        variables: Value,
-        what: &str,
-    ) -> Result<Reply, Fault> {
-        self.api
-            .ask(operation, variables, what, Priority::Control)
-            .await
+    async fn ask(&self, operation: &'static Operation, variables: Value, what: &str) -> Result<Reply, Fault> {
+        self.api.ask(operation, variables, what, Priority::Control).await
     }
 
     async fn schema(&self) -> (Vec<Finding>, bool) {
-        let live: Result<Introspection, Fault> = match self
-            .ask(&operations::INTROSPECTION, json!({}), "read the schema")
-            .await
-        {
+        let live: Result<Introspection, Fault> = match self.ask(&operations::INTROSPECTION, json!({}), "read the schema").await {
             Ok(reply) => reply.read(),
             Err(fault) => Err(fault),
         };
         match live {
             Ok(live) => {
                 let unmet = schema_check::compare(NEEDS, &live.schema);
-                let left_out: BTreeSet<&'static str> =
-                    unmet.iter().filter_map(|u| u.leave_out).collect();
+                let left_out: BTreeSet<&'static str> = unmet.iter().filter_map(|u| u.leave_out).collect();
                 self.api.leave_out(&left_out);
                 (schema_findings(unmet), true)
             }
             Err(fault) => {
-                let reached =
-                    !matches!(fault, Fault::Transient { .. } | Fault::Unauthorized { .. });
+                let reached = !matches!(fault, Fault::Transient { .. } | Fault::Unauthorized { .. });
                 (vec![fault_finding(&fault)], reached)
             }
         }
@@ -131,14 +105,7 @@ impl CentraProbe {
 
     /// The newest order, and what its times tell of the instance's zone.
     async fn newest_order(&self, findings: &mut Vec<Finding>) -> Option<i64> {
-        let reply = match self
-            .ask(
-                &operations::LATEST_ORDER,
-                json!({}),
-                "read the newest order",
-            )
-            .await
-        {
+        let reply = match self.ask(&operations::LATEST_ORDER, json!({}), "read the newest order").await {
             Ok(reply) => reply,
             Err(fault) => {
                 findings.push(fault_finding(&fault));
@@ -154,7 +121,12 @@ impl CentraProbe {
             }
         };
         let Some(edge) = connection.edges.first() else {
-            findings.push(finding(FindingLevel::Warning, None, "the token sees no orders yet", "Nothing to do on a new instance; else check the token's store and the settings stores and markets."));
+            findings.push(finding(
+                FindingLevel::Warning,
+                None,
+                "the token sees no orders yet",
+                "Nothing to do on a new instance; else check the token's store and the settings stores and markets.",
+            ));
             return None;
         };
         let identity: Identity = serde_json::from_str(edge.node.get()).unwrap_or_default();
@@ -174,24 +146,12 @@ impl CentraProbe {
         let window = json!({ "from": text(from), "to": text(now), "first": 1 });
         let by_number = json!({ "numbers": [newest.unwrap_or(1)], "limit": 1 });
         let mut questions = vec![
-            (
-                &operations::ORDERS_BY_NUMBER,
-                by_number,
-                "read a whole order",
-            ),
-            (
-                &operations::ORDERS_CHANGED,
-                window.clone(),
-                "list changed orders",
-            ),
+            (&operations::ORDERS_BY_NUMBER, by_number, "read a whole order"),
+            (&operations::ORDERS_CHANGED, window.clone(), "list changed orders"),
             (&operations::ORDERS_ENUMERATED, window, "enumerate orders"),
         ];
         if self.settings.events {
-            questions.push((
-                &operations::ORDER_EVENTS,
-                json!({ "limit": 1 }),
-                "read the queue of events",
-            ));
+            questions.push((&operations::ORDER_EVENTS, json!({ "limit": 1 }), "read the queue of events"));
         }
         let mut used = BTreeSet::new();
         let mut all_good = true;
@@ -216,33 +176,19 @@ impl CentraProbe {
 
     async fn queue(&self, findings: &mut Vec<Finding>) {
         match self
-            .ask(
-                &operations::EVENT_LISTENERS,
-                json!({}),
-                "read the event listeners",
-            )
+            .ask(&operations::EVENT_LISTENERS, json!({}), "read the event listeners")
             .await
             .and_then(|reply| reply.read::<EventListeners>())
         {
             Ok(found) => {
-                let listeners: Vec<(String, String)> = found
-                    .listeners
-                    .into_iter()
-                    .map(|l| (l.integration_name, l.object_type))
-                    .collect();
-                findings.extend(listener_findings(
-                    &listeners,
-                    self.settings.integration_name.as_deref(),
-                ));
+                let listeners: Vec<(String, String)> =
+                    found.listeners.into_iter().map(|l| (l.integration_name, l.object_type)).collect();
+                findings.extend(listener_findings(&listeners, self.settings.integration_name.as_deref()));
             }
             Err(fault) => findings.push(fault_finding(&fault)),
         }
         match self
-            .ask(
-                &operations::QUEUED_EVENTS,
-                json!({ "limit": 50 }),
-                "look at the queue of events",
-            )
+            .ask(&operations::QUEUED_EVENTS, json!({ "limit": 50 }), "look at the queue of events")
             .await
             .and_then(|reply| reply.read::<QueuedEvents>())
         {
@@ -253,10 +199,7 @@ impl CentraProbe {
                     .map(|e| {
                         (
                             e.object_type,
-                            e.created_at.and_then(|at| {
-                                selvedge_model::moment::in_zone(&at, &self.settings.zones.instance)
-                                    .ok()
-                            }),
+                            e.created_at.and_then(|at| selvedge_model::moment::in_zone(&at, &self.settings.zones.instance).ok()),
                         )
                     })
                     .collect();
@@ -273,10 +216,7 @@ fn text(at: Timestamp) -> String {
 
 fn schema_findings(unmet: Vec<schema_check::Unmet>) -> Vec<Finding> {
     if !unmet.iter().any(|u| u.level == FindingLevel::Bad) {
-        let mut findings = vec![good(format!(
-            "the live schema has what we need ({} fields, inputs and values)",
-            NEEDS.len()
-        ))];
+        let mut findings = vec![good(format!("the live schema has what we need ({} fields, inputs and values)", NEEDS.len()))];
         findings.extend(unmet.into_iter().map(schema_finding));
         return findings;
     }
@@ -291,12 +231,7 @@ fn schema_finding(unmet: schema_check::Unmet) -> Finding {
         (_, Some(_)) => "It is left out and done without; nothing to do.",
         _ => "Nothing to do now; report it with this line.",
     };
-    finding(
-        unmet.level,
-        None,
-        format!("schema: {}", unmet.message),
-        remedy,
-    )
+    finding(unmet.level, None, format!("schema: {}", unmet.message), remedy)
 }
 
 fn skew(date: Option<&str>, now: Timestamp) -> Option<Finding> {
@@ -331,16 +266,12 @@ fn zone(created_at: &str, zone: &TimeZone, name: &str) -> Option<Finding> {
     let written = pieces.to_numeric_offset()?;
     let configured = zone.to_offset(instant);
     Some(if written == configured {
-        good(format!(
-            "time_zone fits: the newest order is written with {written}, as {name} has then"
-        ))
+        good(format!("time_zone fits: the newest order is written with {written}, as {name} has then"))
     } else {
         finding(
             FindingLevel::Warning,
             Some("time_zone"),
-            format!(
-                "the newest order is written as {created_at}, but {name} has {configured} then"
-            ),
+            format!("the newest order is written as {created_at}, but {name} has {configured} then"),
             "Set time_zone to the instance's own zone; webhooks and books depend on it.",
         )
     })
@@ -356,16 +287,11 @@ fn listener_findings(listeners: &[(String, String)], own: Option<&str>) -> Vec<F
         )];
     }
     let mine = |name: &str| own.is_none_or(|own| own == name || name.is_empty());
-    let foreign: BTreeSet<&str> = listeners
-        .iter()
-        .filter(|(name, kind)| mine(name) && kind != "Order")
-        .map(|(_, kind)| kind.as_str())
-        .collect();
+    let foreign: BTreeSet<&str> =
+        listeners.iter().filter(|(name, kind)| mine(name) && kind != "Order").map(|(_, kind)| kind.as_str()).collect();
     let mut findings = Vec::new();
     if foreign.is_empty() {
-        findings.push(good(
-            "the queue of events is ours alone, as far as its listeners tell",
-        ));
+        findings.push(good("the queue of events is ours alone, as far as its listeners tell"));
     } else {
         let kinds: Vec<&str> = foreign.into_iter().collect();
         findings.push(finding(
@@ -388,11 +314,7 @@ fn listener_findings(listeners: &[(String, String)], own: Option<&str>) -> Vec<F
 
 fn queue_findings(events: &[(String, Option<Timestamp>)], now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let foreign: BTreeSet<&str> = events
-        .iter()
-        .map(|(kind, _)| kind.as_str())
-        .filter(|kind| *kind != "Order")
-        .collect();
+    let foreign: BTreeSet<&str> = events.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "Order").collect();
     if !foreign.is_empty() {
         let kinds: Vec<&str> = foreign.into_iter().collect();
         findings.push(finding(
@@ -403,9 +325,7 @@ fn queue_findings(events: &[(String, Option<Timestamp>)], now: Timestamp) -> Vec
         ));
     }
     let oldest = events.iter().filter_map(|(_, at)| *at).min();
-    if let Some(oldest) =
-        oldest.filter(|at| now.as_second().saturating_sub(at.as_second()) > QUEUE_HOURS_MAX * 3600)
-    {
+    if let Some(oldest) = oldest.filter(|at| now.as_second().saturating_sub(at.as_second()) > QUEUE_HOURS_MAX * 3600) {
         findings.push(finding(
             FindingLevel::Warning,
             Some("events"),
@@ -424,7 +344,12 @@ fn limit_findings(limits: &RateLimits) -> Vec<Finding> {
             finding(
                 FindingLevel::Warning,
                 None,
-                format!("{used} of {} {} per {} s are used already, by all integrations of the instance together", window.quota, window.name, window.per.as_secs()),
+                format!(
+                    "{used} of {} {} per {} s are used already, by all integrations of the instance together",
+                    window.quota,
+                    window.name,
+                    window.per.as_secs()
+                ),
                 "Ask Centra for a larger plan, or slow the other integrations down.",
             )
         })
@@ -495,12 +420,7 @@ mod tests {
     #[test]
     fn clocks_apart_are_told_with_the_direction() {
         let now: Timestamp = "2026-02-03T10:00:00Z".parse().unwrap();
-        assert_eq!(
-            skew(Some("Tue, 03 Feb 2026 10:00:10 GMT"), now)
-                .unwrap()
-                .level,
-            FindingLevel::Good
-        );
+        assert_eq!(skew(Some("Tue, 03 Feb 2026 10:00:10 GMT"), now).unwrap().level, FindingLevel::Good);
         let found = skew(Some("Tue, 03 Feb 2026 10:02:00 GMT"), now).unwrap();
         assert!(found.message.contains("120 s behind"), "{}", found.message);
         assert_eq!(skew(None, now), None);
@@ -510,36 +430,18 @@ mod tests {
     fn a_shared_queue_is_noticed() {
         let pair = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
         let found = listener_findings(&[pair("wms", "Order"), pair("wms", "Shipment")], None);
-        assert!(
-            found
-                .iter()
-                .any(|f| f.level == FindingLevel::Warning && f.message.contains("Shipment"))
-        );
-        let found = listener_findings(
-            &[pair("ours", "Order"), pair("wms", "Shipment")],
-            Some("ours"),
-        );
-        assert!(
-            found.iter().all(|f| f.level == FindingLevel::Good),
-            "{found:?}"
-        );
+        assert!(found.iter().any(|f| f.level == FindingLevel::Warning && f.message.contains("Shipment")));
+        let found = listener_findings(&[pair("ours", "Order"), pair("wms", "Shipment")], Some("ours"));
+        assert!(found.iter().all(|f| f.level == FindingLevel::Good), "{found:?}");
         let now: Timestamp = "2026-02-03T10:00:00Z".parse().unwrap();
-        let found = queue_findings(
-            &[
-                ("Return".to_owned(), None),
-                ("Order".to_owned(), "2026-02-01T00:00:00Z".parse().ok()),
-            ],
-            now,
-        );
+        let found =
+            queue_findings(&[("Return".to_owned(), None), ("Order".to_owned(), "2026-02-01T00:00:00Z".parse().ok())], now);
         assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
     fn a_missing_permission_hangs_on_the_token() {
-        let fault = Fault::Unauthorized {
-            what: "read".to_owned(),
-            detail: "You need PaymentHistory:read permission".to_owned(),
-        };
+        let fault = Fault::Unauthorized { what: "read".to_owned(), detail: "You need PaymentHistory:read permission".to_owned() };
         let found = fault_finding(&fault);
         assert_eq!(found.setting.as_deref(), Some("token"));
         assert!(found.message.contains("PaymentHistory:read"));

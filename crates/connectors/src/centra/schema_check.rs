@@ -23,15 +23,12 @@ pub struct Unmet {
 /// Everything that is missing or of another type, by name. Looser nullability than documented is a
 /// warning: the decoder copes, but someone should know.
 pub fn compare(needs: &[Need], live: &LiveSchema) -> Vec<Unmet> {
-    let types: BTreeMap<&str, &LiveType> =
-        live.types.iter().map(|ty| (ty.name.as_str(), ty)).collect();
+    let types: BTreeMap<&str, &LiveType> = live.types.iter().map(|ty| (ty.name.as_str(), ty)).collect();
     let mut unmet = Vec::new();
     let mut missing_types = BTreeSet::new();
     for need in needs {
         let owner = match need {
-            Need::Field { owner, .. } | Need::Input { owner, .. } | Need::Value { owner, .. } => {
-                *owner
-            }
+            Need::Field { owner, .. } | Need::Input { owner, .. } | Need::Value { owner, .. } => *owner,
         };
         match types.get(owner) {
             Some(ty) => one(need, ty, &mut unmet),
@@ -41,16 +38,8 @@ pub fn compare(needs: &[Need], live: &LiveSchema) -> Vec<Unmet> {
                     Need::Input { .. } | Need::Value { .. } => None,
                 };
                 if missing_types.insert(owner) {
-                    let level = if part.is_some() {
-                        FindingLevel::Warning
-                    } else {
-                        FindingLevel::Bad
-                    };
-                    unmet.push(Unmet {
-                        level,
-                        message: format!("the type {owner} is missing"),
-                        leave_out: part,
-                    });
+                    let level = if part.is_some() { FindingLevel::Warning } else { FindingLevel::Bad };
+                    unmet.push(Unmet { level, message: format!("the type {owner} is missing"), leave_out: part });
                 }
             }
         }
@@ -61,25 +50,9 @@ pub fn compare(needs: &[Need], live: &LiveSchema) -> Vec<Unmet> {
 
 fn one(need: &Need, ty: &LiveType, unmet: &mut Vec<Unmet>) {
     match need {
-        Need::Field {
-            owner,
-            field,
-            ty: wanted,
-            arguments,
-            part,
-        } => {
-            let worst = if part.is_some() {
-                FindingLevel::Warning
-            } else {
-                FindingLevel::Bad
-            };
-            let mut bad = |message: String| {
-                unmet.push(Unmet {
-                    level: worst,
-                    message,
-                    leave_out: *part,
-                })
-            };
+        Need::Field { owner, field, ty: wanted, arguments, part } => {
+            let worst = if part.is_some() { FindingLevel::Warning } else { FindingLevel::Bad };
+            let mut bad = |message: String| unmet.push(Unmet { level: worst, message, leave_out: *part });
             let Some(live) = ty.fields.iter().flatten().find(|f| f.name == *field) else {
                 bad(format!("{owner}.{field} is missing"));
                 return;
@@ -90,75 +63,39 @@ fn one(need: &Need, ty: &LiveType, unmet: &mut Vec<Unmet>) {
             } else if looser(&found, wanted) {
                 unmet.push(Unmet {
                     level: FindingLevel::Warning,
-                    message: format!(
-                        "{owner}.{field} may be null here: it is {found}, documented is {wanted}"
-                    ),
+                    message: format!("{owner}.{field} may be null here: it is {found}, documented is {wanted}"),
                     leave_out: None,
                 });
             }
             if live.is_deprecated {
-                let reason = live
-                    .deprecation_reason
-                    .as_deref()
-                    .unwrap_or("no reason given");
+                let reason = live.deprecation_reason.as_deref().unwrap_or("no reason given");
                 unmet.push(Unmet {
                     level: FindingLevel::Warning,
                     message: format!("{owner}.{field} is deprecated: {reason}"),
                     leave_out: None,
                 });
             }
-            let mut bad = |message: String| {
-                unmet.push(Unmet {
-                    level: worst,
-                    message,
-                    leave_out: *part,
-                })
-            };
+            let mut bad = |message: String| unmet.push(Unmet { level: worst, message, leave_out: *part });
             for (argument, wanted) in *arguments {
                 match live.args.iter().find(|a| a.name == *argument) {
-                    None => bad(format!(
-                        "the argument {argument} of {owner}.{field} is missing"
-                    )),
+                    None => bad(format!("the argument {argument} of {owner}.{field} is missing")),
                     Some(found) if shape(&found.ty.print()) != shape(wanted) => {
-                        bad(format!(
-                            "the argument {argument} of {owner}.{field} is {}, it should be {wanted}",
-                            found.ty.print()
-                        ));
+                        bad(format!("the argument {argument} of {owner}.{field} is {}, it should be {wanted}", found.ty.print()));
                     }
                     Some(_) => {}
                 }
             }
-            for demanded in live
-                .args
-                .iter()
-                .filter(|a| is_demanded(a) && !arguments.iter().any(|(name, _)| *name == a.name))
-            {
-                bad(format!(
-                    "{owner}.{field} demands an argument that we do not know: {}",
-                    demanded.name
-                ));
+            for demanded in live.args.iter().filter(|a| is_demanded(a) && !arguments.iter().any(|(name, _)| *name == a.name)) {
+                bad(format!("{owner}.{field} demands an argument that we do not know: {}", demanded.name));
             }
         }
-        Need::Input {
-            owner,
-            field,
-            ty: wanted,
-        } => match ty.input_fields.iter().flatten().find(|f| f.name == *field) {
-            None => unmet.push(Unmet {
-                level: FindingLevel::Bad,
-                message: format!("{owner}.{field} is missing"),
-                leave_out: None,
-            }),
+        Need::Input { owner, field, ty: wanted } => match ty.input_fields.iter().flatten().find(|f| f.name == *field) {
+            None => {
+                unmet.push(Unmet { level: FindingLevel::Bad, message: format!("{owner}.{field} is missing"), leave_out: None })
+            }
             Some(live) if shape(&live.ty.print()) != shape(wanted) => {
-                let message = format!(
-                    "{owner}.{field} is {}, it should be {wanted}",
-                    live.ty.print()
-                );
-                unmet.push(Unmet {
-                    level: FindingLevel::Bad,
-                    message,
-                    leave_out: None,
-                });
+                let message = format!("{owner}.{field} is {}, it should be {wanted}", live.ty.print());
+                unmet.push(Unmet { level: FindingLevel::Bad, message, leave_out: None });
             }
             Some(_) => {}
         },
@@ -184,20 +121,9 @@ fn required_inputs(needs: &[Need], types: &BTreeMap<&str, &LiveType>, unmet: &mu
     }
     for (owner, fields) in sent {
         let live = types.get(owner).and_then(|ty| ty.input_fields.as_ref());
-        for demanded in live
-            .into_iter()
-            .flatten()
-            .filter(|f| is_demanded(f) && !fields.contains(f.name.as_str()))
-        {
-            let message = format!(
-                "{owner} demands a field that we do not know: {}",
-                demanded.name
-            );
-            unmet.push(Unmet {
-                level: FindingLevel::Bad,
-                message,
-                leave_out: None,
-            });
+        for demanded in live.into_iter().flatten().filter(|f| is_demanded(f) && !fields.contains(f.name.as_str())) {
+            let message = format!("{owner} demands a field that we do not know: {}", demanded.name);
+            unmet.push(Unmet { level: FindingLevel::Bad, message, leave_out: None });
         }
     }
 }
@@ -226,10 +152,7 @@ fn looser(found: &str, wanted: &str) -> bool {
             }
         }
     };
-    levels(found)
-        .into_iter()
-        .zip(levels(wanted))
-        .any(|(found, wanted)| wanted && !found)
+    levels(found).into_iter().zip(levels(wanted)).any(|(found, wanted)| wanted && !found)
 }
 
 #[cfg(test)]
@@ -243,47 +166,26 @@ mod tests {
     fn enough() -> LiveSchema {
         let mut types: BTreeMap<&str, LiveType> = BTreeMap::new();
         for need in NEEDS {
-            let (Need::Field { owner, .. } | Need::Input { owner, .. } | Need::Value { owner, .. }) =
-                *need;
-            let ty = types.entry(owner).or_insert_with(|| LiveType {
-                name: owner.to_owned(),
-                ..LiveType::default()
-            });
+            let (Need::Field { owner, .. } | Need::Input { owner, .. } | Need::Value { owner, .. }) = *need;
+            let ty = types.entry(owner).or_insert_with(|| LiveType { name: owner.to_owned(), ..LiveType::default() });
             match *need {
-                Need::Field {
-                    field,
-                    ty: printed,
-                    arguments,
-                    ..
-                } => {
-                    let args: Vec<Value> = arguments
-                        .iter()
-                        .map(|(name, ty)| json!({ "name": name, "type": reference(ty) }))
-                        .collect();
-                    let field: LiveField = serde_json::from_value(
-                        json!({ "name": field, "type": reference(printed), "args": args }),
-                    )
-                    .unwrap();
+                Need::Field { field, ty: printed, arguments, .. } => {
+                    let args: Vec<Value> =
+                        arguments.iter().map(|(name, ty)| json!({ "name": name, "type": reference(ty) })).collect();
+                    let field: LiveField =
+                        serde_json::from_value(json!({ "name": field, "type": reference(printed), "args": args })).unwrap();
                     ty.fields.get_or_insert_default().push(field);
                 }
-                Need::Input {
-                    field, ty: printed, ..
-                } => {
-                    let input = serde_json::from_value(
-                        json!({ "name": field, "type": reference(printed) }),
-                    )
-                    .unwrap();
+                Need::Input { field, ty: printed, .. } => {
+                    let input = serde_json::from_value(json!({ "name": field, "type": reference(printed) })).unwrap();
                     ty.input_fields.get_or_insert_default().push(input);
                 }
-                Need::Value { value, .. } => ty
-                    .enum_values
-                    .get_or_insert_default()
-                    .push(serde_json::from_value(json!({ "name": value })).unwrap()),
+                Need::Value { value, .. } => {
+                    ty.enum_values.get_or_insert_default().push(serde_json::from_value(json!({ "name": value })).unwrap())
+                }
             }
         }
-        LiveSchema {
-            types: types.into_values().collect(),
-        }
+        LiveSchema { types: types.into_values().collect() }
     }
 
     fn reference(ty: &str) -> Value {
@@ -297,10 +199,7 @@ mod tests {
     }
 
     fn messages(live: &LiveSchema) -> Vec<(FindingLevel, String)> {
-        compare(NEEDS, live)
-            .into_iter()
-            .map(|u| (u.level, u.message))
-            .collect()
+        compare(NEEDS, live).into_iter().map(|u| (u.level, u.message)).collect()
     }
 
     #[test]
@@ -318,33 +217,18 @@ mod tests {
                     fields.retain(|f| f.name != "isOnHold");
                     for field in fields {
                         match field.name.as_str() {
-                            "number" => {
-                                field.ty = serde_json::from_value(reference("String!")).unwrap()
-                            }
-                            "status" => {
-                                field.ty = serde_json::from_value(reference("OrderStatus")).unwrap()
-                            }
+                            "number" => field.ty = serde_json::from_value(reference("String!")).unwrap(),
+                            "status" => field.ty = serde_json::from_value(reference("OrderStatus")).unwrap(),
                             "grandTotal" => field.args.clear(),
                             _ => {}
                         }
                     }
                 }
-                "OrderLine" => ty
-                    .fields
-                    .as_mut()
-                    .unwrap()
-                    .retain(|f| f.name != "appliedTaxRules"),
-                "OrderSort" => ty
-                    .enum_values
-                    .as_mut()
-                    .unwrap()
-                    .retain(|v| v.name != "number_ASC"),
+                "OrderLine" => ty.fields.as_mut().unwrap().retain(|f| f.name != "appliedTaxRules"),
+                "OrderSort" => ty.enum_values.as_mut().unwrap().retain(|v| v.name != "number_ASC"),
                 "EventsConfirmInput" => {
                     let demanded = json!({ "name": "queue", "type": reference("String!") });
-                    ty.input_fields
-                        .as_mut()
-                        .unwrap()
-                        .push(serde_json::from_value(demanded).unwrap());
+                    ty.input_fields.as_mut().unwrap().push(serde_json::from_value(demanded).unwrap());
                 }
                 _ => {}
             }
@@ -354,42 +238,20 @@ mod tests {
         let bad = |text: &str| found.contains(&(FindingLevel::Bad, text.to_owned()));
         let warning = |text: &str| found.contains(&(FindingLevel::Warning, text.to_owned()));
         assert!(bad("Order.isOnHold is missing"), "{found:?}");
-        assert!(
-            bad("Order.number is String!, it should be Int!"),
-            "{found:?}"
-        );
-        assert!(
-            warning("Order.status may be null here: it is OrderStatus, documented is OrderStatus!"),
-            "{found:?}"
-        );
-        assert!(
-            bad("the argument includingTax of Order.grandTotal is missing"),
-            "{found:?}"
-        );
+        assert!(bad("Order.number is String!, it should be Int!"), "{found:?}");
+        assert!(warning("Order.status may be null here: it is OrderStatus, documented is OrderStatus!"), "{found:?}");
+        assert!(bad("the argument includingTax of Order.grandTotal is missing"), "{found:?}");
         assert!(warning("OrderLine.appliedTaxRules is missing"), "{found:?}");
-        assert!(
-            bad("the value number_ASC of OrderSort is missing"),
-            "{found:?}"
-        );
-        assert!(
-            bad("EventsConfirmInput demands a field that we do not know: queue"),
-            "{found:?}"
-        );
+        assert!(bad("the value number_ASC of OrderSort is missing"), "{found:?}");
+        assert!(bad("EventsConfirmInput demands a field that we do not know: queue"), "{found:?}");
         assert!(warning("the type Voucher is missing"), "{found:?}");
         assert_eq!(found.len(), 8, "{found:?}");
-        let left_out: Vec<_> = compare(NEEDS, &live)
-            .into_iter()
-            .filter_map(|u| u.leave_out)
-            .collect();
+        let left_out: Vec<_> = compare(NEEDS, &live).into_iter().filter_map(|u| u.leave_out).collect();
         assert_eq!(left_out, ["appliedTaxRules", "AppliedVoucher"]);
     }
 
     #[test]
     fn looser_is_seen_at_every_level() {
-        assert!(
-            looser("[Int]!", "[Int!]!")
-                && looser("[Int!]", "[Int!]!")
-                && !looser("[Int!]!", "[Int]")
-        );
+        assert!(looser("[Int]!", "[Int!]!") && looser("[Int!]", "[Int!]!") && !looser("[Int!]!", "[Int]"));
     }
 }

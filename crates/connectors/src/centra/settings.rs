@@ -23,50 +23,23 @@ const SETTINGS: &[(&str, &str)] = &[
         "time_zone",
         "Required. The instance's own time zone (IANA), e.g. \"Europe/Stockholm\": Centra writes some times without an offset and no call tells the zone",
     ),
-    (
-        "books_time_zone",
-        "The time zone in which the books count days (IANA). Default: time_zone",
-    ),
+    ("books_time_zone", "The time zone in which the books count days (IANA). Default: time_zone"),
     (
         "integration_name",
         "The token's integration name. Stated, `check` sees whether another program reads the same queue of events",
     ),
-    (
-        "webhook_secret",
-        "Secret. The webhook plugin's endpoint secret; without it every webhook is refused",
-    ),
-    (
-        "webhook_tolerance_seconds",
-        "How old a webhook's signature may be, in seconds. Default: 300",
-    ),
-    (
-        "events",
-        "Whether to read the queue of events. Default: true; Centra has to enable events for the instance",
-    ),
-    (
-        "page_size",
-        "Orders per page when listing and fetching, 1 to 200. Default: 50",
-    ),
-    (
-        "feed_page_size",
-        "Events (with their orders) per call, 1 to 200. Default: 100",
-    ),
-    (
-        "stores",
-        "Ids of the stores whose orders are read, e.g. [1, 2]. Default: all that the token sees",
-    ),
-    (
-        "markets",
-        "Ids of the markets whose orders are read, e.g. [3]. Default: all that the token sees",
-    ),
+    ("webhook_secret", "Secret. The webhook plugin's endpoint secret; without it every webhook is refused"),
+    ("webhook_tolerance_seconds", "How old a webhook's signature may be, in seconds. Default: 300"),
+    ("events", "Whether to read the queue of events. Default: true; Centra has to enable events for the instance"),
+    ("page_size", "Orders per page when listing and fetching, 1 to 200. Default: 50"),
+    ("feed_page_size", "Events (with their orders) per call, 1 to 200. Default: 100"),
+    ("stores", "Ids of the stores whose orders are read, e.g. [1, 2]. Default: all that the token sees"),
+    ("markets", "Ids of the markets whose orders are read, e.g. [3]. Default: all that the token sees"),
     (
         "concurrency",
         "Calls under way at once, 1 to 16. Default: 2; the limits are shared with every other integration of the instance",
     ),
-    (
-        "timeout_seconds",
-        "How long one call may take, in seconds, 1 to 300. Default: 30",
-    ),
+    ("timeout_seconds", "How long one call may take, in seconds, 1 to 300. Default: 30"),
 ];
 
 /// Settings that must not stand in the config as plain text.
@@ -117,11 +90,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn wrong(&mut self, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(SettingProblem {
-            path: path.to_owned(),
-            message: message.into(),
-            remedy: remedy.into(),
-        });
+        self.problems.push(SettingProblem { path: path.to_owned(), message: message.into(), remedy: remedy.into() });
     }
 
     fn get(&self, path: &str) -> Option<&Value> {
@@ -133,11 +102,7 @@ impl Reading<'_> {
         match value.as_str().map(str::trim) {
             Some(text) if !text.is_empty() => Some(text.to_owned()),
             _ => {
-                self.wrong(
-                    path,
-                    format!("{value} is not a text"),
-                    explained().get(path).copied().unwrap_or_default(),
-                );
+                self.wrong(path, format!("{value} is not a text"), explained().get(path).copied().unwrap_or_default());
                 None
             }
         }
@@ -147,20 +112,12 @@ impl Reading<'_> {
         let Some(value) = self.get(path).cloned() else {
             return default;
         };
-        match value
-            .as_u64()
-            .and_then(|n| u32::try_from(n).ok())
-            .filter(|n| range.contains(n))
-        {
+        match value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n)) {
             Some(number) => number,
             None => {
                 self.wrong(
                     path,
-                    format!(
-                        "{value} is not a whole number from {} to {}",
-                        range.start(),
-                        range.end()
-                    ),
+                    format!("{value} is not a whole number from {} to {}", range.start(), range.end()),
                     format!("Leave it out for {default}."),
                 );
                 default
@@ -173,11 +130,7 @@ impl Reading<'_> {
             return default;
         };
         value.as_bool().unwrap_or_else(|| {
-            self.wrong(
-                path,
-                format!("{value} is neither true nor false"),
-                format!("Leave it out for {default}."),
-            );
+            self.wrong(path, format!("{value} is neither true nor false"), format!("Leave it out for {default}."));
             default
         })
     }
@@ -186,19 +139,13 @@ impl Reading<'_> {
         let Some(value) = self.get(path).cloned() else {
             return Vec::new();
         };
-        let read = value.as_array().map(|ids| {
-            ids.iter()
-                .map(|id| id.as_u64().and_then(|n| u32::try_from(n).ok()))
-                .collect::<Option<Vec<u32>>>()
-        });
+        let read = value
+            .as_array()
+            .map(|ids| ids.iter().map(|id| id.as_u64().and_then(|n| u32::try_from(n).ok())).collect::<Option<Vec<u32>>>());
         match read {
             Some(Some(ids)) => ids,
             _ => {
-                self.wrong(
-                    path,
-                    format!("{value} is not a list of ids"),
-                    "Write whole numbers in brackets: [1, 2].",
-                );
+                self.wrong(path, format!("{value} is not a list of ids"), "Write whole numbers in brackets: [1, 2].");
                 Vec::new()
             }
         }
@@ -235,11 +182,7 @@ impl Reading<'_> {
                 && url.fragment().is_none()
         });
         if sound.is_none() {
-            self.wrong(
-                "base_url",
-                format!("{text:?} is not an address that can be called"),
-                REMEDY,
-            );
+            self.wrong("base_url", format!("{text:?} is not an address that can be called"), REMEDY);
             return None;
         }
         let text = text.trim_end_matches('/');
@@ -250,22 +193,14 @@ impl Reading<'_> {
         let Some(settings) = self.settings.as_object() else {
             return;
         };
-        let unknown: Vec<String> = settings
-            .keys()
-            .filter(|key| *key != "system" && !SETTINGS.iter().any(|(known, _)| known == key))
-            .cloned()
-            .collect();
+        let unknown: Vec<String> =
+            settings.keys().filter(|key| *key != "system" && !SETTINGS.iter().any(|(known, _)| known == key)).cloned().collect();
         for key in unknown {
             let remedy = match nearest(&key) {
                 Some(near) => format!("Did you mean {near}?"),
-                None => format!(
-                    "Remove it; there are {}.",
-                    SETTINGS
-                        .iter()
-                        .map(|(name, _)| *name)
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ),
+                None => {
+                    format!("Remove it; there are {}.", SETTINGS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))
+                }
             };
             self.wrong(&key, "is no setting of a Centra connection", remedy);
         }
@@ -278,42 +213,24 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn read(context: &OpenContext<'_>) -> Result<Settings, Vec<SettingProblem>> {
-        let mut reading = Reading {
-            settings: context.settings,
-            problems: Vec::new(),
-        };
+        let mut reading = Reading { settings: context.settings, problems: Vec::new() };
         if !context.settings.is_object() {
-            reading.wrong(
-                "",
-                "the settings are no table",
-                "Write them as name = value.",
-            );
+            reading.wrong("", "the settings are no table", "Write them as name = value.");
         }
         reading.unknown();
         let base_url = reading.base_url();
-        let token = context
-            .secrets
-            .get("token")
-            .filter(|token| !token.reveal().trim().is_empty())
-            .cloned();
+        let token = context.secrets.get("token").filter(|token| !token.reveal().trim().is_empty()).cloned();
         if token.is_none() {
-            reading.wrong("token", "is missing", "Name where the Integration API token is kept: an environment variable, a file or the secret store.");
-        } else if token
-            .as_ref()
-            .is_some_and(|t| !t.reveal().trim().bytes().all(|b| b.is_ascii_graphic()))
-        {
             reading.wrong(
                 "token",
-                "holds characters that a token cannot have",
-                "Copy it again from AMS: System > API Tokens.",
+                "is missing",
+                "Name where the Integration API token is kept: an environment variable, a file or the secret store.",
             );
+        } else if token.as_ref().is_some_and(|t| !t.reveal().trim().bytes().all(|b| b.is_ascii_graphic())) {
+            reading.wrong("token", "holds characters that a token cannot have", "Copy it again from AMS: System > API Tokens.");
         }
         if reading.get("time_zone").is_none() {
-            reading.wrong(
-                "time_zone",
-                "is missing",
-                "Write the instance's time zone, e.g. \"Europe/Stockholm\".",
-            );
+            reading.wrong("time_zone", "is missing", "Write the instance's time zone, e.g. \"Europe/Stockholm\".");
         }
         let instance = reading.zone("time_zone");
         let books = reading.zone("books_time_zone");
@@ -327,33 +244,22 @@ impl Settings {
         let concurrency = reading.number("concurrency", 2, 1..=16);
         let timeout = reading.number("timeout_seconds", 30, 1..=300);
         match (base_url, token, instance) {
-            (Some(base_url), Some(token), Some((time_zone, instance)))
-                if reading.problems.is_empty() =>
-            {
-                Ok(Settings {
-                    base_url,
-                    token: Secret::new(token.reveal().trim()),
-                    zones: Zones {
-                        books: books.map_or_else(|| instance.clone(), |(_, zone)| zone),
-                        instance,
-                    },
-                    time_zone,
-                    integration_name,
-                    webhook_secret: context
-                        .secrets
-                        .get("webhook_secret")
-                        .filter(|s| !s.reveal().is_empty())
-                        .cloned(),
-                    webhook_tolerance: Duration::from_secs(tolerance.into()),
-                    events,
-                    page_size,
-                    feed_page_size,
-                    stores,
-                    markets,
-                    concurrency: usize::try_from(concurrency).unwrap_or(2),
-                    timeout: Duration::from_secs(timeout.into()),
-                })
-            }
+            (Some(base_url), Some(token), Some((time_zone, instance))) if reading.problems.is_empty() => Ok(Settings {
+                base_url,
+                token: Secret::new(token.reveal().trim()),
+                zones: Zones { books: books.map_or_else(|| instance.clone(), |(_, zone)| zone), instance },
+                time_zone,
+                integration_name,
+                webhook_secret: context.secrets.get("webhook_secret").filter(|s| !s.reveal().is_empty()).cloned(),
+                webhook_tolerance: Duration::from_secs(tolerance.into()),
+                events,
+                page_size,
+                feed_page_size,
+                stores,
+                markets,
+                concurrency: usize::try_from(concurrency).unwrap_or(2),
+                timeout: Duration::from_secs(timeout.into()),
+            }),
             _ => Err(reading.problems),
         }
     }
@@ -361,10 +267,7 @@ impl Settings {
 
 /// The known setting that a mistyped one is nearest to, if any is near.
 fn nearest(key: &str) -> Option<&'static str> {
-    let near = SETTINGS
-        .iter()
-        .map(|(known, _)| (edits(key, known), *known))
-        .min()?;
+    let near = SETTINGS.iter().map(|(known, _)| (edits(key, known), *known)).min()?;
     let allowed = (key.chars().count() / 3).clamp(1, 3);
     (near.0 <= allowed).then_some(near.1)
 }
@@ -398,36 +301,23 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) fn read(
-        settings: &Value,
-        secrets: &[(&str, &str)],
-    ) -> Result<Settings, Vec<SettingProblem>> {
+    pub(in super::super) fn read(settings: &Value, secrets: &[(&str, &str)]) -> Result<Settings, Vec<SettingProblem>> {
         let mut kept = Secrets::default();
         for (path, text) in secrets {
             kept.set(*path, Secret::new(*text));
         }
         let name = ConnectionName::from("shop");
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        Settings::read(&OpenContext {
-            name: &name,
-            settings,
-            secrets: &kept,
-            clock,
-        })
+        Settings::read(&OpenContext { name: &name, settings, secrets: &kept, clock })
     }
 
     #[test]
     fn the_least_that_is_needed_is_enough() {
-        let settings = read(
-            &json!({ "base_url": "https://brand.centra.com/", "time_zone": "Europe/Stockholm" }),
-            &[("token", "abc\n")],
-        )
-        .unwrap();
+        let settings =
+            read(&json!({ "base_url": "https://brand.centra.com/", "time_zone": "Europe/Stockholm" }), &[("token", "abc\n")])
+                .unwrap();
         assert_eq!(settings.base_url, "https://brand.centra.com");
-        assert_eq!(
-            (settings.page_size, settings.feed_page_size, settings.events),
-            (50, 100, true)
-        );
+        assert_eq!((settings.page_size, settings.feed_page_size, settings.events), (50, 100, true));
         assert_eq!(settings.token.reveal(), "abc");
         assert!(settings.webhook_secret.is_none());
     }
@@ -440,31 +330,15 @@ pub(super) mod tests {
         });
         let problems = read(&settings, &[]).unwrap_err();
         let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
-        for path in [
-            "base_url",
-            "time_zone",
-            "webhook_tolerence_seconds",
-            "page_size",
-            "events",
-            "stores",
-            "colour",
-            "token",
-        ] {
+        for path in ["base_url", "time_zone", "webhook_tolerence_seconds", "page_size", "events", "stores", "colour", "token"] {
             assert!(paths.contains(&path), "{path} is not among {paths:?}");
         }
-        let mistyped = problems
-            .iter()
-            .find(|p| p.path == "webhook_tolerence_seconds")
-            .unwrap();
+        let mistyped = problems.iter().find(|p| p.path == "webhook_tolerence_seconds").unwrap();
         assert_eq!(mistyped.remedy, "Did you mean webhook_tolerance_seconds?");
     }
 
     #[test]
     fn every_secret_is_a_setting() {
-        assert!(
-            SECRETS
-                .iter()
-                .all(|secret| explained().contains_key(secret))
-        );
+        assert!(SECRETS.iter().all(|secret| explained().contains_key(secret)));
     }
 }

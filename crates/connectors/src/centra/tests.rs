@@ -20,10 +20,7 @@ use super::{
 };
 
 fn zones() -> Zones {
-    Zones {
-        instance: TimeZone::get("Europe/Stockholm").unwrap(),
-        books: TimeZone::get("Europe/Stockholm").unwrap(),
-    }
+    Zones { instance: TimeZone::get("Europe/Stockholm").unwrap(), books: TimeZone::get("Europe/Stockholm").unwrap() }
 }
 
 fn folder() -> PathBuf {
@@ -41,15 +38,7 @@ fn decode(value: &Value) -> Decoded<Order> {
 fn names() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder())
         .unwrap()
-        .filter_map(|entry| {
-            entry
-                .unwrap()
-                .file_name()
-                .into_string()
-                .ok()?
-                .strip_suffix(".json")
-                .map(str::to_owned)
-        })
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok()?.strip_suffix(".json").map(str::to_owned))
         .filter(|name| !name.ends_with(".expected"))
         .collect();
     names.sort();
@@ -61,10 +50,7 @@ fn every_sample_decodes_to_its_expected_order() {
     let names = names();
     assert!(names.len() >= 9, "{names:?}");
     for name in names {
-        let decoded = decode_order(
-            &fs::read(folder().join(format!("{name}.json"))).unwrap(),
-            &zones(),
-        );
+        let decoded = decode_order(&fs::read(folder().join(format!("{name}.json"))).unwrap(), &zones());
         let found = json!({ "order": decoded.record, "problems": decoded.problems });
         let path = folder().join(format!("{name}.expected.json"));
         if std::env::var_os("SELVEDGE_WRITE_SAMPLES").is_some() {
@@ -78,10 +64,7 @@ fn every_sample_decodes_to_its_expected_order() {
 /// Samples without problems are orders whose parts add up to the stated totals, by the gate's own rule.
 #[test]
 fn the_parts_of_every_sound_sample_add_up() {
-    for name in names()
-        .into_iter()
-        .filter(|name| name != "broken" && name != "unreadable")
-    {
+    for name in names().into_iter().filter(|name| name != "broken" && name != "unreadable") {
         let decoded = decode(&sample(&name));
         assert_eq!(decoded.problems, [], "{name}");
         let mut order = decoded.record.unwrap();
@@ -89,11 +72,7 @@ fn the_parts_of_every_sound_sample_add_up() {
         order.holds.clear();
         order.internal = false;
         order.status = selvedge_model::records::OrderStatus::Confirmed;
-        assert_eq!(
-            check_order(&order, &OrderPolicy::default(), false),
-            Standing::Fit,
-            "{name}"
-        );
+        assert_eq!(check_order(&order, &OrderPolicy::default(), false), Standing::Fit, "{name}");
         for line in &order.lines {
             let taxes = Money::sum(order.currency, line.taxes.iter().map(|t| t.amount)).unwrap();
             assert_eq!(taxes, line.tax, "{name} {}", line.id);
@@ -120,12 +99,7 @@ fn a_broken_order_names_each_fault_once_and_keeps_the_rest() {
     ] {
         assert!(rules.contains(&rule), "{rule} is not among {rules:?}");
     }
-    assert!(
-        decoded
-            .problems
-            .iter()
-            .all(|p| !p.remedy.is_empty() && !p.message.is_empty())
-    );
+    assert!(decoded.problems.iter().all(|p| !p.remedy.is_empty() && !p.message.is_empty()));
     let order = decoded.record.unwrap();
     assert_eq!(order.number.as_str(), "1049");
     // A flag that cannot be read counts as raised.
@@ -152,13 +126,8 @@ fn a_time_without_an_offset_is_read_in_the_configured_zone() {
 
 #[test]
 fn the_books_may_count_days_in_another_zone() {
-    let zones = Zones {
-        books: TimeZone::get("America/New_York").unwrap(),
-        ..zones()
-    };
-    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones)
-        .record
-        .unwrap();
+    let zones = Zones { books: TimeZone::get("America/New_York").unwrap(), ..zones() };
+    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones).record.unwrap();
     assert_eq!(order.placed_on.to_string(), "2026-07-03");
 }
 
@@ -168,16 +137,10 @@ fn without_tax_rules_the_line_still_knows_its_tax() {
     for line in order["lines"].as_array_mut().unwrap() {
         line.as_object_mut().unwrap().remove("appliedTaxRules");
     }
-    let (with, without) = (
-        decode(&sample("sek_tax_included")).record.unwrap(),
-        decode(&order),
-    );
+    let (with, without) = (decode(&sample("sek_tax_included")).record.unwrap(), decode(&order));
     assert_eq!(without.problems, []);
     for (a, b) in with.lines.iter().zip(&without.record.unwrap().lines) {
-        assert_eq!(
-            (a.tax, a.taxes[0].rate, a.taxes[0].amount),
-            (b.tax, b.taxes[0].rate, b.taxes[0].amount)
-        );
+        assert_eq!((a.tax, a.taxes[0].rate, a.taxes[0].amount), (b.tax, b.taxes[0].rate, b.taxes[0].amount));
     }
 }
 
@@ -190,27 +153,15 @@ fn the_sign_of_a_discount_does_not_matter() {
         order["totals"]["discounts"]["value"] = json!(total);
         order["discountsApplied"][0]["value"]["value"] = json!(part);
         order["totals"]["discountTaxRules"][0]["taxIncluded"]["value"] = json!(tax);
-        assert_eq!(
-            decode(&order).record.unwrap(),
-            expected,
-            "{total} {part} {tax}"
-        );
+        assert_eq!(decode(&order).record.unwrap(), expected, "{total} {part} {tax}");
     }
     let mut order = sample("sek_tax_included");
     order["totals"]["discountTaxRules"] = json!([]);
     let mut without_rate = expected.clone();
     without_rate.discounts[0].rate = None;
-    assert_eq!(
-        decode(&order).record.unwrap(),
-        without_rate,
-        "no rules: the tax is what the gross lacks more than the net"
-    );
+    assert_eq!(decode(&order).record.unwrap(), without_rate, "no rules: the tax is what the gross lacks more than the net");
     order["discountsApplied"] = json!([]);
-    assert_eq!(
-        decode(&order).record.unwrap().discounts[0].net,
-        expected.discounts[0].net,
-        "only the total is stated"
-    );
+    assert_eq!(decode(&order).record.unwrap().discounts[0].net, expected.discounts[0].net, "only the total is stated");
 }
 
 #[test]
@@ -220,29 +171,13 @@ fn a_connection_offers_what_centra_has_and_nothing_else() {
         secrets.set("token", Secret::new("t"));
         let name = ConnectionName::from("shop");
         let clock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
-        Centra
-            .open(&OpenContext {
-                name: &name,
-                settings: &settings,
-                secrets: &secrets,
-                clock,
-            })
-            .unwrap()
+        Centra.open(&OpenContext { name: &name, settings: &settings, secrets: &secrets, clock }).unwrap()
     };
-    let shop = open(
-        json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "page_size": 20 }),
-    );
+    let shop = open(json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "page_size": 20 }));
     assert_eq!(shop.order_source.as_ref().unwrap().fetch_max(), 20);
     assert!(shop.feed.is_some() && shop.hooks.is_some() && shop.probe.is_some());
-    assert!(
-        shop.order_sink.is_none()
-            && shop.customer_source.is_none()
-            && shop.customer_sink.is_none()
-            && shop.lists.is_none()
-    );
-    let shop = open(
-        json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "events": false }),
-    );
+    assert!(shop.order_sink.is_none() && shop.customer_source.is_none() && shop.customer_sink.is_none() && shop.lists.is_none());
+    let shop = open(json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "events": false }));
     assert!(shop.feed.is_none());
 }
 
@@ -266,18 +201,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec(
-                (
-                    prop_oneof![
-                        Just("value".to_owned()),
-                        Just("id".to_owned()),
-                        "[a-z]{1,5}"
-                    ],
-                    inner
-                ),
-                0..4
-            )
-            .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            prop::collection::vec((prop_oneof![Just("value".to_owned()), Just("id".to_owned()), "[a-z]{1,5}"], inner), 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
         ]
     })
 }
@@ -286,13 +211,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn places(value: &Value, here: &str, found: &mut Vec<String>) {
     found.push(here.to_owned());
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(name, inner)| places(inner, &format!("{here}/{name}"), found)),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .for_each(|(index, inner)| places(inner, &format!("{here}/{index}"), found)),
+        Value::Object(fields) => fields.iter().for_each(|(name, inner)| places(inner, &format!("{here}/{name}"), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, inner)| places(inner, &format!("{here}/{index}"), found))
+        }
         _ => {}
     }
 }

@@ -49,11 +49,7 @@ impl<'a> Ask<'a> {
 
 impl Client {
     pub fn new(session: Arc<Session>, auth: Auth, base_url: &str) -> Self {
-        Self {
-            session,
-            auth: Arc::new(auth),
-            base_url: base_url.into(),
-        }
+        Self { session, auth: Arc::new(auth), base_url: base_url.into() }
     }
 
     /// The answer, of any status but a 401 that one renewal has mended.
@@ -71,19 +67,11 @@ impl Client {
         let mut renewed = false;
         loop {
             let authorization = self.auth.header(&self.session, ask.method, &url).await?;
-            let mut headers: Vec<(&'static str, HeaderText)> =
-                vec![("authorization", HeaderText::Hidden(authorization.clone()))];
+            let mut headers: Vec<(&'static str, HeaderText)> = vec![("authorization", HeaderText::Hidden(authorization.clone()))];
             if ask.body.is_some() {
-                headers.push((
-                    "content-type",
-                    HeaderText::Plain("application/json".to_owned()),
-                ));
+                headers.push(("content-type", HeaderText::Plain("application/json".to_owned())));
             }
-            headers.extend(
-                ask.headers
-                    .iter()
-                    .map(|(name, value)| (*name, HeaderText::Plain((*value).to_owned()))),
-            );
+            headers.extend(ask.headers.iter().map(|(name, value)| (*name, HeaderText::Plain((*value).to_owned()))));
             let call = Call {
                 what: ask.what.clone(),
                 method: ask.method,
@@ -107,11 +95,7 @@ impl Client {
     /// The answer if it is a success, else the fault that it is.
     pub async fn succeed(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
         let answer = self.ask(ask).await?;
-        if (200..300).contains(&answer.status) {
-            Ok(answer)
-        } else {
-            Err(fault(ask, &answer))
-        }
+        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(fault(ask, &answer)) }
     }
 
     /// A successful answer's JSON.
@@ -138,9 +122,6 @@ pub(crate) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
 pub(crate) fn json_of(ask: &Ask<'_>, answer: &Answer) -> Result<Value, Fault> {
     match serde_json::from_slice::<Value>(&answer.body) {
         Ok(value) if value.is_object() => Ok(value),
-        _ => Err(Fault::Transient {
-            what: ask.what.clone(),
-            source: Some("the answer is not a JSON object".into()),
-        }),
+        _ => Err(Fault::Transient { what: ask.what.clone(), source: Some("the answer is not a JSON object".into()) }),
     }
 }

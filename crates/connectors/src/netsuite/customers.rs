@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 use selvedge_connector::{
-    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw,
-    Receipt, Request, Sink, Source,
+    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source,
 };
 use selvedge_model::{
     Customer, ExternalId, Interval, Kind, Problem, RecordKey,
@@ -32,34 +31,14 @@ impl Customers {
     async fn page(&self, page: Option<&Cursor>, limit: usize) -> Result<EnumeratedPage, Fault> {
         let last = page.map_or("0", |cursor| cursor.0.as_str());
         let sql = "SELECT id, externalid FROM customer WHERE id > ? ORDER BY id";
-        let rows = suiteql::query(
-            &self.client,
-            "list customers",
-            sql,
-            &[last],
-            limit,
-            Priority::Sweeps,
-        )
-        .await?;
+        let rows = suiteql::query(&self.client, "list customers", sql, &[last], limit, Priority::Sweeps).await?;
         let full = rows.more || rows.rows.len() >= limit;
-        let next = rows
-            .rows
-            .last()
-            .and_then(|row| row.get("id"))
-            .filter(|_| full)
-            .map(|id| Cursor(id.clone()));
+        let next = rows.rows.last().and_then(|row| row.get("id")).filter(|_| full).map(|id| Cursor(id.clone()));
         let ours = rows.rows.iter().filter_map(|row| {
             let key = wire::key_of_external_id(encode::CUSTOMER_PREFIX, row.get("externalid")?)?;
-            Some(Enumerated {
-                id: ExternalId::new(row.get("id")?),
-                key: Some(RecordKey::new(key)),
-                version: None,
-            })
+            Some(Enumerated { id: ExternalId::new(row.get("id")?), key: Some(RecordKey::new(key)), version: None })
         });
-        Ok(EnumeratedPage {
-            items: ours.collect(),
-            next,
-        })
+        Ok(EnumeratedPage { items: ours.collect(), next })
     }
 }
 
@@ -73,23 +52,13 @@ impl Sink<Customer> for Customers {
         None
     }
 
-    fn encode(
-        &self,
-        customer: &Customer,
-        values: &Values,
-        existing: Option<&Raw>,
-    ) -> Result<Encoded, Vec<Problem>> {
+    fn encode(&self, customer: &Customer, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
         encode::customer(customer, values, existing, &self.form)
     }
 
     async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
         let external_id = wire::external_id(encode::CUSTOMER_PREFIX, key.as_str());
-        find(
-            &self.client,
-            "SELECT id FROM customer WHERE externalid = ?",
-            &external_id,
-        )
-        .await
+        find(&self.client, "SELECT id FROM customer WHERE externalid = ?", &external_id).await
     }
 
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
@@ -120,28 +89,12 @@ impl Source<Customer> for Customers {
         let found = self.page(page, LIST_PAGE).await?;
         let mut raws = Vec::new();
         for item in &found.items {
-            raws.extend(
-                fetch(
-                    &self.client,
-                    Kind::Customer,
-                    "customer",
-                    &item.id,
-                    Priority::Sweeps,
-                )
-                .await?,
-            );
+            raws.extend(fetch(&self.client, Kind::Customer, "customer", &item.id, Priority::Sweeps).await?);
         }
-        Ok(Page {
-            raws,
-            next: found.next,
-        })
+        Ok(Page { raws, next: found.next })
     }
 
-    async fn enumerate(
-        &self,
-        _interval: &Interval,
-        page: Option<&Cursor>,
-    ) -> Result<EnumeratedPage, Fault> {
+    async fn enumerate(&self, _interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
         self.page(page, suiteql::PAGE).await
     }
 

@@ -7,10 +7,7 @@ use selvedge_model::{
     Currency, Customer, ExternalId, Money, Order, Problem, RecordKey, Sku,
     gate::Values,
     moment,
-    records::{
-        Address, Charge, Discount, LineKind, Named, OrderLine, OrderStatus, TaxLine, TaxMode,
-        Totals,
-    },
+    records::{Address, Charge, Discount, LineKind, Named, OrderLine, OrderStatus, TaxLine, TaxMode, Totals},
 };
 use serde_json::Value;
 
@@ -20,11 +17,7 @@ use super::{change, encode::CUSTOMER_PREFIX, plan, settings::Form, wire};
 const NOTHING: &str = "nothing";
 
 fn unreadable<R>(problems: Vec<Problem>) -> Decoded<R> {
-    Decoded {
-        record: None,
-        problems,
-        values: Values::default(),
-    }
+    Decoded { record: None, problems, values: Values::default() }
 }
 
 fn problem(path: &str, message: impl Into<String>) -> Problem {
@@ -37,21 +30,10 @@ fn problem(path: &str, message: impl Into<String>) -> Problem {
 }
 
 fn parse(raw: &Raw) -> Result<Value, Box<Problem>> {
-    let shape = |message: &str| {
-        Box::new(Problem::new(
-            "decode.unreadable",
-            "",
-            message,
-            "Look at the document there; then release.",
-        ))
-    };
-    let value: Value =
-        serde_json::from_slice(&raw.body).map_err(|_| shape("the document is not JSON"))?;
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(shape("the document is not an object"))
-    }
+    let shape =
+        |message: &str| Box::new(Problem::new("decode.unreadable", "", message, "Look at the document there; then release."));
+    let value: Value = serde_json::from_slice(&raw.body).map_err(|_| shape("the document is not JSON"))?;
+    if value.is_object() { Ok(value) } else { Err(shape("the document is not an object")) }
 }
 
 /// A sales order or cash sale as our order.
@@ -61,37 +43,18 @@ pub(crate) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
         Err(problem) => return unreadable(vec![*problem]),
     };
     let Some(currency) = currency(&document, words) else {
-        return unreadable(vec![problem(
-            "currency",
-            "the document has no currency that we know",
-        )]);
+        return unreadable(vec![problem("currency", "the document has no currency that we know")]);
     };
-    let mut reader = Reader {
-        document: &document,
-        words,
-        form,
-        currency,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { document: &document, words, form, currency, problems: Vec::new() };
     let record = reader.order(raw);
-    let values = if record.is_some() {
-        reader.values()
-    } else {
-        Values::default()
-    };
-    Decoded {
-        record,
-        problems: reader.problems,
-        values,
-    }
+    let values = if record.is_some() { reader.values() } else { Values::default() };
+    Decoded { record, problems: reader.problems, values }
 }
 
 /// By the id that the gate resolved, else by the name there.
 fn currency(document: &Value, words: &Values) -> Option<Currency> {
     let id = wire::id(document, "currency")?;
-    let by_words = words
-        .name_of("currency", &id)
-        .and_then(|code| Currency::from_code(&code));
+    let by_words = words.name_of("currency", &id).and_then(|code| Currency::from_code(&code));
     by_words
         .or_else(|| Currency::from_code(&wire::ref_name(document, "currency")?))
         .or_else(|| Currency::from_code(&wire::text(document, "currencySymbol")?))
@@ -123,8 +86,7 @@ impl Reader<'_> {
 
     fn amount(&mut self, value: Decimal, path: &str) -> Money {
         Money::exact(value, self.currency).unwrap_or_else(|why| {
-            self.problems
-                .push(problem(path, why.to_string()).value(value.to_string()));
+            self.problems.push(problem(path, why.to_string()).value(value.to_string()));
             self.zero()
         })
     }
@@ -132,8 +94,7 @@ impl Reader<'_> {
     fn member(&mut self, holder: &Value, name: &str, path: &str) -> Option<Money> {
         let value = wire::decimal(holder, name);
         if value.is_none() && holder.get(name).is_some_and(|v| !v.is_null()) {
-            self.problems
-                .push(problem(path, format!("{name} is not an amount")));
+            self.problems.push(problem(path, format!("{name} is not an amount")));
         }
         value.map(|value| self.amount(value, path))
     }
@@ -151,22 +112,12 @@ impl Reader<'_> {
         let mut shipping_charge = Charge::none(self.currency);
         let mut handling_charge = Charge::none(self.currency);
         let mut parts = Vec::new();
-        if document
-            .get("item")
-            .is_none_or(|item| !item.get("items").is_some_and(Value::is_array))
-        {
-            self.problems
-                .push(problem("lines", "the document has no lines"));
+        if document.get("item").is_none_or(|item| !item.get("items").is_some_and(Value::is_array)) {
+            self.problems.push(problem("lines", "the document has no lines"));
             return None;
         }
-        if document
-            .get("item")
-            .is_some_and(|item| wire::truth(item, "hasMore"))
-        {
-            self.problems.push(problem(
-                "lines",
-                "the document has more lines than one page shows",
-            ));
+        if document.get("item").is_some_and(|item| wire::truth(item, "hasMore")) {
+            self.problems.push(problem("lines", "the document has more lines than one page shows"));
             return None;
         }
         let cancelled = change::is_cancelled(document);
@@ -181,9 +132,7 @@ impl Reader<'_> {
                 Role::Goods if !cancelled && wire::truth(row, "isClosed") && !left(row) => continue,
                 Role::Goods => lines.push(self.line(row, index, amount, tax, taxes)?),
                 Role::Discount | Role::GiftCard => discounts.push(Discount {
-                    name: wire::text(row, "description")
-                        .map(|t| wire::text_in(&t))
-                        .unwrap_or_default(),
+                    name: wire::text(row, "description").map(|t| wire::text_in(&t)).unwrap_or_default(),
                     tender: matches!(role, Role::GiftCard),
                     net: amount.negated().ok()?,
                     tax: tax.negated().ok()?,
@@ -194,12 +143,7 @@ impl Reader<'_> {
             }
             parts.extend([amount, tax]);
         }
-        self.header_parts(
-            &mut shipping_charge,
-            &mut handling_charge,
-            &mut discounts,
-            &mut parts,
-        );
+        self.header_parts(&mut shipping_charge, &mut handling_charge, &mut discounts, &mut parts);
         let gross = match self.member(document, "total", "totals.gross") {
             Some(total) => total,
             None => match self.member(document, "totalAfterTaxes", "totals.gross") {
@@ -210,22 +154,14 @@ impl Reader<'_> {
         let tax = self.tax_total(&lines, &discounts, &shipping_charge, &handling_charge);
         let net = gross.minus(tax).ok()?;
         let placed_on = self.placed_on()?;
-        let updated_at = moment_of(document, "lastModifiedDate")
-            .or(raw.version)
-            .unwrap_or(Timestamp::UNIX_EPOCH);
+        let updated_at = moment_of(document, "lastModifiedDate").or(raw.version).unwrap_or(Timestamp::UNIX_EPOCH);
         Some(Order {
             number: self.number()?,
             id: raw.id.clone(),
-            placed_at: moment_of(document, "createdDate")
-                .or_else(|| midnight(placed_on))
-                .unwrap_or(updated_at),
+            placed_at: moment_of(document, "createdDate").or_else(|| midnight(placed_on)).unwrap_or(updated_at),
             updated_at,
             placed_on,
-            status: if cancelled {
-                OrderStatus::Cancelled
-            } else {
-                OrderStatus::Confirmed
-            },
+            status: if cancelled { OrderStatus::Cancelled } else { OrderStatus::Confirmed },
             holds: Vec::new(),
             internal: false,
             currency: self.currency,
@@ -237,10 +173,8 @@ impl Reader<'_> {
             shipping: address(document, "shippingAddress"),
             lines,
             discounts,
-            shipping_method: wire::id(document, "shipMethod").map(|id| Named {
-                name: wire::ref_name(document, "shipMethod").unwrap_or_default(),
-                id,
-            }),
+            shipping_method: wire::id(document, "shipMethod")
+                .map(|id| Named { name: wire::ref_name(document, "shipMethod").unwrap_or_default(), id }),
             shipping_charge,
             handling_charge,
             payment_method: None,
@@ -259,14 +193,9 @@ impl Reader<'_> {
         parts: &mut Vec<Money>,
     ) {
         let (document, form) = (self.document, self.form);
-        let taxes = self.taxes_of(
-            |row| is_shipping_tax(document, row, &form.shipping_tax_reference),
-            "shipping_charge.tax",
-        );
+        let taxes = self.taxes_of(|row| is_shipping_tax(document, row, &form.shipping_tax_reference), "shipping_charge.tax");
         let tax = self.sum("shipping_charge.tax", taxes.iter().map(|t| t.amount));
-        let net = self
-            .member(document, "shippingCost", "shipping_charge.net")
-            .unwrap_or_else(|| self.zero());
+        let net = self.member(document, "shippingCost", "shipping_charge.net").unwrap_or_else(|| self.zero());
         add(shipping, net, tax, &taxes);
         parts.extend([net, tax]);
         if let Some(cost) = self.member(document, "handlingCost", "handling_charge.net") {
@@ -275,42 +204,21 @@ impl Reader<'_> {
         }
         // Only the header's own discount: discount lines are counted already.
         if let Some(item) = wire::id(document, "discountItem")
-            && let Some(off) = self
-                .member(document, "discountTotal", "discounts")
-                .filter(|off| !off.is_zero())
+            && let Some(off) = self.member(document, "discountTotal", "discounts").filter(|off| !off.is_zero())
             && let Ok(net) = off.negated()
         {
             let name = wire::ref_name(document, "discountItem").unwrap_or(item);
-            discounts.push(Discount {
-                name,
-                tender: false,
-                net,
-                tax: self.zero(),
-                rate: None,
-            });
+            discounts.push(Discount { name, tender: false, net, tax: self.zero(), rate: None });
             parts.push(off);
         }
     }
 
-    fn tax_total(
-        &mut self,
-        lines: &[OrderLine],
-        discounts: &[Discount],
-        shipping: &Charge,
-        handling: &Charge,
-    ) -> Money {
+    fn tax_total(&mut self, lines: &[OrderLine], discounts: &[Discount], shipping: &Charge, handling: &Charge) -> Money {
         if let Some(total) = self.member(self.document, "taxTotal", "totals.tax") {
             return total;
         }
-        let off: Vec<Money> = discounts
-            .iter()
-            .filter_map(|d| d.tax.negated().ok())
-            .collect();
-        let parts = lines
-            .iter()
-            .map(|l| l.tax)
-            .chain(off)
-            .chain([shipping.tax, handling.tax]);
+        let off: Vec<Money> = discounts.iter().filter_map(|d| d.tax.negated().ok()).collect();
+        let parts = lines.iter().map(|l| l.tax).chain(off).chain([shipping.tax, handling.tax]);
         self.sum("totals.tax", parts.collect::<Vec<_>>())
     }
 
@@ -322,13 +230,9 @@ impl Reader<'_> {
         let reference = wire::id(row, "taxDetailsReference").unwrap_or_default();
         let kind = wire::id(row, "itemType").unwrap_or_default();
         if !is_goods {
-            let mapped = named("discount_item")
-                .or_else(|| named("charge_item"))
-                .unwrap_or_default();
+            let mapped = named("discount_item").or_else(|| named("charge_item")).unwrap_or_default();
             let numbered = |prefix: char| {
-                reference.strip_prefix(prefix).is_some_and(|rest| {
-                    !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit())
-                })
+                reference.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()))
             };
             // One item may stand for discounts and for gift cards: then only the reference can tell.
             match mapped.as_str() {
@@ -369,10 +273,7 @@ impl Reader<'_> {
     fn line_taxes(&mut self, row: &Value, path: &str) -> Vec<TaxLine> {
         if let Some(reference) = wire::id(row, "taxDetailsReference") {
             let path = format!("{path}.taxes");
-            return self.taxes_of(
-                |tax| wire::id(tax, "taxDetailsReference").as_ref() == Some(&reference),
-                &path,
-            );
+            return self.taxes_of(|tax| wire::id(tax, "taxDetailsReference").as_ref() == Some(&reference), &path);
         }
         // Legacy tax: one rate and, where the account shows it, one amount.
         let amount = match self.member(row, "tax1Amt", &format!("{path}.tax")) {
@@ -380,85 +281,43 @@ impl Reader<'_> {
             None => return Vec::new(),
         };
         let rate = wire::decimal(row, "taxRate1").unwrap_or_default();
-        vec![TaxLine {
-            name: wire::ref_name(row, "taxCode").unwrap_or_default(),
-            rate,
-            amount,
-        }]
+        vec![TaxLine { name: wire::ref_name(row, "taxCode").unwrap_or_default(), rate, amount }]
     }
 
     fn taxes_of(&mut self, wanted: impl Fn(&Value) -> bool, path: &str) -> Vec<TaxLine> {
         let document = self.document;
         let mut taxes = Vec::new();
-        for row in wire::rows(document, "taxDetails")
-            .iter()
-            .filter(|row| wanted(row))
-        {
-            let amount = self
-                .member(row, "taxAmount", path)
-                .unwrap_or_else(|| self.zero());
-            let name = wire::ref_name(row, "taxCode")
-                .or_else(|| wire::id(row, "taxCode"))
-                .unwrap_or_default();
-            taxes.push(TaxLine {
-                name,
-                rate: wire::decimal(row, "taxRate").unwrap_or_default(),
-                amount,
-            });
+        for row in wire::rows(document, "taxDetails").iter().filter(|row| wanted(row)) {
+            let amount = self.member(row, "taxAmount", path).unwrap_or_else(|| self.zero());
+            let name = wire::ref_name(row, "taxCode").or_else(|| wire::id(row, "taxCode")).unwrap_or_default();
+            taxes.push(TaxLine { name, rate: wire::decimal(row, "taxRate").unwrap_or_default(), amount });
         }
         taxes
     }
 
-    fn line(
-        &mut self,
-        row: &Value,
-        index: usize,
-        net: Money,
-        tax: Money,
-        taxes: Vec<TaxLine>,
-    ) -> Option<OrderLine> {
+    fn line(&mut self, row: &Value, index: usize, net: Money, tax: Money, taxes: Vec<TaxLine>) -> Option<OrderLine> {
         let path = format!("lines[{index}]");
         let item = wire::id(row, "item").unwrap_or_default();
-        let sku = self
-            .words
-            .name_of("item", &item)
-            .or_else(|| wire::ref_name(row, "item"))
-            .unwrap_or_else(|| format!("item {item}"));
-        let quantity = wire::decimal(row, "quantity")
-            .unwrap_or(Decimal::ONE)
-            .normalize();
-        let whole = u32::try_from(quantity)
-            .ok()
-            .filter(|whole| Decimal::from(*whole) == quantity);
+        let sku =
+            self.words.name_of("item", &item).or_else(|| wire::ref_name(row, "item")).unwrap_or_else(|| format!("item {item}"));
+        let quantity = wire::decimal(row, "quantity").unwrap_or(Decimal::ONE).normalize();
+        let whole = u32::try_from(quantity).ok().filter(|whole| Decimal::from(*whole) == quantity);
         let Some(units) = whole else {
             self.problems.push(
-                problem(
-                    &format!("{path}.quantity"),
-                    "the quantity is not a whole number of units",
-                )
-                .value(quantity.to_string()),
+                problem(&format!("{path}.quantity"), "the quantity is not a whole number of units").value(quantity.to_string()),
             );
             return None;
         };
         let reference = wire::id(row, "taxDetailsReference");
-        let ours = reference
-            .as_deref()
-            .and_then(|r| r.strip_prefix(plan::LINE))
-            .map(str::to_owned);
-        let id = ours
-            .or_else(|| wire::id(row, "line"))
-            .unwrap_or_else(|| index.to_string());
-        let unit_net = wire::decimal(row, "rate")
-            .or_else(|| net.decimal().checked_div(quantity))
-            .unwrap_or_default();
+        let ours = reference.as_deref().and_then(|r| r.strip_prefix(plan::LINE)).map(str::to_owned);
+        let id = ours.or_else(|| wire::id(row, "line")).unwrap_or_else(|| index.to_string());
+        let unit_net = wire::decimal(row, "rate").or_else(|| net.decimal().checked_div(quantity)).unwrap_or_default();
         Some(OrderLine {
             id: ExternalId::new(id),
             kind: LineKind::Product,
             bundle: None,
             sku: Sku::new(sku),
-            name: wire::text(row, "description")
-                .map(|t| wire::text_in(&t))
-                .unwrap_or_default(),
+            name: wire::text(row, "description").map(|t| wire::text_in(&t)).unwrap_or_default(),
             quantity: units,
             cancelled: 0,
             unit_net,
@@ -473,50 +332,33 @@ impl Reader<'_> {
         // A pure date; should a time follow, the day is what counts.
         let date = text.get(..10).unwrap_or(&text).parse::<Date>().ok();
         if date.is_none() {
-            self.problems
-                .push(problem("placed_on", "tranDate is not a date").value(text));
+            self.problems.push(problem("placed_on", "tranDate is not a date").value(text));
         }
         date
     }
 
     fn number(&mut self) -> Option<RecordKey> {
         let external = wire::text(self.document, "externalId");
-        let ours = external
-            .as_deref()
-            .and_then(|id| wire::key_of_external_id(self.form.document.prefix(), id));
+        let ours = external.as_deref().and_then(|id| wire::key_of_external_id(self.form.document.prefix(), id));
         let number = ours.or_else(|| wire::text(self.document, "otherRefNum"));
         if number.is_none() {
-            self.problems.push(problem(
-                "number",
-                "the document carries neither our external id nor our order number",
-            ));
+            self.problems.push(problem("number", "the document carries neither our external id nor our order number"));
         }
         number.map(RecordKey::new)
     }
 
     fn market(&self) -> Named {
         let of = |table: &str| {
-            let id = self
-                .words
-                .name_of(table, &wire::id(self.document, table)?)?;
-            Some(Named {
-                id,
-                name: String::new(),
-            })
+            let id = self.words.name_of(table, &wire::id(self.document, table)?)?;
+            Some(Named { id, name: String::new() })
         };
-        of("subsidiary")
-            .or_else(|| of("location"))
-            .unwrap_or_default()
+        of("subsidiary").or_else(|| of("location")).unwrap_or_default()
     }
 
     /// What stands there for each value of the head that the gate resolved.
     fn values(&self) -> Values {
         let mut values = Values::default();
-        let entity = if self.words.iter().any(|(table, ..)| table == "customer") {
-            "customer"
-        } else {
-            "guest_customer"
-        };
+        let entity = if self.words.iter().any(|(table, ..)| table == "customer") { "customer" } else { "guest_customer" };
         for (table, member) in [
             ("subsidiary", "subsidiary"),
             ("location", "location"),
@@ -525,11 +367,7 @@ impl Reader<'_> {
             (entity, "entity"),
         ] {
             for (_, key, _) in self.words.iter().filter(|(name, ..)| *name == table) {
-                values.set(
-                    table,
-                    key,
-                    wire::id(self.document, member).unwrap_or_else(|| NOTHING.to_owned()),
-                );
+                values.set(table, key, wire::id(self.document, member).unwrap_or_else(|| NOTHING.to_owned()));
             }
         }
         values
@@ -539,19 +377,14 @@ impl Reader<'_> {
 /// The tax of the shipping charge: under our reference, or marked as such and under no line's.
 fn is_shipping_tax(document: &Value, row: &Value, ours: &str) -> bool {
     let reference = wire::id(row, "taxDetailsReference").unwrap_or_default();
-    let of_a_line = wire::rows(document, "item")
-        .iter()
-        .any(|line| wire::id(line, "taxDetailsReference").as_ref() == Some(&reference));
-    let marked = |name: &str| {
-        wire::id(row, name).is_some_and(|text| text.to_lowercase().starts_with("ship"))
-    };
+    let of_a_line =
+        wire::rows(document, "item").iter().any(|line| wire::id(line, "taxDetailsReference").as_ref() == Some(&reference));
+    let marked = |name: &str| wire::id(row, name).is_some_and(|text| text.to_lowercase().starts_with("ship"));
     !of_a_line && (reference == ours || marked("lineType") || marked("lineName"))
 }
 
 fn left(row: &Value) -> bool {
-    ["quantityFulfilled", "quantityBilled"]
-        .iter()
-        .any(|name| wire::decimal(row, name).is_some_and(|n| n > Decimal::ZERO))
+    ["quantityFulfilled", "quantityBilled"].iter().any(|name| wire::decimal(row, name).is_some_and(|n| n > Decimal::ZERO))
 }
 
 fn add(charge: &mut Charge, net: Money, tax: Money, taxes: &[TaxLine]) {
@@ -567,16 +400,11 @@ fn moment_of(document: &Value, name: &str) -> Option<Timestamp> {
 }
 
 fn midnight(date: Date) -> Option<Timestamp> {
-    date.to_zoned(TimeZone::UTC)
-        .ok()
-        .map(|zoned| zoned.timestamp())
+    date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 fn address(document: &Value, name: &str) -> Option<Address> {
-    let there = document.get(name).filter(|a| {
-        a.as_object()
-            .is_some_and(|a| a.keys().any(|k| k != "links"))
-    })?;
+    let there = document.get(name).filter(|a| a.as_object().is_some_and(|a| a.keys().any(|k| k != "links")))?;
     let text = |name: &str| wire::id(there, name).map(|t| wire::text_in(&t));
     Some(Address {
         first_name: None,
@@ -602,30 +430,17 @@ pub(crate) fn customer(raw: &Raw, words: &Values, form: &Form) -> Decoded<Custom
         Err(problem) => return unreadable(vec![*problem]),
     };
     let external = wire::text(&document, "externalId");
-    let Some(key) = external
-        .as_deref()
-        .and_then(|id| wire::key_of_external_id(CUSTOMER_PREFIX, id))
-    else {
-        return unreadable(vec![problem(
-            "key",
-            "the customer does not carry our external id",
-        )]);
+    let Some(key) = external.as_deref().and_then(|id| wire::key_of_external_id(CUSTOMER_PREFIX, id)) else {
+        return unreadable(vec![problem("key", "the customer does not carry our external id")]);
     };
     let Some(currency) = currency(&document, words) else {
-        return unreadable(vec![problem(
-            "currency",
-            "the customer has no currency that we know",
-        )]);
+        return unreadable(vec![problem("currency", "the customer has no currency that we know")]);
     };
     let text = |name: &str| wire::text(&document, name).map(|t| wire::text_in(&t));
     let mut values = Values::default();
     if form.one_world {
         for (table, key, _) in words.iter().filter(|(table, ..)| *table == "subsidiary") {
-            values.set(
-                table,
-                key,
-                wire::id(&document, table).unwrap_or_else(|| NOTHING.to_owned()),
-            );
+            values.set(table, key, wire::id(&document, table).unwrap_or_else(|| NOTHING.to_owned()));
         }
     }
     let market = words
@@ -647,16 +462,9 @@ pub(crate) fn customer(raw: &Raw, words: &Values, form: &Form) -> Decoded<Custom
         first_name,
         last_name,
         company: text("companyName"),
-        market: Named {
-            id: market.to_owned(),
-            name: String::new(),
-        },
+        market: Named { id: market.to_owned(), name: String::new() },
         store: Named::default(),
         currency,
     };
-    Decoded {
-        record: Some(record),
-        problems: Vec::new(),
-        values,
-    }
+    Decoded { record: Some(record), problems: Vec::new(), values }
 }

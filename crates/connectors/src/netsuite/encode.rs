@@ -40,12 +40,7 @@ pub(crate) fn order_lookups(order: &Order, form: &Form) -> Vec<Lookup> {
     let mut lookups = header_lookups(order, form);
     let (plan, _) = plan(order, form);
     lookups.extend(plan.lines.iter().map(|line| line.item.clone()));
-    for part in plan
-        .lines
-        .iter()
-        .flat_map(|line| &line.taxes)
-        .chain(&plan.shipping_taxes)
-    {
+    for part in plan.lines.iter().flat_map(|line| &line.taxes).chain(&plan.shipping_taxes) {
         lookups.push(tax_lookup(order, part.rate));
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -58,11 +53,7 @@ fn header_lookups(order: &Order, form: &Form) -> Vec<Lookup> {
     if form.one_world {
         lookups.push(subsidiary_lookup(&order.market.id, &order.market.name));
     }
-    lookups.push(
-        Lookup::new("location", &[("market", &order.market.id)], "market")
-            .label(&order.market.name)
-            .optional(),
-    );
+    lookups.push(Lookup::new("location", &[("market", &order.market.id)], "market").label(&order.market.name).optional());
     lookups.push(currency_lookup(order.currency.code()));
     lookups.extend(shipping_lookup(order));
     lookups.extend(payment_lookup(order, form));
@@ -82,55 +73,25 @@ fn currency_lookup(code: &str) -> Lookup {
 
 fn shipping_lookup(order: &Order) -> Option<Lookup> {
     let method = order.shipping_method.as_ref()?;
-    let word = if method.name.is_empty() {
-        &method.id
-    } else {
-        &method.name
-    };
+    let word = if method.name.is_empty() { &method.id } else { &method.name };
     let label = format!("{word} in {}", order.market.name);
-    Some(
-        Lookup::new(
-            "shipping_item",
-            &[("market", &order.market.id), ("method", word)],
-            "shipping_method",
-        )
-        .label(label),
-    )
+    Some(Lookup::new("shipping_item", &[("market", &order.market.id), ("method", word)], "shipping_method").label(label))
 }
 
 fn payment_lookup(order: &Order, form: &Form) -> Option<Lookup> {
-    let method = order
-        .payment_method
-        .as_ref()
-        .filter(|_| form.document == Document::CashSale)?;
+    let method = order.payment_method.as_ref().filter(|_| form.document == Document::CashSale)?;
     Some(Lookup::new("payment_method", &[("method", method)], "payment_method").optional())
 }
 
 fn guest_lookup(order: &Order) -> Lookup {
-    let label = format!(
-        "The customer for orders without account in {}, {}",
-        order.market.name, order.currency
-    );
-    Lookup::new(
-        "guest_customer",
-        &[
-            ("market", &order.market.id),
-            ("currency", order.currency.code()),
-        ],
-        "customer",
-    )
-    .label(label)
+    let label = format!("The customer for orders without account in {}, {}", order.market.name, order.currency);
+    Lookup::new("guest_customer", &[("market", &order.market.id), ("currency", order.currency.code())], "customer").label(label)
 }
 
 fn tax_lookup(order: &Order, rate: Decimal) -> Lookup {
     let (country, rate) = (tax_country(order), rate_text(rate));
     let label = format!("{rate} % tax in {country}");
-    Lookup::new(
-        "tax_code",
-        &[("country", country), ("rate", &rate)],
-        "lines",
-    )
-    .label(label)
+    Lookup::new("tax_code", &[("country", country), ("rate", &rate)], "lines").label(label)
 }
 
 /// Whether the order hangs on a customer of its own.
@@ -144,12 +105,7 @@ pub(crate) fn customer_key_text(customer: &Customer) -> String {
 }
 
 /// The request that makes an order stand.
-pub(crate) fn order(
-    order: &Order,
-    values: &Values,
-    existing: Option<&Raw>,
-    form: &Form,
-) -> Result<Encoded, Vec<Problem>> {
+pub(crate) fn order(order: &Order, values: &Values, existing: Option<&Raw>, form: &Form) -> Result<Encoded, Vec<Problem>> {
     match (existing, order.status) {
         (None, OrderStatus::Cancelled) => Ok(Encoded::Nothing),
         (Some(raw), OrderStatus::Cancelled) => change::cancel(order, raw, form),
@@ -159,10 +115,7 @@ pub(crate) fn order(
             let mut body = desired.head;
             body.insert("externalId".to_owned(), Value::String(external_id.clone()));
             if form.document == Document::SalesOrder {
-                body.insert(
-                    "orderStatus".to_owned(),
-                    Value::String(form.order_status.to_owned()),
-                );
+                body.insert("orderStatus".to_owned(), Value::String(form.order_status.to_owned()));
             }
             if let Some(custom_form) = &form.custom_form {
                 body.insert("customForm".to_owned(), wire::reference(custom_form));
@@ -193,12 +146,7 @@ pub(crate) fn add_absent(body: &mut Map<String, Value>, fixed: &Map<String, Valu
 }
 
 /// Adds the lines and, under SuiteTax, the tax lines.
-pub(crate) fn insert_lists(
-    body: &mut Map<String, Value>,
-    lines: Vec<Value>,
-    tax_lines: Vec<Value>,
-    form: &Form,
-) {
+pub(crate) fn insert_lists(body: &mut Map<String, Value>, lines: Vec<Value>, tax_lines: Vec<Value>, form: &Form) {
     body.insert("item".to_owned(), list(lines));
     if form.tax == Tax::Suite {
         body.insert("taxDetailsOverride".to_owned(), Value::Bool(true));
@@ -239,32 +187,13 @@ impl Words<'_> {
 }
 
 fn desired(order: &Order, values: &Values, form: &Form) -> Result<Desired, Vec<Problem>> {
-    let mut words = Words {
-        values,
-        missing: Vec::new(),
-    };
+    let mut words = Words { values, missing: Vec::new() };
     let (plan, mut problems) = plan(order, form);
     let head = head(order, &plan, form, &mut words);
-    let lines = plan
-        .lines
-        .iter()
-        .map(|line| document_line(order, line, form, &mut words))
-        .collect();
-    let tax_lines = if form.tax == Tax::Suite {
-        tax_lines(order, &plan, form, &mut words)
-    } else {
-        Vec::new()
-    };
+    let lines = plan.lines.iter().map(|line| document_line(order, line, form, &mut words)).collect();
+    let tax_lines = if form.tax == Tax::Suite { tax_lines(order, &plan, form, &mut words) } else { Vec::new() };
     problems.append(&mut words.missing);
-    if problems.is_empty() {
-        Ok(Desired {
-            head,
-            lines,
-            tax_lines,
-        })
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(Desired { head, lines, tax_lines }) } else { Err(problems) }
 }
 
 fn head(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Map<String, Value> {
@@ -272,43 +201,25 @@ fn head(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Map<S
     let mut put = |name: &str, value: Value| drop(head.insert(name.to_owned(), value));
     put("entity", wire::reference(&entity(order, form, words)));
     if form.one_world {
-        put(
-            "subsidiary",
-            wire::reference(&words.id(&subsidiary_lookup(&order.market.id, &order.market.name))),
-        );
+        put("subsidiary", wire::reference(&words.id(&subsidiary_lookup(&order.market.id, &order.market.name))));
     }
-    put(
-        "currency",
-        wire::reference(&words.id(&currency_lookup(order.currency.code()))),
-    );
+    put("currency", wire::reference(&words.id(&currency_lookup(order.currency.code()))));
     put("tranDate", Value::String(order.placed_on.to_string()));
     put("otherRefNum", Value::String(order.number.to_string()));
     let location = Lookup::new("location", &[("market", &order.market.id)], "market");
-    if let Some(location) = words
-        .optional(&location)
-        .or_else(|| form.default_location.as_deref().map(wire::reference))
-    {
+    if let Some(location) = words.optional(&location).or_else(|| form.default_location.as_deref().map(wire::reference)) {
         put("location", location);
     }
     if form.shipping == ShippingForm::Header {
         // Both together: with one of them alone the account's rate tables recompute the cost.
         if let Some(lookup) = shipping_lookup(order) {
             put("shipMethod", wire::reference(&words.id(&lookup)));
-            put(
-                "shippingCost",
-                wire::number(order.shipping_charge.net.decimal()),
-            );
+            put("shippingCost", wire::number(order.shipping_charge.net.decimal()));
         } else if !order.shipping_charge.net.is_zero() {
-            put(
-                "shippingCost",
-                wire::number(order.shipping_charge.net.decimal()),
-            );
+            put("shippingCost", wire::number(order.shipping_charge.net.decimal()));
         }
         if let (Tax::Legacy, Some(part)) = (form.tax, plan.shipping_taxes.first()) {
-            put(
-                "shippingTaxCode",
-                wire::reference(tax_ids(&words.id(&tax_lookup(order, part.rate))).1),
-            );
+            put("shippingTaxCode", wire::reference(tax_ids(&words.id(&tax_lookup(order, part.rate))).1));
         }
     } else if let Some(lookup) = shipping_lookup(order) {
         put("shipMethod", wire::reference(&words.id(&lookup)));
@@ -332,35 +243,21 @@ fn head(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Map<S
     if !references.is_empty() {
         match &form.payment_reference_field {
             Some(field) => put(field, Value::String(references)),
-            None => put(
-                "memo",
-                Value::String(bounded(&format!("Payment {references}"), MEMO_CHARS_MAX)),
-            ),
+            None => put("memo", Value::String(bounded(&format!("Payment {references}"), MEMO_CHARS_MAX))),
         }
     }
     head
 }
 
 fn entity(order: &Order, form: &Form, words: &mut Words<'_>) -> String {
-    let Some(customer) = order
-        .customer
-        .as_ref()
-        .filter(|_| wants_customer(order, form))
-    else {
+    let Some(customer) = order.customer.as_ref().filter(|_| wants_customer(order, form)) else {
         return words.id(&guest_lookup(order));
     };
     let key_text = customer_key_text(customer);
     match words.values.by_key("customer", &key_text) {
         Some(id) => id.to_owned(),
         None => {
-            words.missing.push(
-                Lookup::new(
-                    "customer",
-                    &[("customer", customer.key.as_str())],
-                    "customer",
-                )
-                .missing(),
-            );
+            words.missing.push(Lookup::new("customer", &[("customer", customer.key.as_str())], "customer").missing());
             String::new()
         }
     }
@@ -369,28 +266,16 @@ fn entity(order: &Order, form: &Form, words: &mut Words<'_>) -> String {
 fn email(order: &Order) -> Option<String> {
     let addresses = [order.billing.as_ref(), order.shipping.as_ref()];
     let of_customer = order.customer.as_ref().and_then(|c| c.email.clone());
-    of_customer
-        .or_else(|| {
-            addresses
-                .into_iter()
-                .flatten()
-                .find_map(|a| a.email.clone())
-        })
-        .filter(|email| !email.trim().is_empty())
+    of_customer.or_else(|| addresses.into_iter().flatten().find_map(|a| a.email.clone())).filter(|email| !email.trim().is_empty())
 }
 
 /// The provider's references of what was reserved and taken, each once, in order.
 fn payment_references(order: &Order) -> String {
     let mut references: Vec<&str> = Vec::new();
     for payment in &order.payments {
-        let counts = matches!(
-            payment.kind,
-            PaymentKind::Authorisation | PaymentKind::Capture
-        ) && payment.status == PaymentStatus::Success;
-        if let Some(reference) = payment
-            .reference
-            .as_deref()
-            .filter(|r| counts && !r.trim().is_empty())
+        let counts =
+            matches!(payment.kind, PaymentKind::Authorisation | PaymentKind::Capture) && payment.status == PaymentStatus::Success;
+        if let Some(reference) = payment.reference.as_deref().filter(|r| counts && !r.trim().is_empty())
             && !references.contains(&reference)
         {
             references.push(reference);
@@ -404,17 +289,8 @@ fn bounded(text: &str, longest: usize) -> String {
 }
 
 fn document_address(address: &Address) -> Map<String, Value> {
-    let filled = |text: &Option<String>| {
-        text.as_deref()
-            .map(str::trim)
-            .filter(|t| !t.is_empty())
-            .map(wire::text_out)
-    };
-    let person = [filled(&address.first_name), filled(&address.last_name)]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let filled = |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(wire::text_out);
+    let person = [filled(&address.first_name), filled(&address.last_name)].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let person = Some(person).filter(|p| !p.is_empty());
     let attention = filled(&address.attention);
     // A company is the addressee, the person is whom it is for.
@@ -443,12 +319,7 @@ fn document_address(address: &Address) -> Map<String, Value> {
     map
 }
 
-fn document_line(
-    order: &Order,
-    line: &PlanLine,
-    form: &Form,
-    words: &mut Words<'_>,
-) -> Map<String, Value> {
+fn document_line(order: &Order, line: &PlanLine, form: &Form, words: &mut Words<'_>) -> Map<String, Value> {
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
     put("item", wire::reference(&words.id(&line.item)));
@@ -461,19 +332,13 @@ fn document_line(
         put("rate", wire::number(rate));
     }
     if !line.description.trim().is_empty() {
-        put(
-            "description",
-            Value::String(bounded(&line.description, DESCRIPTION_CHARS_MAX)),
-        );
+        put("description", Value::String(bounded(&line.description, DESCRIPTION_CHARS_MAX)));
     }
     match form.tax {
         Tax::Suite => put("taxDetailsReference", Value::String(line.reference.clone())),
         Tax::Legacy => {
             if let Some(part) = line.taxes.first() {
-                put(
-                    "taxCode",
-                    wire::reference(tax_ids(&words.id(&tax_lookup(order, part.rate))).1),
-                );
+                put("taxCode", wire::reference(tax_ids(&words.id(&tax_lookup(order, part.rate))).1));
                 put("taxRate1", wire::number(part.rate.normalize()));
             }
         }
@@ -496,43 +361,20 @@ fn unit_price(line: &PlanLine, form: &Form) -> Option<Decimal> {
 }
 
 fn tax_lines(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Vec<Value> {
-    let of_lines = plan.lines.iter().flat_map(|line| {
-        line.taxes
-            .iter()
-            .map(|part| (line.reference.as_str(), part))
-    });
-    let of_shipping = plan
-        .shipping_taxes
-        .iter()
-        .map(|part| (form.shipping_tax_reference.as_str(), part));
-    of_lines
-        .chain(of_shipping)
-        .map(|(reference, part)| tax_line(order, reference, part, form, words))
-        .collect()
+    let of_lines = plan.lines.iter().flat_map(|line| line.taxes.iter().map(|part| (line.reference.as_str(), part)));
+    let of_shipping = plan.shipping_taxes.iter().map(|part| (form.shipping_tax_reference.as_str(), part));
+    of_lines.chain(of_shipping).map(|(reference, part)| tax_line(order, reference, part, form, words)).collect()
 }
 
 /// A mapped tax code is `CODE`, or `TYPE:CODE`.
 fn tax_ids(mapped: &str) -> (Option<&str>, &str) {
-    mapped
-        .split_once(':')
-        .map_or((None, mapped), |(tax_type, code)| (Some(tax_type), code))
+    mapped.split_once(':').map_or((None, mapped), |(tax_type, code)| (Some(tax_type), code))
 }
 
-fn tax_line(
-    order: &Order,
-    reference: &str,
-    part: &TaxPart,
-    form: &Form,
-    words: &mut Words<'_>,
-) -> Value {
+fn tax_line(order: &Order, reference: &str, part: &TaxPart, form: &Form, words: &mut Words<'_>) -> Value {
     let mapped = words.id(&tax_lookup(order, part.rate));
     let (tax_type, code) = tax_ids(&mapped);
-    let of_country = || {
-        form.tax_types
-            .get(tax_country(order))
-            .unwrap_or(&form.tax_type)
-            .as_str()
-    };
+    let of_country = || form.tax_types.get(tax_country(order)).unwrap_or(&form.tax_type).as_str();
     let tax_type = tax_type.unwrap_or_else(of_country);
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
@@ -549,10 +391,7 @@ fn tax_line(
 pub(crate) fn customer_lookups(customer: &Customer, form: &Form) -> Vec<Lookup> {
     let mut lookups = Vec::new();
     if form.one_world {
-        lookups.push(subsidiary_lookup(
-            &customer.market.id,
-            &customer.market.name,
-        ));
+        lookups.push(subsidiary_lookup(&customer.market.id, &customer.market.name));
     }
     lookups.push(currency_lookup(customer.currency.code()));
     lookups
@@ -567,10 +406,7 @@ pub(crate) fn customer(
 ) -> Result<Encoded, Vec<Problem>> {
     let names = customer_names(customer)?;
     let Some(raw) = existing else {
-        let mut words = Words {
-            values,
-            missing: Vec::new(),
-        };
+        let mut words = Words { values, missing: Vec::new() };
         let external_id = wire::external_id(CUSTOMER_PREFIX, customer.key.as_str());
         let mut body = names;
         body.insert("externalId".to_owned(), Value::String(external_id.clone()));
@@ -580,16 +416,10 @@ pub(crate) fn customer(
         if form.one_world {
             body.insert(
                 "subsidiary".to_owned(),
-                wire::reference(&words.id(&subsidiary_lookup(
-                    &customer.market.id,
-                    &customer.market.name,
-                ))),
+                wire::reference(&words.id(&subsidiary_lookup(&customer.market.id, &customer.market.name))),
             );
         }
-        body.insert(
-            "currency".to_owned(),
-            wire::reference(&words.id(&currency_lookup(customer.currency.code()))),
-        );
+        body.insert("currency".to_owned(), wire::reference(&words.id(&currency_lookup(customer.currency.code()))));
         if !words.missing.is_empty() {
             return Err(words.missing);
         }
@@ -603,10 +433,8 @@ pub(crate) fn customer(
     };
     let there: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
     // A person stays a person and a company a company: the field cannot be changed once saved.
-    let body: Map<String, Value> = names
-        .into_iter()
-        .filter(|(name, wanted)| name != "isPerson" && !wire::says(there.get(name), wanted))
-        .collect();
+    let body: Map<String, Value> =
+        names.into_iter().filter(|(name, wanted)| name != "isPerson" && !wire::says(there.get(name), wanted)).collect();
     if body.is_empty() {
         return Ok(Encoded::Nothing);
     }
@@ -621,17 +449,8 @@ pub(crate) fn customer(
 
 /// A person needs a name and a company needs one; nobody's name is made up.
 fn customer_names(customer: &Customer) -> Result<Map<String, Value>, Vec<Problem>> {
-    let filled = |text: &Option<String>| {
-        text.as_deref()
-            .map(str::trim)
-            .filter(|t| !t.is_empty())
-            .map(wire::text_out)
-    };
-    let (first, last, company) = (
-        filled(&customer.first_name),
-        filled(&customer.last_name),
-        filled(&customer.company),
-    );
+    let filled = |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(wire::text_out);
+    let (first, last, company) = (filled(&customer.first_name), filled(&customer.last_name), filled(&customer.company));
     let mut map = Map::new();
     let mut put = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -645,10 +464,7 @@ fn customer_names(customer: &Customer) -> Result<Map<String, Value>, Vec<Problem
             return Err(vec![Problem::new(
                 "target.customer_name",
                 "customer.last_name",
-                format!(
-                    "customer {} has neither a name nor a company, and NetSuite takes no customer without",
-                    customer.key
-                ),
+                format!("customer {} has neither a name nor a company, and NetSuite takes no customer without", customer.key),
                 "Fill in the name at its source; or set customers = \"guest\" for this connection, then release.",
             )]);
         }

@@ -29,11 +29,9 @@ pub(crate) fn details(body: &[u8]) -> Vec<Detail> {
     };
     match body.get("o:errorDetails").and_then(Value::as_array) {
         Some(entries) if !entries.is_empty() => entries.iter().map(of).collect(),
-        _ if !title.is_empty() => vec![Detail {
-            text: title,
-            code: wire::text(&body, "o:errorCode").unwrap_or_default(),
-            path: None,
-        }],
+        _ if !title.is_empty() => {
+            vec![Detail { text: title, code: wire::text(&body, "o:errorCode").unwrap_or_default(), path: None }]
+        }
         _ => Vec::new(),
     }
 }
@@ -55,56 +53,27 @@ pub(crate) fn fault(asked: &Asked<'_>, answer: &Answer) -> Fault {
     let what = asked.what.to_owned();
     let details = details(&answer.body);
     let said = || {
-        let texts: Vec<String> = details
-            .iter()
-            .map(|d| format!("{} {}", d.code, d.text).trim().to_owned())
-            .collect();
+        let texts: Vec<String> = details.iter().map(|d| format!("{} {}", d.code, d.text).trim().to_owned()).collect();
         let texts = texts.join("; ");
-        if texts.is_empty() {
-            format!("status {}", answer.status)
-        } else {
-            shorten(&texts, 400)
-        }
+        if texts.is_empty() { format!("status {}", answer.status) } else { shorten(&texts, 400) }
     };
     let coded = |code: &str| details.iter().any(|d| d.code == code);
     match answer.status {
         401 => {
-            let hint = answer
-                .header("www-authenticate")
-                .map(|h| format!(" ({})", shorten(h, 200)))
-                .unwrap_or_default();
+            let hint = answer.header("www-authenticate").map(|h| format!(" ({})", shorten(h, 200))).unwrap_or_default();
             Fault::Unauthorized {
                 what,
-                detail: format!(
-                    "{}{hint}. The reason stands in the account's Login Audit Trail",
-                    said()
-                ),
+                detail: format!("{}{hint}. The reason stands in the account's Login Audit Trail", said()),
             }
         }
         429 => Fault::Throttled { what, wait: None },
-        _ if coded("CONCURRENCY_LIMIT_EXCEEDED") || coded("SSS_REQUEST_LIMIT_EXCEEDED") => {
-            Fault::Throttled { what, wait: None }
-        }
-        403 if !details.is_empty() => Fault::Unauthorized {
-            what,
-            detail: format!("the role lacks a permission: {}", said()),
-        },
+        _ if coded("CONCURRENCY_LIMIT_EXCEEDED") || coded("SSS_REQUEST_LIMIT_EXCEEDED") => Fault::Throttled { what, wait: None },
+        403 if !details.is_empty() => Fault::Unauthorized { what, detail: format!("the role lacks a permission: {}", said()) },
         // A page instead of an answer: a wrong host, maintenance, something in between.
         300..=499 if details.is_empty() && !looks_like_json(answer) => not_served(asked, answer),
-        400..=499 if details.is_empty() => Fault::Unexpected {
-            what,
-            detail: excerpt(answer),
-        },
-        400..=499 if asked.creates && details.iter().any(is_duplicate) => {
-            Fault::Exists { what, id: None }
-        }
-        400..=499 => Fault::Refused {
-            what,
-            problems: details
-                .iter()
-                .map(|detail| problem(detail, asked.sent))
-                .collect(),
-        },
+        400..=499 if details.is_empty() => Fault::Unexpected { what, detail: excerpt(answer) },
+        400..=499 if asked.creates && details.iter().any(is_duplicate) => Fault::Exists { what, id: None },
+        400..=499 => Fault::Refused { what, problems: details.iter().map(|detail| problem(detail, asked.sent)).collect() },
         _ => not_served(asked, answer),
     }
 }
@@ -147,40 +116,17 @@ fn is_duplicate(detail: &Detail) -> bool {
 }
 
 fn problem(detail: &Detail, sent: Option<&Value>) -> Problem {
-    let code = if detail.code.is_empty() {
-        "refused".to_owned()
-    } else {
-        detail.code.to_lowercase()
-    };
-    let text = detail
-        .text
-        .strip_prefix("Error while accessing a resource.")
-        .unwrap_or(&detail.text)
-        .trim();
-    let text = if text.is_empty() {
-        detail.text.trim()
-    } else {
-        text
-    };
+    let code = if detail.code.is_empty() { "refused".to_owned() } else { detail.code.to_lowercase() };
+    let text = detail.text.strip_prefix("Error while accessing a resource.").unwrap_or(&detail.text).trim();
+    let text = if text.is_empty() { detail.text.trim() } else { text };
     let their_path = detail.path.as_deref().unwrap_or_default();
-    let message = if their_path.is_empty() {
-        format!("NetSuite: {text}")
-    } else {
-        format!("NetSuite, at {their_path}: {text}")
-    };
-    let mut problem = Problem::new(
-        &format!("target.{code}"),
-        our_path(their_path),
-        shorten(&message, 600),
-        remedy(&detail.code, text),
-    );
+    let message = if their_path.is_empty() { format!("NetSuite: {text}") } else { format!("NetSuite, at {their_path}: {text}") };
+    let mut problem =
+        Problem::new(&format!("target.{code}"), our_path(their_path), shorten(&message, 600), remedy(&detail.code, text));
     if let Some(value) = sent.and_then(|sent| value_at(sent, their_path)) {
         problem = problem.value(value);
     }
-    problem.cause(normalised(&format!(
-        "{} {text}",
-        without_numbers(their_path)
-    )))
+    problem.cause(normalised(&format!("{} {text}", without_numbers(their_path))))
 }
 
 /// The same complaint about two orders has one cause: numbers, ids and quoted names are taken out.
@@ -194,20 +140,12 @@ fn normalised(text: &str) -> String {
                 out.push('\u{2026}');
             }
             Some(_) => {}
-            None if c == '"' || c == '\u{201c}' => {
-                quote = Some(if c == '"' { '"' } else { '\u{201d}' })
-            }
+            None if c == '"' || c == '\u{201c}' => quote = Some(if c == '"' { '"' } else { '\u{201d}' }),
             None => out.extend(c.to_lowercase()),
         }
     }
     // A word with a digit in it is an id, a number or a date.
-    let words = out.split_whitespace().map(|word| {
-        if word.chars().any(|c| c.is_ascii_digit()) {
-            "#"
-        } else {
-            word
-        }
-    });
+    let words = out.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
     shorten(&words.collect::<Vec<_>>().join(" "), 160)
 }
 
@@ -218,16 +156,8 @@ fn without_numbers(path: &str) -> String {
 /// Their path → ours, as far as one stands for the other. Document line n is our n-th priced line.
 fn our_path(path: &str) -> String {
     let path = path.trim_start_matches("$.");
-    if let Some((index, field)) = path
-        .strip_prefix("item.items[")
-        .and_then(|rest| rest.split_once(']'))
-    {
-        let field = match field
-            .trim_start_matches('.')
-            .split('.')
-            .next()
-            .unwrap_or_default()
-        {
+    if let Some((index, field)) = path.strip_prefix("item.items[").and_then(|rest| rest.split_once(']')) {
+        let field = match field.trim_start_matches('.').split('.').next().unwrap_or_default() {
             "item" => ".sku",
             "quantity" => ".quantity",
             "amount" | "rate" | "grossAmt" => ".net",
@@ -246,11 +176,7 @@ fn our_path(path: &str) -> String {
         "shipMethod" => "shipping_method".to_owned(),
         "shippingCost" => "shipping_charge.net".to_owned(),
         "shippingAddress" | "billingAddress" => {
-            let side = if head == "shippingAddress" {
-                "shipping"
-            } else {
-                "billing"
-            };
+            let side = if head == "shippingAddress" { "shipping" } else { "billing" };
             let field = match rest.split('.').next().unwrap_or_default() {
                 "" => return side.to_owned(),
                 "addr1" => "line1",
@@ -273,11 +199,7 @@ fn our_path(path: &str) -> String {
 /// The value that stands at their path in what was sent.
 fn value_at(sent: &Value, path: &str) -> Option<String> {
     let mut at = sent;
-    for part in path
-        .trim_start_matches("$.")
-        .split(['.', '['])
-        .filter(|part| !part.is_empty())
-    {
+    for part in path.trim_start_matches("$.").split(['.', '[']).filter(|part| !part.is_empty()) {
         at = match part.strip_suffix(']') {
             Some(index) => at.get(index.parse::<usize>().ok()?)?,
             None => at.get(part)?,
@@ -285,11 +207,9 @@ fn value_at(sent: &Value, path: &str) -> Option<String> {
     }
     match at {
         Value::String(text) => Some(text.clone()),
-        Value::Object(members) => members.get("id").and_then(|id| {
-            id.as_str()
-                .map(str::to_owned)
-                .or_else(|| Some(id.to_string()))
-        }),
+        Value::Object(members) => {
+            members.get("id").and_then(|id| id.as_str().map(str::to_owned).or_else(|| Some(id.to_string())))
+        }
         Value::Null | Value::Array(_) => None,
         other => Some(other.to_string()),
     }
@@ -301,32 +221,20 @@ fn remedy(code: &str, text: &str) -> &'static str {
     let about = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     match code {
         "TRAN_PERIOD_CLOSED" | "DATE_PRD_MISMATCH" | "MISSING_ACCT_PRD" => PERIOD,
-        "SUBSIDIARY_MISMATCH"
-        | "MATCHING_CUR_SUB_REQD"
-        | "RCRD_SUB_MISMATCH_WITH_CLASS"
-        | "REQD_SUB_FIELDS_MISSING" => SUBSIDIARY,
-        "LOCATION_REQD" => {
-            "Map the market in the table location, or set default_location; then release."
+        "SUBSIDIARY_MISMATCH" | "MATCHING_CUR_SUB_REQD" | "RCRD_SUB_MISMATCH_WITH_CLASS" | "REQD_SUB_FIELDS_MISSING" => {
+            SUBSIDIARY
         }
+        "LOCATION_REQD" => "Map the market in the table location, or set default_location; then release.",
         "MISMATCHED_CURRENCY" => CURRENCY,
         "NONEXISTENT_FIELD" => FIELD,
         "FEATURE_DISABLED" => {
             "A feature of the account is off that this document needs. Turn it on, or change the connection's settings; then release."
         }
-        "RCRD_HAS_BEEN_CHANGED"
-        | "CANT_UPDATE_RECRD_HAS_CHANGED"
-        | "RCRD_EDITED_SINCE_RETRIEVED" => {
+        "RCRD_HAS_BEEN_CHANGED" | "CANT_UPDATE_RECRD_HAS_CHANGED" | "RCRD_EDITED_SINCE_RETRIEVED" => {
             "Someone saved it at the same moment. Release; it is read again first."
         }
         _ if about(&["period"]) => PERIOD,
-        _ if about(&[
-            "please enter value",
-            "please enter a value",
-            "mandatory",
-            "required field",
-            "missing required",
-        ]) =>
-        {
+        _ if about(&["please enter value", "please enter a value", "mandatory", "required field", "missing required"]) => {
             "The custom form demands a field that we do not send. Give it a default there, name it under fields or line_fields of the connection, or choose another custom_form; then release."
         }
         _ if about(&[
@@ -340,9 +248,7 @@ fn remedy(code: &str, text: &str) -> &'static str {
         {
             FIELD
         }
-        _ if about(&["inactive"]) => {
-            "Make it active there, or map another in its place; then release."
-        }
+        _ if about(&["inactive"]) => "Make it active there, or map another in its place; then release.",
         _ if about(&["subsidiary"]) => SUBSIDIARY,
         _ if about(&["currency"]) => CURRENCY,
         _ if about(&["script", "workflow", "user event"]) => {
@@ -351,12 +257,8 @@ fn remedy(code: &str, text: &str) -> &'static str {
         _ if about(&["tax"]) => {
             "See the tax_code mapping of this country and rate, the tax type, and that the setting tax fits the account (selvedge check tells); then release."
         }
-        _ if about(&[
-            "invalid field value",
-            "invalid reference",
-            "invalid value",
-            "not a valid",
-        ]) || code == "INVALID_CONTENT" =>
+        _ if about(&["invalid field value", "invalid reference", "invalid value", "not a valid"])
+            || code == "INVALID_CONTENT" =>
         {
             "The mapped id or the value does not exist there or may not be used. Mend the mapping or the record there, then release."
         }
@@ -366,8 +268,7 @@ fn remedy(code: &str, text: &str) -> &'static str {
 
 const PERIOD: &str = "The accounting period of the date is closed or locked. Let finance open it or decide on another date there; we do not re-date. Then release.";
 const SUBSIDIARY: &str = "Customer, items, location and currency must belong to the subsidiary of the document. See the mapping of the market and the records there, then release.";
-const CURRENCY: &str =
-    "Add the currency to the customer and the subsidiary there, or mend the mapping; then release.";
+const CURRENCY: &str = "Add the currency to the customer and the subsidiary there, or mend the mapping; then release.";
 const FIELD: &str = "The account does not know the field. See the settings that name fields and the regime in tax (selvedge check compares them with the account), then release.";
 
 #[cfg(test)]
@@ -376,11 +277,7 @@ mod tests {
     use serde_json::json;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status,
-            headers: Vec::new(),
-            body: body.as_bytes().to_vec().into(),
-        }
+        Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec().into() }
     }
 
     fn error(status: u16, details: &[(&str, &str, &str)]) -> Answer {
@@ -399,15 +296,7 @@ mod tests {
 
     fn judge(answer: &Answer, effect: Effect, creates: bool) -> Fault {
         let sent = json!({"item": {"items": [{"item": {"id": "98"}}]}, "tranDate": "2026-02-03"});
-        fault(
-            &Asked {
-                what: "create order so_1",
-                effect,
-                sent: Some(&sent),
-                creates,
-            },
-            answer,
-        )
+        fault(&Asked { what: "create order so_1", effect, sent: Some(&sent), creates }, answer)
     }
 
     #[test]
@@ -415,102 +304,23 @@ mod tests {
         use Effect::{Read, Write};
         let html = answer(503, "<html>maintenance</html>");
         for (answer, effect, creates, word) in [
+            (error(400, &[("USER_ERROR", "Please enter value(s) for: Class", "")]), Write, true, "refused"),
+            (error(400, &[("INVALID_CONTENT", "Invalid Field Value 98", "item.items[0].item")]), Write, true, "refused"),
             (
-                error(
-                    400,
-                    &[("USER_ERROR", "Please enter value(s) for: Class", "")],
-                ),
-                Write,
-                true,
-                "refused",
-            ),
-            (
-                error(
-                    400,
-                    &[(
-                        "INVALID_CONTENT",
-                        "Invalid Field Value 98",
-                        "item.items[0].item",
-                    )],
-                ),
-                Write,
-                true,
-                "refused",
-            ),
-            (
-                error(
-                    400,
-                    &[(
-                        "USER_ERROR",
-                        "Error while accessing a resource. This entity already exists.",
-                        "",
-                    )],
-                ),
+                error(400, &[("USER_ERROR", "Error while accessing a resource. This entity already exists.", "")]),
                 Write,
                 true,
                 "exists",
             ),
-            (
-                error(400, &[("DUP_RCRD", "A record with the same unique ID", "")]),
-                Write,
-                true,
-                "exists",
-            ),
-            (
-                error(400, &[("USER_ERROR", "This entity already exists.", "")]),
-                Write,
-                false,
-                "refused",
-            ),
-            (
-                error(401, &[("INVALID_LOGIN", "Invalid login attempt.", "")]),
-                Read,
-                false,
-                "unauthorized",
-            ),
-            (
-                error(
-                    403,
-                    &[(
-                        "INSUFFICIENT_PERMISSION",
-                        "Permission Violation: TRAN_SALESORD",
-                        "",
-                    )],
-                ),
-                Write,
-                true,
-                "unauthorized",
-            ),
-            (
-                error(404, &[("NONEXISTENT_ID", "no such record", "")]),
-                Write,
-                false,
-                "refused",
-            ),
-            (
-                error(429, &[("CONCURRENCY_LIMIT_EXCEEDED", "too many", "")]),
-                Write,
-                true,
-                "throttled",
-            ),
-            (
-                error(400, &[("CONCURRENCY_LIMIT_EXCEEDED", "too many", "")]),
-                Write,
-                true,
-                "throttled",
-            ),
-            (
-                error(500, &[("UNEXPECTED_ERROR", "Error ID: x", "")]),
-                Write,
-                true,
-                "unanswered",
-            ),
-            (
-                error(500, &[("UNEXPECTED_ERROR", "Error ID: x", "")]),
-                Read,
-                false,
-                "transient",
-            ),
+            (error(400, &[("DUP_RCRD", "A record with the same unique ID", "")]), Write, true, "exists"),
+            (error(400, &[("USER_ERROR", "This entity already exists.", "")]), Write, false, "refused"),
+            (error(401, &[("INVALID_LOGIN", "Invalid login attempt.", "")]), Read, false, "unauthorized"),
+            (error(403, &[("INSUFFICIENT_PERMISSION", "Permission Violation: TRAN_SALESORD", "")]), Write, true, "unauthorized"),
+            (error(404, &[("NONEXISTENT_ID", "no such record", "")]), Write, false, "refused"),
+            (error(429, &[("CONCURRENCY_LIMIT_EXCEEDED", "too many", "")]), Write, true, "throttled"),
+            (error(400, &[("CONCURRENCY_LIMIT_EXCEEDED", "too many", "")]), Write, true, "throttled"),
+            (error(500, &[("UNEXPECTED_ERROR", "Error ID: x", "")]), Write, true, "unanswered"),
+            (error(500, &[("UNEXPECTED_ERROR", "Error ID: x", "")]), Read, false, "transient"),
             (html.clone(), Write, true, "unanswered"),
             (html, Read, false, "transient"),
             (answer(302, ""), Read, false, "transient"),
@@ -527,11 +337,7 @@ mod tests {
         let both = error(
             400,
             &[
-                (
-                    "INVALID_CONTENT",
-                    "Invalid value for item 98.",
-                    "item.items[0].item",
-                ),
+                ("INVALID_CONTENT", "Invalid value for item 98.", "item.items[0].item"),
                 (
                     "USER_ERROR",
                     "Error while accessing a resource. The transaction date you specified is not within the date range of your accounting period.",
@@ -539,22 +345,13 @@ mod tests {
                 ),
             ],
         );
-        let Fault::Refused { problems, .. } = judge(&both, Effect::Write, true) else {
-            panic!()
-        };
+        let Fault::Refused { problems, .. } = judge(&both, Effect::Write, true) else { panic!() };
         assert_eq!(problems.len(), 2);
         assert_eq!(
-            (
-                problems[0].rule.as_str(),
-                problems[0].path.as_str(),
-                problems[0].value.as_deref()
-            ),
+            (problems[0].rule.as_str(), problems[0].path.as_str(), problems[0].value.as_deref()),
             ("target.invalid_content", "lines[0].sku", Some("98"))
         );
-        assert_eq!(
-            (problems[1].path.as_str(), problems[1].value.as_deref()),
-            ("placed_on", Some("2026-02-03"))
-        );
+        assert_eq!((problems[1].path.as_str(), problems[1].value.as_deref()), ("placed_on", Some("2026-02-03")));
         assert_eq!(problems[1].remedy, PERIOD);
         assert!(!problems[1].message.contains("Error while accessing"));
     }
@@ -563,21 +360,12 @@ mod tests {
     fn one_complaint_about_two_orders_is_one_cause() {
         let cause = |item: &str, order: &str, index: usize| {
             let text = format!("The item {item} \"Shirt {item}\" of SO{order} is inactive.");
-            let answer = error(
-                400,
-                &[("USER_ERROR", &text, &format!("item.items[{index}].item"))],
-            );
-            let Fault::Refused { problems, .. } = judge(&answer, Effect::Write, true) else {
-                panic!()
-            };
+            let answer = error(400, &[("USER_ERROR", &text, &format!("item.items[{index}].item"))]);
+            let Fault::Refused { problems, .. } = judge(&answer, Effect::Write, true) else { panic!() };
             problems[0].cause.clone()
         };
         assert_eq!(cause("98", "1042", 0), cause("107", "9", 3));
-        assert!(
-            cause("98", "1042", 0).starts_with("target.user_error:"),
-            "{}",
-            cause("98", "1042", 0)
-        );
+        assert!(cause("98", "1042", 0).starts_with("target.user_error:"), "{}", cause("98", "1042", 0));
     }
 
     #[test]

@@ -24,67 +24,17 @@ struct Table {
 }
 
 const TABLES: [Table; 7] = [
-    Table {
-        name: "item",
-        from: "item",
-        by: "itemid",
-        has_inactive: true,
-        needed: true,
-    },
-    Table {
-        name: "subsidiary",
-        from: "subsidiary",
-        by: "name",
-        has_inactive: true,
-        needed: false,
-    },
-    Table {
-        name: "location",
-        from: "location",
-        by: "name",
-        has_inactive: true,
-        needed: false,
-    },
-    Table {
-        name: "currency",
-        from: "currency",
-        by: "symbol",
-        has_inactive: false,
-        needed: true,
-    },
-    Table {
-        name: "shipping_item",
-        from: "shipitem",
-        by: "itemid",
-        has_inactive: false,
-        needed: false,
-    },
-    Table {
-        name: "tax_code",
-        from: "salestaxitem",
-        by: "name",
-        has_inactive: false,
-        needed: false,
-    },
-    Table {
-        name: "payment_method",
-        from: "paymentmethod",
-        by: "name",
-        has_inactive: false,
-        needed: false,
-    },
+    Table { name: "item", from: "item", by: "itemid", has_inactive: true, needed: true },
+    Table { name: "subsidiary", from: "subsidiary", by: "name", has_inactive: true, needed: false },
+    Table { name: "location", from: "location", by: "name", has_inactive: true, needed: false },
+    Table { name: "currency", from: "currency", by: "symbol", has_inactive: false, needed: true },
+    Table { name: "shipping_item", from: "shipitem", by: "itemid", has_inactive: false, needed: false },
+    Table { name: "tax_code", from: "salestaxitem", by: "name", has_inactive: false, needed: false },
+    Table { name: "payment_method", from: "paymentmethod", by: "name", has_inactive: false, needed: false },
 ];
 
 /// The names alone.
-const NAMES: [&str; 7] = [
-    "item",
-    "subsidiary",
-    "location",
-    "currency",
-    "shipping_item",
-    "tax_code",
-    "payment_method",
-];
+const NAMES: [&str; 7] = ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method"];
 
 /// The port.
 pub(crate) struct ValueLists {
@@ -101,10 +51,7 @@ impl Lists for ValueLists {
     async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault> {
         let what = format!("list {table}");
         let Some(table) = TABLES.iter().find(|t| t.name == table) else {
-            return Err(Fault::Unexpected {
-                what,
-                detail: "no such list here".to_owned(),
-            });
+            return Err(Fault::Unexpected { what, detail: "no such list here".to_owned() });
         };
         let also = match table.name {
             _ if table.has_inactive => ", isinactive",
@@ -112,21 +59,9 @@ impl Lists for ValueLists {
             "tax_code" if self.form.tax == Tax::Suite => ", taxtype",
             _ => "",
         };
-        let sql = format!(
-            "SELECT id, {}{also} FROM {} WHERE id > ? ORDER BY id",
-            table.by, table.from
-        );
+        let sql = format!("SELECT id, {}{also} FROM {} WHERE id > ? ORDER BY id", table.by, table.from);
         let last = page.map_or("0", |cursor| cursor.0.as_str());
-        let rows = match query_or_refusal(
-            &self.client,
-            &what,
-            &sql,
-            &[last],
-            PAGE,
-            Priority::Sweeps,
-        )
-        .await?
-        {
+        let rows = match query_or_refusal(&self.client, &what, &sql, &[last], PAGE, Priority::Sweeps).await? {
             Ok(rows) => rows,
             Err((answer, fault)) if !table.needed && matches!(answer.status, 400 | 403 | 404) => {
                 tracing::warn!(table = table.name, %fault, "the account does not show this list; its ids have to be mapped without suggestions");
@@ -135,20 +70,8 @@ impl Lists for ValueLists {
             Err((_, fault)) => return Err(fault),
         };
         let full = rows.more || rows.rows.len() >= PAGE;
-        let next = rows
-            .rows
-            .last()
-            .and_then(|row| row.get("id"))
-            .filter(|_| full)
-            .map(|id| Cursor(id.clone()));
-        Ok(ListPage {
-            entries: rows
-                .rows
-                .iter()
-                .filter_map(|row| entry(table, row))
-                .collect(),
-            next,
-        })
+        let next = rows.rows.last().and_then(|row| row.get("id")).filter(|_| full).map(|id| Cursor(id.clone()));
+        Ok(ListPage { entries: rows.rows.iter().filter_map(|row| entry(table, row)).collect(), next })
     }
 }
 
@@ -159,11 +82,7 @@ fn entry(table: &Table, row: &Row) -> Option<ListEntry> {
         Some(tax_type) => format!("{tax_type}:{id}"),
         None => id,
     };
-    Some(ListEntry {
-        id,
-        name,
-        active: row.get("isinactive").is_none_or(|mark| mark != "T"),
-    })
+    Some(ListEntry { id, name, active: row.get("isinactive").is_none_or(|mark| mark != "T") })
 }
 
 #[cfg(test)]
@@ -185,22 +104,12 @@ mod tests {
             ])
         };
         assert!(!entry(&TABLES[0], &row("T")).unwrap().active);
-        assert_eq!(
-            entry(&TABLES[0], &row("F")).unwrap(),
-            ListEntry {
-                id: "7".into(),
-                name: "A-1".into(),
-                active: true
-            }
-        );
+        assert_eq!(entry(&TABLES[0], &row("F")).unwrap(), ListEntry { id: "7".into(), name: "A-1".into(), active: true });
     }
 
     #[test]
     fn a_tax_code_is_listed_with_its_type() {
-        let row = Row::from(
-            [("id", "44"), ("name", "S-SE"), ("taxtype", "9")]
-                .map(|(n, v)| (n.to_owned(), v.to_owned())),
-        );
+        let row = Row::from([("id", "44"), ("name", "S-SE"), ("taxtype", "9")].map(|(n, v)| (n.to_owned(), v.to_owned())));
         let entry = entry(&TABLES[5], &row).unwrap();
         assert_eq!((entry.id.as_str(), entry.name.as_str()), ("9:44", "S-SE"));
     }

@@ -24,9 +24,7 @@ mod wire;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use selvedge_connector::{
-    Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem,
-};
+use selvedge_connector::{Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem};
 
 /// The largest answer that is read: a page of a thousand rows or a very long order fits many times.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -60,20 +58,10 @@ impl Connector for NetSuite {
             },
             Arc::clone(&context.clock),
         );
-        let auth = auth::Auth::new(
-            settings.credentials,
-            &settings.base_url,
-            Arc::clone(&context.clock),
-        );
+        let auth = auth::Auth::new(settings.credentials, &settings.base_url, Arc::clone(&context.clock));
         let client = client::Client::new(Arc::clone(&session), auth, &settings.base_url);
-        let orders = Arc::new(orders::Orders {
-            client: client.clone(),
-            form: settings.form.clone(),
-        });
-        let customers = Arc::new(customers::Customers {
-            client: client.clone(),
-            form: settings.form.clone(),
-        });
+        let orders = Arc::new(orders::Orders { client: client.clone(), form: settings.form.clone() });
+        let customers = Arc::new(customers::Customers { client: client.clone(), form: settings.form.clone() });
         Ok(Connection {
             system: self.name(),
             session,
@@ -83,10 +71,7 @@ impl Connector for NetSuite {
             customer_sink: Some(customers),
             feed: None,
             hooks: None,
-            lists: Some(Arc::new(lists::ValueLists {
-                client: client.clone(),
-                form: settings.form.clone(),
-            })),
+            lists: Some(Arc::new(lists::ValueLists { client: client.clone(), form: settings.form.clone() })),
             probe: Some(Arc::new(probe::AccountProbe {
                 client,
                 form: settings.form,

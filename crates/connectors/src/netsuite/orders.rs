@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::DateTime};
 use selvedge_connector::{
-    Answer, Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page,
-    Priority, Raw, Receipt, Request, Sink, Source,
+    Answer, Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt,
+    Request, Sink, Source,
 };
 use selvedge_model::{
     ExternalId, Interval, Kind, Order, Problem, RecordKey,
@@ -44,12 +44,7 @@ impl Orders {
     ) -> Result<EnumeratedPage, Fault> {
         // Stored at second granularity: a part of a second at the end must not cut a row off.
         let zone = &self.form.query_time_zone;
-        let text = |moment: Timestamp| {
-            moment
-                .to_zoned(zone.clone())
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string()
-        };
+        let text = |moment: Timestamp| moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
         let sql = format!(
             "SELECT id, externalid, TO_CHAR(lastmodifieddate,'YYYY-MM-DD HH24:MI:SS') AS lm FROM transaction WHERE type = '{}' AND id > ? \
              AND {column} >= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS') AND {column} <= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS') ORDER BY id",
@@ -66,17 +61,8 @@ impl Orders {
         )
         .await?;
         let full = rows.more || rows.rows.len() >= limit;
-        let next = rows
-            .rows
-            .last()
-            .and_then(|row| row.get("id"))
-            .filter(|_| full)
-            .map(|id| Cursor(id.clone()));
-        let items = rows
-            .rows
-            .iter()
-            .filter_map(|row| self.enumerated(row))
-            .collect();
+        let next = rows.rows.last().and_then(|row| row.get("id")).filter(|_| full).map(|id| Cursor(id.clone()));
+        let items = rows.rows.iter().filter_map(|row| self.enumerated(row)).collect();
         Ok(EnumeratedPage { items, next })
     }
 
@@ -85,11 +71,7 @@ impl Orders {
         let key = wire::key_of_external_id(self.form.document.prefix(), row.get("externalid")?)?;
         let version = row.get("lm").and_then(|text| text.parse::<DateTime>().ok());
         let version = version.and_then(|local| self.form.query_time_zone.to_timestamp(local).ok());
-        Some(Enumerated {
-            id: ExternalId::new(row.get("id")?),
-            key: Some(RecordKey::new(key)),
-            version,
-        })
+        Some(Enumerated { id: ExternalId::new(row.get("id")?), key: Some(RecordKey::new(key)), version })
     }
 }
 
@@ -100,10 +82,7 @@ impl Sink<Order> for Orders {
     }
 
     fn needs(&self, order: &Order) -> Option<Need> {
-        let customer = order
-            .customer
-            .as_ref()
-            .filter(|_| encode::wants_customer(order, &self.form))?;
+        let customer = order.customer.as_ref().filter(|_| encode::wants_customer(order, &self.form))?;
         Some(Need {
             key_text: encode::customer_key_text(customer),
             table: "customer".to_owned(),
@@ -111,21 +90,13 @@ impl Sink<Order> for Orders {
         })
     }
 
-    fn encode(
-        &self,
-        order: &Order,
-        values: &Values,
-        existing: Option<&Raw>,
-    ) -> Result<Encoded, Vec<Problem>> {
+    fn encode(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
         encode::order(order, values, existing, &self.form)
     }
 
     async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
         let external_id = wire::external_id(self.form.document.prefix(), key.as_str());
-        let sql = format!(
-            "SELECT id FROM transaction WHERE externalid = ? AND type = '{}'",
-            self.form.document.query_type()
-        );
+        let sql = format!("SELECT id FROM transaction WHERE externalid = ? AND type = '{}'", self.form.document.query_type());
         find(&self.client, &sql, &external_id).await
     }
 
@@ -154,35 +125,16 @@ impl Source<Order> for Orders {
     }
 
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
-        let found = self
-            .page("lastmodifieddate", interval, page, LIST_PAGE)
-            .await?;
+        let found = self.page("lastmodifieddate", interval, page, LIST_PAGE).await?;
         let mut raws = Vec::new();
         for item in &found.items {
-            raws.extend(
-                fetch(
-                    &self.client,
-                    Kind::Order,
-                    self.record(),
-                    &item.id,
-                    Priority::Sweeps,
-                )
-                .await?,
-            );
+            raws.extend(fetch(&self.client, Kind::Order, self.record(), &item.id, Priority::Sweeps).await?);
         }
-        Ok(Page {
-            raws,
-            next: found.next,
-        })
+        Ok(Page { raws, next: found.next })
     }
 
-    async fn enumerate(
-        &self,
-        interval: &Interval,
-        page: Option<&Cursor>,
-    ) -> Result<EnumeratedPage, Fault> {
-        self.page("createddate", interval, page, suiteql::PAGE)
-            .await
+    async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
+        self.page("createddate", interval, page, suiteql::PAGE).await
     }
 
     async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
@@ -199,44 +151,19 @@ impl Source<Order> for Orders {
 }
 
 /// Looks for a document by our external id.
-pub(crate) async fn find(
-    client: &Client,
-    sql: &str,
-    external_id: &str,
-) -> Result<Option<Found>, Fault> {
-    let rows = suiteql::query(
-        client,
-        &format!("find {external_id}"),
-        sql,
-        &[external_id],
-        10,
-        Priority::Orders,
-    )
-    .await?;
-    Ok(rows
-        .rows
-        .first()
-        .and_then(|row| row.get("id"))
-        .map(|id| Found {
-            id: ExternalId::new(id),
-        }))
+pub(crate) async fn find(client: &Client, sql: &str, external_id: &str) -> Result<Option<Found>, Fault> {
+    let rows = suiteql::query(client, &format!("find {external_id}"), sql, &[external_id], 10, Priority::Orders).await?;
+    Ok(rows.rows.first().and_then(|row| row.get("id")).map(|id| Found { id: ExternalId::new(id) }))
 }
 
 /// Sends a request, once.
 pub(crate) async fn put(client: &Client, request: &Request) -> Result<Receipt, Fault> {
     let ask = Ask {
         what: request.what.clone(),
-        method: if request.update.is_some() {
-            "PATCH"
-        } else {
-            "POST"
-        },
+        method: if request.update.is_some() { "PATCH" } else { "POST" },
         path: &request.path,
         // Without it a misspelt member is dropped with no more than a warning.
-        headers: vec![
-            ("accept", "application/json"),
-            ("x-netsuite-propertynamevalidation", "Error"),
-        ],
+        headers: vec![("accept", "application/json"), ("x-netsuite-propertynamevalidation", "Error")],
         body: Some(&request.body),
         effect: Effect::Write,
         priority: Priority::Orders,
@@ -247,19 +174,12 @@ pub(crate) async fn put(client: &Client, request: &Request) -> Result<Receipt, F
 
 fn receipt(request: &Request, answer: &Answer) -> Receipt {
     let located = answer.header("location").and_then(id_of_location);
-    let in_body = || {
-        wire::id(&serde_json::from_slice::<Value>(&answer.body).ok()?, "id").map(ExternalId::new)
-    };
-    let warnings = answer
-        .headers
-        .iter()
-        .filter(|(name, value)| name.contains("warning") && !value.trim().is_empty());
+    let in_body = || wire::id(&serde_json::from_slice::<Value>(&answer.body).ok()?, "id").map(ExternalId::new);
+    let warnings = answer.headers.iter().filter(|(name, value)| name.contains("warning") && !value.trim().is_empty());
     Receipt {
         // A change keeps its id, whatever the answer says or leaves out.
         id: request.update.clone().or(located).or_else(in_body),
-        warnings: warnings
-            .map(|(_, value)| value.chars().take(400).collect())
-            .collect(),
+        warnings: warnings.map(|(_, value)| value.chars().take(400).collect()).collect(),
     }
 }
 
@@ -287,14 +207,9 @@ pub(crate) async fn fetch(
     match answer.status {
         200..=299 => {
             let document = json_of(&ask, &answer)?;
-            let version = wire::text(&document, "lastModifiedDate")
-                .and_then(|text| selvedge_model::moment::with_offset(&text).ok());
-            Ok(Some(Raw {
-                kind,
-                id: id.clone(),
-                version,
-                body: answer.body,
-            }))
+            let version =
+                wire::text(&document, "lastModifiedDate").and_then(|text| selvedge_model::moment::with_offset(&text).ok());
+            Ok(Some(Raw { kind, id: id.clone(), version, body: answer.body }))
         }
         _ if is_absent(&answer) => Ok(None),
         _ => Err(fault(&ask, &answer)),
@@ -306,16 +221,11 @@ fn is_absent(answer: &Answer) -> bool {
     let details = super::errors::details(&answer.body);
     match answer.status {
         // A page instead of an answer is a wrong address, and says nothing about the document.
-        404 => {
-            answer.body.is_empty()
-                || serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body.is_object())
-        }
+        404 => answer.body.is_empty() || serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body.is_object()),
         400 => details.iter().any(|d| {
             d.code == "NONEXISTENT_ID"
                 || d.code == "RCRD_DSNT_EXIST"
-                || d.text
-                    .to_lowercase()
-                    .contains("transaction type specified is incorrect")
+                || d.text.to_lowercase().contains("transaction type specified is incorrect")
         }),
         _ => false,
     }
@@ -328,10 +238,7 @@ mod tests {
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
         Answer {
             status,
-            headers: headers
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-                .collect(),
+            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             body: body.as_bytes().to_vec().into(),
         }
     }
@@ -359,62 +266,26 @@ mod tests {
                 "{location}"
             );
         }
-        assert_eq!(
-            receipt(
-                &request(None),
-                &answer(202, &[("location", "/services/rest/async/v1/job/abc")], "")
-            )
-            .id,
-            None
-        );
-        assert_eq!(
-            receipt(&request(None), &answer(200, &[], r#"{"id":"7"}"#)).id,
-            Some(ExternalId::new("7"))
-        );
-        assert_eq!(
-            receipt(
-                &request(Some("5")),
-                &answer(204, &[("location", "/x/9")], "")
-            )
-            .id,
-            Some(ExternalId::new("5"))
-        );
+        assert_eq!(receipt(&request(None), &answer(202, &[("location", "/services/rest/async/v1/job/abc")], "")).id, None);
+        assert_eq!(receipt(&request(None), &answer(200, &[], r#"{"id":"7"}"#)).id, Some(ExternalId::new("7")));
+        assert_eq!(receipt(&request(Some("5")), &answer(204, &[("location", "/x/9")], "")).id, Some(ExternalId::new("5")));
     }
 
     #[test]
     fn warnings_are_never_silent() {
-        let receipt = receipt(
-            &request(Some("5")),
-            &answer(
-                204,
-                &[
-                    ("x-netsuite-warning", "Unknown property: memmo"),
-                    ("x", "y"),
-                ],
-                "",
-            ),
-        );
+        let receipt =
+            receipt(&request(Some("5")), &answer(204, &[("x-netsuite-warning", "Unknown property: memmo"), ("x", "y")], ""));
         assert_eq!(receipt.warnings, ["Unknown property: memmo"]);
     }
 
     #[test]
     fn a_document_that_is_not_there_is_told_from_a_wrong_host() {
         let body = |code: &str, text: &str| {
-            format!(
-                r#"{{"title":"x","o:errorDetails":[{{"detail":"{text}","o:errorCode":"{code}"}}]}}"#
-            )
+            format!(r#"{{"title":"x","o:errorDetails":[{{"detail":"{text}","o:errorCode":"{code}"}}]}}"#)
         };
         assert!(is_absent(&answer(404, &[], &body("NONEXISTENT_ID", "no"))));
-        assert!(is_absent(&answer(
-            400,
-            &[],
-            &body("USER_ERROR", "Transaction type specified is incorrect.")
-        )));
+        assert!(is_absent(&answer(400, &[], &body("USER_ERROR", "Transaction type specified is incorrect."))));
         assert!(!is_absent(&answer(404, &[], "<html>")));
-        assert!(!is_absent(&answer(
-            400,
-            &[],
-            &body("USER_ERROR", "something else")
-        )));
+        assert!(!is_absent(&answer(400, &[], &body("USER_ERROR", "something else"))));
     }
 }

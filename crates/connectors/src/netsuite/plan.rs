@@ -56,10 +56,7 @@ pub(crate) struct Plan {
 /// The country that decides the tax: where it is sent, else where it is billed.
 pub(crate) fn tax_country(order: &Order) -> &str {
     let shipping = order.shipping.as_ref().filter(|a| a.country.is_some());
-    shipping
-        .or(order.billing.as_ref())
-        .and_then(|a| a.country.as_deref())
-        .unwrap_or("")
+    shipping.or(order.billing.as_ref()).and_then(|a| a.country.as_deref()).unwrap_or("")
 }
 
 /// A rate as the mapping table writes it: `25`, `12.5`.
@@ -72,25 +69,11 @@ pub(crate) fn plan(order: &Order, form: &Form) -> (Plan, Vec<Problem>) {
     let mut plan = Plan::default();
     let mut problems = Vec::new();
     let taxed = form.tax != Tax::None;
-    for (index, line) in order
-        .lines
-        .iter()
-        .enumerate()
-        .filter(|(_, l)| l.kind != selvedge_model::records::LineKind::BundleItem)
-    {
-        let taxes = if taxed {
-            line_taxes(line, index, &mut problems)
-        } else {
-            Vec::new()
-        };
+    for (index, line) in order.lines.iter().enumerate().filter(|(_, l)| l.kind != selvedge_model::records::LineKind::BundleItem) {
+        let taxes = if taxed { line_taxes(line, index, &mut problems) } else { Vec::new() };
         plan.lines.push(PlanLine {
             reference: format!("{LINE}{}", line.id),
-            item: Lookup::new(
-                "item",
-                &[("sku", line.sku.as_str())],
-                format!("lines[{index}].sku"),
-            )
-            .same_name(),
+            item: Lookup::new("item", &[("sku", line.sku.as_str())], format!("lines[{index}].sku")).same_name(),
             quantity: Some(line.quantity),
             amount: line.net,
             description: line.name.clone(),
@@ -102,11 +85,10 @@ pub(crate) fn plan(order: &Order, form: &Form) -> (Plan, Vec<Problem>) {
         if !taxed {
             return Vec::new();
         }
-        mix.spread(charge.net, charge.tax, charge.rate, path)
-            .unwrap_or_else(|problem| {
-                problems.push(*problem);
-                Vec::new()
-            })
+        mix.spread(charge.net, charge.tax, charge.rate, path).unwrap_or_else(|problem| {
+            problems.push(*problem);
+            Vec::new()
+        })
     };
     if !order.handling_charge.net.is_zero() {
         plan.lines.push(PlanLine {
@@ -127,10 +109,7 @@ pub(crate) fn plan(order: &Order, form: &Form) -> (Plan, Vec<Problem>) {
             item: Lookup::new("charge_item", &[("kind", "shipping")], "shipping_charge"),
             quantity: Some(1),
             amount: order.shipping_charge.net,
-            description: order
-                .shipping_method
-                .as_ref()
-                .map_or_else(|| "Shipping".to_owned(), |m| m.name.clone()),
+            description: order.shipping_method.as_ref().map_or_else(|| "Shipping".to_owned(), |m| m.name.clone()),
             taxes: shipping_taxes,
         }),
     }
@@ -146,13 +125,7 @@ pub(crate) fn plan(order: &Order, form: &Form) -> (Plan, Vec<Problem>) {
 
 fn discounts(order: &Order, taxed: bool, mix: &Mix, plan: &mut Plan, problems: &mut Vec<Problem>) {
     for tender in [false, true] {
-        for (count, (index, discount)) in order
-            .discounts
-            .iter()
-            .enumerate()
-            .filter(|(_, d)| d.tender == tender)
-            .enumerate()
-        {
+        for (count, (index, discount)) in order.discounts.iter().enumerate().filter(|(_, d)| d.tender == tender).enumerate() {
             let path = format!("discounts[{index}]");
             let parts = if taxed {
                 mix.spread(discount.net, discount.tax, discount.rate, &format!("{path}.tax"))
@@ -160,24 +133,13 @@ fn discounts(order: &Order, taxed: bool, mix: &Mix, plan: &mut Plan, problems: &
                 Ok(Vec::new())
             };
             let made = parts.and_then(|parts| {
-                Ok((
-                    negated(&parts).ok_or_else(|| too_large(&path))?,
-                    discount.net.negated().map_err(|_| too_large(&path))?,
-                ))
+                Ok((negated(&parts).ok_or_else(|| too_large(&path))?, discount.net.negated().map_err(|_| too_large(&path))?))
             });
             match made {
                 Err(problem) => problems.push(*problem),
                 Ok((taxes, amount)) => plan.lines.push(PlanLine {
-                    reference: format!(
-                        "{}{}",
-                        if tender { GIFT_CARD } else { DISCOUNT },
-                        count + 1
-                    ),
-                    item: Lookup::new(
-                        "discount_item",
-                        &[("kind", if tender { "gift_card" } else { "discount" })],
-                        path,
-                    ),
+                    reference: format!("{}{}", if tender { GIFT_CARD } else { DISCOUNT }, count + 1),
+                    item: Lookup::new("discount_item", &[("kind", if tender { "gift_card" } else { "discount" })], path),
                     quantity: None,
                     amount,
                     description: discount.name.clone(),
@@ -189,24 +151,13 @@ fn discounts(order: &Order, taxed: bool, mix: &Mix, plan: &mut Plan, problems: &
 }
 
 fn too_large(path: &str) -> Box<Problem> {
-    Box::new(Problem::new(
-        "totals.sum",
-        path,
-        "the amount is too large to hold",
-        "Mend the amount at its source.",
-    ))
+    Box::new(Problem::new("totals.sum", path, "the amount is too large to hold", "Mend the amount at its source."))
 }
 
 fn negated(parts: &[TaxPart]) -> Option<Vec<TaxPart>> {
     parts
         .iter()
-        .map(|part| {
-            Some(TaxPart {
-                rate: part.rate,
-                basis: part.basis.negated().ok()?,
-                amount: part.amount.negated().ok()?,
-            })
-        })
+        .map(|part| Some(TaxPart { rate: part.rate, basis: part.basis.negated().ok()?, amount: part.amount.negated().ok()? }))
         .collect()
 }
 
@@ -217,22 +168,11 @@ fn combined(parts: &[TaxPart]) -> Vec<TaxPart> {
     };
     let one_basis = parts.iter().all(|part| part.basis == first.basis);
     let total = Money::sum(first.amount.currency(), parts.iter().map(|p| p.amount));
-    let rate = parts
-        .iter()
-        .try_fold(Decimal::ZERO, |sum, p| sum.checked_add(p.rate));
+    let rate = parts.iter().try_fold(Decimal::ZERO, |sum, p| sum.checked_add(p.rate));
     match (one_basis, total, rate) {
-        (true, Ok(amount), Some(rate)) => vec![TaxPart {
-            rate,
-            basis: first.basis,
-            amount,
-        }],
+        (true, Ok(amount), Some(rate)) => vec![TaxPart { rate, basis: first.basis, amount }],
         // Parts of different goods: the largest speaks for all; the sum is judged when it is read back.
-        _ => parts
-            .iter()
-            .max_by_key(|p| p.basis.minor().saturating_abs())
-            .cloned()
-            .into_iter()
-            .collect(),
+        _ => parts.iter().max_by_key(|p| p.basis.minor().saturating_abs()).cloned().into_iter().collect(),
     }
 }
 
@@ -243,24 +183,14 @@ fn line_taxes(line: &OrderLine, index: usize, problems: &mut Vec<Problem>) -> Ve
             Problem::new(
                 "lines.tax",
                 format!("lines[{index}].taxes"),
-                format!(
-                    "the taxes of line {} do not add up to its tax of {}",
-                    line.id, line.tax
-                ),
+                format!("the taxes of line {} do not add up to its tax of {}", line.id, line.tax),
                 "Mend the tax of the line at its source; the target takes every tax with its rate.",
             )
             .value(line.tax.to_string()),
         );
         return Vec::new();
     }
-    line.taxes
-        .iter()
-        .map(|tax| TaxPart {
-            rate: tax.rate,
-            basis: line.net,
-            amount: tax.amount,
-        })
-        .collect()
+    line.taxes.iter().map(|tax| TaxPart { rate: tax.rate, basis: line.net, amount: tax.amount }).collect()
 }
 
 /// What taxes the goods of an order fall under: for the parts that follow the goods.
@@ -273,10 +203,7 @@ struct Profile {
 
 impl Profile {
     fn rate(&self) -> Decimal {
-        self.rates
-            .iter()
-            .try_fold(Decimal::ZERO, |sum, rate| sum.checked_add(*rate))
-            .unwrap_or_default()
+        self.rates.iter().try_fold(Decimal::ZERO, |sum, rate| sum.checked_add(*rate)).unwrap_or_default()
     }
 }
 
@@ -299,13 +226,7 @@ impl Mix {
     /// Its own rate decides where it has one that explains its tax; a charge that was taxed at the
     /// weighted average of the goods, and a discount without a rate, are shared out over the rates of
     /// the goods by their value. The shares add up to the cent.
-    fn spread(
-        &self,
-        net: Money,
-        tax: Money,
-        rate: Option<Decimal>,
-        path: &str,
-    ) -> Result<Vec<TaxPart>, Box<Problem>> {
+    fn spread(&self, net: Money, tax: Money, rate: Option<Decimal>, path: &str) -> Result<Vec<TaxPart>, Box<Problem>> {
         if tax.is_zero() {
             return Ok(Vec::new());
         }
@@ -315,30 +236,12 @@ impl Mix {
                 return share(net, tax, profile).ok_or_else(|| too_large(path));
             }
             let inside = self.0.len() > 1
-                && self
-                    .0
-                    .iter()
-                    .map(Profile::rate)
-                    .min()
-                    .is_some_and(|min| min < rate)
-                && self
-                    .0
-                    .iter()
-                    .map(Profile::rate)
-                    .max()
-                    .is_some_and(|max| rate < max);
+                && self.0.iter().map(Profile::rate).min().is_some_and(|min| min < rate)
+                && self.0.iter().map(Profile::rate).max().is_some_and(|max| rate < max);
             if !inside {
-                return Ok(vec![TaxPart {
-                    rate,
-                    basis: net,
-                    amount: tax,
-                }]);
+                return Ok(vec![TaxPart { rate, basis: net, amount: tax }]);
             }
-        } else if let [only] = taxed
-            .iter()
-            .filter(|p| explains(p.rate(), net, tax))
-            .collect::<Vec<_>>()[..]
-        {
+        } else if let [only] = taxed.iter().filter(|p| explains(p.rate(), net, tax)).collect::<Vec<_>>()[..] {
             return share(net, tax, only).ok_or_else(|| too_large(path));
         }
         match taxed[..] {
@@ -346,9 +249,7 @@ impl Mix {
                 Problem::new(
                     "lines.tax",
                     path,
-                    format!(
-                        "there is tax of {tax} here, and no line of the order says at which rate"
-                    ),
+                    format!("there is tax of {tax} here, and no line of the order says at which rate"),
                     "Mend the tax at its source; the target takes every tax with its rate.",
                 )
                 .value(tax.to_string()),
@@ -369,17 +270,7 @@ impl Mix {
             .collect::<Option<_>>()?;
         let taxes = tax.allocate(&by_rate).or_else(|_| {
             // The bases round to nothing: by the value of the taxed goods then.
-            let weights: Vec<Decimal> = self
-                .0
-                .iter()
-                .map(|p| {
-                    if p.rate().is_zero() {
-                        Decimal::ZERO
-                    } else {
-                        p.net
-                    }
-                })
-                .collect();
+            let weights: Vec<Decimal> = self.0.iter().map(|p| if p.rate().is_zero() { Decimal::ZERO } else { p.net }).collect();
             tax.allocate(&weights)
         });
         let mut parts = Vec::new();
@@ -395,28 +286,12 @@ impl Mix {
 /// One amount under one set of rates: all take from the same basis, the tax is shared by rate.
 fn share(net: Money, tax: Money, profile: &Profile) -> Option<Vec<TaxPart>> {
     let amounts = tax.allocate(&profile.rates).ok()?;
-    Some(
-        profile
-            .rates
-            .iter()
-            .zip(amounts)
-            .map(|(rate, amount)| TaxPart {
-                rate: *rate,
-                basis: net,
-                amount,
-            })
-            .collect(),
-    )
+    Some(profile.rates.iter().zip(amounts).map(|(rate, amount)| TaxPart { rate: *rate, basis: net, amount }).collect())
 }
 
 /// Whether the tax is what the rate makes of the net amount, to one minor unit.
 fn explains(rate: Decimal, net: Money, tax: Money) -> bool {
-    let exact = net
-        .decimal()
-        .checked_mul(rate)
-        .and_then(|x| x.checked_div(Decimal::ONE_HUNDRED));
+    let exact = net.decimal().checked_mul(rate).and_then(|x| x.checked_div(Decimal::ONE_HUNDRED));
     let unit = Decimal::new(1, tax.decimal().scale());
-    exact
-        .and_then(|exact| exact.checked_sub(tax.decimal()))
-        .is_some_and(|distance| distance.abs() <= unit)
+    exact.and_then(|exact| exact.checked_sub(tax.decimal())).is_some_and(|distance| distance.abs() <= unit)
 }

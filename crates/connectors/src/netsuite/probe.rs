@@ -18,7 +18,8 @@ use super::{
 const SKEW_WARN_SECONDS: i64 = 30;
 const SKEW_BAD_SECONDS: i64 = 240;
 /// The vendor's query for what time the database believes it is.
-const ZONE_QUERY: &str = "SELECT TO_CHAR(SYSDATE,'YYYY-MM-DD HH24:MI:SS') d FROM currency WHERE id = (SELECT MIN(id) FROM currency)";
+const ZONE_QUERY: &str =
+    "SELECT TO_CHAR(SYSDATE,'YYYY-MM-DD HH24:MI:SS') d FROM currency WHERE id = (SELECT MIN(id) FROM currency)";
 
 /// The port.
 pub(crate) struct AccountProbe {
@@ -28,18 +29,8 @@ pub(crate) struct AccountProbe {
     pub concurrency: usize,
 }
 
-fn finding(
-    level: FindingLevel,
-    setting: Option<&str>,
-    message: impl Into<String>,
-    remedy: &str,
-) -> Finding {
-    Finding {
-        level,
-        setting: setting.map(str::to_owned),
-        message: message.into(),
-        remedy: remedy.to_owned(),
-    }
+fn finding(level: FindingLevel, setting: Option<&str>, message: impl Into<String>, remedy: &str) -> Finding {
+    Finding { level, setting: setting.map(str::to_owned), message: message.into(), remedy: remedy.to_owned() }
 }
 
 fn good(message: impl Into<String>) -> Finding {
@@ -52,25 +43,16 @@ fn failed(setting: Option<&str>, question: &str, fault: &Fault) -> Finding {
             Some("auth"),
             "See the integration record, the certificate or token and its role under Setup > Users/Roles, and the account's Login Audit Trail. After a sandbox refresh both have to be made anew.",
         ),
-        Fault::Transient { .. } | Fault::Unanswered { .. } => (
-            setting.or(Some("base_url")),
-            "See whether the address is right and the account is up, then run the check again.",
-        ),
+        Fault::Transient { .. } | Fault::Unanswered { .. } => {
+            (setting.or(Some("base_url")), "See whether the address is right and the account is up, then run the check again.")
+        }
         Fault::Throttled { .. } => (
             setting.or(Some("concurrency")),
             "Other integrations use up the account's concurrency now. Run the check again, or lower theirs.",
         ),
-        _ => (
-            setting,
-            "Grant the role what the message names, then run the check again.",
-        ),
+        _ => (setting, "Grant the role what the message names, then run the check again."),
     };
-    finding(
-        FindingLevel::Bad,
-        setting,
-        format!("{question}: {fault}"),
-        remedy,
-    )
+    finding(FindingLevel::Bad, setting, format!("{question}: {fault}"), remedy)
 }
 
 #[async_trait]
@@ -78,11 +60,7 @@ impl Probe for AccountProbe {
     async fn check(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let server_time = self.server_time(&mut findings).await;
-        if server_time.is_none()
-            && findings
-                .iter()
-                .any(|f| f.setting.as_deref() == Some("auth"))
-        {
+        if server_time.is_none() && findings.iter().any(|f| f.setting.as_deref() == Some("auth")) {
             // Nothing else can be asked.
             return findings;
         }
@@ -101,27 +79,17 @@ impl Probe for AccountProbe {
 
 impl AccountProbe {
     async fn server_time(&self, findings: &mut Vec<Finding>) -> Option<Timestamp> {
-        let ask = Ask::get(
-            "ask for the server time",
-            "/services/rest/system/v1/serverTime",
-            Priority::Control,
-        );
+        let ask = Ask::get("ask for the server time", "/services/rest/system/v1/serverTime", Priority::Control);
         let body = match self.client.json(&ask).await {
             Ok(body) => body,
             Err(fault) => {
-                findings.push(failed(
-                    None,
-                    "the credentials, asked with the server time",
-                    &fault,
-                ));
+                findings.push(failed(None, "the credentials, asked with the server time", &fault));
                 return None;
             }
         };
         let now = self.clock.now();
         findings.push(good("the credentials are accepted"));
-        let Some(there) = wire::text(&body, "serverTime")
-            .and_then(|text| selvedge_model::moment::with_offset(&text).ok())
-        else {
+        let Some(there) = wire::text(&body, "serverTime").and_then(|text| selvedge_model::moment::with_offset(&text).ok()) else {
             findings.push(finding(
                 FindingLevel::Warning,
                 None,
@@ -134,11 +102,7 @@ impl AccountProbe {
         findings.push(match skew.saturating_abs() {
             0..=SKEW_WARN_SECONDS => good("our clock and theirs agree"),
             off => finding(
-                if off >= SKEW_BAD_SECONDS {
-                    FindingLevel::Bad
-                } else {
-                    FindingLevel::Warning
-                },
+                if off >= SKEW_BAD_SECONDS { FindingLevel::Bad } else { FindingLevel::Warning },
                 None,
                 format!(
                     "our clock is {off} s {} theirs; signatures are refused from about 300 s",
@@ -151,38 +115,27 @@ impl AccountProbe {
     }
 
     async fn queries(&self, server_time: Option<Timestamp>, findings: &mut Vec<Finding>) {
-        let rows = match suiteql::query(
-            &self.client,
-            "ask for the database time",
-            ZONE_QUERY,
-            &[],
-            1,
-            Priority::Control,
-        )
-        .await
-        {
+        let rows = match suiteql::query(&self.client, "ask for the database time", ZONE_QUERY, &[], 1, Priority::Control).await {
             Ok(rows) => rows,
             Err(fault) => {
-                let mut finding =
-                    failed(None, "SuiteQL, by which documents are found again", &fault);
-                if !matches!(
-                    fault,
-                    Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unanswered { .. }
-                ) {
-                    finding.remedy = "Grant the role SuiteAnalytics Workbook, and view of currencies, items and transactions.".to_owned();
+                let mut finding = failed(None, "SuiteQL, by which documents are found again", &fault);
+                if !matches!(fault, Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unanswered { .. }) {
+                    finding.remedy =
+                        "Grant the role SuiteAnalytics Workbook, and view of currencies, items and transactions.".to_owned();
                 }
                 findings.push(finding);
                 return;
             }
         };
         findings.push(good("SuiteQL answers"));
-        let local = rows
-            .rows
-            .first()
-            .and_then(|row| row.get("d"))
-            .and_then(|text| text.parse::<DateTime>().ok());
+        let local = rows.rows.first().and_then(|row| row.get("d")).and_then(|text| text.parse::<DateTime>().ok());
         if rows.rows.is_empty() {
-            findings.push(finding(FindingLevel::Warning, None, "SuiteQL shows no currency: the role may not see the list, and rows are left out silently", "Grant the role view of Currency."));
+            findings.push(finding(
+                FindingLevel::Warning,
+                None,
+                "SuiteQL shows no currency: the role may not see the list, and rows are left out silently",
+                "Grant the role view of Currency.",
+            ));
         }
         if !self.zone_of_documents(findings).await
             && let (Some(there), Some(local)) = (server_time, local)
@@ -190,11 +143,9 @@ impl AccountProbe {
             // The database's own time is a hint only: how it prints a document's is what counts.
             findings.push(zone_finding(there, local, &self.form.query_time_zone));
         }
-        for (table, permission) in [
-            ("item", "Items"),
-            ("transaction", "Find Transaction and Sales Order"),
-            ("customer", "Customers"),
-        ] {
+        for (table, permission) in
+            [("item", "Items"), ("transaction", "Find Transaction and Sales Order"), ("customer", "Customers")]
+        {
             let sql = format!("SELECT id FROM {table} WHERE id > ? ORDER BY id");
             match suiteql::query(&self.client, &format!("look into {table}"), &sql, &["0"], 1, Priority::Control).await {
                 Ok(rows) if rows.rows.is_empty() => findings.push(finding(
@@ -222,52 +173,26 @@ impl AccountProbe {
             "SELECT id, TO_CHAR(lastmodifieddate,'YYYY-MM-DD HH24:MI:SS') AS lm FROM transaction WHERE type = '{}' AND id > ? ORDER BY id",
             self.form.document.query_type()
         );
-        let rows = suiteql::query(
-            &self.client,
-            "look at a document",
-            &sql,
-            &["0"],
-            1,
-            Priority::Control,
-        )
-        .await;
+        let rows = suiteql::query(&self.client, "look at a document", &sql, &["0"], 1, Priority::Control).await;
         // A refusal shows below, where the table is looked into.
         let Some(row) = rows.ok().and_then(|rows| rows.rows.into_iter().next()) else {
             return false;
         };
-        let (Some(id), Some(printed)) = (
-            row.get("id"),
-            row.get("lm").and_then(|text| text.parse::<DateTime>().ok()),
-        ) else {
+        let (Some(id), Some(printed)) = (row.get("id"), row.get("lm").and_then(|text| text.parse::<DateTime>().ok())) else {
             return false;
         };
         let path = format!("{RECORDS}/{}/{id}", self.form.document.record());
-        match self
-            .client
-            .json(&Ask::get(
-                format!("read {} {id}", self.form.document.words()),
-                &path,
-                Priority::Control,
-            ))
-            .await
-        {
+        match self.client.json(&Ask::get(format!("read {} {id}", self.form.document.words()), &path, Priority::Control)).await {
             Ok(document) => {
-                findings.push(good(format!(
-                    "the role may read a {}",
-                    self.form.document.words()
-                )));
-                let changed = wire::text(&document, "lastModifiedDate")
-                    .and_then(|text| selvedge_model::moment::with_offset(&text).ok());
+                findings.push(good(format!("the role may read a {}", self.form.document.words())));
+                let changed =
+                    wire::text(&document, "lastModifiedDate").and_then(|text| selvedge_model::moment::with_offset(&text).ok());
                 let Some(changed) = changed else { return false };
                 findings.push(zone_finding(changed, printed, &self.form.query_time_zone));
                 true
             }
             Err(fault) => {
-                let mut finding = failed(
-                    None,
-                    &format!("reading a {}", self.form.document.words()),
-                    &fault,
-                );
+                let mut finding = failed(None, &format!("reading a {}", self.form.document.words()), &fault);
                 if matches!(fault, Fault::Unauthorized { .. } | Fault::Refused { .. }) {
                     finding.setting = None;
                     finding.remedy = "Grant the role Sales Order (or Cash Sale) with edit: the service opens a record for editing even to read it.".to_owned();
@@ -297,15 +222,14 @@ impl AccountProbe {
     }
 
     async fn limits(&self, findings: &mut Vec<Finding>) {
-        let ask = Ask::get(
-            "ask for the concurrency limit",
-            "/services/rest/system/v1/governanceLimits",
-            Priority::Control,
-        );
+        let ask = Ask::get("ask for the concurrency limit", "/services/rest/system/v1/governanceLimits", Priority::Control);
         findings.push(match self.client.json(&ask).await {
             Ok(limits) => limit_finding(&limits, self.concurrency),
             // Only administrators may ask.
-            Err(_) => good(format!("the account's concurrency limit is shown to administrators only; we use {} calls at once", self.concurrency)),
+            Err(_) => good(format!(
+                "the account's concurrency limit is shown to administrators only; we use {} calls at once",
+                self.concurrency
+            )),
         });
     }
 }
@@ -320,9 +244,7 @@ fn limit_finding(limits: &Value, ours: usize) -> Finding {
             "Leave room for the other integrations: set it lower.",
         ),
         Some(limit) => good(format!("{ours} of {limit} concurrent calls are ours")),
-        None => good(format!(
-            "no concurrency limit is told; we use {ours} calls at once"
-        )),
+        None => good(format!("no concurrency limit is told; we use {ours} calls at once")),
     }
 }
 
@@ -379,33 +301,29 @@ fn schema_findings(names: &BTreeSet<String>, form: &Form) -> Vec<Finding> {
             "the account has no tax details: SuiteTax is off, or the role may not see them",
             "Grant the role Tax Details Tab (edit); or set tax = \"legacy\", which is best effort.",
         ),
-        (Tax::Legacy, true, false) => finding(FindingLevel::Bad, Some("tax"), "the account calculates tax with SuiteTax", "Set tax = \"suitetax\"."),
+        (Tax::Legacy, true, false) => {
+            finding(FindingLevel::Bad, Some("tax"), "the account calculates tax with SuiteTax", "Set tax = \"suitetax\".")
+        }
         (Tax::Legacy, ..) => finding(
             FindingLevel::Warning,
             Some("tax"),
             "legacy tax through REST is not supported by the vendor; what comes out is compared to the cent when it is read back",
             "Expect exceptions where NetSuite rounds otherwise than the shop.",
         ),
-        (Tax::None, ..) => finding(FindingLevel::Warning, Some("tax"), "no tax is sent; orders with tax will differ when they are read back", "Set tax = \"suitetax\" or \"legacy\"."),
+        (Tax::None, ..) => finding(
+            FindingLevel::Warning,
+            Some("tax"),
+            "no tax is sent; orders with tax will differ when they are read back",
+            "Set tax = \"suitetax\" or \"legacy\".",
+        ),
     });
-    let mut wanted = vec![
-        "externalId",
-        "entity",
-        "currency",
-        "tranDate",
-        "otherRefNum",
-        "item",
-    ];
+    let mut wanted = vec!["externalId", "entity", "currency", "tranDate", "otherRefNum", "item"];
     wanted.extend(form.payment_reference_field.as_deref());
     wanted.extend(form.fields.keys().map(String::as_str));
     for name in wanted.into_iter().filter(|name| !has(name)) {
         findings.push(finding(
             FindingLevel::Bad,
-            if form.payment_reference_field.as_deref() == Some(name) {
-                Some("payment_reference_field")
-            } else {
-                None
-            },
+            if form.payment_reference_field.as_deref() == Some(name) { Some("payment_reference_field") } else { None },
             format!("the document has no field {name} in this account"),
             "Mend the name, or make the field and show it on the role's form.",
         ));
@@ -434,23 +352,12 @@ mod tests {
         list.iter().map(|n| (*n).to_owned()).collect()
     }
 
-    const BASE: [&str; 7] = [
-        "externalId",
-        "entity",
-        "currency",
-        "tranDate",
-        "otherRefNum",
-        "item",
-        "subsidiary",
-    ];
+    const BASE: [&str; 7] = ["externalId", "entity", "currency", "tranDate", "otherRefNum", "item", "subsidiary"];
 
     #[test]
     fn the_tax_regime_is_told_from_the_schema() {
         let with = |extra: &str, tax: Tax| {
-            let form = Form {
-                tax,
-                ..Form::default()
-            };
+            let form = Form { tax, ..Form::default() };
             let mut all = names(&BASE);
             all.insert(extra.to_owned());
             schema_findings(&all, &form)[0].level
@@ -463,21 +370,13 @@ mod tests {
 
     #[test]
     fn a_field_that_the_account_does_not_have_is_named() {
-        let form = Form {
-            payment_reference_field: Some("custbody_ref".to_owned()),
-            ..Form::default()
-        };
+        let form = Form { payment_reference_field: Some("custbody_ref".to_owned()), ..Form::default() };
         let mut all = names(&BASE);
         all.insert("taxDetails".to_owned());
         let findings = schema_findings(&all, &form);
-        assert!(findings.iter().any(|f| f.level == FindingLevel::Bad
-            && f.setting.as_deref() == Some("payment_reference_field")));
+        assert!(findings.iter().any(|f| f.level == FindingLevel::Bad && f.setting.as_deref() == Some("payment_reference_field")));
         all.insert("custbody_ref".to_owned());
-        assert!(
-            schema_findings(&all, &form)
-                .iter()
-                .all(|f| f.level == FindingLevel::Good)
-        );
+        assert!(schema_findings(&all, &form).iter().all(|f| f.level == FindingLevel::Good));
         let deep = json!({"components": {"schemas": {"so": {"properties": {"taxDetails": {"properties": {"items": {}}}}}}}});
         assert!(names_in(&deep).contains("taxDetails") && names_in(&deep).contains("items"));
     }
@@ -487,27 +386,14 @@ mod tests {
         let there: Timestamp = "2026-02-03T12:00:00Z".parse().unwrap();
         let local: DateTime = "2026-02-03T04:00:02".parse().unwrap();
         let pacific = TimeZone::get("America/Los_Angeles").unwrap();
-        assert_eq!(
-            zone_finding(there, local, &pacific).level,
-            FindingLevel::Good
-        );
+        assert_eq!(zone_finding(there, local, &pacific).level, FindingLevel::Good);
         let wrong = zone_finding(there, local, &TimeZone::UTC);
-        assert!(
-            wrong.level == FindingLevel::Warning && wrong.message.contains("-08:00"),
-            "{}",
-            wrong.message
-        );
+        assert!(wrong.level == FindingLevel::Warning && wrong.message.contains("-08:00"), "{}", wrong.message);
     }
 
     #[test]
     fn a_limit_that_we_would_use_up_alone_is_told() {
-        assert_eq!(
-            limit_finding(&json!({"accountConcurrencyLimit": 5}), 5).level,
-            FindingLevel::Warning
-        );
-        assert_eq!(
-            limit_finding(&json!({"accountConcurrencyLimit": "5"}), 2).level,
-            FindingLevel::Good
-        );
+        assert_eq!(limit_finding(&json!({"accountConcurrencyLimit": 5}), 5).level, FindingLevel::Warning);
+        assert_eq!(limit_finding(&json!({"accountConcurrencyLimit": "5"}), 2).level, FindingLevel::Good);
     }
 }

@@ -8,57 +8,24 @@ use serde_json::{Map, Value};
 
 /// Path → what it is for. The only list of what there is: unknown settings are found against it.
 pub(crate) const SETTINGS: &[(&str, &str)] = &[
-    (
-        "account",
-        "Account id as NetSuite shows it under Company Information: 1234567 or 1234567_SB1. Required.",
-    ),
-    (
-        "base_url",
-        "Where the account answers. Default: https://<account>.suitetalk.api.netsuite.com",
-    ),
-    (
-        "auth.method",
-        "oauth2 (client credentials with a certificate; recommended) or oauth1 (token-based). Default: oauth2.",
-    ),
-    (
-        "auth.client_id",
-        "oauth2: client id of the integration record.",
-    ),
-    (
-        "auth.certificate_id",
-        "oauth2: certificate id as OAuth 2.0 Client Credentials Setup shows it.",
-    ),
-    (
-        "auth.private_key",
-        "oauth2: private key of the certificate, PEM. Secret.",
-    ),
-    (
-        "auth.algorithm",
-        "oauth2: ES256, ES384, ES512, PS256, PS384 or PS512. Default: what fits the key.",
-    ),
-    (
-        "auth.audience",
-        "oauth2: audience of the assertion. Default: the token address below base_url.",
-    ),
-    (
-        "auth.consumer_key",
-        "oauth1: consumer key of the integration record.",
-    ),
+    ("account", "Account id as NetSuite shows it under Company Information: 1234567 or 1234567_SB1. Required."),
+    ("base_url", "Where the account answers. Default: https://<account>.suitetalk.api.netsuite.com"),
+    ("auth.method", "oauth2 (client credentials with a certificate; recommended) or oauth1 (token-based). Default: oauth2."),
+    ("auth.client_id", "oauth2: client id of the integration record."),
+    ("auth.certificate_id", "oauth2: certificate id as OAuth 2.0 Client Credentials Setup shows it."),
+    ("auth.private_key", "oauth2: private key of the certificate, PEM. Secret."),
+    ("auth.algorithm", "oauth2: ES256, ES384, ES512, PS256, PS384 or PS512. Default: what fits the key."),
+    ("auth.audience", "oauth2: audience of the assertion. Default: the token address below base_url."),
+    ("auth.consumer_key", "oauth1: consumer key of the integration record."),
     ("auth.consumer_secret", "oauth1: consumer secret. Secret."),
     ("auth.token_id", "oauth1: token id."),
     ("auth.token_secret", "oauth1: token secret. Secret."),
-    (
-        "concurrency",
-        "Calls at once. The account's limit (5 on the smallest plan) is shared by all its integrations. Default: 2.",
-    ),
+    ("concurrency", "Calls at once. The account's limit (5 on the smallest plan) is shared by all its integrations. Default: 2."),
     (
         "timeout_seconds",
         "How long a call may take before it counts as unanswered. Default: 60; NetSuite itself cuts at 15 minutes.",
     ),
-    (
-        "document",
-        "What an order becomes: sales_order or cash_sale. Default: sales_order.",
-    ),
+    ("document", "What an order becomes: sales_order or cash_sale. Default: sales_order."),
     (
         "order_status",
         "Status of a new sales order: B (pending fulfillment; the role needs to approve) or A (pending approval). Default: B.",
@@ -67,14 +34,8 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "tax",
         "suitetax (our tax, exact, by taxDetailsOverride), legacy (tax code per line, judged when read back) or none (nothing is sent). Default: suitetax.",
     ),
-    (
-        "tax_type",
-        "suitetax: tax type id of the tax lines, where tax_types does not name the country's. Default: 1.",
-    ),
-    (
-        "tax_types",
-        "suitetax: tax type id by ship-to country: { SE = \"9\" }. A tax_code mapped as TYPE:CODE overrides both.",
-    ),
+    ("tax_type", "suitetax: tax type id of the tax lines, where tax_types does not name the country's. Default: 1."),
+    ("tax_types", "suitetax: tax type id by ship-to country: { SE = \"9\" }. A tax_code mapped as TYPE:CODE overrides both."),
     (
         "shipping",
         "header (shipMethod and shippingCost) or line (an item line, mapped in charge_item as kind=shipping). Default: header.",
@@ -83,61 +44,30 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "shipping_tax_reference",
         "suitetax: the tax details reference of the shipping charge. See an order made in the UI. Default: SHIPPING.",
     ),
-    (
-        "one_world",
-        "Whether the account has subsidiaries. Default: true.",
-    ),
+    ("one_world", "Whether the account has subsidiaries. Default: true."),
     (
         "customers",
         "shopper (one customer per shopper and market, made when missing) or guest (the mapped guest_customer for all). Default: shopper.",
     ),
-    (
-        "customer_number",
-        "auto (NetSuite numbers customers) or key (our key is sent as entity id). Default: auto.",
-    ),
+    ("customer_number", "auto (NetSuite numbers customers) or key (our key is sent as entity id). Default: auto."),
     (
         "payment_reference_field",
         "Body field that takes the payment references, such as custbody_payment_reference. Default: they go into the memo.",
     ),
-    (
-        "default_location",
-        "Location id for markets without an entry in the mapping table location. Default: none is sent.",
-    ),
-    (
-        "price_level",
-        "Price level id of every line; -1 is custom, so that our price is not replaced. Default: -1.",
-    ),
-    (
-        "rate_decimals",
-        "The finest unit price that is sent beside the amount. Default: the currency's decimals.",
-    ),
-    (
-        "custom_form",
-        "Custom form id of new documents. Default: the role's preferred form.",
-    ),
-    (
-        "query_time_zone",
-        "Zone in which SuiteQL prints timestamps; selvedge check probes it. Default: America/Los_Angeles.",
-    ),
-    (
-        "fields",
-        "Body fields that every new document gets as they are: { department = { id = \"4\" } }.",
-    ),
-    (
-        "line_fields",
-        "Line fields that every new line gets as they are: { class = { id = \"7\" } }.",
-    ),
+    ("default_location", "Location id for markets without an entry in the mapping table location. Default: none is sent."),
+    ("price_level", "Price level id of every line; -1 is custom, so that our price is not replaced. Default: -1."),
+    ("rate_decimals", "The finest unit price that is sent beside the amount. Default: the currency's decimals."),
+    ("custom_form", "Custom form id of new documents. Default: the role's preferred form."),
+    ("query_time_zone", "Zone in which SuiteQL prints timestamps; selvedge check probes it. Default: America/Los_Angeles."),
+    ("fields", "Body fields that every new document gets as they are: { department = { id = \"4\" } }."),
+    ("line_fields", "Line fields that every new line gets as they are: { class = { id = \"7\" } }."),
 ];
 
 /// Settings that hold a table of free names.
 const OPEN_TABLES: &[&str] = &["tax_types", "fields", "line_fields"];
 
 /// The settings that are secrets.
-pub(crate) const SECRETS: &[&str] = &[
-    "auth.private_key",
-    "auth.consumer_secret",
-    "auth.token_secret",
-];
+pub(crate) const SECRETS: &[&str] = &["auth.private_key", "auth.consumer_secret", "auth.token_secret"];
 
 /// Which document an order becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,13 +176,7 @@ impl Default for Form {
 /// How we prove who we are.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
-    OAuth2 {
-        client_id: String,
-        certificate_id: String,
-        private_key: Secret,
-        algorithm: String,
-        audience: String,
-    },
+    OAuth2 { client_id: String, certificate_id: String, private_key: Secret, algorithm: String, audience: String },
     OAuth1(oauth1::Credentials),
 }
 
@@ -284,24 +208,15 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn problem(&mut self, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(SettingProblem {
-            path: path.to_owned(),
-            message: message.into(),
-            remedy: remedy.into(),
-        });
+        self.problems.push(SettingProblem { path: path.to_owned(), message: message.into(), remedy: remedy.into() });
     }
 
     fn value(&self, path: &str) -> Option<&Value> {
-        path.split('.')
-            .try_fold(self.settings, |value, part| value.get(part))
-            .filter(|value| !value.is_null())
+        path.split('.').try_fold(self.settings, |value, part| value.get(part)).filter(|value| !value.is_null())
     }
 
     fn explain(path: &str) -> &'static str {
-        SETTINGS
-            .iter()
-            .find(|(name, _)| *name == path)
-            .map_or("", |(_, text)| text)
+        SETTINGS.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
     }
 
     /// A text; a number is taken as one, since ids look like numbers.
@@ -310,11 +225,7 @@ impl Reader<'_> {
             Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
             Value::Number(number) => Some(number.to_string()),
             _ => {
-                self.problem(
-                    path,
-                    "must be a text that is not empty",
-                    Self::explain(path),
-                );
+                self.problem(path, "must be a text that is not empty", Self::explain(path));
                 None
             }
         }
@@ -332,21 +243,14 @@ impl Reader<'_> {
         match self.secrets.get(path) {
             Some(secret) if !secret.reveal().trim().is_empty() => secret.clone(),
             Some(_) => {
-                self.problem(
-                    path,
-                    "is an empty secret",
-                    "See where the secret is taken from; it has no content there.",
-                );
+                self.problem(path, "is an empty secret", "See where the secret is taken from; it has no content there.");
                 Secret::new("")
             }
             None => {
                 self.problem(
                     path,
                     "is missing",
-                    format!(
-                        "{} Give it by environment, file or the encrypted store.",
-                        Self::explain(path)
-                    ),
+                    format!("{} Give it by environment, file or the encrypted store.", Self::explain(path)),
                 );
                 Secret::new("")
             }
@@ -367,15 +271,7 @@ impl Reader<'_> {
     fn whole(&mut self, path: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let found = self.value(path)?.as_u64().filter(|n| range.contains(n));
         if found.is_none() {
-            self.problem(
-                path,
-                format!(
-                    "must be a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                ),
-                Self::explain(path),
-            );
+            self.problem(path, format!("must be a whole number from {} to {}", range.start(), range.end()), Self::explain(path));
         }
         found
     }
@@ -389,14 +285,8 @@ impl Reader<'_> {
             return *meaning;
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let hint = nearest(&text, &known)
-            .map(|word| format!(" Did you mean {word}?"))
-            .unwrap_or_default();
-        self.problem(
-            path,
-            format!("{text:?} is none of {}.{hint}", known.join(", ")),
-            Self::explain(path),
-        );
+        let hint = nearest(&text, &known).map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
+        self.problem(path, format!("{text:?} is none of {}.{hint}", known.join(", ")), Self::explain(path));
         default
     }
 
@@ -416,22 +306,12 @@ impl Reader<'_> {
             return;
         };
         for (name, inner) in table {
-            let path = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
-            let inner_known = SETTINGS
-                .iter()
-                .any(|(known, _)| known.starts_with(&format!("{path}.")));
+            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            let inner_known = SETTINGS.iter().any(|(known, _)| known.starts_with(&format!("{path}.")));
             if inner_known && inner.is_object() {
                 self.unknown(inner, &path);
             } else if inner_known {
-                self.problem(
-                    &path,
-                    "must be a table",
-                    format!("Write it as [{path}] with settings below."),
-                );
+                self.problem(&path, "must be a table", format!("Write it as [{path}] with settings below."));
             } else if !SETTINGS.iter().any(|(known, _)| *known == path) {
                 let known: Vec<&str> = SETTINGS.iter().map(|(known, _)| *known).collect();
                 let remedy = match nearest(&path, &known) {
@@ -439,10 +319,7 @@ impl Reader<'_> {
                     None => "Take it out; selvedge config schema lists what there is.".to_owned(),
                 };
                 self.problem(&path, "is not a setting of this system", remedy);
-            } else if inner.is_object()
-                && !OPEN_TABLES.contains(&path.as_str())
-                && !SECRETS.contains(&path.as_str())
-            {
+            } else if inner.is_object() && !OPEN_TABLES.contains(&path.as_str()) && !SECRETS.contains(&path.as_str()) {
                 self.problem(&path, "must not be a table", Self::explain(&path));
             }
         }
@@ -454,18 +331,10 @@ impl Reader<'_> {
 /// # Errors
 /// Every setting that is wrong.
 pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<SettingProblem>> {
-    let mut reader = Reader {
-        settings,
-        secrets,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { settings, secrets, problems: Vec::new() };
     reader.unknown(settings, "");
     let account = reader.required("account");
-    if !account.is_empty()
-        && !account
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    {
+    if !account.is_empty() && !account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
         reader.problem(
             "account",
             format!("{account:?} is not an account id"),
@@ -486,10 +355,7 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
             if !plain {
                 reader.problem(
                     "base_url",
-                    format!(
-                        "{:?} is not an address",
-                        text.chars().take(120).collect::<String>()
-                    ),
+                    format!("{:?} is not an address", text.chars().take(120).collect::<String>()),
                     "Write it as https://host, without query or credentials.",
                 );
             }
@@ -501,13 +367,7 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
     let timeout = Duration::from_secs(reader.whole("timeout_seconds", 1..=900).unwrap_or(60));
     let form = form(&mut reader);
     if reader.problems.is_empty() {
-        Ok(Settings {
-            base_url,
-            credentials,
-            concurrency: usize::try_from(concurrency).unwrap_or(2),
-            timeout,
-            form,
-        })
+        Ok(Settings { base_url, credentials, concurrency: usize::try_from(concurrency).unwrap_or(2), timeout, form })
     } else {
         Err(reader.problems)
     }
@@ -518,9 +378,7 @@ fn credentials(reader: &mut Reader<'_>, account: &str, base_url: &str) -> Creden
         let private_key = reader.secret("auth.private_key");
         let known = ["ES256", "ES384", "ES512", "PS256", "PS384", "PS512"].map(|name| (name, name));
         let fits = super::auth::algorithm_of(private_key.reveal());
-        let algorithm = reader
-            .word("auth.algorithm", &known, fits.unwrap_or("ES256"))
-            .to_owned();
+        let algorithm = reader.word("auth.algorithm", &known, fits.unwrap_or("ES256")).to_owned();
         if let Some(why) = unusable(&private_key, &algorithm) {
             reader.problem(
                 "auth.private_key",
@@ -533,9 +391,7 @@ fn credentials(reader: &mut Reader<'_>, account: &str, base_url: &str) -> Creden
             certificate_id: reader.required("auth.certificate_id"),
             private_key,
             algorithm,
-            audience: reader
-                .text("auth.audience")
-                .unwrap_or_else(|| format!("{base_url}{}", super::auth::TOKEN_PATH)),
+            audience: reader.text("auth.audience").unwrap_or_else(|| format!("{base_url}{}", super::auth::TOKEN_PATH)),
         }
     } else {
         Credentials::OAuth1(oauth1::Credentials {
@@ -552,10 +408,7 @@ fn credentials(reader: &mut Reader<'_>, account: &str, base_url: &str) -> Creden
 fn unusable(private_key: &Secret, algorithm: &str) -> Option<String> {
     let missing = private_key.reveal().trim().is_empty();
     let tried = jws::sign(algorithm, "", private_key, &Value::Object(Map::new()));
-    tried
-        .err()
-        .filter(|_| !missing)
-        .map(|why| format!("does not sign with {algorithm}: {why}"))
+    tried.err().filter(|_| !missing).map(|why| format!("does not sign with {algorithm}: {why}"))
 }
 
 fn form(reader: &mut Reader<'_>) -> Form {
@@ -574,70 +427,30 @@ fn form(reader: &mut Reader<'_>) -> Form {
     let mut tax_types = BTreeMap::new();
     for (country, id) in reader.table("tax_types") {
         match &id {
-            Value::String(id) if !id.is_empty() => {
-                drop(tax_types.insert(country.to_uppercase(), id.clone()))
-            }
+            Value::String(id) if !id.is_empty() => drop(tax_types.insert(country.to_uppercase(), id.clone())),
             Value::Number(id) => drop(tax_types.insert(country.to_uppercase(), id.to_string())),
-            _ => reader.problem(
-                "tax_types",
-                format!("{country} must stand for an id"),
-                Reader::explain("tax_types"),
-            ),
+            _ => reader.problem("tax_types", format!("{country} must stand for an id"), Reader::explain("tax_types")),
         }
     }
     Form {
         document: reader.word(
             "document",
-            &[
-                ("sales_order", Document::SalesOrder),
-                ("cash_sale", Document::CashSale),
-            ],
+            &[("sales_order", Document::SalesOrder), ("cash_sale", Document::CashSale)],
             default.document,
         ),
-        order_status: reader.word(
-            "order_status",
-            &[("B", "B"), ("A", "A")],
-            default.order_status,
-        ),
-        tax: reader.word(
-            "tax",
-            &[
-                ("suitetax", Tax::Suite),
-                ("legacy", Tax::Legacy),
-                ("none", Tax::None),
-            ],
-            default.tax,
-        ),
+        order_status: reader.word("order_status", &[("B", "B"), ("A", "A")], default.order_status),
+        tax: reader.word("tax", &[("suitetax", Tax::Suite), ("legacy", Tax::Legacy), ("none", Tax::None)], default.tax),
         tax_type: reader.text("tax_type").unwrap_or(default.tax_type),
         tax_types,
-        shipping: reader.word(
-            "shipping",
-            &[
-                ("header", ShippingForm::Header),
-                ("line", ShippingForm::Line),
-            ],
-            default.shipping,
-        ),
-        shipping_tax_reference: reader
-            .text("shipping_tax_reference")
-            .unwrap_or(default.shipping_tax_reference),
+        shipping: reader.word("shipping", &[("header", ShippingForm::Header), ("line", ShippingForm::Line)], default.shipping),
+        shipping_tax_reference: reader.text("shipping_tax_reference").unwrap_or(default.shipping_tax_reference),
         one_world: reader.truth("one_world", default.one_world),
-        customer_per_shopper: reader.word(
-            "customers",
-            &[("shopper", true), ("guest", false)],
-            default.customer_per_shopper,
-        ),
-        customer_number: reader.word(
-            "customer_number",
-            &[("auto", false), ("key", true)],
-            default.customer_number,
-        ),
+        customer_per_shopper: reader.word("customers", &[("shopper", true), ("guest", false)], default.customer_per_shopper),
+        customer_number: reader.word("customer_number", &[("auto", false), ("key", true)], default.customer_number),
         payment_reference_field: reader.text("payment_reference_field"),
         default_location: reader.text("default_location"),
         price_level: reader.text("price_level").unwrap_or(default.price_level),
-        rate_decimals: reader
-            .whole("rate_decimals", 0..=8)
-            .and_then(|n| u32::try_from(n).ok()),
+        rate_decimals: reader.whole("rate_decimals", 0..=8).and_then(|n| u32::try_from(n).ok()),
         custom_form: reader.text("custom_form"),
         query_time_zone,
         fields: reader.table("fields"),
@@ -651,11 +464,7 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|candidate| {
-            (
-                distance(&word.to_lowercase(), &candidate.to_lowercase())
-                    .min(distance(&last(word), &last(candidate))),
-                *candidate,
-            )
+            (distance(&word.to_lowercase(), &candidate.to_lowercase()).min(distance(&last(word), &last(candidate))), *candidate)
         })
         .filter(|(steps, candidate)| *steps <= 1 + last(candidate).len() / 4)
         .min_by_key(|(steps, _)| *steps)
@@ -696,13 +505,8 @@ pub(crate) mod tests {
     #[test]
     fn the_account_takes_its_two_forms() {
         let settings = read(&oauth1_settings(), &oauth1_secrets()).unwrap();
-        assert_eq!(
-            settings.base_url,
-            "https://1234567-sb1.suitetalk.api.netsuite.com"
-        );
-        let Credentials::OAuth1(credentials) = &settings.credentials else {
-            panic!()
-        };
+        assert_eq!(settings.base_url, "https://1234567-sb1.suitetalk.api.netsuite.com");
+        let Credentials::OAuth1(credentials) = &settings.credentials else { panic!() };
         assert_eq!(credentials.realm, "1234567_SB1");
         assert_eq!(host_form("1234567_SB1"), "1234567-sb1");
         assert_eq!((settings.concurrency, settings.timeout.as_secs()), (2, 60));
@@ -715,12 +519,7 @@ pub(crate) mod tests {
             "one_world": "yes", "fields": 3, "rate_decimals": 99, "query_time_zone": "Mars/Base", "timeout_seconds": "60"
         });
         let problems = read(&settings, &Secrets::default()).unwrap_err();
-        let find = |path: &str| {
-            problems
-                .iter()
-                .find(|p| p.path == path)
-                .unwrap_or_else(|| panic!("{path}: {problems:?}"))
-        };
+        let find = |path: &str| problems.iter().find(|p| p.path == path).unwrap_or_else(|| panic!("{path}: {problems:?}"));
         assert_eq!(find("acount").remedy, "Did you mean account?");
         assert_eq!(find("auth.clientid").remedy, "Did you mean auth.client_id?");
         assert!(find("tax").message.contains("Did you mean suitetax?"));
@@ -745,19 +544,13 @@ pub(crate) mod tests {
     fn no_secret_shows_in_a_debug_print() {
         let settings = read(&oauth1_settings(), &oauth1_secrets()).unwrap();
         let shown = format!("{settings:?}");
-        assert!(
-            !shown.contains("cs-hidden") && !shown.contains("ts-hidden"),
-            "{shown}"
-        );
+        assert!(!shown.contains("cs-hidden") && !shown.contains("ts-hidden"), "{shown}");
     }
 
     #[test]
     fn a_far_word_is_not_suggested() {
         assert_eq!(nearest("colour", &["account", "tax"]), None);
         assert_eq!(nearest("timeout", &["timeout_seconds", "tax"]), None);
-        assert_eq!(
-            nearest("custom_from", &["custom_form"]),
-            Some("custom_form")
-        );
+        assert_eq!(nearest("custom_from", &["custom_form"]), Some("custom_form"));
     }
 }

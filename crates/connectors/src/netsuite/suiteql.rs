@@ -69,10 +69,7 @@ pub(crate) async fn query_or_refusal(
 }
 
 fn read(body: &Value) -> Rows {
-    let items = body
-        .get("items")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let items = body.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let rows = items.iter().filter_map(Value::as_object).map(|item| {
         item.iter()
             .filter(|(name, _)| *name != "links")
@@ -88,10 +85,7 @@ fn read(body: &Value) -> Rows {
             })
             .collect()
     });
-    Rows {
-        rows: rows.collect(),
-        more: super::wire::truth(body, "hasMore"),
-    }
+    Rows { rows: rows.collect(), more: super::wire::truth(body, "hasMore") }
 }
 
 #[cfg(test)]
@@ -106,11 +100,7 @@ mod tests {
         assert!(rows.more);
         let row = &rows.rows[0];
         assert_eq!(
-            (
-                row.get("id").map(String::as_str),
-                row.get("itemid").map(String::as_str),
-                row.get("n").map(String::as_str)
-            ),
+            (row.get("id").map(String::as_str), row.get("itemid").map(String::as_str), row.get("n").map(String::as_str)),
             (Some("7"), Some("A-1"), Some("3"))
         );
         assert!(!row.contains_key("x") && !row.contains_key("links"));

@@ -20,9 +20,7 @@ pub(crate) fn reference(id: &str) -> Value {
 
 /// A text as it has to be sent: the vendor wants line breaks escaped once more (REST web services, limitations).
 pub(crate) fn text_out(text: &str) -> String {
-    text.replace("\r\n", "\\n")
-        .replace('\n', "\\n")
-        .replace('\r', "\\r")
+    text.replace("\r\n", "\\n").replace('\n', "\\n").replace('\r', "\\r")
 }
 
 /// The way back of [`text_out`].
@@ -58,9 +56,7 @@ pub(crate) fn ref_name(value: &Value, name: &str) -> Option<String> {
 pub(crate) fn decimal(value: &Value, name: &str) -> Option<Decimal> {
     let text = text(value, name)?;
     let text = text.trim().trim_end_matches('%').trim_end();
-    Decimal::from_str_exact(text)
-        .or_else(|_| Decimal::from_scientific(text))
-        .ok()
+    Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()
 }
 
 /// A truth value in any of the forms that the services use.
@@ -74,11 +70,7 @@ pub(crate) fn truth(value: &Value, name: &str) -> bool {
 
 /// The rows of a sublist, expanded; none where it is missing or only linked.
 pub(crate) fn rows<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value
-        .get(name)
-        .and_then(|list| list.get("items"))
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    value.get(name).and_then(|list| list.get("items")).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Whether `actual` already says what `wanted` says: numbers by value, references by id, texts
@@ -103,9 +95,7 @@ pub(crate) fn says(actual: Option<&Value>, wanted: &Value) -> bool {
             _ => false,
         },
         Value::String(wanted) => {
-            let actual = scalar(actual)
-                .or_else(|| scalar(actual.get("id")?))
-                .unwrap_or_default();
+            let actual = scalar(actual).or_else(|| scalar(actual.get("id")?)).unwrap_or_default();
             text_in(actual.trim()) == text_in(wanted.trim())
         }
         Value::Object(members) => match (members.get("id"), actual) {
@@ -113,18 +103,12 @@ pub(crate) fn says(actual: Option<&Value>, wanted: &Value) -> bool {
                 let actual = scalar(actual).or_else(|| scalar(actual.get("id")?));
                 actual.is_some() && actual == scalar(id)
             }
-            (_, Value::Object(actual)) => members
-                .iter()
-                .all(|(name, wanted)| says(actual.get(name), wanted)),
+            (_, Value::Object(actual)) => members.iter().all(|(name, wanted)| says(actual.get(name), wanted)),
             _ => false,
         },
         Value::Array(wanted) => match actual {
             Value::Array(actual) => {
-                actual.len() == wanted.len()
-                    && actual
-                        .iter()
-                        .zip(wanted)
-                        .all(|(actual, wanted)| says(Some(actual), wanted))
+                actual.len() == wanted.len() && actual.iter().zip(wanted).all(|(actual, wanted)| says(Some(actual), wanted))
             }
             _ => false,
         },
@@ -142,9 +126,7 @@ fn is_nothing(value: &Value) -> bool {
 
 fn as_decimal(value: &Value) -> Option<Decimal> {
     let text = scalar(value)?;
-    Decimal::from_str_exact(text.trim())
-        .or_else(|_| Decimal::from_scientific(text.trim()))
-        .ok()
+    Decimal::from_str_exact(text.trim()).or_else(|_| Decimal::from_scientific(text.trim())).ok()
 }
 
 /// Our key as an external id: NetSuite takes letters, digits, `_` and `-` (External IDs); any other
@@ -165,9 +147,7 @@ pub(crate) fn external_id(prefix: &str, key: &str) -> String {
 
 /// The way back of [`external_id`]; `None` for one that is not ours.
 pub(crate) fn key_of_external_id(prefix: &str, external_id: &str) -> Option<String> {
-    let mut rest = external_id
-        .strip_prefix(prefix)
-        .filter(|rest| !rest.is_empty())?;
+    let mut rest = external_id.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
     let mut key = String::new();
     while let Some(at) = rest.find("_u") {
         let (plain, escape) = rest.split_at(at);
@@ -193,15 +173,9 @@ mod tests {
 
     #[test]
     fn an_external_id_reads_back_as_its_key() {
-        for key in [
-            "1042", "SE-1042", "a_b", "a_ub", "#1/2|x", "_u2f_", "é", "u", "__u",
-        ] {
+        for key in ["1042", "SE-1042", "a_b", "a_ub", "#1/2|x", "_u2f_", "é", "u", "__u"] {
             let id = external_id("so_", key);
-            assert!(
-                id.chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'),
-                "{id}"
-            );
+            assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'), "{id}");
             assert_eq!(key_of_external_id("so_", &id).as_deref(), Some(key), "{id}");
         }
         assert_eq!(external_id("so_", "SE-1042"), "so_SE-1042");
@@ -211,10 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_found_in_every_form() {
-        assert!(says(
-            Some(&json!({"id": "7", "refName": "X"})),
-            &json!({"id": "7"})
-        ));
+        assert!(says(Some(&json!({"id": "7", "refName": "X"})), &json!({"id": "7"})));
         assert!(says(Some(&json!({"id": 7})), &json!({"id": "7"})));
         assert!(says(Some(&json!("7")), &json!({"id": "7"})));
         assert!(!says(Some(&json!({"id": "8"})), &json!({"id": "7"})));
@@ -222,10 +193,7 @@ mod tests {
         assert!(!says(Some(&json!(2.01)), &json!(2)));
         assert!(says(None, &Value::Null));
         assert!(!says(Some(&json!("left over")), &Value::Null));
-        assert!(says(
-            Some(&json!({"id": "B", "refName": "Pending Fulfillment"})),
-            &json!("B")
-        ));
+        assert!(says(Some(&json!({"id": "B", "refName": "Pending Fulfillment"})), &json!("B")));
         assert!(says(Some(&json!("T")), &json!(true)));
     }
 }

@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rust_decimal::Decimal;
 use selvedge_connector::{
-    Arrival, Connection, Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Feed, FeedPage, Found, Page, Priority, Raw, Receipt, Request, Session,
-    SessionConfig, Sink, Source,
-    clock::ManualClock,
+    Arrival, Connection, Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Feed, FeedPage, Found, Page, Priority, Raw,
+    Receipt, Request, Session, SessionConfig, Sink, Source, clock::ManualClock,
 };
 use selvedge_flow::{CaptureSetup, Engine, FlowSetup, Setup};
 use selvedge_model::{
@@ -199,9 +198,17 @@ impl Fake {
             lists: None,
             probe: None,
         };
-        let shop = Connection { order_source: Some(Arc::new(self.clone())), feed: Some(Arc::new(self.clone())), ..empty("shop", session("shop")) };
+        let shop = Connection {
+            order_source: Some(Arc::new(self.clone())),
+            feed: Some(Arc::new(self.clone())),
+            ..empty("shop", session("shop"))
+        };
         let mirror: Arc<dyn Source<Order>> = Arc::new(Books(self.clone()));
-        let books = Connection { order_source: Some(mirror), order_sink: Some(Arc::new(Books(self.clone()))), ..empty("books", session("books")) };
+        let books = Connection {
+            order_source: Some(mirror),
+            order_sink: Some(Arc::new(Books(self.clone()))),
+            ..empty("books", session("books"))
+        };
         let setup = Setup {
             brand: Brand::from("nordvik"),
             store,
@@ -324,7 +331,8 @@ impl Feed for Fake {
         }
         let world = self.world.lock().unwrap();
         let page: Vec<(u64, u32)> = world.news.iter().take(4).copied().collect();
-        let arrivals = page.iter().filter_map(|(_, n)| world.orders.get(n)).map(|o| Arrival::Document(raw_of(o, o.id.clone()))).collect();
+        let arrivals =
+            page.iter().filter_map(|(_, n)| world.orders.get(n)).map(|o| Arrival::Document(raw_of(o, o.id.clone()))).collect();
         Ok(FeedPage { arrivals, receipts: page.iter().map(|(event, _)| event.to_string()).collect(), more: page.len() == 4 })
     }
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
@@ -377,7 +385,10 @@ impl Sink<Order> for Books {
         None
     }
     fn encode(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
-        assert!(order.lines.iter().all(|l| values.one("item", "sku", l.sku.as_str()).is_some()), "encoded before the gate had answered every lookup");
+        assert!(
+            order.lines.iter().all(|l| values.one("item", "sku", l.sku.as_str()).is_some()),
+            "encoded before the gate had answered every lookup"
+        );
         if let Some(existing) = existing
             && decoded(existing).record.is_some_and(|there| Order { updated_at: order.updated_at, ..there } == *order)
         {
@@ -418,6 +429,14 @@ impl Sink<Order> for Books {
         }
     }
     fn carries(&self) -> Carries {
-        Carries { line_tax: true, shipping_address: true, billing_address: true, customer: true, status: true, shipping_charge: true, placed_on: true }
+        Carries {
+            line_tax: true,
+            shipping_address: true,
+            billing_address: true,
+            customer: true,
+            status: true,
+            shipping_charge: true,
+            placed_on: true,
+        }
     }
 }

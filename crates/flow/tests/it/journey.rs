@@ -16,7 +16,10 @@ pub async fn map_items(store: &Store, fake: &Fake, skus: &[u32]) -> u64 {
     let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "test".into() };
     let mut released = 0;
     for n in skus {
-        released += actions.map(&ConnectionName::from("books"), "item", &format!("sku=SKU-{n}"), Some(&format!("item-{n}"))).await.unwrap();
+        released += actions
+            .map(&ConnectionName::from("books"), "item", &format!("sku=SKU-{n}"), Some(&format!("item-{n}")))
+            .await
+            .unwrap();
     }
     released
 }
@@ -98,7 +101,10 @@ async fn one_unmapped_value_is_one_exception_and_mapping_it_releases_all() {
     assert_eq!(map_items(&store, &fake, &[0]).await, 3);
     settle(&engine, &fake).await;
     assert_eq!(fake.documents().len(), 4);
-    assert!(store.read(|view| view.exceptions(&brand(), false)).await.unwrap().is_empty(), "it closes when what it held has settled");
+    assert!(
+        store.read(|view| view.exceptions(&brand(), false)).await.unwrap().is_empty(),
+        "it closes when what it held has settled"
+    );
 }
 
 #[tokio::test]

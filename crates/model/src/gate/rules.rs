@@ -121,9 +121,14 @@ fn check_address(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem
     match address.country.as_deref() {
         Some(code) if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) => {}
         Some(other) => problems.push(
-            Problem::new("address.country", "shipping.country", format!("{other:?} is not an ISO 3166-1 alpha-2 country code"), REMEDY)
-                .value(other)
-                .cause(other.chars().take(40).collect::<String>()),
+            Problem::new(
+                "address.country",
+                "shipping.country",
+                format!("{other:?} is not an ISO 3166-1 alpha-2 country code"),
+                REMEDY,
+            )
+            .value(other)
+            .cause(other.chars().take(40).collect::<String>()),
         ),
         None => problems.push(Problem::new("address.country", "shipping.country", "the delivery address has no country", REMEDY)),
     }
@@ -154,21 +159,40 @@ fn check_address(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem
 fn check_lines(order: &Order, problems: &mut Vec<Problem>) {
     const REMEDY: &str = "Mend the order in the shop; the edited order takes the place of this one.";
     if order.lines.is_empty() {
-        problems.push(Problem::new("lines.none", "lines", "the order has no lines", "Cancel it in the shop if nothing is to be delivered, or mend it there."));
+        problems.push(Problem::new(
+            "lines.none",
+            "lines",
+            "the order has no lines",
+            "Cancel it in the shop if nothing is to be delivered, or mend it there.",
+        ));
     }
     for (index, line) in order.lines.iter().enumerate() {
         let path = |field: &str| format!("lines[{index}].{field}");
         if line.quantity == 0 {
-            problems.push(Problem::new("lines.quantity", path("quantity"), format!("the line for {} has no units", line.sku), REMEDY).value("0"));
+            problems.push(
+                Problem::new("lines.quantity", path("quantity"), format!("the line for {} has no units", line.sku), REMEDY)
+                    .value("0"),
+            );
         }
         if line.sku.as_str().is_empty() {
-            problems.push(Problem::new("lines.sku", path("sku"), format!("the line {} has no SKU", line.id), "Give the product a SKU in the shop; the order is then read again."));
+            problems.push(Problem::new(
+                "lines.sku",
+                path("sku"),
+                format!("the line {} has no SKU", line.id),
+                "Give the product a SKU in the shop; the order is then read again.",
+            ));
         }
         match (line.kind, &line.bundle) {
-            (LineKind::BundleItem, Some(bundle)) if order.lines.iter().any(|l| l.kind == LineKind::Bundle && l.id == *bundle) => {}
+            (LineKind::BundleItem, Some(bundle)) if order.lines.iter().any(|l| l.kind == LineKind::Bundle && l.id == *bundle) => {
+            }
             (LineKind::BundleItem, bundle) => problems.push(
-                Problem::new("lines.bundle", path("bundle"), format!("{} is part of a bundle that is not in the order", line.sku), REMEDY)
-                    .value(bundle.as_ref().map_or("none", |b| b.as_str())),
+                Problem::new(
+                    "lines.bundle",
+                    path("bundle"),
+                    format!("{} is part of a bundle that is not in the order", line.sku),
+                    REMEDY,
+                )
+                .value(bundle.as_ref().map_or("none", |b| b.as_str())),
             ),
             _ => {
                 if !price_explains(line) {
@@ -198,7 +222,8 @@ fn price_explains(line: &OrderLine) -> bool {
 }
 
 fn check_totals(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem>) {
-    const REMEDY: &str = "Compare it with the order in the shop and mend it there, or allow a tolerance in policy.totals_tolerance_minor.";
+    const REMEDY: &str =
+        "Compare it with the order in the shop and mend it there, or allow a tolerance in policy.totals_tolerance_minor.";
     let parts = match parts(order) {
         Ok(parts) => parts,
         Err(error) => {
@@ -206,7 +231,9 @@ fn check_totals(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem>
             return;
         }
     };
-    let off = |found: Money, stated: Money| found.minor().saturating_sub(stated.minor()).saturating_abs() > policy.totals_tolerance_minor;
+    let off = |found: Money, stated: Money| {
+        found.minor().saturating_sub(stated.minor()).saturating_abs() > policy.totals_tolerance_minor
+    };
     let stated = order.totals;
     // A source may state totals before or after gift cards and store credit, which are tenders and
     // no price reduction; either reading that closes is the right one.
@@ -223,7 +250,10 @@ fn check_totals(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem>
         Problem::new(
             "totals.sum",
             "totals",
-            format!("lines, charges and discounts make {net} + {tax} tax = {gross}, the order states {} + {} tax = {}", stated.net, stated.tax, stated.gross),
+            format!(
+                "lines, charges and discounts make {net} + {tax} tax = {gross}, the order states {} + {} tax = {}",
+                stated.net, stated.tax, stated.gross
+            ),
             REMEDY,
         )
         .value(stated.gross.to_string()),
@@ -262,9 +292,12 @@ fn check_payment(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem
         return;
     }
     let secured = order.payments.iter().any(|p| {
-        p.status == PaymentStatus::Success && matches!(p.kind, PaymentKind::Authorisation | PaymentKind::Capture) && p.amount.minor() >= order.totals.gross.minor()
+        p.status == PaymentStatus::Success
+            && matches!(p.kind, PaymentKind::Authorisation | PaymentKind::Capture)
+            && p.amount.minor() >= order.totals.gross.minor()
     });
-    let tenders = Money::sum(order.currency, order.discounts.iter().filter(|d| d.tender).map(|d| d.net)).unwrap_or(Money::zero(order.currency));
+    let tenders = Money::sum(order.currency, order.discounts.iter().filter(|d| d.tender).map(|d| d.net))
+        .unwrap_or(Money::zero(order.currency));
     if !secured && tenders.minor() < order.totals.gross.minor() {
         problems.push(
             Problem::new(

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use customer::Customer;
 pub use order::{
-    Address, Charge, Discount, HoldReason, LineKind, Named, Order, OrderLine, OrderStatus, Payment, PaymentKind,
-    PaymentStatus, TaxLine, TaxMode, Totals,
+    Address, Charge, Discount, HoldReason, LineKind, Named, Order, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus,
+    TaxLine, TaxMode, Totals,
 };
 
 use crate::id::RecordKey;

@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::data::{
-    self, Address, Currency, Customer, Discount, Item, Line, LineKind, Market, Order, Taxed,
-};
+use crate::data::{self, Address, Currency, Customer, Discount, Item, Line, LineKind, Market, Order, Taxed};
 use crate::mischief::mix;
 
 use super::dates;
@@ -88,12 +86,7 @@ fn flag(out: &mut String, value: bool) {
 }
 
 /// Writes an object: each picked field, `__typename` by itself.
-pub fn object(
-    out: &mut String,
-    type_name: &str,
-    picks: &[Pick],
-    mut field: impl FnMut(&mut String, &Pick),
-) {
+pub fn object(out: &mut String, type_name: &str, picks: &[Pick], mut field: impl FnMut(&mut String, &Pick)) {
     out.push('{');
     for (at, pick) in picks.iter().enumerate() {
         if at > 0 {
@@ -110,11 +103,7 @@ pub fn object(
 }
 
 /// Writes a list.
-pub fn rows<T>(
-    out: &mut String,
-    items: impl IntoIterator<Item = T>,
-    mut row: impl FnMut(&mut String, T),
-) {
+pub fn rows<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut row: impl FnMut(&mut String, T)) {
     out.push('[');
     for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
@@ -127,17 +116,12 @@ pub fn rows<T>(
 
 /// An object of an id and a name, and nothing else that is known.
 fn named(out: &mut String, type_name: &str, pick: &Pick, id: i32, name: &str) {
-    object(
-        out,
-        type_name,
-        pick.shape(type_name),
-        |out, pick| match pick.name.as_str() {
-            "id" => number(out, id),
-            "name" => push_text(out, name),
-            "status" => push_text(out, "ACTIVE"),
-            _ => out.push_str("null"),
-        },
-    );
+    object(out, type_name, pick.shape(type_name), |out, pick| match pick.name.as_str() {
+        "id" => number(out, id),
+        "name" => push_text(out, name),
+        "status" => push_text(out, "ACTIVE"),
+        _ => out.push_str("null"),
+    });
 }
 
 /// The id of an order: 32 hex digits, from which the number can be told again.
@@ -158,11 +142,7 @@ pub fn number_of_id(id: &str) -> Option<i32> {
 /// An EAN-13 made from a number.
 fn ean(id: usize) -> String {
     let twelve = format!("7340{id:08}");
-    let sum: u32 = twelve
-        .bytes()
-        .zip([1, 3].into_iter().cycle())
-        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
-        .sum();
+    let sum: u32 = twelve.bytes().zip([1, 3].into_iter().cycle()).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
     format!("{twelve}{}", (10 - sum % 10) % 10)
 }
 
@@ -178,9 +158,7 @@ impl Reader<'_> {
         };
         match value.as_u64() {
             Some(rows @ 1..=MOST_ROWS) => Ok(usize::try_from(rows).unwrap_or(20)),
-            _ => Err(format!(
-                "{name} must be between 1 and {MOST_ROWS}, got {value}"
-            )),
+            _ => Err(format!("{name} must be between 1 and {MOST_ROWS}, got {value}")),
         }
     }
 
@@ -191,9 +169,7 @@ impl Reader<'_> {
             .map_or(Some(1), |page| page.as_u64())
             .filter(|page| *page >= 1)
             .ok_or("page starts at 1")?;
-        let skip = usize::try_from(page - 1)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(limit);
+        let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(limit);
         Ok((skip, limit))
     }
 
@@ -215,26 +191,17 @@ impl Reader<'_> {
         let catalogue = &self.state.catalogue;
         match pick.name.as_str() {
             "rateLimits" => rows(out, self.limits.rows(self.now), |out, row| {
-                object(
-                    out,
-                    "RateLimit",
-                    pick.shape("RateLimit"),
-                    |out, pick| match pick.name.as_str() {
-                        "type" => push_text(out, row.kind),
-                        "intervalSeconds" => push_text(out, row.interval),
-                        "quota" => number(out, row.quota),
-                        "usedQuota" => number(out, row.quota - row.left),
-                        _ => number(out, row.left),
-                    },
-                );
+                object(out, "RateLimit", pick.shape("RateLimit"), |out, pick| match pick.name.as_str() {
+                    "type" => push_text(out, row.kind),
+                    "intervalSeconds" => push_text(out, row.interval),
+                    "quota" => number(out, row.quota),
+                    "usedQuota" => number(out, row.quota - row.left),
+                    _ => number(out, row.left),
+                });
             }),
             "stores" => rows(out, [()], |out, ()| self.store(out, pick)),
-            "markets" => rows(out, catalogue.markets(), |out, market| {
-                self.market(out, pick, market)
-            }),
-            "pricelists" => rows(out, catalogue.markets(), |out, market| {
-                self.pricelist(out, pick, market)
-            }),
+            "markets" => rows(out, catalogue.markets(), |out, market| self.market(out, pick, market)),
+            "pricelists" => rows(out, catalogue.markets(), |out, market| self.pricelist(out, pick, market)),
             "currencies" => rows(out, catalogue.currencies(), |out, currency| {
                 self.currency(out, pick, *currency);
             }),
@@ -243,20 +210,12 @@ impl Reader<'_> {
             }),
             "warehouses" => {
                 let (skip, limit) = self.page(pick)?;
-                rows(out, (1..=1).skip(skip).take(limit), |out, id: i32| {
-                    self.warehouse(out, pick, id)
-                });
+                rows(out, (1..=1).skip(skip).take(limit), |out, id: i32| self.warehouse(out, pick, id));
             }
-            "allocationRules" => rows(out, [1], |out, id| {
-                named(out, "AllocationRule", pick, id, "Default")
-            }),
+            "allocationRules" => rows(out, [1], |out, id| named(out, "AllocationRule", pick, id, "Default")),
             "product" => {
                 let wanted = self.argument(pick, "id").and_then(|id| id.as_i64());
-                match catalogue
-                    .items()
-                    .iter()
-                    .find(|item| Some(i64::from(item.product)) == wanted)
-                {
+                match catalogue.items().iter().find(|item| Some(i64::from(item.product)) == wanted) {
                     Some(item) => self.product(out, pick, item),
                     None => out.push_str("null"),
                 }
@@ -271,10 +230,7 @@ impl Reader<'_> {
                 let (skip, limit) = self.page(pick)?;
                 let filter = self.filter(pick)?;
                 let (sort, down) = self.sort(pick)?;
-                let found = self
-                    .matching(&filter, sort, down, None)
-                    .skip(skip)
-                    .take(limit);
+                let found = self.matching(&filter, sort, down, None).skip(skip).take(limit);
                 rows(out, found, |out, index| self.order(out, pick, index));
             }
             "orderConnection" => self.connection(out, pick)?,
@@ -296,20 +252,14 @@ impl Reader<'_> {
 
     fn find_order(&self, pick: &Pick) -> Result<Option<u32>, Refused> {
         match (self.argument(pick, "id"), self.argument(pick, "number")) {
-            (Some(Value::String(id)), None) => {
-                Ok(number_of_id(&id).and_then(|n| self.state.find(i64::from(n))))
-            }
+            (Some(Value::String(id)), None) => Ok(number_of_id(&id).and_then(|n| self.state.find(i64::from(n)))),
             (None, Some(number)) => Ok(number.as_i64().and_then(|n| self.state.find(n))),
             _ => Err("give either id or number".to_owned()),
         }
     }
 
     fn filter(&self, pick: &Pick) -> Result<Filter, Refused> {
-        Filter::read(
-            &self.argument(pick, "where").unwrap_or(Value::Null),
-            self.zone,
-            STORE,
-        )
+        Filter::read(&self.argument(pick, "where").unwrap_or(Value::Null), self.zone, STORE)
     }
 
     fn sort(&self, pick: &Pick) -> Result<(Sort, bool), Refused> {
@@ -381,20 +331,11 @@ impl Reader<'_> {
         let inside = move |index: &u32| match seconds {
             Some((from, to)) => {
                 let (second, _) = self.state.key(Sort::Updated, *index);
-                if down {
-                    from.is_none_or(|from| second >= from)
-                } else {
-                    to.is_none_or(|to| second <= to)
-                }
+                if down { from.is_none_or(|from| second >= from) } else { to.is_none_or(|to| second <= to) }
             }
             None => true,
         };
-        Box::new(
-            self.state
-                .walk(sort, down, after)
-                .take_while(inside)
-                .filter(move |index| self.matches(filter, *index)),
-        )
+        Box::new(self.state.walk(sort, down, after).take_while(inside).filter(move |index| self.matches(filter, *index)))
     }
 
     fn matches(&self, filter: &Filter, index: u32) -> bool {
@@ -418,11 +359,7 @@ impl Reader<'_> {
             }
         };
         let (after, before) = (cursor("after")?, cursor("before")?);
-        let (start, stop) = if backwards {
-            (before, after)
-        } else {
-            (after, before)
-        };
+        let (start, stop) = if backwards { (before, after) } else { (after, before) };
         let downwards = down != backwards;
         let mut found: Vec<u32> = self
             .matching(&filter, sort, downwards, start)
@@ -440,272 +377,169 @@ impl Reader<'_> {
             found.reverse();
         }
         let cursor_of = |index: u32| make_cursor(sort, self.state.key(sort, index));
-        object(
-            out,
-            "OrderConnection",
-            pick.shape("OrderConnection"),
-            |out, pick| match pick.name.as_str() {
-                "totalCount" => {
-                    let total = if filter.is_empty() {
-                        usize::try_from(self.state.placed()).unwrap_or(usize::MAX)
-                    } else {
-                        self.matching(&filter, sort, down, None).count()
-                    };
-                    number(out, total);
-                }
-                "pageInfo" => object(
-                    out,
-                    "PageInfo",
-                    pick.shape("PageInfo"),
-                    |out, pick| match pick.name.as_str() {
-                        "hasNextPage" => flag(out, if backwards { before.is_some() } else { more }),
-                        "hasPreviousPage" => {
-                            flag(out, if backwards { more } else { after.is_some() })
-                        }
-                        "startCursor" => {
-                            maybe_text(out, found.first().map(|index| cursor_of(*index)).as_deref())
-                        }
-                        _ => {
-                            maybe_text(out, found.last().map(|index| cursor_of(*index)).as_deref())
-                        }
-                    },
-                ),
-                _ => rows(out, &found, |out, index| {
-                    object(
-                        out,
-                        "OrderEdge",
-                        pick.shape("OrderEdge"),
-                        |out, pick| match pick.name.as_str() {
-                            "cursor" => push_text(out, &cursor_of(*index)),
-                            _ => self.order(out, pick, *index),
-                        },
-                    );
-                }),
-            },
-        );
+        object(out, "OrderConnection", pick.shape("OrderConnection"), |out, pick| match pick.name.as_str() {
+            "totalCount" => {
+                let total = if filter.is_empty() {
+                    usize::try_from(self.state.placed()).unwrap_or(usize::MAX)
+                } else {
+                    self.matching(&filter, sort, down, None).count()
+                };
+                number(out, total);
+            }
+            "pageInfo" => object(out, "PageInfo", pick.shape("PageInfo"), |out, pick| match pick.name.as_str() {
+                "hasNextPage" => flag(out, if backwards { before.is_some() } else { more }),
+                "hasPreviousPage" => flag(out, if backwards { more } else { after.is_some() }),
+                "startCursor" => maybe_text(out, found.first().map(|index| cursor_of(*index)).as_deref()),
+                _ => maybe_text(out, found.last().map(|index| cursor_of(*index)).as_deref()),
+            }),
+            _ => rows(out, &found, |out, index| {
+                object(out, "OrderEdge", pick.shape("OrderEdge"), |out, pick| match pick.name.as_str() {
+                    "cursor" => push_text(out, &cursor_of(*index)),
+                    _ => self.order(out, pick, *index),
+                });
+            }),
+        });
         Ok(())
     }
 
     /// Writes the order at `index`, wherever it was asked for.
     pub fn order(&self, out: &mut String, pick: &Pick, index: u32) {
         let (order, life) = self.state.order(index);
-        self.order_fields(
-            out,
-            pick.shape("DirectToConsumerOrder"),
-            index,
-            &order,
-            &life,
-        );
+        self.order_fields(out, pick.shape("DirectToConsumerOrder"), index, &order, &life);
     }
 
-    fn order_fields(
-        &self,
-        out: &mut String,
-        picks: &[Pick],
-        index: u32,
-        order: &Order,
-        life: &Life,
-    ) {
+    fn order_fields(&self, out: &mut String, picks: &[Pick], index: u32, order: &Order, life: &Life) {
         let totals = order.totals();
         let created = order.created.unwrap_or_else(|| moment(life.placed));
         let markets = self.state.catalogue.markets();
         let market = markets.get(order.market).or(markets.first());
-        object(
-            out,
-            "DirectToConsumerOrder",
-            picks,
-            |out, pick| match pick.name.as_str() {
-                "id" => push_text(out, &order_id(order.number)),
-                "number" => number(out, order.number),
-                "status" => push_text(out, life.status.name()),
-                "grandTotal" => {
-                    let value = if pick.including_tax(self.variables) {
-                        totals.grand
-                    } else {
-                        totals.grand - totals.tax
-                    };
-                    self.money(out, pick, order.currency, value, created);
-                }
-                "createdAt" | "orderDate" => self.date(out, pick, created),
-                "updatedAt" => self.date(out, pick, moment(life.updated)),
-                "userIP" => push_text(out, "192.0.2.1"),
-                "internalComment" => maybe_text(out, life.internal_comment.as_deref()),
-                "otherComment" => push_text(out, &order.comment),
-                "currencyBaseRate" => number(out, 1),
-                "billingAddress" => self.address(out, pick, &order.billing_address),
-                "shippingAddress" => self.address(out, pick, &order.shipping_address),
-                "country" => self.country(out, pick, order.shipping_address.country),
-                "discountsApplied" => rows(out, &order.discounts, |out, discount| {
-                    self.discount(out, pick, order, discount, created);
+        object(out, "DirectToConsumerOrder", picks, |out, pick| match pick.name.as_str() {
+            "id" => push_text(out, &order_id(order.number)),
+            "number" => number(out, order.number),
+            "status" => push_text(out, life.status.name()),
+            "grandTotal" => {
+                let value = if pick.including_tax(self.variables) { totals.grand } else { totals.grand - totals.tax };
+                self.money(out, pick, order.currency, value, created);
+            }
+            "createdAt" | "orderDate" => self.date(out, pick, created),
+            "updatedAt" => self.date(out, pick, moment(life.updated)),
+            "userIP" => push_text(out, "192.0.2.1"),
+            "internalComment" => maybe_text(out, life.internal_comment.as_deref()),
+            "otherComment" => push_text(out, &order.comment),
+            "currencyBaseRate" => number(out, 1),
+            "billingAddress" => self.address(out, pick, &order.billing_address),
+            "shippingAddress" => self.address(out, pick, &order.shipping_address),
+            "country" => self.country(out, pick, order.shipping_address.country),
+            "discountsApplied" => rows(out, &order.discounts, |out, discount| {
+                self.discount(out, pick, order, discount, created);
+            }),
+            "lines" => {
+                let all = self.argument(pick, "includeFullyCancelled").and_then(|all| all.as_bool()).unwrap_or(false);
+                let lines = order.lines.iter().filter(|line| all || line.cancelled < line.ordered);
+                rows(out, lines, |out, line| self.line(out, pick, order, line, created));
+            }
+            "totals" => self.totals(out, pick, order, &totals, life, created),
+            "shippingPriceGroup" => match market.and_then(|market| market.methods.get(order.method)) {
+                Some(method) => object(out, "ShippingPriceGroup", pick.shape("ShippingPriceGroup"), |out, pick| {
+                    object(out, "ShippingOption", pick.shape("ShippingOption"), |out, pick| match pick.name.as_str() {
+                        "id" => number(out, method.id),
+                        "name" => push_text(out, method.name),
+                        _ => push_text(out, method.uri),
+                    });
                 }),
-                "lines" => {
-                    let all = self
-                        .argument(pick, "includeFullyCancelled")
-                        .and_then(|all| all.as_bool())
-                        .unwrap_or(false);
-                    let lines = order
-                        .lines
-                        .iter()
-                        .filter(|line| all || line.cancelled < line.ordered);
-                    rows(out, lines, |out, line| {
-                        self.line(out, pick, order, line, created)
-                    });
-                }
-                "totals" => self.totals(out, pick, order, &totals, life, created),
-                "shippingPriceGroup" => {
-                    match market.and_then(|market| market.methods.get(order.method)) {
-                        Some(method) => object(
-                            out,
-                            "ShippingPriceGroup",
-                            pick.shape("ShippingPriceGroup"),
-                            |out, pick| {
-                                object(
-                                    out,
-                                    "ShippingOption",
-                                    pick.shape("ShippingOption"),
-                                    |out, pick| match pick.name.as_str() {
-                                        "id" => number(out, method.id),
-                                        "name" => push_text(out, method.name),
-                                        _ => push_text(out, method.uri),
-                                    },
-                                );
-                            },
-                        ),
-                        None => out.push_str("null"),
-                    }
-                }
-                "paymentMethod" => {
-                    let (id, uri, plugin) = order.payment_method;
-                    object(
-                        out,
-                        "PaymentMethod",
-                        pick.shape("PaymentMethod"),
-                        |out, pick| match pick.name.as_str() {
-                            "id" => number(out, id),
-                            "uri" => push_text(out, uri),
-                            _ => push_text(out, plugin),
-                        },
-                    );
-                }
-                "paymentHistory" => {
-                    let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-                    let kinds = list(&filter, "entryType");
-                    let entries = order.payments.iter().filter(|entry| {
-                        kinds
-                            .as_ref()
-                            .is_none_or(|kinds| kinds.iter().any(|k| k == entry.entry_type))
-                    });
-                    rows(out, entries, |out, entry| {
-                        object(
-                            out,
-                            "PaymentHistoryEntry",
-                            pick.shape("PaymentHistoryEntry"),
-                            |out, pick| match pick.name.as_str() {
-                                "id" => number(out, entry.id),
-                                "createdAt" => self.date(out, pick, created),
-                                "status" => push_text(out, "SUCCESS"),
-                                "entryType" => push_text(out, entry.entry_type),
-                                "externalReference" => push_text(out, &entry.reference),
-                                "paymentMethod" => push_text(out, order.payment_method.2),
-                                "value" => {
-                                    self.money(out, pick, order.currency, entry.amount, created)
-                                }
-                                "paramsJSON" => push_text(out, "{}"),
-                                "currencyBaseRate" => number(out, 1),
-                                "order" => self.order(out, pick, index),
-                                _ => out.push_str("null"),
-                            },
-                        );
-                    });
-                }
-                "market" => match market {
-                    Some(market) => self.market(out, pick, market),
-                    None => out.push_str("null"),
-                },
-                "pricelist" => match market {
-                    Some(market) => self.pricelist(out, pick, market),
-                    None => out.push_str("null"),
-                },
-                "store" => self.store(out, pick),
-                "isOnHold" => flag(out, life.on_hold),
-                "isLocked" => flag(out, life.locked),
-                "isWaitingForPayment" => flag(out, life.waiting_for_payment),
-                "isInternal" => flag(out, life.internal),
-                "allocationRule" => named(out, "AllocationRule", pick, 1, "Default"),
-                "attributes" | "shipments" | "returns" => out.push_str("[]"),
-                "externalId" => {
-                    let queue = self.state.queues.get(self.queue);
-                    maybe_text(
-                        out,
-                        queue.and_then(|q| q.external("Order", i64::from(order.number))),
-                    );
-                }
-                "customer" => self.customer(out, pick, order.customer.as_ref()),
-                _ => out.push_str("null"),
+                None => out.push_str("null"),
             },
-        );
+            "paymentMethod" => {
+                let (id, uri, plugin) = order.payment_method;
+                object(out, "PaymentMethod", pick.shape("PaymentMethod"), |out, pick| match pick.name.as_str() {
+                    "id" => number(out, id),
+                    "uri" => push_text(out, uri),
+                    _ => push_text(out, plugin),
+                });
+            }
+            "paymentHistory" => {
+                let filter = self.argument(pick, "where").unwrap_or(Value::Null);
+                let kinds = list(&filter, "entryType");
+                let entries = order
+                    .payments
+                    .iter()
+                    .filter(|entry| kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|k| k == entry.entry_type)));
+                rows(out, entries, |out, entry| {
+                    object(out, "PaymentHistoryEntry", pick.shape("PaymentHistoryEntry"), |out, pick| match pick.name.as_str() {
+                        "id" => number(out, entry.id),
+                        "createdAt" => self.date(out, pick, created),
+                        "status" => push_text(out, "SUCCESS"),
+                        "entryType" => push_text(out, entry.entry_type),
+                        "externalReference" => push_text(out, &entry.reference),
+                        "paymentMethod" => push_text(out, order.payment_method.2),
+                        "value" => self.money(out, pick, order.currency, entry.amount, created),
+                        "paramsJSON" => push_text(out, "{}"),
+                        "currencyBaseRate" => number(out, 1),
+                        "order" => self.order(out, pick, index),
+                        _ => out.push_str("null"),
+                    });
+                });
+            }
+            "market" => match market {
+                Some(market) => self.market(out, pick, market),
+                None => out.push_str("null"),
+            },
+            "pricelist" => match market {
+                Some(market) => self.pricelist(out, pick, market),
+                None => out.push_str("null"),
+            },
+            "store" => self.store(out, pick),
+            "isOnHold" => flag(out, life.on_hold),
+            "isLocked" => flag(out, life.locked),
+            "isWaitingForPayment" => flag(out, life.waiting_for_payment),
+            "isInternal" => flag(out, life.internal),
+            "allocationRule" => named(out, "AllocationRule", pick, 1, "Default"),
+            "attributes" | "shipments" | "returns" => out.push_str("[]"),
+            "externalId" => {
+                let queue = self.state.queues.get(self.queue);
+                maybe_text(out, queue.and_then(|q| q.external("Order", i64::from(order.number))));
+            }
+            "customer" => self.customer(out, pick, order.customer.as_ref()),
+            _ => out.push_str("null"),
+        });
     }
 
     fn money(&self, out: &mut String, pick: &Pick, currency: Currency, mills: i64, at: Timestamp) {
-        object(
-            out,
-            "MonetaryValue",
-            pick.shape("MonetaryValue"),
-            |out, pick| match pick.name.as_str() {
-                "value" => data::push_mills(out, mills),
-                "currency" => self.currency(out, pick, currency),
-                "formattedValue" => {
-                    let text =
-                        data::mills_fixed(currency.round(i128::from(mills), 1), currency.digits);
-                    push_text(out, &format!("{text} {}", currency.code));
-                }
-                "valueInCents" => {
-                    number(out, currency.round(i128::from(mills), 1) / currency.step())
-                }
-                "valueInBaseCurrency" => self.money(out, pick, currency, mills, at),
-                "conversionDate" => self.date(out, pick, at),
-                _ => number(out, 1),
-            },
-        );
+        object(out, "MonetaryValue", pick.shape("MonetaryValue"), |out, pick| match pick.name.as_str() {
+            "value" => data::push_mills(out, mills),
+            "currency" => self.currency(out, pick, currency),
+            "formattedValue" => {
+                let text = data::mills_fixed(currency.round(i128::from(mills), 1), currency.digits);
+                push_text(out, &format!("{text} {}", currency.code));
+            }
+            "valueInCents" => number(out, currency.round(i128::from(mills), 1) / currency.step()),
+            "valueInBaseCurrency" => self.money(out, pick, currency, mills, at),
+            "conversionDate" => self.date(out, pick, at),
+            _ => number(out, 1),
+        });
     }
 
     fn currency(&self, out: &mut String, pick: &Pick, currency: Currency) {
-        let base = self
-            .state
-            .catalogue
-            .markets()
-            .first()
-            .map(|market| market.currency);
-        object(
-            out,
-            "Currency",
-            pick.shape("Currency"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, currency.id),
-                "code" => push_text(out, currency.code),
-                _ => flag(out, base == Some(currency)),
-            },
-        );
+        let base = self.state.catalogue.markets().first().map(|market| market.currency);
+        object(out, "Currency", pick.shape("Currency"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, currency.id),
+            "code" => push_text(out, currency.code),
+            _ => flag(out, base == Some(currency)),
+        });
     }
 
     fn country(&self, out: &mut String, pick: &Pick, at: Option<u32>) {
-        let Some(country) = at.and_then(|at| self.state.catalogue.countries().get(at as usize))
-        else {
+        let Some(country) = at.and_then(|at| self.state.catalogue.countries().get(at as usize)) else {
             out.push_str("null");
             return;
         };
-        object(
-            out,
-            "Country",
-            pick.shape("Country"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, country.id),
-                "name" => push_text(out, &country.name),
-                "code" => push_text(out, &country.code),
-                "continent" => push_text(out, &country.continent),
-                _ => flag(out, country.eu),
-            },
-        );
+        object(out, "Country", pick.shape("Country"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, country.id),
+            "name" => push_text(out, &country.name),
+            "code" => push_text(out, &country.code),
+            "continent" => push_text(out, &country.continent),
+            _ => flag(out, country.eu),
+        });
     }
 
     fn address(&self, out: &mut String, pick: &Pick, address: &Address) {
@@ -714,21 +548,14 @@ impl Reader<'_> {
                 "country" => return self.country(out, pick, address.country),
                 "state" => {
                     let code = address.state.as_deref();
-                    let Some((code, (id, name))) =
-                        code.and_then(|code| Some((code, data::state_name(code)?)))
-                    else {
+                    let Some((code, (id, name))) = code.and_then(|code| Some((code, data::state_name(code)?))) else {
                         return out.push_str("null");
                     };
-                    return object(
-                        out,
-                        "CountryState",
-                        pick.shape("CountryState"),
-                        |out, pick| match pick.name.as_str() {
-                            "id" => number(out, id),
-                            "name" => push_text(out, name),
-                            _ => push_text(out, code),
-                        },
-                    );
+                    return object(out, "CountryState", pick.shape("CountryState"), |out, pick| match pick.name.as_str() {
+                        "id" => number(out, id),
+                        "name" => push_text(out, name),
+                        _ => push_text(out, code),
+                    });
                 }
                 "firstName" => &address.first_name,
                 "lastName" => &address.last_name,
@@ -753,106 +580,53 @@ impl Reader<'_> {
             out.push_str("null");
             return;
         };
-        object(
-            out,
-            "Customer",
-            pick.shape("Customer"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, customer.id),
-                "email" => push_text(out, &customer.email),
-                "firstName" => push_text(out, &customer.first_name),
-                _ => push_text(out, &customer.last_name),
-            },
-        );
+        object(out, "Customer", pick.shape("Customer"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, customer.id),
+            "email" => push_text(out, &customer.email),
+            "firstName" => push_text(out, &customer.first_name),
+            _ => push_text(out, &customer.last_name),
+        });
     }
 
-    fn discount(
-        &self,
-        out: &mut String,
-        pick: &Pick,
-        order: &Order,
-        discount: &Discount,
-        at: Timestamp,
-    ) {
+    fn discount(&self, out: &mut String, pick: &Pick, order: &Order, discount: &Discount, at: Timestamp) {
         let type_name = match discount.voucher {
             Some(_) => "AppliedVoucher",
             None => "AdminDiscount",
         };
-        object(
-            out,
-            type_name,
-            pick.shape(type_name),
-            |out, pick| match pick.name.as_str() {
-                // Above zero here and zero or below in the totals: Centra's papers leave both signs open.
-                "value" => self.money(out, pick, order.currency, discount.amount.quoted, at),
-                "date" => self.date(out, pick, at),
-                _ => match discount.voucher {
-                    Some((id, code)) => object(
-                        out,
-                        "Voucher",
-                        pick.shape("Voucher"),
-                        |out, pick| match pick.name.as_str() {
-                            "id" => number(out, id),
-                            "type" => push_text(out, "percentage"),
-                            _ => push_text(out, code),
-                        },
-                    ),
-                    None => out.push_str("null"),
-                },
+        object(out, type_name, pick.shape(type_name), |out, pick| match pick.name.as_str() {
+            // Above zero here and zero or below in the totals: Centra's papers leave both signs open.
+            "value" => self.money(out, pick, order.currency, discount.amount.quoted, at),
+            "date" => self.date(out, pick, at),
+            _ => match discount.voucher {
+                Some((id, code)) => object(out, "Voucher", pick.shape("Voucher"), |out, pick| match pick.name.as_str() {
+                    "id" => number(out, id),
+                    "type" => push_text(out, "percentage"),
+                    _ => push_text(out, code),
+                }),
+                None => out.push_str("null"),
             },
-        );
+        });
     }
 
     /// The one rule that taxes an amount. Rules exist where there is a country; a gift certificate has none.
-    fn tax_rules(
-        &self,
-        out: &mut String,
-        pick: &Pick,
-        order: &Order,
-        rate: Option<i64>,
-        tax: i64,
-        at: Timestamp,
-    ) {
+    fn tax_rules(&self, out: &mut String, pick: &Pick, order: &Order, rate: Option<i64>, tax: i64, at: Timestamp) {
         let countries = self.state.catalogue.countries();
-        let country = order
-            .shipping_address
-            .country
-            .and_then(|c| countries.get(c as usize));
+        let country = order.shipping_address.country.and_then(|c| countries.get(c as usize));
         let rule = rate.zip(country);
         rows(out, rule, |out, (rate, country)| {
-            object(
-                out,
-                "AppliedTaxRuleValue",
-                pick.shape("AppliedTaxRuleValue"),
-                |out, pick| {
-                    let (added, included) = if order.tax_included {
-                        (0, tax)
-                    } else {
-                        (tax, 0)
-                    };
-                    match pick.name.as_str() {
-                        "rule" => object(
-                            out,
-                            "AppliedTaxRule",
-                            pick.shape("AppliedTaxRule"),
-                            |out, pick| match pick.name.as_str() {
-                                "taxId" => push_text(
-                                    out,
-                                    &format!("{}-{}", country.code, data::mills_text(rate)),
-                                ),
-                                "taxName" => push_text(
-                                    out,
-                                    &format!("{} {}%", country.code, data::mills_text(rate)),
-                                ),
-                                _ => data::push_mills(out, rate),
-                            },
-                        ),
-                        "taxAdded" => self.money(out, pick, order.currency, added, at),
-                        "taxIncluded" => self.money(out, pick, order.currency, included, at),
-                        _ => self.money(out, pick, order.currency, 0, at),
-                    }
-                },
-            );
+            object(out, "AppliedTaxRuleValue", pick.shape("AppliedTaxRuleValue"), |out, pick| {
+                let (added, included) = if order.tax_included { (0, tax) } else { (tax, 0) };
+                match pick.name.as_str() {
+                    "rule" => object(out, "AppliedTaxRule", pick.shape("AppliedTaxRule"), |out, pick| match pick.name.as_str() {
+                        "taxId" => push_text(out, &format!("{}-{}", country.code, data::mills_text(rate))),
+                        "taxName" => push_text(out, &format!("{} {}%", country.code, data::mills_text(rate))),
+                        _ => data::push_mills(out, rate),
+                    }),
+                    "taxAdded" => self.money(out, pick, order.currency, added, at),
+                    "taxIncluded" => self.money(out, pick, order.currency, included, at),
+                    _ => self.money(out, pick, order.currency, 0, at),
+                }
+            });
         });
     }
 
@@ -866,241 +640,168 @@ impl Reader<'_> {
         let item_at = line.item.and_then(|at| usize::try_from(at).ok());
         let item = item_at.and_then(|at| self.state.catalogue.items().get(at));
         let value = order.line_value(line);
-        let unit = |mills: i64| Taxed {
-            quoted: mills,
-            tax: order.tax_of(mills, line.rate),
-        };
-        object(
-            out,
-            type_name,
-            pick.shape(type_name),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, line.id),
-                "size" => push_text(out, item.map_or("", |item| &item.size_name)),
-                "productNumber" => push_text(
-                    out,
-                    item.map_or(data::GIFT_NUMBER, |item| &item.product_number),
-                ),
-                "hasAnyDiscount" => flag(out, line.unit != line.unit_original),
-                "comment" => maybe_text(out, line.comment),
-                "productName" => {
-                    push_text(out, item.map_or("Gift card", |item| &item.product_name))
-                }
-                "productBrand" => push_text(out, "Selvage Studio"),
-                "productVariantName" => {
-                    maybe_text(out, item.map(|item| item.variant_name.as_str()))
-                }
-                "quantity" => number(out, line.ordered - line.cancelled),
-                "cancelledQuantity" => number(out, line.cancelled),
-                "returnedQuantity" => number(out, 0),
-                "unitOriginalPrice" => {
-                    let mills = order
-                        .with_tax(unit(line.unit_original), pick.including_tax(self.variables));
-                    self.money(out, pick, order.currency, mills, at);
-                }
-                "unitPrice" => {
-                    let mills = order.with_tax(unit(line.unit), pick.including_tax(self.variables));
-                    self.money(out, pick, order.currency, mills, at);
-                }
-                "lineValue" => {
-                    let mills = order.with_tax(value, pick.including_tax(self.variables));
-                    self.money(out, pick, order.currency, mills, at);
-                }
-                "discountPercent" => {
-                    let off = i128::from(line.unit_original - line.unit) * 100;
-                    let percent = order
-                        .currency
-                        .round(off * 1_000, i128::from(line.unit_original.max(1)));
-                    data::push_mills(out, percent);
-                }
-                "taxPercent" => data::push_mills(out, line.rate),
-                "brand" => named(out, "Brand", pick, 1, "Selvage Studio"),
-                "product" => match item {
-                    Some(item) => self.product(out, pick, item),
+        let unit = |mills: i64| Taxed { quoted: mills, tax: order.tax_of(mills, line.rate) };
+        object(out, type_name, pick.shape(type_name), |out, pick| match pick.name.as_str() {
+            "id" => number(out, line.id),
+            "size" => push_text(out, item.map_or("", |item| &item.size_name)),
+            "productNumber" => push_text(out, item.map_or(data::GIFT_NUMBER, |item| &item.product_number)),
+            "hasAnyDiscount" => flag(out, line.unit != line.unit_original),
+            "comment" => maybe_text(out, line.comment),
+            "productName" => push_text(out, item.map_or("Gift card", |item| &item.product_name)),
+            "productBrand" => push_text(out, "Selvage Studio"),
+            "productVariantName" => maybe_text(out, item.map(|item| item.variant_name.as_str())),
+            "quantity" => number(out, line.ordered - line.cancelled),
+            "cancelledQuantity" => number(out, line.cancelled),
+            "returnedQuantity" => number(out, 0),
+            "unitOriginalPrice" => {
+                let mills = order.with_tax(unit(line.unit_original), pick.including_tax(self.variables));
+                self.money(out, pick, order.currency, mills, at);
+            }
+            "unitPrice" => {
+                let mills = order.with_tax(unit(line.unit), pick.including_tax(self.variables));
+                self.money(out, pick, order.currency, mills, at);
+            }
+            "lineValue" => {
+                let mills = order.with_tax(value, pick.including_tax(self.variables));
+                self.money(out, pick, order.currency, mills, at);
+            }
+            "discountPercent" => {
+                let off = i128::from(line.unit_original - line.unit) * 100;
+                let percent = order.currency.round(off * 1_000, i128::from(line.unit_original.max(1)));
+                data::push_mills(out, percent);
+            }
+            "taxPercent" => data::push_mills(out, line.rate),
+            "brand" => named(out, "Brand", pick, 1, "Selvage Studio"),
+            "product" => match item {
+                Some(item) => self.product(out, pick, item),
+                None => out.push_str("null"),
+            },
+            "productVariant" => match item {
+                Some(item) => self.variant(out, pick, item),
+                None => out.push_str("null"),
+            },
+            "productSize" => match item_at {
+                Some(at) => self.product_size(out, pick, at),
+                None => out.push_str("null"),
+            },
+            "allocations" => out.push_str("[]"),
+            "appliedTaxRules" => {
+                let rate = (line.kind != LineKind::GiftCertificate).then_some(line.rate);
+                self.tax_rules(out, pick, order, rate, value.tax, at);
+            }
+            "bundleItems" => {
+                let place = order.lines.iter().position(|other| other.id == line.id);
+                let items =
+                    order.lines.iter().filter(|other| place.is_some_and(|place| other.kind == LineKind::BundleItem(place)));
+                rows(out, items, |out, item| self.line(out, pick, order, item, at));
+            }
+            "bundleLine" => match line.kind {
+                LineKind::BundleItem(place) => match order.lines.get(place) {
+                    Some(bundle) => self.line(out, pick, order, bundle, at),
                     None => out.push_str("null"),
-                },
-                "productVariant" => match item {
-                    Some(item) => self.variant(out, pick, item),
-                    None => out.push_str("null"),
-                },
-                "productSize" => match item_at {
-                    Some(at) => self.product_size(out, pick, at),
-                    None => out.push_str("null"),
-                },
-                "allocations" => out.push_str("[]"),
-                "appliedTaxRules" => {
-                    let rate = (line.kind != LineKind::GiftCertificate).then_some(line.rate);
-                    self.tax_rules(out, pick, order, rate, value.tax, at);
-                }
-                "bundleItems" => {
-                    let place = order.lines.iter().position(|other| other.id == line.id);
-                    let items = order.lines.iter().filter(|other| {
-                        place.is_some_and(|place| other.kind == LineKind::BundleItem(place))
-                    });
-                    rows(out, items, |out, item| {
-                        self.line(out, pick, order, item, at)
-                    });
-                }
-                "bundleLine" => match line.kind {
-                    LineKind::BundleItem(place) => match order.lines.get(place) {
-                        Some(bundle) => self.line(out, pick, order, bundle, at),
-                        None => out.push_str("null"),
-                    },
-                    _ => out.push_str("null"),
                 },
                 _ => out.push_str("null"),
             },
-        );
+            _ => out.push_str("null"),
+        });
     }
 
-    fn totals(
-        &self,
-        out: &mut String,
-        pick: &Pick,
-        order: &Order,
-        totals: &data::Totals,
-        life: &Life,
-        at: Timestamp,
-    ) {
+    fn totals(&self, out: &mut String, pick: &Pick, order: &Order, totals: &data::Totals, life: &Life, at: Timestamp) {
         let charge_rate = |amount: i64| (amount != 0).then_some(order.rate);
-        let tax_off: i64 = order
-            .discounts
-            .iter()
-            .map(|discount| discount.amount.tax)
-            .sum();
+        let tax_off: i64 = order.discounts.iter().map(|discount| discount.amount.tax).sum();
         let in_mode = |included: bool, tax: i64| {
-            if order.tax_included == included {
-                tax
-            } else {
-                0
-            }
+            if order.tax_included == included { tax } else { 0 }
         };
-        object(
-            out,
-            "OrderTotals",
-            pick.shape("OrderTotals"),
-            |out, pick| {
-                let mills = match pick.name.as_str() {
-                    "quantity" => return number(out, totals.quantity),
-                    "originalQuantity" => return number(out, totals.quantity + totals.cancelled),
-                    "cancelledQuantity" => return number(out, totals.cancelled),
-                    "unexpeditedQuantity" => {
-                        let gone = life.status == super::state::Status::Cancelled;
-                        return number(out, if gone { 0 } else { totals.quantity });
-                    }
-                    "shippingTaxRules" => {
-                        let (rate, tax) = (charge_rate(order.shipping.quoted), order.shipping.tax);
-                        return self.tax_rules(out, pick, order, rate, tax, at);
-                    }
-                    "handlingTaxRules" => {
-                        let (rate, tax) = (charge_rate(order.handling.quoted), order.handling.tax);
-                        return self.tax_rules(out, pick, order, rate, tax, at);
-                    }
-                    "discountTaxRules" => {
-                        return self.tax_rules(
-                            out,
-                            pick,
-                            order,
-                            charge_rate(totals.discounts),
-                            -tax_off,
-                            at,
-                        );
-                    }
-                    "lineValues" => totals.lines,
-                    "handling" => totals.handling,
-                    "shipping" => totals.shipping,
-                    "discounts" => totals.discounts,
-                    "shippingTaxAdded" => in_mode(false, order.shipping.tax),
-                    "shippingTaxIncluded" => in_mode(true, order.shipping.tax),
-                    "taxAdded" => in_mode(false, totals.tax),
-                    "taxIncluded" => in_mode(true, totals.tax),
-                    "taxDeducted" | "shippingTaxDeducted" => 0,
-                    _ => return out.push_str("null"),
-                };
-                self.money(out, pick, order.currency, mills, at);
-            },
-        );
+        object(out, "OrderTotals", pick.shape("OrderTotals"), |out, pick| {
+            let mills = match pick.name.as_str() {
+                "quantity" => return number(out, totals.quantity),
+                "originalQuantity" => return number(out, totals.quantity + totals.cancelled),
+                "cancelledQuantity" => return number(out, totals.cancelled),
+                "unexpeditedQuantity" => {
+                    let gone = life.status == super::state::Status::Cancelled;
+                    return number(out, if gone { 0 } else { totals.quantity });
+                }
+                "shippingTaxRules" => {
+                    let (rate, tax) = (charge_rate(order.shipping.quoted), order.shipping.tax);
+                    return self.tax_rules(out, pick, order, rate, tax, at);
+                }
+                "handlingTaxRules" => {
+                    let (rate, tax) = (charge_rate(order.handling.quoted), order.handling.tax);
+                    return self.tax_rules(out, pick, order, rate, tax, at);
+                }
+                "discountTaxRules" => {
+                    return self.tax_rules(out, pick, order, charge_rate(totals.discounts), -tax_off, at);
+                }
+                "lineValues" => totals.lines,
+                "handling" => totals.handling,
+                "shipping" => totals.shipping,
+                "discounts" => totals.discounts,
+                "shippingTaxAdded" => in_mode(false, order.shipping.tax),
+                "shippingTaxIncluded" => in_mode(true, order.shipping.tax),
+                "taxAdded" => in_mode(false, totals.tax),
+                "taxIncluded" => in_mode(true, totals.tax),
+                "taxDeducted" | "shippingTaxDeducted" => 0,
+                _ => return out.push_str("null"),
+            };
+            self.money(out, pick, order.currency, mills, at);
+        });
     }
 
     // ------------------------------------------------------------ setup and catalogue
 
     fn store(&self, out: &mut String, pick: &Pick) {
-        object(out, "Store", pick.shape("Store"), |out, pick| {
-            match pick.name.as_str() {
-                "id" => number(out, STORE),
-                "name" => push_text(out, "Online Store"),
-                _ => push_text(out, "DIRECT_TO_CONSUMER"),
-            }
+        object(out, "Store", pick.shape("Store"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, STORE),
+            "name" => push_text(out, "Online Store"),
+            _ => push_text(out, "DIRECT_TO_CONSUMER"),
         });
     }
 
     fn market_countries(&self, out: &mut String, pick: &Pick, market: &Market) {
         let countries = self.state.catalogue.countries();
         let mine = (0..countries.len()).filter(|at| {
-            market.countries.is_empty()
-                || countries
-                    .get(*at)
-                    .is_some_and(|c| market.countries.contains(&c.code.as_str()))
+            market.countries.is_empty() || countries.get(*at).is_some_and(|c| market.countries.contains(&c.code.as_str()))
         });
-        rows(out, mine, |out, at| {
-            self.country(out, pick, u32::try_from(at).ok())
-        });
+        rows(out, mine, |out, at| self.country(out, pick, u32::try_from(at).ok()));
     }
 
     fn market(&self, out: &mut String, pick: &Pick, market: &Market) {
-        object(
-            out,
-            "Market",
-            pick.shape("Market"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, market.id),
-                "name" => push_text(out, market.name),
-                "store" => self.store(out, pick),
-                "allocationRule" => named(out, "AllocationRule", pick, 1, "Default"),
-                "assignedToCountries" => self.market_countries(out, pick, market),
-                _ => out.push_str("null"),
-            },
-        );
+        object(out, "Market", pick.shape("Market"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, market.id),
+            "name" => push_text(out, market.name),
+            "store" => self.store(out, pick),
+            "allocationRule" => named(out, "AllocationRule", pick, 1, "Default"),
+            "assignedToCountries" => self.market_countries(out, pick, market),
+            _ => out.push_str("null"),
+        });
     }
 
     fn pricelist(&self, out: &mut String, pick: &Pick, market: &Market) {
-        object(
-            out,
-            "Pricelist",
-            pick.shape("Pricelist"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, market.id),
-                "name" => push_text(out, &format!("{} {}", market.name, market.currency.code)),
-                "status" => push_text(out, "ACTIVE"),
-                "currency" => self.currency(out, pick, market.currency),
-                "store" => self.store(out, pick),
-                "assignedToCountries" => self.market_countries(out, pick, market),
-                _ => out.push_str("null"),
-            },
-        );
+        object(out, "Pricelist", pick.shape("Pricelist"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, market.id),
+            "name" => push_text(out, &format!("{} {}", market.name, market.currency.code)),
+            "status" => push_text(out, "ACTIVE"),
+            "currency" => self.currency(out, pick, market.currency),
+            "store" => self.store(out, pick),
+            "assignedToCountries" => self.market_countries(out, pick, market),
+            _ => out.push_str("null"),
+        });
     }
 
     fn warehouse(&self, out: &mut String, pick: &Pick, id: i32) {
-        object(
-            out,
-            "Warehouse",
-            pick.shape("Warehouse"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, id),
-                "name" => push_text(out, "Central warehouse"),
-                "status" => push_text(out, "ACTIVE"),
-                "stockOwnership" => push_text(out, "OWN"),
-                "allocationPolicy" => push_text(out, "DIRECT"),
-                "stockMaster" => push_text(out, "EXTERNAL"),
-                "isConsignation" | "isHiddenFromStockView" => flag(out, false),
-                "country" => self.country(out, pick, Some(0)),
-                "allocationRules" => rows(out, [1], |out, id| {
-                    named(out, "AllocationRule", pick, id, "Default")
-                }),
-                "stock" => out.push_str("[]"),
-                _ => out.push_str("null"),
-            },
-        );
+        object(out, "Warehouse", pick.shape("Warehouse"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, id),
+            "name" => push_text(out, "Central warehouse"),
+            "status" => push_text(out, "ACTIVE"),
+            "stockOwnership" => push_text(out, "OWN"),
+            "allocationPolicy" => push_text(out, "DIRECT"),
+            "stockMaster" => push_text(out, "EXTERNAL"),
+            "isConsignation" | "isHiddenFromStockView" => flag(out, false),
+            "country" => self.country(out, pick, Some(0)),
+            "allocationRules" => rows(out, [1], |out, id| named(out, "AllocationRule", pick, id, "Default")),
+            "stock" => out.push_str("[]"),
+            _ => out.push_str("null"),
+        });
     }
 
     fn started(&self) -> Timestamp {
@@ -1108,54 +809,43 @@ impl Reader<'_> {
     }
 
     fn product(&self, out: &mut String, pick: &Pick, item: &Item) {
-        object(
-            out,
-            "Product",
-            pick.shape("Product"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, item.product),
-                "name" => push_text(out, &item.product_name),
-                "status" => push_text(out, "ACTIVE"),
-                "productNumber" => push_text(out, &item.product_number),
-                "brand" => named(out, "Brand", pick, 1, "Selvage Studio"),
-                "variants" => {
-                    let mut last = 0;
-                    let variants = self.state.catalogue.items().iter().filter(|other| {
-                        let new = other.product == item.product && other.variant != last;
-                        if new {
-                            last = other.variant;
-                        }
-                        new
-                    });
-                    rows(out, variants, |out, item| self.variant(out, pick, item));
-                }
-                "attributes" => out.push_str("[]"),
-                "updatedAt" => self.date(out, pick, self.started()),
-                _ => out.push_str("null"),
-            },
-        );
+        object(out, "Product", pick.shape("Product"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, item.product),
+            "name" => push_text(out, &item.product_name),
+            "status" => push_text(out, "ACTIVE"),
+            "productNumber" => push_text(out, &item.product_number),
+            "brand" => named(out, "Brand", pick, 1, "Selvage Studio"),
+            "variants" => {
+                let mut last = 0;
+                let variants = self.state.catalogue.items().iter().filter(|other| {
+                    let new = other.product == item.product && other.variant != last;
+                    if new {
+                        last = other.variant;
+                    }
+                    new
+                });
+                rows(out, variants, |out, item| self.variant(out, pick, item));
+            }
+            "attributes" => out.push_str("[]"),
+            "updatedAt" => self.date(out, pick, self.started()),
+            _ => out.push_str("null"),
+        });
     }
 
     fn variant(&self, out: &mut String, pick: &Pick, item: &Item) {
-        object(
-            out,
-            "ProductVariant",
-            pick.shape("ProductVariant"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, item.variant),
-                "name" => push_text(out, &item.variant_name),
-                "status" => push_text(out, "ACTIVE"),
-                "variantNumber" => push_text(out, &item.variant_number),
-                "product" => self.product(out, pick, item),
-                "productSizes" => {
-                    let items = self.state.catalogue.items();
-                    let mine = (0..items.len())
-                        .filter(|at| items.get(*at).is_some_and(|i| i.variant == item.variant));
-                    rows(out, mine, |out, at| self.product_size(out, pick, at));
-                }
-                _ => out.push_str("null"),
-            },
-        );
+        object(out, "ProductVariant", pick.shape("ProductVariant"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, item.variant),
+            "name" => push_text(out, &item.variant_name),
+            "status" => push_text(out, "ACTIVE"),
+            "variantNumber" => push_text(out, &item.variant_number),
+            "product" => self.product(out, pick, item),
+            "productSizes" => {
+                let items = self.state.catalogue.items();
+                let mine = (0..items.len()).filter(|at| items.get(*at).is_some_and(|i| i.variant == item.variant));
+                rows(out, mine, |out, at| self.product_size(out, pick, at));
+            }
+            _ => out.push_str("null"),
+        });
     }
 
     fn product_size(&self, out: &mut String, pick: &Pick, at: usize) {
@@ -1163,46 +853,34 @@ impl Reader<'_> {
             out.push_str("null");
             return;
         };
-        object(
-            out,
-            "ProductSize",
-            pick.shape("ProductSize"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, at + 1),
-                "description" => push_text(out, &item.full_name()),
-                "SKU" => push_text(out, &item.sku),
-                "EAN" => push_text(out, &ean(at + 1)),
-                "sizeNumber" => push_text(out, &item.size_number),
-                "quantity" => number(out, 0),
-                "preorder" => flag(out, false),
-                "isActive" => flag(out, true),
-                "updatedAt" => self.date(out, pick, self.started()),
-                "size" => {
-                    // One size per name: the first item that has it.
-                    let items = self.state.catalogue.items();
-                    let first = items
-                        .iter()
-                        .position(|other| other.size_name == item.size_name);
-                    let id = first.and_then(|at| i32::try_from(at).ok()).unwrap_or(0) + 1;
-                    named(out, "Size", pick, id, &item.size_name);
-                }
-                "productVariant" => self.variant(out, pick, item),
-                "stock" => out.push_str("[]"),
-                "stockTotals" => object(out, "StockTotals", pick.shape("StockTotals"), |out, _| {
-                    number(out, 0)
-                }),
-                _ => out.push_str("null"),
-            },
-        );
+        object(out, "ProductSize", pick.shape("ProductSize"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, at + 1),
+            "description" => push_text(out, &item.full_name()),
+            "SKU" => push_text(out, &item.sku),
+            "EAN" => push_text(out, &ean(at + 1)),
+            "sizeNumber" => push_text(out, &item.size_number),
+            "quantity" => number(out, 0),
+            "preorder" => flag(out, false),
+            "isActive" => flag(out, true),
+            "updatedAt" => self.date(out, pick, self.started()),
+            "size" => {
+                // One size per name: the first item that has it.
+                let items = self.state.catalogue.items();
+                let first = items.iter().position(|other| other.size_name == item.size_name);
+                let id = first.and_then(|at| i32::try_from(at).ok()).unwrap_or(0) + 1;
+                named(out, "Size", pick, id, &item.size_name);
+            }
+            "productVariant" => self.variant(out, pick, item),
+            "stock" => out.push_str("[]"),
+            "stockTotals" => object(out, "StockTotals", pick.shape("StockTotals"), |out, _| number(out, 0)),
+            _ => out.push_str("null"),
+        });
     }
 
     fn products(&self, out: &mut String, pick: &Pick) -> Result<(), Refused> {
         let (skip, limit) = self.page(pick)?;
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        if filter
-            .as_object()
-            .is_some_and(|map| map.keys().any(|key| key != "id"))
-        {
+        if filter.as_object().is_some_and(|map| map.keys().any(|key| key != "id")) {
             return Err("products can only be filtered by id here".to_owned());
         }
         let ids = list(&filter, "id");
@@ -1215,9 +893,7 @@ impl Reader<'_> {
             .filter(|item| {
                 let new = item.product != last;
                 last = item.product;
-                new && ids
-                    .as_ref()
-                    .is_none_or(|ids| ids.contains(&Value::from(item.product)))
+                new && ids.as_ref().is_none_or(|ids| ids.contains(&Value::from(item.product)))
             })
             .skip(skip)
             .take(limit);
@@ -1229,9 +905,7 @@ impl Reader<'_> {
         let (skip, limit) = self.page(pick)?;
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
         if let Some(map) = filter.as_object()
-            && let Some(key) = map
-                .keys()
-                .find(|key| !["id", "SKU", "isActive"].contains(&key.as_str()))
+            && let Some(key) = map.keys().find(|key| !["id", "SKU", "isActive"].contains(&key.as_str()))
         {
             return Err(format!("productSizes cannot be filtered by {key} here"));
         }
@@ -1257,14 +931,10 @@ impl Reader<'_> {
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
         let (objects, changes) = (list(&filter, "objectType"), list(&filter, "changeType"));
         let (stores, markets) = (list(&filter, "storeId"), list(&filter, "marketId"));
-        if list(&filter, "integrationName")
-            .is_some_and(|names| !names.contains(&Value::from(self.queue)))
-        {
+        if list(&filter, "integrationName").is_some_and(|names| !names.contains(&Value::from(self.queue))) {
             return Err("another integration's events cannot be read".to_owned());
         }
-        let holds = |wanted: &Option<Vec<Value>>, value: Value| {
-            wanted.as_ref().is_none_or(|wanted| wanted.contains(&value))
-        };
+        let holds = |wanted: &Option<Vec<Value>>, value: Value| wanted.as_ref().is_none_or(|wanted| wanted.contains(&value));
         let queue = self.state.queues.get(self.queue).filter(|_| self.events);
         let found = queue
             .into_iter()
@@ -1273,23 +943,16 @@ impl Reader<'_> {
                 holds(&objects, Value::from("Order"))
                     && holds(&changes, Value::from(event.change))
                     && holds(&stores, Value::from(STORE))
-                    && (markets.is_none()
-                        || holds(&markets, Value::from(self.market_id(event.order))))
+                    && (markets.is_none() || holds(&markets, Value::from(self.market_id(event.order))))
             })
             .take(limit);
-        rows(out, found, |out, (id, event)| {
-            self.event(out, pick, *id, *event)
-        });
+        rows(out, found, |out, (id, event)| self.event(out, pick, *id, *event));
         Ok(())
     }
 
     fn market_id(&self, order: u32) -> i32 {
         let at = self.state.catalogue.order(order).market;
-        self.state
-            .catalogue
-            .markets()
-            .get(at)
-            .map_or(0, |market| market.id)
+        self.state.catalogue.markets().get(at).map_or(0, |market| market.id)
     }
 
     fn event(&self, out: &mut String, pick: &Pick, id: i32, event: Event) {
@@ -1321,24 +984,15 @@ impl Reader<'_> {
         let found = queue
             .into_iter()
             .flat_map(|queue| &queue.listeners)
-            .filter(|(object, _)| {
-                objects.is_none_or(|objects| objects.iter().any(|o| o == object.as_str()))
-            });
+            .filter(|(object, _)| objects.is_none_or(|objects| objects.iter().any(|o| o == object.as_str())));
         rows(out, found, |out, (name, listener)| {
-            object(
-                out,
-                "EventListener",
-                pick.shape("EventListener"),
-                |out, pick| match pick.name.as_str() {
-                    "integrationName" => push_text(out, self.queue),
-                    "objectType" => push_text(out, name),
-                    "changeTypes" => {
-                        rows(out, &listener.changes, |out, change| push_text(out, change))
-                    }
-                    "createdAt" => self.date(out, pick, moment(listener.created)),
-                    _ => self.date(out, pick, moment(listener.updated)),
-                },
-            );
+            object(out, "EventListener", pick.shape("EventListener"), |out, pick| match pick.name.as_str() {
+                "integrationName" => push_text(out, self.queue),
+                "objectType" => push_text(out, name),
+                "changeTypes" => rows(out, &listener.changes, |out, change| push_text(out, change)),
+                "createdAt" => self.date(out, pick, moment(listener.created)),
+                _ => self.date(out, pick, moment(listener.updated)),
+            });
         });
     }
 
@@ -1347,20 +1001,14 @@ impl Reader<'_> {
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
         let kinds = list(&filter, "objectType");
         let internals = list(&filter, "internalId");
-        let equals = filter
-            .pointer("/externalId/equals")
-            .and_then(|text| text.as_str());
+        let equals = filter.pointer("/externalId/equals").and_then(|text| text.as_str());
         let queue = self.state.queues.get(self.queue);
         let found = queue
             .into_iter()
             .flat_map(|queue| &queue.by_internal)
             .filter(|((kind, internal), (_, external))| {
-                kinds
-                    .as_ref()
-                    .is_none_or(|kinds| kinds.iter().any(|k| k == kind.as_str()))
-                    && internals
-                        .as_ref()
-                        .is_none_or(|ids| ids.contains(&Value::from(*internal)))
+                kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|k| k == kind.as_str()))
+                    && internals.as_ref().is_none_or(|ids| ids.contains(&Value::from(*internal)))
                     && equals.is_none_or(|equals| equals == external)
             })
             .skip(skip)
@@ -1372,27 +1020,14 @@ impl Reader<'_> {
     }
 
     /// Writes one entry of the table of external ids.
-    pub fn id_conversion(
-        &self,
-        out: &mut String,
-        pick: &Pick,
-        id: i64,
-        kind: &str,
-        internal: i64,
-        external: &str,
-    ) {
-        object(
-            out,
-            "IdConversionEntry",
-            pick.shape("IdConversionEntry"),
-            |out, pick| match pick.name.as_str() {
-                "id" => number(out, id),
-                "externalId" => push_text(out, external),
-                "internalId" => number(out, internal),
-                "objectType" => push_text(out, kind),
-                _ => push_text(out, self.queue),
-            },
-        );
+    pub fn id_conversion(&self, out: &mut String, pick: &Pick, id: i64, kind: &str, internal: i64, external: &str) {
+        object(out, "IdConversionEntry", pick.shape("IdConversionEntry"), |out, pick| match pick.name.as_str() {
+            "id" => number(out, id),
+            "externalId" => push_text(out, external),
+            "internalId" => number(out, internal),
+            "objectType" => push_text(out, kind),
+            _ => push_text(out, self.queue),
+        });
     }
 }
 
@@ -1437,13 +1072,7 @@ mod tests {
 
     #[test]
     fn texts_are_valid_json_and_come_back() {
-        for text in [
-            "",
-            "plain",
-            "a\"b\\c\n\r\t\u{1}\u{7f}",
-            "åäö 𠮷 👩‍👩‍👧",
-            "\u{2028}",
-        ] {
+        for text in ["", "plain", "a\"b\\c\n\r\t\u{1}\u{7f}", "åäö 𠮷 👩‍👩‍👧", "\u{2028}"] {
             let mut out = String::new();
             push_text(&mut out, text);
             assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
@@ -1453,11 +1082,7 @@ mod tests {
     #[test]
     fn an_ean_has_its_check_digit() {
         assert_eq!(ean(12_345).len(), 13);
-        let sum: u32 = ean(12_345)
-            .bytes()
-            .zip([1, 3].into_iter().cycle())
-            .map(|(d, w)| u32::from(d - b'0') * w)
-            .sum();
+        let sum: u32 = ean(12_345).bytes().zip([1, 3].into_iter().cycle()).map(|(d, w)| u32::from(d - b'0') * w).sum();
         assert_eq!(sum % 10, 0);
     }
 }

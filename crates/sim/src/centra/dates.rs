@@ -78,10 +78,7 @@ mod tests {
             assert_eq!(out, text);
             assert_eq!(parse(text, &zone), Some(at.parse().unwrap()));
         }
-        assert_eq!(
-            parse("2021-10-23 00:00:00", &zone),
-            Some("2021-10-22T22:00:00Z".parse().unwrap())
-        );
+        assert_eq!(parse("2021-10-23 00:00:00", &zone), Some("2021-10-22T22:00:00Z".parse().unwrap()));
         assert_eq!(parse("yesterday-ish", &zone), None);
     }
 }

@@ -48,19 +48,11 @@ pub fn list(filter: &Value, key: &str) -> Option<Vec<Value>> {
 }
 
 fn integers(filter: &Value, key: &str) -> Vec<i64> {
-    list(filter, key)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|v| v.as_i64())
-        .collect()
+    list(filter, key).unwrap_or_default().iter().filter_map(|v| v.as_i64()).collect()
 }
 
 fn texts(filter: &Value, key: &str) -> Vec<String> {
-    list(filter, key)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|v| v.as_str().map(str::to_owned))
-        .collect()
+    list(filter, key).unwrap_or_default().iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }
 
 fn window(range: &Value, zone: &TimeZone) -> Result<Window, String> {
@@ -88,12 +80,7 @@ impl Filter {
             }
             let truth = value.as_bool().unwrap_or(false);
             let test = match key.as_str() {
-                "id" => Test::Ids(
-                    texts(given, key)
-                        .iter()
-                        .filter_map(|id| number_of_id(id).map(i64::from))
-                        .collect(),
-                ),
+                "id" => Test::Ids(texts(given, key).iter().filter_map(|id| number_of_id(id).map(i64::from)).collect()),
                 "number" => Test::Numbers(integers(given, key)),
                 "status" => Test::Statuses(texts(given, key)),
                 "createdAt" | "orderDate" => Test::Created(window(value, zone)?),
@@ -145,9 +132,7 @@ impl Filter {
 
     /// Whether a placed order matches.
     pub fn matches(&self, state: &State, index: u32, queue: Option<&Queue>) -> bool {
-        self.tests
-            .iter()
-            .all(|(test, negated)| test.matches(state, index, queue) != *negated)
+        self.tests.iter().all(|(test, negated)| test.matches(state, index, queue) != *negated)
     }
 }
 
@@ -160,13 +145,9 @@ impl Test {
         let number = || i64::from(state.catalogue.number(index));
         match self {
             Self::Ids(numbers) | Self::Numbers(numbers) => numbers.contains(&number()),
-            Self::Statuses(names) => names
-                .iter()
-                .any(|name| name == state.life(index).status.name()),
+            Self::Statuses(names) => names.iter().any(|name| name == state.life(index).status.name()),
             Self::Created(window) => inside(*window, state.created(index).as_second()),
-            Self::Updated(window) => {
-                inside(*window, state.key(super::state::Sort::Updated, index).0)
-            }
+            Self::Updated(window) => inside(*window, state.key(super::state::Sort::Updated, index).0),
             Self::OnHold(flag) => state.life(index).on_hold == *flag,
             Self::WaitingForPayment(flag) => state.life(index).waiting_for_payment == *flag,
             Self::Locked(flag) => state.life(index).locked == *flag,
@@ -176,9 +157,7 @@ impl Test {
                 let market = state.catalogue.markets().get(market);
                 market.is_some_and(|market| ids.contains(&i64::from(market.id)))
             }
-            Self::Currencies(ids) => {
-                ids.contains(&i64::from(state.catalogue.order(index).currency.id))
-            }
+            Self::Currencies(ids) => ids.contains(&i64::from(state.catalogue.order(index).currency.id)),
             Self::Countries(ids) => {
                 let country = state.catalogue.order(index).shipping_address.country;
                 country.is_some_and(|at| ids.contains(&(i64::from(at) + 1)))

@@ -50,18 +50,13 @@ pub fn body(notices: &[Notice], zone: &TimeZone) -> String {
         .iter()
         .map(|notice| {
             let date = jiff::Timestamp::from_millisecond(notice.at)
-                .map(|at| {
-                    at.to_zoned(zone.clone())
-                        .strftime("%Y-%m-%d %H:%M:%S.%6f")
-                        .to_string()
-                })
+                .map(|at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%6f").to_string())
                 .unwrap_or_default();
             json!({"type": "order", "action": notice.action, "date": date, "id": notice.number})
         })
         .collect();
     let payload = json!({ "events": events }).to_string();
-    let encoded =
-        percent_encoding::utf8_percent_encode(&payload, percent_encoding::NON_ALPHANUMERIC);
+    let encoded = percent_encoding::utf8_percent_encode(&payload, percent_encoding::NON_ALPHANUMERIC);
     format!("payload={encoded}")
 }
 
@@ -85,16 +80,10 @@ impl Hooks {
     /// Errors when no HTTP client can be made.
     pub fn new(target: Option<WebhookTarget>, retries: u32) -> anyhow::Result<Hooks> {
         // The receiver is on this machine and speaks plain http.
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "a stand-in for the outside has no session"
-        )]
+        #[allow(clippy::disallowed_methods, reason = "a stand-in for the outside has no session")]
         let client = {
             let _ = rustls::crypto::ring::default_provider().install_default();
-            reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(5))
-                .build()?
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?
         };
         Ok(Hooks {
             target: Mutex::new(target),
@@ -114,41 +103,23 @@ impl Hooks {
 
     /// Takes notices to be sent soon. Without a target they are forgotten.
     pub fn tell(&self, notices: impl IntoIterator<Item = Notice>) {
-        if self
-            .target
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
-        {
+        if self.target.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
             return;
         }
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(notices);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).extend(notices);
     }
 
     /// Notices not yet sent, and calls under way.
     pub fn pending(&self) -> u64 {
-        let waiting = self
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len();
-        u64::try_from(waiting).unwrap_or(u64::MAX)
-            + self.under_way.load(std::sync::atomic::Ordering::Relaxed)
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+        u64::try_from(waiting).unwrap_or(u64::MAX) + self.under_way.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Sends what waits, in batches; each in a task of its own, so that a late one is overtaken.
     pub fn send(self: &Arc<Self>, mischief: &Arc<Mischief>, zone: &TimeZone) {
         use std::sync::atomic::Ordering::Relaxed;
-        let target = self
-            .target
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let notices =
-            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let target = self.target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let notices = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(target) = target else {
             return;
         };
@@ -171,11 +142,7 @@ impl Hooks {
                 continue;
             }
             let body = body(batch, zone);
-            let delay = Duration::from_millis(if late {
-                500 + mischief.pick("webhook delay", number, 2_500)
-            } else {
-                0
-            });
+            let delay = Duration::from_millis(if late { 500 + mischief.pick("webhook delay", number, 2_500) } else { 0 });
             for copy in 0..=u32::from(twice) {
                 self.under_way.fetch_add(1, Relaxed);
                 let (hooks, target, body) = (Arc::clone(self), target.clone(), body.clone());
@@ -242,16 +209,10 @@ mod tests {
     #[test]
     fn a_batch_is_a_form_with_bare_local_dates() {
         let zone = TimeZone::get("Europe/Stockholm").unwrap();
-        let notice = Notice {
-            number: 1001,
-            action: "insert",
-            at: 1_700_000_000_123,
-        };
+        let notice = Notice { number: 1001, action: "insert", at: 1_700_000_000_123 };
         let body = body(&[notice], &zone);
         let encoded = body.strip_prefix("payload=").unwrap();
-        let text = percent_encoding::percent_decode_str(encoded)
-            .decode_utf8()
-            .unwrap();
+        let text = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();
         let payload: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             payload,

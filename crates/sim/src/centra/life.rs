@@ -32,48 +32,23 @@ struct Shares {
 fn shares(profile: Profile) -> Option<Shares> {
     match profile {
         Profile::None => None,
-        Profile::Rough => Some(Shares {
-            twice: 2.0,
-            held: 0.5,
-            waiting: 0.5,
-            touched: 2.0,
-            line_cancelled: 0.0,
-            cancelled: 0.0,
-        }),
-        Profile::Hostile => Some(Shares {
-            twice: 10.0,
-            held: 2.0,
-            waiting: 2.0,
-            touched: 8.0,
-            line_cancelled: 3.0,
-            cancelled: 2.0,
-        }),
+        Profile::Rough => Some(Shares { twice: 2.0, held: 0.5, waiting: 0.5, touched: 2.0, line_cancelled: 0.0, cancelled: 0.0 }),
+        Profile::Hostile => {
+            Some(Shares { twice: 10.0, held: 2.0, waiting: 2.0, touched: 8.0, line_cancelled: 3.0, cancelled: 2.0 })
+        }
     }
 }
 
 /// The entry that places orders `from..to`.
 pub fn placing(mischief: &Mischief, from: u32, to: u32, at: i64) -> Entry {
     let of = |what: &str, percent: f64| -> Vec<u32> {
-        (from..to)
-            .filter(|order| mischief.chance(what, u64::from(*order), percent))
-            .collect()
+        (from..to).filter(|order| mischief.chance(what, u64::from(*order), percent)).collect()
     };
     let (twice, held, waiting) = match shares(mischief.profile()) {
         None => (Vec::new(), Vec::new(), Vec::new()),
-        Some(shares) => (
-            of("event twice", shares.twice),
-            of("held", shares.held),
-            of("waiting", shares.waiting),
-        ),
+        Some(shares) => (of("event twice", shares.twice), of("held", shares.held), of("waiting", shares.waiting)),
     };
-    Entry::Placed {
-        from,
-        to,
-        at,
-        twice,
-        held,
-        waiting,
-    }
+    Entry::Placed { from, to, at, twice, held, waiting }
 }
 
 /// The edits that await a placed order. They depend on the seed and the order only.
@@ -82,83 +57,52 @@ pub fn plans(mischief: &Mischief, catalogue: &Catalogue, order: u32) -> Vec<Plan
         return Vec::new();
     };
     let key = u64::from(order);
-    let delay = |what: &str, least: i64, span: u64| {
-        least + i64::try_from(mischief.pick(what, key, span)).unwrap_or(0)
-    };
+    let delay = |what: &str, least: i64, span: u64| least + i64::try_from(mischief.pick(what, key, span)).unwrap_or(0);
     let mut plans = Vec::new();
-    let (held, waiting) = (
-        mischief.chance("held", key, shares.held),
-        mischief.chance("waiting", key, shares.waiting),
-    );
+    let (held, waiting) = (mischief.chance("held", key, shares.held), mischief.chance("waiting", key, shares.waiting));
     if held || waiting {
         plans.push(Planned {
             number: 0,
             after: delay("release", 2_000, 4_000),
-            change: Change {
-                on_hold: held.then_some(false),
-                waiting_for_payment: waiting.then_some(false),
-                ..Change::default()
-            },
+            change: Change { on_hold: held.then_some(false), waiting_for_payment: waiting.then_some(false), ..Change::default() },
         });
     }
     if mischief.chance("touched", key, shares.touched) {
         let mut change = Change::default();
         match mischief.pick("touch", key, 3) {
             0 => {
-                change.shipping = Some(Address {
-                    phone: Some(format!("+46 8 555 {:03}", key % 1_000)),
-                    ..Address::default()
-                });
+                change.shipping = Some(Address { phone: Some(format!("+46 8 555 {:03}", key % 1_000)), ..Address::default() });
             }
             1 => {
-                change.shipping = Some(Address {
-                    address2: Some(format!("c/o Efterträdare, våning {}", key % 9)),
-                    ..Address::default()
-                });
+                change.shipping =
+                    Some(Address { address2: Some(format!("c/o Efterträdare, våning {}", key % 9)), ..Address::default() });
             }
             _ => change.comment = Some("Changed my mind: please wrap it ✨".to_owned()),
         }
-        plans.push(Planned {
-            number: 1,
-            after: delay("touch delay", 1_000, 9_000),
-            change,
-        });
+        plans.push(Planned { number: 1, after: delay("touch delay", 1_000, 9_000), change });
     }
     if mischief.chance("line cancelled", key, shares.line_cancelled) {
         let made = catalogue.order(order);
         let units: i32 = made.lines.iter().map(|line| line.ordered).sum();
-        let line = made
-            .lines
-            .iter()
-            .find(|line| line.kind == LineKind::Product);
+        let line = made.lines.iter().find(|line| line.kind == LineKind::Product);
         if let Some(line) = line
             && units > 1
         {
             plans.push(Planned {
                 number: 2,
                 after: delay("line cancelled delay", 1_000, 14_000),
-                change: Change {
-                    cancel: vec![(line.id, 1)],
-                    ..Change::default()
-                },
+                change: Change { cancel: vec![(line.id, 1)], ..Change::default() },
             });
         }
     }
     if mischief.chance("cancelled", key, shares.cancelled) {
         // What was captured cannot be cancelled; it would have to come back as a return.
-        let captured = catalogue
-            .order(order)
-            .payments
-            .iter()
-            .any(|payment| payment.entry_type == "CAPTURE");
+        let captured = catalogue.order(order).payments.iter().any(|payment| payment.entry_type == "CAPTURE");
         if !captured {
             plans.push(Planned {
                 number: 3,
                 after: delay("cancelled delay", 1_000, 14_000),
-                change: Change {
-                    status: Some(Status::Cancelled),
-                    ..Change::default()
-                },
+                change: Change { status: Some(Status::Cancelled), ..Change::default() },
             });
         }
     }
@@ -201,16 +145,8 @@ mod tests {
                 assert!(plan.change.cancel.is_empty() && plan.change.status.is_none());
                 touched += usize::from(plan.number == 1);
             }
-            assert_eq!(
-                held.contains(&order),
-                plans.iter().any(|p| p.change.on_hold == Some(false))
-            );
-            assert_eq!(
-                waiting.contains(&order),
-                plans
-                    .iter()
-                    .any(|p| p.change.waiting_for_payment == Some(false))
-            );
+            assert_eq!(held.contains(&order), plans.iter().any(|p| p.change.on_hold == Some(false)));
+            assert_eq!(waiting.contains(&order), plans.iter().any(|p| p.change.waiting_for_payment == Some(false)));
         }
         assert!((60..140).contains(&touched), "{touched}");
     }

@@ -33,9 +33,7 @@ impl FromStr for Plan {
             "high_volume" => Ok(Self::HighVolume),
             "enterprise" => Ok(Self::Enterprise),
             "ample" => Ok(Self::Ample),
-            other => Err(format!(
-                "unknown plan {other:?}: use growth, enhanced, high_volume, enterprise or ample"
-            )),
+            other => Err(format!("unknown plan {other:?}: use growth, enhanced, high_volume, enterprise or ample")),
         }
     }
 }
@@ -59,11 +57,7 @@ impl Plan {
             Self::Enhanced => ((150, 20_000), (50, 4_500), (900_000, 90_000_000)),
             Self::HighVolume => ((450, 40_000), (150, 7_000), (1_800_000, 180_000_000)),
             Self::Enterprise => ((1_500, 85_000), (500, 25_000), (4_000_000, 400_000_000)),
-            Self::Ample => (
-                (15_000, 850_000),
-                (5_000, 250_000),
-                (40_000_000, 2_000_000_000),
-            ),
+            Self::Ample => ((15_000, 850_000), (5_000, 250_000), (40_000_000, 2_000_000_000)),
         };
         [
             (Kind::Requests, requests.0, requests.1),
@@ -123,16 +117,9 @@ impl Limits {
             .quotas()
             .into_iter()
             .flat_map(|(kind, short, long)| [(kind, 10, short), (kind, 3_600, long)])
-            .map(|(kind, seconds, quota)| Bucket {
-                kind,
-                seconds,
-                quota,
-                left: u128::from(quota) * PART,
-            })
+            .map(|(kind, seconds, quota)| Bucket { kind, seconds, quota, left: u128::from(quota) * PART })
             .collect();
-        Limits {
-            state: Mutex::new((now.as_millisecond(), buckets)),
-        }
+        Limits { state: Mutex::new((now.as_millisecond(), buckets)) }
     }
 
     fn refilled<T>(&self, now: Timestamp, then: impl FnOnce(&mut Vec<Bucket>) -> T) -> T {
@@ -162,9 +149,7 @@ impl Limits {
                 .iter()
                 .map(|bucket| {
                     // What is larger than the bucket can only wait until it is full.
-                    let short = need(bucket.kind)
-                        .min(bucket.full())
-                        .saturating_sub(bucket.left);
+                    let short = need(bucket.kind).min(bucket.full()).saturating_sub(bucket.left);
                     short.div_ceil(bucket.refill().max(1)).div_ceil(1_000)
                 })
                 .max()
@@ -190,11 +175,7 @@ impl Limits {
                         Kind::Mutations => "MUTATION_COUNT",
                         Kind::Complexity => "QUERY_COMPLEXITY",
                     },
-                    interval: if bucket.seconds == 10 {
-                        "TEN_SECONDS"
-                    } else {
-                        "ONE_HOUR"
-                    },
+                    interval: if bucket.seconds == 10 { "TEN_SECONDS" } else { "ONE_HOUR" },
                     quota: bucket.quota,
                     left: u64::try_from(bucket.left / PART).unwrap_or(0),
                 })
@@ -226,10 +207,7 @@ mod tests {
         limits.take(at(500), 0, 10).unwrap();
         let rows = limits.rows(at(500));
         assert_eq!(rows.len(), 6);
-        let mutations = rows
-            .iter()
-            .find(|r| r.kind == "MUTATION_COUNT" && r.interval == "TEN_SECONDS")
-            .unwrap();
+        let mutations = rows.iter().find(|r| r.kind == "MUTATION_COUNT" && r.interval == "TEN_SECONDS").unwrap();
         assert_eq!((mutations.quota, mutations.left), (20, 0));
     }
 
@@ -251,13 +229,7 @@ mod tests {
 
     #[test]
     fn quotas_fit_an_int() {
-        for plan in [
-            Plan::Growth,
-            Plan::Enhanced,
-            Plan::HighVolume,
-            Plan::Enterprise,
-            Plan::Ample,
-        ] {
+        for plan in [Plan::Growth, Plan::Enhanced, Plan::HighVolume, Plan::Enterprise, Plan::Ample] {
             for row in Limits::new(plan, at(0)).rows(at(0)) {
                 assert!(i32::try_from(row.quota).is_ok());
             }

@@ -154,27 +154,15 @@ impl Centra {
         options: Options,
         folder: Option<&Path>,
     ) -> anyhow::Result<Centra> {
-        let zone = TimeZone::get(&options.zone)
-            .with_context(|| format!("the time zone {} is not known", options.zone))?;
-        let state = State::open(catalogue, identity, options.autoconfirm, folder)
-            .context("open Centra's state")?;
+        let zone = TimeZone::get(&options.zone).with_context(|| format!("the time zone {} is not known", options.zone))?;
+        let state = State::open(catalogue, identity, options.autoconfirm, folder).context("open Centra's state")?;
         let mischief = Arc::new(mischief.run(state.starts()));
         let now = mischief.now();
-        let token = format!(
-            "ctr_{:016x}{:016x}",
-            mix(seed),
-            mix(seed ^ hash_text("token"))
-        );
+        let token = format!("ctr_{:016x}{:016x}", mix(seed), mix(seed ^ hash_text("token")));
         let expired = format!("ctr_expired_{:016x}", mix(seed));
-        let mine = Token {
-            integration: options.integration.clone(),
-            expires: None,
-            withheld: options.withheld_permissions.clone(),
-        };
-        let old = Token {
-            expires: Some(Timestamp::UNIX_EPOCH),
-            ..mine.clone()
-        };
+        let mine =
+            Token { integration: options.integration.clone(), expires: None, withheld: options.withheld_permissions.clone() };
+        let old = Token { expires: Some(Timestamp::UNIX_EPOCH), ..mine.clone() };
         let edits = life::pending(&state, &mischief, 0, state.placed())
             .into_iter()
             .map(|(due, order, planned)| ((due, order, planned.number), planned))
@@ -183,10 +171,7 @@ impl Centra {
             contract: Contract::read(SCHEMA)?,
             documents: Mutex::default(),
             limits: Limits::new(options.plan, now),
-            hooks: Arc::new(Hooks::new(
-                options.webhook.clone(),
-                options.webhook_retries,
-            )?),
+            hooks: Arc::new(Hooks::new(options.webhook.clone(), options.webhook_retries)?),
             zone,
             tokens: BTreeMap::from([(token.clone(), mine), (expired, old)]),
             token,
@@ -206,11 +191,7 @@ impl Centra {
 
     /// A token that expired long ago.
     pub fn expired_token(&self) -> Option<&str> {
-        self.0
-            .tokens
-            .iter()
-            .find(|(_, token)| token.expires.is_some())
-            .map(|(text, _)| text.as_str())
+        self.0.tokens.iter().find(|(_, token)| token.expires.is_some()).map(|(text, _)| text.as_str())
     }
 
     /// How often this world was started before on the state it keeps.
@@ -240,24 +221,14 @@ impl Centra {
         self.0.write().record(state::Entry::Listen {
             queue: self.0.options.integration.clone(),
             object: "Order".to_owned(),
-            changes: [
-                "CREATED",
-                "UPDATED",
-                "DELETED",
-                "COMPLETED",
-                "DEPENDENT_DATA_CHANGED",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            changes: ["CREATED", "UPDATED", "DELETED", "COMPLETED", "DEPENDENT_DATA_CHANGED"].map(str::to_owned).to_vec(),
             at,
         })
     }
 
     /// The routes of the API.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/graphql", post(graphql))
-            .with_state(self.clone())
+        Router::new().route("/graphql", post(graphql)).with_state(self.clone())
     }
 
     /// How far it is.
@@ -270,11 +241,7 @@ impl Centra {
             orders_total: total,
             orders_placed: placed,
             placing_done: placed == total,
-            events_pending: state
-                .queues
-                .values()
-                .map(|queue| count(queue.events.len()))
-                .sum(),
+            events_pending: state.queues.values().map(|queue| count(queue.events.len())).sum(),
             webhooks_pending: self.0.hooks.pending(),
             edits_pending: count(self.0.edits().len()),
             edits_done: count(state.edits_done()),
@@ -334,19 +301,11 @@ impl Centra {
         let inner = &self.0;
         let (placed, total, ready) = {
             let state = inner.read();
-            let heard = state
-                .queues
-                .values()
-                .any(|queue| queue.listeners.contains_key("Order"));
-            (
-                state.placed(),
-                state.catalogue.orders(),
-                heard || !inner.options.events,
-            )
+            let heard = state.queues.values().any(|queue| queue.listeners.contains_key("Order"));
+            (state.placed(), state.catalogue.orders(), heard || !inner.options.events)
         };
         if ready && placed < total {
-            let (since, base) =
-                *pacing.get_or_insert_with(|| (tokio::time::Instant::now(), placed));
+            let (since, base) = *pacing.get_or_insert_with(|| (tokio::time::Instant::now(), placed));
             let due = match inner.options.pace {
                 None => total,
                 Some(pace) => base.saturating_add(paced(pace, since.elapsed())).min(total),
@@ -365,23 +324,11 @@ impl Centra {
         let inner = &self.0;
         let mut state = inner.write();
         // A clock that was set back must not place an order before its predecessor.
-        let at = inner
-            .mischief
-            .now()
-            .as_millisecond()
-            .max(state.last_placed_at());
+        let at = inner.mischief.now().as_millisecond().max(state.last_placed_at());
         state.record(life::placing(&inner.mischief, from, to, at))?;
         let planned = life::pending(&state, &inner.mischief, from, to);
-        inner.edits().extend(
-            planned
-                .into_iter()
-                .map(|(due, order, planned)| ((due, order, planned.number), planned)),
-        );
-        inner.hooks.tell((from..to).map(|order| Notice {
-            number: state.catalogue.number(order),
-            action: "insert",
-            at,
-        }));
+        inner.edits().extend(planned.into_iter().map(|(due, order, planned)| ((due, order, planned.number), planned)));
+        inner.hooks.tell((from..to).map(|order| Notice { number: state.catalogue.number(order), action: "insert", at }));
         Ok(())
     }
 
@@ -401,22 +348,10 @@ impl Centra {
             };
             let mut state = inner.write();
             // Nobody edits what was cancelled meanwhile, but the plan counts as done.
-            let change = if state.life(order).status == state::Status::Cancelled {
-                state::Change::default()
-            } else {
-                planned.change
-            };
-            state.record(state::Entry::Changed {
-                order,
-                at: now,
-                change: Box::new(change),
-                planned: Some(number),
-            })?;
-            inner.hooks.tell([Notice {
-                number: state.catalogue.number(order),
-                action: "update",
-                at: now,
-            }]);
+            let change =
+                if state.life(order).status == state::Status::Cancelled { state::Change::default() } else { planned.change };
+            state.record(state::Entry::Changed { order, at: now, change: Box::new(change), planned: Some(number) })?;
+            inner.hooks.tell([Notice { number: state.catalogue.number(order), action: "update", at: now }]);
         }
     }
 }
@@ -459,24 +394,15 @@ impl Inner {
                 .find_map(|pair| pair.trim().strip_prefix("graphql-access="))
         };
         let token = self.tokens.get(bearer.or_else(cookie)?.trim())?;
-        token
-            .expires
-            .is_none_or(|expires| expires > self.mischief.now())
-            .then_some(token)
+        token.expires.is_none_or(|expires| expires > self.mischief.now()).then_some(token)
     }
 
     fn document(&self, text: &str) -> Result<Arc<Cached>, Refusal> {
-        let mut documents = self
-            .documents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = documents.get(text) {
             return Ok(Arc::clone(known));
         }
-        let cached = Arc::new(Cached {
-            document: self.contract.document(text)?,
-            plans: Mutex::default(),
-        });
+        let cached = Arc::new(Cached { document: self.contract.document(text)?, plans: Mutex::default() });
         if documents.len() >= MOST_DOCUMENTS {
             documents.clear();
         }
@@ -484,12 +410,7 @@ impl Inner {
         Ok(cached)
     }
 
-    fn plan(
-        &self,
-        cached: &Cached,
-        name: Option<&str>,
-        variables: &Variables,
-    ) -> Result<Arc<plan::Plan>, Refusal> {
+    fn plan(&self, cached: &Cached, name: Option<&str>, variables: &Variables) -> Result<Arc<plan::Plan>, Refusal> {
         let mut plans = cached.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let key = name.map(str::to_owned);
         if let Some(known) = plans.get(&key) {
@@ -529,10 +450,7 @@ impl Tongue for CentraTongue {
     fn server_error(&self) -> Response {
         if self.too_long {
             let status = StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return respond(
-                status,
-                json!({"errors": [{"message": "Execution took too long."}]}).to_string(),
-            );
+            return respond(status, json!({"errors": [{"message": "Execution took too long."}]}).to_string());
         }
         let body = json!({"errors": [{"message": "Internal server error", "extensions": {"category": "internal"}}]});
         respond(StatusCode::INTERNAL_SERVER_ERROR, body.to_string())
@@ -554,10 +472,7 @@ impl Tongue for CentraTongue {
 fn respond(status: StatusCode, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -584,9 +499,7 @@ async fn graphql(Shared(centra): Shared<Centra>, headers: HeaderMap, body: Bytes
     let request: Request = match serde_json::from_slice(&body) {
         Ok(request) => request,
         Err(fault) => {
-            return refuse(&Refusal::new(format!(
-                "The body is no GraphQL request: {fault}"
-            )));
+            return refuse(&Refusal::new(format!("The body is no GraphQL request: {fault}")));
         }
     };
     let name = request.operation_name.as_deref();
@@ -602,26 +515,16 @@ async fn graphql(Shared(centra): Shared<Centra>, headers: HeaderMap, body: Bytes
     };
 
     let complexity = plan.complexity(&variables);
-    let used: Vec<&str> = plan
-        .permissions
-        .iter()
-        .map(|(permission, _)| *permission)
-        .collect();
-    let extensions =
-        json!({"complexity": complexity, "permissionsUsed": used, "appVersion": "v1.60.0"});
+    let used: Vec<&str> = plan.permissions.iter().map(|(permission, _)| *permission).collect();
+    let extensions = json!({"complexity": complexity, "permissionsUsed": used, "appVersion": "v1.60.0"});
     let mutations = if plan.mutation { plan.root.len() } else { 0 };
     let now = inner.mischief.now();
-    if let Err(wait) = inner
-        .limits
-        .take(now, u64::try_from(mutations).unwrap_or(0), complexity)
-    {
+    if let Err(wait) = inner.limits.take(now, u64::try_from(mutations).unwrap_or(0), complexity) {
         inner.throttled.fetch_add(1, Ordering::Relaxed);
         return throttled(inner.options.retry_after.header(now, wait));
     }
-    if let Some((permission, field)) = plan
-        .permissions
-        .iter()
-        .find(|(permission, _)| token.withheld.iter().any(|withheld| withheld == permission))
+    if let Some((permission, field)) =
+        plan.permissions.iter().find(|(permission, _)| token.withheld.iter().any(|withheld| withheld == permission))
     {
         let body = json!({
             "errors": [{
@@ -655,10 +558,7 @@ async fn graphql(Shared(centra): Shared<Centra>, headers: HeaderMap, body: Bytes
             query_all(inner, &plan, &variables, token, &introspected)
         };
         match done {
-            Ok(data) => respond(
-                StatusCode::OK,
-                format!("{{\"data\":{data},\"extensions\":{extensions}}}"),
-            ),
+            Ok(data) => respond(StatusCode::OK, format!("{{\"data\":{data},\"extensions\":{extensions}}}")),
             Err((field, message)) => {
                 let body = json!({
                     "errors": [{"message": message, "path": [field], "extensions": {"category": "graphql"}}],
@@ -672,12 +572,7 @@ async fn graphql(Shared(centra): Shared<Centra>, headers: HeaderMap, body: Bytes
     .await
 }
 
-fn reader<'a>(
-    inner: &'a Inner,
-    state: &'a State,
-    token: &'a Token,
-    variables: &'a Variables,
-) -> Reader<'a> {
+fn reader<'a>(inner: &'a Inner, state: &'a State, token: &'a Token, variables: &'a Variables) -> Reader<'a> {
     Reader {
         state,
         zone: &inner.zone,
@@ -716,26 +611,14 @@ fn payload_type(pick: &plan::Pick) -> &str {
     pick.only_shape()
 }
 
-fn mutate_all(
-    inner: &Inner,
-    plan: &plan::Plan,
-    variables: &Variables,
-    token: &Token,
-) -> Result<String, Failed> {
+fn mutate_all(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &Token) -> Result<String, Failed> {
     let mut state = inner.write();
     let mut out = String::with_capacity(1_024);
     let mut failed = None;
     // One after the other; a failure of one does not stop the next.
     answer::object(&mut out, "Mutation", &plan.root, |out, pick| {
         let now = inner.mischief.now().as_millisecond();
-        let outcome = mutate::run(
-            &mut state,
-            pick,
-            variables,
-            &token.integration,
-            inner.options.events,
-            now,
-        );
+        let outcome = mutate::run(&mut state, pick, variables, &token.integration, inner.options.events, now);
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(fault) => {
@@ -755,19 +638,10 @@ fn mutate_all(
 }
 
 /// The answer of a mutation that did nothing: every field failed with a user error.
-fn fail_mutation(
-    inner: &Inner,
-    plan: &plan::Plan,
-    variables: &Variables,
-    token: &Token,
-    extensions: &Value,
-) -> String {
+fn fail_mutation(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &Token, extensions: &Value) -> String {
     let state = inner.read();
     let reader = reader(inner, &state, token, variables);
-    let outcome = Outcome::failed(Remark::new(
-        "Something went wrong, please try again later.",
-        "",
-    ));
+    let outcome = Outcome::failed(Remark::new("Something went wrong, please try again later.", ""));
     let mut out = String::new();
     answer::object(&mut out, "Mutation", &plan.root, |out, pick| {
         mutate::payload(out, &reader, pick, payload_type(pick), &outcome);

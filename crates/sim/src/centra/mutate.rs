@@ -10,13 +10,7 @@ use super::plan::{Pick, Variables};
 use super::state::{Change, Entry, State, Status, ranges};
 
 /// `EventChangeType`.
-const CHANGE_TYPES: &[&str] = &[
-    "CREATED",
-    "UPDATED",
-    "DELETED",
-    "COMPLETED",
-    "DEPENDENT_DATA_CHANGED",
-];
+const CHANGE_TYPES: &[&str] = &["CREATED", "UPDATED", "DELETED", "COMPLETED", "DEPENDENT_DATA_CHANGED"];
 
 /// A `UserError` or `UserWarning`.
 #[derive(Debug)]
@@ -28,14 +22,7 @@ pub struct Remark {
 impl Remark {
     /// A remark about the field at `path`, written with dots.
     pub fn new(message: impl Into<String>, path: &str) -> Remark {
-        Remark {
-            message: message.into(),
-            path: path
-                .split('.')
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        }
+        Remark { message: message.into(), path: path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect() }
     }
 }
 
@@ -53,10 +40,7 @@ pub struct Outcome {
 impl Outcome {
     /// Failed, with one error.
     pub fn failed(remark: Remark) -> Outcome {
-        Outcome {
-            errors: vec![remark],
-            ..Outcome::default()
-        }
+        Outcome { errors: vec![remark], ..Outcome::default() }
     }
 }
 
@@ -75,42 +59,23 @@ pub fn run(
     match pick.name.as_str() {
         "setEventListeners" | "unsetEventListeners" => {
             if !events {
-                return Ok(Outcome::failed(Remark::new(
-                    "The events system is not enabled for this instance.",
-                    "input",
-                )));
+                return Ok(Outcome::failed(Remark::new("The events system is not enabled for this instance.", "input")));
             }
             for one in as_list(&input) {
-                let object = one
-                    .get("objectType")
-                    .and_then(Value::as_str)
-                    .unwrap_or("")
-                    .to_owned();
+                let object = one.get("objectType").and_then(Value::as_str).unwrap_or("").to_owned();
                 let mut changes: Vec<String> = list(&one, "changeTypes")
                     .unwrap_or_default()
                     .iter()
                     .filter_map(|change| change.as_str().map(str::to_owned))
                     .collect();
                 if changes.is_empty() {
-                    changes = CHANGE_TYPES
-                        .iter()
-                        .map(|change| (*change).to_owned())
-                        .collect();
+                    changes = CHANGE_TYPES.iter().map(|change| (*change).to_owned()).collect();
                 }
                 let queue = queue.to_owned();
                 state.record(if pick.name == "setEventListeners" {
-                    Entry::Listen {
-                        queue,
-                        object,
-                        changes,
-                        at: now,
-                    }
+                    Entry::Listen { queue, object, changes, at: now }
                 } else {
-                    Entry::Unlisten {
-                        queue,
-                        object,
-                        changes,
-                    }
+                    Entry::Unlisten { queue, object, changes }
                 })?;
             }
             Ok(Outcome::default())
@@ -123,61 +88,31 @@ pub fn run(
                 .collect();
             let known = state.queues.get(queue).map(|queue| &queue.events);
             // Confirming twice is no error; what is new is journalled.
-            let fresh: Vec<i32> = ids
-                .into_iter()
-                .filter(|id| known.is_some_and(|events| events.contains_key(id)))
-                .collect();
+            let fresh: Vec<i32> = ids.into_iter().filter(|id| known.is_some_and(|events| events.contains_key(id))).collect();
             if !fresh.is_empty() {
-                state.record(Entry::Confirmed {
-                    queue: queue.to_owned(),
-                    ids: ranges(fresh),
-                })?;
+                state.record(Entry::Confirmed { queue: queue.to_owned(), ids: ranges(fresh) })?;
             }
             Ok(Outcome::default())
         }
         "setIdConversions" => set_ids(state, &input, queue),
         "unsetIdConversions" => unset_ids(state, &input, queue),
-        "confirmOrder" => {
-            change_one(
-                state,
-                queue,
-                &input,
-                "input.order",
-                now,
-                |_, status| match status {
-                    Status::Pending => Ok(Change {
-                        status: Some(Status::Confirmed),
-                        ..Change::default()
-                    }),
-                    _ => Err(vec![Remark::new(
-                        "The order is not pending.",
-                        "input.order",
-                    )]),
-                },
-            )
-        }
+        "confirmOrder" => change_one(state, queue, &input, "input.order", now, |_, status| match status {
+            Status::Pending => Ok(Change { status: Some(Status::Confirmed), ..Change::default() }),
+            _ => Err(vec![Remark::new("The order is not pending.", "input.order")]),
+        }),
         "setOrdersLock" => {
             let locked = input.get("isLocked").and_then(Value::as_bool);
             let mut outcome = Outcome::default();
             let mut found = Vec::new();
-            for (at, order) in list(&input, "orders")
-                .unwrap_or_default()
-                .iter()
-                .enumerate()
-            {
+            for (at, order) in list(&input, "orders").unwrap_or_default().iter().enumerate() {
                 match find(state, queue, order) {
                     Ok(index) => found.push(index),
-                    Err(message) => outcome
-                        .errors
-                        .push(Remark::new(message, &format!("input.orders.{at}"))),
+                    Err(message) => outcome.errors.push(Remark::new(message, &format!("input.orders.{at}"))),
                 }
             }
             if outcome.errors.is_empty() {
                 for index in found {
-                    let change = Change {
-                        locked,
-                        ..Change::default()
-                    };
+                    let change = Change { locked, ..Change::default() };
                     record(state, index, now, change, &mut outcome)?;
                 }
             }
@@ -185,53 +120,25 @@ pub fn run(
         }
         "updateDirectToConsumerOrder" => {
             let reference = json!({"order": argument("order")});
-            change_one(
-                state,
-                queue,
-                &reference,
-                "order",
-                now,
-                |state_and_index, status| {
-                    let (state, index) = state_and_index;
-                    update(state, index, status, &input)
-                },
-            )
+            change_one(state, queue, &reference, "order", now, |state_and_index, status| {
+                let (state, index) = state_and_index;
+                update(state, index, status, &input)
+            })
         }
         "cancelDirectToConsumerOrder" => {
             let reference = json!({"order": {"id": argument("id")}});
-            change_one(
-                state,
-                queue,
-                &reference,
-                "id",
-                now,
-                |(state, index), status| {
-                    let captured = state
-                        .order(index)
-                        .0
-                        .payments
-                        .iter()
-                        .any(|p| p.entry_type == "CAPTURE");
-                    if status == Status::Cancelled {
-                        Err(vec![Remark::new("The order is already cancelled.", "id")])
-                    } else if captured {
-                        Err(vec![Remark::new(
-                            "A captured order cannot be cancelled.",
-                            "id",
-                        )])
-                    } else {
-                        Ok(Change {
-                            status: Some(Status::Cancelled),
-                            ..Change::default()
-                        })
-                    }
-                },
-            )
+            change_one(state, queue, &reference, "id", now, |(state, index), status| {
+                let captured = state.order(index).0.payments.iter().any(|p| p.entry_type == "CAPTURE");
+                if status == Status::Cancelled {
+                    Err(vec![Remark::new("The order is already cancelled.", "id")])
+                } else if captured {
+                    Err(vec![Remark::new("A captured order cannot be cancelled.", "id")])
+                } else {
+                    Ok(Change { status: Some(Status::Cancelled), ..Change::default() })
+                }
+            })
         }
-        other => Ok(Outcome::failed(Remark::new(
-            format!("{other} is not simulated"),
-            "",
-        ))),
+        other => Ok(Outcome::failed(Remark::new(format!("{other} is not simulated"), ""))),
     }
 }
 
@@ -246,42 +153,20 @@ fn as_list(value: &Value) -> Vec<Value> {
 /// Finds an order by an `OrderInput`: exactly one of its keys.
 fn find(state: &State, queue: &str, reference: &Value) -> Result<u32, String> {
     let empty = serde_json::Map::new();
-    let mut keys = reference
-        .as_object()
-        .unwrap_or(&empty)
-        .iter()
-        .filter(|(_, value)| !value.is_null());
+    let mut keys = reference.as_object().unwrap_or(&empty).iter().filter(|(_, value)| !value.is_null());
     let (Some((key, value)), None) = (keys.next(), keys.next()) else {
         return Err("Exactly one field of the order reference must be given.".to_owned());
     };
     let number = match key.as_str() {
-        "id" => value
-            .as_str()
-            .and_then(super::answer::number_of_id)
-            .map(i64::from),
+        "id" => value.as_str().and_then(super::answer::number_of_id).map(i64::from),
         "number" => value.as_i64(),
-        _ => value
-            .as_str()
-            .and_then(|external| state.queues.get(queue)?.internal("Order", external)),
+        _ => value.as_str().and_then(|external| state.queues.get(queue)?.internal("Order", external)),
     };
-    number
-        .and_then(|number| state.find(number))
-        .ok_or_else(|| "Could not find the order.".to_owned())
+    number.and_then(|number| state.find(number)).ok_or_else(|| "Could not find the order.".to_owned())
 }
 
-fn record(
-    state: &mut State,
-    index: u32,
-    now: i64,
-    change: Change,
-    outcome: &mut Outcome,
-) -> anyhow::Result<()> {
-    state.record(Entry::Changed {
-        order: index,
-        at: now,
-        change: Box::new(change),
-        planned: None,
-    })?;
+fn record(state: &mut State, index: u32, now: i64, change: Change, outcome: &mut Outcome) -> anyhow::Result<()> {
+    state.record(Entry::Changed { order: index, at: now, change: Box::new(change), planned: None })?;
     outcome.orders.push(index);
     outcome.changed.push(index);
     Ok(())
@@ -307,10 +192,7 @@ fn change_one(
             record(state, index, now, change, &mut outcome)?;
             Ok(outcome)
         }
-        Err(errors) => Ok(Outcome {
-            errors,
-            ..Outcome::default()
-        }),
+        Err(errors) => Ok(Outcome { errors, ..Outcome::default() }),
     }
 }
 
@@ -340,57 +222,25 @@ fn address(input: &Value, key: &str) -> Option<Address> {
 fn update(state: &State, index: u32, status: Status, input: &Value) -> Result<Change, Vec<Remark>> {
     let mut errors = Vec::new();
     if status == Status::Cancelled {
-        return Err(vec![Remark::new(
-            "A cancelled order cannot be changed.",
-            "order",
-        )]);
+        return Err(vec![Remark::new("A cancelled order cannot be changed.", "order")]);
     }
-    for key in [
-        "addLines",
-        "shippingCost",
-        "customer",
-        "customerInfo",
-        "externalId",
-    ] {
+    for key in ["addLines", "shippingCost", "customer", "customerInfo", "externalId"] {
         if input.get(key).is_some_and(|value| !value.is_null()) {
-            errors.push(Remark::new(
-                format!("{key} is not simulated"),
-                &format!("input.{key}"),
-            ));
+            errors.push(Remark::new(format!("{key} is not simulated"), &format!("input.{key}")));
         }
     }
     let order = state.order(index).0;
     let mut cancel: Vec<(i32, i32)> = Vec::new();
-    for (at, wish) in list(input, "cancelLines")
-        .unwrap_or_default()
-        .iter()
-        .enumerate()
-    {
+    for (at, wish) in list(input, "cancelLines").unwrap_or_default().iter().enumerate() {
         let id = wish.pointer("/line/id").and_then(Value::as_i64);
-        let units = wish
-            .get("quantity")
-            .and_then(Value::as_i64)
-            .and_then(|units| i32::try_from(units).ok())
-            .unwrap_or(0);
-        let line = order
-            .lines
-            .iter()
-            .find(|line| Some(i64::from(line.id)) == id);
+        let units = wish.get("quantity").and_then(Value::as_i64).and_then(|units| i32::try_from(units).ok()).unwrap_or(0);
+        let line = order.lines.iter().find(|line| Some(i64::from(line.id)) == id);
         match line {
-            None => errors.push(Remark::new(
-                "Could not find the line.",
-                &format!("input.cancelLines.{at}.line"),
-            )),
-            Some(line) if matches!(line.kind, LineKind::BundleItem(_)) => errors.push(Remark::new(
-                "An item of a bundle is cancelled with its bundle.",
-                &format!("input.cancelLines.{at}.line"),
-            )),
+            None => errors.push(Remark::new("Could not find the line.", &format!("input.cancelLines.{at}.line"))),
+            Some(line) if matches!(line.kind, LineKind::BundleItem(_)) => errors
+                .push(Remark::new("An item of a bundle is cancelled with its bundle.", &format!("input.cancelLines.{at}.line"))),
             Some(line) => {
-                let before: i32 = cancel
-                    .iter()
-                    .filter(|(id, _)| *id == line.id)
-                    .map(|(_, units)| units)
-                    .sum();
+                let before: i32 = cancel.iter().filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
                 if units < 1 || units > line.ordered - line.cancelled - before {
                     errors.push(Remark::new(
                         "Quantity must be at least 1 and at most what is not shipped.",
@@ -432,16 +282,8 @@ fn set_ids(state: &mut State, input: &Value, queue: &str) -> anyhow::Result<Outc
         let kind = text(wish, "objectType").unwrap_or_default();
         let external = text(wish, "externalId").unwrap_or_default();
         let internal = wish.get("internalId").and_then(Value::as_i64).unwrap_or(0);
-        state.record(Entry::Mapped {
-            queue: queue.to_owned(),
-            kind: kind.clone(),
-            internal,
-            external: external.clone(),
-        })?;
-        let entry = state
-            .queues
-            .get(queue)
-            .and_then(|queue| queue.by_internal.get(&(kind.clone(), internal)));
+        state.record(Entry::Mapped { queue: queue.to_owned(), kind: kind.clone(), internal, external: external.clone() })?;
+        let entry = state.queues.get(queue).and_then(|queue| queue.by_internal.get(&(kind.clone(), internal)));
         if let Some((id, _)) = entry {
             outcome.entries.push((*id, kind, internal, external));
         }
@@ -466,18 +308,9 @@ fn unset_ids(state: &mut State, input: &Value, queue: &str) -> anyhow::Result<Ou
                 .find(|((known, _), (entry, _))| *known == kind && *entry == id)
                 .map(|((_, internal), _)| *internal)
         });
-        match internal
-            .filter(|internal| mine.is_some_and(|m| m.external(&kind, *internal).is_some()))
-        {
-            Some(internal) => state.record(Entry::Unmapped {
-                queue: queue.to_owned(),
-                kind,
-                internal,
-            })?,
-            None => outcome.errors.push(Remark::new(
-                "Could not find the entry.",
-                &format!("input.{at}.idConversion"),
-            )),
+        match internal.filter(|internal| mine.is_some_and(|m| m.external(&kind, *internal).is_some())) {
+            Some(internal) => state.record(Entry::Unmapped { queue: queue.to_owned(), kind, internal })?,
+            None => outcome.errors.push(Remark::new("Could not find the entry.", &format!("input.{at}.idConversion"))),
         }
     }
     Ok(outcome)
@@ -487,41 +320,25 @@ fn unset_ids(state: &mut State, input: &Value, queue: &str) -> anyhow::Result<Ou
 pub fn payload(out: &mut String, reader: &Reader, pick: &Pick, type_name: &str, outcome: &Outcome) {
     let remarks = |out: &mut String, pick: &Pick, type_name: &str, remarks: &[Remark]| {
         rows(out, remarks, |out, remark| {
-            object(
-                out,
-                type_name,
-                pick.shape(type_name),
-                |out, pick| match pick.name.as_str() {
-                    "message" => push_text(out, &remark.message),
-                    _ => rows(out, &remark.path, |out, part| push_text(out, part)),
-                },
-            );
+            object(out, type_name, pick.shape(type_name), |out, pick| match pick.name.as_str() {
+                "message" => push_text(out, &remark.message),
+                _ => rows(out, &remark.path, |out, part| push_text(out, part)),
+            });
         });
     };
-    object(
-        out,
-        type_name,
-        pick.shape(type_name),
-        |out, pick| match pick.name.as_str() {
-            "userErrors" => remarks(out, pick, "UserError", &outcome.errors),
-            "userWarnings" => remarks(out, pick, "UserWarning", &outcome.warnings),
-            "order" => match outcome.orders.first() {
-                Some(index) => reader.order(out, pick, *index),
-                None => out.push_str("null"),
-            },
-            "orders" => rows(out, &outcome.orders, |out, index| {
-                reader.order(out, pick, *index)
-            }),
-            "eventListeners" => reader.listeners(out, pick, None),
-            "entries" => rows(
-                out,
-                &outcome.entries,
-                |out, (id, kind, internal, external)| {
-                    reader.id_conversion(out, pick, *id, kind, *internal, external);
-                },
-            ),
-            "stockChanges" | "paymentHistoryEntries" => out.push_str("[]"),
-            _ => out.push_str("null"),
+    object(out, type_name, pick.shape(type_name), |out, pick| match pick.name.as_str() {
+        "userErrors" => remarks(out, pick, "UserError", &outcome.errors),
+        "userWarnings" => remarks(out, pick, "UserWarning", &outcome.warnings),
+        "order" => match outcome.orders.first() {
+            Some(index) => reader.order(out, pick, *index),
+            None => out.push_str("null"),
         },
-    );
+        "orders" => rows(out, &outcome.orders, |out, index| reader.order(out, pick, *index)),
+        "eventListeners" => reader.listeners(out, pick, None),
+        "entries" => rows(out, &outcome.entries, |out, (id, kind, internal, external)| {
+            reader.id_conversion(out, pick, *id, kind, *internal, external);
+        }),
+        "stockChanges" | "paymentHistoryEntries" => out.push_str("[]"),
+        _ => out.push_str("null"),
+    });
 }

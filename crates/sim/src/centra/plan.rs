@@ -41,12 +41,9 @@ impl Argument {
             Literal::Int(number) => Self::Value(number_value(number.as_str())),
             Literal::Boolean(flag) => Self::Value(Value::from(*flag)),
             Literal::List(items) => Self::List(items.iter().map(|item| Self::of(item)).collect()),
-            Literal::Object(fields) => Self::Object(
-                fields
-                    .iter()
-                    .map(|(name, value)| (name.to_string(), Self::of(value)))
-                    .collect(),
-            ),
+            Literal::Object(fields) => {
+                Self::Object(fields.iter().map(|(name, value)| (name.to_string(), Self::of(value))).collect())
+            }
         }
     }
 
@@ -54,17 +51,11 @@ impl Argument {
         match self {
             Self::Value(value) => Some(value.clone()),
             Self::Variable(name) => variables.get(name).cloned(),
-            Self::List(items) => Some(Value::Array(
-                items
-                    .iter()
-                    .map(|item| item.value(variables).unwrap_or(Value::Null))
-                    .collect(),
-            )),
+            Self::List(items) => {
+                Some(Value::Array(items.iter().map(|item| item.value(variables).unwrap_or(Value::Null)).collect()))
+            }
             Self::Object(fields) => Some(Value::Object(
-                fields
-                    .iter()
-                    .filter_map(|(name, field)| Some((name.clone(), field.value(variables)?)))
-                    .collect(),
+                fields.iter().filter_map(|(name, field)| Some((name.clone(), field.value(variables)?))).collect(),
             )),
         }
     }
@@ -102,19 +93,13 @@ impl Pick {
 
     /// The `includingTax` argument; true unless said otherwise.
     pub fn including_tax(&self, variables: &Variables) -> bool {
-        self.including_tax.unwrap_or_else(|| {
-            self.argument("includingTax", variables)
-                .and_then(|value| value.as_bool())
-                .unwrap_or(true)
-        })
+        self.including_tax
+            .unwrap_or_else(|| self.argument("includingTax", variables).and_then(|value| value.as_bool()).unwrap_or(true))
     }
 
     /// What to write of the value if it is of this concrete type.
     pub fn shape(&self, type_name: &str) -> &[Pick] {
-        self.shapes
-            .iter()
-            .find(|(known, _)| known == type_name)
-            .map_or(&[], |(_, picks)| picks)
+        self.shapes.iter().find(|(known, _)| known == type_name).map_or(&[], |(_, picks)| picks)
     }
 
     /// The concrete type of a field that can have only one.
@@ -149,16 +134,8 @@ pub struct Plan {
 impl Plan {
     /// What the operation costs. The formula is ours: Centra tells the figure, not how it comes about.
     pub fn complexity(&self, variables: &Variables) -> u64 {
-        let fields: u64 = self
-            .root
-            .iter()
-            .map(|pick| pick.complexity(variables))
-            .fold(0, u64::saturating_add);
-        let mutations = if self.mutation {
-            100 * u64::try_from(self.root.len()).unwrap_or(1)
-        } else {
-            0
-        };
+        let fields: u64 = self.root.iter().map(|pick| pick.complexity(variables)).fold(0, u64::saturating_add);
+        let mutations = if self.mutation { 100 * u64::try_from(self.root.len()).unwrap_or(1) } else { 0 };
         fields.saturating_add(mutations).saturating_add(8)
     }
 }
@@ -205,21 +182,13 @@ impl Contract {
                     .get(name)
                     .map(|found| found.objects.iter().map(ToString::to_string).collect())
                     .unwrap_or_default(),
-                ExtendedType::Union(union) => union
-                    .members
-                    .iter()
-                    .map(|member| member.to_string())
-                    .collect(),
+                ExtendedType::Union(union) => union.members.iter().map(|member| member.to_string()).collect(),
                 _ => continue,
             };
             types.sort();
             possible.insert(name.to_string(), types);
         }
-        Ok(Contract {
-            schema,
-            implementers,
-            possible,
-        })
+        Ok(Contract { schema, implementers, possible })
     }
 
     /// The schema itself.
@@ -239,10 +208,7 @@ impl Contract {
         match ExecutableDocument::parse_and_validate(&self.schema, text, "query.graphql") {
             Ok(document) => {
                 let conditional = text.contains("@skip") || text.contains("@include");
-                Ok(Document {
-                    document,
-                    conditional,
-                })
+                Ok(Document { document, conditional })
             }
             Err(broken) => {
                 let errors: Vec<Value> = broken
@@ -250,11 +216,8 @@ impl Contract {
                     .iter()
                     .map(|fault| {
                         let fault = fault.to_json();
-                        let places: Vec<Value> = fault
-                            .locations
-                            .iter()
-                            .map(|place| json!({"line": place.line, "column": place.column}))
-                            .collect();
+                        let places: Vec<Value> =
+                            fault.locations.iter().map(|place| json!({"line": place.line, "column": place.column})).collect();
                         json!({
                             "message": fault.message,
                             "locations": places,
@@ -267,28 +230,15 @@ impl Contract {
         }
     }
 
-    fn operation<'a>(
-        &self,
-        document: &'a Document,
-        name: Option<&str>,
-    ) -> Result<&'a Node<Operation>, Refusal> {
-        document
-            .document
-            .operations
-            .get(name)
-            .map_err(|fault| Refusal::new(fault.message().to_string()))
+    fn operation<'a>(&self, document: &'a Document, name: Option<&str>) -> Result<&'a Node<Operation>, Refusal> {
+        document.document.operations.get(name).map_err(|fault| Refusal::new(fault.message().to_string()))
     }
 
     /// Coerces a request's variables to the types its operation declares.
-    pub fn variables(
-        &self,
-        document: &Document,
-        name: Option<&str>,
-        raw: &JsonMap,
-    ) -> Result<Variables, Refusal> {
+    pub fn variables(&self, document: &Document, name: Option<&str>, raw: &JsonMap) -> Result<Variables, Refusal> {
         let operation = self.operation(document, name)?;
-        let coerced = coerce_variable_values(&self.schema, operation, raw)
-            .map_err(|fault| Refusal::new(fault.message().to_string()))?;
+        let coerced =
+            coerce_variable_values(&self.schema, operation, raw).map_err(|fault| Refusal::new(fault.message().to_string()))?;
         match serde_json::to_value(&*coerced) {
             Ok(Value::Object(map)) => Ok(map),
             _ => Err(Refusal::new("the variables cannot be read")),
@@ -296,21 +246,12 @@ impl Contract {
     }
 
     /// Plans one operation of a document.
-    pub fn plan(
-        &self,
-        document: &Document,
-        name: Option<&str>,
-        variables: &Variables,
-    ) -> Result<Plan, Refusal> {
+    pub fn plan(&self, document: &Document, name: Option<&str>, variables: &Variables) -> Result<Plan, Refusal> {
         let operation = self.operation(document, name)?;
         if operation.is_subscription() {
             return Err(Refusal::new("subscriptions are not offered"));
         }
-        let planner = Planner {
-            contract: self,
-            document: &document.document,
-            variables,
-        };
+        let planner = Planner { contract: self, document: &document.document, variables };
         let mut permissions = Vec::new();
         let root_type = operation.object_type().to_string();
         let root = planner.picks(&root_type, &[&operation.selection_set]);
@@ -323,15 +264,8 @@ impl Contract {
                 }
             }
         }
-        let introspects = root
-            .iter()
-            .any(|pick| pick.name == "__schema" || pick.name == "__type");
-        Ok(Plan {
-            mutation: operation.is_mutation(),
-            root,
-            permissions,
-            introspects,
-        })
+        let introspects = root.iter().any(|pick| pick.name == "__schema" || pick.name == "__type");
+        Ok(Plan { mutation: operation.is_mutation(), root, permissions, introspects })
     }
 
     /// Whether plans of this document may be kept.
@@ -351,18 +285,12 @@ impl Contract {
             return Ok(Map::new());
         }
         let operation = self.operation(document, name)?;
-        let coerced = coerce_variable_values(&self.schema, operation, raw)
-            .map_err(|fault| Refusal::new(fault.message().to_string()))?;
+        let coerced =
+            coerce_variable_values(&self.schema, operation, raw).map_err(|fault| Refusal::new(fault.message().to_string()))?;
         introspection::check_max_depth(&document.document, operation)
             .map_err(|fault| Refusal::new(fault.message().to_string()))?;
-        let answer = introspection::partial_execute(
-            &self.schema,
-            &self.implementers,
-            &document.document,
-            operation,
-            &coerced,
-        )
-        .map_err(|fault| Refusal::new(fault.message().to_string()))?;
+        let answer = introspection::partial_execute(&self.schema, &self.implementers, &document.document, operation, &coerced)
+            .map_err(|fault| Refusal::new(fault.message().to_string()))?;
         match serde_json::to_value(&answer.data) {
             Ok(Value::Object(map)) => Ok(map),
             _ => Err(Refusal::new("introspection failed")),
@@ -384,9 +312,7 @@ impl<'a> Planner<'a> {
         for set in sets {
             self.collect(type_name, set, &mut keys, &mut fields);
         }
-        keys.into_iter()
-            .filter_map(|key| self.pick(key, fields.get(key)?))
-            .collect()
+        keys.into_iter().filter_map(|key| self.pick(key, fields.get(key)?)).collect()
     }
 
     fn collect(
@@ -417,11 +343,7 @@ impl<'a> Planner<'a> {
                     }
                 }
                 Selection::InlineFragment(inline) => {
-                    if inline
-                        .type_condition
-                        .as_ref()
-                        .is_none_or(|on| self.applies(type_name, on))
-                    {
+                    if inline.type_condition.as_ref().is_none_or(|on| self.applies(type_name, on)) {
                         self.collect(type_name, &inline.selection_set, keys, fields);
                     }
                 }
@@ -430,10 +352,7 @@ impl<'a> Planner<'a> {
     }
 
     fn applies(&self, type_name: &str, condition: &str) -> bool {
-        self.contract
-            .possible
-            .get(condition)
-            .is_some_and(|types| types.iter().any(|known| known == type_name))
+        self.contract.possible.get(condition).is_some_and(|types| types.iter().any(|known| known == type_name))
     }
 
     fn skipped(&self, selection: &Selection) -> bool {
@@ -447,11 +366,8 @@ impl<'a> Planner<'a> {
 
     fn pick(&self, key: &Name, fields: &[&'a Field]) -> Option<Pick> {
         let field = fields.first()?;
-        let sets: Vec<&'a SelectionSet> = fields
-            .iter()
-            .map(|field| &field.selection_set)
-            .filter(|set| !set.selections.is_empty())
-            .collect();
+        let sets: Vec<&'a SelectionSet> =
+            fields.iter().map(|field| &field.selection_set).filter(|set| !set.selections.is_empty()).collect();
         let shapes = if sets.is_empty() || field.name.starts_with("__") {
             Vec::new()
         } else {
@@ -463,11 +379,8 @@ impl<'a> Planner<'a> {
                 .map(|concrete| (concrete.clone(), self.picks(concrete, &sets)))
                 .collect()
         };
-        let arguments: Vec<(String, Argument)> = field
-            .arguments
-            .iter()
-            .map(|argument| (argument.name.to_string(), Argument::of(&argument.value)))
-            .collect();
+        let arguments: Vec<(String, Argument)> =
+            field.arguments.iter().map(|argument| (argument.name.to_string(), Argument::of(&argument.value))).collect();
         let including_tax = match arguments.iter().find(|(name, _)| name == "includingTax") {
             None => Some(true),
             Some((_, Argument::Value(value))) => value.as_bool(),
@@ -476,18 +389,11 @@ impl<'a> Planner<'a> {
         let below = shapes
             .iter()
             .map(|(_, picks): &(String, Vec<Pick>)| {
-                picks
-                    .iter()
-                    .map(|pick| pick.complexity(self.variables))
-                    .fold(0, u64::saturating_add)
+                picks.iter().map(|pick| pick.complexity(self.variables)).fold(0, u64::saturating_add)
             })
             .max()
             .unwrap_or(0);
-        let paged = field
-            .definition
-            .arguments
-            .iter()
-            .any(|a| a.name == "limit" || a.name == "first");
+        let paged = field.definition.arguments.iter().any(|a| a.name == "limit" || a.name == "first");
         Some(Pick {
             key: format!("\"{key}\":"),
             alias: key.to_string(),
@@ -515,9 +421,7 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ("DirectToConsumerOrder", "shipments") => "Shipment:read",
         ("DirectToConsumerOrder", "returns") => "Return:read",
         ("DirectToConsumerOrder", _) => "Order:read",
-        ("ProductOrderLine" | "BundleOrderLine" | "BundleItemOrderLine", "allocations") => {
-            "Allocation:read"
-        }
+        ("ProductOrderLine" | "BundleOrderLine" | "BundleItemOrderLine", "allocations") => "Allocation:read",
         ("ProductSize", "stock" | "stockTotals") => "ProductSize.stock:read",
         ("Warehouse", "stock") => "Warehouse.stock:read",
         ("Query", "order" | "orders" | "orderConnection") => "Order:read",
@@ -534,9 +438,7 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ("Query", "returns") => "Return:read",
         ("Query", "events" | "eventListeners") => "Event:read",
         ("Query", "idConversions") => "IdConversion:read",
-        ("Mutation", "setEventListeners" | "unsetEventListeners" | "confirmEvents") => {
-            "Event:write"
-        }
+        ("Mutation", "setEventListeners" | "unsetEventListeners" | "confirmEvents") => "Event:write",
         ("Mutation", "setIdConversions" | "unsetIdConversions") => "IdConversion:write",
         ("Mutation", "setOrdersLock") => "Order.isLocked:write",
         (
@@ -549,15 +451,8 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
             | "unallocateOrder"
             | "releaseRemainingOrderAuthorization",
         ) => "Order:write",
-        (
-            "Mutation",
-            "createShipment" | "updateShipment" | "captureShipment" | "completeShipment",
-        ) => "Shipment:write",
-        (
-            "Mutation",
-            "createReturn" | "completeReturn" | "uncompleteReturn" | "deleteReturn"
-            | "refundReturn",
-        ) => "Return:write",
+        ("Mutation", "createShipment" | "updateShipment" | "captureShipment" | "completeShipment") => "Shipment:write",
+        ("Mutation", "createReturn" | "completeReturn" | "uncompleteReturn" | "deleteReturn" | "refundReturn") => "Return:write",
         ("Mutation", "setStock" | "changeStock") => "StockChange:write",
         _ => return None,
     })
@@ -600,11 +495,7 @@ mod tests {
         let order = plan.root[0].shape("DirectToConsumerOrder");
         let keys: Vec<&str> = order.iter().map(|p| p.alias.as_str()).collect();
         assert_eq!(keys, ["number", "lines", "id"]);
-        let line: Vec<&str> = order[1]
-            .shape("ProductOrderLine")
-            .iter()
-            .map(|p| p.alias.as_str())
-            .collect();
+        let line: Vec<&str> = order[1].shape("ProductOrderLine").iter().map(|p| p.alias.as_str()).collect();
         assert_eq!(line, ["quantity", "id"]);
         assert!(!contract.keeps(&document));
         assert_eq!(plan.permissions, [("Order:read", "orders".to_owned())]);
@@ -624,17 +515,12 @@ mod tests {
         let contract = contract();
         let wrong = "query($from: String) { orders(where: {updatedAt: {from: $from}}) { number } }";
         assert!(contract.document(wrong).is_err());
-        let right = contract
-            .document(&wrong.replace("$from: String", "$from: DateTimeTz"))
-            .unwrap();
+        let right = contract.document(&wrong.replace("$from: String", "$from: DateTimeTz")).unwrap();
         let raw: JsonMap = serde_json::from_str(r#"{"from": "2026-01-01T00:00:00Z"}"#).unwrap();
         let variables = contract.variables(&right, None, &raw).unwrap();
         let plan = contract.plan(&right, None, &variables).unwrap();
         let filter = plan.root[0].argument("where", &variables).unwrap();
-        assert_eq!(
-            filter,
-            json!({"updatedAt": {"from": "2026-01-01T00:00:00Z"}})
-        );
+        assert_eq!(filter, json!({"updatedAt": {"from": "2026-01-01T00:00:00Z"}}));
     }
 
     #[test]
@@ -642,10 +528,7 @@ mod tests {
         let contract = contract();
         let cost = |text: &str| {
             let document = contract.document(text).unwrap();
-            contract
-                .plan(&document, None, &Map::new())
-                .unwrap()
-                .complexity(&Map::new())
+            contract.plan(&document, None, &Map::new()).unwrap().complexity(&Map::new())
         };
         assert_eq!(cost("{ rateLimits { quota } }"), 10);
         assert!(cost("{ orders(limit: 200) { number } }") > 5 * cost("{ orders { number } }"));

@@ -123,33 +123,15 @@ pub enum Entry {
         planned: Option<u8>,
     },
     /// An integration wants events of these kinds.
-    Listen {
-        queue: String,
-        object: String,
-        changes: Vec<String>,
-        at: i64,
-    },
+    Listen { queue: String, object: String, changes: Vec<String>, at: i64 },
     /// An integration wants them no more.
-    Unlisten {
-        queue: String,
-        object: String,
-        changes: Vec<String>,
-    },
+    Unlisten { queue: String, object: String, changes: Vec<String> },
     /// Events were confirmed; ranges, both ends in.
     Confirmed { queue: String, ids: Vec<(i32, i32)> },
     /// An external id was set.
-    Mapped {
-        queue: String,
-        kind: String,
-        internal: i64,
-        external: String,
-    },
+    Mapped { queue: String, kind: String, internal: i64, external: String },
     /// An external id was taken away.
-    Unmapped {
-        queue: String,
-        kind: String,
-        internal: i64,
-    },
+    Unmapped { queue: String, kind: String, internal: i64 },
 }
 
 /// What an event says.
@@ -190,9 +172,7 @@ pub struct Queue {
 
 impl Queue {
     fn hears(&self, change: &str) -> bool {
-        self.listeners
-            .get("Order")
-            .is_some_and(|listener| listener.changes.contains(change))
+        self.listeners.get("Order").is_some_and(|listener| listener.changes.contains(change))
     }
 
     fn push(&mut self, event: Event) {
@@ -202,16 +182,12 @@ impl Queue {
 
     /// The internal id behind an external one.
     pub fn internal(&self, kind: &str, external: &str) -> Option<i64> {
-        self.by_external
-            .get(&(kind.to_owned(), external.to_owned()))
-            .copied()
+        self.by_external.get(&(kind.to_owned(), external.to_owned())).copied()
     }
 
     /// The external id of an internal one.
     pub fn external(&self, kind: &str, internal: i64) -> Option<&str> {
-        self.by_internal
-            .get(&(kind.to_owned(), internal))
-            .map(|(_, external)| external.as_str())
+        self.by_internal.get(&(kind.to_owned(), internal)).map(|(_, external)| external.as_str())
     }
 
     fn unmap(&mut self, kind: &str, internal: i64) {
@@ -284,9 +260,7 @@ impl State {
                 let entry: Entry = serde_json::from_value(line)?;
                 if let Entry::World { identity: kept } = &entry {
                     if kept != identity {
-                        bail!(
-                            "this is the journal of another world: it has {kept}, wanted is {identity}"
-                        );
+                        bail!("this is the journal of another world: it has {kept}, wanted is {identity}");
                     }
                     state.starts += 1;
                 }
@@ -294,9 +268,7 @@ impl State {
                 Ok(())
             })?;
         }
-        state.record(Entry::World {
-            identity: identity.to_owned(),
-        })?;
+        state.record(Entry::World { identity: identity.to_owned() })?;
         Ok(state)
     }
 
@@ -315,14 +287,7 @@ impl State {
     fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::World { .. } => {}
-            Entry::Placed {
-                from,
-                to,
-                at,
-                twice,
-                held,
-                waiting,
-            } => {
+            Entry::Placed { from, to, at, twice, held, waiting } => {
                 self.batches.push(Batch { from, to, at });
                 for (orders, on_hold) in [(held, true), (waiting, false)] {
                     for order in orders {
@@ -334,64 +299,28 @@ impl State {
                         }
                     }
                 }
-                for queue in self
-                    .queues
-                    .values_mut()
-                    .filter(|queue| queue.hears("CREATED"))
-                {
-                    let event = |order| Event {
-                        order,
-                        change: "CREATED",
-                        at,
-                    };
+                for queue in self.queues.values_mut().filter(|queue| queue.hears("CREATED")) {
+                    let event = |order| Event { order, change: "CREATED", at };
                     (from..to).for_each(|order| queue.push(event(order)));
                     twice.iter().for_each(|order| queue.push(event(*order)));
                 }
             }
-            Entry::Changed {
-                order,
-                at,
-                change,
-                planned,
-            } => {
+            Entry::Changed { order, at, change, planned } => {
                 self.change(order, at, *change);
                 self.done.extend(planned.map(|planned| (order, planned)));
-                for queue in self
-                    .queues
-                    .values_mut()
-                    .filter(|queue| queue.hears("UPDATED"))
-                {
-                    queue.push(Event {
-                        order,
-                        change: "UPDATED",
-                        at,
-                    });
+                for queue in self.queues.values_mut().filter(|queue| queue.hears("UPDATED")) {
+                    queue.push(Event { order, change: "UPDATED", at });
                 }
             }
-            Entry::Listen {
-                queue,
-                object,
-                changes,
-                at,
-            } => {
-                let listener = self
-                    .queues
-                    .entry(queue)
-                    .or_default()
-                    .listeners
-                    .entry(object)
-                    .or_default();
+            Entry::Listen { queue, object, changes, at } => {
+                let listener = self.queues.entry(queue).or_default().listeners.entry(object).or_default();
                 if listener.changes.is_empty() {
                     listener.created = at;
                 }
                 listener.updated = at;
                 listener.changes.extend(changes);
             }
-            Entry::Unlisten {
-                queue,
-                object,
-                changes,
-            } => {
+            Entry::Unlisten { queue, object, changes } => {
                 let Some(queue) = self.queues.get_mut(&queue) else {
                     return;
                 };
@@ -402,31 +331,20 @@ impl State {
                     }
                 }
                 if object == "Order" {
-                    queue
-                        .events
-                        .retain(|_, event| !changes.iter().any(|change| change == event.change));
+                    queue.events.retain(|_, event| !changes.iter().any(|change| change == event.change));
                 }
             }
             Entry::Confirmed { queue, ids } => {
                 if let Some(queue) = self.queues.get_mut(&queue) {
                     for (first, last) in ids {
-                        let gone: Vec<i32> = queue
-                            .events
-                            .range(first..=last)
-                            .map(|(id, _)| *id)
-                            .collect();
+                        let gone: Vec<i32> = queue.events.range(first..=last).map(|(id, _)| *id).collect();
                         for id in gone {
                             queue.events.remove(&id);
                         }
                     }
                 }
             }
-            Entry::Mapped {
-                queue,
-                kind,
-                internal,
-                external,
-            } => {
+            Entry::Mapped { queue, kind, internal, external } => {
                 let queue = self.queues.entry(queue).or_default();
                 // A collision on either side is overwritten, not refused.
                 if let Some(other) = queue.internal(&kind, &external) {
@@ -434,18 +352,10 @@ impl State {
                 }
                 queue.unmap(&kind, internal);
                 queue.last_entry += 1;
-                queue
-                    .by_external
-                    .insert((kind.clone(), external.clone()), internal);
-                queue
-                    .by_internal
-                    .insert((kind, internal), (queue.last_entry, external));
+                queue.by_external.insert((kind.clone(), external.clone()), internal);
+                queue.by_internal.insert((kind, internal), (queue.last_entry, external));
             }
-            Entry::Unmapped {
-                queue,
-                kind,
-                internal,
-            } => {
+            Entry::Unmapped { queue, kind, internal } => {
                 if let Some(queue) = self.queues.get_mut(&queue) {
                     queue.unmap(&kind, internal);
                 }
@@ -465,11 +375,7 @@ impl State {
     fn fresh_life(&self, order: u32) -> Life {
         let placed = self.placed_at(order);
         Life {
-            status: if self.autoconfirm {
-                Status::Confirmed
-            } else {
-                Status::Pending
-            },
+            status: if self.autoconfirm { Status::Confirmed } else { Status::Pending },
             on_hold: false,
             waiting_for_payment: false,
             locked: false,
@@ -491,9 +397,7 @@ impl State {
         let after = (life.updated.div_euclid(1_000), order);
         life.status = change.status.unwrap_or(life.status);
         life.on_hold = change.on_hold.unwrap_or(life.on_hold);
-        life.waiting_for_payment = change
-            .waiting_for_payment
-            .unwrap_or(life.waiting_for_payment);
+        life.waiting_for_payment = change.waiting_for_payment.unwrap_or(life.waiting_for_payment);
         life.locked = change.locked.unwrap_or(life.locked);
         life.internal = change.internal.unwrap_or(life.internal);
         if change.internal_comment.is_some() {
@@ -502,10 +406,7 @@ impl State {
         if change.comment.is_some() {
             life.comment = change.comment;
         }
-        for (mine, new) in [
-            (&mut life.shipping, change.shipping),
-            (&mut life.billing, change.billing),
-        ] {
+        for (mine, new) in [(&mut life.shipping, change.shipping), (&mut life.billing, change.billing)] {
             if let Some(new) = new {
                 overlay(mine, &new);
             }
@@ -579,9 +480,7 @@ impl State {
 
     /// When the order was created: as the data say, else when it was placed.
     pub fn created(&self, order: u32) -> Timestamp {
-        self.catalogue
-            .own_time(order)
-            .unwrap_or_else(|| moment(self.placed_at(order)))
+        self.catalogue.own_time(order).unwrap_or_else(|| moment(self.placed_at(order)))
     }
 
     /// Where an order stands in a sort.
@@ -594,19 +493,11 @@ impl State {
     }
 
     fn updated_second(&self, order: u32) -> i64 {
-        self.lives
-            .get(&order)
-            .map_or_else(|| self.placed_at(order), |life| life.updated)
-            .div_euclid(1_000)
+        self.lives.get(&order).map_or_else(|| self.placed_at(order), |life| life.updated).div_euclid(1_000)
     }
 
     /// The placed orders beyond `after` in a sort, upwards or downwards.
-    pub fn walk(
-        &self,
-        sort: Sort,
-        down: bool,
-        after: Option<Key>,
-    ) -> Box<dyn Iterator<Item = u32> + '_> {
+    pub fn walk(&self, sort: Sort, down: bool, after: Option<Key>) -> Box<dyn Iterator<Item = u32> + '_> {
         let placed = self.placed();
         match sort {
             Sort::Placed => {
@@ -622,29 +513,19 @@ impl State {
                 let all = self.catalogue.orders();
                 let (mut low, mut high) = (0, all);
                 match (after, down) {
-                    (Some((number, _)), false) => {
-                        low = self.catalogue.rank_of_number(number.saturating_add(1))
-                    }
+                    (Some((number, _)), false) => low = self.catalogue.rank_of_number(number.saturating_add(1)),
                     (Some((number, _)), true) => high = self.catalogue.rank_of_number(number),
                     (None, _) => {}
                 }
                 let ranks = direction(low..high.max(low), down);
-                Box::new(
-                    ranks
-                        .map(|rank| self.catalogue.by_number(rank))
-                        .filter(move |order| *order < placed),
-                )
+                Box::new(ranks.map(|rank| self.catalogue.by_number(rank)).filter(move |order| *order < placed))
             }
             Sort::Updated => {
                 // Untouched orders are sorted by placing; touched ones have an index of their own.
                 let split = |key: Key| {
-                    let batch = self
-                        .batches
-                        .partition_point(|batch| batch.at.div_euclid(1_000) < key.0);
+                    let batch = self.batches.partition_point(|batch| batch.at.div_euclid(1_000) < key.0);
                     let start = self.batches.get(batch).map_or(placed, |batch| batch.from);
-                    let end = self
-                        .batches
-                        .partition_point(|batch| batch.at.div_euclid(1_000) <= key.0);
+                    let end = self.batches.partition_point(|batch| batch.at.div_euclid(1_000) <= key.0);
                     let end = self.batches.get(end).map_or(placed, |batch| batch.from);
                     (start, end)
                 };
@@ -666,27 +547,15 @@ impl State {
                     .filter(|order| !self.lives.contains_key(order))
                     .map(|order| (self.updated_second(order), order));
                 let touched = self.by_update.range(bounds).copied();
-                let touched: Box<dyn Iterator<Item = Key>> = if down {
-                    Box::new(touched.rev())
-                } else {
-                    Box::new(touched)
-                };
-                Box::new(Merge {
-                    left: untouched.peekable(),
-                    right: touched.peekable(),
-                    down,
-                })
+                let touched: Box<dyn Iterator<Item = Key>> = if down { Box::new(touched.rev()) } else { Box::new(touched) };
+                Box::new(Merge { left: untouched.peekable(), right: touched.peekable(), down })
             }
         }
     }
 }
 
 fn direction(range: std::ops::Range<u32>, down: bool) -> Box<dyn Iterator<Item = u32>> {
-    if down {
-        Box::new(range.rev())
-    } else {
-        Box::new(range)
-    }
+    if down { Box::new(range.rev()) } else { Box::new(range) }
 }
 
 struct Merge<L: Iterator<Item = Key>, R: Iterator<Item = Key>> {
@@ -703,11 +572,7 @@ impl<L: Iterator<Item = Key>, R: Iterator<Item = Key>> Iterator for Merge<L, R> 
             (Some(left), Some(right)) => (left < right) != self.down,
             (left, _) => left.is_some(),
         };
-        let key = if from_left {
-            self.left.next()
-        } else {
-            self.right.next()
-        };
+        let key = if from_left { self.left.next() } else { self.right.next() };
         key.map(|(_, order)| order)
     }
 }
@@ -776,16 +641,7 @@ mod tests {
     }
 
     fn place(state: &mut State, from: u32, to: u32, at: i64) {
-        state
-            .record(Entry::Placed {
-                from,
-                to,
-                at,
-                twice: vec![from],
-                held: vec![],
-                waiting: vec![],
-            })
-            .unwrap();
+        state.record(Entry::Placed { from, to, at, twice: vec![from], held: vec![], waiting: vec![] }).unwrap();
     }
 
     fn listen(state: &mut State) {
@@ -800,39 +656,17 @@ mod tests {
     }
 
     fn touch(state: &mut State, order: u32, at: i64) {
-        let change = Change {
-            comment: Some(format!("touched {at}")),
-            ..Change::default()
-        };
-        state
-            .record(Entry::Changed {
-                order,
-                at,
-                change: Box::new(change),
-                planned: Some(1),
-            })
-            .unwrap();
+        let change = Change { comment: Some(format!("touched {at}")), ..Change::default() };
+        state.record(Entry::Changed { order, at, change: Box::new(change), planned: Some(1) }).unwrap();
     }
 
     #[test]
     fn walks_are_sorted_complete_and_resume_anywhere() {
         let mut state = State::open(catalogue(), "x", true, None).unwrap();
-        for (from, to, at) in [
-            (0, 10, 1_000),
-            (10, 50, 1_900),
-            (50, 100, 2_500),
-            (100, 200, 9_000),
-        ] {
+        for (from, to, at) in [(0, 10, 1_000), (10, 50, 1_900), (50, 100, 2_500), (100, 200, 9_000)] {
             place(&mut state, from, to, at);
         }
-        for (order, at) in [
-            (3, 2_600),
-            (99, 9_500),
-            (120, 9_100),
-            (7, 30_000),
-            (3, 9_000),
-            (199, 9_001),
-        ] {
+        for (order, at) in [(3, 2_600), (99, 9_500), (120, 9_100), (7, 30_000), (3, 9_000), (199, 9_001)] {
             touch(&mut state, order, at);
         }
         for sort in [Sort::Placed, Sort::Number, Sort::Updated] {
@@ -858,33 +692,15 @@ mod tests {
         let mut state = State::open(catalogue(), "x", true, None).unwrap();
         place(&mut state, 0, 2, 10);
         listen(&mut state);
-        assert!(
-            state.queues["q"].events.is_empty(),
-            "nothing before the listener"
-        );
+        assert!(state.queues["q"].events.is_empty(), "nothing before the listener");
         place(&mut state, 2, 5, 20);
         touch(&mut state, 2, 30);
         let ids: Vec<i32> = state.queues["q"].events.keys().copied().collect();
         assert_eq!(ids.len(), 5, "three, one of them twice, and an update");
-        state
-            .record(Entry::Confirmed {
-                queue: "q".into(),
-                ids: ranges(vec![ids[1], ids[0], ids[0], 999]),
-            })
-            .unwrap();
+        state.record(Entry::Confirmed { queue: "q".into(), ids: ranges(vec![ids[1], ids[0], ids[0], 999]) }).unwrap();
         assert_eq!(state.queues["q"].events.len(), 3);
-        state
-            .record(Entry::Unlisten {
-                queue: "q".into(),
-                object: "Order".into(),
-                changes: vec!["CREATED".into()],
-            })
-            .unwrap();
-        let left: Vec<&str> = state.queues["q"]
-            .events
-            .values()
-            .map(|e| e.change)
-            .collect();
+        state.record(Entry::Unlisten { queue: "q".into(), object: "Order".into(), changes: vec!["CREATED".into()] }).unwrap();
+        let left: Vec<&str> = state.queues["q"].events.values().map(|e| e.change).collect();
         assert_eq!(left, ["UPDATED"]);
     }
 
@@ -894,47 +710,18 @@ mod tests {
         {
             let mut state = State::open(catalogue(), "x", true, Some(&folder)).unwrap();
             listen(&mut state);
-            state
-                .record(Entry::Placed {
-                    from: 0,
-                    to: 100,
-                    at: 5_000,
-                    twice: vec![4],
-                    held: vec![9],
-                    waiting: vec![],
-                })
-                .unwrap();
+            state.record(Entry::Placed { from: 0, to: 100, at: 5_000, twice: vec![4], held: vec![9], waiting: vec![] }).unwrap();
             let line = state.catalogue.order(3).lines[0].id;
             let change = Change {
                 cancel: vec![(line, 1)],
-                shipping: Some(Address {
-                    phone: Some("+46 8 1".into()),
-                    ..Address::default()
-                }),
+                shipping: Some(Address { phone: Some("+46 8 1".into()), ..Address::default() }),
                 ..Change::default()
             };
-            state
-                .record(Entry::Changed {
-                    order: 3,
-                    at: 8_000,
-                    change: Box::new(change),
-                    planned: Some(2),
-                })
-                .unwrap();
-            state
-                .record(Entry::Confirmed {
-                    queue: "q".into(),
-                    ids: vec![(1, 50)],
-                })
-                .unwrap();
+            state.record(Entry::Changed { order: 3, at: 8_000, change: Box::new(change), planned: Some(2) }).unwrap();
+            state.record(Entry::Confirmed { queue: "q".into(), ids: vec![(1, 50)] }).unwrap();
             for (internal, external) in [(7, "a"), (8, "a"), (8, "b")] {
                 state
-                    .record(Entry::Mapped {
-                        queue: "q".into(),
-                        kind: "Order".into(),
-                        internal,
-                        external: external.into(),
-                    })
+                    .record(Entry::Mapped { queue: "q".into(), kind: "Order".into(), internal, external: external.into() })
                     .unwrap();
             }
         }

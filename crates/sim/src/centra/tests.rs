@@ -20,16 +20,10 @@ struct Shop {
 }
 
 fn sample() -> Source {
-    Source::Folder {
-        path: concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into(),
-        limit: None,
-    }
+    Source::Folder { path: concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into(), limit: None }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tests talk to the stand-in directly"
-)]
+#[allow(clippy::disallowed_methods, reason = "tests talk to the stand-in directly")]
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
@@ -41,11 +35,7 @@ impl Shop {
         let mischief = Mischief::new(7, profile, "centra");
         let centra = Centra::open(7, "test", catalogue, mischief, options, None).unwrap();
         let server = wire::serve(centra.router()).await.unwrap();
-        Shop {
-            centra,
-            server,
-            client: client(),
-        }
+        Shop { centra, server, client: client() }
     }
 
     async fn quiet(source: Source) -> Shop {
@@ -70,10 +60,7 @@ impl Shop {
             .await
             .unwrap();
         let status = answer.status().as_u16();
-        (
-            status,
-            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap(),
-        )
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
     }
 
     async fn ask(&self, query: &str, variables: Value) -> Value {
@@ -103,19 +90,13 @@ fn everything(contract: &Contract, type_name: &str, depth: usize) -> String {
     let mut out = String::from("{ __typename ");
     for (name, field) in fields {
         let inner = field.ty.inner_named_type();
-        let leaf = matches!(
-            schema.types[inner],
-            ExtendedType::Scalar(_) | ExtendedType::Enum(_)
-        );
+        let leaf = matches!(schema.types[inner], ExtendedType::Scalar(_) | ExtendedType::Enum(_));
         // One alias per type: two types may give one name different types.
         let alias = format!("{type_name}_{name}");
         if leaf {
             out += &format!("{alias}: {name} ");
         } else if depth > 0 {
-            out += &format!(
-                "{alias}: {name} {} ",
-                everything(contract, inner, depth - 1)
-            );
+            out += &format!("{alias}: {name} {} ", everything(contract, inner, depth - 1));
         }
     }
     for member in members {
@@ -139,41 +120,21 @@ fn conforms(
             Selection::InlineFragment(inline) => {
                 let on = inline.type_condition.as_ref().unwrap();
                 if on == type_name {
-                    conforms(
-                        schema,
-                        document,
-                        &inline.selection_set,
-                        type_name,
-                        value,
-                        path,
-                        seen,
-                    );
+                    conforms(schema, document, &inline.selection_set, type_name, value, path, seen);
                 }
             }
             Selection::FragmentSpread(_) => panic!("not made here"),
             Selection::Field(field) => {
                 let key = field.response_key().as_str();
                 let path = format!("{path}.{key}");
-                let got = value
-                    .get(key)
-                    .unwrap_or_else(|| panic!("{path} is missing"));
+                let got = value.get(key).unwrap_or_else(|| panic!("{path} is missing"));
                 if field.name == "__typename" {
                     assert_eq!(got, type_name, "{path}");
                     continue;
                 }
-                let entry = seen
-                    .entry(format!("{type_name}.{}", field.name))
-                    .or_default();
+                let entry = seen.entry(format!("{type_name}.{}", field.name)).or_default();
                 *entry |= !got.is_null();
-                check_type(
-                    schema,
-                    document,
-                    field.ty(),
-                    &field.selection_set,
-                    got,
-                    &path,
-                    seen,
-                );
+                check_type(schema, document, field.ty(), &field.selection_set, got, &path, seen);
             }
         }
     }
@@ -193,46 +154,25 @@ fn check_type(
         return;
     }
     if ty.is_list() {
-        for (at, item) in got
-            .as_array()
-            .unwrap_or_else(|| panic!("{path} is no list"))
-            .iter()
-            .enumerate()
-        {
-            check_type(
-                schema,
-                document,
-                ty.item_type(),
-                set,
-                item,
-                &format!("{path}[{at}]"),
-                seen,
-            );
+        for (at, item) in got.as_array().unwrap_or_else(|| panic!("{path} is no list")).iter().enumerate() {
+            check_type(schema, document, ty.item_type(), set, item, &format!("{path}[{at}]"), seen);
         }
         return;
     }
     let name = ty.inner_named_type().as_str();
     match &schema.types[name] {
         ExtendedType::Enum(values) => {
-            assert!(
-                values.values.contains_key(got.as_str().unwrap()),
-                "{path}: {got}"
-            );
+            assert!(values.values.contains_key(got.as_str().unwrap()), "{path}: {got}");
         }
         ExtendedType::Scalar(_) => match name {
-            "Int" => assert!(
-                got.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
-                "{path}: {got}"
-            ),
+            "Int" => assert!(got.as_i64().is_some_and(|n| i32::try_from(n).is_ok()), "{path}: {got}"),
             "Int64" => assert!(got.is_i64(), "{path}: {got}"),
             "Float" => assert!(got.is_number(), "{path}: {got}"),
             "Boolean" => assert!(got.is_boolean(), "{path}: {got}"),
             _ => assert!(got.is_string(), "{path}: {got}"),
         },
         _ => {
-            let concrete = got["__typename"]
-                .as_str()
-                .unwrap_or_else(|| panic!("{path} has no type"));
+            let concrete = got["__typename"].as_str().unwrap_or_else(|| panic!("{path} has no type"));
             conforms(schema, document, set, concrete, got, path, seen);
         }
     }
@@ -271,30 +211,12 @@ async fn every_field_that_can_be_asked_for_is_answered_as_the_schema_says() {
         ("eventListeners", "", 1),
         ("idConversions", "", 1),
     ] {
-        let ty = contract
-            .schema()
-            .type_field("Query", root)
-            .unwrap()
-            .ty
-            .inner_named_type()
-            .to_string();
-        let query = format!(
-            "{{ {root}{arguments} {} }}",
-            everything(contract, &ty, depth)
-        );
+        let ty = contract.schema().type_field("Query", root).unwrap().ty.inner_named_type().to_string();
+        let query = format!("{{ {root}{arguments} {} }}", everything(contract, &ty, depth));
         let data = shop.data(&query).await;
-        let document =
-            ExecutableDocument::parse_and_validate(contract.schema(), &query, "q").unwrap();
+        let document = ExecutableDocument::parse_and_validate(contract.schema(), &query, "q").unwrap();
         let operation = document.operations.get(None).unwrap();
-        conforms(
-            contract.schema(),
-            &document,
-            &operation.selection_set,
-            "Query",
-            &data,
-            root,
-            &mut seen,
-        );
+        conforms(contract.schema(), &document, &operation.selection_set, "Query", &data, root, &mut seen);
     }
     for must in [
         "DirectToConsumerOrder.customer",
@@ -328,10 +250,7 @@ async fn refuses_what_centra_refuses() {
     let shop = Shop::open(
         sample(),
         Profile::None,
-        Options {
-            withheld_permissions: vec!["Order.shippingAddress:read".into()],
-            ..Options::default()
-        },
+        Options { withheld_permissions: vec!["Order.shippingAddress:read".into()], ..Options::default() },
     )
     .await;
     let good = json!({"query": "{ stores { id } }"}).to_string();
@@ -343,8 +262,7 @@ async fn refuses_what_centra_refuses() {
         "not json".to_owned(),
         json!({"query": "{ stores { id "}).to_string(),
         json!({"query": "{ stores { nonsense } }"}).to_string(),
-        json!({"query": "mutation { confirmEvents(input: {}) { userErrors { message } } }"})
-            .to_string(),
+        json!({"query": "mutation { confirmEvents(input: {}) { userErrors { message } } }"}).to_string(),
         json!({"query": "query($n: Int!) { order(number: $n) { id } }"}).to_string(),
     ] {
         let (status, answer) = shop.send(token, bad.clone()).await;
@@ -360,33 +278,17 @@ async fn refuses_what_centra_refuses() {
         .await
         .unwrap();
     assert_eq!(cookie.status(), 200);
-    let answer = shop
-        .ask("{ orders { number shippingAddress { city } } }", json!({}))
-        .await;
-    assert_eq!(
-        answer["errors"][0]["extensions"]["category"],
-        "authorization"
-    );
+    let answer = shop.ask("{ orders { number shippingAddress { city } } }", json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["category"], "authorization");
     assert_eq!(answer["data"], Value::Null);
     let answer = shop.ask("{ orders { number } }", json!({})).await;
-    assert_eq!(
-        answer["extensions"]["permissionsUsed"],
-        json!(["Order:read"])
-    );
+    assert_eq!(answer["extensions"]["permissionsUsed"], json!(["Order:read"]));
     assert!(answer["extensions"]["complexity"].as_u64().unwrap() > 10);
 }
 
 #[tokio::test]
 async fn a_small_plan_is_throttled_with_a_timestamp() {
-    let shop = Shop::open(
-        sample(),
-        Profile::None,
-        Options {
-            plan: Plan::Growth,
-            ..Options::default()
-        },
-    )
-    .await;
+    let shop = Shop::open(sample(), Profile::None, Options { plan: Plan::Growth, ..Options::default() }).await;
     for n in 0..100 {
         let answer = shop
             .client
@@ -398,11 +300,7 @@ async fn a_small_plan_is_throttled_with_a_timestamp() {
             .unwrap();
         if answer.status() == 429 {
             assert!(n >= 60);
-            let at: i64 = answer.headers()["retry-after"]
-                .to_str()
-                .unwrap()
-                .parse()
-                .unwrap();
+            let at: i64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
             let now = shop.centra.0.mischief.now().as_second();
             assert!((now..now + 5).contains(&at), "{at} {now}");
             assert_eq!(shop.centra.throttled(), 1);
@@ -426,27 +324,17 @@ async fn orders_of_a_folder_read_as_their_data() {
     let order = &data["order"];
     assert_eq!(order["createdAt"], "2011-04-15T10:27:00+02:00");
     assert_eq!(order["country"]["code"], "GB");
-    let pads = order["lines"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|line| line["productSize"]["SKU"] == "PADS")
-        .unwrap();
+    let pads = order["lines"].as_array().unwrap().iter().find(|line| line["productSize"]["SKU"] == "PADS").unwrap();
     assert_eq!(pads["unitPrice"]["value"].to_string(), "0.001");
     assert_eq!(pads["unitPrice"]["valueInCents"], 0);
     assert_eq!(pads["lineValue"]["value"].to_string(), "0");
-    assert_eq!(
-        order["totals"]["lineValues"]["value"].to_string(),
-        "2042.76"
-    );
+    assert_eq!(order["totals"]["lineValues"]["value"].to_string(), "2042.76");
     assert_eq!(order["totals"]["taxIncluded"]["value"].to_string(), "0");
     assert_eq!(
         order["grandTotal"],
         order["paymentHistory"][0]["value"]
             .as_object()
-            .map_or(json!(null), |v| {
-                json!({"value": v["value"], "currency": {"code": "GBP"}})
-            })
+            .map_or(json!(null), |v| { json!({"value": v["value"], "currency": {"code": "GBP"}}) })
     );
     let data = shop
         .data("{ order(number: 553559) { country { code } shippingAddress { country { code } city } ... on DirectToConsumerOrder { customer { id } } grandTotal { value } lines { taxPercent appliedTaxRules { rule { taxName } } } } }")
@@ -459,10 +347,7 @@ async fn orders_of_a_folder_read_as_their_data() {
         .data("{ a: order(number: 539992) { ... on DirectToConsumerOrder { customer { id } } shippingAddress { email } lines { taxPercent } } b: order(number: 540002) { ... on DirectToConsumerOrder { customer { id } } lines { taxPercent } } }")
         .await;
     assert_eq!(data["a"]["customer"], Value::Null);
-    assert_eq!(
-        data["a"]["shippingAddress"]["email"],
-        "guest539992@example.com"
-    );
+    assert_eq!(data["a"]["shippingAddress"]["email"], "guest539992@example.com");
     assert_eq!(data["a"]["lines"][0]["taxPercent"].to_string(), "17.5");
     assert_eq!(data["b"]["customer"]["id"], 16_656);
     assert_eq!(data["b"]["lines"][0]["taxPercent"], 20);
@@ -471,16 +356,10 @@ async fn orders_of_a_folder_read_as_their_data() {
 #[tokio::test]
 async fn connections_page_through_every_order_once_in_both_directions() {
     let shop = Shop::quiet(Source::Generated { orders: 95 }).await;
-    for sort in [
-        "number_ASC",
-        "updatedAt_ASC",
-        "createdAt_DESC",
-        "updatedAt_DESC",
-    ] {
-        for (size, cursor, has, end) in [
-            ("first", "after", "hasNextPage", "endCursor"),
-            ("last", "before", "hasPreviousPage", "startCursor"),
-        ] {
+    for sort in ["number_ASC", "updatedAt_ASC", "createdAt_DESC", "updatedAt_DESC"] {
+        for (size, cursor, has, end) in
+            [("first", "after", "hasNextPage", "endCursor"), ("last", "before", "hasPreviousPage", "startCursor")]
+        {
             let query = format!(
                 "query($c: String) {{ orderConnection(sort: {sort}, {size}: 20, {cursor}: $c, where: {{isOnHold: false}}) \
                  {{ totalCount pageInfo {{ {has} {end} }} edges {{ node {{ number }} }} }} }}"
@@ -490,11 +369,7 @@ async fn connections_page_through_every_order_once_in_both_directions() {
                 let answer = shop.ask(&query, json!({"c": at})).await;
                 let page = &answer["data"]["orderConnection"];
                 assert_eq!(page["totalCount"], 95, "{answer}");
-                let page_numbers = page["edges"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|e| e["node"]["number"].as_i64().unwrap());
+                let page_numbers = page["edges"].as_array().unwrap().iter().map(|e| e["node"]["number"].as_i64().unwrap());
                 if size == "first" {
                     numbers.extend(page_numbers);
                 } else {
@@ -519,13 +394,12 @@ async fn filters_take_scalars_lists_windows_and_negation() {
     let shop = Shop::quiet(sample()).await;
     let count = async |filter: &str| {
         let data = shop
-            .data(&format!("{{ orderConnection(where: {filter}, sort: [updatedAt_ASC]) {{ totalCount edges {{ node {{ number }} }} }} }}"))
+            .data(&format!(
+                "{{ orderConnection(where: {filter}, sort: [updatedAt_ASC]) {{ totalCount edges {{ node {{ number }} }} }} }}"
+            ))
             .await;
         let connection = &data["orderConnection"];
-        assert_eq!(
-            connection["totalCount"],
-            connection["edges"].as_array().unwrap().len()
-        );
+        assert_eq!(connection["totalCount"], connection["edges"].as_array().unwrap().len());
         connection["totalCount"].as_i64().unwrap()
     };
     assert_eq!(count("{number: 536365}").await, 1);
@@ -533,56 +407,22 @@ async fn filters_take_scalars_lists_windows_and_negation() {
     assert_eq!(count("{number: [536365], negate: [\"number\"]}").await, 10);
     assert_eq!(count("{status: CONFIRMED}").await, 11);
     assert_eq!(count("{status: [CANCELLED, PENDING]}").await, 0);
-    assert_eq!(
-        count("{createdAt: {from: \"2011-01-01T00:00:00Z\"}}").await,
-        5
-    );
-    assert_eq!(
-        count("{createdAt: {from: \"2011-01-04T10:37:00+00:00\", to: \"2011-01-04T10:37:00Z\"}}")
-            .await,
-        1
-    );
-    assert_eq!(
-        count("{updatedAt: {from: \"2020-01-01T00:00:00Z\"}}").await,
-        11
-    );
-    assert_eq!(
-        count("{updatedAt: {to: \"2020-01-01T00:00:00Z\"}}").await,
-        0
-    );
-    assert_eq!(
-        count("{customerId: 16656, isOnHold: false, isWaitingForPayment: false}").await,
-        1
-    );
-    let answer = shop
-        .ask("{ orders(where: {affiliateId: 3}) { number } }", json!({}))
-        .await;
-    assert!(
-        answer["errors"][0]["message"]
-            .as_str()
-            .unwrap()
-            .contains("affiliateId")
-    );
-    let answer = shop
-        .ask("{ orders(limit: 201) { number } }", json!({}))
-        .await;
-    assert!(
-        answer["errors"][0]["message"]
-            .as_str()
-            .unwrap()
-            .contains("200")
-    );
+    assert_eq!(count("{createdAt: {from: \"2011-01-01T00:00:00Z\"}}").await, 5);
+    assert_eq!(count("{createdAt: {from: \"2011-01-04T10:37:00+00:00\", to: \"2011-01-04T10:37:00Z\"}}").await, 1);
+    assert_eq!(count("{updatedAt: {from: \"2020-01-01T00:00:00Z\"}}").await, 11);
+    assert_eq!(count("{updatedAt: {to: \"2020-01-01T00:00:00Z\"}}").await, 0);
+    assert_eq!(count("{customerId: 16656, isOnHold: false, isWaitingForPayment: false}").await, 1);
+    let answer = shop.ask("{ orders(where: {affiliateId: 3}) { number } }", json!({})).await;
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("affiliateId"));
+    let answer = shop.ask("{ orders(limit: 201) { number } }", json!({})).await;
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("200"));
 }
 
 #[tokio::test]
 async fn events_come_with_the_listener_and_go_with_the_confirmation() {
     let shop = Shop::open(sample(), Profile::None, Options::default()).await;
     shop.step();
-    assert_eq!(
-        shop.centra.progress().orders_placed,
-        0,
-        "nobody listens yet"
-    );
+    assert_eq!(shop.centra.progress().orders_placed, 0, "nobody listens yet");
     let set = shop
         .data("mutation { setEventListeners(input: [{objectType: Order}]) { userErrors { message } eventListeners { objectType changeTypes integrationName } } }")
         .await;
@@ -594,19 +434,9 @@ async fn events_come_with_the_listener_and_go_with_the_confirmation() {
     let read = "{ events(where: {objectType: Order}, limit: 200) { id changeType objectReference object { __typename ... on DirectToConsumerOrder { orderId: id number otherComment } } } }";
     let first = shop.data(read).await["events"].clone();
     assert_eq!(first.as_array().unwrap().len(), 11);
-    assert_eq!(
-        shop.data(read).await["events"],
-        first,
-        "again until confirmed"
-    );
+    assert_eq!(shop.data(read).await["events"], first, "again until confirmed");
     assert_eq!(first[0]["objectReference"], first[0]["object"]["number"]);
-    let ids: Vec<&Value> = first
-        .as_array()
-        .unwrap()
-        .iter()
-        .take(10)
-        .map(|event| &event["id"])
-        .collect();
+    let ids: Vec<&Value> = first.as_array().unwrap().iter().take(10).map(|event| &event["id"]).collect();
     let confirm = "mutation($ids: [Int!]!) { confirmEvents(input: {eventsIds: $ids}) { userErrors { message path } userWarnings { message } } }";
     shop.ask(confirm, json!({"ids": ids})).await;
     let left = shop.data(read).await["events"].clone();
@@ -617,10 +447,7 @@ async fn events_come_with_the_listener_and_go_with_the_confirmation() {
         "mutation {{ updateDirectToConsumerOrder(order: {{number: {number}}}, input: {{otherComment: \"Å\"}}) {{ order {{ otherComment }} userErrors {{ message }} }} }}"
     );
     let done = shop.data(&update).await;
-    assert_eq!(
-        done["updateDirectToConsumerOrder"]["order"]["otherComment"],
-        "Å"
-    );
+    assert_eq!(done["updateDirectToConsumerOrder"]["order"]["otherComment"], "Å");
     let now = shop.data(read).await["events"].clone();
     assert_eq!(now.as_array().unwrap().len(), 2);
     assert_eq!(now[0]["object"]["otherComment"], "Å");
@@ -631,11 +458,7 @@ async fn events_come_with_the_listener_and_go_with_the_confirmation() {
 async fn mutations_say_what_they_refuse() {
     let shop = Shop::quiet(sample()).await;
     let errors = async |mutation: &str| {
-        let data = shop
-            .data(&format!(
-                "mutation {{ m: {mutation} {{ userErrors {{ message path }} }} }}"
-            ))
-            .await;
+        let data = shop.data(&format!("mutation {{ m: {mutation} {{ userErrors {{ message path }} }} }}")).await;
         data["m"]["userErrors"].clone()
     };
     for refused in [
@@ -650,20 +473,10 @@ async fn mutations_say_what_they_refuse() {
     ] {
         assert_ne!(errors(refused).await, json!([]), "{refused}");
     }
-    let not_simulated = errors(
-        "setStock(input: {warehouse: {id: 1}, description: \"\", stockQuantityType: PHYSICAL})",
-    )
-    .await;
-    assert!(
-        not_simulated[0]["message"]
-            .as_str()
-            .unwrap()
-            .contains("not simulated")
-    );
+    let not_simulated = errors("setStock(input: {warehouse: {id: 1}, description: \"\", stockQuantityType: PHYSICAL})").await;
+    assert!(not_simulated[0]["message"].as_str().unwrap().contains("not simulated"));
 
-    let line = shop
-        .data("{ order(number: 536365) { lines { id quantity } grandTotal { value } } }")
-        .await;
+    let line = shop.data("{ order(number: 536365) { lines { id quantity } grandTotal { value } } }").await;
     let id = &line["order"]["lines"][0]["id"];
     let cancel = format!(
         "updateDirectToConsumerOrder(order: {{number: 536365}}, input: {{cancelLines: [{{line: {{id: {id}}}, quantity: 6, stockAction: RELEASE_BACK_TO_WAREHOUSE}}]}})"
@@ -673,28 +486,12 @@ async fn mutations_say_what_they_refuse() {
         .data("{ order(number: 536365) { lines { id } all: lines(includeFullyCancelled: true) { quantity cancelledQuantity } totals { cancelledQuantity lineValues { value } taxAdded { value } } grandTotal { value } } }")
         .await;
     assert_eq!(after["order"]["lines"].as_array().unwrap().len(), 6);
-    assert_eq!(
-        after["order"]["all"][0],
-        json!({"quantity": 0, "cancelledQuantity": 6})
-    );
-    assert_eq!(
-        after["order"]["totals"]["lineValues"]["value"].to_string(),
-        "123.82"
-    );
+    assert_eq!(after["order"]["all"][0], json!({"quantity": 0, "cancelledQuantity": 6}));
+    assert_eq!(after["order"]["totals"]["lineValues"]["value"].to_string(), "123.82");
     let whole = "query($id: String!) { order(id: $id) { number } }";
-    let id = shop
-        .data("{ order(number: 540002) { id paymentHistory { entryType } } }")
-        .await["order"]
-        .clone();
-    assert_eq!(
-        shop.ask(whole, json!({"id": id["id"]})).await["data"]["order"]["number"],
-        540_002
-    );
-    let captured = id["paymentHistory"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|p| p["entryType"] == "CAPTURE");
+    let id = shop.data("{ order(number: 540002) { id paymentHistory { entryType } } }").await["order"].clone();
+    assert_eq!(shop.ask(whole, json!({"id": id["id"]})).await["data"]["order"]["number"], 540_002);
+    let captured = id["paymentHistory"].as_array().unwrap().iter().any(|p| p["entryType"] == "CAPTURE");
     let answer = shop
         .ask(
             "mutation($id: String!) { cancelDirectToConsumerOrder(id: $id, input: {emailOptions: {sendEmail: false}, stockAction: {removeItemsFromStock: true}}) { order { status totals { quantity } } userErrors { message } } }",
@@ -706,10 +503,7 @@ async fn mutations_say_what_they_refuse() {
         assert_ne!(done["userErrors"], json!([]));
     } else {
         assert_eq!(done["order"]["status"], "CANCELLED");
-        assert_eq!(
-            done["order"]["totals"]["quantity"], 188,
-            "cancelling the order leaves quantities"
-        );
+        assert_eq!(done["order"]["totals"]["quantity"], 188, "cancelling the order leaves quantities");
     }
 }
 
@@ -723,27 +517,14 @@ async fn mutations_run_in_series_and_a_failure_stops_none() {
              c: setIdConversions(input: [{objectType: Order, internalId: 536365, externalId: \"e1\"}, {objectType: Order, internalId: 536852, externalId: \"e1\"}]) { entries { externalId internalId integrationName } } }",
         )
         .await;
-    assert_eq!(
-        data["a"]["orders"][1],
-        json!({"number": 536_852, "isLocked": true})
-    );
-    assert_eq!(
-        data["b"]["userErrors"][0]["path"],
-        json!(["input", "order"])
-    );
+    assert_eq!(data["a"]["orders"][1], json!({"number": 536_852, "isLocked": true}));
+    assert_eq!(data["b"]["userErrors"][0]["path"], json!(["input", "order"]));
     assert_eq!(data["c"]["entries"].as_array().unwrap().len(), 2);
     let read = shop
         .data("{ idConversions(where: {objectType: Order, externalId: {equals: \"e1\"}}) { internalId } orders(where: {externalId: \"e1\"}) { number externalId } }")
         .await;
-    assert_eq!(
-        read["idConversions"],
-        json!([{"internalId": 536_852}]),
-        "the second write won silently"
-    );
-    assert_eq!(
-        read["orders"],
-        json!([{"number": 536_852, "externalId": "e1"}])
-    );
+    assert_eq!(read["idConversions"], json!([{"internalId": 536_852}]), "the second write won silently");
+    assert_eq!(read["orders"], json!([{"number": 536_852, "externalId": "e1"}]));
 }
 
 #[tokio::test]
@@ -766,10 +547,7 @@ async fn generated_orders_close_their_sums_as_written() {
             + of("/totals/taxAdded");
         assert_eq!(sum, of("/grandTotal"), "{order}");
         assert!(of("/totals/discounts") <= 0);
-        assert_eq!(
-            of("/grandTotal") - of("/net"),
-            of("/totals/taxAdded") + of("/totals/taxIncluded")
-        );
+        assert_eq!(of("/grandTotal") - of("/net"), of("/totals/taxAdded") + of("/totals/taxIncluded"));
         if of("/totals/taxAdded") == 0 {
             let lines: i64 = order["lines"]
                 .as_array()
@@ -785,12 +563,7 @@ async fn generated_orders_close_their_sums_as_written() {
 
 #[tokio::test]
 async fn rough_weather_loses_answers_but_not_effects() {
-    let shop = Shop::open(
-        Source::Generated { orders: 50 },
-        Profile::Hostile,
-        Options::default(),
-    )
-    .await;
+    let shop = Shop::open(Source::Generated { orders: 50 }, Profile::Hostile, Options::default()).await;
     shop.centra.listen().unwrap();
     shop.step();
     let body = json!({"query": "mutation { setIdConversions(input: {objectType: Order, internalId: 10001, externalId: \"x\"}) { userErrors { message } } }"}).to_string();
@@ -830,10 +603,7 @@ async fn webhooks_arrive_signed() {
         post(move |headers: HeaderMap, body: String| {
             let told = told.clone();
             async move {
-                let _ = told.send((
-                    headers["x-centra-signature"].to_str().unwrap().to_owned(),
-                    body,
-                ));
+                let _ = told.send((headers["x-centra-signature"].to_str().unwrap().to_owned(), body));
             }
         }),
     );
@@ -842,10 +612,7 @@ async fn webhooks_arrive_signed() {
         sample(),
         Profile::None,
         Options {
-            webhook: Some(WebhookTarget {
-                url: format!("{}/hook", receiver.url()),
-                secret: "hush".into(),
-            }),
+            webhook: Some(WebhookTarget { url: format!("{}/hook", receiver.url()), secret: "hush".into() }),
             ..Options::default()
         },
     )
@@ -855,15 +622,10 @@ async fn webhooks_arrive_signed() {
         let centra = shop.centra.clone();
         async move { centra.live().await }
     });
-    let (signature, body) = tokio::time::timeout(Duration::from_secs(10), hears.recv())
-        .await
-        .unwrap()
-        .unwrap();
+    let (signature, body) = tokio::time::timeout(Duration::from_secs(10), hears.recv()).await.unwrap().unwrap();
     let t: i64 = signature[2..signature.find(',').unwrap()].parse().unwrap();
     assert_eq!(signature, hooks::sign("hush", t, &body));
-    let text = percent_encoding::percent_decode_str(&body[8..])
-        .decode_utf8()
-        .unwrap();
+    let text = percent_encoding::percent_decode_str(&body[8..]).decode_utf8().unwrap();
     let payload: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(payload["events"].as_array().unwrap().len(), 11);
     assert_eq!(payload["events"][0]["id"], 536_365);

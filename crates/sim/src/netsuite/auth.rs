@@ -49,11 +49,7 @@ pub struct Access {
 }
 
 /// Characters that RFC 3986 percent-encodes: all but the unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
@@ -134,10 +130,8 @@ struct TokenClaims {
 
 impl Auth {
     pub(super) fn new(account: &str) -> anyhow::Result<Auth> {
-        let made_up =
-            |what: &str| hex::encode(Sha256::digest(format!("{account} {what}").as_bytes()));
-        let certificate =
-            DecodingKey::from_ec_pem(PUBLIC_KEY.as_bytes()).context("read the test certificate")?;
+        let made_up = |what: &str| hex::encode(Sha256::digest(format!("{account} {what}").as_bytes()));
+        let certificate = DecodingKey::from_ec_pem(PUBLIC_KEY.as_bytes()).context("read the test certificate")?;
         Ok(Auth {
             access: Access {
                 account: account.to_owned(),
@@ -156,11 +150,7 @@ impl Auth {
     }
 
     /// Answers the token endpoint: the JSON to send, or the OAuth error code.
-    pub(super) fn token(
-        &self,
-        form: &[u8],
-        now: Timestamp,
-    ) -> Result<String, (&'static str, String)> {
+    pub(super) fn token(&self, form: &[u8], now: Timestamp) -> Result<String, (&'static str, String)> {
         let mut grant = String::new();
         let mut kind = String::new();
         let mut assertion = String::new();
@@ -175,13 +165,11 @@ impl Auth {
         if grant != "client_credentials" {
             return Err(("unsupported_grant_type", format!("grant_type is {grant:?}")));
         }
-        if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || assertion.is_empty()
-        {
+        if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || assertion.is_empty() {
             return Err(("invalid_request", "client_assertion is missing".into()));
         }
         let wrong = |why: &str| ("invalid_grant", why.to_owned());
-        let header = jsonwebtoken::decode_header(&assertion)
-            .map_err(|_| wrong("the assertion is no JWT"))?;
+        let header = jsonwebtoken::decode_header(&assertion).map_err(|_| wrong("the assertion is no JWT"))?;
         // The vendor's list also has PS256 to PS512 and ES384, ES512; the one certificate here is P-256.
         if header.alg != Algorithm::ES256 {
             return Err(wrong("the algorithm does not fit the certificate"));
@@ -212,12 +200,8 @@ impl Auth {
         if !claims.scope.any(|scope| scope == "rest_webservices") {
             return Err(wrong("scope lacks rest_webservices"));
         }
-        let token = self
-            .mint(now)
-            .ok_or_else(|| wrong("no token could be made"))?;
-        Ok(format!(
-            r#"{{"access_token":"{token}","expires_in":{TOKEN_LIFE},"token_type":"Bearer"}}"#
-        ))
+        let token = self.mint(now).ok_or_else(|| wrong("no token could be made"))?;
+        Ok(format!(r#"{{"access_token":"{token}","expires_in":{TOKEN_LIFE},"token_type":"Bearer"}}"#))
     }
 
     fn mac(&self, text: &str) -> Option<Hmac<Sha256>> {
@@ -227,11 +211,7 @@ impl Auth {
     }
 
     fn mint(&self, now: i64) -> Option<String> {
-        let claims = TokenClaims {
-            sub: self.access.account.clone(),
-            iat: now,
-            exp: now + TOKEN_LIFE,
-        };
+        let claims = TokenClaims { sub: self.access.account.clone(), iat: now, exp: now + TOKEN_LIFE };
         let body = format!(
             "{}.{}",
             URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"HS256"}"#),
@@ -243,10 +223,7 @@ impl Auth {
 
     /// Lets a request in, or says why not.
     pub(super) fn check(&self, request: &Signed<'_>, now: Timestamp) -> Result<(), &'static str> {
-        let (scheme, rest) = request
-            .authorization
-            .split_once(' ')
-            .ok_or("MissingTokenPassportRequiredFields")?;
+        let (scheme, rest) = request.authorization.split_once(' ').ok_or("MissingTokenPassportRequiredFields")?;
         if scheme.eq_ignore_ascii_case("Bearer") {
             self.bearer(rest.trim(), now.as_second())
         } else if scheme.eq_ignore_ascii_case("OAuth") {
@@ -287,12 +264,7 @@ impl Auth {
                 name => parameters.push((name.to_owned(), value)),
             }
         }
-        let get = |name: &str| {
-            parameters
-                .iter()
-                .find(|(known, _)| known == name)
-                .map_or("", |(_, value)| value.as_str())
-        };
+        let get = |name: &str| parameters.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
         if realm != self.access.account {
             return Err("realm_rejected");
         }
@@ -308,9 +280,7 @@ impl Auth {
         if !matches!(get("oauth_version"), "1.0" | "") {
             return Err("version_rejected");
         }
-        let stamp: i64 = get("oauth_timestamp")
-            .parse()
-            .map_err(|_| "timestamp_refused")?;
+        let stamp: i64 = get("oauth_timestamp").parse().map_err(|_| "timestamp_refused")?;
         if (now - stamp).abs() > SKEW {
             return Err("timestamp_refused");
         }
@@ -320,27 +290,15 @@ impl Auth {
         }
         let nonce = crate::mischief::hash_text(&format!("{stamp} {nonce}"));
         let mine = ["http", "https"].into_iter().any(|scheme| {
-            let base = base_string(
-                request.method,
-                &format!("{scheme}://{}{}", request.host, request.path),
-                request.query,
-                &parameters,
-            );
-            sign(
-                &base,
-                &self.access.consumer_secret,
-                &self.access.token_secret,
-            ) == signature
+            let base =
+                base_string(request.method, &format!("{scheme}://{}{}", request.host, request.path), request.query, &parameters);
+            sign(&base, &self.access.consumer_secret, &self.access.token_secret) == signature
         });
         if !mine {
             return Err("signature_invalid");
         }
         let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-        if nonces.fresh(nonce, now) {
-            Ok(())
-        } else {
-            Err("nonce_used")
-        }
+        if nonces.fresh(nonce, now) { Ok(()) } else { Err("nonce_used") }
     }
 }
 
@@ -348,11 +306,7 @@ impl Auth {
 fn base_string(method: &str, url: &str, query: &str, oauth: &[(String, String)]) -> String {
     let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (encode(&name), encode(&value)))
-        .chain(
-            oauth
-                .iter()
-                .map(|(name, value)| (encode(name), encode(value))),
-        )
+        .chain(oauth.iter().map(|(name, value)| (encode(name), encode(value))))
         .collect();
     pairs.sort();
     let mut joined = String::with_capacity(512);
@@ -364,12 +318,7 @@ fn base_string(method: &str, url: &str, query: &str, oauth: &[(String, String)])
         joined.push('=');
         joined.push_str(&value);
     }
-    format!(
-        "{}&{}&{}",
-        method.to_ascii_uppercase(),
-        encode(url),
-        encode(&joined)
-    )
+    format!("{}&{}&{}", method.to_ascii_uppercase(), encode(url), encode(&joined))
 }
 
 /// HMAC-SHA256 of the base string, base64.
@@ -390,8 +339,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     const CONSUMER_KEY: &str = "ef40afdd8abaac111b13825dd5e5e2ddddb44f86d5a0dd6dcf38c20aae6b67e4";
-    const CONSUMER_SECRET: &str =
-        "d26ad321a4b2f23b0741c8d38392ce01c3e23e109df6c96eac6d099e9ab9e8b5";
+    const CONSUMER_SECRET: &str = "d26ad321a4b2f23b0741c8d38392ce01c3e23e109df6c96eac6d099e9ab9e8b5";
     const TOKEN: &str = "2b0ce516420110bcbd36b69e99196d1b7f6de3c6234c5afb799b73d87569f5cc";
     const TOKEN_SECRET: &str = "c29a677df7d5439a458c063654187e3d678d73aca8e3c9d8bea1478a3eb0d295";
 
@@ -450,26 +398,10 @@ pub(super) mod tests {
 
     fn header(auth: &Auth, realm: &str, url: &str, nonce: &str, stamp: i64) -> String {
         let access = &auth.access;
-        let oauth = oauth(
-            &access.consumer_key,
-            &access.token_id,
-            nonce,
-            &stamp.to_string(),
-        );
-        let signature = sign(
-            &base_string("GET", url, "a=b%20c", &oauth),
-            &access.consumer_secret,
-            &access.token_secret,
-        );
-        let fields: Vec<String> = oauth
-            .iter()
-            .map(|(k, v)| format!("{k}=\"{}\"", encode(v)))
-            .collect();
-        format!(
-            "OAuth realm=\"{realm}\", {}, oauth_signature=\"{}\"",
-            fields.join(", "),
-            encode(&signature)
-        )
+        let oauth = oauth(&access.consumer_key, &access.token_id, nonce, &stamp.to_string());
+        let signature = sign(&base_string("GET", url, "a=b%20c", &oauth), &access.consumer_secret, &access.token_secret);
+        let fields: Vec<String> = oauth.iter().map(|(k, v)| format!("{k}=\"{}\"", encode(v))).collect();
+        format!("OAuth realm=\"{realm}\", {}, oauth_signature=\"{}\"", fields.join(", "), encode(&signature))
     }
 
     #[test]
@@ -479,52 +411,22 @@ pub(super) mod tests {
         let url = "http://127.0.0.1:80/services/rest/x/eid:a";
         let try_with = |authorization: &str, query: &str| {
             auth.check(
-                &Signed {
-                    method: "GET",
-                    host: "127.0.0.1:80",
-                    path: "/services/rest/x/eid:a",
-                    query,
-                    authorization,
-                },
+                &Signed { method: "GET", host: "127.0.0.1:80", path: "/services/rest/x/eid:a", query, authorization },
                 now(),
             )
         };
         let good = header(&auth, "1234567_SB1", url, "n1", at);
         assert_eq!(try_with(&good, "a=b%20c"), Ok(()));
         assert_eq!(try_with(&good, "a=b%20c"), Err("nonce_used"));
-        assert_eq!(
-            try_with(&header(&auth, "1234567_SB1", url, "n2", at), "a=b"),
-            Err("signature_invalid")
-        );
-        assert_eq!(
-            try_with(&header(&auth, "7654321", url, "n3", at), "a=b%20c"),
-            Err("realm_rejected")
-        );
-        assert_eq!(
-            try_with(
-                &header(&auth, "1234567_SB1", url, "n4", at - 301),
-                "a=b%20c"
-            ),
-            Err("timestamp_refused")
-        );
-        assert_eq!(
-            try_with(
-                &header(&auth, "1234567_SB1", url, "n5", at + 299),
-                "a=b%20c"
-            ),
-            Ok(())
-        );
-        assert_eq!(
-            try_with("Basic abc", "a=b%20c"),
-            Err("MissingTokenPassportRequiredFields")
-        );
+        assert_eq!(try_with(&header(&auth, "1234567_SB1", url, "n2", at), "a=b"), Err("signature_invalid"));
+        assert_eq!(try_with(&header(&auth, "7654321", url, "n3", at), "a=b%20c"), Err("realm_rejected"));
+        assert_eq!(try_with(&header(&auth, "1234567_SB1", url, "n4", at - 301), "a=b%20c"), Err("timestamp_refused"));
+        assert_eq!(try_with(&header(&auth, "1234567_SB1", url, "n5", at + 299), "a=b%20c"), Ok(()));
+        assert_eq!(try_with("Basic abc", "a=b%20c"), Err("MissingTokenPassportRequiredFields"));
     }
 
     /// A form for the token endpoint with some claims changed.
-    fn form(
-        auth: &Auth,
-        change: impl Fn(&mut jsonwebtoken::Header, &mut serde_json::Value),
-    ) -> String {
+    fn form(auth: &Auth, change: impl Fn(&mut jsonwebtoken::Header, &mut serde_json::Value)) -> String {
         let at = now().as_second();
         let mut header = jsonwebtoken::Header::new(Algorithm::ES256);
         header.kid = Some(auth.access.certificate_id.clone());
@@ -536,8 +438,7 @@ pub(super) mod tests {
             "exp": at + 3600,
         });
         change(&mut header, &mut claims);
-        let key =
-            jsonwebtoken::EncodingKey::from_ec_pem(auth.access.private_key_pem.as_bytes()).unwrap();
+        let key = jsonwebtoken::EncodingKey::from_ec_pem(auth.access.private_key_pem.as_bytes()).unwrap();
         let assertion = jsonwebtoken::encode(&header, &claims, &key).unwrap();
         format!(
             "grant_type=client_credentials&client_assertion_type={}&client_assertion={assertion}",
@@ -553,32 +454,16 @@ pub(super) mod tests {
     #[test]
     fn a_good_assertion_gets_a_token_and_a_bad_one_does_not() {
         let auth = Auth::new("1234567_SB1").unwrap();
-        let answer = auth
-            .token(form(&auth, |_, _| {}).as_bytes(), now())
-            .unwrap();
+        let answer = auth.token(form(&auth, |_, _| {}).as_bytes(), now()).unwrap();
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         let token = answer["access_token"].as_str().unwrap();
         let check = |auth: &Auth, token: &str, at: Timestamp| {
-            auth.check(
-                &Signed {
-                    method: "GET",
-                    host: "h",
-                    path: "/",
-                    query: "",
-                    authorization: &format!("Bearer {token}"),
-                },
-                at,
-            )
+            auth.check(&Signed { method: "GET", host: "h", path: "/", query: "", authorization: &format!("Bearer {token}") }, at)
         };
         assert_eq!(check(&auth, token, now()), Ok(()));
-        let later = now()
-            .checked_add(jiff::SignedDuration::from_secs(3_600))
-            .unwrap();
+        let later = now().checked_add(jiff::SignedDuration::from_secs(3_600)).unwrap();
         assert_eq!(check(&auth, token, later), Err("invalid_token"));
-        assert_eq!(
-            check(&auth, &token[..token.len() - 2], now()),
-            Err("invalid_token")
-        );
+        assert_eq!(check(&auth, &token[..token.len() - 2], now()), Err("invalid_token"));
         let other = Auth::new("7654321").unwrap();
         assert_eq!(check(&other, token, now()), Err("invalid_token"));
 
@@ -586,12 +471,8 @@ pub(super) mod tests {
         let bad: [(&str, Change); 6] = [
             ("kid", |header, _| header.kid = Some("other".into())),
             ("iss", |_, claims| claims["iss"] = json!("other")),
-            ("aud", |_, claims| {
-                claims["aud"] = json!("http://127.0.0.1:1/token")
-            }),
-            ("life", |_, claims| {
-                claims["exp"] = json!(now().as_second() + 3_601)
-            }),
+            ("aud", |_, claims| claims["aud"] = json!("http://127.0.0.1:1/token")),
+            ("life", |_, claims| claims["exp"] = json!(now().as_second() + 3_601)),
             ("past", |_, claims| {
                 claims["iat"] = json!(now().as_second() - 4_000);
                 claims["exp"] = json!(now().as_second() - 400);
@@ -599,23 +480,12 @@ pub(super) mod tests {
             ("scope", |_, claims| claims["scope"] = json!("restlets")),
         ];
         for (name, change) in bad {
-            let fault = auth
-                .token(form(&auth, change).as_bytes(), now())
-                .unwrap_err();
+            let fault = auth.token(form(&auth, change).as_bytes(), now()).unwrap_err();
             assert_eq!(fault.0, "invalid_grant", "{name}");
         }
         assert!(
-            auth.token(
-                form(&auth, |_, claims| claims["scope"] =
-                    json!("restlets,rest_webservices"))
-                .as_bytes(),
-                now()
-            )
-            .is_ok()
+            auth.token(form(&auth, |_, claims| claims["scope"] = json!("restlets,rest_webservices")).as_bytes(), now()).is_ok()
         );
-        assert_eq!(
-            auth.token(b"grant_type=password", now()).unwrap_err().0,
-            "unsupported_grant_type"
-        );
+        assert_eq!(auth.token(b"grant_type=password", now()).unwrap_err().0, "unsupported_grant_type");
     }
 }

@@ -40,21 +40,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(
-        status: StatusCode,
-        code: &'static str,
-        text: impl Into<String>,
-        at: At,
-    ) -> Refusal {
-        Refusal {
-            status,
-            details: vec![Detail {
-                text: text.into(),
-                code,
-                at,
-            }],
-            headers: Vec::new(),
-        }
+    pub(super) fn new(status: StatusCode, code: &'static str, text: impl Into<String>, at: At) -> Refusal {
+        Refusal { status, details: vec![Detail { text: text.into(), code, at }], headers: Vec::new() }
     }
 
     /// Malformed URL or syntax.
@@ -64,12 +51,7 @@ impl Refusal {
 
     /// A business rule.
     pub(super) fn user(text: impl std::fmt::Display) -> Refusal {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "USER_ERROR",
-            format!("Error while accessing a resource. {text}"),
-            At::Nowhere,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "USER_ERROR", format!("Error while accessing a resource. {text}"), At::Nowhere)
     }
 
     /// No such record.
@@ -87,9 +69,7 @@ impl Refusal {
         Self::new(
             StatusCode::BAD_REQUEST,
             "INVALID_PARAMETER",
-            format!(
-                "Invalid search query. Detailed unprocessed description follows. Search error occurred: {text}."
-            ),
+            format!("Invalid search query. Detailed unprocessed description follows. Search error occurred: {text}."),
             At::Nowhere,
         )
     }
@@ -118,9 +98,7 @@ impl Refusal {
             "Concurrent request limit exceeded. Request blocked.",
             At::Nowhere,
         );
-        refusal
-            .headers
-            .extend(retry_after.map(|wait| ("retry-after", wait)));
+        refusal.headers.extend(retry_after.map(|wait| ("retry-after", wait)));
         refusal
     }
 
@@ -138,10 +116,7 @@ impl Refusal {
     pub(super) fn oauth(error: &'static str) -> Response {
         let mut response = Response::new(Body::from(format!(r#"{{"error":"{error}"}}"#)));
         *response.status_mut() = StatusCode::BAD_REQUEST;
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; charset=UTF-8"),
-        );
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
         response
     }
 
@@ -183,9 +158,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
-            HeaderValue::from_static(
-                "application/vnd.oracle.resource+json; type=error; charset=UTF-8",
-            ),
+            HeaderValue::from_static("application/vnd.oracle.resource+json; type=error; charset=UTF-8"),
         );
         for (name, value) in &self.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -212,10 +185,7 @@ impl Tongue for Words {
         let page = "<!DOCTYPE html><html><head><title>NetSuite | Scheduled Maintenance</title></head>\
                     <body><h1>Your NetSuite account is temporarily unavailable</h1></body></html>";
         let mut response = Response::new(Body::from(page));
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        );
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         response
     }
 }

@@ -115,10 +115,7 @@ impl Spec {
             When::Always => true,
             When::SuiteTax => options.tax.is_suite_tax(),
             When::Legacy => {
-                matches!(
-                    options.tax,
-                    TaxRegime::LegacyLine | TaxRegime::LegacyTransaction
-                )
+                matches!(options.tax, TaxRegime::LegacyLine | TaxRegime::LegacyTransaction)
             }
             When::OneWorld => options.one_world,
             When::Order => order,
@@ -128,12 +125,7 @@ impl Spec {
 }
 
 const fn f(name: &'static str, field: Field, shape: Shape, when: When) -> Spec {
-    Spec {
-        name,
-        field,
-        shape,
-        when,
-    }
+    Spec { name, field, shape, when }
 }
 
 use Field::{Plain, ReadOnly};
@@ -167,12 +159,7 @@ pub(super) const BODY: &[Spec] = &[
     f("paymentOption", Field::PaymentOption, Reference, Always),
     f("item", Field::Items, List, Always),
     f("taxDetails", Field::TaxDetails, List, SuiteTax),
-    f(
-        "taxDetailsOverride",
-        Field::TaxDetailsOverride,
-        Flag,
-        SuiteTax,
-    ),
+    f("taxDetailsOverride", Field::TaxDetailsOverride, Flag, SuiteTax),
     f("taxPointDate", Plain, Date, SuiteTax),
     f("taxPointDateOverride", Plain, Flag, SuiteTax),
     f("taxRegOverride", Plain, Flag, SuiteTax),
@@ -251,24 +238,14 @@ pub(super) const LINE: &[Spec] = &[
     f("grossAmt", Field::GrossAmt, Number, Always),
     f("rateIncludingTax", ReadOnly, Number, Always),
     f("taxAmount", ReadOnly, Number, Always),
-    f(
-        "taxDetailsReference",
-        Field::TaxDetailsReference,
-        Text,
-        SuiteTax,
-    ),
+    f("taxDetailsReference", Field::TaxDetailsReference, Text, SuiteTax),
     f("taxCode", Field::TaxCode, Reference, Legacy),
     f("taxRate1", ReadOnly, Number, Legacy),
     f("taxRate2", ReadOnly, Number, Legacy),
     f("tax1Amt", Field::Tax1Amt, Number, Legacy),
     f("location", Field::Location, Reference, Always),
     f("inventoryLocation", Field::Location, Reference, OneWorld),
-    f(
-        "inventorySubsidiary",
-        Field::Subsidiary,
-        Reference,
-        OneWorld,
-    ),
+    f("inventorySubsidiary", Field::Subsidiary, Reference, OneWorld),
     f("commitInventory", Plain, Choice, Order),
     f("itemFulfillmentChoice", Plain, Choice, Order),
     f("isClosed", Field::IsClosed, Flag, Order),
@@ -296,12 +273,7 @@ pub(super) const LINE: &[Spec] = &[
 pub(super) const TAX_DETAIL: &[Spec] = &[
     f("links", ReadOnly, List, Always),
     f("refName", ReadOnly, Text, Always),
-    f(
-        "taxDetailsReference",
-        Field::TaxDetailsReference,
-        Reference,
-        Always,
-    ),
+    f("taxDetailsReference", Field::TaxDetailsReference, Reference, Always),
     f("taxType", Field::TaxType, Choice, Always),
     f("taxCode", Field::TaxCode, Reference, Always),
     f("taxBasis", Field::TaxBasis, Number, Always),
@@ -362,25 +334,12 @@ pub(super) struct Table(HashMap<String, &'static Spec>);
 
 impl Table {
     fn new(specs: &'static [Spec]) -> Table {
-        Table(
-            specs
-                .iter()
-                .flat_map(|spec| {
-                    [
-                        (spec.name.to_owned(), spec),
-                        (spec.name.to_ascii_lowercase(), spec),
-                    ]
-                })
-                .collect(),
-        )
+        Table(specs.iter().flat_map(|spec| [(spec.name.to_owned(), spec), (spec.name.to_ascii_lowercase(), spec)]).collect())
     }
 
     /// The field with this name in any case.
     pub(super) fn get(&self, name: &str) -> Option<&'static Spec> {
-        self.0
-            .get(name)
-            .or_else(|| self.0.get(&name.to_ascii_lowercase()))
-            .copied()
+        self.0.get(name).or_else(|| self.0.get(&name.to_ascii_lowercase())).copied()
     }
 }
 

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A decimal number in units of 10^-8; at most about 92 billion.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Fixed(i64);
 
@@ -48,11 +46,7 @@ impl Fixed {
         if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
             return None;
         }
-        let mut number = if whole.is_empty() {
-            0
-        } else {
-            whole.parse::<i64>().ok()?.checked_mul(ONE)?
-        };
+        let mut number = if whole.is_empty() { 0 } else { whole.parse::<i64>().ok()?.checked_mul(ONE)? };
         let mut unit = ONE / 10;
         for byte in fraction.bytes().take(8) {
             number = number.checked_add(i64::from(byte - b'0') * unit)?;
@@ -150,10 +144,7 @@ impl Fixed {
         if self.0 < 0 {
             out.push('-');
         }
-        let (whole, rest) = (
-            self.0.unsigned_abs() / 100_000_000,
-            self.0.unsigned_abs() % 100_000_000,
-        );
+        let (whole, rest) = (self.0.unsigned_abs() / 100_000_000, self.0.unsigned_abs() % 100_000_000);
         let _ = write!(out, "{whole}");
         if rest == 0 && least == 0 {
             return;

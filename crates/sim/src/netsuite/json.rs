@@ -45,10 +45,7 @@ impl Json {
         self.comma();
         self.0.push('"');
         let mut rest = text;
-        while let Some(at) = rest
-            .bytes()
-            .position(|b| b < 0x20 || b == b'"' || b == b'\\')
-        {
+        while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
             let (plain, special) = rest.split_at(at);
             self.0.push_str(plain);
             match special.as_bytes().first() {

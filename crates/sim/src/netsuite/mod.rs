@@ -79,10 +79,7 @@ pub enum TaxRegime {
 
 impl TaxRegime {
     fn is_suite_tax(self) -> bool {
-        matches!(
-            self,
-            TaxRegime::SuiteTaxOverride | TaxRegime::SuiteTaxEngine
-        )
+        matches!(self, TaxRegime::SuiteTaxOverride | TaxRegime::SuiteTaxEngine)
     }
 }
 
@@ -186,11 +183,7 @@ pub async fn build(
         queries: AtomicU64::new(0),
         options,
     });
-    Ok(NetSuite {
-        router: Router::new().fallback(handle).with_state(account.clone()),
-        access,
-        account,
-    })
+    Ok(NetSuite { router: Router::new().fallback(handle).with_state(account.clone()), access, account })
 }
 
 impl NetSuite {
@@ -212,9 +205,7 @@ impl NetSuite {
         rows.sort();
         let mut out = csv::Writer::from_writer(Vec::new());
         let header = ["doc", "net", "tax", "gross", "currency", "country", "lines"];
-        let written = out
-            .write_record(header)
-            .and_then(|()| rows.iter().try_for_each(|row| out.write_record(row)));
+        let written = out.write_record(header).and_then(|()| rows.iter().try_for_each(|row| out.write_record(row)));
         match (written, out.into_inner()) {
             (Ok(()), Ok(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
             _ => String::new(),
@@ -265,14 +256,8 @@ async fn handle(Shared(account): Shared<Arc<Account>>, request: Request) -> Resp
     let path = request.uri().path();
     let login = path.ends_with(TOKEN_PATH);
     // Logging in takes no place among the concurrent requests.
-    let (running, _slot) = if login {
-        (0, None)
-    } else {
-        (
-            account.running.fetch_add(1, Ordering::AcqRel),
-            Some(Slot(&account.running)),
-        )
-    };
+    let (running, _slot) =
+        if login { (0, None) } else { (account.running.fetch_add(1, Ordering::AcqRel), Some(Slot(&account.running))) };
     if running >= account.options.concurrency && !login {
         let wait = account.options.retry_after.then(|| "1".to_owned());
         return Refusal::concurrency(wait).response();
@@ -309,12 +294,7 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(
-        method: &'a Method,
-        uri: &'a axum::http::Uri,
-        headers: &'a HeaderMap,
-        body: Bytes,
-    ) -> Call<'a> {
+    fn new(method: &'a Method, uri: &'a axum::http::Uri, headers: &'a HeaderMap, body: Bytes) -> Call<'a> {
         let raw_query = uri.query().unwrap_or("");
         let host = headers
             .get(header::HOST)
@@ -327,25 +307,17 @@ impl<'a> Call<'a> {
             host: host.to_ascii_lowercase(),
             path: uri.path(),
             raw_query,
-            query: url::form_urlencoded::parse(raw_query.as_bytes())
-                .into_owned()
-                .collect(),
+            query: url::form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect(),
             body,
         }
     }
 
     fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The items of a comma-separated parameter, lower case.
@@ -359,41 +331,32 @@ impl<'a> Call<'a> {
     }
 
     fn flag(&self, name: &str) -> bool {
-        self.parameter(name)
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.parameter(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// `limit` and `offset`.
     fn page(&self) -> Result<(usize, usize), Refusal> {
         let number = |name: &'static str, default: usize| match self.parameter(name) {
             None => Ok(default),
-            Some(text) => text.parse::<usize>().map_err(|_| {
-                parameter(
-                    format!("Invalid value of the query parameter '{name}'. Provide a number."),
-                    name,
-                )
-            }),
+            Some(text) => text
+                .parse::<usize>()
+                .map_err(|_| parameter(format!("Invalid value of the query parameter '{name}'. Provide a number."), name)),
         };
         let (limit, offset) = (number("limit", 1_000)?, number("offset", 0)?);
         if !(1..=1_000).contains(&limit) {
             return Err(parameter(
-                "Invalid value of the query parameter 'limit'. Provide a number from 1 to 1000."
-                    .into(),
+                "Invalid value of the query parameter 'limit'. Provide a number from 1 to 1000.".into(),
                 "limit",
             ));
         }
         if offset % limit != 0 {
             return Err(parameter(
-                "Invalid value of the query parameter 'offset'. It must be divisible by 'limit'."
-                    .into(),
+                "Invalid value of the query parameter 'offset'. It must be divisible by 'limit'.".into(),
                 "offset",
             ));
         }
         if offset + limit > suiteql::MOST_ROWS {
-            return Err(parameter(
-                "The result can be paged through up to 100,000 rows only.".into(),
-                "offset",
-            ));
+            return Err(parameter("The result can be paged through up to 100,000 rows only.".into(), "offset"));
         }
         Ok((limit, offset))
     }
@@ -401,25 +364,14 @@ impl<'a> Call<'a> {
     fn object(&self) -> Result<Map<String, Value>, Refusal> {
         match serde_json::from_slice::<Value>(&self.body) {
             Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err(Refusal::request(
-                "The request body must contain a JSON object.",
-                At::Nowhere,
-            )),
-            Err(fault) => Err(Refusal::request(
-                format!("Invalid content in the request body: {fault}"),
-                At::Nowhere,
-            )),
+            Ok(_) => Err(Refusal::request("The request body must contain a JSON object.", At::Nowhere)),
+            Err(fault) => Err(Refusal::request(format!("Invalid content in the request body: {fault}"), At::Nowhere)),
         }
     }
 }
 
 fn parameter(text: String, name: &'static str) -> Refusal {
-    Refusal::new(
-        StatusCode::BAD_REQUEST,
-        "INVALID_PARAMETER",
-        text,
-        At::Query(name),
-    )
+    Refusal::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", text, At::Query(name))
 }
 
 /// What a good request comes to.
@@ -437,9 +389,7 @@ impl Answer {
         match self {
             Answer::Json(json, kind) => {
                 let mut response = Response::new(Body::from(json));
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
                 response
             }
             Answer::Done(place, warnings) => {
@@ -486,8 +436,7 @@ impl Account {
     }
 
     fn is_me(&self, account: &str) -> bool {
-        account.eq_ignore_ascii_case(self.realm())
-            || account.eq_ignore_ascii_case(&self.realm().replace('_', "-"))
+        account.eq_ignore_ascii_case(self.realm()) || account.eq_ignore_ascii_case(&self.realm().replace('_', "-"))
     }
 
     /// The part of the path after `/services/rest`, if it is this account's. An account id may come first.
@@ -545,22 +494,14 @@ impl Account {
         match parts.as_slice() {
             ["system", "v1", name] if name.eq_ignore_ascii_case("serverTime") => {
                 let at = now.as_millisecond();
-                let at = jiff::Timestamp::from_millisecond(at)
-                    .map_or_else(|_| String::new(), |at| format!("{at:.3}"));
-                Ok(Answer::Json(
-                    format!(r#"{{"serverTime":"{at}"}}"#),
-                    "application/json",
-                ))
+                let at = jiff::Timestamp::from_millisecond(at).map_or_else(|_| String::new(), |at| format!("{at:.3}"));
+                Ok(Answer::Json(format!(r#"{{"serverTime":"{at}"}}"#), "application/json"))
             }
-            ["query", "v1", name] if name.eq_ignore_ascii_case("suiteql") => {
-                self.query(call, &site)
-            }
+            ["query", "v1", name] if name.eq_ignore_ascii_case("suiteql") => self.query(call, &site),
             ["record", "v1", "metadata-catalog"] => self.catalogue(call, &site),
-            ["record", "v1", "metadata-catalog", name] => {
-                read::schema(&self.options, &format!("{site}/record/v1"), name)
-                    .map(|json| Answer::Json(json, "application/schema+json"))
-                    .ok_or_else(|| Refusal::missing(call.path))
-            }
+            ["record", "v1", "metadata-catalog", name] => read::schema(&self.options, &format!("{site}/record/v1"), name)
+                .map(|json| Answer::Json(json, "application/schema+json"))
+                .ok_or_else(|| Refusal::missing(call.path)),
             ["record", "v1", rest @ ..] => {
                 if self.options.view_only {
                     return Err(Refusal::new(
@@ -586,18 +527,12 @@ impl Account {
         let base = format!("{site}/record/v1");
         let mut wanted = call.list("select");
         if wanted.is_empty() {
-            wanted = ["salesorder", "cashsale", "customer"]
-                .map(str::to_owned)
-                .to_vec();
+            wanted = ["salesorder", "cashsale", "customer"].map(str::to_owned).to_vec();
         }
         let mut schemas = Vec::new();
         for name in &wanted {
-            let schema = read::schema(&self.options, &base, name).ok_or_else(|| {
-                parameter(
-                    format!("The record type '{name}' does not exist."),
-                    "select",
-                )
-            })?;
+            let schema = read::schema(&self.options, &base, name)
+                .ok_or_else(|| parameter(format!("The record type '{name}' does not exist."), "select"))?;
             let name = match name.as_str() {
                 "salesorder" => "salesOrder",
                 "cashsale" => "cashSale",
@@ -624,10 +559,7 @@ impl Account {
                 )
             })
             .collect();
-        Ok(Answer::Json(
-            format!(r#"{{"items":[{}]}}"#, items.join(",")),
-            "application/json",
-        ))
+        Ok(Answer::Json(format!(r#"{{"items":[{}]}}"#, items.join(",")), "application/json"))
     }
 
     fn query(&self, call: &Call<'_>, site: &str) -> Result<Answer, Refusal> {
@@ -636,15 +568,9 @@ impl Account {
         }
         let prefer = call.header("prefer");
         if prefer.contains("respond-async") {
-            return Err(Refusal::request(
-                "Asynchronous execution is not supported for SuiteQL queries.",
-                At::Header("Prefer"),
-            ));
+            return Err(Refusal::request("Asynchronous execution is not supported for SuiteQL queries.", At::Header("Prefer")));
         }
-        if !prefer
-            .split([',', ';'])
-            .any(|part| part.trim().eq_ignore_ascii_case("transient"))
-        {
+        if !prefer.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case("transient")) {
             return Err(Refusal::request(
                 "Required request header 'Prefer' is missing or invalid. Provide 'transient'.",
                 At::Header("Prefer"),
@@ -653,26 +579,16 @@ impl Account {
         let (limit, offset) = call.page()?;
         let body = call.object()?;
         let Some(query) = body.get("q").and_then(Value::as_str) else {
-            return Err(Refusal::request(
-                "The request body must contain the member 'q'.",
-                At::Path("q".into()),
-            ));
+            return Err(Refusal::request("The request body must contain the member 'q'.", At::Path("q".into())));
         };
         let mut params = Vec::new();
         if let Some(values) = body.get("params") {
-            let wrong = || {
-                Refusal::request(
-                    "'params' must be a list of values.",
-                    At::Path("params".into()),
-                )
-            };
+            let wrong = || Refusal::request("'params' must be a list of values.", At::Path("params".into()));
             for value in values.as_array().ok_or_else(wrong)? {
                 params.push(match value {
                     Value::Null => Cell::Null,
                     Value::String(text) => Cell::Text(text.clone().into()),
-                    Value::Number(number) => {
-                        Cell::Num(Fixed::parse(number.as_str()).ok_or_else(wrong)?)
-                    }
+                    Value::Number(number) => Cell::Num(Fixed::parse(number.as_str()).ok_or_else(wrong)?),
                     _ => return Err(wrong()),
                 });
             }
@@ -686,20 +602,14 @@ impl Account {
             shuffle: mischief::mix(self.queries.fetch_add(1, Ordering::Relaxed)),
         };
         let url = format!("{site}/query/v1/suiteql");
-        engine
-            .answer(query, &params, limit, offset, &url)
-            .map(|json| Answer::Json(json, COLLECTION))
-            .map_err(Refusal::search)
+        engine.answer(query, &params, limit, offset, &url).map(|json| Answer::Json(json, COLLECTION)).map_err(Refusal::search)
     }
 
     fn record(&self, call: &Call<'_>, base: &str, parts: &[&str]) -> Result<Answer, Refusal> {
         let (Some(record), rest) = (parts.first(), parts.get(1..).unwrap_or(&[])) else {
             return Err(Refusal::missing(call.path));
         };
-        if rest
-            .iter()
-            .any(|part| part.starts_with("!transform") || part.starts_with("!attach"))
-        {
+        if rest.iter().any(|part| part.starts_with("!transform") || part.starts_with("!attach")) {
             return Err(Refusal::request(
                 "Transforming and attaching records is not available in this account.",
                 At::Url(call.path.to_owned()),
@@ -709,12 +619,10 @@ impl Account {
             None => None,
             Some(key) => Some(match key.strip_prefix("eid:") {
                 Some(external) => Key::External(external.to_owned()),
-                None => Key::Id(key.parse().map_err(|_| {
-                    Refusal::request(
-                        "The record identifier is not valid.",
-                        At::Url(call.path.to_owned()),
-                    )
-                })?),
+                None => Key::Id(
+                    key.parse()
+                        .map_err(|_| Refusal::request("The record identifier is not valid.", At::Url(call.path.to_owned())))?,
+                ),
             }),
         };
         let inner = rest.get(1..).unwrap_or(&[]);
@@ -739,32 +647,19 @@ impl Account {
         let view = self.view(call, base, &state);
         match key {
             None => self.collection(call, base, list.record(), &list.ids(&self.items)),
-            Some(Key::Id(id)) => view
-                .listed(list, id)
-                .map(|json| Answer::Json(json, SINGULAR))
-                .ok_or_else(|| Refusal::missing(call.path)),
+            Some(Key::Id(id)) => {
+                view.listed(list, id).map(|json| Answer::Json(json, SINGULAR)).ok_or_else(|| Refusal::missing(call.path))
+            }
             Some(Key::External(_)) => Err(Refusal::missing(call.path)),
         }
     }
 
-    fn collection(
-        &self,
-        call: &Call<'_>,
-        base: &str,
-        record: &str,
-        ids: &[u32],
-    ) -> Result<Answer, Refusal> {
+    fn collection(&self, call: &Call<'_>, base: &str, record: &str, ids: &[u32]) -> Result<Answer, Refusal> {
         if call.parameter("q").is_some() {
-            return Err(parameter(
-                "Filtering with 'q' is not available in this account. Use SuiteQL.".into(),
-                "q",
-            ));
+            return Err(parameter("Filtering with 'q' is not available in this account. Use SuiteQL.".into(), "q"));
         }
         let (limit, offset) = call.page()?;
-        Ok(Answer::Json(
-            read::collection(base, record, ids, limit, offset),
-            COLLECTION,
-        ))
+        Ok(Answer::Json(read::collection(base, record, ids, limit, offset), COLLECTION))
     }
 
     fn view<'a>(&'a self, call: &Call<'_>, base: &'a str, state: &'a State) -> View<'a> {
@@ -780,11 +675,7 @@ impl Account {
     }
 
     fn desk<'a>(&'a self, call: &Call<'_>, state: &'a mut State) -> Result<Desk<'a>, Refusal> {
-        let names = match call
-            .header("x-netsuite-propertynamevalidation")
-            .to_ascii_lowercase()
-            .as_str()
-        {
+        let names = match call.header("x-netsuite-propertynamevalidation").to_ascii_lowercase().as_str() {
             "" | "warning" => Names::Warning,
             "ignore" => Names::Ignore,
             "error" => Names::Error,
@@ -806,23 +697,14 @@ impl Account {
         })
     }
 
-    fn transaction(
-        &self,
-        call: &Call<'_>,
-        base: &str,
-        kind: Kind,
-        key: Option<Key>,
-        inner: &[&str],
-    ) -> Result<Answer, Refusal> {
+    fn transaction(&self, call: &Call<'_>, base: &str, kind: Kind, key: Option<Key>, inner: &[&str]) -> Result<Answer, Refusal> {
         let mut state = self.state();
         let found = match &key {
             None => None,
             Some(Key::Id(id)) => Some(*id),
             Some(Key::External(external)) => state.by_external.get(external.as_str()).copied(),
         };
-        let known = found
-            .and_then(|id| state.trans.get(&id))
-            .filter(|tran| tran.kind == kind);
+        let known = found.and_then(|id| state.trans.get(&id)).filter(|tran| tran.kind == kind);
         // An unknown internal id of a transaction is no 404.
         let unknown = || match key {
             Some(Key::Id(_)) => Refusal::user("Transaction type specified is incorrect."),
@@ -830,12 +712,7 @@ impl Account {
         };
         match (call.method.as_str(), &key) {
             ("GET", None) => {
-                let ids: Vec<u32> = state
-                    .trans
-                    .values()
-                    .filter(|tran| tran.kind == kind)
-                    .map(|tran| tran.id)
-                    .collect();
+                let ids: Vec<u32> = state.trans.values().filter(|tran| tran.kind == kind).map(|tran| tran.id).collect();
                 self.collection(call, base, kind.record(), &ids)
             }
             ("GET", Some(_)) => {
@@ -843,22 +720,14 @@ impl Account {
                 let view = self.view(call, base, &state);
                 let json = match inner {
                     [] => {
-                        let customer = state
-                            .customers
-                            .get(&tran.entity)
-                            .map(|c| c.name())
-                            .unwrap_or_default();
+                        let customer = state.customers.get(&tran.entity).map(|c| c.name()).unwrap_or_default();
                         Some(view.transaction(tran, &customer))
                     }
                     [part] => view.part(tran, part, None),
-                    [part, line] => line
-                        .parse()
-                        .ok()
-                        .and_then(|line| view.part(tran, part, Some(line))),
+                    [part, line] => line.parse().ok().and_then(|line| view.part(tran, part, Some(line))),
                     _ => None,
                 };
-                json.map(|json| Answer::Json(json, SINGULAR))
-                    .ok_or_else(|| Refusal::missing(call.path))
+                json.map(|json| Answer::Json(json, SINGULAR)).ok_or_else(|| Refusal::missing(call.path))
             }
             ("POST", None) => self.save(call, base, &mut state, kind, None, None),
             ("PATCH", Some(_)) if inner.is_empty() => {
@@ -872,9 +741,7 @@ impl Account {
             ("DELETE", Some(_)) if inner.is_empty() => {
                 let tran = known.ok_or_else(unknown)?;
                 if tran.billed {
-                    return Err(Refusal::user(
-                        "This record cannot be deleted because it has dependent records.",
-                    ));
+                    return Err(Refusal::user("This record cannot be deleted because it has dependent records."));
                 }
                 let id = tran.id;
                 state.delete_tran(id).map_err(|fault| broken(&fault))?;
@@ -914,14 +781,9 @@ impl Account {
             tran.external = Some(external.into());
         }
         if let Some(wanted) = &tran.external
-            && state
-                .by_external
-                .get(wanted)
-                .is_some_and(|id| create || *id != tran.id)
+            && state.by_external.get(wanted).is_some_and(|id| create || *id != tran.id)
         {
-            return Err(Refusal::user(format!(
-                "A transaction with the external ID {wanted} already exists."
-            )));
+            return Err(Refusal::user(format!("A transaction with the external ID {wanted} already exists.")));
         }
         if create {
             tran.id = state.next_tran();
@@ -933,8 +795,7 @@ impl Account {
         if create {
             self.meddle(state, id).map_err(|fault| broken(&fault))?;
         }
-        let place =
-            (create || external.is_some()).then(|| format!("{base}/{}/{id}", kind.record()));
+        let place = (create || external.is_some()).then(|| format!("{base}/{}/{id}", kind.record()));
         Ok(Answer::Done(place, findings.warnings))
     }
 
@@ -945,16 +806,9 @@ impl Account {
             return Ok(());
         }
         let key = u64::from(id);
-        let script = self
-            .mischief
-            .chance("a script appends to the memo", key, 5.0);
-        let memo = self
-            .mischief
-            .chance("another user edits the memo", key, 1.0);
-        let quantity = profile == Profile::Hostile
-            && self
-                .mischief
-                .chance("another user edits a quantity", key, 1.0);
+        let script = self.mischief.chance("a script appends to the memo", key, 5.0);
+        let memo = self.mischief.chance("another user edits the memo", key, 1.0);
+        let quantity = profile == Profile::Hostile && self.mischief.chance("another user edits a quantity", key, 1.0);
         if !(script || memo || quantity) {
             return Ok(());
         }
@@ -971,11 +825,10 @@ impl Account {
         tran.memo = Some(text.trim().into());
         if quantity {
             let digits = tran.digits();
-            let stocked = tran.lines.iter_mut().filter(|line| {
-                self.items
-                    .get(line.item)
-                    .is_some_and(|item| item.kind == ItemKind::Inventory)
-            });
+            let stocked = tran
+                .lines
+                .iter_mut()
+                .filter(|line| self.items.get(line.item).is_some_and(|item| item.kind == ItemKind::Inventory));
             if let Some(line) = stocked.last()
                 && let Some(more) = line.quantity.plus(Fixed::whole(1))
                 && let Some(amount) = line.rate.times(more, digits)
@@ -992,9 +845,7 @@ impl Account {
         let found = match &key {
             None => None,
             Some(Key::Id(id)) => Some(*id),
-            Some(Key::External(external)) => {
-                state.customer_by_external.get(external.as_str()).copied()
-            }
+            Some(Key::External(external)) => state.customer_by_external.get(external.as_str()).copied(),
         };
         let known = found.and_then(|id| state.customers.get(&id));
         let unknown = || Refusal::missing(call.path);
@@ -1019,11 +870,8 @@ impl Account {
             }
             ("DELETE", Some(_)) => {
                 let id = known.ok_or_else(unknown)?.id;
-                if state::guest(id).is_some() || state.trans.values().any(|tran| tran.entity == id)
-                {
-                    return Err(Refusal::user(
-                        "This record cannot be deleted because it has dependent records.",
-                    ));
+                if state::guest(id).is_some() || state.trans.values().any(|tran| tran.entity == id) {
+                    return Err(Refusal::user("This record cannot be deleted because it has dependent records."));
                 }
                 state.delete_customer(id).map_err(|fault| broken(&fault))?;
                 Ok(Answer::Done(None, Vec::new()))
@@ -1057,10 +905,7 @@ impl Account {
             customer.external = Some(external.into());
         }
         let other = |id: Option<&u32>| id.is_some_and(|id| create || *id != customer.id);
-        if customer
-            .external
-            .as_ref()
-            .is_some_and(|e| other(state.customer_by_external.get(e)))
+        if customer.external.as_ref().is_some_and(|e| other(state.customer_by_external.get(e)))
             || other(state.entity_ids.get(&customer.entity_id))
         {
             return Err(Refusal::user("This entity already exists."));
@@ -1073,9 +918,7 @@ impl Account {
         }
         customer.modified = now;
         let id = customer.id;
-        state
-            .put_customer(customer)
-            .map_err(|fault| broken(&fault))?;
+        state.put_customer(customer).map_err(|fault| broken(&fault))?;
         let place = (create || external.is_some()).then(|| format!("{base}/customer/{id}"));
         Ok(Answer::Done(place, findings.warnings))
     }
@@ -1083,10 +926,7 @@ impl Account {
 
 /// Whether the external id of a PUT's body is that of its URL, or the old one, or none.
 fn key_fits(body: Option<&str>, was: Option<&str>, url: &str) -> Result<(), Refusal> {
-    let sound = url
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        && !url.is_empty();
+    let sound = url.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') && !url.is_empty();
     if sound && (body.is_none() || body == Some(url) || body == was) {
         return Ok(());
     }
@@ -1099,12 +939,7 @@ fn key_fits(body: Option<&str>, was: Option<&str>, url: &str) -> Result<(), Refu
 }
 
 fn not_allowed() -> Refusal {
-    Refusal::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "INVALID_REQUEST",
-        "The method is not allowed for this resource.",
-        At::Nowhere,
-    )
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_REQUEST", "The method is not allowed for this resource.", At::Nowhere)
 }
 
 fn broken(fault: &anyhow::Error) -> Refusal {

@@ -33,11 +33,7 @@ pub(super) fn utc(seconds: i64) -> String {
 
 impl View<'_> {
     fn wants(&self, name: &str) -> bool {
-        self.fields.is_empty()
-            || self
-                .fields
-                .iter()
-                .any(|field| field.eq_ignore_ascii_case(name))
+        self.fields.is_empty() || self.fields.iter().any(|field| field.eq_ignore_ascii_case(name))
     }
 
     fn extras(&self, json: &mut Json, extra: &[Extra], line: u32) {
@@ -63,26 +59,17 @@ impl View<'_> {
 
     /// A sales order or cash sale.
     pub(super) fn transaction(&self, tran: &Tran, customer: &str) -> String {
-        let mut json = Json::with_capacity(if self.expand {
-            1_500 + 520 * tran.lines.len()
-        } else {
-            1_500
-        });
+        let mut json = Json::with_capacity(if self.expand { 1_500 + 520 * tran.lines.len() } else { 1_500 });
         let own = format!("{}/{}/{}", self.base, tran.kind.record(), tran.id);
         let totals = tran.totals();
         let suite = self.options.tax.is_suite_tax();
         json.open('{');
         json.link("self", &own);
-        for (name, address) in [
-            ("billingAddress", &tran.bill_to),
-            ("shippingAddress", &tran.ship_to),
-        ] {
+        for (name, address) in [("billingAddress", &tran.bill_to), ("shippingAddress", &tran.ship_to)] {
             if self.wants(name) {
                 json.key(name);
                 match address {
-                    Some(kept) if self.expand => {
-                        self.address(&mut json, &format!("{own}/{name}"), kept)
-                    }
+                    Some(kept) if self.expand => self.address(&mut json, &format!("{own}/{name}"), kept),
                     _ => {
                         json.open('{');
                         json.link("self", &format!("{own}/{name}"));
@@ -97,17 +84,8 @@ impl View<'_> {
         let currency = seed::currency(tran.currency).map_or("", |c| c.name);
         self.references(&mut json, "currency", "currency", tran.currency, currency);
         if tran.discount_item != 0 {
-            let shown = self
-                .items
-                .get(tran.discount_item)
-                .map_or("", |item| &item.sku);
-            self.references(
-                &mut json,
-                "discountItem",
-                "discountItem",
-                tran.discount_item,
-                shown,
-            );
+            let shown = self.items.get(tran.discount_item).map_or("", |item| &item.sku);
+            self.references(&mut json, "discountItem", "discountItem", tran.discount_item, shown);
             if self.wants("discountRate") {
                 if tran.discount_percent {
                     json.text("discountRate", &format!("{}%", tran.discount_rate.text(1)));
@@ -151,9 +129,7 @@ impl View<'_> {
             json.open('{');
             json.link("self", &format!("{own}/item"));
             if self.expand {
-                self.list(&mut json, tran.lines.iter(), |json, line| {
-                    self.line(json, &own, tran, line)
-                });
+                self.list(&mut json, tran.lines.iter(), |json, line| self.line(json, &own, tran, line));
             }
             json.close('}');
         }
@@ -166,28 +142,14 @@ impl View<'_> {
         if tran.kind == Kind::SalesOrder && self.wants("orderStatus") {
             json.choice("orderStatus", letter, label, self.simple);
         }
-        for (name, id) in [
-            ("paymentMethod", tran.payment_method),
-            ("paymentOption", tran.payment_option),
-        ] {
+        for (name, id) in [("paymentMethod", tran.payment_method), ("paymentOption", tran.payment_option)] {
             let shown = seed::named(seed::PAYMENT_METHODS, id).unwrap_or("");
             self.references(&mut json, name, "paymentMethod", id, shown);
         }
         let method = seed::named(seed::SHIP_ITEMS, tran.ship_method).unwrap_or("");
-        self.references(
-            &mut json,
-            "shipMethod",
-            "shipItem",
-            tran.ship_method,
-            method,
-        );
+        self.references(&mut json, "shipMethod", "shipItem", tran.ship_method, method);
         if self.wants("source") {
-            json.choice(
-                "source",
-                "restWebServices",
-                "REST Web Services",
-                self.simple,
-            );
+            json.choice("source", "restWebServices", "REST Web Services", self.simple);
         }
         if self.wants("status") {
             json.choice("status", letter, label, self.simple);
@@ -205,9 +167,7 @@ impl View<'_> {
                 json.open('{');
                 json.link("self", &format!("{own}/taxDetails"));
                 if self.expand {
-                    self.list(&mut json, tran.taxes.iter(), |json, tax| {
-                        self.tax_detail(json, tran, tax)
-                    });
+                    self.list(&mut json, tran.taxes.iter(), |json, tax| self.tax_detail(json, tran, tax));
                 }
                 json.close('}');
             }
@@ -232,12 +192,7 @@ impl View<'_> {
     }
 
     /// Items, count and so on of a sublist, whose object is open.
-    fn list<T>(
-        &self,
-        json: &mut Json,
-        items: impl ExactSizeIterator<Item = T>,
-        mut each: impl FnMut(&mut Json, T),
-    ) {
+    fn list<T>(&self, json: &mut Json, items: impl ExactSizeIterator<Item = T>, mut each: impl FnMut(&mut Json, T)) {
         let count = items.len().to_string();
         json.raw("count", &count);
         json.flag("hasMore", false);
@@ -268,10 +223,7 @@ impl View<'_> {
             json.choice("itemType", item.kind.code(), item.kind.code(), self.simple);
         }
         json.raw("line", &line.number.to_string());
-        json.text(
-            "lineUniqueKey",
-            &unique_key(tran.id, line.number).to_string(),
-        );
+        json.text("lineUniqueKey", &unique_key(tran.id, line.number).to_string());
         if let Some(location) = seed::location(line.location) {
             json.reference("location", location.id, location.name);
         }
@@ -288,11 +240,7 @@ impl View<'_> {
         }
         if order {
             json.raw("quantityBackOrdered", "0.0");
-            let billed = if tran.billed {
-                line.quantity
-            } else {
-                Fixed::ZERO
-            };
+            let billed = if tran.billed { line.quantity } else { Fixed::ZERO };
             json.number("quantityBilled", billed);
             json.raw("quantityFulfilled", "0.0");
         }
@@ -323,14 +271,8 @@ impl View<'_> {
         json.open('{');
         json.raw("links", "[]");
         let (kind, name) = match tran.lines.iter().find(|line| line.number == tax.line) {
-            Some(line) => (
-                "Item",
-                self.items.get(line.item).map_or("", |item| &*item.sku),
-            ),
-            None => (
-                "Shipping",
-                seed::named(seed::SHIP_ITEMS, tran.ship_method).unwrap_or(""),
-            ),
+            Some(line) => ("Item", self.items.get(line.item).map_or("", |item| &*item.sku)),
+            None => ("Shipping", seed::named(seed::SHIP_ITEMS, tran.ship_method).unwrap_or("")),
         };
         json.text("lineName", name);
         json.text("lineType", kind);
@@ -380,32 +322,20 @@ impl View<'_> {
             ("item", None) => {
                 json.open('{');
                 json.link("self", &format!("{own}/item"));
-                self.list(&mut json, tran.lines.iter(), |json, line| {
-                    self.line(json, &own, tran, line)
-                });
+                self.list(&mut json, tran.lines.iter(), |json, line| self.line(json, &own, tran, line));
                 json.close('}');
             }
             ("taxdetails", None) if self.options.tax.is_suite_tax() => {
                 json.open('{');
                 json.link("self", &format!("{own}/taxDetails"));
-                self.list(&mut json, tran.taxes.iter(), |json, tax| {
-                    self.tax_detail(json, tran, tax)
-                });
+                self.list(&mut json, tran.taxes.iter(), |json, tax| self.tax_detail(json, tran, tax));
                 json.close('}');
             }
             ("shippingaddress", None) => {
-                self.address(
-                    &mut json,
-                    &format!("{own}/shippingAddress"),
-                    tran.ship_to.as_deref()?,
-                );
+                self.address(&mut json, &format!("{own}/shippingAddress"), tran.ship_to.as_deref()?);
             }
             ("billingaddress", None) => {
-                self.address(
-                    &mut json,
-                    &format!("{own}/billingAddress"),
-                    tran.bill_to.as_deref()?,
-                );
+                self.address(&mut json, &format!("{own}/billingAddress"), tran.bill_to.as_deref()?);
             }
             _ => return None,
         }
@@ -427,11 +357,7 @@ impl View<'_> {
                     json.open('{');
                     json.raw("links", "[]");
                     json.key("addressBookAddress");
-                    self.address(
-                        json,
-                        &format!("{own}/addressBook/{}/addressBookAddress", entry.id),
-                        &entry.address,
-                    );
+                    self.address(json, &format!("{own}/addressBook/{}/addressBookAddress", entry.id), &entry.address);
                     json.text("addressId", &entry.id.to_string());
                     json.flag("defaultBilling", entry.billing);
                     json.flag("defaultShipping", entry.shipping);
@@ -457,21 +383,13 @@ impl View<'_> {
             }
         }
         let currency = seed::currency(customer.currency).map_or("", |c| c.name);
-        self.references(
-            &mut json,
-            "currency",
-            "currency",
-            customer.currency,
-            currency,
-        );
+        self.references(&mut json, "currency", "currency", customer.currency, currency);
         if self.wants("currencyList") {
             json.key("currencyList");
             json.open('{');
             json.link("self", &format!("{own}/currencyList"));
             if self.expand {
-                let all: Vec<u32> = std::iter::once(customer.currency)
-                    .chain(customer.currencies.iter().copied())
-                    .collect();
+                let all: Vec<u32> = std::iter::once(customer.currency).chain(customer.currencies.iter().copied()).collect();
                 self.list(&mut json, all.into_iter(), |json, id| {
                     json.open('{');
                     json.raw("links", "[]");
@@ -497,13 +415,7 @@ impl View<'_> {
         }
         if self.options.one_world {
             let name = seed::subsidiary(customer.subsidiary).map_or("", |s| s.name);
-            self.references(
-                &mut json,
-                "subsidiary",
-                "subsidiary",
-                customer.subsidiary,
-                name,
-            );
+            self.references(&mut json, "subsidiary", "subsidiary", customer.subsidiary, name);
         }
         self.extras(&mut json, &customer.extra, 0);
         json.close('}');
@@ -620,30 +532,17 @@ impl List {
             List::ShipItem => seed::SHIP_ITEMS.iter().map(|(id, _)| *id).collect(),
             List::PaymentMethod => seed::PAYMENT_METHODS.iter().map(|(id, _)| *id).collect(),
             List::TaxCode => seed::listed_tax_codes(),
-            List::Item(kind) => items
-                .all()
-                .filter(|item| item.kind == kind)
-                .map(|item| item.id)
-                .collect(),
+            List::Item(kind) => items.all().filter(|item| item.kind == kind).map(|item| item.id).collect(),
         }
     }
 }
 
 /// A page of a collection: ids and links only.
-pub(super) fn collection(
-    base: &str,
-    record: &str,
-    ids: &[u32],
-    limit: usize,
-    offset: usize,
-) -> String {
+pub(super) fn collection(base: &str, record: &str, ids: &[u32], limit: usize, offset: usize) -> String {
     let page: Vec<u32> = ids.iter().skip(offset).take(limit).copied().collect();
     let mut json = Json::with_capacity(128 + 128 * page.len());
     json.open('{');
-    json.link(
-        "self",
-        &format!("{base}/{record}?limit={limit}&offset={offset}"),
-    );
+    json.link("self", &format!("{base}/{record}?limit={limit}&offset={offset}"));
     json.raw("count", &page.len().to_string());
     json.flag("hasMore", offset + page.len() < ids.len());
     json.key("items");
@@ -672,9 +571,7 @@ pub(super) fn schema(options: &Options, base: &str, name: &str) -> Option<String
         "salesorder-taxdetailselement" if options.tax.is_suite_tax() => {
             (fields::TAX_DETAIL, true, "salesOrder-taxDetailsElement")
         }
-        "cashsale-taxdetailselement" if options.tax.is_suite_tax() => {
-            (fields::TAX_DETAIL, false, "cashSale-taxDetailsElement")
-        }
+        "cashsale-taxdetailselement" if options.tax.is_suite_tax() => (fields::TAX_DETAIL, false, "cashSale-taxDetailsElement"),
         _ => return None,
     };
     let mut json = Json::with_capacity(8_192);
@@ -722,23 +619,13 @@ pub(super) fn schema(options: &Options, base: &str, name: &str) -> Option<String
         if spec.field == Field::ReadOnly {
             json.flag("readOnly", true);
         }
-        if matches!(
-            spec.shape,
-            Shape::Text | Shape::Number | Shape::Flag | Shape::Date
-        ) {
+        if matches!(spec.shape, Shape::Text | Shape::Number | Shape::Flag | Shape::Date) {
             json.flag("x-ns-filterable", true);
         }
         json.close('}');
     }
-    for custom in options
-        .custom_fields
-        .iter()
-        .filter(|field| belongs(field, record))
-    {
-        json.raw(
-            &custom.to_ascii_lowercase(),
-            r#"{"type":"string","nullable":true,"x-ns-custom-field":true}"#,
-        );
+    for custom in options.custom_fields.iter().filter(|field| belongs(field, record)) {
+        json.raw(&custom.to_ascii_lowercase(), r#"{"type":"string","nullable":true,"x-ns-custom-field":true}"#);
     }
     json.close('}');
     json.text("$schema", "http://json-schema.org/draft-06/hyper-schema#");
@@ -762,28 +649,16 @@ pub(super) fn document_row(tran: &Tran, items: &Items) -> [String; 7] {
     let digits = usize::try_from(tran.digits()).unwrap_or(2);
     let totals = tran.totals();
     let external = tran.external.as_deref().unwrap_or("");
-    let doc = external
-        .strip_prefix("so_")
-        .or_else(|| external.strip_prefix("cs_"))
-        .or(tran.other_ref.as_deref())
-        .unwrap_or(external);
-    let lines = tran
-        .lines
-        .iter()
-        .filter(|line| {
-            items
-                .get(line.item)
-                .is_some_and(|i| i.kind == seed::ItemKind::Inventory)
-        })
-        .count();
+    let doc =
+        external.strip_prefix("so_").or_else(|| external.strip_prefix("cs_")).or(tran.other_ref.as_deref()).unwrap_or(external);
+    let lines =
+        tran.lines.iter().filter(|line| items.get(line.item).is_some_and(|i| i.kind == seed::ItemKind::Inventory)).count();
     [
         doc.to_owned(),
         tran.net().text(digits),
         totals.tax.text(digits),
         totals.total.text(digits),
-        seed::currency(tran.currency)
-            .map_or("", |c| c.symbol)
-            .to_owned(),
+        seed::currency(tran.currency).map_or("", |c| c.symbol).to_owned(),
         country_of(tran.ship_to.as_deref()).to_owned(),
         lines.to_string(),
     ]

@@ -19,37 +19,19 @@ use super::errors::{At, Detail, Refusal};
 use super::fields::{BODY_TABLE, CUSTOMER_TABLE, Field, LINE_TABLE, Shape, Spec, TAX_TABLE, Table};
 use super::fixed::Fixed;
 use super::seed::{self, ItemKind, Items};
-use super::state::{
-    AddressEntry, Customer, Extra, Kind, Line, SHIPPING, Sym, Symbols, TaxLine, Tran,
-};
+use super::state::{AddressEntry, Customer, Extra, Kind, Line, SHIPPING, Sym, Symbols, TaxLine, Tran};
 use super::{Options, TaxRegime, TaxRounding, tax};
 use axum::http::StatusCode;
 
 /// The fields of an address, in the order in which they are joined.
-pub(super) const ADDRESS: [&str; 9] = [
-    "addressee",
-    "attention",
-    "addr1",
-    "addr2",
-    "addr3",
-    "city",
-    "state",
-    "zip",
-    "addrPhone",
-];
+pub(super) const ADDRESS: [&str; 9] = ["addressee", "attention", "addr1", "addr2", "addr3", "city", "state", "zip", "addrPhone"];
 /// What the fields of an address are joined by. Last comes the country.
 const JOINT: char = '\u{1f}';
 
 /// The fields of a kept address and its country.
 pub(super) fn address_parts(kept: &str) -> (impl Iterator<Item = (&'static str, &str)>, &str) {
     let (fields, country) = kept.rsplit_once(JOINT).unwrap_or(("", kept));
-    (
-        ADDRESS
-            .into_iter()
-            .zip(fields.split(JOINT))
-            .filter(|(_, text)| !text.is_empty()),
-        country,
-    )
+    (ADDRESS.into_iter().zip(fields.split(JOINT)).filter(|(_, text)| !text.is_empty()), country)
 }
 
 /// The country of a kept address.
@@ -76,11 +58,7 @@ pub(super) struct Findings {
 impl Findings {
     /// The refusal, if there is anything to refuse. Faults of content come before those of business.
     pub(super) fn refusal(&mut self) -> Option<Refusal> {
-        let details = if self.content.is_empty() {
-            &mut self.business
-        } else {
-            &mut self.content
-        };
+        let details = if self.content.is_empty() { &mut self.business } else { &mut self.content };
         (!details.is_empty()).then(|| Refusal {
             status: StatusCode::BAD_REQUEST,
             details: std::mem::take(details),
@@ -175,18 +153,11 @@ struct Draft {
 impl Desk<'_> {
     fn content(&mut self, path: &str) {
         let name = path.rsplit('.').next().unwrap_or(path);
-        self.content_as(
-            path,
-            format!("Invalid value for the resource or sub-resource field '{name}'. Provide a valid value."),
-        );
+        self.content_as(path, format!("Invalid value for the resource or sub-resource field '{name}'. Provide a valid value."));
     }
 
     fn content_as(&mut self, path: &str, text: String) {
-        self.findings.content.push(Detail {
-            text,
-            code: "INVALID_CONTENT",
-            at: At::Path(path.to_owned()),
-        });
+        self.findings.content.push(Detail { text, code: "INVALID_CONTENT", at: At::Path(path.to_owned()) });
     }
 
     fn business(&mut self, text: impl std::fmt::Display) {
@@ -209,18 +180,9 @@ impl Desk<'_> {
             return Some(*spec);
         }
         if name.to_ascii_lowercase().starts_with("cust")
-            && self
-                .options
-                .custom_fields
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
+            && self.options.custom_fields.iter().any(|known| known.eq_ignore_ascii_case(name))
         {
-            return Some(Spec {
-                name: "",
-                field: Field::Plain,
-                shape: Shape::Choice,
-                when: super::fields::When::Always,
-            });
+            return Some(Spec { name: "", field: Field::Plain, shape: Shape::Choice, when: super::fields::When::Always });
         }
         self.unknown(&format!("{prefix}{name}"));
         None
@@ -230,10 +192,7 @@ impl Desk<'_> {
     fn unknown(&mut self, path: &str) {
         match self.names {
             Names::Ignore => {}
-            Names::Warning => self
-                .findings
-                .warnings
-                .push(format!("Unknown reference or field: {path}")),
+            Names::Warning => self.findings.warnings.push(format!("Unknown reference or field: {path}")),
             Names::Error => self.content_as(path, format!("Unknown reference or field: {path}")),
         }
     }
@@ -242,15 +201,10 @@ impl Desk<'_> {
         match value {
             Value::Null => Some(String::new()),
             Value::String(text) if text.contains(['\n', '\r']) => {
-                self.content_as(
-                    path,
-                    format!("The value of '{path}' contains a line break that is not escaped."),
-                );
+                self.content_as(path, format!("The value of '{path}' contains a line break that is not escaped."));
                 None
             }
-            Value::String(text) if text.contains('\\') => {
-                Some(text.replace("\\n", "\n").replace("\\r", "\r"))
-            }
+            Value::String(text) if text.contains('\\') => Some(text.replace("\\n", "\n").replace("\\r", "\r")),
             Value::String(text) => Some(text.clone()),
             _ => {
                 self.content(path);
@@ -279,10 +233,7 @@ impl Desk<'_> {
     }
 
     fn date(&mut self, path: &str, value: &Value) -> Option<Date> {
-        let date = value
-            .as_str()
-            .filter(|text| text.len() == 10)
-            .and_then(|text| text.parse().ok());
+        let date = value.as_str().filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
         if date.is_none() {
             self.content(path);
         }
@@ -312,10 +263,7 @@ impl Desk<'_> {
         if text.is_empty() {
             return Some(None);
         }
-        if !text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        {
+        if !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             self.content("externalId");
             return None;
         }
@@ -335,10 +283,7 @@ impl Desk<'_> {
         let before = self.findings.content.len();
         for (name, value) in object {
             let at = format!("{path}.{name}");
-            match ADDRESS
-                .iter()
-                .position(|known| known.eq_ignore_ascii_case(name))
-            {
+            match ADDRESS.iter().position(|known| known.eq_ignore_ascii_case(name)) {
                 Some(field) => {
                     if let Some(text) = self.text(&at, value)
                         && let Some(slot) = fields.get_mut(field)
@@ -356,15 +301,8 @@ impl Desk<'_> {
                         _ => self.content(&at),
                     }
                 }
-                None if [
-                    "override",
-                    "addrtext",
-                    "links",
-                    "refname",
-                    "label",
-                    "isresidential",
-                ]
-                .contains(&name.to_ascii_lowercase().as_str()) => {}
+                None if ["override", "addrtext", "links", "refname", "label", "isresidential"]
+                    .contains(&name.to_ascii_lowercase().as_str()) => {}
                 None => self.unknown(&at),
             }
         }
@@ -413,11 +351,7 @@ impl Desk<'_> {
 
     /// The name under which a field is kept.
     fn plain_name(&mut self, spec: Spec, name: &str) -> Sym {
-        if spec.name.is_empty() {
-            self.symbols.put(&name.to_ascii_lowercase())
-        } else {
-            self.symbols.put(spec.name)
-        }
+        if spec.name.is_empty() { self.symbols.put(&name.to_ascii_lowercase()) } else { self.symbols.put(spec.name) }
     }
 
     fn find_item(&mut self, path: &str, value: &Value) -> Option<u32> {
@@ -440,9 +374,7 @@ impl Desk<'_> {
         }
         match id_of(value) {
             Some(Id::Internal(id)) if self.customers.contains_key(&id) => Some(id),
-            Some(Id::External(id)) if self.customer_by_external.contains_key(id) => {
-                self.customer_by_external.get(id).copied()
-            }
+            Some(Id::External(id)) if self.customer_by_external.contains_key(id) => self.customer_by_external.get(id).copied(),
             Some(_) => {
                 self.content(&format!("{path}.id"));
                 None
@@ -457,13 +389,7 @@ impl Desk<'_> {
     // ---- transactions ----
 
     /// Takes a body into a document, which is new when `create`. What is wrong goes to the findings.
-    pub(super) fn transaction(
-        &mut self,
-        tran: &mut Tran,
-        body: &Map<String, Value>,
-        replace: &HashSet<String>,
-        create: bool,
-    ) {
+    pub(super) fn transaction(&mut self, tran: &mut Tran, body: &Map<String, Value>, replace: &HashSet<String>, create: bool) {
         let order = tran.kind == Kind::SalesOrder;
         let mut lines = None;
         let mut taxes = None;
@@ -486,14 +412,8 @@ impl Desk<'_> {
                     }
                 }
                 Field::Entity => set(&mut tran.entity, self.find_customer(path, value)),
-                Field::Subsidiary => set(
-                    &mut tran.subsidiary,
-                    self.reference(path, value, |id| seed::subsidiary(id).is_some()),
-                ),
-                Field::Currency => set(
-                    &mut tran.currency,
-                    self.reference(path, value, |id| seed::currency(id).is_some()),
-                ),
+                Field::Subsidiary => set(&mut tran.subsidiary, self.reference(path, value, |id| seed::subsidiary(id).is_some())),
+                Field::Currency => set(&mut tran.currency, self.reference(path, value, |id| seed::currency(id).is_some())),
                 Field::ExchangeRate => {
                     if let Some(rate) = self.amount(path, value) {
                         if rate.is_zero() || rate.is_negative() {
@@ -505,9 +425,7 @@ impl Desk<'_> {
                 }
                 Field::TranDate => set(&mut tran.date, self.date(path, value)),
                 Field::Memo => set(&mut tran.memo, self.text(path, value).map(some_text)),
-                Field::OtherRefNum => {
-                    set(&mut tran.other_ref, self.text(path, value).map(some_text))
-                }
+                Field::OtherRefNum => set(&mut tran.other_ref, self.text(path, value).map(some_text)),
                 Field::OrderStatus => {
                     let letter = match value {
                         Value::Object(object) => object.get("id").and_then(Value::as_str),
@@ -521,40 +439,27 @@ impl Desk<'_> {
                 }
                 Field::Location => {
                     location_given = true;
-                    set(
-                        &mut tran.location,
-                        self.reference(path, value, |id| seed::location(id).is_some()),
-                    );
+                    set(&mut tran.location, self.reference(path, value, |id| seed::location(id).is_some()));
                 }
                 Field::ShipMethod => {
                     method_given = true;
-                    set(
-                        &mut tran.ship_method,
-                        self.reference(path, value, |id| {
-                            seed::named(seed::SHIP_ITEMS, id).is_some()
-                        }),
-                    );
+                    set(&mut tran.ship_method, self.reference(path, value, |id| seed::named(seed::SHIP_ITEMS, id).is_some()));
                 }
                 Field::ShippingCost => {
                     cost_given = true;
                     set(&mut tran.shipping, self.amount(path, value));
                 }
                 Field::HandlingCost => set(&mut tran.handling, self.amount(path, value)),
-                Field::ShippingTaxCode => set(
-                    &mut tran.ship_tax_code,
-                    self.reference(path, value, |id| seed::tax_code(id).is_some()),
-                ),
+                Field::ShippingTaxCode => {
+                    set(&mut tran.ship_tax_code, self.reference(path, value, |id| seed::tax_code(id).is_some()))
+                }
                 Field::ShippingAddress => set(&mut tran.ship_to, self.address(path, value)),
                 Field::BillingAddress => set(&mut tran.bill_to, self.address(path, value)),
                 Field::DiscountItem => {
                     if value.is_null() {
                         tran.discount_item = 0;
                     } else if let Some(item) = self.find_item(path, value) {
-                        if self
-                            .items
-                            .get(item)
-                            .is_some_and(|i| i.kind == ItemKind::Discount)
-                        {
+                        if self.items.get(item).is_some_and(|i| i.kind == ItemKind::Discount) {
                             tran.discount_item = item;
                         } else {
                             self.content(&format!("{path}.id"));
@@ -563,34 +468,24 @@ impl Desk<'_> {
                 }
                 Field::DiscountRate => match rate_of(value) {
                     _ if value.is_null() => tran.discount_rate = Fixed::ZERO,
-                    Some(Rate::Each(rate)) => {
-                        (tran.discount_rate, tran.discount_percent) = (rate, false)
-                    }
-                    Some(Rate::Percent(rate)) => {
-                        (tran.discount_rate, tran.discount_percent) = (rate, true)
-                    }
+                    Some(Rate::Each(rate)) => (tran.discount_rate, tran.discount_percent) = (rate, false),
+                    Some(Rate::Percent(rate)) => (tran.discount_rate, tran.discount_percent) = (rate, true),
                     None => self.content(path),
                 },
                 Field::PaymentMethod => set(
                     &mut tran.payment_method,
-                    self.reference(path, value, |id| {
-                        seed::named(seed::PAYMENT_METHODS, id).is_some()
-                    }),
+                    self.reference(path, value, |id| seed::named(seed::PAYMENT_METHODS, id).is_some()),
                 ),
                 Field::PaymentOption => set(
                     &mut tran.payment_option,
-                    self.reference(path, value, |id| {
-                        seed::named(seed::PAYMENT_METHODS, id).is_some()
-                    }),
+                    self.reference(path, value, |id| seed::named(seed::PAYMENT_METHODS, id).is_some()),
                 ),
                 Field::TaxDetailsOverride => set(&mut tran.tax_override, self.flag(path, value)),
                 Field::Items => lines = Some(value),
                 Field::TaxDetails => taxes = Some(value),
                 _ => {
                     let key = self.plain_name(spec, name);
-                    if let Some(json) =
-                        self.plain(if path.is_empty() { name } else { path }, spec.shape, value)
-                    {
+                    if let Some(json) = self.plain(if path.is_empty() { name } else { path }, spec.shape, value) {
                         keep(&mut tran.extra, 0, key, json);
                     }
                 }
@@ -618,38 +513,20 @@ impl Desk<'_> {
             if tran.billed {
                 self.business("You cannot change the items of a transaction that has been billed.");
             } else {
-                self.lines(
-                    tran,
-                    lines,
-                    replace.contains("item"),
-                    &mut grosses,
-                    &mut given_taxes,
-                );
+                self.lines(tran, lines, replace.contains("item"), &mut grosses, &mut given_taxes);
             }
         }
         if tran.lines.is_empty() && self.findings.content.is_empty() {
             self.business("You must enter at least one line item for this transaction.");
         }
-        self.taxes(
-            tran,
-            taxes,
-            replace.contains("taxdetails"),
-            &grosses,
-            &given_taxes,
-        );
+        self.taxes(tran, taxes, replace.contains("taxdetails"), &grosses, &given_taxes);
         if tran.checked_totals().is_none() {
             self.business("The total amount is too large.");
         }
     }
 
     /// Customer, subsidiary, currency, location, period: present and fitting each other.
-    fn parties(
-        &mut self,
-        tran: &mut Tran,
-        before: (u32, u32, u32),
-        create: bool,
-        location_given: bool,
-    ) {
+    fn parties(&mut self, tran: &mut Tran, before: (u32, u32, u32), create: bool, location_given: bool) {
         let customers = self.customers;
         let Some(customer) = customers.get(&tran.entity) else {
             if self.findings.content.is_empty() {
@@ -661,19 +538,13 @@ impl Desk<'_> {
             self.business(format!("The customer {} is inactive.", customer.entity_id));
         }
         if tran.subsidiary == 0 {
-            tran.subsidiary = if self.options.one_world {
-                customer.subsidiary
-            } else {
-                1
-            };
+            tran.subsidiary = if self.options.one_world { customer.subsidiary } else { 1 };
         }
         if tran.currency == 0 {
             tran.currency = customer.currency;
         }
         if !create && before.1 != tran.subsidiary {
-            self.business(
-                "You cannot change the subsidiary of a transaction after it has been saved.",
-            );
+            self.business("You cannot change the subsidiary of a transaction after it has been saved.");
         }
         let name = |id| seed::subsidiary(id).map_or("?", |s| s.name);
         if self.options.one_world {
@@ -687,10 +558,7 @@ impl Desk<'_> {
                 ));
             }
             if create && seed::subsidiary(tran.subsidiary).is_some_and(|s| s.inactive) {
-                self.business(format!(
-                    "The subsidiary {} is inactive.",
-                    name(tran.subsidiary)
-                ));
+                self.business(format!("The subsidiary {} is inactive.", name(tran.subsidiary)));
             }
         }
         if !customer.takes(tran.currency) {
@@ -739,11 +607,7 @@ impl Desk<'_> {
             };
             let mut at = String::with_capacity(prefix.len() + spec.name.len());
             at.push_str(&prefix);
-            at.push_str(if spec.name.is_empty() {
-                name
-            } else {
-                spec.name
-            });
+            at.push_str(if spec.name.is_empty() { name } else { spec.name });
             match spec.field {
                 Field::ReadOnly | Field::Line => {}
                 Field::Item => draft.item = self.find_item(&at, value),
@@ -853,10 +717,7 @@ impl Desk<'_> {
                         (last, true) => last.saturating_add(3),
                         (last, false) => last.saturating_add(1),
                     };
-                    Line {
-                        number: tran.last_line,
-                        ..Line::default()
-                    }
+                    Line { number: tran.last_line, ..Line::default() }
                 }
             };
             let previous = match found {
@@ -887,17 +748,13 @@ impl Desk<'_> {
             tran.lines = old;
         }
         let kept: HashSet<u32> = tran.lines.iter().map(|line| line.number).collect();
-        tran.taxes
-            .retain(|tax| tax.line == SHIPPING || kept.contains(&tax.line));
-        tran.extra
-            .retain(|extra| extra.line == 0 || kept.contains(&extra.line));
+        tran.taxes.retain(|tax| tax.line == SHIPPING || kept.contains(&tax.line));
+        tran.extra.retain(|extra| extra.line == 0 || kept.contains(&extra.line));
         let mut seen = HashSet::with_capacity(tran.lines.len());
         for line in &tran.lines {
             if !line.reference.is_none() && !seen.insert(line.reference) {
-                let text = format!(
-                    "The tax details reference {} is used by more than one line.",
-                    self.symbols.text(line.reference)
-                );
+                let text =
+                    format!("The tax details reference {} is used by more than one line.", self.symbols.text(line.reference));
                 self.content_as("item.items", text);
                 break;
             }
@@ -905,15 +762,7 @@ impl Desk<'_> {
     }
 
     /// Quantity, rate and amount of a line, as its item and its price level have them.
-    fn settle(
-        &mut self,
-        tran: &Tran,
-        path: &str,
-        line: &mut Line,
-        draft: &Draft,
-        previous: Option<Fixed>,
-        fresh: bool,
-    ) {
+    fn settle(&mut self, tran: &Tran, path: &str, line: &mut Line, draft: &Draft, previous: Option<Fixed>, fresh: bool) {
         let digits = tran.digits();
         let items = self.items;
         let changed = draft.item.is_some_and(|item| item != line.item);
@@ -985,14 +834,10 @@ impl Desk<'_> {
             }
         }
         if item.kind == ItemKind::Discount && line.amount > Fixed::ZERO {
-            self.business(format!(
-                "{path}: the amount of a discount must not be positive."
-            ));
+            self.business(format!("{path}: the amount of a discount must not be positive."));
         }
         if item.kind == ItemKind::Discount && previous.is_none() && fresh {
-            self.business(format!(
-                "{path}: a discount must follow the line it reduces."
-            ));
+            self.business(format!("{path}: a discount must follow the line it reduces."));
         }
     }
 
@@ -1011,8 +856,7 @@ impl Desk<'_> {
         }
         let regime = self.options.tax;
         if regime == TaxRegime::SuiteTaxEngine && tran.tax_override {
-            return self
-                .business("You need the permission Tax Details Tab to override tax details.");
+            return self.business("You need the permission Tax Details Tab to override tax details.");
         }
         let digits = tran.digits();
         let done = match regime {
@@ -1023,10 +867,7 @@ impl Desk<'_> {
             TaxRegime::SuiteTaxOverride | TaxRegime::SuiteTaxEngine if tran.tax_override => {
                 self.overridden(tran, given, replace);
                 self.grosses(tran, grosses, |tran, line| {
-                    tran.taxes
-                        .iter()
-                        .find(|tax| tax.line == line)
-                        .map_or(Some(Fixed::ZERO), |tax| Some(tax.rate))
+                    tran.taxes.iter().find(|tax| tax.line == line).map_or(Some(Fixed::ZERO), |tax| Some(tax.rate))
                 })
             }
             TaxRegime::SuiteTaxOverride | TaxRegime::SuiteTaxEngine => {
@@ -1036,16 +877,10 @@ impl Desk<'_> {
                 }
                 .to_owned();
                 let rate = seed::standard_rate(&country);
-                self.grosses(tran, grosses, |_, _| Some(rate))
-                    .and_then(|()| self.engine(tran, &country, rate, digits))
+                self.grosses(tran, grosses, |_, _| Some(rate)).and_then(|()| self.engine(tran, &country, rate, digits))
             }
             TaxRegime::LegacyLine | TaxRegime::LegacyTransaction => {
-                let ordinary = tran
-                    .lines
-                    .iter()
-                    .map(|line| line.tax_code)
-                    .find(|code| *code != 0)
-                    .unwrap_or(0);
+                let ordinary = tran.lines.iter().map(|line| line.tax_code).find(|code| *code != 0).unwrap_or(0);
                 let mut missing = false;
                 for line in &mut tran.lines {
                     let item = self.items.get(line.item);
@@ -1070,12 +905,7 @@ impl Desk<'_> {
     }
 
     /// From release 2026.1 a gross amount recalculates the net one.
-    fn grosses(
-        &mut self,
-        tran: &mut Tran,
-        grosses: &[(u32, Fixed)],
-        rate: impl Fn(&Tran, u32) -> Option<Fixed>,
-    ) -> Option<()> {
+    fn grosses(&mut self, tran: &mut Tran, grosses: &[(u32, Fixed)], rate: impl Fn(&Tran, u32) -> Option<Fixed>) -> Option<()> {
         let digits = tran.digits();
         for (number, gross) in grosses {
             let rate = rate(tran, *number)?;
@@ -1100,12 +930,8 @@ impl Desk<'_> {
             tran.taxes.clear();
         }
         let digits = tran.digits();
-        let by_reference: std::collections::HashMap<Sym, u32> = tran
-            .lines
-            .iter()
-            .filter(|line| !line.reference.is_none())
-            .map(|line| (line.reference, line.number))
-            .collect();
+        let by_reference: std::collections::HashMap<Sym, u32> =
+            tran.lines.iter().filter(|line| !line.reference.is_none()).map(|line| (line.reference, line.number)).collect();
         for (at, value) in items.unwrap_or_default().iter().enumerate() {
             let path = format!("taxDetails.items[{at}]");
             let Value::Object(body) = value else {
@@ -1123,11 +949,7 @@ impl Desk<'_> {
                 let at = format!("{prefix}{}", spec.name);
                 match spec.field {
                     Field::TaxDetailsReference => {
-                        match value
-                            .as_object()
-                            .and_then(|object| object.get("id"))
-                            .and_then(Value::as_str)
-                        {
+                        match value.as_object().and_then(|object| object.get("id")).and_then(Value::as_str) {
                             Some(id) if !id.is_empty() => reference = Some(self.symbols.put(id)),
                             _ => self.content(&at),
                         }
@@ -1137,10 +959,7 @@ impl Desk<'_> {
                             Value::Object(object) => object.get("id").and_then(number),
                             other => number(other),
                         };
-                        match id
-                            .and_then(|id| id.text(0).parse().ok())
-                            .filter(|id| seed::tax_type(*id).is_some())
-                        {
+                        match id.and_then(|id| id.text(0).parse().ok()).filter(|id| seed::tax_type(*id).is_some()) {
                             Some(id) => kind = Some(id),
                             None => self.content(&at),
                         }
@@ -1186,17 +1005,8 @@ impl Desk<'_> {
                     continue;
                 }
             };
-            let tax = TaxLine {
-                line,
-                reference,
-                code,
-                basis: basis.round(digits),
-                rate,
-                amount: amount.round(digits),
-            };
-            match tran.taxes.iter_mut().find(|known| {
-                known.line == line && known.reference == reference && known.code == code
-            }) {
+            let tax = TaxLine { line, reference, code, basis: basis.round(digits), rate, amount: amount.round(digits) };
+            match tran.taxes.iter_mut().find(|known| known.line == line && known.reference == reference && known.code == code) {
                 Some(known) if !replace => *known = tax,
                 _ => tran.taxes.push(tax),
             }
@@ -1209,9 +1019,7 @@ impl Desk<'_> {
         if rate.is_zero() {
             return Some(());
         }
-        let code = seed::tax_code_id(country, &rate.text(0))
-            .parse()
-            .unwrap_or(0);
+        let code = seed::tax_code_id(country, &rate.text(0)).parse().unwrap_or(0);
         let mut bases: Vec<(u32, Sym, Fixed)> = Vec::with_capacity(tran.lines.len() + 1);
         for line in &mut tran.lines {
             if line.reference.is_none() {
@@ -1227,14 +1035,7 @@ impl Desk<'_> {
         tran.taxes = bases
             .into_iter()
             .zip(taxes)
-            .map(|((line, reference, basis), amount)| TaxLine {
-                line,
-                reference,
-                code,
-                basis,
-                rate,
-                amount,
-            })
+            .map(|((line, reference, basis), amount)| TaxLine { line, reference, code, basis, rate, amount })
             .collect();
         Some(())
     }
@@ -1262,24 +1063,15 @@ impl Desk<'_> {
                         customer.external = external;
                     }
                 }
-                Field::EntityId => set(
-                    &mut customer.entity_id,
-                    self.text(path, value).map(Into::into),
-                ),
+                Field::EntityId => set(&mut customer.entity_id, self.text(path, value).map(Into::into)),
                 Field::IsPerson => set(&mut customer.person, self.flag(path, value)),
-                Field::CompanyName => set(
-                    &mut customer.company,
-                    self.text(path, value).map(Into::into),
-                ),
-                Field::FirstName => {
-                    set(&mut customer.first, self.text(path, value).map(Into::into))
-                }
+                Field::CompanyName => set(&mut customer.company, self.text(path, value).map(Into::into)),
+                Field::FirstName => set(&mut customer.first, self.text(path, value).map(Into::into)),
                 Field::LastName => set(&mut customer.last, self.text(path, value).map(Into::into)),
                 Field::Email => {
                     if let Some(email) = self.text(path, value) {
-                        let sound = email.split_once('@').is_some_and(|(a, b)| {
-                            !a.is_empty() && b.contains('.') && !email.contains(' ')
-                        });
+                        let sound =
+                            email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.') && !email.contains(' '));
                         if email.is_empty() || sound {
                             customer.email = email.into();
                         } else {
@@ -1288,32 +1080,18 @@ impl Desk<'_> {
                     }
                 }
                 Field::Phone => set(&mut customer.phone, self.text(path, value).map(Into::into)),
-                Field::Comments => set(
-                    &mut customer.comments,
-                    self.text(path, value).map(Into::into),
-                ),
+                Field::Comments => set(&mut customer.comments, self.text(path, value).map(Into::into)),
                 Field::Subsidiary => set(
                     &mut customer.subsidiary,
-                    self.reference(path, value, |id| {
-                        seed::subsidiary(id).is_some_and(|s| !s.inactive)
-                    }),
+                    self.reference(path, value, |id| seed::subsidiary(id).is_some_and(|s| !s.inactive)),
                 ),
-                Field::Currency => set(
-                    &mut customer.currency,
-                    self.reference(path, value, |id| seed::currency(id).is_some()),
-                ),
+                Field::Currency => set(&mut customer.currency, self.reference(path, value, |id| seed::currency(id).is_some())),
                 Field::IsInactive => set(&mut customer.inactive, self.flag(path, value)),
-                Field::CurrencyList => {
-                    self.currency_list(customer, value, replace.contains("currencylist"))
-                }
-                Field::AddressBook => {
-                    self.address_book(customer, value, replace.contains("addressbook"))
-                }
+                Field::CurrencyList => self.currency_list(customer, value, replace.contains("currencylist")),
+                Field::AddressBook => self.address_book(customer, value, replace.contains("addressbook")),
                 _ => {
                     let key = self.plain_name(spec, name);
-                    if let Some(json) =
-                        self.plain(if path.is_empty() { name } else { path }, spec.shape, value)
-                    {
+                    if let Some(json) = self.plain(if path.is_empty() { name } else { path }, spec.shape, value) {
                         keep(&mut customer.extra, 0, key, json);
                     }
                 }
@@ -1340,9 +1118,8 @@ impl Desk<'_> {
             self.business("The primary subsidiary cannot be changed once transactions may exist.");
         }
         if customer.currency == 0 {
-            customer.currency = seed::subsidiary(customer.subsidiary)
-                .and_then(|s| seed::currency_by_symbol(s.currency))
-                .map_or(1, |c| c.id);
+            customer.currency =
+                seed::subsidiary(customer.subsidiary).and_then(|s| seed::currency_by_symbol(s.currency)).map_or(1, |c| c.id);
         }
     }
 
@@ -1357,8 +1134,7 @@ impl Desk<'_> {
             let path = format!("currencyList.items[{at}].currency");
             match value.get("currency") {
                 Some(value) => {
-                    if let Some(id) =
-                        self.reference(&path, value, |id| seed::currency(id).is_some())
+                    if let Some(id) = self.reference(&path, value, |id| seed::currency(id).is_some())
                         && !customer.currencies.contains(&id)
                     {
                         customer.currencies.push(id);
@@ -1382,27 +1158,12 @@ impl Desk<'_> {
                 self.content(&path);
                 continue;
             };
-            let last = customer
-                .addresses
-                .iter()
-                .map(|entry| entry.id)
-                .max()
-                .unwrap_or(0);
-            let wanted = body
-                .get("id")
-                .or(body.get("addressId"))
-                .and_then(number)
-                .and_then(|id| id.text(0).parse::<u32>().ok());
-            let found = customer
-                .addresses
-                .iter()
-                .position(|entry| Some(entry.id) == wanted);
+            let last = customer.addresses.iter().map(|entry| entry.id).max().unwrap_or(0);
+            let wanted = body.get("id").or(body.get("addressId")).and_then(number).and_then(|id| id.text(0).parse::<u32>().ok());
+            let found = customer.addresses.iter().position(|entry| Some(entry.id) == wanted);
             let mut entry = match found {
                 Some(found) => customer.addresses.remove(found),
-                None => AddressEntry {
-                    id: last + 1,
-                    ..AddressEntry::default()
-                },
+                None => AddressEntry { id: last + 1, ..AddressEntry::default() },
             };
             for (name, value) in body {
                 let at = format!("{path}.{name}");
@@ -1415,12 +1176,7 @@ impl Desk<'_> {
                             entry.address = address.unwrap_or_default();
                         }
                     }
-                    "id"
-                    | "addressid"
-                    | "internalid"
-                    | "links"
-                    | "isresidential"
-                    | "addressbookaddress_text" => {}
+                    "id" | "addressid" | "internalid" | "links" | "isresidential" | "addressbookaddress_text" => {}
                     _ => self.unknown(&at),
                 }
             }
@@ -1436,11 +1192,7 @@ impl Desk<'_> {
 
 /// Legacy tax: per code, at the level of the regime; an amount given for a line stays at line level.
 fn legacy(tran: &mut Tran, regime: TaxRegime, digits: u32, given: &[(u32, Fixed)]) -> Option<()> {
-    let rounding = if regime == TaxRegime::LegacyTransaction {
-        TaxRounding::Transaction
-    } else {
-        TaxRounding::Line
-    };
+    let rounding = if regime == TaxRegime::LegacyTransaction { TaxRounding::Transaction } else { TaxRounding::Line };
     let old = std::mem::take(&mut tran.taxes);
     let mut codes: Vec<u32> = tran.lines.iter().map(|line| line.tax_code).collect();
     codes.sort_unstable();
@@ -1452,16 +1204,9 @@ fn legacy(tran: &mut Tran, regime: TaxRegime, digits: u32, given: &[(u32, Fixed)
         for (line, amount) in lines().zip(tax::taxes(&nets, rate, digits, rounding)?) {
             let by_hand = (rounding == TaxRounding::Line)
                 .then(|| {
-                    let now = given
-                        .iter()
-                        .find(|(number, _)| *number == line.number)
-                        .map(|(_, tax)| *tax);
+                    let now = given.iter().find(|(number, _)| *number == line.number).map(|(_, tax)| *tax);
                     now.or_else(|| {
-                        old.iter()
-                            .find(|t| {
-                                t.line == line.number && t.code == code && t.basis == line.amount
-                            })
-                            .map(|t| t.amount)
+                        old.iter().find(|t| t.line == line.number && t.code == code && t.basis == line.amount).map(|t| t.amount)
                     })
                 })
                 .flatten();

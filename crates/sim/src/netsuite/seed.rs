@@ -21,55 +21,13 @@ pub(super) struct Subsidiary {
 }
 
 pub(super) const SUBSIDIARIES: &[Subsidiary] = &[
-    Subsidiary {
-        id: 1,
-        name: "Parent Company",
-        country: "US",
-        currency: "USD",
-        inactive: false,
-    },
-    Subsidiary {
-        id: 2,
-        name: "Sweden AB",
-        country: "SE",
-        currency: "SEK",
-        inactive: false,
-    },
-    Subsidiary {
-        id: 3,
-        name: "UK Limited",
-        country: "GB",
-        currency: "GBP",
-        inactive: false,
-    },
-    Subsidiary {
-        id: 4,
-        name: "US Inc",
-        country: "US",
-        currency: "USD",
-        inactive: false,
-    },
-    Subsidiary {
-        id: 5,
-        name: "Japan KK",
-        country: "JP",
-        currency: "JPY",
-        inactive: false,
-    },
-    Subsidiary {
-        id: 6,
-        name: "Germany GmbH",
-        country: "DE",
-        currency: "EUR",
-        inactive: false,
-    },
-    Subsidiary {
-        id: 9,
-        name: "Closed BV",
-        country: "NL",
-        currency: "EUR",
-        inactive: true,
-    },
+    Subsidiary { id: 1, name: "Parent Company", country: "US", currency: "USD", inactive: false },
+    Subsidiary { id: 2, name: "Sweden AB", country: "SE", currency: "SEK", inactive: false },
+    Subsidiary { id: 3, name: "UK Limited", country: "GB", currency: "GBP", inactive: false },
+    Subsidiary { id: 4, name: "US Inc", country: "US", currency: "USD", inactive: false },
+    Subsidiary { id: 5, name: "Japan KK", country: "JP", currency: "JPY", inactive: false },
+    Subsidiary { id: 6, name: "Germany GmbH", country: "DE", currency: "EUR", inactive: false },
+    Subsidiary { id: 9, name: "Closed BV", country: "NL", currency: "EUR", inactive: true },
 ];
 
 pub(super) fn subsidiary(id: u32) -> Option<&'static Subsidiary> {
@@ -86,12 +44,7 @@ pub(super) struct Currency {
 }
 
 const fn money(id: u32, symbol: &'static str, name: &'static str, digits: u32) -> Currency {
-    Currency {
-        id,
-        symbol,
-        name,
-        digits,
-    }
+    Currency { id, symbol, name, digits }
 }
 
 pub(super) const CURRENCIES: &[Currency] = &[
@@ -133,12 +86,7 @@ pub(super) struct Location {
 }
 
 const fn place(id: u32, name: &'static str, subsidiary: u32, inactive: bool) -> Location {
-    Location {
-        id,
-        name,
-        subsidiary,
-        inactive,
-    }
+    Location { id, name, subsidiary, inactive }
 }
 
 pub(super) const LOCATIONS: &[Location] = &[
@@ -186,9 +134,7 @@ pub(super) const PAYMENT_METHODS: &[(u32, &str)] = &[
 ];
 
 pub(super) fn named(list: &'static [(u32, &'static str)], id: u32) -> Option<&'static str> {
-    list.iter()
-        .find(|(known, _)| *known == id)
-        .map(|(_, name)| *name)
+    list.iter().find(|(known, _)| *known == id).map(|(_, name)| *name)
 }
 
 const ISO: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT \
@@ -232,9 +178,7 @@ fn country_number(country: &str) -> u32 {
 
 fn country_of_number(number: u32) -> Option<String> {
     let letter = |n: u32| u8::try_from(n).ok().map(|n| char::from(b'A' + n));
-    let code: String = [letter(number / 26)?, letter(number % 26)?]
-        .into_iter()
-        .collect();
+    let code: String = [letter(number / 26)?, letter(number % 26)?].into_iter().collect();
     (is_country(&code) || code == "ZZ").then_some(code)
 }
 
@@ -317,8 +261,7 @@ pub fn guest_customer_id(subsidiary_id: &str, currency: &str) -> Option<String> 
 pub(super) fn guest(id: u32) -> Option<(u32, u32)> {
     let rest = id.checked_sub(5_000)?;
     let (subsidiary, currency) = (rest / 100, rest % 100);
-    (self::subsidiary(subsidiary).is_some() && self::currency(currency).is_some())
-        .then_some((subsidiary, currency))
+    (self::subsidiary(subsidiary).is_some() && self::currency(currency).is_some()).then_some((subsidiary, currency))
 }
 
 /// What kind of item it is.
@@ -364,10 +307,7 @@ impl Item {
     pub(super) fn list_price(&self, digits: u32) -> Fixed {
         let cents = 1_000 + mix(hash_text(&self.sku)) % 20_000;
         let cents = Fixed::whole(i64::try_from(cents).unwrap_or(1_000));
-        cents
-            .over(Fixed::whole(100))
-            .unwrap_or_default()
-            .round(digits)
+        cents.over(Fixed::whole(100)).unwrap_or_default().round(digits)
     }
 }
 
@@ -388,30 +328,12 @@ pub(super) struct Items {
 
 impl Items {
     pub(super) fn new(seeds: Vec<ItemSeed>) -> Items {
-        let special = |id, sku: &str, name: &str, kind, inactive| Item {
-            id,
-            sku: sku.into(),
-            name: name.into(),
-            kind,
-            inactive,
-        };
+        let special = |id, sku: &str, name: &str, kind, inactive| Item { id, sku: sku.into(), name: name.into(), kind, inactive };
         let fixed = vec![
             special(DISCOUNT, "Discount", "Discount", ItemKind::Discount, false),
-            special(
-                GIFT_CARD,
-                "Gift card redeemed",
-                "Gift card redeemed",
-                ItemKind::Discount,
-                false,
-            ),
+            special(GIFT_CARD, "Gift card redeemed", "Gift card redeemed", ItemKind::Discount, false),
             special(HANDLING, "Handling", "Handling", ItemKind::Charge, false),
-            special(
-                INACTIVE,
-                "Inactive item",
-                "Inactive item",
-                ItemKind::Inventory,
-                true,
-            ),
+            special(INACTIVE, "Inactive item", "Inactive item", ItemKind::Inventory, true),
         ];
         let stocked: Vec<Item> = (FIRST_ITEM..)
             .zip(seeds)
@@ -423,16 +345,8 @@ impl Items {
                 inactive: false,
             })
             .collect();
-        let by_sku = fixed
-            .iter()
-            .chain(&stocked)
-            .map(|item| (item.sku.clone(), item.id))
-            .collect();
-        Items {
-            fixed,
-            stocked,
-            by_sku,
-        }
+        let by_sku = fixed.iter().chain(&stocked).map(|item| (item.sku.clone(), item.id)).collect();
+        Items { fixed, stocked, by_sku }
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Item> {
@@ -477,33 +391,19 @@ pub struct SeedIds {
 
 /// The ids every account of this stand-in starts with.
 pub fn seed_ids() -> SeedIds {
-    let pairs = |list: &[(u32, &str)]| {
-        list.iter()
-            .map(|(id, name)| (id.to_string(), (*name).to_owned()))
-            .collect()
-    };
+    let pairs = |list: &[(u32, &str)]| list.iter().map(|(id, name)| (id.to_string(), (*name).to_owned())).collect();
     SeedIds {
         subsidiaries: SUBSIDIARIES
             .iter()
             .filter(|s| !s.inactive)
-            .map(|s| {
-                (
-                    s.id.to_string(),
-                    s.name.into(),
-                    s.country.into(),
-                    s.currency.into(),
-                )
-            })
+            .map(|s| (s.id.to_string(), s.name.into(), s.country.into(), s.currency.into()))
             .collect(),
         locations: LOCATIONS
             .iter()
             .filter(|l| !l.inactive)
             .map(|l| (l.id.to_string(), l.name.into(), l.subsidiary.to_string()))
             .collect(),
-        currencies: CURRENCIES
-            .iter()
-            .map(|c| (c.id.to_string(), c.symbol.into()))
-            .collect(),
+        currencies: CURRENCIES.iter().map(|c| (c.id.to_string(), c.symbol.into())).collect(),
         ship_items: pairs(SHIP_ITEMS),
         payment_methods: pairs(PAYMENT_METHODS),
         discount_item: DISCOUNT.to_string(),
@@ -520,18 +420,9 @@ mod tests {
     #[test]
     fn a_tax_code_id_says_country_and_rate() {
         assert_eq!(tax_code_id("SE", "25"), "94625000");
-        for (country, rate) in [
-            ("SE", "25"),
-            ("GB", "17.5"),
-            ("US", "8.875"),
-            ("FR", "0"),
-            ("HU", "27"),
-        ] {
+        for (country, rate) in [("SE", "25"), ("GB", "17.5"), ("US", "8.875"), ("FR", "0"), ("HU", "27")] {
             let code = tax_code(tax_code_id(country, rate).parse().unwrap()).unwrap();
-            assert_eq!(
-                (code.country.as_str(), code.rate),
-                (country, Fixed::parse(rate).unwrap())
-            );
+            assert_eq!((code.country.as_str(), code.rate), (country, Fixed::parse(rate).unwrap()));
             assert_eq!(code.tax_type.to_string(), tax_type_id(country));
         }
         assert_eq!(tax_code_id("SE", "25.00"), tax_code_id("SE", "25"));
@@ -550,10 +441,7 @@ mod tests {
 
     #[test]
     fn skus_that_differ_in_case_are_different_items() {
-        let seed = |sku: &str| ItemSeed {
-            sku: sku.into(),
-            name: sku.into(),
-        };
+        let seed = |sku: &str| ItemSeed { sku: sku.into(), name: sku.into() };
         let items = Items::new(vec![seed("15056BL"), seed("15056bl")]);
         assert_eq!(items.by_sku("15056BL").unwrap().id, 1_001);
         assert_eq!(items.by_sku("15056bl").unwrap().id, 1_002);

@@ -11,9 +11,7 @@ use crate::journal::Journal;
 use crate::mischief::mix;
 
 /// A text kept once, by number; 0 is no text.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Sym(u32);
 
@@ -48,11 +46,7 @@ impl Symbols {
 
     /// The text; empty for none.
     pub(super) fn text(&self, sym: Sym) -> &str {
-        usize::try_from(sym.0)
-            .ok()
-            .and_then(|at| at.checked_sub(1))
-            .and_then(|at| self.texts.get(at))
-            .map_or("", |text| text)
+        usize::try_from(sym.0).ok().and_then(|at| at.checked_sub(1)).and_then(|at| self.texts.get(at)).map_or("", |text| text)
     }
 }
 
@@ -288,20 +282,9 @@ impl Tran {
             (_, true) => subtotal.percent(self.discount_rate, self.digits())?,
         };
         let tax = Fixed::sum(self.taxes.iter().map(|tax| tax.amount))?;
-        let shipping_tax = Fixed::sum(
-            self.taxes
-                .iter()
-                .filter(|tax| tax.line == SHIPPING)
-                .map(|tax| tax.amount),
-        )?;
+        let shipping_tax = Fixed::sum(self.taxes.iter().filter(|tax| tax.line == SHIPPING).map(|tax| tax.amount))?;
         let total = Fixed::sum([subtotal, discount, self.shipping, self.handling, tax])?;
-        Some(Totals {
-            subtotal,
-            discount,
-            tax,
-            shipping_tax,
-            total,
-        })
+        Some(Totals { subtotal, discount, tax, shipping_tax, total })
     }
 
     /// Its figures. What was let in has some.
@@ -377,11 +360,7 @@ impl Customer {
 
     /// What is shown where the customer is referred to.
     pub(super) fn name(&self) -> String {
-        let name = if self.person {
-            format!("{} {}", self.first, self.last)
-        } else {
-            self.company.to_string()
-        };
+        let name = if self.person { format!("{} {}", self.first, self.last) } else { self.company.to_string() };
         format!("{} {name}", self.entity_id).trim().to_owned()
     }
 
@@ -472,9 +451,7 @@ impl State {
         for subsidiary in seed::SUBSIDIARIES {
             for currency in seed::CURRENCIES {
                 if let Some(customer) = guest(5_000 + 100 * subsidiary.id + currency.id) {
-                    state
-                        .entity_ids
-                        .insert(customer.entity_id.clone(), customer.id);
+                    state.entity_ids.insert(customer.entity_id.clone(), customer.id);
                     state.customers.insert(customer.id, Box::new(customer));
                 }
             }
@@ -559,11 +536,9 @@ impl State {
         self.last_customer = self.last_customer.max(customer.id);
         self.forget_keys(customer.id);
         if let Some(external) = &customer.external {
-            self.customer_by_external
-                .insert(external.clone(), customer.id);
+            self.customer_by_external.insert(external.clone(), customer.id);
         }
-        self.entity_ids
-            .insert(customer.entity_id.clone(), customer.id);
+        self.entity_ids.insert(customer.entity_id.clone(), customer.id);
         self.customers.insert(customer.id, customer);
     }
 

@@ -23,16 +23,8 @@ pub enum TaxRounding {
 /// At transaction level the total is `round(sum x rate)`, and the difference to the sum of the rounded lines
 /// goes to the line where it changes the tax by the smallest percentage, which is the one with the
 /// largest tax; of equals, the last. `None` when a figure is too large.
-pub(super) fn taxes(
-    nets: &[Fixed],
-    rate: Fixed,
-    digits: u32,
-    rounding: TaxRounding,
-) -> Option<Vec<Fixed>> {
-    let mut taxes = nets
-        .iter()
-        .map(|net| net.percent(rate, digits))
-        .collect::<Option<Vec<_>>>()?;
+pub(super) fn taxes(nets: &[Fixed], rate: Fixed, digits: u32, rounding: TaxRounding) -> Option<Vec<Fixed>> {
+    let mut taxes = nets.iter().map(|net| net.percent(rate, digits)).collect::<Option<Vec<_>>>()?;
     if rounding == TaxRounding::Transaction {
         let total = Fixed::sum(nets.iter().copied())?.percent(rate, digits)?;
         let difference = total.minus(Fixed::sum(taxes.iter().copied())?)?;
@@ -60,52 +52,20 @@ mod tests {
     #[test]
     fn the_vectors_of_the_two_levels() {
         for (nets, rate, line, transaction) in [
-            (
-                ["9.99", "9.99", "9.99"],
-                "25",
-                ["2.50", "2.50", "2.50"],
-                ["2.50", "2.50", "2.49"],
-            ),
-            (
-                ["1.02", "20.02", "3.02"],
-                "20",
-                ["0.20", "4.00", "0.60"],
-                ["0.20", "4.01", "0.60"],
-            ),
-            (
-                ["19.95", "7.45", "7.45"],
-                "19",
-                ["3.79", "1.42", "1.42"],
-                ["3.78", "1.42", "1.42"],
-            ),
-            (
-                ["10.01", "33.33", "5.01"],
-                "20",
-                ["2.00", "6.67", "1.00"],
-                ["2.00", "6.67", "1.00"],
-            ),
+            (["9.99", "9.99", "9.99"], "25", ["2.50", "2.50", "2.50"], ["2.50", "2.50", "2.49"]),
+            (["1.02", "20.02", "3.02"], "20", ["0.20", "4.00", "0.60"], ["0.20", "4.01", "0.60"]),
+            (["19.95", "7.45", "7.45"], "19", ["3.79", "1.42", "1.42"], ["3.78", "1.42", "1.42"]),
+            (["10.01", "33.33", "5.01"], "20", ["2.00", "6.67", "1.00"], ["2.00", "6.67", "1.00"]),
         ] {
             let nets = all(&nets);
-            assert_eq!(
-                taxes(&nets, n(rate), 2, TaxRounding::Line).unwrap(),
-                all(&line)
-            );
-            assert_eq!(
-                taxes(&nets, n(rate), 2, TaxRounding::Transaction).unwrap(),
-                all(&transaction)
-            );
+            assert_eq!(taxes(&nets, n(rate), 2, TaxRounding::Line).unwrap(), all(&line));
+            assert_eq!(taxes(&nets, n(rate), 2, TaxRounding::Transaction).unwrap(), all(&transaction));
         }
     }
 
     #[test]
     fn a_currency_without_decimals_rounds_to_whole_units() {
-        assert_eq!(
-            taxes(&all(&["1234"]), n("10"), 0, TaxRounding::Line).unwrap(),
-            all(&["123"])
-        );
-        assert_eq!(
-            taxes(&all(&["-1235"]), n("10"), 0, TaxRounding::Line).unwrap(),
-            all(&["-124"])
-        );
+        assert_eq!(taxes(&all(&["1234"]), n("10"), 0, TaxRounding::Line).unwrap(), all(&["123"]));
+        assert_eq!(taxes(&all(&["-1235"]), n("10"), 0, TaxRounding::Line).unwrap(), all(&["-124"]));
     }
 }

@@ -13,10 +13,7 @@ struct Reply {
 impl Reply {
     fn id(&self) -> String {
         let place = self.headers.get("location").unwrap().to_str().unwrap();
-        assert!(
-            place.starts_with("http://ns.test/services/rest/record/v1/"),
-            "{place}"
-        );
+        assert!(place.starts_with("http://ns.test/services/rest/record/v1/"), "{place}");
         place.rsplit('/').next().unwrap().to_owned()
     }
 
@@ -38,12 +35,7 @@ impl Reply {
 }
 
 fn seeds() -> Vec<ItemSeed> {
-    ["1000BLK-S", "15056BL", "15056bl", "TOTE"]
-        .map(|sku| ItemSeed {
-            sku: sku.into(),
-            name: format!("Item {sku}"),
-        })
-        .to_vec()
+    ["1000BLK-S", "15056BL", "15056bl", "TOTE"].map(|sku| ItemSeed { sku: sku.into(), name: format!("Item {sku}") }).to_vec()
 }
 
 async fn open(options: Options, profile: Profile, journal: Option<PathBuf>) -> NetSuite {
@@ -55,13 +47,7 @@ async fn account(options: Options) -> NetSuite {
     open(options, Profile::None, None).await
 }
 
-async fn try_send(
-    ns: &NetSuite,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Value,
-) -> Result<Reply, axum::Error> {
+async fn try_send(ns: &NetSuite, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Result<Reply, axum::Error> {
     let token = auth::tests::token_of(&ns.account.auth, ns.account.mischief.now());
     let mut request = axum::http::Request::builder()
         .method(method)
@@ -71,11 +57,7 @@ async fn try_send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let body = if body.is_null() {
-        Body::empty()
-    } else {
-        Body::from(body.to_string())
-    };
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
     let response = handle(Shared(ns.account.clone()), request.body(body).unwrap()).await;
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, 1 << 26).await?;
@@ -86,27 +68,14 @@ async fn try_send(
     })
 }
 
-async fn send(
-    ns: &NetSuite,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Value,
-) -> Reply {
+async fn send(ns: &NetSuite, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Reply {
     try_send(ns, method, path, headers, body).await.unwrap()
 }
 
 const STRICT: &[(&str, &str)] = &[("X-NetSuite-PropertyNameValidation", "Error")];
 
 async fn sql(ns: &NetSuite, page: &str, query: &str, params: Value) -> Reply {
-    send(
-        ns,
-        "POST",
-        &format!("/query/v1/suiteql{page}"),
-        &[("Prefer", "transient")],
-        json!({"q": query, "params": params}),
-    )
-    .await
+    send(ns, "POST", &format!("/query/v1/suiteql{page}"), &[("Prefer", "transient")], json!({"q": query, "params": params})).await
 }
 
 /// A sales order with override, shipping and a discount: net 200 - 10 + 39.20, tax 57.30.
@@ -173,24 +142,14 @@ async fn an_order_is_created_and_read_back() {
     let ns = account(Options::default()).await;
     let id = create(&ns, order("so_1042")).await;
     for key in [id.as_str(), "eid:so_1042", "eid%3Aso_1042"] {
-        let reply = send(
-            &ns,
-            "GET",
-            &format!("/record/v1/SALESORDER/{key}?expandSubResources=true"),
-            &[],
-            Value::Null,
-        )
-        .await;
+        let reply = send(&ns, "GET", &format!("/record/v1/SALESORDER/{key}?expandSubResources=true"), &[], Value::Null).await;
         assert_eq!(reply.status, 200);
         let body = reply.body;
         assert_eq!(body["id"], json!(id));
         assert_eq!(body["entity"]["id"], json!("5205"));
         assert_eq!(body["memo"], json!("Gift: yes\nthanks"));
         assert_eq!(body["tranDate"], json!("2026-02-03"));
-        assert_eq!(
-            body["orderStatus"],
-            json!({"id": "B", "refName": "Pending Fulfillment"})
-        );
+        assert_eq!(body["orderStatus"], json!({"id": "B", "refName": "Pending Fulfillment"}));
         assert_eq!(body["shippingAddress"]["country"]["id"], json!("SE"));
         assert_eq!(body["shippingAddress"]["addressee"], json!("Åsa Öst"));
         for (field, expected) in [
@@ -207,38 +166,18 @@ async fn an_order_is_created_and_read_back() {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["item"]["refName"], json!("1000BLK-S"));
         assert_eq!(dec(&lines[0]["quantity"]), n("2"));
-        assert_eq!(
-            (lines[0]["line"].to_string(), lines[1]["line"].to_string()),
-            ("1".into(), "4".into())
-        );
+        assert_eq!((lines[0]["line"].to_string(), lines[1]["line"].to_string()), ("1".into(), "4".into()));
         assert_eq!(lines[0]["taxDetailsReference"], json!("L1"));
         let taxes = body["taxDetails"]["items"].as_array().unwrap();
         assert_eq!(taxes.len(), 3);
         assert_eq!(taxes[2]["lineType"], json!("Shipping"));
         assert_eq!(taxes[0]["taxDetailsReference"]["id"], json!("L1"));
     }
-    let few = send(
-        &ns,
-        "GET",
-        &format!("/record/v1/salesOrder/{id}?fields=total&simpleEnumFormat=true"),
-        &[],
-        Value::Null,
-    )
-    .await
-    .body;
+    let few =
+        send(&ns, "GET", &format!("/record/v1/salesOrder/{id}?fields=total&simpleEnumFormat=true"), &[], Value::Null).await.body;
     assert!(few.get("memo").is_none() && few.get("total").is_some());
-    assert_eq!(
-        ns.documents_csv(),
-        "doc,net,tax,gross,currency,country,lines\n1042,229.20,57.30,286.50,SEK,SE,1\n"
-    );
-    let line = send(
-        &ns,
-        "GET",
-        &format!("/record/v1/salesOrder/{id}/item/4"),
-        &[],
-        Value::Null,
-    )
-    .await;
+    assert_eq!(ns.documents_csv(), "doc,net,tax,gross,currency,country,lines\n1042,229.20,57.30,286.50,SEK,SE,1\n");
+    let line = send(&ns, "GET", &format!("/record/v1/salesOrder/{id}/item/4"), &[], Value::Null).await;
     assert_eq!(dec(&line.body["amount"]), n("-10"));
     let listed = send(&ns, "GET", "/record/v1/salesOrder", &[], Value::Null).await;
     assert_eq!(listed.items().len(), 1);
@@ -250,48 +189,23 @@ async fn an_external_id_is_unique_in_its_group() {
     let ns = account(Options::default()).await;
     create(&ns, order("so_1")).await;
     let again = send(&ns, "POST", "/record/v1/salesOrder", STRICT, order("so_1")).await;
-    assert_eq!(
-        (again.status, again.details()[0].0.as_str()),
-        (400, "USER_ERROR")
-    );
+    assert_eq!((again.status, again.details()[0].0.as_str()), (400, "USER_ERROR"));
     let mut sale = order("so_1");
     sale.as_object_mut().unwrap().remove("orderStatus");
     let as_sale = send(&ns, "POST", "/record/v1/cashSale", STRICT, sale.clone()).await;
     assert_eq!(as_sale.status, 400);
-    let put = send(
-        &ns,
-        "PUT",
-        "/record/v1/cashSale/eid:so_1",
-        STRICT,
-        sale.clone(),
-    )
-    .await;
+    let put = send(&ns, "PUT", "/record/v1/cashSale/eid:so_1", STRICT, sale.clone()).await;
     assert_eq!(put.status, 400);
     sale["externalId"] = json!("cs_1");
-    assert_eq!(
-        send(&ns, "POST", "/record/v1/cashSale", STRICT, sale)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(send(&ns, "POST", "/record/v1/cashSale", STRICT, sale).await.status, 204);
     assert_eq!(ns.document_count(), 2);
     // Entities are a group of their own.
     let person = json!({"externalId": "so_1", "isPerson": true, "firstName": "A", "lastName": "B",
                         "subsidiary": {"id": "2"}});
-    assert_eq!(
-        send(&ns, "POST", "/record/v1/customer", STRICT, person.clone())
-            .await
-            .status,
-        204
-    );
+    assert_eq!(send(&ns, "POST", "/record/v1/customer", STRICT, person.clone()).await.status, 204);
     let twice = send(&ns, "POST", "/record/v1/customer", STRICT, person).await;
     assert_eq!(twice.status, 400);
-    assert!(
-        twice.body["o:errorDetails"][0]["detail"]
-            .as_str()
-            .unwrap()
-            .ends_with("This entity already exists.")
-    );
+    assert!(twice.body["o:errorDetails"][0]["detail"].as_str().unwrap().ends_with("This entity already exists."));
 }
 
 #[tokio::test]
@@ -299,40 +213,15 @@ async fn a_put_without_replace_doubles_the_lines() {
     let ns = account(Options::default()).await;
     let mut body = order("so_2");
     body.as_object_mut().unwrap().remove("taxDetails");
-    body["item"]["items"][0]
-        .as_object_mut()
-        .unwrap()
-        .remove("taxDetailsReference");
-    body["item"]["items"][1]
-        .as_object_mut()
-        .unwrap()
-        .remove("taxDetailsReference");
+    body["item"]["items"][0].as_object_mut().unwrap().remove("taxDetailsReference");
+    body["item"]["items"][1].as_object_mut().unwrap().remove("taxDetailsReference");
     let put = async |query: &str, body: Value| {
-        let reply = send(
-            &ns,
-            "PUT",
-            &format!("/record/v1/salesOrder/eid:so_2{query}"),
-            STRICT,
-            body,
-        )
-        .await;
+        let reply = send(&ns, "PUT", &format!("/record/v1/salesOrder/eid:so_2{query}"), STRICT, body).await;
         assert_eq!(reply.status, 204, "{}", reply.body);
     };
     let lines = async || {
-        let reply = send(
-            &ns,
-            "GET",
-            "/record/v1/salesOrder/eid:so_2?expandSubResources=true",
-            &[],
-            Value::Null,
-        )
-        .await;
-        reply.body["item"]["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|line| line["line"].to_string())
-            .collect::<Vec<_>>()
+        let reply = send(&ns, "GET", "/record/v1/salesOrder/eid:so_2?expandSubResources=true", &[], Value::Null).await;
+        reply.body["item"]["items"].as_array().unwrap().iter().map(|line| line["line"].to_string()).collect::<Vec<_>>()
     };
     put("", body.clone()).await;
     assert_eq!(lines().await, ["1", "4"]);
@@ -341,20 +230,9 @@ async fn a_put_without_replace_doubles_the_lines() {
     put("?replace=item", body.clone()).await;
     assert_eq!(lines().await, ["13", "16"]);
     // A line with its key is updated, and only it.
-    put(
-        "",
-        json!({"item": {"items": [{"line": 13, "quantity": 3}]}}),
-    )
-    .await;
+    put("", json!({"item": {"items": [{"line": 13, "quantity": 3}]}})).await;
     assert_eq!(lines().await, ["13", "16"]);
-    let line = send(
-        &ns,
-        "GET",
-        "/record/v1/salesOrder/eid:so_2/item/13",
-        &[],
-        Value::Null,
-    )
-    .await;
+    let line = send(&ns, "GET", "/record/v1/salesOrder/eid:so_2/item/13", &[], Value::Null).await;
     assert_eq!(dec(&line.body["amount"]), n("300"));
     // With replace, lines that are not named go.
     put("?replace=item", json!({"item": {"items": [{"line": 13}]}})).await;
@@ -365,19 +243,9 @@ async fn a_put_without_replace_doubles_the_lines() {
 async fn without_the_custom_price_level_the_list_price_wins() {
     let ns = account(Options::default()).await;
     let mut body = order("so_3");
-    body["item"]["items"][0]
-        .as_object_mut()
-        .unwrap()
-        .remove("price");
+    body["item"]["items"][0].as_object_mut().unwrap().remove("price");
     let id = create(&ns, body).await;
-    let reply = send(
-        &ns,
-        "GET",
-        &format!("/record/v1/salesOrder/{id}/item/1"),
-        &[],
-        Value::Null,
-    )
-    .await;
+    let reply = send(&ns, "GET", &format!("/record/v1/salesOrder/{id}/item/1"), &[], Value::Null).await;
     let list = ns.account.items.get(1_001).unwrap().list_price(2);
     assert_ne!(list, n("100"));
     assert_eq!(dec(&reply.body["rate"]), list);
@@ -413,14 +281,7 @@ async fn what_is_wrong_is_said_all_at_once_and_where() {
     let mut details = reply.details();
     details.sort();
     let at = |path: &str| ("INVALID_CONTENT".to_owned(), path.to_owned());
-    assert_eq!(
-        details,
-        [
-            at("currency"),
-            at("item.items[0].item.id"),
-            at("shippingAddress.country")
-        ]
-    );
+    assert_eq!(details, [at("currency"), at("item.items[0].item.id"), at("shippingAddress.country")]);
 
     let mut body = order("so_5");
     body["location"] = json!({"id": "31"});
@@ -439,28 +300,11 @@ async fn what_is_wrong_is_said_all_at_once_and_where() {
 
     let missing = send(&ns, "GET", "/record/v1/salesOrder/77", &[], Value::Null).await;
     assert_eq!(missing.status, 400);
-    let missing = send(
-        &ns,
-        "GET",
-        "/record/v1/salesOrder/eid:so_77",
-        &[],
-        Value::Null,
-    )
-    .await;
-    assert_eq!(
-        (missing.status, missing.details()[0].0.as_str()),
-        (404, "NONEXISTENT_ID")
-    );
+    let missing = send(&ns, "GET", "/record/v1/salesOrder/eid:so_77", &[], Value::Null).await;
+    assert_eq!((missing.status, missing.details()[0].0.as_str()), (404, "NONEXISTENT_ID"));
     let missing = send(&ns, "GET", "/record/v1/nonsense", &[], Value::Null).await;
     assert_eq!(missing.status, 404);
-    let later = send(
-        &ns,
-        "POST",
-        "/record/v1/salesOrder",
-        &[("Prefer", "respond-async")],
-        order("so_6"),
-    )
-    .await;
+    let later = send(&ns, "POST", "/record/v1/salesOrder", &[("Prefer", "respond-async")], order("so_6")).await;
     assert_eq!(later.status, 400);
 }
 
@@ -470,26 +314,16 @@ async fn a_line_break_must_be_escaped_once_more() {
     let mut body = order("so_7");
     body["memo"] = json!("one\ntwo");
     let reply = send(&ns, "POST", "/record/v1/salesOrder", STRICT, body).await;
-    assert_eq!(
-        reply.details(),
-        [("INVALID_CONTENT".to_owned(), "memo".to_owned())]
-    );
+    assert_eq!(reply.details(), [("INVALID_CONTENT".to_owned(), "memo".to_owned())]);
 }
 
 #[tokio::test]
 async fn tax_details_need_all_their_parts() {
     let ns = account(Options::default()).await;
     let mut body = order("so_8");
-    body["taxDetails"]["items"][0]
-        .as_object_mut()
-        .unwrap()
-        .remove("taxBasis");
+    body["taxDetails"]["items"][0].as_object_mut().unwrap().remove("taxBasis");
     let reply = send(&ns, "POST", "/record/v1/salesOrder", STRICT, body).await;
-    assert!(
-        reply.body.to_string().contains("Tax Basis"),
-        "{}",
-        reply.body
-    );
+    assert!(reply.body.to_string().contains("Tax Basis"), "{}", reply.body);
     let mut body = order("so_8");
     body["taxDetails"]["items"][0]["taxType"] = json!(tax_type_id("DE"));
     let reply = send(&ns, "POST", "/record/v1/salesOrder", STRICT, body).await;
@@ -497,10 +331,7 @@ async fn tax_details_need_all_their_parts() {
     let mut body = order("so_8");
     body["shippingCost"] = json!(0);
     let reply = send(&ns, "POST", "/record/v1/salesOrder", STRICT, body).await;
-    assert_eq!(
-        reply.details()[0].1,
-        "taxDetails.items[2].taxDetailsReference"
-    );
+    assert_eq!(reply.details()[0].1, "taxDetails.items[2].taxDetailsReference");
 }
 
 #[tokio::test]
@@ -512,12 +343,7 @@ async fn the_regimes_tax_as_they_should() {
         (TaxRegime::LegacyLine, TaxRounding::Line, "7.50"),
         (TaxRegime::LegacyTransaction, TaxRounding::Line, "7.49"),
     ] {
-        let ns = account(Options {
-            tax,
-            tax_rounding: rounding,
-            ..Options::default()
-        })
-        .await;
+        let ns = account(Options { tax, tax_rounding: rounding, ..Options::default() }).await;
         let legacy = matches!(tax, TaxRegime::LegacyLine | TaxRegime::LegacyTransaction);
         let line = |_| {
             let mut line = json!({"item": {"id": "1001"}, "quantity": 1, "price": {"id": "-1"}, "amount": 9.99});
@@ -532,45 +358,17 @@ async fn the_regimes_tax_as_they_should() {
             "item": {"items": (0..3).map(line).collect::<Vec<_>>()},
         });
         let id = create(&ns, body.clone()).await;
-        let reply = send(
-            &ns,
-            "GET",
-            &format!("/record/v1/salesOrder/{id}?expandSubResources=true"),
-            &[],
-            Value::Null,
-        )
-        .await;
-        assert_eq!(
-            dec(&reply.body["taxTotal"]),
-            n(expected),
-            "{tax:?} {rounding:?}"
-        );
+        let reply = send(&ns, "GET", &format!("/record/v1/salesOrder/{id}?expandSubResources=true"), &[], Value::Null).await;
+        assert_eq!(dec(&reply.body["taxTotal"]), n(expected), "{tax:?} {rounding:?}");
         assert_eq!(reply.body.get("taxDetails").is_some(), tax.is_suite_tax());
-        assert_eq!(
-            reply.body["item"]["items"][0].get("tax1Amt").is_some(),
-            legacy
-        );
-        let schema = send(
-            &ns,
-            "GET",
-            "/record/v1/metadata-catalog/salesOrder",
-            &[],
-            Value::Null,
-        )
-        .await
-        .body;
+        assert_eq!(reply.body["item"]["items"][0].get("tax1Amt").is_some(), legacy);
+        let schema = send(&ns, "GET", "/record/v1/metadata-catalog/salesOrder", &[], Value::Null).await.body;
         let fields = schema["properties"].as_object().unwrap();
-        assert_eq!(
-            fields.contains_key("taxDetailsOverride"),
-            tax.is_suite_tax()
-        );
+        assert_eq!(fields.contains_key("taxDetailsOverride"), tax.is_suite_tax());
         assert_eq!(fields.contains_key("taxItem"), legacy);
         if legacy {
             let mut bare = body;
-            bare["item"]["items"][0]
-                .as_object_mut()
-                .unwrap()
-                .remove("taxCode");
+            bare["item"]["items"][0].as_object_mut().unwrap().remove("taxCode");
             let reply = send(&ns, "POST", "/record/v1/salesOrder", STRICT, bare).await;
             assert!(reply.body.to_string().contains("Tax Code"));
         }
@@ -584,26 +382,14 @@ async fn the_regimes_tax_as_they_should() {
 #[tokio::test]
 async fn a_gross_amount_recalculates_the_net_since_2026_1() {
     for (before_2026_1, amount) in [(false, "100"), (true, "80")] {
-        let ns = account(Options {
-            before_2026_1,
-            tax: TaxRegime::LegacyLine,
-            ..Options::default()
-        })
-        .await;
+        let ns = account(Options { before_2026_1, tax: TaxRegime::LegacyLine, ..Options::default() }).await;
         let body = json!({
             "entity": {"id": "5205"},
             "item": {"items": [{"item": {"id": "1001"}, "price": {"id": "-1"}, "amount": 80, "grossAmt": 125,
                                 "taxCode": {"id": tax_code_id("SE", "25")}}]},
         });
         let id = create(&ns, body).await;
-        let line = send(
-            &ns,
-            "GET",
-            &format!("/record/v1/salesOrder/{id}/item/1"),
-            &[],
-            Value::Null,
-        )
-        .await;
+        let line = send(&ns, "GET", &format!("/record/v1/salesOrder/{id}/item/1"), &[], Value::Null).await;
         assert_eq!(dec(&line.body["amount"]), n(amount));
     }
 }
@@ -614,44 +400,20 @@ async fn closing_all_lines_closes_the_order_and_billing_locks_it() {
     let id = create(&ns, order("so_9")).await;
     let path = format!("/record/v1/salesOrder/{id}");
     let close = |line: u32| json!({"item": {"items": [{"line": line, "isClosed": true}]}});
-    let status =
-        async || send(&ns, "GET", &path, &[], Value::Null).await.body["status"]["id"].clone();
-    assert_eq!(
-        send(&ns, "PATCH", &path, STRICT, close(1)).await.status,
-        204
-    );
+    let status = async || send(&ns, "GET", &path, &[], Value::Null).await.body["status"]["id"].clone();
+    assert_eq!(send(&ns, "PATCH", &path, STRICT, close(1)).await.status, 204);
     assert_eq!(status().await, json!("B"));
-    assert_eq!(
-        send(&ns, "PATCH", &path, STRICT, close(4)).await.status,
-        204
-    );
+    assert_eq!(send(&ns, "PATCH", &path, STRICT, close(4)).await.status, 204);
     assert_eq!(status().await, json!("H"));
     assert_eq!(ns.documents_csv().lines().count(), 1);
     create(&ns, order("so_10")).await;
     assert!(ns.bill("so_10").unwrap());
     assert!(!ns.bill("so_11").unwrap());
-    let late = send(
-        &ns,
-        "PATCH",
-        "/record/v1/salesOrder/eid:so_10",
-        STRICT,
-        close(1),
-    )
-    .await;
+    let late = send(&ns, "PATCH", "/record/v1/salesOrder/eid:so_10", STRICT, close(1)).await;
     assert_eq!(late.status, 400);
-    let memo = send(
-        &ns,
-        "PATCH",
-        "/record/v1/salesOrder/eid:so_10",
-        STRICT,
-        json!({"memo": "x"}),
-    )
-    .await;
+    let memo = send(&ns, "PATCH", "/record/v1/salesOrder/eid:so_10", STRICT, json!({"memo": "x"})).await;
     assert_eq!(memo.status, 204);
-    assert_eq!(
-        send(&ns, "DELETE", &path, &[], Value::Null).await.status,
-        204
-    );
+    assert_eq!(send(&ns, "DELETE", &path, &[], Value::Null).await.status, 204);
     assert_eq!(ns.document_count(), 1);
     create(&ns, order("so_9")).await;
 }
@@ -659,14 +421,7 @@ async fn closing_all_lines_closes_the_order_and_billing_locks_it() {
 #[tokio::test]
 async fn customers_are_made_changed_and_checked() {
     let ns = account(Options::default()).await;
-    let bare = send(
-        &ns,
-        "POST",
-        "/record/v1/customer",
-        STRICT,
-        json!({"isPerson": true}),
-    )
-    .await;
+    let bare = send(&ns, "POST", "/record/v1/customer", STRICT, json!({"isPerson": true})).await;
     assert_eq!(bare.details().len(), 3, "{}", bare.body);
     let body = json!({
         "externalId": "cust_7-1", "isPerson": true, "firstName": "Åsa", "lastName": "Öst", "email": "a@example.com",
@@ -678,30 +433,12 @@ async fn customers_are_made_changed_and_checked() {
     let made = send(&ns, "PUT", "/record/v1/customer/eid:cust_7-1", STRICT, body).await;
     assert_eq!(made.status, 204, "{}", made.body);
     let id = made.id();
-    let change = send(
-        &ns,
-        "PATCH",
-        &format!("/record/v1/customer/{id}"),
-        STRICT,
-        json!({"phone": "0812345678"}),
-    )
-    .await;
+    let change = send(&ns, "PATCH", &format!("/record/v1/customer/{id}"), STRICT, json!({"phone": "0812345678"})).await;
     assert_eq!(change.status, 204);
-    let read = send(
-        &ns,
-        "GET",
-        "/record/v1/customer/eid:cust_7-1?expandSubResources=true",
-        &[],
-        Value::Null,
-    )
-    .await
-    .body;
+    let read = send(&ns, "GET", "/record/v1/customer/eid:cust_7-1?expandSubResources=true", &[], Value::Null).await.body;
     assert_eq!(read["phone"], json!("0812345678"));
     assert_eq!(read["lastName"], json!("Öst"));
-    assert_eq!(
-        read["addressBook"]["items"][0]["addressBookAddress"]["country"]["id"],
-        json!("SE")
-    );
+    assert_eq!(read["addressBook"]["items"][0]["addressBookAddress"]["country"]["id"], json!("SE"));
     // The order may name the customer by our key, and only its currencies are allowed.
     let mut body = order("so_1");
     body["entity"] = json!({"externalId": "cust_7-1"});
@@ -710,22 +447,8 @@ async fn customers_are_made_changed_and_checked() {
     body["externalId"] = json!("so_2");
     body["currency"] = json!({"id": "1"});
     let reply = send(&ns, "POST", "/record/v1/salesOrder", STRICT, body).await;
-    assert!(
-        reply
-            .body
-            .to_string()
-            .contains("The currency USD is not allowed"),
-        "{}",
-        reply.body
-    );
-    let gone = send(
-        &ns,
-        "DELETE",
-        &format!("/record/v1/customer/{id}"),
-        &[],
-        Value::Null,
-    )
-    .await;
+    assert!(reply.body.to_string().contains("The currency USD is not allowed"), "{}", reply.body);
+    let gone = send(&ns, "DELETE", &format!("/record/v1/customer/{id}"), &[], Value::Null).await;
     assert_eq!(gone.status, 400);
 }
 
@@ -749,18 +472,9 @@ async fn suiteql_answers_the_usual_questions() {
         json!(["so_3"]),
     )
     .await;
-    assert_eq!(
-        found.items(),
-        &vec![json!({"links": [], "id": ids[3], "tranid": "SO1004", "status": "A"})]
-    );
+    assert_eq!(found.items(), &vec![json!({"links": [], "id": ids[3], "tranid": "SO1004", "status": "A"})]);
     assert_eq!(found.body["totalResults"].to_string(), "1");
-    let none = sql(
-        &ns,
-        "",
-        "SELECT id FROM transaction WHERE externalid = 'so_99'",
-        json!([]),
-    )
-    .await;
+    let none = sql(&ns, "", "SELECT id FROM transaction WHERE externalid = 'so_99'", json!([])).await;
     assert_eq!(none.items().len(), 0);
     let some = sql(
         &ns,
@@ -837,13 +551,7 @@ async fn suiteql_answers_the_usual_questions() {
     )
     .await;
     assert_eq!(zone.items().len(), 1);
-    let skus = sql(
-        &ns,
-        "",
-        "SELECT id FROM item WHERE itemid = ?",
-        json!(["15056bl"]),
-    )
-    .await;
+    let skus = sql(&ns, "", "SELECT id FROM item WHERE itemid = ?", json!(["15056bl"])).await;
     assert_eq!(skus.items()[0]["id"], json!("1003"));
     let country = sql(
         &ns,
@@ -857,32 +565,12 @@ async fn suiteql_answers_the_usual_questions() {
         country.items()[0],
         json!({"links": [], "country": "SE", "s": "Sales Order : Pending Fulfillment", "n": "Sweden AB"})
     );
-    let tax = sql(
-        &ns,
-        "",
-        "SELECT name, taxtype FROM salestaxitem WHERE id = ?",
-        json!([tax_code_id("GB", "17.5")]),
-    )
-    .await;
-    assert_eq!(
-        tax.items()[0],
-        json!({"links": [], "name": "VAT_GB:17.5%", "taxtype": tax_type_id("GB")})
-    );
-    for (table, least) in [
-        ("subsidiary", 6),
-        ("location", 8),
-        ("currency", 11),
-        ("customer", 60),
-        ("shipitem", 5),
-        ("salestaxitem", 100),
-    ] {
-        let rows = sql(
-            &ns,
-            "",
-            &format!("SELECT id, isinactive FROM {table} ORDER BY id"),
-            json!([]),
-        )
-        .await;
+    let tax = sql(&ns, "", "SELECT name, taxtype FROM salestaxitem WHERE id = ?", json!([tax_code_id("GB", "17.5")])).await;
+    assert_eq!(tax.items()[0], json!({"links": [], "name": "VAT_GB:17.5%", "taxtype": tax_type_id("GB")}));
+    for (table, least) in
+        [("subsidiary", 6), ("location", 8), ("currency", 11), ("customer", 60), ("shipitem", 5), ("salestaxitem", 100)]
+    {
+        let rows = sql(&ns, "", &format!("SELECT id, isinactive FROM {table} ORDER BY id"), json!([])).await;
         assert!(rows.items().len() >= least, "{table}");
     }
 }
@@ -907,25 +595,22 @@ async fn suiteql_is_as_picky_as_the_vendor() {
         ("", "SELECT id FROM transaction LIMIT 5"),
         ("", "SELECT id FROM transaction WHERE id = ?"),
         ("", "SELECT itemtype FROM transactionline"),
-        (
-            "",
-            "SELECT id FROM transaction WHERE trandate > '2026-01-01'",
-        ),
+        ("", "SELECT id FROM transaction WHERE trandate > '2026-01-01'"),
         ("", "WITH x AS (SELECT id FROM item) SELECT id FROM x"),
         ("", "SELECT"),
     ] {
         let reply = sql(&ns, page, query, json!([])).await;
-        assert_eq!(
-            (reply.status, reply.details()[0].0.as_str()),
-            (400, "INVALID_PARAMETER"),
-            "{page} {query}"
-        );
+        assert_eq!((reply.status, reply.details()[0].0.as_str()), (400, "INVALID_PARAMETER"), "{page} {query}");
     }
     let plain = send(&ns, "POST", "/query/v1/suiteql", &[], json!({"q": query})).await;
     assert_eq!(plain.status, 400);
-    let dated =
-        sql(&ns, "", "SELECT COUNT(*) c FROM transaction WHERE trandate BETWEEN '2/3/2026' AND TO_DATE('2026-02-03','YYYY-MM-DD')", json!([]))
-            .await;
+    let dated = sql(
+        &ns,
+        "",
+        "SELECT COUNT(*) c FROM transaction WHERE trandate BETWEEN '2/3/2026' AND TO_DATE('2026-02-03','YYYY-MM-DD')",
+        json!([]),
+    )
+    .await;
     assert_eq!(dated.items()[0]["c"], json!("40"));
 }
 
@@ -933,15 +618,7 @@ async fn suiteql_is_as_picky_as_the_vendor() {
 async fn a_journal_brings_everything_back() {
     let path = std::env::temp_dir().join(format!("sim-netsuite-{}.jsonl", uuid::Uuid::new_v4()));
     let read = async |ns: &NetSuite, id: &str| {
-        send(
-            ns,
-            "GET",
-            &format!("/record/v1/salesOrder/{id}?expandSubResources=true"),
-            &[],
-            Value::Null,
-        )
-        .await
-        .body
+        send(ns, "GET", &format!("/record/v1/salesOrder/{id}?expandSubResources=true"), &[], Value::Null).await.body
     };
     let (ids, bodies, customer) = {
         let ns = open(Options::default(), Profile::None, Some(path.clone())).await;
@@ -951,39 +628,15 @@ async fn a_journal_brings_everything_back() {
             ids.push(create(&ns, order(&format!("so_{number}"))).await);
         }
         let patch = json!({"item": {"items": [{"line": 1, "description": "changed", "commitInventory": "1"}]}});
-        let changed = send(
-            &ns,
-            "PATCH",
-            "/record/v1/salesOrder/eid:so_1",
-            STRICT,
-            patch,
-        )
-        .await;
+        let changed = send(&ns, "PATCH", "/record/v1/salesOrder/eid:so_1", STRICT, patch).await;
         assert_eq!(changed.status, 204, "{}", changed.body);
-        send(
-            &ns,
-            "DELETE",
-            "/record/v1/salesOrder/eid:so_4",
-            &[],
-            Value::Null,
-        )
-        .await;
+        send(&ns, "DELETE", "/record/v1/salesOrder/eid:so_4", &[], Value::Null).await;
         for id in &ids[..4] {
             bodies.push(read(&ns, id).await);
         }
-        assert_eq!(
-            bodies[1]["item"]["items"][0]["description"],
-            json!("changed")
-        );
-        let body =
-            json!({"externalId": "cust_1", "companyName": "ACME", "subsidiary": {"id": "3"}});
-        (
-            ids,
-            bodies,
-            send(&ns, "POST", "/record/v1/customer", STRICT, body)
-                .await
-                .id(),
-        )
+        assert_eq!(bodies[1]["item"]["items"][0]["description"], json!("changed"));
+        let body = json!({"externalId": "cust_1", "companyName": "ACME", "subsidiary": {"id": "3"}});
+        (ids, bodies, send(&ns, "POST", "/record/v1/customer", STRICT, body).await.id())
     };
     let ns = open(Options::default(), Profile::None, Some(path.clone())).await;
     assert_eq!(ns.document_count(), 4);
@@ -994,14 +647,7 @@ async fn a_journal_brings_everything_back() {
     assert_eq!(again.status, 400);
     let id: u32 = create(&ns, order("so_5")).await.parse().unwrap();
     assert!(ids.iter().all(|old| old.parse::<u32>().unwrap() < id));
-    let found = send(
-        &ns,
-        "GET",
-        "/record/v1/customer/eid:cust_1",
-        &[],
-        Value::Null,
-    )
-    .await;
+    let found = send(&ns, "GET", "/record/v1/customer/eid:cust_1", &[], Value::Null).await;
     assert_eq!(found.body["id"], json!(customer));
     drop(ns);
     std::fs::remove_file(path).unwrap();
@@ -1009,13 +655,8 @@ async fn a_journal_brings_everything_back() {
 
 #[tokio::test]
 async fn too_many_at_once_are_refused() {
-    let mischief =
-        Arc::new(Mischief::new(1, Profile::None, "netsuite").latency(Duration::from_millis(20)));
-    let options = Options {
-        concurrency: 1,
-        retry_after: true,
-        ..Options::default()
-    };
+    let mischief = Arc::new(Mischief::new(1, Profile::None, "netsuite").latency(Duration::from_millis(20)));
+    let options = Options { concurrency: 1, retry_after: true, ..Options::default() };
     let ns = build(options, seeds(), mischief, None).await.unwrap();
     let call = || send(&ns, "GET", "/system/v1/serverTime", &[], Value::Null);
     let (first, second) = tokio::join!(call(), call());
@@ -1034,51 +675,23 @@ async fn strangers_stay_out() {
         let token = auth::tests::token_of(&ns.account.auth, ns.account.mischief.now());
         let request = axum::http::Request::get(path)
             .header("host", host)
-            .header(
-                "authorization",
-                authorization.unwrap_or(format!("Bearer {token}")),
-            )
+            .header("authorization", authorization.unwrap_or(format!("Bearer {token}")))
             .body(Body::empty())
             .unwrap();
-        handle(Shared(ns.account.clone()), request)
-            .await
-            .status()
-            .as_u16()
+        handle(Shared(ns.account.clone()), request).await.status().as_u16()
     };
     let time = "/services/rest/system/v1/serverTime";
     assert_eq!(ask(time, "localhost:1", None).await, 200);
-    assert_eq!(
-        ask(&format!("/1234567_SB1{time}"), "localhost:1", None).await,
-        200
-    );
-    assert_eq!(
-        ask(&format!("/7654321{time}"), "localhost:1", None).await,
-        401
-    );
-    assert_eq!(
-        ask(time, "1234567-sb1.suitetalk.api.netsuite.com", None).await,
-        200
-    );
-    assert_eq!(
-        ask(time, "7654321.suitetalk.api.netsuite.com", None).await,
-        401
-    );
+    assert_eq!(ask(&format!("/1234567_SB1{time}"), "localhost:1", None).await, 200);
+    assert_eq!(ask(&format!("/7654321{time}"), "localhost:1", None).await, 401);
+    assert_eq!(ask(time, "1234567-sb1.suitetalk.api.netsuite.com", None).await, 200);
+    assert_eq!(ask(time, "7654321.suitetalk.api.netsuite.com", None).await, 401);
     let other = Auth::new("7654321").unwrap();
-    let foreign = format!(
-        "Bearer {}",
-        auth::tests::token_of(&other, ns.account.mischief.now())
-    );
+    let foreign = format!("Bearer {}", auth::tests::token_of(&other, ns.account.mischief.now()));
     assert_eq!(ask(time, "localhost:1", Some(foreign)).await, 401);
-    let viewer = account(Options {
-        view_only: true,
-        ..Options::default()
-    })
-    .await;
+    let viewer = account(Options { view_only: true, ..Options::default() }).await;
     let read = send(&viewer, "GET", "/record/v1/customer/5205", &[], Value::Null).await;
-    assert_eq!(
-        (read.status, read.details()[0].0.as_str()),
-        (403, "INSUFFICIENT_PERMISSION")
-    );
+    assert_eq!((read.status, read.details()[0].0.as_str()), (403, "INSUFFICIENT_PERMISSION"));
 }
 
 #[tokio::test]
@@ -1104,29 +717,13 @@ async fn careful_clients_make_each_document_once_in_a_hostile_world() {
                 }
                 _ => continue,
             }
-            let reply = try_send(
-                &ns,
-                "POST",
-                "/record/v1/salesOrder",
-                STRICT,
-                order(&external),
-            )
-            .await;
+            let reply = try_send(&ns, "POST", "/record/v1/salesOrder", STRICT, order(&external)).await;
             lost += u32::from(!reply.is_ok_and(|reply| reply.status == 204));
         }
     };
-    let lost: u32 = futures_util::future::join_all((0..120).map(deliver))
-        .await
-        .into_iter()
-        .sum();
+    let lost: u32 = futures_util::future::join_all((0..120).map(deliver)).await.into_iter().sum();
     assert_eq!(ns.document_count(), 120);
     assert!(lost > 10, "{lost}");
-    let touched = ns
-        .account
-        .state()
-        .trans
-        .values()
-        .filter(|tran| tran.memo.as_deref() != Some("Gift: yes\nthanks"))
-        .count();
+    let touched = ns.account.state().trans.values().filter(|tran| tran.memo.as_deref() != Some("Gift: yes\nthanks")).count();
     assert!((1..30).contains(&touched), "{touched}");
 }

@@ -125,7 +125,11 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     let wait = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    let server = tokio::spawn(serve::serve(listener, serve::router(Arc::new(serve::App::new(Arc::clone(&engine)))), wait(stopping.clone())));
+    let server = tokio::spawn(serve::serve(
+        listener,
+        serve::router(Arc::new(serve::App::new(Arc::clone(&engine)))),
+        wait(stopping.clone()),
+    ));
     let journey = tokio::spawn(Arc::clone(&engine).run(wait(stopping)));
     let ready = started.elapsed();
     let confirmed_before = orders_balance(&engine).await?.confirmed;
@@ -157,11 +161,14 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
             orders_flow: world::FLOW.to_owned(),
         };
         let report = report::read(&engine, &run).await?;
-        std::fs::write(file, serde_json::to_vec_pretty(&report)?).with_context(|| format!("cannot write the report {}", file.display()))?;
+        std::fs::write(file, serde_json::to_vec_pretty(&report)?)
+            .with_context(|| format!("cannot write the report {}", file.display()))?;
     }
     world.stop().await;
     match settled {
-        None if args.until_settled => anyhow::bail!("stopped before everything was settled; the same command with the same --store carries on"),
+        None if args.until_settled => {
+            anyhow::bail!("stopped before everything was settled; the same command with the same --store carries on")
+        }
         _ => Ok(()),
     }
 }

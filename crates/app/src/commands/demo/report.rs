@@ -78,7 +78,12 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
     let (balances, exceptions, calls, latency) = setup
         .store
         .read(move |view| {
-            Ok((view.balance(&brand, &sides, None)?, view.exceptions(&brand, false)?, view.calls(&brand)?, view.latency(&brand, &orders)?))
+            Ok((
+                view.balance(&brand, &sides, None)?,
+                view.exceptions(&brand, false)?,
+                view.calls(&brand)?,
+                view.latency(&brand, &orders)?,
+            ))
         })
         .await?;
     let flows: BTreeMap<String, Balance> = balances.into_iter().map(|b| (b.flow.clone(), b)).collect();

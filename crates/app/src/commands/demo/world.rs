@@ -93,7 +93,11 @@ pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>>
         format!("--concurrency={}", args.parallel.saturating_mul(2).saturating_add(2)),
     ];
     if let Some(data) = &args.data {
-        anyhow::ensure!(data.is_dir(), "there is no folder {}: --data wants a folder of docs, lines and docs_vat tables", data.display());
+        anyhow::ensure!(
+            data.is_dir(),
+            "there is no folder {}: --data wants a folder of docs, lines and docs_vat tables",
+            data.display()
+        );
         words.push(format!("--data={}", std::path::absolute(data)?.display()));
     }
     words.extend(args.limit.map(|limit| format!("--limit={limit}")));
@@ -128,7 +132,8 @@ impl Child {
         let line = BufReader::new(out).lines().next_line().await?;
         let line = line.context("the simulated world ended at once; see its message above")?;
         let access = serde_json::from_str(&line).context("the simulated world does not say how to reach it")?;
-        let admin = Session::new(SessionConfig { breaker_failures: u32::MAX, ..SessionConfig::named("world") }, Arc::new(SystemClock));
+        let admin =
+            Session::new(SessionConfig { breaker_failures: u32::MAX, ..SessionConfig::named("world") }, Arc::new(SystemClock));
         Ok(Self { process, access, admin })
     }
 
@@ -281,12 +286,8 @@ notice_grace = "5s"
 /// # Errors
 /// The store's.
 pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyhow::Result<()> {
-    let actions = Actions {
-        store: setup.store.clone(),
-        brand: setup.brand.clone(),
-        clock: setup.clock.clone(),
-        actor: "demo".to_owned(),
-    };
+    let actions =
+        Actions { store: setup.store.clone(), brand: setup.brand.clone(), clock: setup.clock.clone(), actor: "demo".to_owned() };
     let brand = setup.brand.clone();
     if !setup.store.read(move |view| view.mappings(&brand)).await?.is_empty() {
         return Ok(());

@@ -10,23 +10,10 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::from),
-        "-?[0-9]{1,40}(\\.[0-9]{1,40})?(e-?[0-9]{1,3})?"
-            .prop_map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)),
+        "-?[0-9]{1,40}(\\.[0-9]{1,40})?(e-?[0-9]{1,3})?".prop_map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)),
         "\\PC{0,12}".prop_map(Value::String),
-        prop::sample::select(vec![
-            "so_1",
-            "L1",
-            "SHIPPING",
-            "SEK",
-            "4",
-            "98",
-            "500",
-            "H",
-            "2026-02-03",
-            "T",
-            "Discount"
-        ])
-        .prop_map(Value::from),
+        prop::sample::select(vec!["so_1", "L1", "SHIPPING", "SEK", "4", "98", "500", "H", "2026-02-03", "T", "Discount"])
+            .prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 40, 5, |inner| {
         let names = vec![
@@ -58,14 +45,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            prop::collection::vec((prop::sample::select(names), inner), 0..8).prop_map(|pairs| {
-                Value::Object(
-                    pairs
-                        .into_iter()
-                        .map(|(name, value)| (name.to_owned(), value))
-                        .collect(),
-                )
-            }),
+            prop::collection::vec((prop::sample::select(names), inner), 0..8)
+                .prop_map(|pairs| { Value::Object(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),) }),
         ]
     })
 }
@@ -86,22 +67,11 @@ fn swap(value: &mut Value, n: &mut usize, other: &Value) {
 const RATES: [&str; 4] = ["0", "6", "12.5", "25"];
 
 fn any_order() -> impl Strategy<Value = Order> {
-    let any_line = (
-        1..9_u32,
-        0..200_000_i64,
-        0..RATES.len(),
-        0..40_000_i64,
-        0..4_u8,
-    );
+    let any_line = (1..9_u32, 0..200_000_i64, 0..RATES.len(), 0..40_000_i64, 0..4_u8);
     let charge = (0..9_000_i64, 0..2_000_i64, 0..RATES.len() + 2);
     let discount = (1..9_000_i64, 0..2_000_i64, any::<bool>());
-    (
-        prop::collection::vec(any_line, 1..6),
-        charge.clone(),
-        charge,
-        prop::collection::vec(discount, 0..4),
-    )
-        .prop_map(|(lines, shipping, handling, discounts)| {
+    (prop::collection::vec(any_line, 1..6), charge.clone(), charge, prop::collection::vec(discount, 0..4)).prop_map(
+        |(lines, shipping, handling, discounts)| {
             let mut order = bare("1", "SEK");
             let sek = |minor: i64| Money::from_minor(minor, order.currency);
             order.lines = lines
@@ -130,22 +100,11 @@ fn any_order() -> impl Strategy<Value = Order> {
                     }
                 })
                 .collect();
-            let taxed = order
-                .lines
-                .iter()
-                .any(|l| l.net.minor() > 0 && l.taxes.iter().any(|t| !t.rate.is_zero()));
+            let taxed = order.lines.iter().any(|l| l.net.minor() > 0 && l.taxes.iter().any(|t| !t.rate.is_zero()));
             let charge = |(net, tax, rate): (i64, i64, usize)| {
                 let rate = RATES.get(rate).map(|r| r.parse().unwrap());
-                let tax = if net > 0 && (taxed || rate.is_some()) {
-                    tax
-                } else {
-                    0
-                };
-                Charge {
-                    net: sek(net),
-                    tax: sek(tax),
-                    rate,
-                }
+                let tax = if net > 0 && (taxed || rate.is_some()) { tax } else { 0 };
+                Charge { net: sek(net), tax: sek(tax), rate }
             };
             order.shipping_charge = charge(shipping);
             order.handling_charge = charge(handling);
@@ -162,7 +121,8 @@ fn any_order() -> impl Strategy<Value = Order> {
             order.shipping_method = Some(named("7", "Express"));
             order.shipping = Some(address("A", "B", "C 1", "D", "1", "SE"));
             sum_up(order)
-        })
+        },
+    )
 }
 
 proptest! {

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use selvedge_connector::{
-    Connection, Connector, Fault, FindingLevel, OpenContext, Priority, Request, Secret, Secrets,
-    clock::ManualClock,
+    Connection, Connector, Fault, FindingLevel, OpenContext, Priority, Request, Secret, Secrets, clock::ManualClock,
 };
 use selvedge_model::{ConnectionName, ExternalId, RecordKey};
 use serde_json::{Value, json};
@@ -23,10 +22,7 @@ struct Came {
 
 impl Came {
     fn header(&self, name: &str) -> &str {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or("", |(_, v)| v)
+        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
 }
 
@@ -46,10 +42,7 @@ impl World {
     }
 
     fn tokens(&self) -> usize {
-        self.came()
-            .iter()
-            .filter(|c| c.line.contains("/oauth2/v1/token"))
-            .count()
+        self.came().iter().filter(|c| c.line.contains("/oauth2/v1/token")).count()
     }
 }
 
@@ -76,26 +69,12 @@ async fn world(oauth2: bool, answer: impl Fn(&Came) -> Reply + Send + Sync + 'st
     secrets.set("auth.token_secret", Secret::new("ts-hidden"));
     let clock = Arc::new(ManualClock::at("2026-02-03T10:00:00Z".parse().unwrap()));
     let name = ConnectionName::new("erp");
-    let context = OpenContext {
-        name: &name,
-        settings: &settings,
-        secrets: &secrets,
-        clock: clock.clone(),
-    };
+    let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock: clock.clone() };
     let connection = super::super::NetSuite.open(&context).unwrap();
-    World {
-        connection,
-        came,
-        clock,
-        base,
-    }
+    World { connection, came, clock, base }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    log: Arc<Mutex<Vec<Came>>>,
-    answer: Arc<impl Fn(&Came) -> Reply>,
-) {
+async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Came>>>, answer: Arc<impl Fn(&Came) -> Reply>) {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -108,41 +87,30 @@ async fn serve(
     let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
     let mut lines = head.lines();
     let line = lines.next().unwrap_or_default().to_owned();
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|l| l.split_once(": "))
-        .map(|(n, v)| (n.to_lowercase(), v.to_owned()))
-        .collect();
-    let length: usize = headers
-        .iter()
-        .find(|(n, _)| n == "content-length")
-        .and_then(|(_, v)| v.parse().ok())
-        .unwrap_or(0);
+    let headers: Vec<(String, String)> =
+        lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+    let length: usize = headers.iter().find(|(n, _)| n == "content-length").and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
     while bytes.len() < head_end + length {
         if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
             return;
         }
     }
-    let came = Came {
-        line,
-        headers,
-        body: String::from_utf8_lossy(&bytes[head_end..head_end + length]).into_owned(),
-    };
+    let came = Came { line, headers, body: String::from_utf8_lossy(&bytes[head_end..head_end + length]).into_owned() };
     let tokens = {
         let mut log = log.lock().unwrap();
         log.push(came.clone());
-        log.iter()
-            .filter(|c| c.line.contains("/oauth2/v1/token"))
-            .count()
+        log.iter().filter(|c| c.line.contains("/oauth2/v1/token")).count()
     };
     let (status, extra, body) = if came.line.contains("/oauth2/v1/token") {
-        (200, String::new(), json!({"access_token": format!("token-{tokens}"), "expires_in": "3600", "token_type": "Bearer"}).to_string())
+        (
+            200,
+            String::new(),
+            json!({"access_token": format!("token-{tokens}"), "expires_in": "3600", "token_type": "Bearer"}).to_string(),
+        )
     } else {
         answer(&came)
     };
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n{extra}\r\n",
-        body.len()
-    );
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n{extra}\r\n", body.len());
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
 }
 
@@ -167,25 +135,19 @@ fn create() -> Request {
 
 #[tokio::test]
 async fn a_creation_is_one_call_with_validation_and_its_id_comes_from_the_location() {
-    let world = world(true, |_| (204, "location: https://other.host/services/rest/record/v1/salesOrder/1042\r\nx-netsuite-warning: careful\r\n".into(), String::new())).await;
-    let receipt = world
-        .connection
-        .order_sink
-        .as_ref()
-        .unwrap()
-        .put(&create())
-        .await
-        .unwrap();
-    assert_eq!(
-        (receipt.id, receipt.warnings),
-        (Some(ExternalId::new("1042")), vec!["careful".to_owned()])
-    );
+    let world = world(true, |_| {
+        (
+            204,
+            "location: https://other.host/services/rest/record/v1/salesOrder/1042\r\nx-netsuite-warning: careful\r\n".into(),
+            String::new(),
+        )
+    })
+    .await;
+    let receipt = world.connection.order_sink.as_ref().unwrap().put(&create()).await.unwrap();
+    assert_eq!((receipt.id, receipt.warnings), (Some(ExternalId::new("1042")), vec!["careful".to_owned()]));
     let came = world.came();
     assert_eq!(came.len(), 2);
-    assert_eq!(
-        came[1].line,
-        "POST /acct/services/rest/record/v1/salesOrder HTTP/1.1"
-    );
+    assert_eq!(came[1].line, "POST /acct/services/rest/record/v1/salesOrder HTTP/1.1");
     assert_eq!(came[1].header("x-netsuite-propertynamevalidation"), "Error");
     assert_eq!(came[1].header("content-type"), "application/json");
     assert_eq!(came[1].header("authorization"), "Bearer token-1");
@@ -196,56 +158,23 @@ async fn a_creation_is_one_call_with_validation_and_its_id_comes_from_the_locati
 async fn the_assertion_says_who_for_whom_and_until_when() {
     use base64::Engine as _;
     let world = world(true, |_| ok(json!({"items": []}))).await;
-    world
-        .connection
-        .order_sink
-        .as_ref()
-        .unwrap()
-        .find(&RecordKey::new("1"))
-        .await
-        .unwrap();
+    world.connection.order_sink.as_ref().unwrap().find(&RecordKey::new("1")).await.unwrap();
     let token_call = &world.came()[0];
     let form: std::collections::BTreeMap<String, String> =
-        url::form_urlencoded::parse(token_call.body.as_bytes())
-            .into_owned()
-            .collect();
+        url::form_urlencoded::parse(token_call.body.as_bytes()).into_owned().collect();
     assert_eq!(form["grant_type"], "client_credentials");
-    assert_eq!(
-        form["client_assertion_type"],
-        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    );
+    assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let part = |n: usize| -> Value {
-        let text = form["client_assertion"]
-            .split('.')
-            .nth(n)
-            .unwrap()
-            .to_owned();
-        serde_json::from_slice(
-            &base64::engine::general_purpose::URL_SAFE_NO_PAD
-                .decode(text)
-                .unwrap(),
-        )
-        .unwrap()
+        let text = form["client_assertion"].split('.').nth(n).unwrap().to_owned();
+        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
     };
-    assert_eq!(
-        (&part(0)["alg"], &part(0)["kid"], &part(0)["typ"]),
-        (&json!("ES256"), &json!("cert-1"), &json!("JWT"))
-    );
+    assert_eq!((&part(0)["alg"], &part(0)["kid"], &part(0)["typ"]), (&json!("ES256"), &json!("cert-1"), &json!("JWT")));
     let claims = part(1);
     assert_eq!(claims["iss"], "client-1");
     assert_eq!(claims["scope"], json!(["rest_webservices"]));
-    assert_eq!(
-        claims["aud"],
-        json!(format!("{}/services/rest/auth/oauth2/v1/token", world.base))
-    );
-    let (iat, exp) = (
-        claims["iat"].as_i64().unwrap(),
-        claims["exp"].as_i64().unwrap(),
-    );
-    assert!(
-        iat == 1_770_112_800 && exp > iat && exp - iat <= 3600,
-        "{claims}"
-    );
+    assert_eq!(claims["aud"], json!(format!("{}/services/rest/auth/oauth2/v1/token", world.base)));
+    let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+    assert!(iat == 1_770_112_800 && exp > iat && exp - iat <= 3600, "{claims}");
 }
 
 #[tokio::test]
@@ -253,17 +182,8 @@ async fn many_calls_share_one_token_until_four_fifths_of_its_life() {
     let world = world(true, |_| ok(json!({"items": [{"id": "7"}]}))).await;
     let sink = world.connection.order_sink.clone().unwrap();
     let keys: Vec<RecordKey> = (0..6).map(|n| RecordKey::new(n.to_string())).collect();
-    let (a, b, c, d) = tokio::join!(
-        sink.find(&keys[0]),
-        sink.find(&keys[1]),
-        sink.find(&keys[2]),
-        sink.find(&keys[3])
-    );
-    assert!(
-        [a, b, c, d]
-            .into_iter()
-            .all(|found| found.unwrap().is_some())
-    );
+    let (a, b, c, d) = tokio::join!(sink.find(&keys[0]), sink.find(&keys[1]), sink.find(&keys[2]), sink.find(&keys[3]));
+    assert!([a, b, c, d].into_iter().all(|found| found.unwrap().is_some()));
     assert_eq!(world.tokens(), 1);
     world.clock.advance(std::time::Duration::from_secs(2879));
     sink.find(&keys[4]).await.unwrap();
@@ -283,39 +203,19 @@ async fn a_401_is_mended_by_one_renewal_and_not_by_a_second() {
         }
     })
     .await;
-    let receipt = world
-        .connection
-        .order_sink
-        .as_ref()
-        .unwrap()
-        .put(&create())
-        .await
-        .unwrap();
+    let receipt = world.connection.order_sink.as_ref().unwrap().put(&create()).await.unwrap();
     assert_eq!(receipt.id, Some(ExternalId::new("5")));
     assert_eq!(world.tokens(), 2);
 
-    let world = self::world(true, |_| {
-        error(401, "INVALID_LOGIN", "Invalid login attempt.")
-    })
-    .await;
-    let fault = world
-        .connection
-        .order_sink
-        .as_ref()
-        .unwrap()
-        .put(&create())
-        .await
-        .unwrap_err();
+    let world = self::world(true, |_| error(401, "INVALID_LOGIN", "Invalid login attempt.")).await;
+    let fault = world.connection.order_sink.as_ref().unwrap().put(&create()).await.unwrap_err();
     assert!(matches!(fault, Fault::Unauthorized { .. }), "{fault:?}");
     assert_eq!(world.came().len(), 4);
 }
 
 #[tokio::test]
 async fn oauth1_signs_every_request_anew_and_does_not_repeat_a_refused_one() {
-    let world = world(false, |_| {
-        error(401, "INVALID_LOGIN", "Invalid login attempt.")
-    })
-    .await;
+    let world = world(false, |_| error(401, "INVALID_LOGIN", "Invalid login attempt.")).await;
     let sink = world.connection.order_sink.clone().unwrap();
     for key in ["1", "2"] {
         let fault = sink.find(&RecordKey::new(key)).await.unwrap_err();
@@ -332,14 +232,7 @@ async fn oauth1_signs_every_request_anew_and_does_not_repeat_a_refused_one() {
                 && header.contains(r#"oauth_timestamp="1770112800""#),
             "{header}"
         );
-        header
-            .split("oauth_nonce=\"")
-            .nth(1)
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap()
-            .to_owned()
+        header.split("oauth_nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
     };
     assert_ne!(nonce(0), nonce(1));
 }
@@ -347,29 +240,16 @@ async fn oauth1_signs_every_request_anew_and_does_not_repeat_a_refused_one() {
 #[tokio::test]
 async fn a_lost_document_is_looked_for_by_our_key() {
     let world = world(false, |came| {
-        ok(if came.body.contains("so_1042") {
-            json!({"items": [{"links": [], "ID": "77"}]})
-        } else {
-            json!({"items": []})
-        })
+        ok(if came.body.contains("so_1042") { json!({"items": [{"links": [], "ID": "77"}]}) } else { json!({"items": []}) })
     })
     .await;
     let sink = world.connection.order_sink.clone().unwrap();
-    assert_eq!(
-        sink.find(&RecordKey::new("1042"))
-            .await
-            .unwrap()
-            .map(|f| f.id),
-        Some(ExternalId::new("77"))
-    );
+    assert_eq!(sink.find(&RecordKey::new("1042")).await.unwrap().map(|f| f.id), Some(ExternalId::new("77")));
     assert_eq!(sink.find(&RecordKey::new("1043")).await.unwrap(), None);
     let customers = world.connection.customer_sink.clone().unwrap();
     assert_eq!(customers.find(&RecordKey::new("9-1")).await.unwrap(), None);
     let came = world.came();
-    assert_eq!(
-        came[0].line,
-        "POST /acct/services/rest/query/v1/suiteql?limit=10&offset=0 HTTP/1.1"
-    );
+    assert_eq!(came[0].line, "POST /acct/services/rest/query/v1/suiteql?limit=10&offset=0 HTTP/1.1");
     assert_eq!(came[0].header("prefer"), "transient");
     let body: Value = serde_json::from_str(&came[0].body).unwrap();
     assert_eq!(
@@ -390,46 +270,21 @@ async fn a_document_is_fetched_whole_and_one_that_is_gone_is_left_out() {
     })
     .await;
     let source = world.connection.order_source.clone().unwrap();
-    let raws = source
-        .fetch(
-            &[
-                ExternalId::new("5"),
-                ExternalId::new("6"),
-                ExternalId::new("../x"),
-            ],
-            Priority::Orders,
-        )
-        .await
-        .unwrap();
+    let raws =
+        source.fetch(&[ExternalId::new("5"), ExternalId::new("6"), ExternalId::new("../x")], Priority::Orders).await.unwrap();
     assert_eq!(raws.len(), 1);
     assert_eq!(raws[0].version.unwrap().to_string(), "2026-02-03T10:06:12Z");
     let lines: Vec<String> = world.came().into_iter().map(|c| c.line).collect();
-    assert_eq!(
-        lines.len(),
-        2,
-        "an id that is none is not asked for: {lines:?}"
-    );
-    assert_eq!(
-        lines[0],
-        "GET /acct/services/rest/record/v1/salesOrder/5?expandSubResources=true HTTP/1.1"
-    );
+    assert_eq!(lines.len(), 2, "an id that is none is not asked for: {lines:?}");
+    assert_eq!(lines[0], "GET /acct/services/rest/record/v1/salesOrder/5?expandSubResources=true HTTP/1.1");
 }
 
 #[tokio::test]
 async fn an_outage_means_one_thing_for_a_read_and_another_for_a_write() {
-    let world = world(false, |_| {
-        (503, String::new(), "<html>maintenance</html>".into())
-    })
-    .await;
+    let world = world(false, |_| (503, String::new(), "<html>maintenance</html>".into())).await;
     let sink = world.connection.order_sink.clone().unwrap();
-    assert!(matches!(
-        sink.put(&create()).await.unwrap_err(),
-        Fault::Unanswered { .. }
-    ));
-    assert!(matches!(
-        sink.find(&RecordKey::new("1")).await.unwrap_err(),
-        Fault::Transient { .. }
-    ));
+    assert!(matches!(sink.put(&create()).await.unwrap_err(), Fault::Unanswered { .. }));
+    assert!(matches!(sink.find(&RecordKey::new("1")).await.unwrap_err(), Fault::Transient { .. }));
 }
 
 #[tokio::test]
@@ -441,7 +296,9 @@ async fn a_list_is_walked_by_key_and_a_hidden_one_is_empty() {
             return error(400, "INVALID_PARAMETER", "Record 'shipitem' was not found.");
         }
         let from: u32 = after.parse().unwrap();
-        let rows: Vec<Value> = (from + 1..=(from + 1000).min(2500)).map(|n| json!({"id": n.to_string(), "itemid": format!("SKU-{n}"), "isinactive": if n == 7 { "T" } else { "F" }})).collect();
+        let rows: Vec<Value> = (from + 1..=(from + 1000).min(2500))
+            .map(|n| json!({"id": n.to_string(), "itemid": format!("SKU-{n}"), "isinactive": if n == 7 { "T" } else { "F" }}))
+            .collect();
         ok(json!({"hasMore": rows.len() == 1000, "items": rows}))
     })
     .await;
@@ -456,22 +313,8 @@ async fn a_list_is_walked_by_key_and_a_hidden_one_is_empty() {
         }
     }
     assert_eq!(entries.len(), 2500);
-    assert_eq!(
-        entries
-            .iter()
-            .filter(|e| !e.active)
-            .map(|e| e.name.as_str())
-            .collect::<Vec<_>>(),
-        ["SKU-7"]
-    );
-    assert!(
-        lists
-            .list("shipping_item", None)
-            .await
-            .unwrap()
-            .entries
-            .is_empty()
-    );
+    assert_eq!(entries.iter().filter(|e| !e.active).map(|e| e.name.as_str()).collect::<Vec<_>>(), ["SKU-7"]);
+    assert!(lists.list("shipping_item", None).await.unwrap().entries.is_empty());
     assert_eq!(world.came().len(), 4);
 }
 
@@ -486,23 +329,12 @@ async fn enumerating_names_our_documents_alone() {
     })
     .await;
     let source = world.connection.order_source.clone().unwrap();
-    let interval = selvedge_model::Interval {
-        from: "2026-02-03T00:00:00Z".parse().unwrap(),
-        to: "2026-02-04T00:00:00Z".parse().unwrap(),
-    };
+    let interval =
+        selvedge_model::Interval { from: "2026-02-03T00:00:00Z".parse().unwrap(), to: "2026-02-04T00:00:00Z".parse().unwrap() };
     let page = source.enumerate(&interval, None).await.unwrap();
     assert_eq!(page.items.len(), 1);
-    assert_eq!(
-        (
-            page.items[0].id.as_str(),
-            page.items[0].key.as_ref().unwrap().as_str()
-        ),
-        ("5", "1042")
-    );
-    assert_eq!(
-        page.items[0].version.unwrap().to_string(),
-        "2026-02-03T10:06:12Z"
-    );
+    assert_eq!((page.items[0].id.as_str(), page.items[0].key.as_ref().unwrap().as_str()), ("5", "1042"));
+    assert_eq!(page.items[0].version.unwrap().to_string(), "2026-02-03T10:06:12Z");
     assert!(page.next.is_none());
     let body: Value = serde_json::from_str(&world.came()[0].body).unwrap();
     assert_eq!(
@@ -532,34 +364,15 @@ async fn check_names_what_is_wrong_and_goes_on() {
     .await;
     let findings = world.connection.probe.clone().unwrap().check().await;
     let bad = |level: FindingLevel| {
-        findings
-            .iter()
-            .filter(|f| f.level == level)
-            .map(|f| f.setting.clone().unwrap_or_default())
-            .collect::<Vec<_>>()
+        findings.iter().filter(|f| f.level == level).map(|f| f.setting.clone().unwrap_or_default()).collect::<Vec<_>>()
     };
-    assert_eq!(
-        bad(FindingLevel::Warning),
-        ["", "query_time_zone"],
-        "{findings:#?}"
-    );
+    assert_eq!(bad(FindingLevel::Warning), ["", "query_time_zone"], "{findings:#?}");
     assert_eq!(bad(FindingLevel::Bad), ["auth", "tax"], "{findings:#?}");
-    assert!(
-        findings
-            .iter()
-            .all(|f| f.level == FindingLevel::Good || !f.remedy.is_empty())
-    );
+    assert!(findings.iter().all(|f| f.level == FindingLevel::Good || !f.remedy.is_empty()));
     assert!(findings.iter().any(|f| f.message.contains("60 s ahead")));
 
-    let closed = self::world(false, |_| {
-        error(401, "INVALID_LOGIN", "Invalid login attempt.")
-    })
-    .await;
+    let closed = self::world(false, |_| error(401, "INVALID_LOGIN", "Invalid login attempt.")).await;
     let findings = closed.connection.probe.clone().unwrap().check().await;
-    assert_eq!(
-        findings.len(),
-        1,
-        "without credentials nothing else is asked"
-    );
+    assert_eq!(findings.len(), 1, "without credentials nothing else is asked");
     assert_eq!(findings[0].setting.as_deref(), Some("auth"));
 }

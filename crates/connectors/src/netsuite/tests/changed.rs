@@ -7,16 +7,10 @@ use super::*;
 #[test]
 fn a_change_keeps_the_line_numbers_and_replaces_the_whole_list() {
     let (order, form) = (order_se(), Form::default());
-    let raw = stored(
-        &put(&order, &words(&order, &form), None, &form).body,
-        "10423",
-    );
+    let raw = stored(&put(&order, &words(&order, &form), None, &form).body, "10423");
     let mut after = order.clone();
     after.lines.remove(0);
-    after.lines.insert(
-        0,
-        line("SEK", "9003", "CAP", "Cap", 1, "80.00", &[("25", "20.00")]),
-    );
+    after.lines.insert(0, line("SEK", "9003", "CAP", "Cap", 1, "80.00", &[("25", "20.00")]));
     let after = sum_up(after);
     let mut values = words(&after, &form);
     for (sku, id) in [("CAP", "77"), ("SOCK-BLK", "99")] {
@@ -24,33 +18,14 @@ fn a_change_keeps_the_line_numbers_and_replaces_the_whole_list() {
     }
     let request = put(&after, &values, Some(&raw), &form);
     assert_eq!(request.method, "PATCH");
-    assert_eq!(
-        request.path,
-        "/services/rest/record/v1/salesOrder/10423?replace=item,taxDetails"
-    );
+    assert_eq!(request.path, "/services/rest/record/v1/salesOrder/10423?replace=item,taxDetails");
     assert_eq!(request.update, Some(ExternalId::new("10423")));
     let rows = wire::rows(&request.body, "item");
-    let shown: Vec<(Option<String>, Option<String>)> = rows
-        .iter()
-        .map(|row| {
-            (
-                wire::text(row, "line"),
-                wire::text(row, "taxDetailsReference"),
-            )
-        })
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            (None, Some("L9003".into())),
-            (Some("4".into()), Some("L9002".into()))
-        ]
-    );
+    let shown: Vec<(Option<String>, Option<String>)> =
+        rows.iter().map(|row| (wire::text(row, "line"), wire::text(row, "taxDetailsReference"))).collect();
+    assert_eq!(shown, [(None, Some("L9003".into())), (Some("4".into()), Some("L9002".into()))]);
     assert_eq!(wire::rows(&request.body, "taxDetails").len(), 3);
-    assert!(
-        request.body.get("shippingAddress").is_none() && request.body.get("entity").is_none(),
-        "only what differs"
-    );
+    assert!(request.body.get("shippingAddress").is_none() && request.body.get("entity").is_none(), "only what differs");
 }
 
 #[test]
@@ -67,10 +42,7 @@ fn without_references_lines_are_known_by_what_they_sell() {
     after.lines.swap(0, 1);
     after.lines[0].quantity = 4;
     let request = put(&after, &values, Some(&raw), &form);
-    let numbers: Vec<Option<String>> = wire::rows(&request.body, "item")
-        .iter()
-        .map(|row| wire::text(row, "line"))
-        .collect();
+    let numbers: Vec<Option<String>> = wire::rows(&request.body, "item").iter().map(|row| wire::text(row, "line")).collect();
     assert_eq!(numbers, [Some("4".to_owned()), Some("1".to_owned())]);
 }
 
@@ -92,35 +64,18 @@ fn past_change_only_what_moves_nothing_is_still_changed() {
     let (order, form) = (order_se(), Form::default());
     let values = words(&order, &form);
     let raw = stored(&put(&order, &values, None, &form).body, "10423");
-    let billed = edited(&raw, |d| {
-        d["status"] = json!({"id": "G", "refName": "Billed"})
-    });
-    assert_eq!(
-        encode::order(&order, &values, Some(&billed), &form),
-        Ok(Encoded::Nothing)
-    );
+    let billed = edited(&raw, |d| d["status"] = json!({"id": "G", "refName": "Billed"}));
+    assert_eq!(encode::order(&order, &values, Some(&billed), &form), Ok(Encoded::Nothing));
     let mut paid = order.clone();
-    paid.payments.push(payment(
-        PaymentKind::Capture,
-        PaymentStatus::Success,
-        "PSP-3",
-    ));
+    paid.payments.push(payment(PaymentKind::Capture, PaymentStatus::Success, "PSP-3"));
     let request = put(&paid, &values, Some(&billed), &form);
     assert_eq!(request.body, json!({"memo": "Payment PSP-1, PSP-2, PSP-3"}));
-    for (state, word) in [
-        ("C", "cancelled"),
-        ("D", "partially fulfilled"),
-        ("G", "billed"),
-        ("H", "closed"),
-    ] {
+    for (state, word) in [("C", "cancelled"), ("D", "partially fulfilled"), ("G", "billed"), ("H", "closed")] {
         let raw = edited(&raw, |d| d["status"] = json!({"id": state}));
         let mut more = order.clone();
         more.lines[0].quantity = 3;
         let problems: Vec<Problem> = encode::order(&more, &values, Some(&raw), &form).unwrap_err();
-        assert_eq!(
-            (problems[0].rule.as_str(), problems[0].value.as_deref()),
-            ("target.not_changeable", Some(word))
-        );
+        assert_eq!((problems[0].rule.as_str(), problems[0].value.as_deref()), ("target.not_changeable", Some(word)));
     }
 }
 
@@ -133,29 +88,17 @@ fn a_cancelled_order_closes_every_line_once() {
     order.lines.clear();
     let request = put(&order, &values, Some(&raw), &form);
     assert_eq!(request.path, "/services/rest/record/v1/salesOrder/10423");
-    assert_eq!(
-        request.body,
-        json!({"item": {"items": [{"line": 1, "isClosed": true}, {"line": 4, "isClosed": true}]}})
-    );
+    assert_eq!(request.body, json!({"item": {"items": [{"line": 1, "isClosed": true}, {"line": 4, "isClosed": true}]}}));
     let closed = edited(&raw, |d| {
         d["status"] = json!({"id": "H"});
-        d["item"]["items"]
-            .as_array_mut()
-            .unwrap()
-            .iter_mut()
-            .for_each(|row| row["isClosed"] = json!(true));
+        d["item"]["items"].as_array_mut().unwrap().iter_mut().for_each(|row| row["isClosed"] = json!(true));
     });
-    assert_eq!(
-        encode::order(&order, &values, Some(&closed), &form),
-        Ok(Encoded::Nothing)
-    );
+    assert_eq!(encode::order(&order, &values, Some(&closed), &form), Ok(Encoded::Nothing));
     assert_eq!(differences(&order, &closed, &values, &form), []);
     let billed = edited(&raw, |d| d["status"] = json!({"id": "F"}));
     let problems = encode::order(&order, &values, Some(&billed), &form).unwrap_err();
     assert_eq!(problems[0].rule, "target.not_cancellable");
-    let shipped = edited(&raw, |d| {
-        d["item"]["items"][0]["quantityFulfilled"] = json!("1.0")
-    });
+    let shipped = edited(&raw, |d| d["item"]["items"][0]["quantityFulfilled"] = json!("1.0"));
     assert!(encode::order(&order, &values, Some(&shipped), &form).is_err());
 }
 
@@ -166,10 +109,7 @@ fn a_mapping_that_moved_cannot_move_a_document() {
     let raw = stored(&put(&order, &values, None, &form).body, "10423");
     values.set("subsidiary", "market=1", "3");
     let problems = encode::order(&order, &values, Some(&raw), &form).unwrap_err();
-    assert_eq!(
-        (problems[0].rule.as_str(), problems[0].path.as_str()),
-        ("target.not_changeable", "market")
-    );
+    assert_eq!((problems[0].rule.as_str(), problems[0].path.as_str()), ("target.not_changeable", "market"));
 }
 
 #[test]
@@ -180,15 +120,9 @@ fn a_document_that_shows_only_a_page_of_its_lines_is_not_changed() {
     for raw in [
         edited(&raw, |d| d["item"]["hasMore"] = json!(true)),
         edited(&raw, |d| d["item"] = json!({"links": []})),
-        Raw {
-            body: b"<html>".to_vec().into(),
-            ..raw.clone()
-        },
+        Raw { body: b"<html>".to_vec().into(), ..raw.clone() },
     ] {
-        assert_eq!(
-            encode::order(&order, &values, Some(&raw), &form).unwrap_err()[0].rule,
-            "decode.unreadable"
-        );
+        assert_eq!(encode::order(&order, &values, Some(&raw), &form).unwrap_err()[0].rule, "decode.unreadable");
         assert!(decode::order(&raw, &values, &form).record.is_none());
     }
 }

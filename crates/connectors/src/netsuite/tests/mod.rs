@@ -26,29 +26,14 @@ fn money(text: &str, code: &str) -> Money {
 }
 
 fn named(id: &str, name: &str) -> Named {
-    Named {
-        id: id.into(),
-        name: name.into(),
-    }
+    Named { id: id.into(), name: name.into() }
 }
 
 /// Name, rate, amount of each tax of a line.
-fn line(
-    code: &str,
-    id: &str,
-    sku: &str,
-    name: &str,
-    quantity: u32,
-    net: &str,
-    taxes: &[(&str, &str)],
-) -> OrderLine {
+fn line(code: &str, id: &str, sku: &str, name: &str, quantity: u32, net: &str, taxes: &[(&str, &str)]) -> OrderLine {
     let taxes: Vec<TaxLine> = taxes
         .iter()
-        .map(|(rate, amount)| TaxLine {
-            name: "VAT".into(),
-            rate: rate.parse().unwrap(),
-            amount: money(amount, code),
-        })
+        .map(|(rate, amount)| TaxLine { name: "VAT".into(), rate: rate.parse().unwrap(), amount: money(amount, code) })
         .collect();
     let currency = Currency::from_code(code).unwrap();
     OrderLine {
@@ -66,14 +51,7 @@ fn line(
     }
 }
 
-fn address(
-    first: &str,
-    last: &str,
-    line1: &str,
-    city: &str,
-    postcode: &str,
-    country: &str,
-) -> Address {
+fn address(first: &str, last: &str, line1: &str, city: &str, postcode: &str, country: &str) -> Address {
     let some = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
     Address {
         first_name: some(first),
@@ -112,11 +90,7 @@ fn bare(number: &str, code: &str) -> Order {
         handling_charge: Charge::none(currency),
         payment_method: Some("adyen".into()),
         payments: vec![],
-        totals: Totals {
-            net: Money::zero(currency),
-            tax: Money::zero(currency),
-            gross: Money::zero(currency),
-        },
+        totals: Totals { net: Money::zero(currency), tax: Money::zero(currency), gross: Money::zero(currency) },
         comment: None,
     }
 }
@@ -131,16 +105,9 @@ fn sum_up(mut order: Order) -> Order {
         (net, tax) = (net.plus(charge.net).unwrap(), tax.plus(charge.tax).unwrap());
     }
     for discount in &order.discounts {
-        (net, tax) = (
-            net.minus(discount.net).unwrap(),
-            tax.minus(discount.tax).unwrap(),
-        );
+        (net, tax) = (net.minus(discount.net).unwrap(), tax.minus(discount.tax).unwrap());
     }
-    order.totals = Totals {
-        net,
-        tax,
-        gross: net.plus(tax).unwrap(),
-    };
+    order.totals = Totals { net, tax, gross: net.plus(tax).unwrap() };
     order
 }
 
@@ -175,40 +142,18 @@ fn order_se() -> Order {
     let mut order = bare("1042", "SEK");
     order.customer = Some(customer());
     order.lines = vec![
-        line(
-            "SEK",
-            "9001",
-            "SHIRT-WHITE-M",
-            "Shirt White M",
-            2,
-            "318.40",
-            &[("25", "79.60")],
-        ),
-        line(
-            "SEK",
-            "9002",
-            "SOCK-BLK",
-            "Sock Black",
-            3,
-            "119.99",
-            &[("25.0", "30.00")],
-        ),
+        line("SEK", "9001", "SHIRT-WHITE-M", "Shirt White M", 2, "318.40", &[("25", "79.60")]),
+        line("SEK", "9002", "SOCK-BLK", "Sock Black", 3, "119.99", &[("25.0", "30.00")]),
     ];
     order.shipping_method = Some(named("7", "Express"));
-    order.shipping_charge = Charge {
-        net: money("39.20", "SEK"),
-        tax: money("9.80", "SEK"),
-        rate: Some("25".parse().unwrap()),
-    };
+    order.shipping_charge = Charge { net: money("39.20", "SEK"), tax: money("9.80", "SEK"), rate: Some("25".parse().unwrap()) };
     order.shipping = Some(Address {
         line2: Some("c/o Berg".into()),
         phone: Some("+46 70 000 00 00".into()),
         ..address("Anna", "Åkesson", "Storgatan 1", "Malmö", "211 34", "SE")
     });
-    order.billing = Some(Address {
-        company: Some("Åkesson AB".into()),
-        ..address("Anna", "Åkesson", "Box 7", "Malmö", "200 10", "SE")
-    });
+    order.billing =
+        Some(Address { company: Some("Åkesson AB".into()), ..address("Anna", "Åkesson", "Box 7", "Malmö", "200 10", "SE") });
     order.payments = vec![
         payment(PaymentKind::Authorisation, PaymentStatus::Success, "PSP-1"),
         payment(PaymentKind::Capture, PaymentStatus::Failed, "PSP-X"),
@@ -222,21 +167,9 @@ fn order_se() -> Order {
 fn order_us() -> Order {
     let mut order = bare("2001", "USD");
     order.tax_mode = TaxMode::Added;
-    order.lines = vec![line(
-        "USD",
-        "1",
-        "COAT",
-        "Coat",
-        1,
-        "100.00",
-        &[("6.25", "6.25"), ("1.5", "1.50")],
-    )];
+    order.lines = vec![line("USD", "1", "COAT", "Coat", 1, "100.00", &[("6.25", "6.25"), ("1.5", "1.50")])];
     order.shipping_method = Some(named("7", "Express"));
-    order.shipping_charge = Charge {
-        net: money("10.00", "USD"),
-        tax: money("0.78", "USD"),
-        rate: Some("7.75".parse().unwrap()),
-    };
+    order.shipping_charge = Charge { net: money("10.00", "USD"), tax: money("0.78", "USD"), rate: Some("7.75".parse().unwrap()) };
     let state = Some("MA".to_owned());
     order.shipping = Some(Address {
         state,
@@ -254,26 +187,10 @@ fn order_de() -> Order {
         line("EUR", "2", "BOOK", "Book", 1, "93.46", &[("7", "6.54")]),
     ];
     order.discounts = vec![
-        Discount {
-            name: "Gift card 77".into(),
-            tender: true,
-            net: money("50", "EUR"),
-            tax: money("0", "EUR"),
-            rate: None,
-        },
-        Discount {
-            name: "WELCOME10".into(),
-            tender: false,
-            net: money("17.75", "EUR"),
-            tax: money("2.25", "EUR"),
-            rate: None,
-        },
+        Discount { name: "Gift card 77".into(), tender: true, net: money("50", "EUR"), tax: money("0", "EUR"), rate: None },
+        Discount { name: "WELCOME10".into(), tender: false, net: money("17.75", "EUR"), tax: money("2.25", "EUR"), rate: None },
     ];
-    order.handling_charge = Charge {
-        net: money("4.20", "EUR"),
-        tax: money("0.80", "EUR"),
-        rate: Some("19.00".parse().unwrap()),
-    };
+    order.handling_charge = Charge { net: money("4.20", "EUR"), tax: money("0.80", "EUR"), rate: Some("19.00".parse().unwrap()) };
     order.shipping = Some(address("Max", "Weber", "Weg 3", "Ulm", "89073", "DE"));
     sum_up(order)
 }
@@ -287,10 +204,7 @@ fn order_jp_bundle() -> Order {
         ..line("JPY", id, sku, "Part", 2, "0", &[])
     };
     order.lines = vec![
-        OrderLine {
-            kind: LineKind::Bundle,
-            ..line("JPY", "1", "SET", "Set of two", 2, "9091", &[("10", "909")])
-        },
+        OrderLine { kind: LineKind::Bundle, ..line("JPY", "1", "SET", "Set of two", 2, "9091", &[("10", "909")]) },
         item("2", "PART-A"),
         item("3", "PART-B"),
         line("JPY", "4", "STICKER", "Free sticker", 1, "0", &[]),
@@ -333,11 +247,7 @@ fn words(order: &Order, form: &Form) -> Values {
         };
         values.set(&lookup.table, key, id);
     }
-    if let Some(customer) = order
-        .customer
-        .as_ref()
-        .filter(|_| form.customer_per_shopper)
-    {
+    if let Some(customer) = order.customer.as_ref().filter(|_| form.customer_per_shopper) {
         values.set("customer", encode::customer_key_text(customer), "110");
     }
     values
@@ -376,16 +286,10 @@ fn stored(body: &Value, id: &str) -> Raw {
             document[name]["links"] = json!([]);
         }
     }
-    for (index, row) in document["item"]["items"]
-        .as_array_mut()
-        .unwrap()
-        .iter_mut()
-        .enumerate()
-    {
+    for (index, row) in document["item"]["items"].as_array_mut().unwrap().iter_mut().enumerate() {
         row["line"] = json!(1 + 3 * index);
         row["lineUniqueKey"] = json!(format!("{}", 5000 + index));
-        row["itemType"] =
-            json!({"id": if row.get("quantity").is_some() { "InvtPart" } else { "Discount" }});
+        row["itemType"] = json!({"id": if row.get("quantity").is_some() { "InvtPart" } else { "Discount" }});
         if let Some(quantity) = row.get("quantity").cloned() {
             row["quantity"] = json!(format!("{quantity}.0"));
         }
@@ -400,12 +304,7 @@ fn stored(body: &Value, id: &str) -> Raw {
 }
 
 fn raw(document: &Value, id: &str) -> Raw {
-    Raw {
-        kind: Kind::Order,
-        id: id.into(),
-        version: None,
-        body: document.to_string().into_bytes().into(),
-    }
+    Raw { kind: Kind::Order, id: id.into(), version: None, body: document.to_string().into_bytes().into() }
 }
 
 fn edited(raw: &Raw, edit: impl FnOnce(&mut Value)) -> Raw {
@@ -429,9 +328,5 @@ fn carries() -> Carries {
 fn differences(order: &Order, raw: &Raw, values: &Values, form: &Form) -> Vec<Difference> {
     let decoded = decode::order(raw, values, form);
     assert_eq!(decoded.problems, []);
-    compare(
-        &order.clone().into(),
-        &decoded.record.unwrap().into(),
-        carries(),
-    )
+    compare(&order.clone().into(), &decoded.record.unwrap().into(), carries())
 }

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use selvedge_connector::{
-    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets,
-    clock::ManualClock,
+    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, clock::ManualClock,
 };
 use selvedge_model::ConnectionName;
 use selvedge_sim::{
     data::ItemSeed,
     mischief::{Mischief, Profile},
-    netsuite::{
-        NetSuite, Options, TaxRegime, build, guest_customer_id, seed_ids, tax_code_id, tax_type_id,
-    },
+    netsuite::{NetSuite, Options, TaxRegime, build, guest_customer_id, seed_ids, tax_code_id, tax_type_id},
     wire::{Server, serve},
 };
 
@@ -28,21 +25,8 @@ struct Stand {
 }
 
 async fn stand(options: Options, settings: Value) -> Stand {
-    let items = [
-        "SHIRT-WHITE-M",
-        "SOCK-BLK",
-        "COAT",
-        "BOOK",
-        "SET",
-        "STICKER",
-        "CAP",
-    ];
-    let items = items
-        .map(|sku| ItemSeed {
-            sku: sku.into(),
-            name: format!("Item {sku}"),
-        })
-        .to_vec();
+    let items = ["SHIRT-WHITE-M", "SOCK-BLK", "COAT", "BOOK", "SET", "STICKER", "CAP"];
+    let items = items.map(|sku| ItemSeed { sku: sku.into(), name: format!("Item {sku}") }).to_vec();
     let mischief = Arc::new(Mischief::new(7, Profile::None, "netsuite"));
     let clock = Arc::new(ManualClock::at(mischief.now()));
     let account = build(options, items, mischief, None).await.unwrap();
@@ -60,24 +44,12 @@ async fn stand(options: Options, settings: Value) -> Stand {
     }
     let mut secrets = Secrets::default();
     secrets.set("auth.private_key", Secret::new(&*access.private_key_pem));
-    secrets.set(
-        "auth.consumer_secret",
-        Secret::new(&*access.consumer_secret),
-    );
+    secrets.set("auth.consumer_secret", Secret::new(&*access.consumer_secret));
     secrets.set("auth.token_secret", Secret::new(&*access.token_secret));
     let name = ConnectionName::new("erp");
-    let context = OpenContext {
-        name: &name,
-        settings: &all,
-        secrets: &secrets,
-        clock,
-    };
+    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock };
     let connection = super::super::NetSuite.open(&context).unwrap();
-    Stand {
-        connection,
-        account,
-        _server: server,
-    }
+    Stand { connection, account, _server: server }
 }
 
 impl Stand {
@@ -87,46 +59,18 @@ impl Stand {
         let subsidiary = "2";
         let mut values = Values::default();
         for lookup in self.connection.order_sink.as_ref().unwrap().lookups(order) {
-            let part = |name: &str| {
-                lookup
-                    .key
-                    .iter()
-                    .find(|(n, _)| n == name)
-                    .map(|(_, v)| v.as_str())
-                    .unwrap_or_default()
-            };
+            let part = |name: &str| lookup.key.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default();
             let id = match lookup.table.as_str() {
                 "item" | "currency" => {
-                    let page = self
-                        .connection
-                        .lists
-                        .as_ref()
-                        .unwrap()
-                        .list(&lookup.table, None)
-                        .await
-                        .unwrap();
+                    let page = self.connection.lists.as_ref().unwrap().list(&lookup.table, None).await.unwrap();
                     let wanted = &lookup.key[0].1;
-                    page.entries
-                        .into_iter()
-                        .find(|e| e.name == *wanted)
-                        .unwrap_or_else(|| panic!("no {wanted}"))
-                        .id
+                    page.entries.into_iter().find(|e| e.name == *wanted).unwrap_or_else(|| panic!("no {wanted}")).id
                 }
                 "subsidiary" => subsidiary.to_owned(),
-                "location" => seed
-                    .locations
-                    .iter()
-                    .find(|(_, _, s)| s == subsidiary)
-                    .unwrap()
-                    .0
-                    .clone(),
+                "location" => seed.locations.iter().find(|(_, _, s)| s == subsidiary).unwrap().0.clone(),
                 "shipping_item" => seed.ship_items[0].0.clone(),
                 "payment_method" => seed.payment_methods[0].0.clone(),
-                "tax_code" => format!(
-                    "{}:{}",
-                    tax_type_id(part("country")),
-                    tax_code_id(part("country"), part("rate"))
-                ),
+                "tax_code" => format!("{}:{}", tax_type_id(part("country")), tax_code_id(part("country"), part("rate"))),
                 "discount_item" if part("kind") == "discount" => seed.discount_item.clone(),
                 "discount_item" => seed.gift_card_item.clone(),
                 "charge_item" => seed.handling_item.clone(),
@@ -139,20 +83,12 @@ impl Stand {
     }
 
     /// Puts an order and says what disagrees with what then stands there.
-    async fn deliver(
-        &self,
-        order: &Order,
-        values: &Values,
-        existing: Option<&Raw>,
-    ) -> (Raw, Vec<Difference>) {
+    async fn deliver(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> (Raw, Vec<Difference>) {
         let sink = self.connection.order_sink.as_ref().unwrap();
         let id = match sink.encode(order, values, existing).unwrap() {
-            Encoded::Put(request) => sink
-                .put(&request)
-                .await
-                .unwrap_or_else(|fault| panic!("{fault:#?}\n{:#}", request.body))
-                .id
-                .unwrap(),
+            Encoded::Put(request) => {
+                sink.put(&request).await.unwrap_or_else(|fault| panic!("{fault:#?}\n{:#}", request.body)).id.unwrap()
+            }
             Encoded::Nothing => existing.unwrap().id.clone(),
         };
         let raw = self.read(&id).await;
@@ -162,21 +98,13 @@ impl Stand {
         for (table, key, value) in decoded.values.iter() {
             assert_eq!(values.by_key(table, key), Some(value), "{table} {key}");
         }
-        let differences = compare(
-            &order.clone().into(),
-            &decoded.record.unwrap().into(),
-            sink.carries(),
-        );
+        let differences = compare(&order.clone().into(), &decoded.record.unwrap().into(), sink.carries());
         (raw, differences)
     }
 
     async fn read(&self, id: &ExternalId) -> Raw {
         let source = self.connection.order_source.as_ref().unwrap();
-        source
-            .fetch(std::slice::from_ref(id), Priority::Orders)
-            .await
-            .unwrap()
-            .remove(0)
+        source.fetch(std::slice::from_ref(id), Priority::Orders).await.unwrap().remove(0)
     }
 }
 
@@ -188,32 +116,15 @@ fn as_guest(mut order: Order) -> Order {
 #[tokio::test]
 async fn orders_of_every_shape_stand_to_the_cent_and_need_no_second_write() {
     for method in ["oauth2", "oauth1"] {
-        let auth = if method == "oauth1" {
-            json!({"auth": {"method": "oauth1"}})
-        } else {
-            json!({})
-        };
+        let auth = if method == "oauth1" { json!({"auth": {"method": "oauth1"}}) } else { json!({}) };
         let stand = stand(Options::default(), auth).await;
-        for order in [
-            as_guest(order_se()),
-            order_us(),
-            order_de(),
-            order_jp_bundle(),
-        ] {
+        for order in [as_guest(order_se()), order_us(), order_de(), order_jp_bundle()] {
             let values = stand.words(&order).await;
             let (raw, differences) = stand.deliver(&order, &values, None).await;
             assert_eq!(differences, [], "order {}", order.number);
             let sink = stand.connection.order_sink.as_ref().unwrap();
-            assert_eq!(
-                sink.encode(&order, &values, Some(&raw)),
-                Ok(Encoded::Nothing),
-                "order {}",
-                order.number
-            );
-            assert_eq!(
-                sink.find(&order.number).await.unwrap().map(|f| f.id),
-                Some(raw.id)
-            );
+            assert_eq!(sink.encode(&order, &values, Some(&raw)), Ok(Encoded::Nothing), "order {}", order.number);
+            assert_eq!(sink.find(&order.number).await.unwrap().map(|f| f.id), Some(raw.id));
         }
         assert_eq!(stand.account.document_count(), 4);
     }
@@ -225,9 +136,7 @@ async fn a_second_creation_is_known_as_one() {
     let order = order_de();
     let values = stand.words(&order).await;
     let sink = stand.connection.order_sink.clone().unwrap();
-    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else {
-        panic!()
-    };
+    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else { panic!() };
     sink.put(&request).await.unwrap();
     let again = sink.put(&request).await.unwrap_err();
     assert!(matches!(again, Fault::Exists { .. }), "{again:?}");
@@ -245,15 +154,7 @@ async fn edits_and_a_cancellation_arrive() {
     after.lines[0].quantity = 2;
     (after.lines[0].net, after.lines[0].tax) = (money("80.00", "SEK"), money("20.00", "SEK"));
     after.lines[0].taxes[0].amount = money("20.00", "SEK");
-    after.lines.push(line(
-        "SEK",
-        "9003",
-        "CAP",
-        "Cap",
-        1,
-        "40.00",
-        &[("25", "10.00")],
-    ));
+    after.lines.push(line("SEK", "9003", "CAP", "Cap", 1, "40.00", &[("25", "10.00")]));
     after.shipping.as_mut().unwrap().line2 = None;
     let after = sum_up(after);
     let values = stand.words(&after).await;
@@ -264,31 +165,17 @@ async fn edits_and_a_cancellation_arrive() {
         let document: Value = serde_json::from_slice(&raw.body).unwrap();
         wire::rows(&document, "item")
             .iter()
-            .map(|row| {
-                (
-                    wire::text(row, "line"),
-                    wire::text(row, "taxDetailsReference"),
-                )
-            })
+            .map(|row| (wire::text(row, "line"), wire::text(row, "taxDetailsReference")))
             .collect()
     };
-    let before = numbers(&first)
-        .into_iter()
-        .find(|(_, r)| r.as_deref() == Some("L9002"))
-        .unwrap();
-    assert!(
-        numbers(&second).contains(&before),
-        "the line that stayed keeps its number"
-    );
+    let before = numbers(&first).into_iter().find(|(_, r)| r.as_deref() == Some("L9002")).unwrap();
+    assert!(numbers(&second).contains(&before), "the line that stayed keeps its number");
     let mut cancelled = after.clone();
     cancelled.status = OrderStatus::Cancelled;
     let (third, differences) = stand.deliver(&cancelled, &values, Some(&second)).await;
     assert_eq!(differences, []);
     let sink = stand.connection.order_sink.as_ref().unwrap();
-    assert_eq!(
-        sink.encode(&cancelled, &values, Some(&third)),
-        Ok(Encoded::Nothing)
-    );
+    assert_eq!(sink.encode(&cancelled, &values, Some(&third)), Ok(Encoded::Nothing));
 }
 
 #[tokio::test]
@@ -300,52 +187,24 @@ async fn what_was_billed_there_is_not_changed_any_more() {
     assert!(stand.account.bill("so_3001").unwrap());
     let raw = stand.read(&raw.id).await;
     let sink = stand.connection.order_sink.as_ref().unwrap();
-    assert_eq!(
-        sink.encode(&order, &values, Some(&raw)),
-        Ok(Encoded::Nothing)
-    );
-    let cancelled = Order {
-        status: OrderStatus::Cancelled,
-        ..order
-    };
-    assert_eq!(
-        sink.encode(&cancelled, &values, Some(&raw)).unwrap_err()[0].rule,
-        "target.not_cancellable"
-    );
+    assert_eq!(sink.encode(&order, &values, Some(&raw)), Ok(Encoded::Nothing));
+    let cancelled = Order { status: OrderStatus::Cancelled, ..order };
+    assert_eq!(sink.encode(&cancelled, &values, Some(&raw)).unwrap_err()[0].rule, "target.not_cancellable");
 }
 
 #[tokio::test]
 async fn other_documents_and_regimes() {
     for (options, settings, form) in [
         (
-            Options {
-                tax: TaxRegime::LegacyLine,
-                ..Options::default()
-            },
+            Options { tax: TaxRegime::LegacyLine, ..Options::default() },
             json!({"tax": "legacy"}),
-            Form {
-                tax: Tax::Legacy,
-                ..Form::default()
-            },
+            Form { tax: Tax::Legacy, ..Form::default() },
         ),
+        (Options::default(), json!({"document": "cash_sale"}), Form { document: Document::CashSale, ..Form::default() }),
         (
-            Options::default(),
-            json!({"document": "cash_sale"}),
-            Form {
-                document: Document::CashSale,
-                ..Form::default()
-            },
-        ),
-        (
-            Options {
-                one_world: false,
-                ..Options::default()
-            },
+            Options { one_world: false, ..Options::default() },
             json!({"one_world": false}),
-            Form {
-                one_world: false,
-                ..Form::default()
-            },
+            Form { one_world: false, ..Form::default() },
         ),
     ] {
         let stand = stand(options, settings).await;
@@ -353,13 +212,7 @@ async fn other_documents_and_regimes() {
         let values = stand.words(&order).await;
         let (raw, differences) = stand.deliver(&order, &values, None).await;
         assert_eq!(differences, [], "{form:?}");
-        assert!(
-            matches!(
-                encode::order(&order, &values, Some(&raw), &form),
-                Ok(Encoded::Nothing)
-            ),
-            "{form:?}"
-        );
+        assert!(matches!(encode::order(&order, &values, Some(&raw), &form), Ok(Encoded::Nothing)), "{form:?}");
     }
 }
 
@@ -371,44 +224,20 @@ async fn a_customer_stands_and_takes_the_order() {
     let orders = stand.connection.order_sink.clone().unwrap();
     let need = orders.needs(&order).unwrap();
     let sink = stand.connection.customer_sink.clone().unwrap();
-    let Ok(Encoded::Put(request)) = sink.encode(&customer(), &values, None) else {
-        panic!()
-    };
+    let Ok(Encoded::Put(request)) = sink.encode(&customer(), &values, None) else { panic!() };
     let id = sink.put(&request).await.unwrap().id.unwrap();
-    assert_eq!(
-        sink.find(&customer().key).await.unwrap().map(|f| f.id),
-        Some(id.clone())
-    );
+    assert_eq!(sink.find(&customer().key).await.unwrap().map(|f| f.id), Some(id.clone()));
     let again = sink.put(&request).await.unwrap_err();
     assert!(matches!(again, Fault::Exists { .. }), "{again:?}");
     let source = stand.connection.customer_source.clone().unwrap();
-    let raw = source
-        .fetch(std::slice::from_ref(&id), Priority::Orders)
-        .await
-        .unwrap()
-        .remove(0);
+    let raw = source.fetch(std::slice::from_ref(&id), Priority::Orders).await.unwrap().remove(0);
     let read = source.decode(&raw, &values).record.unwrap();
-    assert_eq!(
-        compare(&customer().into(), &read.into(), sink.carries()),
-        []
-    );
-    let moved = Customer {
-        email: Some("new@example.com".into()),
-        ..customer()
-    };
-    let Ok(Encoded::Put(request)) = sink.encode(&moved, &values, Some(&raw)) else {
-        panic!()
-    };
+    assert_eq!(compare(&customer().into(), &read.into(), sink.carries()), []);
+    let moved = Customer { email: Some("new@example.com".into()), ..customer() };
+    let Ok(Encoded::Put(request)) = sink.encode(&moved, &values, Some(&raw)) else { panic!() };
     sink.put(&request).await.unwrap();
-    let raw = source
-        .fetch(std::slice::from_ref(&id), Priority::Orders)
-        .await
-        .unwrap()
-        .remove(0);
-    assert_eq!(
-        sink.encode(&moved, &values, Some(&raw)),
-        Ok(Encoded::Nothing)
-    );
+    let raw = source.fetch(std::slice::from_ref(&id), Priority::Orders).await.unwrap().remove(0);
+    assert_eq!(sink.encode(&moved, &values, Some(&raw)), Ok(Encoded::Nothing));
     values.set(&need.table, need.key_text, id.as_str());
     let (_, differences) = stand.deliver(&order, &values, None).await;
     assert_eq!(differences, []);
@@ -421,89 +250,37 @@ async fn a_refusal_names_the_line() {
     let mut values = stand.words(&order).await;
     values.set("item", "sku=BOOK", "99999999");
     let sink = stand.connection.order_sink.clone().unwrap();
-    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else {
-        panic!()
-    };
-    let Fault::Refused { problems, .. } = sink.put(&request).await.unwrap_err() else {
-        panic!()
-    };
-    assert!(
-        problems
-            .iter()
-            .any(|p| p.path == "lines[1].sku" && p.value.as_deref() == Some("99999999")),
-        "{problems:#?}"
-    );
+    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else { panic!() };
+    let Fault::Refused { problems, .. } = sink.put(&request).await.unwrap_err() else { panic!() };
+    assert!(problems.iter().any(|p| p.path == "lines[1].sku" && p.value.as_deref() == Some("99999999")), "{problems:#?}");
     values.set("item", "sku=BOOK", seed_ids().inactive_item);
-    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else {
-        panic!()
-    };
-    let Fault::Refused { problems, .. } = sink.put(&request).await.unwrap_err() else {
-        panic!()
-    };
-    assert!(
-        problems[0].message.contains("inactive")
-            && problems[0].remedy.starts_with("Make it active"),
-        "{problems:#?}"
-    );
+    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else { panic!() };
+    let Fault::Refused { problems, .. } = sink.put(&request).await.unwrap_err() else { panic!() };
+    assert!(problems[0].message.contains("inactive") && problems[0].remedy.starts_with("Make it active"), "{problems:#?}");
     assert_eq!(stand.account.document_count(), 0);
 }
 
 #[tokio::test]
 async fn check_is_content_with_a_fitting_account_and_names_another_regime() {
     for zone in ["America/Los_Angeles", "Asia/Tokyo"] {
-        let options = Options {
-            session_zone: zone.into(),
-            ..Options::default()
-        };
+        let options = Options { session_zone: zone.into(), ..Options::default() };
         let good = stand(options, json!({"query_time_zone": zone})).await;
         let values = good.words(&order_de()).await;
         good.deliver(&order_de(), &values, None).await;
         let findings = good.connection.probe.clone().unwrap().check().await;
-        assert!(
-            findings.iter().all(|f| f.level == FindingLevel::Good),
-            "{zone}: {findings:#?}"
-        );
+        assert!(findings.iter().all(|f| f.level == FindingLevel::Good), "{zone}: {findings:#?}");
     }
-    let legacy = stand(
-        Options {
-            tax: TaxRegime::LegacyLine,
-            session_zone: "Etc/UTC".into(),
-            ..Options::default()
-        },
-        json!({}),
-    )
-    .await;
+    let legacy =
+        stand(Options { tax: TaxRegime::LegacyLine, session_zone: "Etc/UTC".into(), ..Options::default() }, json!({})).await;
     let order = as_guest(order_se());
     // What stands there tells the zone of its timestamps.
-    let legacy_form = Form {
-        tax: Tax::Legacy,
-        ..Form::default()
-    };
-    let Ok(Encoded::Put(request)) =
-        encode::order(&order, &legacy.words(&order).await, None, &legacy_form)
-    else {
-        panic!()
-    };
-    legacy
-        .connection
-        .order_sink
-        .as_ref()
-        .unwrap()
-        .put(&request)
-        .await
-        .unwrap();
+    let legacy_form = Form { tax: Tax::Legacy, ..Form::default() };
+    let Ok(Encoded::Put(request)) = encode::order(&order, &legacy.words(&order).await, None, &legacy_form) else { panic!() };
+    legacy.connection.order_sink.as_ref().unwrap().put(&request).await.unwrap();
     let findings = legacy.connection.probe.clone().unwrap().check().await;
+    assert!(findings.iter().any(|f| f.level == FindingLevel::Bad && f.setting.as_deref() == Some("tax")), "{findings:#?}");
     assert!(
-        findings
-            .iter()
-            .any(|f| f.level == FindingLevel::Bad && f.setting.as_deref() == Some("tax")),
-        "{findings:#?}"
-    );
-    assert!(
-        findings
-            .iter()
-            .any(|f| f.level == FindingLevel::Warning
-                && f.setting.as_deref() == Some("query_time_zone")),
+        findings.iter().any(|f| f.level == FindingLevel::Warning && f.setting.as_deref() == Some("query_time_zone")),
         "{findings:#?}"
     );
 }

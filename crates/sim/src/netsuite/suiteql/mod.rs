@@ -61,9 +61,7 @@ impl<'a> Rows<'a> {
     }
 
     fn at(&self, at: usize) -> &[Row<'a>] {
-        self.flat
-            .get(at * self.width..(at + 1) * self.width)
-            .unwrap_or(&[])
+        self.flat.get(at * self.width..(at + 1) * self.width).unwrap_or(&[])
     }
 }
 
@@ -128,8 +126,7 @@ impl<'a> Engine<'a> {
         let mut tables = Vec::new();
         let mut aliases: Vec<(String, Table)> = Vec::new();
         for from in &select.from {
-            let table = Table::find(&from.table)
-                .ok_or_else(|| format!("Record '{}' was not found", from.table))?;
+            let table = Table::find(&from.table).ok_or_else(|| format!("Record '{}' was not found", from.table))?;
             if aliases.iter().any(|(alias, _)| *alias == from.alias) {
                 return Err(format!("Duplicate alias '{}'", from.alias));
             }
@@ -165,11 +162,7 @@ impl<'a> Engine<'a> {
             for part in conjuncts(self.resolve(condition, &aliases, true)?) {
                 let home = last_table(&part).unwrap_or(0);
                 let outer = plan.outer.get(home) == Some(&true);
-                let list = if outer {
-                    &mut plan.after
-                } else {
-                    &mut plan.matching
-                };
+                let list = if outer { &mut plan.after } else { &mut plan.matching };
                 if let Some(list) = list.get_mut(home) {
                     list.push(part);
                 }
@@ -200,11 +193,7 @@ impl<'a> Engine<'a> {
         }
         for (value, descending) in select.order {
             let by_alias = match &value {
-                Expr::Name(None, name) => plan
-                    .columns
-                    .iter()
-                    .find(|(_, known)| known == name)
-                    .map(|(value, _)| value.clone()),
+                Expr::Name(None, name) => plan.columns.iter().find(|(_, known)| known == name).map(|(value, _)| value.clone()),
                 Expr::Const(Cell::Num(number)) => number
                     .text(0)
                     .parse::<usize>()
@@ -220,40 +209,27 @@ impl<'a> Engine<'a> {
             };
             plan.order.push((value, descending));
         }
-        plan.grouped =
-            !plan.group.is_empty() || plan.columns.iter().any(|(value, _)| has_aggregate(value));
+        plan.grouped = !plan.group.is_empty() || plan.columns.iter().any(|(value, _)| has_aggregate(value));
         Ok(plan)
     }
 
     /// Puts columns in the place of names and values in the place of inner queries.
     fn resolve(&self, expr: Expr, aliases: &[(String, Table)], flat: bool) -> Outcome<Expr> {
         let inner = |expr: Box<Expr>| self.resolve(*expr, aliases, flat).map(Box::new);
-        let all = |list: Vec<Expr>| {
-            list.into_iter()
-                .map(|expr| self.resolve(expr, aliases, flat))
-                .collect::<Outcome<Vec<Expr>>>()
-        };
+        let all =
+            |list: Vec<Expr>| list.into_iter().map(|expr| self.resolve(expr, aliases, flat)).collect::<Outcome<Vec<Expr>>>();
         Ok(match expr {
             Expr::Name(qualifier, name) => {
-                let mut found = aliases
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(at, (alias, table))| {
-                        let here = qualifier.as_ref().is_none_or(|q| q == alias);
-                        here.then(|| table.column(&name))
-                            .flatten()
-                            .map(|col| Expr::Column(at, col))
-                    });
+                let mut found = aliases.iter().enumerate().filter_map(|(at, (alias, table))| {
+                    let here = qualifier.as_ref().is_none_or(|q| q == alias);
+                    here.then(|| table.column(&name)).flatten().map(|col| Expr::Column(at, col))
+                });
                 match (found.next(), found.next()) {
                     (Some(column), None) => column,
                     (Some(_), Some(_)) => return Err(format!("Ambiguous identifier '{name}'")),
                     (None, _) => {
-                        let known: Vec<String> =
-                            aliases.iter().map(|(alias, _)| alias.clone()).collect();
-                        return Err(format!(
-                            "Unknown identifier '{name}'. Available identifiers are: {{{}}}",
-                            known.join(", ")
-                        ));
+                        let known: Vec<String> = aliases.iter().map(|(alias, _)| alias.clone()).collect();
+                        return Err(format!("Unknown identifier '{name}'. Available identifiers are: {{{}}}", known.join(", ")));
                     }
                 }
             }
@@ -276,19 +252,12 @@ impl<'a> Engine<'a> {
                 }
                 Expr::In(inner(of)?, values, not)
             }
-            Expr::Between(of, low, high, not) => {
-                Expr::Between(inner(of)?, inner(low)?, inner(high)?, not)
-            }
+            Expr::Between(of, low, high, not) => Expr::Between(inner(of)?, inner(low)?, inner(high)?, not),
             Expr::Like(of, pattern, not) => Expr::Like(inner(of)?, inner(pattern)?, not),
             Expr::IsNull(of, not) => Expr::IsNull(inner(of)?, not),
             Expr::Case(arms, otherwise) => Expr::Case(
                 arms.into_iter()
-                    .map(|(condition, value)| {
-                        Ok((
-                            self.resolve(condition, aliases, flat)?,
-                            self.resolve(value, aliases, flat)?,
-                        ))
-                    })
+                    .map(|(condition, value)| Ok((self.resolve(condition, aliases, flat)?, self.resolve(value, aliases, flat)?)))
                     .collect::<Outcome<Vec<_>>>()?,
                 otherwise.map(inner).transpose()?,
             ),
@@ -316,34 +285,22 @@ impl<'a> Engine<'a> {
     // ---- running ----
 
     /// How many rows there are, and the values of a page of them.
-    fn run(
-        &self,
-        plan: &Plan,
-        offset: usize,
-        limit: usize,
-    ) -> Outcome<(usize, Vec<Vec<Cell<'a>>>)> {
-        let mut rows = Rows {
-            width: plan.tables.len(),
-            flat: Vec::new(),
-        };
+    fn run(&self, plan: &Plan, offset: usize, limit: usize) -> Outcome<(usize, Vec<Vec<Cell<'a>>>)> {
+        let mut rows = Rows { width: plan.tables.len(), flat: Vec::new() };
         let mut current = Vec::with_capacity(plan.tables.len());
         let mut steps = 0;
         self.join(plan, &mut current, &mut rows.flat, &mut steps)?;
         if plan.grouped {
             return self.grouped(plan, &rows, offset, limit);
         }
-        let mut order: Vec<u32> =
-            (0..u32::try_from(rows.count()).map_err(|_| "too many rows")?).collect();
+        let mut order: Vec<u32> = (0..u32::try_from(rows.count()).map_err(|_| "too many rows")?).collect();
         if !already_sorted(plan) {
             self.mix_up(&mut order);
             self.sort(plan, &rows, &mut order)?;
         }
         let values = |at: &u32| {
             let row = rows.at(usize::try_from(*at).unwrap_or(0));
-            plan.columns
-                .iter()
-                .map(|(value, _)| self.eval(value, row, None))
-                .collect::<Outcome<Vec<_>>>()
+            plan.columns.iter().map(|(value, _)| self.eval(value, row, None)).collect::<Outcome<Vec<_>>>()
         };
         if plan.distinct {
             let mut seen = HashSet::new();
@@ -357,12 +314,7 @@ impl<'a> Engine<'a> {
             let total = all.len();
             return Ok((total, all.into_iter().skip(offset).take(limit).collect()));
         }
-        let page = order
-            .iter()
-            .skip(offset)
-            .take(limit)
-            .map(values)
-            .collect::<Outcome<Vec<_>>>()?;
+        let page = order.iter().skip(offset).take(limit).map(values).collect::<Outcome<Vec<_>>>()?;
         Ok((order.len(), page))
     }
 
@@ -383,11 +335,7 @@ impl<'a> Engine<'a> {
         let mut keyed = Vec::with_capacity(order.len());
         for at in order.iter() {
             let row = rows.at(usize::try_from(*at).unwrap_or(0));
-            let keys = plan
-                .order
-                .iter()
-                .map(|(value, _)| self.eval(value, row, None))
-                .collect::<Outcome<Vec<_>>>()?;
+            let keys = plan.order.iter().map(|(value, _)| self.eval(value, row, None)).collect::<Outcome<Vec<_>>>()?;
             keyed.push((keys, *at));
         }
         keyed.sort_by(|(left, _), (right, _)| self.by_keys(plan, left, right));
@@ -412,13 +360,7 @@ impl<'a> Engine<'a> {
         Ordering::Equal
     }
 
-    fn join(
-        &self,
-        plan: &Plan,
-        current: &mut Vec<Row<'a>>,
-        out: &mut Vec<Row<'a>>,
-        steps: &mut u64,
-    ) -> Outcome<()> {
+    fn join(&self, plan: &Plan, current: &mut Vec<Row<'a>>, out: &mut Vec<Row<'a>>, steps: &mut u64) -> Outcome<()> {
         let at = current.len();
         let (Some(table), Some(matching)) = (plan.tables.get(at), plan.matching.get(at)) else {
             out.extend_from_slice(current);
@@ -443,15 +385,12 @@ impl<'a> Engine<'a> {
             current.push(row);
             let mut good = true;
             for condition in matching {
-                good = good
-                    && (decided(condition) || self.truth(condition, current, None)? == Some(true));
+                good = good && (decided(condition) || self.truth(condition, current, None)? == Some(true));
             }
             if good {
                 matched = true;
                 for condition in after {
-                    good = good
-                        && (decided(condition)
-                            || self.truth(condition, current, None)? == Some(true));
+                    good = good && (decided(condition) || self.truth(condition, current, None)? == Some(true));
                 }
             }
             if good {
@@ -501,8 +440,7 @@ impl<'a> Engine<'a> {
                         values.push(self.eval(other, current, None)?);
                         return Ok(Found::Equal(col, condition));
                     }
-                    let ranged =
-                        matches!(table, Table::Transaction | Table::Customer) && col == Col::Id;
+                    let ranged = matches!(table, Table::Transaction | Table::Customer) && col == Col::Id;
                     if matches!(op, Op::Gt | Op::Ge) && ranged {
                         let low = match self.eval(other, current, None)? {
                             Cell::Num(number) => Some(number),
@@ -536,13 +474,7 @@ impl<'a> Engine<'a> {
         Ok(from)
     }
 
-    fn grouped(
-        &self,
-        plan: &Plan,
-        rows: &Rows<'a>,
-        offset: usize,
-        limit: usize,
-    ) -> Outcome<(usize, Vec<Vec<Cell<'a>>>)> {
+    fn grouped(&self, plan: &Plan, rows: &Rows<'a>, offset: usize, limit: usize) -> Outcome<(usize, Vec<Vec<Cell<'a>>>)> {
         let mut groups: BTreeMap<Vec<Option<String>>, Vec<usize>> = BTreeMap::new();
         if plan.group.is_empty() {
             groups.insert(Vec::new(), Vec::new());
@@ -559,29 +491,14 @@ impl<'a> Engine<'a> {
         for members in groups.values() {
             let first = members.first().map_or(&nothing[..], |at| rows.at(*at));
             let group = Some((rows, &members[..]));
-            let values = plan
-                .columns
-                .iter()
-                .map(|(value, _)| self.eval(value, first, group))
-                .collect::<Outcome<Vec<_>>>()?;
-            let keys = plan
-                .order
-                .iter()
-                .map(|(value, _)| self.eval(value, first, group))
-                .collect::<Outcome<Vec<_>>>()?;
+            let values = plan.columns.iter().map(|(value, _)| self.eval(value, first, group)).collect::<Outcome<Vec<_>>>()?;
+            let keys = plan.order.iter().map(|(value, _)| self.eval(value, first, group)).collect::<Outcome<Vec<_>>>()?;
             all.push((keys, values));
         }
         self.mix_up(&mut all);
         all.sort_by(|(left, _), (right, _)| self.by_keys(plan, left, right));
         let total = all.len();
-        Ok((
-            total,
-            all.into_iter()
-                .skip(offset)
-                .take(limit)
-                .map(|(_, values)| values)
-                .collect(),
-        ))
+        Ok((total, all.into_iter().skip(offset).take(limit).map(|(_, values)| values).collect()))
     }
 
     // ---- values ----
@@ -589,9 +506,7 @@ impl<'a> Engine<'a> {
     fn eval(&self, expr: &Expr, row: &[Row<'a>], group: Group<'_, 'a>) -> Outcome<Cell<'a>> {
         Ok(match expr {
             Expr::Const(cell) => cell.clone(),
-            Expr::Column(table, col) => row
-                .get(*table)
-                .map_or(Cell::Null, |row| tables::get(*row, *col, self.state)),
+            Expr::Column(table, col) => row.get(*table).map_or(Cell::Null, |row| tables::get(*row, *col, self.state)),
             Expr::Aggregate(kind, of) => return self.aggregate(*kind, of.as_deref(), group),
             Expr::Call(name, arguments) => return self.call(name, arguments, row, group),
             Expr::Binary(op @ (Op::Plus | Op::Minus | Op::Times | Op::Over), left, right) => {
@@ -602,11 +517,7 @@ impl<'a> Engine<'a> {
                 let (left, right) = (self.eval(left, row, group)?, self.eval(right, row, group)?);
                 let mut text = self.text(&left).unwrap_or_default();
                 text.push_str(&self.text(&right).unwrap_or_default());
-                if text.is_empty() {
-                    Cell::Null
-                } else {
-                    Cell::Text(text.into())
-                }
+                if text.is_empty() { Cell::Null } else { Cell::Text(text.into()) }
             }
             Expr::Case(arms, otherwise) => {
                 for (condition, value) in arms {
@@ -654,9 +565,7 @@ impl<'a> Engine<'a> {
                 any
             }
             Expr::Not(of) => not(self.truth(of, row, group)?, true),
-            Expr::IsNull(of, negated) => {
-                Some((self.eval(of, row, group)? == Cell::Null) != *negated)
-            }
+            Expr::IsNull(of, negated) => Some((self.eval(of, row, group)? == Cell::Null) != *negated),
             Expr::Binary(op, left, right) => {
                 let (left, right) = (self.eval(left, row, group)?, self.eval(right, row, group)?);
                 self.compare(&left, &right)?.map(|order| match op {
@@ -688,34 +597,22 @@ impl<'a> Engine<'a> {
                 let of = self.eval(of, row, group)?;
                 let low = self.compare(&of, &self.eval(low, row, group)?)?;
                 let high = self.compare(&of, &self.eval(high, row, group)?)?;
-                let inside = low
-                    .zip(high)
-                    .map(|(low, high)| low != Ordering::Less && high != Ordering::Greater);
+                let inside = low.zip(high).map(|(low, high)| low != Ordering::Less && high != Ordering::Greater);
                 not(inside, *negated)
             }
             Expr::Like(of, pattern, negated) => {
                 let (of, pattern) = (self.eval(of, row, group)?, self.eval(pattern, row, group)?);
-                let like = self
-                    .text(&of)
-                    .zip(self.text(&pattern))
-                    .map(|(text, pattern)| like(&text, &pattern));
+                let like = self.text(&of).zip(self.text(&pattern)).map(|(text, pattern)| like(&text, &pattern));
                 not(like, *negated)
             }
             _ => return Err("Invalid or unsupported search: a condition is expected".into()),
         })
     }
 
-    fn aggregate(
-        &self,
-        kind: Aggregate,
-        of: Option<&Expr>,
-        group: Group<'_, 'a>,
-    ) -> Outcome<Cell<'a>> {
+    fn aggregate(&self, kind: Aggregate, of: Option<&Expr>, group: Group<'_, 'a>) -> Outcome<Cell<'a>> {
         let (rows, members) = group.ok_or("an aggregate is not allowed here")?;
         let Some(of) = of else {
-            return Ok(Cell::Num(Fixed::whole(
-                i64::try_from(members.len()).unwrap_or(i64::MAX),
-            )));
+            return Ok(Cell::Num(Fixed::whole(i64::try_from(members.len()).unwrap_or(i64::MAX))));
         };
         let mut count = 0;
         let mut result = Cell::Null;
@@ -750,10 +647,7 @@ impl<'a> Engine<'a> {
             return Ok(Cell::Null);
         }
         if let (Cell::Time(at), Some(days)) = (left, number(right)) {
-            let seconds = days
-                .times(Fixed::whole(86_400), 0)
-                .and_then(|s| s.text(0).parse::<i64>().ok())
-                .unwrap_or(0);
+            let seconds = days.times(Fixed::whole(86_400), 0).and_then(|s| s.text(0).parse::<i64>().ok()).unwrap_or(0);
             return match op {
                 Op::Plus => Ok(Cell::Time(at.saturating_add(seconds))),
                 Op::Minus => Ok(Cell::Time(at.saturating_sub(seconds))),
@@ -769,29 +663,19 @@ impl<'a> Engine<'a> {
             Op::Times => left.times(right, 8),
             _ => left.over(right),
         };
-        result
-            .map(Cell::Num)
-            .ok_or_else(|| "Numeric overflow or division by zero".into())
+        result.map(Cell::Num).ok_or_else(|| "Numeric overflow or division by zero".into())
     }
 
-    fn call(
-        &self,
-        name: &str,
-        arguments: &[Expr],
-        row: &[Row<'a>],
-        group: Group<'_, 'a>,
-    ) -> Outcome<Cell<'a>> {
+    fn call(&self, name: &str, arguments: &[Expr], row: &[Row<'a>], group: Group<'_, 'a>) -> Outcome<Cell<'a>> {
         if name == "BUILTIN.DF" {
             return match arguments.first() {
-                Some(Expr::Column(table, col)) => Ok(row.get(*table).map_or(Cell::Null, |row| {
-                    tables::shown(*row, *col, self.state, self.items)
-                })),
+                Some(Expr::Column(table, col)) => {
+                    Ok(row.get(*table).map_or(Cell::Null, |row| tables::shown(*row, *col, self.state, self.items)))
+                }
                 _ => Err("BUILTIN.DF takes a column".into()),
             };
         }
-        let mut values = arguments
-            .iter()
-            .map(|argument| self.eval(argument, row, group));
+        let mut values = arguments.iter().map(|argument| self.eval(argument, row, group));
         let mut next = || values.next().unwrap_or(Ok(Cell::Null));
         let text = |cell: &Cell<'a>| self.text(cell);
         Ok(match name {
@@ -836,11 +720,8 @@ impl<'a> Engine<'a> {
                     .into(),
                 ),
             },
-            "LENGTH" => text(&next()?).map_or(Cell::Null, |value| {
-                Cell::Num(Fixed::whole(
-                    i64::try_from(value.chars().count()).unwrap_or(0),
-                ))
-            }),
+            "LENGTH" => text(&next()?)
+                .map_or(Cell::Null, |value| Cell::Num(Fixed::whole(i64::try_from(value.chars().count()).unwrap_or(0)))),
             "ABS" => match next()? {
                 Cell::Null => Cell::Null,
                 value => Cell::Num(number(&value).ok_or("Invalid number")?.abs()),
@@ -848,24 +729,17 @@ impl<'a> Engine<'a> {
             "ROUND" => match next()? {
                 Cell::Null => Cell::Null,
                 value => {
-                    let digits = number(&next()?)
-                        .and_then(|digits| digits.text(0).parse().ok())
-                        .unwrap_or(0);
+                    let digits = number(&next()?).and_then(|digits| digits.text(0).parse().ok()).unwrap_or(0);
                     Cell::Num(number(&value).ok_or("Invalid number")?.round(digits))
                 }
             },
             "SUBSTR" => {
                 let (value, start, length) = (next()?, next()?, next()?);
-                let place =
-                    |cell: &Cell<'a>| number(cell).and_then(|n| n.text(0).parse::<usize>().ok());
+                let place = |cell: &Cell<'a>| number(cell).and_then(|n| n.text(0).parse::<usize>().ok());
                 match (text(&value), place(&start)) {
                     (Some(value), Some(start)) => {
                         let length = place(&length).unwrap_or(usize::MAX);
-                        let part: String = value
-                            .chars()
-                            .skip(start.saturating_sub(1))
-                            .take(length)
-                            .collect();
+                        let part: String = value.chars().skip(start.saturating_sub(1)).take(length).collect();
                         Cell::Text(part.into())
                     }
                     _ => Cell::Null,
@@ -878,24 +752,18 @@ impl<'a> Engine<'a> {
     /// An instant whose reading in the session's zone is what the server's clock in Pacific time shows.
     fn server_time(&self) -> i64 {
         let pacific = zone("America/Los_Angeles").to_datetime(self.now);
-        self.instant(pacific)
-            .unwrap_or_else(|_| self.now.as_second())
+        self.instant(pacific).unwrap_or_else(|_| self.now.as_second())
     }
 
     fn instant(&self, at: DateTime) -> Outcome<i64> {
-        self.zone
-            .to_timestamp(at)
-            .map(Timestamp::as_second)
-            .map_err(|_| "Invalid date".to_owned())
+        self.zone.to_timestamp(at).map(Timestamp::as_second).map_err(|_| "Invalid date".to_owned())
     }
 
     /// What the clock in the session's zone shows.
     fn local(&self, cell: &Cell<'_>) -> Option<DateTime> {
         match cell {
             Cell::Date(date) => Some(date.at(0, 0, 0, 0)),
-            Cell::Time(at) => Timestamp::from_second(*at)
-                .ok()
-                .map(|at| self.zone.to_datetime(at)),
+            Cell::Time(at) => Timestamp::from_second(*at).ok().map(|at| self.zone.to_datetime(at)),
             _ => None,
         }
     }
@@ -1035,33 +903,20 @@ fn already_sorted(plan: &Plan) -> bool {
     plan.tables.len() == 1
         && matches!(plan.order.first(), Some((Expr::Column(0, Col::Id), false)))
         && !matches!(plan.tables.first(), Some(Table::Line))
-        && !plan
-            .matching
-            .iter()
-            .flatten()
-            .any(|condition| matches!(condition, Expr::In(..)))
+        && !plan.matching.iter().flatten().any(|condition| matches!(condition, Expr::In(..)))
 }
 
 fn like(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) =
-        (text.chars().collect(), pattern.chars().collect());
+    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
     let mut known: HashMap<(usize, usize), bool> = HashMap::new();
-    fn at(
-        text: &[char],
-        pattern: &[char],
-        place: (usize, usize),
-        known: &mut HashMap<(usize, usize), bool>,
-    ) -> bool {
+    fn at(text: &[char], pattern: &[char], place: (usize, usize), known: &mut HashMap<(usize, usize), bool>) -> bool {
         if let Some(done) = known.get(&place) {
             return *done;
         }
         let (t, p) = place;
         let result = match pattern.get(p) {
             None => t == text.len(),
-            Some('%') => {
-                at(text, pattern, (t, p + 1), known)
-                    || t < text.len() && at(text, pattern, (t + 1, p), known)
-            }
+            Some('%') => at(text, pattern, (t, p + 1), known) || t < text.len() && at(text, pattern, (t + 1, p), known),
             Some('_') => t < text.len() && at(text, pattern, (t + 1, p + 1), known),
             Some(c) => text.get(t) == Some(c) && at(text, pattern, (t + 1, p + 1), known),
         };
@@ -1076,11 +931,7 @@ fn like(text: &str, pattern: &str) -> bool {
 const PARTS: [&str; 9] = ["YYYY", "MM", "DD", "HH24", "HH12", "HH", "MI", "SS", "AM"];
 
 fn part(format: &str) -> Option<&'static str> {
-    PARTS.into_iter().find(|part| {
-        format
-            .get(..part.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(part))
-    })
+    PARTS.into_iter().find(|part| format.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part)))
 }
 
 fn to_char(at: DateTime, format: &str) -> Outcome<String> {
@@ -1088,9 +939,7 @@ fn to_char(at: DateTime, format: &str) -> Outcome<String> {
     let mut rest = format;
     while let Some(first) = rest.chars().next() {
         if first == '"' {
-            let literal = rest[1..]
-                .split_once('"')
-                .ok_or("date format not recognized")?;
+            let literal = rest[1..].split_once('"').ok_or("date format not recognized")?;
             out.push_str(literal.0);
             rest = literal.1;
             continue;
@@ -1120,8 +969,7 @@ fn to_char(at: DateTime, format: &str) -> Outcome<String> {
 
 fn from_char(text: &str, format: &str) -> Outcome<DateTime> {
     let wrong = || format!("'{text}' does not match the date format {format}");
-    let (mut year, mut month, mut day, mut hour, mut minute, mut second) =
-        (0_i16, 1_i8, 1_i8, 0_i8, 0_i8, 0_i8);
+    let (mut year, mut month, mut day, mut hour, mut minute, mut second) = (0_i16, 1_i8, 1_i8, 0_i8, 0_i8, 0_i8);
     let mut rest = format;
     let mut value = text.trim();
     while let Some(first) = rest.chars().next() {
@@ -1140,11 +988,7 @@ fn from_char(text: &str, format: &str) -> Outcome<DateTime> {
             continue;
         };
         let most = if part == "YYYY" { 4 } else { 2 };
-        let digits = value
-            .bytes()
-            .take(most)
-            .take_while(u8::is_ascii_digit)
-            .count();
+        let digits = value.bytes().take(most).take_while(u8::is_ascii_digit).count();
         let (number, after) = value.split_at(digits);
         let small = || number.parse::<i8>().map_err(|_| wrong());
         match part {
@@ -1172,18 +1016,9 @@ mod tests {
     #[test]
     fn dates_are_written_and_read_by_format() {
         let at = from_char("2026-02-03 14:05:06", "YYYY-MM-DD HH24:MI:SS").unwrap();
-        assert_eq!(
-            to_char(at, "YYYY-MM-DD\"T\"HH24:MI:SS").unwrap(),
-            "2026-02-03T14:05:06"
-        );
-        assert_eq!(
-            to_char(at, "MM/DD/YYYY HH12:MI am").unwrap(),
-            "02/03/2026 02:05 PM"
-        );
-        assert_eq!(
-            from_char("2/3/2026", "MM/DD/YYYY").unwrap().date(),
-            at.date()
-        );
+        assert_eq!(to_char(at, "YYYY-MM-DD\"T\"HH24:MI:SS").unwrap(), "2026-02-03T14:05:06");
+        assert_eq!(to_char(at, "MM/DD/YYYY HH12:MI am").unwrap(), "02/03/2026 02:05 PM");
+        assert_eq!(from_char("2/3/2026", "MM/DD/YYYY").unwrap().date(), at.date());
         assert!(from_char("2026-02-03", "MM/DD/YYYY").is_err());
         assert!(from_char("2026-02-30", "YYYY-MM-DD").is_err());
         assert!(to_char(at, "QQ").is_err());

@@ -83,31 +83,22 @@ enum Token {
     Mark(&'static str),
 }
 
-const MARKS: [&str; 18] = [
-    "<=", ">=", "<>", "!=", "||", "=", "<", ">", "(", ")", ",", ".", "*", "/", "+", "-", "?", ";",
-];
+const MARKS: [&str; 18] = ["<=", ">=", "<>", "!=", "||", "=", "<", ">", "(", ")", ",", ".", "*", "/", "+", "-", "?", ";"];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim();
     while let Some(first) = rest.chars().next() {
         if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment
-                .split_once('\n')
-                .map_or("", |(_, after)| after)
-                .trim_start();
+            rest = comment.split_once('\n').map_or("", |(_, after)| after).trim_start();
             continue;
         }
         let used = if first.is_alphabetic() || first == '_' {
-            let end = rest
-                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
             tokens.push(Token::Word(rest[..end].to_owned()));
             end
         } else if first.is_ascii_digit() {
-            let end = rest
-                .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
             tokens.push(Token::Number(rest[..end].to_owned()));
             end
         } else if first == '\'' {
@@ -155,25 +146,17 @@ struct Parser<'a> {
 
 /// Words that end an expression or a table, and so are no alias.
 const RESERVED: [&str; 26] = [
-    "FROM", "WHERE", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ON", "GROUP", "ORDER",
-    "BY", "AND", "OR", "NOT", "IN", "BETWEEN", "LIKE", "IS", "AS", "HAVING", "UNION", "WHEN",
-    "THEN", "ELSE", "END",
+    "FROM", "WHERE", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ON", "GROUP", "ORDER", "BY", "AND", "OR", "NOT", "IN",
+    "BETWEEN", "LIKE", "IS", "AS", "HAVING", "UNION", "WHEN", "THEN", "ELSE", "END",
 ];
 
 /// Parses a query; each `?` takes the next of `params`.
 pub(super) fn parse(text: &str, params: &[Cell<'static>]) -> Result<Select, String> {
-    let mut parser = Parser {
-        tokens: tokens(text)?,
-        at: 0,
-        params: params.iter(),
-        depth: 0,
-    };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, params: params.iter(), depth: 0 };
     let select = parser.select()?;
     parser.mark(";");
     match parser.tokens.get(parser.at) {
-        Some(token) => Err(format!(
-            "Invalid or unsupported search: unexpected {token:?}"
-        )),
+        Some(token) => Err(format!("Invalid or unsupported search: unexpected {token:?}")),
         None if parser.params.next().is_some() => Err("more parameters than placeholders".into()),
         None => Ok(select),
     }
@@ -200,19 +183,11 @@ impl Parser<'_> {
     }
 
     fn expect_word(&mut self, word: &str) -> Result<(), String> {
-        if self.word(word) {
-            Ok(())
-        } else {
-            Err(self.unexpected(word))
-        }
+        if self.word(word) { Ok(()) } else { Err(self.unexpected(word)) }
     }
 
     fn expect(&mut self, mark: &str) -> Result<(), String> {
-        if self.mark(mark) {
-            Ok(())
-        } else {
-            Err(self.unexpected(mark))
-        }
+        if self.mark(mark) { Ok(()) } else { Err(self.unexpected(mark)) }
     }
 
     fn unexpected(&self, wanted: &str) -> String {
@@ -241,9 +216,7 @@ impl Parser<'_> {
         }
         match self.tokens.get(self.at) {
             Some(Token::Quoted(_)) => self.name().map(Some),
-            Some(Token::Word(word)) if !RESERVED.iter().any(|r| r.eq_ignore_ascii_case(word)) => {
-                self.name().map(Some)
-            }
+            Some(Token::Word(word)) if !RESERVED.iter().any(|r| r.eq_ignore_ascii_case(word)) => self.name().map(Some),
             _ => Ok(None),
         }
     }
@@ -291,11 +264,7 @@ impl Parser<'_> {
             table.on = Some(self.expr()?);
             from.push(table);
         }
-        let condition = if self.word("WHERE") {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let condition = if self.word("WHERE") { Some(self.expr()?) } else { None };
         let mut group = Vec::new();
         if self.word("GROUP") {
             self.expect_word("BY")?;
@@ -322,27 +291,13 @@ impl Parser<'_> {
             }
         }
         self.depth -= 1;
-        Ok(Select {
-            distinct,
-            columns,
-            from,
-            condition,
-            group,
-            order,
-        })
+        Ok(Select { distinct, columns, from, condition, group, order })
     }
 
     fn table(&mut self, outer: bool) -> Result<From, String> {
         let table = self.name()?.to_ascii_lowercase();
-        let alias = self
-            .alias()?
-            .map_or_else(|| table.clone(), |alias| alias.to_ascii_lowercase());
-        Ok(From {
-            table,
-            alias,
-            outer,
-            on: None,
-        })
+        let alias = self.alias()?.map_or_else(|| table.clone(), |alias| alias.to_ascii_lowercase());
+        Ok(From { table, alias, outer, on: None })
     }
 
     fn expr(&mut self) -> Result<Expr, String> {
@@ -370,15 +325,9 @@ impl Parser<'_> {
 
     fn comparison(&mut self) -> Result<Expr, String> {
         let left = self.sum()?;
-        for (mark, op) in [
-            ("=", Op::Eq),
-            ("!=", Op::Ne),
-            ("<>", Op::Ne),
-            ("<=", Op::Le),
-            (">=", Op::Ge),
-            ("<", Op::Lt),
-            (">", Op::Gt),
-        ] {
+        for (mark, op) in
+            [("=", Op::Eq), ("!=", Op::Ne), ("<>", Op::Ne), ("<=", Op::Le), (">=", Op::Ge), ("<", Op::Lt), (">", Op::Gt)]
+        {
             if self.mark(mark) {
                 return Ok(Expr::Binary(op, Box::new(left), Box::new(self.sum()?)));
             }
@@ -413,12 +362,7 @@ impl Parser<'_> {
             let low = self.sum()?;
             self.expect_word("AND")?;
             let high = self.sum()?;
-            return Ok(Expr::Between(
-                Box::new(left),
-                Box::new(low),
-                Box::new(high),
-                not,
-            ));
+            return Ok(Expr::Between(Box::new(left), Box::new(low), Box::new(high), not));
         }
         if self.word("LIKE") {
             return Ok(Expr::Like(Box::new(left), Box::new(self.sum()?), not));
@@ -484,11 +428,7 @@ impl Parser<'_> {
         }
         if self.mark("-") {
             let zero = Expr::Const(Cell::Num(super::Fixed::ZERO));
-            return Ok(Expr::Binary(
-                Op::Minus,
-                Box::new(zero),
-                Box::new(self.primary()?),
-            ));
+            return Ok(Expr::Binary(Op::Minus, Box::new(zero), Box::new(self.primary()?)));
         }
         if self.mark("?") {
             return match self.params.next() {
@@ -511,9 +451,7 @@ impl Parser<'_> {
                 Ok(Expr::Const(Cell::Null))
             }
             Some(Token::Word(word)) if word.eq_ignore_ascii_case("CASE") => self.case(),
-            Some(Token::Word(word)) if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(&word)) => {
-                Err(self.unexpected("a value"))
-            }
+            Some(Token::Word(word)) if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(&word)) => Err(self.unexpected("a value")),
             Some(Token::Word(_) | Token::Quoted(_)) => {
                 let first = self.name()?;
                 if self.mark("(") {
@@ -521,9 +459,7 @@ impl Parser<'_> {
                 }
                 if !self.mark(".") {
                     return Ok(match first.as_str() {
-                        "sysdate" | "current_timestamp" | "systimestamp" => {
-                            Expr::Call(first.to_ascii_uppercase(), Vec::new())
-                        }
+                        "sysdate" | "current_timestamp" | "systimestamp" => Expr::Call(first.to_ascii_uppercase(), Vec::new()),
                         _ => Expr::Name(None, first.to_ascii_lowercase()),
                     });
                 }
@@ -534,10 +470,7 @@ impl Parser<'_> {
                 if self.mark("(") {
                     return self.call(&format!("{first}.{second}").to_ascii_uppercase());
                 }
-                Ok(Expr::Name(
-                    Some(first.to_ascii_lowercase()),
-                    second.to_ascii_lowercase(),
-                ))
+                Ok(Expr::Name(Some(first.to_ascii_lowercase()), second.to_ascii_lowercase()))
             }
             _ => Err(self.unexpected("a value")),
         }
@@ -551,11 +484,7 @@ impl Parser<'_> {
             self.expect_word("THEN")?;
             arms.push((condition, self.expr()?));
         }
-        let otherwise = if self.word("ELSE") {
-            Some(Box::new(self.expr()?))
-        } else {
-            None
-        };
+        let otherwise = if self.word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
         self.expect_word("END")?;
         Ok(Expr::Case(arms, otherwise))
     }
@@ -569,11 +498,7 @@ impl Parser<'_> {
             _ => None,
         };
         if let Some(aggregate) = aggregate {
-            let of = if aggregate == Aggregate::Count && self.mark("*") {
-                None
-            } else {
-                Some(Box::new(self.expr()?))
-            };
+            let of = if aggregate == Aggregate::Count && self.mark("*") { None } else { Some(Box::new(self.expr()?)) };
             self.expect(")")?;
             return Ok(Expr::Aggregate(aggregate, of));
         }
@@ -604,9 +529,7 @@ impl Parser<'_> {
             ("BUILTIN.DF", 1, 1),
         ];
         match KNOWN.iter().find(|(known, ..)| *known == name) {
-            Some((_, least, most)) if (*least..=*most).contains(&arguments.len()) => {
-                Ok(Expr::Call(name.to_owned(), arguments))
-            }
+            Some((_, least, most)) if (*least..=*most).contains(&arguments.len()) => Ok(Expr::Call(name.to_owned(), arguments)),
             Some(_) => Err(format!("wrong number of arguments of {name}")),
             None => Err(format!("Unknown function '{name}'")),
         }

@@ -186,26 +186,8 @@ impl Table {
                 DoNotDisplayLine,
                 UniqueKey,
             ],
-            Table::Item => &[
-                Id,
-                ItemId,
-                ExternalId,
-                DisplayName,
-                FullName,
-                Description,
-                ItemType,
-                IsInactive,
-            ],
-            Table::Subsidiary => &[
-                Id,
-                Name,
-                FullName,
-                Currency,
-                Country,
-                Parent,
-                IsInactive,
-                IsElimination,
-            ],
+            Table::Item => &[Id, ItemId, ExternalId, DisplayName, FullName, Description, ItemType, IsInactive],
+            Table::Subsidiary => &[Id, Name, FullName, Currency, Country, Parent, IsInactive, IsElimination],
             Table::Location => &[Id, Name, FullName, ExternalId, Subsidiary, IsInactive],
             Table::Currency => &[Id, Symbol, Name, CurrencyPrecision, IsInactive],
             Table::Customer => &[
@@ -223,14 +205,10 @@ impl Table {
                 IsInactive,
                 LastModifiedDate,
             ],
-            Table::TaxItem => &[
-                Id, ItemId, Name, FullName, Rate, Country, TaxType, IsInactive,
-            ],
+            Table::TaxItem => &[Id, ItemId, Name, FullName, Rate, Country, TaxType, IsInactive],
             Table::ShipItem => &[Id, ItemId, IsInactive],
             Table::PaymentMethod => &[Id, Name, IsInactive],
-            Table::ShippingAddress | Table::BillingAddress => {
-                &[NKey, Addressee, Addr1, Addr2, City, State, Zip, Country]
-            }
+            Table::ShippingAddress | Table::BillingAddress => &[NKey, Addressee, Addr1, Addr2, City, State, Zip, Country],
         }
     }
 
@@ -287,11 +265,7 @@ fn whole<'a>(number: impl Into<i64>) -> Cell<'a> {
 }
 
 fn text(text: &str) -> Cell<'_> {
-    if text.is_empty() {
-        Cell::Null
-    } else {
-        Cell::Text(text.into())
-    }
+    if text.is_empty() { Cell::Null } else { Cell::Text(text.into()) }
 }
 
 fn owned<'a>(text: String) -> Cell<'a> {
@@ -307,16 +281,8 @@ fn id<'a>(id: u32) -> Cell<'a> {
 }
 
 fn address_key(tran: &Tran, shipping: bool) -> Option<u32> {
-    let kept = if shipping {
-        &tran.ship_to
-    } else {
-        &tran.bill_to
-    };
-    kept.as_ref().map(|_| {
-        tran.id
-            .saturating_mul(2)
-            .saturating_add(u32::from(!shipping))
-    })
+    let kept = if shipping { &tran.ship_to } else { &tran.bill_to };
+    kept.as_ref().map(|_| tran.id.saturating_mul(2).saturating_add(u32::from(!shipping)))
 }
 
 /// In the currency of the subsidiary.
@@ -373,9 +339,7 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::Name => text(it.name),
             Col::FullName if it.id == 1 => text(it.name),
             Col::FullName => owned(format!("Parent Company : {}", it.name)),
-            Col::Currency => {
-                seed::currency_by_symbol(it.currency).map_or(Cell::Null, |c| whole(c.id))
-            }
+            Col::Currency => seed::currency_by_symbol(it.currency).map_or(Cell::Null, |c| whole(c.id)),
             Col::Country => text(it.country),
             Col::Parent if it.id != 1 => whole(1),
             Col::IsInactive => yes(it.inactive),
@@ -428,11 +392,7 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             _ => text(name),
         },
         Row::Address(tran, shipping) => {
-            let kept = if shipping {
-                &tran.ship_to
-            } else {
-                &tran.bill_to
-            };
+            let kept = if shipping { &tran.ship_to } else { &tran.bill_to };
             let field = match col {
                 Col::NKey => return address_key(tran, shipping).map_or(Cell::Null, whole),
                 Col::Country => return text(country_of(kept.as_deref())),
@@ -459,10 +419,7 @@ fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<
         Part::Item(line) => line.number,
         Part::Discount => tran.last_line.saturating_add(1),
         Part::Shipping => tran.last_line.saturating_add(2),
-        Part::Tax(at, _) => tran
-            .last_line
-            .saturating_add(3)
-            .saturating_add(u32::try_from(at).unwrap_or(0)),
+        Part::Tax(at, _) => tran.last_line.saturating_add(3).saturating_add(u32::try_from(at).unwrap_or(0)),
     };
     let amount = || match part {
         Part::Main => tran.totals().total,
@@ -508,10 +465,7 @@ fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<
     }
 }
 
-fn lines_of<'a>(
-    tran: &'a Tran,
-    each: &mut impl FnMut(Row<'a>) -> Result<(), String>,
-) -> Result<(), String> {
+fn lines_of<'a>(tran: &'a Tran, each: &mut impl FnMut(Row<'a>) -> Result<(), String>) -> Result<(), String> {
     each(Row::Line(tran, Part::Main))?;
     for line in &tran.lines {
         each(Row::Line(tran, Part::Item(line)))?;
@@ -573,37 +527,16 @@ pub(super) fn scan<'a>(
     };
     let from = (Bound::Included(from), Bound::Unbounded);
     match table {
-        Table::Transaction => state
-            .trans
-            .range(from)
-            .try_for_each(|(_, tran)| each(Row::Tran(tran))),
-        Table::Line => state
-            .trans
-            .values()
-            .try_for_each(|tran| lines_of(tran, each)),
+        Table::Transaction => state.trans.range(from).try_for_each(|(_, tran)| each(Row::Tran(tran))),
+        Table::Line => state.trans.values().try_for_each(|tran| lines_of(tran, each)),
         Table::Item => items.all().try_for_each(|item| each(Row::Item(item))),
-        Table::Subsidiary => seed::SUBSIDIARIES
-            .iter()
-            .try_for_each(|it| each(Row::Subsidiary(it))),
-        Table::Location => seed::LOCATIONS
-            .iter()
-            .try_for_each(|it| each(Row::Location(it))),
-        Table::Currency => seed::CURRENCIES
-            .iter()
-            .try_for_each(|it| each(Row::Currency(it))),
-        Table::Customer => state
-            .customers
-            .range(from)
-            .try_for_each(|(_, it)| each(Row::Customer(it))),
-        Table::TaxItem => seed::listed_tax_codes()
-            .into_iter()
-            .try_for_each(|it| each(Row::TaxCode(it))),
-        Table::ShipItem => seed::SHIP_ITEMS
-            .iter()
-            .try_for_each(|(id, name)| each(Row::ShipItem(*id, name))),
-        Table::PaymentMethod => seed::PAYMENT_METHODS
-            .iter()
-            .try_for_each(|(id, name)| each(Row::PaymentMethod(*id, name))),
+        Table::Subsidiary => seed::SUBSIDIARIES.iter().try_for_each(|it| each(Row::Subsidiary(it))),
+        Table::Location => seed::LOCATIONS.iter().try_for_each(|it| each(Row::Location(it))),
+        Table::Currency => seed::CURRENCIES.iter().try_for_each(|it| each(Row::Currency(it))),
+        Table::Customer => state.customers.range(from).try_for_each(|(_, it)| each(Row::Customer(it))),
+        Table::TaxItem => seed::listed_tax_codes().into_iter().try_for_each(|it| each(Row::TaxCode(it))),
+        Table::ShipItem => seed::SHIP_ITEMS.iter().try_for_each(|(id, name)| each(Row::ShipItem(*id, name))),
+        Table::PaymentMethod => seed::PAYMENT_METHODS.iter().try_for_each(|(id, name)| each(Row::PaymentMethod(*id, name))),
         Table::ShippingAddress | Table::BillingAddress => {
             let shipping = table == Table::ShippingAddress;
             state
@@ -625,33 +558,25 @@ fn find<'a>(
 ) -> Result<(), String> {
     let tran = |id: Option<u32>| id.and_then(|id| state.trans.get(&id));
     match (table, col) {
-        (Table::Transaction, Col::Id) => {
-            tran(number_of(value)).map_or(Ok(()), |tran| each(Row::Tran(tran)))
-        }
+        (Table::Transaction, Col::Id) => tran(number_of(value)).map_or(Ok(()), |tran| each(Row::Tran(tran))),
         (Table::Transaction, _) => {
             let id = key_of(value).and_then(|key| state.by_external.get(key.as_str()).copied());
             tran(id).map_or(Ok(()), |tran| each(Row::Tran(tran)))
         }
         (Table::Line, _) => tran(number_of(value)).map_or(Ok(()), |tran| lines_of(tran, each)),
-        (Table::Item, Col::Id) => number_of(value)
-            .and_then(|id| items.get(id))
-            .map_or(Ok(()), |item| each(Row::Item(item))),
-        (Table::Item, _) => key_of(value)
-            .and_then(|key| items.by_sku(&key))
-            .map_or(Ok(()), |item| each(Row::Item(item))),
+        (Table::Item, Col::Id) => number_of(value).and_then(|id| items.get(id)).map_or(Ok(()), |item| each(Row::Item(item))),
+        (Table::Item, _) => key_of(value).and_then(|key| items.by_sku(&key)).map_or(Ok(()), |item| each(Row::Item(item))),
         (Table::Customer, col) => {
             let id = match col {
                 Col::Id => number_of(value),
-                Col::ExternalId => key_of(value)
-                    .and_then(|key| state.customer_by_external.get(key.as_str()).copied()),
+                Col::ExternalId => key_of(value).and_then(|key| state.customer_by_external.get(key.as_str()).copied()),
                 _ => key_of(value).and_then(|key| state.entity_ids.get(key.as_str()).copied()),
             };
-            id.and_then(|id| state.customers.get(&id))
-                .map_or(Ok(()), |it| each(Row::Customer(it)))
+            id.and_then(|id| state.customers.get(&id)).map_or(Ok(()), |it| each(Row::Customer(it)))
         }
-        (Table::TaxItem, _) => number_of(value)
-            .filter(|id| seed::tax_code(*id).is_some())
-            .map_or(Ok(()), |id| each(Row::TaxCode(id))),
+        (Table::TaxItem, _) => {
+            number_of(value).filter(|id| seed::tax_code(*id).is_some()).map_or(Ok(()), |id| each(Row::TaxCode(id)))
+        }
         (Table::ShippingAddress | Table::BillingAddress, _) => {
             let shipping = table == Table::ShippingAddress;
             let key = number_of(value);
@@ -668,18 +593,13 @@ pub(super) fn shown<'a>(row: Row<'a>, col: Col, state: &'a State, items: &'a Ite
     let plain = get(row, col, state);
     let Some(number) = number_of(&plain) else {
         return match (row, col) {
-            (Row::Tran(tran), Col::Status) => {
-                owned(format!("{} : {}", tran.kind.label(), tran.status().1))
-            }
+            (Row::Tran(tran), Col::Status) => owned(format!("{} : {}", tran.kind.label(), tran.status().1)),
             (Row::Tran(tran), Col::Type) => Cell::Text(tran.kind.label().into()),
             _ => plain,
         };
     };
     match col {
-        Col::Entity => state
-            .customers
-            .get(&number)
-            .map_or(plain, |it| owned(it.name())),
+        Col::Entity => state.customers.get(&number).map_or(plain, |it| owned(it.name())),
         Col::Currency => seed::currency(number).map_or(plain, |it| text(it.name)),
         Col::Subsidiary => seed::subsidiary(number).map_or(plain, |it| text(it.name)),
         Col::Location => seed::location(number).map_or(plain, |it| text(it.name)),
