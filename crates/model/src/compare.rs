@@ -204,7 +204,7 @@ fn describe(line: &OrderLine) -> String {
 /// Another cent at the same rate is rounding; more than a cent, or another rate, is the rate.
 fn tax_cause(ours: &OrderLine, theirs: &OrderLine) -> Cause {
     let rates =
-        |line: &OrderLine| line.taxes.iter().filter_map(|t| (!t.rate.is_zero()).then(|| t.rate.normalize())).collect::<Vec<_>>();
+        |line: &OrderLine| line.taxes.iter().map(|t| t.rate.normalize()).filter(|rate| !rate.is_zero()).collect::<Vec<_>>();
     let cents = ours.tax.minor().saturating_sub(theirs.tax.minor()).saturating_abs();
     if rates(ours) != rates(theirs) && !theirs.taxes.is_empty() || cents > 1 { Cause::TaxRate } else { Cause::TaxRounding }
 }

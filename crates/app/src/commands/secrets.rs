@@ -25,7 +25,7 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// --key-file, or in the one that [store] key_file of the config names.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  selvedge secrets new-key --out selvedge.key\n  selvedge secrets set shop-token                    (asks for it)\n  selvedge secrets set erp-key < netsuite.pem\n\nIn the config: token = { stored = \"shop-token\" }"
+    after_help = "Examples:\n  selvedge secrets new-key --out selvedge.key\n  selvedge secrets set shop-token                    (asks for it)\n  selvedge secrets set erp-key < erp.pem\n\nIn the config: token = { stored = \"shop-token\" }"
 )]
 pub struct Args {
     #[command(subcommand)]

@@ -587,14 +587,14 @@ mod tests {
                 assert_eq!((state.under_way, state.waiting.len()), (0, 0));
                 let sent = sent.lock().unwrap();
                 // A full bucket and what flows into it meanwhile: never more than that in any stretch of time.
-                for (counts, quota, seconds) in [(false, 20, 10), (false, 100, 120), (true, 5, 10)] {
+                for (counts, quota, seconds) in [(false, 20_u128, 10_u128), (false, 100, 120), (true, 5, 10)] {
                     let mut moments: Vec<Instant> = sent.iter().filter(|(_, mutates)| !counts || *mutates).map(|(at, _)| *at).collect();
                     moments.sort();
                     for (first, from) in moments.iter().enumerate() {
                         for (last, to) in moments.iter().enumerate().skip(first) {
-                            let room = quota as f64 * 0.9;
-                            let allowed = room + room * (*to - *from).as_secs_f64() / f64::from(seconds);
-                            assert!((last - first + 1) as f64 <= allowed + 1e-3, "{} in {:?}, allowed {allowed}", last - first + 1, *to - *from);
+                            let room = quota * 900_000;
+                            let allowed = room + room * (*to - *from).as_micros() / (seconds * 1_000_000) + 1_000;
+                            assert!((last - first + 1) as u128 * 1_000_000 <= allowed, "{} in {:?}, allowed {allowed}", last - first + 1, *to - *from);
                         }
                     }
                 }
