@@ -120,7 +120,7 @@ pub struct Store {
 
 struct Inner {
     jobs: mpsc::Sender<Box<dyn Job>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     readers: Mutex<Vec<Connection>>,
     /// Writes left before [`Store::die_after`] strikes; far away unless it was called.
     writes_left: AtomicU64,
@@ -179,7 +179,11 @@ impl Store {
         }
         let (caller, answer) = oneshot::channel();
         let job = Box::new(Task { work: Some(work), result: None, caller });
-        self.inner.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        if let Err(full) = self.inner.jobs.try_send(job) {
+            // As with reads: a place in the queue must not be given to a caller that is not being polled.
+            let (jobs, job) = (self.inner.jobs.clone(), full.into_inner());
+            tokio::spawn(async move { jobs.send(job).await });
+        }
         let result = answer.await.map_err(|_| StoreError::Closed)?;
         if left == 1 { Err(StoreError::Closed) } else { result }
     }
@@ -199,17 +203,26 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&View<'_>) -> Result<T> + Send + 'static,
     {
+        // In a task of its own: a turn given to a caller that is not being polled just then (one of several
+        // futures in one task) would otherwise keep everybody behind it waiting, that task included.
         let store = self.clone();
-        let _permit = self.inner.permits.acquire().await.map_err(|_| StoreError::Closed)?;
-        tokio::task::spawn_blocking(move || store.inner.look(work)).await.map_err(|_| StoreError::Closed)?
+        let turn = tokio::spawn(async move {
+            let permit = Arc::clone(&store.inner.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+            let look = move || {
+                let result = store.inner.look(work);
+                drop(permit);
+                result
+            };
+            tokio::task::spawn_blocking(look).await.map_err(|_| StoreError::Closed)?
+        });
+        turn.await.map_err(|_| StoreError::Closed)?
     }
 }
 
 impl Inner {
     fn look<T>(&self, work: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
         let idle = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        // A caller who stops waiting gives its permit back while its read still runs; the next one
-        // may then find no idle connection, and opens one for the moment.
+        // There is one for each permit, unless the last read could not be ended.
         let taken = idle().pop();
         let connection = match taken {
             Some(connection) => connection,
@@ -296,7 +309,7 @@ fn open(url: &str) -> Result<Store> {
         .map_err(|_| StoreError::Closed)?;
     let inner = Inner {
         jobs,
-        permits: Semaphore::new(READERS),
+        permits: Arc::new(Semaphore::new(READERS)),
         readers: Mutex::new(readers),
         writes_left: AtomicU64::new(u64::MAX),
         _place: place,

@@ -353,3 +353,24 @@ fn event_name(event: Event) -> &'static str {
         _ => "confirmed",
     }
 }
+
+/// Several futures in one task: while the task waits for one, nobody polls the others.
+#[tokio::test]
+async fn nobody_waits_for_a_caller_that_is_not_polled() {
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    let mut idle: Vec<_> = (0..40)
+        .map(|_| {
+            let store = store.clone();
+            Box::pin(async move {
+                store.read(|view| view.audit_broken_at(&brand())).await.unwrap();
+                store.write(|tx| tx.add_calls(&brand(), &erp(), "orders", 1)).await.unwrap();
+            })
+        })
+        .collect();
+    for future in &mut idle {
+        let mut look = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::future::Future::poll(future.as_mut(), &mut look).is_pending());
+    }
+    let read = store.read(|view| view.audit_broken_at(&brand()));
+    tokio::time::timeout(std::time::Duration::from_secs(20), read).await.expect("the read has its turn").unwrap();
+}
