@@ -46,4 +46,4 @@ pub use ports::{
     SettingProblem, Sink, Source,
 };
 pub use secret::{Secret, Secrets};
-pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Priority, Session, SessionConfig, SessionStats};
+pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats};

@@ -32,10 +32,15 @@ pub fn parse(header: Option<&str>, now: Timestamp, cap: Duration) -> Wait {
         }
         return bounded(Duration::from_secs(number.unsigned_abs()), cap);
     }
-    match httpdate::parse_http_date(text) {
-        Ok(moment) => until(Timestamp::try_from(moment).ok(), now, cap),
-        Err(_) => Wait::Default,
+    match moment(text) {
+        Some(moment) => until(Some(moment), now, cap),
+        None => Wait::Default,
     }
+}
+
+/// Reads an HTTP-date of RFC 9110, in any of its three forms.
+pub fn moment(text: &str) -> Option<Timestamp> {
+    httpdate::parse_http_date(text).ok().and_then(|moment| Timestamp::try_from(moment).ok())
 }
 
 fn until(moment: Option<Timestamp>, now: Timestamp, cap: Duration) -> Wait {

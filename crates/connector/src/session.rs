@@ -165,6 +165,17 @@ pub struct Budget {
     pub windows: Vec<BudgetWindow>,
 }
 
+/// What a platform counts when it limits, and so what a 429 without a `Retry-After` means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// Calls in a stretch of time: nothing more fits just now, so the whole connection pauses.
+    #[default]
+    Rate,
+    /// Calls at the same time: a slot may come free at any moment, so fewer go at once, and the
+    /// connection pauses only if that was not enough.
+    Concurrency,
+}
+
 /// How a session behaves.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
@@ -176,6 +187,8 @@ pub struct SessionConfig {
     pub timeout: Duration,
     /// The largest body that is read; a larger one is [`Fault::Unexpected`].
     pub body_bytes_max: usize,
+    /// What the platform counts.
+    pub limit: Limit,
     /// The longest wait that a `Retry-After` may ask for; a longer one is cut to it.
     pub retry_after_max: Duration,
     /// Failures in a row that open the breaker.
@@ -198,6 +211,7 @@ impl SessionConfig {
             concurrency_max: 4,
             timeout: Duration::from_secs(30),
             body_bytes_max: 32 << 20,
+            limit: Limit::default(),
             retry_after_max: Duration::from_secs(300),
             breaker_failures: 8,
             breaker_pause: Duration::from_secs(5),
@@ -366,8 +380,13 @@ impl Session {
 
     fn limited(&self, call: &Call, permit: &Permit, answer: &Answer) -> Fault {
         self.throttled.fetch_add(1, Ordering::Relaxed);
-        let asked = retry_after::parse(answer.header("retry-after"), self.clock.now(), self.config.retry_after_max);
+        // A moment is meant by the platform's clock; the answer tells how late it is there.
+        let now = answer.header("date").and_then(retry_after::moment).unwrap_or_else(|| self.clock.now());
+        let asked = retry_after::parse(answer.header("retry-after"), now, self.config.retry_after_max);
         let in_row = self.line.throttled(permit.since(), asked == Wait::Default);
+        if asked == Wait::Default && in_row == 1 && self.config.limit == Limit::Concurrency {
+            return Fault::Throttled { what: call.what.clone(), wait: Some(self.own_pause(1)) };
+        }
         let wait = match asked {
             // Obeying was not enough the last time: clocks may differ, or the figure may be a constant.
             Wait::For(wait) if in_row > 1 => wait.max(self.own_pause(in_row - 1)).min(self.config.retry_after_max),
@@ -387,6 +406,12 @@ impl Session {
             .saturating_mul(2_u32.saturating_pow(in_row.saturating_sub(1).min(16)))
             .min(OWN_PAUSE_MAX);
         whole.saturating_mul(rand::random_range(50..=100)) / 100
+    }
+
+    /// How long every call would come back at once, unsent: the breaker is open, or the platform asked
+    /// for a longer pause than a call waits out. Nothing while calls go through.
+    pub fn rests(&self) -> Option<Duration> {
+        self.line.rests()
     }
 
     /// Takes over what the platform says it grants now, and how much of each window is used, in the order of the windows.

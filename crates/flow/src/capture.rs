@@ -2,19 +2,16 @@
 //!
 //! Four ways in, one way on. The queue of news brings documents with the news, so it is read first
 //! and most often; a webhook is word of news, and only what the queue does not bring within a grace
-//! is fetched by itself; a poll lists what changed, where there is no queue; a sweep enumerates
-//! everything and fetches what the other three missed. Each poll and sweep writes down the interval
-//! that it covered, and begins inside the last one.
+//! is fetched by itself; polls and sweeps (`reading.rs`) find what neither brought.
 
 use std::{sync::PoisonError, time::Duration};
 
 use jiff::Timestamp;
 use selvedge_connector::{Arrival, Fault, Priority, Raw};
-use selvedge_model::{AnyRecord, ConnectionName, ExternalId, Interval, Kind, Problem, Unreadable, gate::Values};
+use selvedge_model::{AnyRecord, ConnectionName, ExternalId, Kind, Problem, Unreadable, gate::Values};
 use selvedge_store::{
     Result, Tx,
     captures::{Arrived, CaptureRow, NewCapture},
-    intervals::ProvenRow,
     obligations::NewObligation,
     records::{NewRecord, Recorded},
 };
@@ -35,9 +32,9 @@ const FEED_PAGES_MAX: usize = 50;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rhythm {
     feed: Option<Timestamp>,
-    poll: Option<Timestamp>,
+    pub(crate) poll: Option<Timestamp>,
     notices: Option<Timestamp>,
-    sweep: Option<Timestamp>,
+    pub(crate) sweep: Option<Timestamp>,
 }
 
 impl Rhythm {
@@ -47,17 +44,17 @@ impl Rhythm {
     }
 }
 
-fn due(at: Option<Timestamp>, now: Timestamp) -> bool {
+pub(crate) fn due(at: Option<Timestamp>, now: Timestamp) -> bool {
     at.is_none_or(|at| at <= now)
 }
 
 impl Engine {
-    fn rhythm(&self, side: &Side) -> Rhythm {
+    pub(crate) fn rhythm(&self, side: &Side) -> Rhythm {
         let rhythms = self.rhythms.lock().unwrap_or_else(PoisonError::into_inner);
         rhythms.get(&(side.setup.from.clone(), side.setup.kind)).copied().unwrap_or_default()
     }
 
-    fn set_rhythm(&self, side: &Side, change: impl FnOnce(&mut Rhythm)) {
+    pub(crate) fn set_rhythm(&self, side: &Side, change: impl FnOnce(&mut Rhythm)) {
         let mut rhythms = self.rhythms.lock().unwrap_or_else(PoisonError::into_inner);
         change(rhythms.entry((side.setup.from.clone(), side.setup.kind)).or_default());
     }
@@ -71,25 +68,12 @@ impl Engine {
         came += self.read_feed(side).await?;
         came += self.fetch_noticed(side).await?;
         came += self.poll(side).await?;
-        if let Some(every) = side.setup.sweep_every
-            && due(self.rhythm(side).sweep, self.now())
-        {
-            let last = self.last_sweep(side).await?;
-            let next = last.map_or(self.now(), |last| after(last, every));
-            if next > self.now() {
-                self.set_rhythm(side, |r| r.sweep = Some(next));
-            } else {
-                let (swept, whole) = self.sweep(side).await?;
-                came += swept;
-                let rest = if whole { every } else { REST_AFTER_FAULT };
-                self.set_rhythm(side, |r| r.sweep = Some(after(self.now(), rest)));
-            }
-        }
+        came += self.sweep(side).await?;
         Ok(came)
     }
 
     /// Notes a fault of a reading and says how long that way in rests.
-    async fn reading_failed(&self, side: &Side, way: &'static str, fault: &Fault) -> Result<Duration> {
+    pub(crate) async fn reading_failed(&self, side: &Side, way: &'static str, fault: &Fault) -> Result<Duration> {
         tracing::warn!(connection = %side.setup.from, way, fault = fault.word(), detail = %fault, "reading did not come through; it will be repeated");
         self.note_trouble(&side.setup.from, fault).await?;
         Ok(match fault {
@@ -134,7 +118,7 @@ impl Engine {
     }
 
     /// Makes arrivals durable; returns how many documents were new or changed.
-    async fn keep(&self, side: &Side, via: &'static str, arrivals: Vec<Arrival>) -> Result<usize> {
+    pub(crate) async fn keep(&self, side: &Side, via: &'static str, arrivals: Vec<Arrival>) -> Result<usize> {
         if arrivals.is_empty() {
             return Ok(0);
         }
@@ -203,141 +187,6 @@ impl Engine {
         let rows: Vec<i64> = notices.iter().map(|notice| notice.id).collect();
         self.store().write(move |tx| tx.notices_done(&rows)).await?;
         Ok(came)
-    }
-
-    async fn poll(&self, side: &Side) -> Result<usize> {
-        let Some(every) = side.setup.poll_every else { return Ok(0) };
-        if !due(self.rhythm(side).poll, self.now()) {
-            return Ok(0);
-        }
-        self.set_rhythm(side, |r| r.poll = Some(after(self.now(), every)));
-        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
-        let proven = self.store().read(move |view| view.proven_until(&brand, &from, kind, "poll")).await?;
-        let interval = Interval {
-            from: proven.map_or(side.setup.since, |until| before(until, side.setup.poll_overlap).max(side.setup.since)),
-            to: before(self.now(), side.setup.poll_lag),
-        };
-        // Beside a queue of news most of it is known already: a light look finds what is not.
-        let (came, whole) = if side.setup.feed_every.is_some() && side.connection.feed.is_some() {
-            self.look(side, "poll", interval).await?
-        } else {
-            self.list(side, interval).await?
-        };
-        if !whole {
-            // What was read stays; the interval is not proven, so the next poll covers it again.
-            self.set_rhythm(side, |r| r.poll = Some(after(self.now(), REST_AFTER_FAULT)));
-        }
-        Ok(came)
-    }
-
-    /// Reads every document that changed in the interval; how many came, and whether it was read whole.
-    async fn list(&self, side: &Side, interval: Interval) -> Result<(usize, bool)> {
-        if interval.to <= interval.from {
-            return Ok((0, true));
-        }
-        let (mut cursor, mut came, mut seen) = (None, 0, 0);
-        loop {
-            let page = match side.source.list(&interval, cursor.as_ref()).await {
-                Ok(page) => page,
-                Err(fault) => {
-                    self.reading_failed(side, "poll", &fault).await?;
-                    return Ok((came, false));
-                }
-            };
-            seen += page.raws.len() as u64;
-            came += self.keep(side, "poll", page.raws.into_iter().map(Arrival::Document).collect()).await?;
-            match page.next {
-                // A cursor that does not move would be read for ever.
-                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
-                _ => break,
-            }
-        }
-        self.note_well(&side.setup.from).await?;
-        self.prove(side, "poll", interval, seen, came).await?;
-        Ok((came, true))
-    }
-
-    async fn prove(&self, side: &Side, via: &str, interval: Interval, seen: u64, news: usize) -> Result<()> {
-        let row = ProvenRow { via: via.to_owned(), interval, seen, news: news as u64, at: self.now() };
-        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
-        self.store().write(move |tx| tx.prove(&brand, &from, kind, &row)).await
-    }
-
-    async fn last_sweep(&self, side: &Side) -> Result<Option<Timestamp>> {
-        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
-        let proven = self.store().read(move |view| view.proven(&brand, &from, kind, 20)).await?;
-        Ok(proven.iter().filter(|row| row.via == "sweep").map(|row| row.at).max())
-    }
-
-    /// Sweeps every side now; returns how many documents it found that nothing else had brought,
-    /// and whether every side was read whole.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn sweep_now(&self) -> Result<(usize, bool)> {
-        let (mut found, mut whole) = (0, true);
-        for side in &self.sides {
-            let (came, complete) = self.sweep(side).await?;
-            found += came;
-            whole &= complete;
-        }
-        Ok((found, whole))
-    }
-
-    /// Enumerates everything of the last `sweep_back`, independent of all other ways in, and fetches what is missing or newer there.
-    async fn sweep(&self, side: &Side) -> Result<(usize, bool)> {
-        let now = self.now();
-        let interval =
-            Interval { from: before(now, side.setup.sweep_back).max(side.setup.since), to: before(now, side.setup.poll_lag) };
-        self.look(side, "sweep", interval).await
-    }
-
-    /// Enumerates what the source has in the interval and fetches what was never captured or is newer
-    /// there; how many documents that brought, and whether the interval was read whole.
-    async fn look(&self, side: &Side, via: &'static str, interval: Interval) -> Result<(usize, bool)> {
-        if interval.to <= interval.from {
-            return Ok((0, true));
-        }
-        let (mut cursor, mut came, mut seen) = (None, 0, 0);
-        loop {
-            let page = match side.source.enumerate(&interval, cursor.as_ref()).await {
-                Ok(page) => page,
-                Err(fault) => {
-                    self.reading_failed(side, via, &fault).await?;
-                    return Ok((came, false));
-                }
-            };
-            seen += page.items.len() as u64;
-            let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
-            let ids: Vec<ExternalId> = page.items.iter().map(|item| item.id.clone()).collect();
-            let known = self.store().read(move |view| view.captured_versions(&brand, &from, kind, &ids)).await?;
-            let missed: Vec<ExternalId> = page
-                .items
-                .iter()
-                .zip(known)
-                .filter(|(item, known)| match known {
-                    None => true,
-                    Some(Some(known)) => item.version.is_some_and(|version| version > *known),
-                    Some(None) => false,
-                })
-                .map(|(item, _)| item.id.clone())
-                .collect();
-            for ids in missed.chunks(side.source.fetch_max().max(1)) {
-                match side.source.fetch(ids, Priority::Sweeps).await {
-                    Ok(raws) => came += self.keep(side, via, raws.into_iter().map(Arrival::Document).collect()).await?,
-                    Err(fault) => {
-                        self.reading_failed(side, via, &fault).await?;
-                        return Ok((came, false));
-                    }
-                }
-            }
-            match page.next {
-                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
-                _ => break,
-            }
-        }
-        self.prove(side, via, interval, seen, came).await?;
-        Ok((came, true))
     }
 
     /// Raw bytes into records, and records into what is owed.

@@ -108,6 +108,7 @@ pub struct Engine {
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
+    pub(crate) reading: tokio::sync::Mutex<()>,
     wakes: Wakes,
 }
 
@@ -131,6 +132,7 @@ impl Engine {
             pauses: Mutex::default(),
             counted: Mutex::default(),
             list_rests: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             wakes: Wakes::default(),
         })
     }

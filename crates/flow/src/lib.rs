@@ -25,6 +25,7 @@ mod engine;
 mod gate;
 mod lists;
 mod ports;
+mod reading;
 mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -35,6 +36,7 @@ use selvedge_model::{Brand, ConnectionName, FlowName, Kind, gate::rules::OrderPo
 use selvedge_store::Store;
 
 pub use engine::{Accepted, Engine, Miswired, TickReport};
+pub use reading::Swept;
 
 /// How records of one kind are captured from one connection.
 #[derive(Clone, Debug)]

@@ -122,8 +122,13 @@ pub struct Mischief {
     run: u64,
     profile: Profile,
     fixed_latency: Duration,
+    forms: [RetryAfterForm; 4],
     requests: AtomicU64,
 }
+
+/// Every form there is.
+const ALL_FORMS: [RetryAfterForm; 4] =
+    [RetryAfterForm::None, RetryAfterForm::Seconds(1), RetryAfterForm::HttpDate, RetryAfterForm::EpochSeconds];
 
 /// A well-mixed 64-bit hash of a 64-bit value (SplitMix64's finaliser).
 pub fn mix(value: u64) -> u64 {
@@ -145,7 +150,21 @@ const HOSTILE: [u64; 7] = [80_000, 60_000, 60_000, 70_000, 50_000, 50_000, 60_00
 impl Mischief {
     /// Mischief for one system of a world with this seed.
     pub fn new(seed: u64, profile: Profile, system: &'static str) -> Mischief {
-        Mischief { seed, system: hash_text(system), run: 0, profile, fixed_latency: Duration::ZERO, requests: AtomicU64::new(0) }
+        Mischief {
+            seed,
+            system: hash_text(system),
+            run: 0,
+            profile,
+            fixed_latency: Duration::ZERO,
+            forms: ALL_FORMS,
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// The forms of `Retry-After` on its 429s, each as often as it is named; all of them equally often if not said.
+    pub fn retry_after(mut self, forms: [RetryAfterForm; 4]) -> Self {
+        self.forms = forms;
+        self
     }
 
     /// Adds a fixed latency to every answer, for benches.
@@ -183,11 +202,12 @@ impl Mischief {
         };
         let dice = self.roll(self.run.wrapping_mul(2).wrapping_add(1), number);
         let latency = self.fixed_latency + Duration::from_micros(mix(dice ^ 1) % (longest + 1));
+        let [first, second, third, fourth] = self.forms;
         let form = match mix(dice ^ 2) % 4 {
-            0 => RetryAfterForm::None,
-            1 => RetryAfterForm::Seconds(1),
-            2 => RetryAfterForm::HttpDate,
-            _ => RetryAfterForm::EpochSeconds,
+            0 => first,
+            1 => second,
+            2 => third,
+            _ => fourth,
         };
         let faults = [
             Fault::Throttle { retry_after: form },
@@ -270,7 +290,7 @@ pub async fn answer(
     if !half.is_zero() {
         tokio::time::sleep(half).await;
     }
-    let response = match fate.fault {
+    let mut response = match fate.fault {
         Fault::None => effect.await,
         Fault::Throttle { retry_after } => tongue.throttled(retry_after.header(now, 1)),
         Fault::ServerErrorBefore => tongue.server_error(),
@@ -288,6 +308,10 @@ pub async fn answer(
     };
     if !half.is_zero() {
         tokio::time::sleep(half).await;
+    }
+    // Every answer is dated by the clock of the one who gives it.
+    if let Some(date) = RetryAfterForm::HttpDate.header(now, 0).and_then(|date| HeaderValue::from_str(&date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
     }
     response
 }

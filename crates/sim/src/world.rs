@@ -226,7 +226,13 @@ impl World {
         let netsuite = netsuite::build(
             config.netsuite.clone(),
             catalogue.item_seeds(),
-            Arc::new(mischief("netsuite").run(centra.starts())),
+            // NetSuite is not known to send Retry-After; in the worst of worlds something in between does.
+            Arc::new(mischief("netsuite").run(centra.starts()).retry_after(match config.faults {
+                Profile::Hostile => {
+                    [RetryAfterForm::None, RetryAfterForm::None, RetryAfterForm::None, RetryAfterForm::Seconds(1)]
+                }
+                Profile::None | Profile::Rough => [RetryAfterForm::None; 4],
+            })),
             folder.map(|folder| folder.join("netsuite.jsonl")),
         )
         .await

@@ -30,9 +30,43 @@ pub struct ProvenRow {
     pub at: Timestamp,
 }
 
+/// A reading that is not whole yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingRow {
+    /// Which way: `poll`, `sweep`.
+    pub via: String,
+    /// What it will cover.
+    pub interval: Interval,
+    /// Where it goes on; opaque to everyone but the connector.
+    pub cursor: String,
+    /// How many documents it saw so far.
+    pub seen: u64,
+    /// How many of them were news.
+    pub news: u64,
+}
+
 impl Tx<'_> {
-    /// Records that every page of this interval was read and kept.
+    /// Records how far a reading has come; there is one per connection, kind and way.
+    pub fn keep_reading(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, row: &ReadingRow) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO readings (brand, connection, kind, via, from_at, to_at, cursor, seen, news)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let (from, to) = (micros(row.interval.from), micros(row.interval.to));
+        let (seen, news) = (signed(row.seen), signed(row.news));
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), row.via, from, to, row.cursor, seen, news];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// Gives up a reading: the next one begins at its first page.
+    pub fn forget_reading(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, via: &str) -> Result<()> {
+        let sql = "DELETE FROM readings WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4";
+        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), connection.as_str(), kind.word(), via])?;
+        Ok(())
+    }
+
+    /// Records that every page of this interval was read and kept, and ends the reading of that way.
     pub fn prove(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, row: &ProvenRow) -> Result<()> {
+        self.forget_reading(brand, connection, kind, &row.via)?;
         let (brand, connection, kind, via) = (brand.as_str(), connection.as_str(), kind.word(), row.via.as_str());
         let (mut from, mut to) = (micros(row.interval.from), micros(row.interval.to));
         let sql = "INSERT INTO proven (brand, connection, kind, via, from_at, to_at, seen, news, proven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -63,6 +97,22 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
+    /// The reading of this way that is not whole yet.
+    pub fn reading(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, via: &str) -> Result<Option<ReadingRow>> {
+        let sql = "SELECT from_at, to_at, cursor, seen, news FROM readings
+                   WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), connection.as_str(), kind.word(), via])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(ReadingRow {
+            via: via.to_owned(),
+            interval: Interval { from: moment(row.get(0)?)?, to: moment(row.get(1)?)? },
+            cursor: row.get(2)?,
+            seen: count(row.get(3)?),
+            news: count(row.get(4)?),
+        }))
+    }
+
     /// The end of what is proven without a hole by this way, counted from the first proven interval.
     pub fn proven_until(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, via: &str) -> Result<Option<Timestamp>> {
         let sql =
@@ -177,9 +227,32 @@ mod tests {
         (until, holes)
     }
 
+    #[tokio::test]
+    async fn a_reading_goes_on_until_it_is_proven() {
+        let store = memory().await;
+        let begun = |cursor: &str, seen| ReadingRow {
+            via: "sweep".into(),
+            interval: Interval { from: at(1), to: at(9) },
+            cursor: cursor.into(),
+            seen,
+            news: 1,
+        };
+        let work = move |tx: &Tx<'_>| {
+            assert_eq!(tx.reading(&brand(), &connection("shop"), Kind::Order, "sweep")?, None);
+            tx.keep_reading(&brand(), &connection("shop"), Kind::Order, &begun("p2", 200))?;
+            tx.keep_reading(&brand(), &connection("shop"), Kind::Order, &begun("p3", 400))?;
+            assert_eq!(tx.reading(&brand(), &connection("shop"), Kind::Order, "sweep")?, Some(begun("p3", 400)));
+            assert_eq!(tx.reading(&brand(), &connection("shop"), Kind::Order, "poll")?, None);
+            tx.prove(&brand(), &connection("shop"), Kind::Order, &row("sweep", 1, 9))?;
+            assert_eq!(tx.reading(&brand(), &connection("shop"), Kind::Order, "sweep")?, None);
+            Ok(())
+        };
+        store.write(work).await.unwrap();
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
-        #[test]
+    #[test]
         fn agrees_with_counting_seconds(rows in proptest::collection::vec((any::<bool>(), 0_i64..50, 0_i64..12), 0..14)) {
             let rows: Vec<_> = rows.into_iter().map(|(poll, from, length)| (poll, from, from + length)).collect();
             let (until, holes) = oracle(&rows);

@@ -24,8 +24,6 @@ const MICRO: i128 = 1_000_000;
 const SHARE_PERCENT: i128 = 90;
 /// Slots are counted in thousandths, so that they can grow slowly.
 const MILLI: usize = 1_000;
-/// How much a call that came through widens the slots again.
-const WIDEN_MILLI: usize = 50;
 
 /// One window of the budget as it stands.
 struct Bucket {
@@ -185,16 +183,8 @@ impl Line {
         let alarm = Arc::new(Notify::new());
         let key = {
             let mut state = self.lock();
-            let now = Instant::now();
-            if let Breaker::Open { until } = state.breaker
-                && until > now
-            {
-                return Err(Shut::Broken(until - now));
-            }
-            if let Some(left) =
-                state.paused_until.and_then(|until| until.checked_duration_since(now)).filter(|left| *left > self.wait_inside_max)
-            {
-                return Err(Shut::Paused(left));
+            if let Some(shut) = self.shut(&state) {
+                return Err(shut);
             }
             state.arrivals += 1;
             let key = (priority, state.arrivals);
@@ -221,6 +211,25 @@ impl Line {
                 }
             }
         }
+    }
+
+    /// Why a call that comes now could not even wait.
+    fn shut(&self, state: &State) -> Option<Shut> {
+        let now = Instant::now();
+        if let Breaker::Open { until } = state.breaker
+            && until > now
+        {
+            return Some(Shut::Broken(until - now));
+        }
+        let left = state.paused_until.and_then(|until| until.checked_duration_since(now))?;
+        (left > self.wait_inside_max).then_some(Shut::Paused(left))
+    }
+
+    /// How long every call is sent back, if it is.
+    pub(super) fn rests(&self) -> Option<Duration> {
+        self.shut(&self.lock()).map(|shut| match shut {
+            Shut::Broken(left) | Shut::Paused(left) => left,
+        })
     }
 
     /// Calls whoever may go, and sets the alarm of the one who has to wait for a moment.
@@ -284,7 +293,9 @@ impl Line {
         // A call that left before the last 429 says nothing about what is allowed since.
         if state.throttled_at.is_none_or(|at| since >= at) {
             state.throttled_in_row = 0;
-            state.slots_milli = (state.slots_milli + WIDEN_MILLI).min(self.slots_max * MILLI);
+            // One slot more when as many calls came through as there are slots: halved at once, widened one by one.
+            let gained = MILLI * MILLI / state.slots_milli.max(MILLI);
+            state.slots_milli = (state.slots_milli + gained).min(self.slots_max * MILLI);
         }
         self.serve(&mut state);
     }

@@ -311,3 +311,27 @@ async fn no_secret_in_a_log_a_debug_print_or_a_fault() {
     assert!(!shown.contains("tok-secret"), "a header's secret is shown");
     assert!(!shown.contains("query-secret"), "an address's query is shown");
 }
+
+#[tokio::test]
+async fn where_slots_are_counted_one_429_narrows_and_the_next_pauses() {
+    let server = serve(|_| plain("429 Too Many Requests", "", ""), Duration::ZERO).await;
+    let session = session(|config| config.limit = Limit::Concurrency);
+    let first = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await;
+    assert!(matches!(first, Err(Fault::Throttled { wait: Some(wait), .. }) if wait >= Duration::from_millis(5)), "{first:?}");
+    assert!(!session.stats().paused, "others may find a slot meanwhile");
+    let second = session.send(call(&server.url, "b", Effect::Write, Priority::Orders)).await;
+    assert!(matches!(second, Err(Fault::Throttled { .. })), "{second:?}");
+    assert!(session.stats().paused);
+    assert_eq!(session.rests(), None, "a short pause is waited out");
+}
+
+#[tokio::test]
+async fn a_moment_is_meant_by_the_clock_of_the_platform() {
+    // Its clock is ten minutes ahead of ours.
+    let headers = "Date: Thu, 15 Jan 2026 12:10:00 GMT\r\nRetry-After: Thu, 15 Jan 2026 12:10:03 GMT\r\n";
+    let server = serve(move |_| plain("429 Too Many Requests", headers, ""), Duration::ZERO).await;
+    let session = session(|_| {});
+    let fault = session.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await;
+    assert!(matches!(fault, Err(Fault::Throttled { wait: Some(wait), .. }) if wait == Duration::from_secs(3)), "{fault:?}");
+    assert!(session.rests().is_some(), "three seconds are longer than a call waits");
+}

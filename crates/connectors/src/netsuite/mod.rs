@@ -24,7 +24,7 @@ mod wire;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use selvedge_connector::{Connection, Connector, OpenContext, Session, SessionConfig, SettingProblem};
+use selvedge_connector::{Connection, Connector, Limit, OpenContext, Session, SessionConfig, SettingProblem};
 
 /// The largest answer that is read: a page of a thousand rows or a very long order fits many times.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -52,6 +52,8 @@ impl Connector for NetSuite {
             // No budget of calls per time: the platform counts calls at once.
             SessionConfig {
                 concurrency_max: settings.concurrency,
+                // Its 429 is CONCURRENCY_LIMIT_EXCEEDED.
+                limit: Limit::Concurrency,
                 timeout: settings.timeout,
                 body_bytes_max: BODY_BYTES_MAX,
                 ..SessionConfig::named(context.name.as_str())

@@ -112,6 +112,8 @@ pub struct Progress {
     pub edits_pending: u64,
     /// Edits made so far.
     pub edits_done: u64,
+    /// When an order was last placed or changed, by the instance's clock: the end of that second.
+    pub last_change: Option<Timestamp>,
 }
 
 /// The instance. Cheap to clone.
@@ -245,6 +247,7 @@ impl Centra {
             webhooks_pending: self.0.hooks.pending(),
             edits_pending: count(self.0.edits().len()),
             edits_done: count(state.edits_done()),
+            last_change: state.last_change(),
         }
     }
 

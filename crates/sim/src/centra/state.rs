@@ -492,6 +492,12 @@ impl State {
         }
     }
 
+    /// By when an order was last placed or changed: the end of that second.
+    pub fn last_change(&self) -> Option<Timestamp> {
+        let last = self.walk(Sort::Updated, true, None).next()?;
+        Timestamp::from_second(self.updated_second(last) + 1).ok()
+    }
+
     fn updated_second(&self, order: u32) -> i64 {
         self.lives.get(&order).map_or_else(|| self.placed_at(order), |life| life.updated).div_euclid(1_000)
     }

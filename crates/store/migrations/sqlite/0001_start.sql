@@ -189,6 +189,20 @@ CREATE TABLE coverage (
     PRIMARY KEY (brand, connection, kind, via, from_at)
 ) STRICT, WITHOUT ROWID;
 
+-- How far a reading has come that is not whole yet: what was read stays read, whatever happens.
+CREATE TABLE readings (
+    brand      TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    via        TEXT NOT NULL,         -- which way it is read; one at a time
+    from_at    INTEGER NOT NULL,      -- the interval it covers when it is whole
+    to_at      INTEGER NOT NULL,
+    cursor     TEXT NOT NULL,         -- where it goes on; opaque
+    seen       INTEGER NOT NULL,      -- how many documents it saw so far
+    news       INTEGER NOT NULL,      -- how many of them were news
+    PRIMARY KEY (brand, connection, kind, via)
+) STRICT, WITHOUT ROWID;
+
 -- What we call a thing and what the target calls it. Text compares byte for byte.
 CREATE TABLE mappings (
     brand      TEXT NOT NULL,

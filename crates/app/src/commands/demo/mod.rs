@@ -198,9 +198,13 @@ async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyho
         }
         if told && idle {
             // The proof that nothing was missed: an enumeration that does not ask how things came.
-            let (found, whole) = engine.sweep_now().await?;
-            swept = whole && found == 0;
-            continue;
+            // It must reach past the last change there, by the clock there.
+            let sweep = engine.sweep_now().await?;
+            swept =
+                sweep.found == 0 && sweep.through.is_some_and(|through| state.centra.last_change.is_none_or(|at| at < through));
+            if swept {
+                continue;
+            }
         }
         tokio::time::sleep(LOOK).await;
     }
