@@ -4,17 +4,19 @@ use std::{path::Path, process::Command};
 
 use anyhow::bail;
 
-/// A headless browser for the page tests: Debian's Chromium, installed if it is missing.
+/// A headless browser for the page tests and the program that drives it: Debian's, installed if they are missing.
 pub fn browser() -> anyhow::Result<()> {
-    if find("chromium").or_else(|| find("google-chrome")).is_some() {
+    if find("chromium").or_else(|| find("google-chrome")).is_some() && find("chromedriver").is_some() {
         return Ok(());
     }
     println!("installing Chromium for the page tests …");
-    for args in [&["update", "-qq"][..], &["install", "-y", "-qq", "chromium"][..]] {
+    for args in [&["update", "-qq"][..], &["install", "-y", "-qq", "chromium", "chromium-driver"][..]] {
         let mut command = if find("sudo").is_some() && !is_root() { sudo("apt-get") } else { Command::new("apt-get") };
         let done = command.args(args).env("DEBIAN_FRONTEND", "noninteractive").status();
         if !done.is_ok_and(|status| status.success()) {
-            bail!("Chromium could not be installed; install it by hand (apt-get install chromium) and run this again");
+            bail!(
+                "Chromium could not be installed; install it by hand (apt-get install chromium chromium-driver) and run this again"
+            );
         }
     }
     Ok(())

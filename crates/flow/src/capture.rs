@@ -74,7 +74,7 @@ impl Engine {
 
     /// Notes a fault of a reading and says how long that way in rests.
     pub(crate) async fn reading_failed(&self, side: &Side, way: &'static str, fault: &Fault) -> Result<Duration> {
-        tracing::warn!(connection = %side.setup.from, way, fault = fault.word(), detail = %fault, "reading did not come through; it will be repeated");
+        tracing::info!(connection = %side.setup.from, way, fault = fault.word(), detail = %fault, "reading did not come through; it will be repeated");
         self.note_trouble(&side.setup.from, fault).await?;
         Ok(match fault {
             Fault::Throttled { wait: Some(wait), .. } => *wait,

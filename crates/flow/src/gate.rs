@@ -218,14 +218,14 @@ fn inactive(lookup: &Lookup, id: &str) -> Problem {
     let mut problem = lookup.missing();
     problem.message = format!("{} stands for {id} there, which is inactive", lookup.key_text());
     problem.remedy =
-        format!("Make {id} active there, or map another: selvedge mappings set {} {} ID", lookup.table, lookup.key_text());
+        format!("Make {id} active there, or map another: selvedge mappings set {} '{}' ID", lookup.table, lookup.key_text());
     problem
 }
 
 fn ambiguous(lookup: &Lookup, ids: &[String]) -> Problem {
     let mut problem = lookup.missing();
     problem.message = format!("{} could stand for any of {}", lookup.key_text(), ids.join(", "));
-    problem.remedy = format!("Say which: selvedge mappings set {} {} ID", lookup.table, lookup.key_text());
+    problem.remedy = format!("Say which: selvedge mappings set {} '{}' ID", lookup.table, lookup.key_text());
     problem
 }
 

@@ -1,1 +1,199 @@
-//! The page in a real browser: what a person sees without and with scripts.
+//! The page in a real browser: what a person sees, clicks and types, with scripts and without.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::json;
+
+use crate::demo::selvedge;
+
+/// How long anything that a person waits for may take here.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A child process that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a program and reads its output until `pick` finds what it waits for.
+fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (Running, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let running = Running(child);
+    let mut lines = output.lines().map_while(Result::ok);
+    let found = lines.find_map(|line| pick(&line)).expect("it says where it listens");
+    // Whatever it prints later must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    (running, found)
+}
+
+fn demo(args: &[&str]) -> (Running, String) {
+    let mut command = selvedge();
+    command.args(["demo", "--listen", "127.0.0.1:0", "--seed", "3"]).args(args);
+    start(&mut command, |line| line.trim().strip_prefix("page").map(|address| address.trim().trim_end_matches('/').to_owned()))
+}
+
+struct Browser {
+    client: Client,
+    _driver: Running,
+}
+
+impl Browser {
+    async fn open(scripts: bool, width: u32) -> Self {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let (driver, port) = start(&mut command, |line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            Some(port.trim_end_matches('.').to_owned())
+        });
+        let size = format!("--window-size={width},900");
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", size],
+            "prefs": {"profile.managed_default_content_settings.javascript": if scripts { 1 } else { 2 }},
+        });
+        let capabilities =
+            [("goog:chromeOptions".to_owned(), options), ("goog:loggingPrefs".to_owned(), json!({"browser": "ALL"}))];
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities.into_iter().collect())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("the browser opens");
+        Self { client, _driver: driver }
+    }
+
+    async fn see(&self, selector: &str) -> String {
+        let element = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
+        element.unwrap_or_else(|_| panic!("{selector} does not appear")).text().await.unwrap()
+    }
+
+    /// Waits until the text of an element fulfils a condition, reloading where nothing else would bring news.
+    async fn wait_for(&self, selector: &str, reload: bool, fulfilled: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            // An element may be replaced by a newer one between the two calls.
+            let found = self.client.find(Locator::Css(selector)).await;
+            let text = match found {
+                Ok(element) => element.text().await.unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if fulfilled(&text) {
+                return text;
+            }
+            assert!(Instant::now() < end, "{selector} still says {text:?}");
+            if reload {
+                self.client.refresh().await.unwrap();
+            }
+        }
+    }
+
+    async fn click(&self, selector: &str) {
+        let element = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
+        element.unwrap_or_else(|_| panic!("{selector} does not appear")).click().await.unwrap();
+    }
+
+    async fn run(&self, script: &str) -> serde_json::Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    async fn close(self) {
+        self.client.close().await.unwrap();
+    }
+}
+
+/// From the first look to the last order: one exception, mended on the page, releases all that it held.
+async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
+    browser.client.goto(&format!("{address}/")).await.unwrap();
+    browser.wait_for("#says", !live, |text| text.starts_with("1 exception needs")).await;
+    browser.click("#exceptions a").await;
+    let says = browser.see("h1").await;
+    assert!(says.contains("shipping"), "{says}");
+    let held = browser.see("#exception dd b").await;
+    assert!(held.ends_with("records") || held.ends_with("record"), "{held}");
+
+    // Nothing typed is not sent; what is typed by mistake is refused in words and kept.
+    let value = browser.client.find(Locator::Css("#value")).await.unwrap();
+    value.send_keys("   ").await.unwrap();
+    browser.click("section[aria-labelledby=map] button").await;
+    let wrong = browser.see("#wrong-value").await;
+    assert!(!wrong.is_empty());
+
+    // What the other methods are mapped to is on the mappings page.
+    let exception = browser.client.current_url().await.unwrap();
+    browser.client.goto(&format!("{address}/mappings")).await.unwrap();
+    let row = browser.client.find(Locator::XPath("//tr[td[contains(., 'shipping_item')]]/td[3]")).await.unwrap();
+    let item = row.text().await.unwrap();
+    let exception = exception.as_str().trim_end_matches("/map");
+    browser.client.goto(exception).await.unwrap();
+    let value = browser.client.find(Locator::Css("#value")).await.unwrap();
+    value.send_keys(&item).await.unwrap();
+    browser.click("section[aria-labelledby=map] button").await;
+    browser.see("p.done").await;
+    browser.client.goto(&format!("{address}/")).await.unwrap();
+    browser.wait_for("#says", !live, |text| text == "Nothing needs you.").await;
+}
+
+#[tokio::test]
+async fn a_person_mends_the_cause_and_everything_goes_on() {
+    let (_demo, address) = demo(&["--orders", "40", "--pace", "20"]);
+    let browser = Browser::open(true, 1280).await;
+    mend_the_one_exception(&browser, &address, true).await;
+
+    // Live: the page follows without being loaded again.
+    browser.see("#live:not([hidden])").await;
+    browser.wait_for(".flow .way b[data-n='orders.captured']", false, |text| text == "0").await;
+
+    // An order's story, found by its number.
+    browser.click("#orders a").await;
+    let title = browser.see("h1").await;
+    assert!(title.contains("Order"), "{title}");
+    let story = browser.see("main").await;
+    for word in ["captured", "passed the gate", "delivered", "read back and equal"] {
+        assert!(story.to_lowercase().contains(word), "no {word} in {story}");
+    }
+
+    // Nothing from elsewhere, nothing refused by the page's own rules, no error in the console.
+    let elsewhere = browser
+        .run("return performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith(location.origin))")
+        .await;
+    assert_eq!(elsewhere, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn everything_works_without_scripts() {
+    let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
+    let browser = Browser::open(false, 1280).await;
+    mend_the_one_exception(&browser, &address, false).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn it_fits_a_phone_and_is_reached_by_keyboard() {
+    let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
+    let browser = Browser::open(true, 500).await;
+    for path in ["/", "/orders", "/exceptions", "/mappings"] {
+        browser.client.goto(&format!("{address}{path}")).await.unwrap();
+        browser.client.set_window_size(390, 844).await.unwrap();
+        let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;
+        assert_eq!(wide, json!(false), "{path} is wider than a phone");
+        let unnamed = browser
+            .run(
+                "return [...document.querySelectorAll('a, button, input:not([type=hidden]), select')]
+                   .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML)",
+            )
+            .await;
+        assert_eq!(unnamed, json!([]), "{path} has something without a name");
+        let first = browser.run("return document.querySelector('a, button, input').getAttribute('href')").await;
+        assert!(first.as_str().is_some_and(|href| href.starts_with('#')), "{path}: the first stop leads past the menu: {first}");
+    }
+    browser.close().await;
+}

@@ -77,11 +77,11 @@ impl Lookup {
             format!("{shown} has no entry in the mapping table {}", self.table),
             if self.same_name {
                 format!(
-                    "Create it at the target under exactly this name, or map it: selvedge mappings set {} {key} ID",
+                    "Create it at the target under exactly this name, or map it: selvedge mappings set {} '{key}' ID",
                     self.table
                 )
             } else {
-                format!("Map it, and everything it holds is released: selvedge mappings set {} {key} ID", self.table)
+                format!("Map it, and everything it holds is released: selvedge mappings set {} '{key}' ID", self.table)
             },
         )
         .value(shown)

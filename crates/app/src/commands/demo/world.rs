@@ -294,8 +294,11 @@ pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyh
     }
     let mut entries = entries(access);
     if !whole {
-        let left_out = entries.iter().rposition(|(table, _, _)| table == "shipping_item");
-        left_out.map(|at| entries.remove(at));
+        // The second method of the first market: some orders need it soon, most do not.
+        let mut methods = (0..entries.len()).filter(|at| entries.get(*at).is_some_and(|(table, _, _)| table == "shipping_item"));
+        if let Some(left_out) = methods.nth(1) {
+            entries.remove(left_out);
+        }
     }
     for (table, key, value) in entries {
         actions.map(&connection(ERP), &table, &key, Some(&value)).await?;
@@ -322,12 +325,9 @@ fn entries(access: &Access) -> Vec<(String, String, String)> {
         if let Some(guest) = netsuite::guest_customer_id(subsidiary, &market.currency) {
             add("guest_customer", &[("market", &id), ("currency", &market.currency)], &guest);
         }
-        for (at, (_, name, uri)) in market.shipping_methods.iter().enumerate() {
+        for (at, (_, name, _)) in market.shipping_methods.iter().enumerate() {
             let Some((item, _)) = ids.ship_items.get(at % ids.ship_items.len().max(1)) else { continue };
             add("shipping_item", &[("market", &id), ("method", name)], item);
-            if uri != name {
-                add("shipping_item", &[("market", &id), ("method", uri)], item);
-            }
         }
     }
     for (country, rate) in &access.reference.taxes {
