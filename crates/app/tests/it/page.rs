@@ -70,9 +70,9 @@ impl Browser {
         Self { client, _driver: driver }
     }
 
+    /// The text of an element, once it has any.
     async fn see(&self, selector: &str) -> String {
-        let element = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
-        element.unwrap_or_else(|_| panic!("{selector} does not appear")).text().await.unwrap()
+        self.wait_for(selector, false, |text| !text.is_empty()).await
     }
 
     /// Waits until the text of an element fulfils a condition, reloading where nothing else would bring news.
@@ -96,8 +96,17 @@ impl Browser {
     }
 
     async fn click(&self, selector: &str) {
-        let element = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
-        element.unwrap_or_else(|_| panic!("{selector} does not appear")).click().await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let clicked = match self.client.find(Locator::Css(selector)).await {
+                Ok(element) => element.click().await.is_ok(),
+                Err(_) => false,
+            };
+            if clicked {
+                return;
+            }
+            assert!(Instant::now() < end, "{selector} cannot be clicked");
+        }
     }
 
     async fn run(&self, script: &str) -> serde_json::Value {
