@@ -247,3 +247,128 @@ fn compare_customers(expected: &Customer, actual: &Customer, found: &mut Found) 
     found.optional("last_name", expected.last_name.as_ref(), actual.last_name.as_ref());
     found.optional("company", expected.company.as_ref(), actual.company.as_ref());
 }
+
+#[cfg(test)]
+mod tests {
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::{
+        Currency, ExternalId, RecordKey, Sku,
+        records::{Charge, Discount, Named, TaxLine, TaxMode, Totals},
+    };
+
+    const EVERYTHING: Carries = Carries {
+        line_tax: true,
+        shipping_address: true,
+        billing_address: true,
+        customer: true,
+        status: true,
+        shipping_charge: true,
+        placed_on: true,
+    };
+
+    fn eur(minor: i64) -> Money {
+        Money::from_minor(minor, Currency::from_code("EUR").unwrap())
+    }
+
+    fn line(sku: &str, quantity: u32, net: i64, tax: i64) -> OrderLine {
+        OrderLine {
+            id: ExternalId::new(sku),
+            kind: LineKind::Product,
+            bundle: None,
+            sku: Sku::new(sku),
+            name: "Coat".into(),
+            quantity,
+            cancelled: 0,
+            unit_net: eur(net).decimal() / Decimal::from(quantity),
+            net: eur(net),
+            tax: eur(tax),
+            taxes: vec![TaxLine { name: "VAT".into(), rate: Decimal::from(25), amount: eur(tax) }],
+        }
+    }
+
+    fn order() -> Order {
+        let address = Address { line1: Some("Gatan 1".into()), city: Some("Lund".into()), ..Address::default() };
+        Order {
+            number: RecordKey::new("1001"),
+            id: ExternalId::new("1001"),
+            placed_at: "2026-02-03T09:00:00Z".parse().unwrap(),
+            updated_at: "2026-02-03T09:00:00Z".parse().unwrap(),
+            placed_on: jiff::civil::date(2026, 2, 3),
+            status: OrderStatus::Confirmed,
+            holds: Vec::new(),
+            internal: false,
+            currency: Currency::from_code("EUR").unwrap(),
+            tax_mode: TaxMode::Added,
+            store: Named { id: "1".into(), name: "Web".into() },
+            market: Named { id: "1".into(), name: "Sweden".into() },
+            customer: None,
+            billing: Some(address.clone()),
+            shipping: Some(address),
+            lines: vec![line("A", 2, 20_000, 5_000), line("B", 1, 10_000, 2_500), line("A", 1, 10_000, 2_500)],
+            discounts: vec![Discount { name: "SALE".into(), tender: false, net: eur(1_000), tax: eur(250), rate: None }],
+            shipping_method: None,
+            shipping_charge: Charge { net: eur(400), ..Charge::none(Currency::from_code("EUR").unwrap()) },
+            handling_charge: Charge::none(Currency::from_code("EUR").unwrap()),
+            payment_method: None,
+            payments: Vec::new(),
+            totals: Totals { net: eur(39_400), tax: eur(9_850), gross: eur(49_250) },
+            comment: None,
+        }
+    }
+
+    fn causes(expected: &Order, actual: &Order) -> Vec<Cause> {
+        let record = |order: &Order| AnyRecord::Order(Box::new(order.clone()));
+        compare(&record(expected), &record(actual), EVERYTHING).into_iter().map(|difference| difference.cause).collect()
+    }
+
+    #[test]
+    fn the_same_in_another_order_is_equal() {
+        let ours = order();
+        let mut theirs = order();
+        theirs.lines.reverse();
+        assert_eq!(causes(&ours, &theirs), []);
+    }
+
+    #[test]
+    fn every_change_is_noticed_and_named() {
+        let ours = order();
+        let cases: [(fn(&mut Order), Cause); 16] = [
+            (|o| o.number = RecordKey::new("1002"), Cause::Party),
+            (|o| o.status = OrderStatus::Cancelled, Cause::Status),
+            (|o| o.currency = Currency::from_code("SEK").unwrap(), Cause::Currency),
+            (|o| o.placed_on = jiff::civil::date(2026, 2, 4), Cause::Timing),
+            (|o| o.lines[1].sku = Sku::new("C"), Cause::Sku),
+            (|o| o.lines[1].quantity = 2, Cause::Quantity),
+            (|o| o.lines[1].net = eur(10_001), Cause::Price),
+            (|o| o.lines[1].tax = eur(2_501), Cause::TaxRounding),
+            (|o| o.lines[1].taxes[0].rate = Decimal::from(12), Cause::TaxRate),
+            (|o| drop(o.lines.pop()), Cause::Missing),
+            (|o| o.lines.push(line("A", 1, 10_000, 2_500)), Cause::Orphan),
+            (|o| o.discounts.clear(), Cause::Discount),
+            (|o| o.shipping_charge.net = eur(0), Cause::Shipping),
+            (|o| o.totals.tax = eur(9_851), Cause::TaxRounding),
+            (|o| o.totals.gross = eur(49_251), Cause::Price),
+            (|o| o.shipping.as_mut().unwrap().city = Some("Malmö".into()), Cause::Party),
+        ];
+        for (number, (change, cause)) in cases.into_iter().enumerate() {
+            let mut theirs = order();
+            change(&mut theirs);
+            if cause == Cause::TaxRate {
+                theirs.lines[1].tax = eur(1_200);
+            }
+            assert!(causes(&ours, &theirs).contains(&cause), "case {number}: {:?} is not {cause:?}", causes(&ours, &theirs));
+        }
+    }
+
+    #[test]
+    fn what_a_system_does_not_carry_is_not_held_against_it() {
+        let (ours, mut theirs) = (order(), order());
+        theirs.shipping = None;
+        theirs.lines[0].tax = eur(0);
+        let record = |order: &Order| AnyRecord::Order(Box::new(order.clone()));
+        let carries = Carries { line_tax: false, shipping_address: false, ..EVERYTHING };
+        assert_eq!(compare(&record(&ours), &record(&theirs), carries), []);
+    }
+}

@@ -9,6 +9,8 @@
 pub mod compare;
 pub mod gate;
 pub mod id;
+#[cfg(test)]
+mod laws;
 pub mod moment;
 pub mod money;
 pub mod obligation;

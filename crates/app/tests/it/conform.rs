@@ -1,0 +1,110 @@
+//! The golden examples through `conform`: the carried few, and all of them where they lie beside the project.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+/// The folders that hold examples: ours, and the whole set if it is there.
+fn folders() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let whole = here.join("../../../shared/data/golden");
+    let mut folders = vec![here.join("tests/it/golden")];
+    folders.extend(whole.is_dir().then_some(whole));
+    folders
+}
+
+fn vectors(folder: &Path, file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    let mut whole: Value = serde_json::from_str(&text).unwrap();
+    serde_json::from_value(whole["vectors"].take()).unwrap()
+}
+
+fn answers(kind: &str, lines: &[Value]) -> Vec<Value> {
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_conform")).arg(kind).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mut input = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let answers: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), lines.len(), "{kind}: one answer a line");
+    for (answer, line) in answers.iter().zip(lines) {
+        assert_eq!(answer["id"], line["id"], "{kind}: in the same order");
+    }
+    answers.into_iter().map(|mut answer| answer["answer"].take()).collect()
+}
+
+fn each(kind: &str, file: &str, right: impl Fn(&Value, &Value) -> bool) {
+    for folder in folders() {
+        let vectors = vectors(&folder, file);
+        assert!(!vectors.is_empty());
+        for (vector, answer) in vectors.iter().zip(answers(kind, &vectors)) {
+            assert!(right(vector, &answer), "{kind}: {vector}\nwas answered {answer}");
+        }
+    }
+}
+
+#[test]
+fn rounding_and_currencies() {
+    let same = |one: &Value, other: &Value| {
+        let decimal = |value: &Value| value.as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap();
+        decimal(one) == decimal(other)
+    };
+    each("rounding", "rounding.json", |vector, answer| same(&vector["expect"], answer));
+    each("currency", "iso4217.json", |vector, answer| vector["minor"] == *answer);
+}
+
+#[test]
+fn allocation_keeps_what_always_holds_and_its_rule() {
+    each("allocation", "allocation.json", |vector, answer| {
+        let rules = vector["rules"].as_array().map_or(&[][..], Vec::as_slice);
+        let ours = rules.iter().any(|rule| rule == "largest_remainder_mirrored");
+        if ours || !answer.is_array() {
+            return vector["expect"] == *answer;
+        }
+        let shares: Vec<i64> = serde_json::from_value(answer.clone()).unwrap();
+        shares.iter().sum::<i64>() == vector["amount"].as_i64().unwrap()
+    });
+}
+
+#[test]
+fn tax_under_every_policy() {
+    for folder in folders() {
+        for vector in vectors(&folder, "tax.json") {
+            let expected = [&vector["expect"], &vector["also"]].into_iter().filter_map(Value::as_object).flatten();
+            for (policy, expected) in expected {
+                let mut line = vector.clone();
+                line["policy"] = json!(policy);
+                let answer = answers("tax", &[line]).remove(0);
+                for (name, figure) in expected.as_object().unwrap() {
+                    assert_eq!(answer[name], *figure, "{policy}: {vector}\nwas answered {answer}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn signatures_and_tokens() {
+    each("webhook", "protocol/webhooks.json", |vector, answer| vector["valid"] == *answer);
+    each("hmac", "protocol/hmac.json", |vector, answer| vector["sha256_base64"] == *answer);
+    each("oauth1", "protocol/oauth1.json", |vector, answer| vector["signature"] == *answer);
+    each("jws", "protocol/jws.json", |vector, answer| vector["valid"] == *answer);
+}
+
+#[test]
+fn waits_and_formats() {
+    each("retry_after", "protocol/retry_after.json", |vector, answer| vector["wait_seconds"] == *answer);
+    each("format", "protocol/formats.json", |vector, answer| vector["valid"] == *answer);
+}
+
+#[test]
+fn what_the_product_has_no_use_for_is_said_so() {
+    assert_eq!(answers("horoscope", &[json!({"id": 1}), json!({"id": 2})]), ["unsupported", "unsupported"]);
+}
