@@ -4,3 +4,4 @@
 mod conform;
 mod demo;
 mod page;
+mod webhooks;

@@ -15,7 +15,7 @@ use crate::demo::selvedge;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A child process that does not outlive the test.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -25,7 +25,7 @@ impl Drop for Running {
 }
 
 /// Starts a program and reads its output until `pick` finds what it waits for.
-fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (Running, String) {
+pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (Running, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let output = BufReader::new(child.stdout.take().unwrap());
     let running = Running(child);
