@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for orders in orders {
-        for (latency_ms, parallel) in [(0, 8), (50, 32)] {
+        for (latency_ms, parallel) in [(0, 8), (50, 24)] {
             let run = Case { orders, latency_ms, parallel };
             let report = run.product(&product)?;
             let floor = run.floor()?;
