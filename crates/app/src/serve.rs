@@ -12,7 +12,6 @@
 
 use std::{any::Any, future::Future, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use axum::{
     Extension, Json, Router,
     body::Body,
@@ -22,17 +21,26 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
 use selvedge_connector::Clock;
 use selvedge_flow::{Engine, actions::Actions};
 use selvedge_model::{Brand, ConnectionName};
 use selvedge_store::Store;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use crate::{
     api, pages,
-    view::{Ends, Line},
+    view::{Ends, Line, Target},
     webhooks,
 };
 
@@ -40,6 +48,13 @@ use crate::{
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long requests that are under way may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a sender may take over the head of a request, and how long a connection may stand idle.
+const HEADER_TIME: Duration = Duration::from_secs(15);
+/// Connections at once: far below what a process may have open, so that the store and the calls to the systems keep theirs.
+const CONNECTIONS_MAX: usize = 200;
+/// How long taking connections rests when the system refuses one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the browser may load and do: nothing from elsewhere, no script or style in the text of a page.
 const POLICY: &str = "default-src 'self'; style-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; \
@@ -113,6 +128,13 @@ impl App {
         targets
     }
 
+    /// The same, with the tables that each asks.
+    pub fn mapping_targets(&self) -> Vec<Target> {
+        let connections = &self.engine.setup().connections;
+        let system = |name: &ConnectionName| connections.get(name).map_or("", |connection| connection.system);
+        self.targets().into_iter().map(|name| Target::new(name.clone(), system(&name))).collect()
+    }
+
     /// What a person may do, in this actor's name.
     pub fn actions(&self, actor: &str) -> Actions {
         Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: actor.to_owned() }
@@ -152,23 +174,44 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let (stop, stopping) = watch::channel(false);
-    let router = router.layer(Extension(Stopping(stopping.clone())));
-    let stopped = async move {
-        shutdown.await;
-        // Nobody listening is fine: then everything has ended by itself.
-        let _ = stop.send(true);
-    };
-    let overdue = async move {
-        Stopping(stopping).wait().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(stopped).into_future() => served.context("the HTTP server ended"),
-        () = overdue => {
-            tracing::warn!("requests were still under way {} seconds after the end was asked for; they are cut off", GRACE.as_secs());
-            Ok(())
+    let service = TowerToHyperService::new(router.layer(Extension(Stopping(stopping))));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accept = async {
+            // The permit first: whoever has no room waits in the system's queue and costs us nothing.
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            (accepted, permit) = accept => match accepted {
+                Ok((stream, _)) => {
+                    let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+                    tokio::spawn(async move {
+                        if let Err(error) = served.await {
+                            tracing::debug!(%error, "a connection ended badly");
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
         }
     }
+    drop(listener);
+    // Nobody listening is fine: then everything has ended by itself.
+    let _ = stop.send(true);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way {} seconds after the end was asked for; they are cut off", GRACE.as_secs());
+    }
+    Ok(())
 }
 
 /// Word that the server is about to end, for answers that would go on for ever.

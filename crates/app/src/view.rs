@@ -25,7 +25,7 @@ pub use calls::{CallsView, ConnectionCalls, Line, calls};
 pub use exceptions::{
     ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, by_rule, exception, exceptions, reason, total,
 };
-pub use mappings::{MappingWanted, MappingsView, mappings};
+pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 
 /// The slots of the picture of throughput, and how long each is.

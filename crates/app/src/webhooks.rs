@@ -30,8 +30,10 @@ use crate::serve::App;
 
 /// The largest delivery that is read.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Deliveries read and stored at once; with the bound above this is what they may take of memory.
-const UNDER_WAY_MAX: usize = 64;
+/// What a delivery may have without waiting for a turn; a hundred events are about 10 kB.
+const SMALL_BYTES: usize = 64 * 1024;
+/// Larger deliveries read at once; with the bound above this is what they may take of memory.
+const UNDER_WAY_MAX: usize = 16;
 /// How long a delivery waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 /// How long a sender may take over a body.
@@ -39,7 +41,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// When a sender that could not be served should come again, in seconds.
 const RETRY_AFTER: &str = "5";
 
-/// Room for deliveries under way.
+/// Room for large deliveries under way.
 pub(crate) struct Room(Semaphore);
 
 impl Default for Room {
@@ -54,10 +56,11 @@ pub(crate) async fn receive(State(app): State<Arc<App>>, Path(connection): Path<
     if said_length(&parts.headers).is_some_and(|length| length > BODY_BYTES_MAX) {
         return too_large();
     }
-    let Ok(Ok(_turn)) = tokio::time::timeout(TURN, app.deliveries.0.acquire()).await else {
-        return later("Too many deliveries are under way. Nothing was kept; send it again.");
-    };
-    let body = match tokio::time::timeout(BODY_TIME, read(body)).await {
+    let connection = ConnectionName(connection);
+    if !app.engine.setup().connections.get(&connection).is_some_and(|connection| connection.hooks.is_some()) {
+        return nobody();
+    }
+    let body = match tokio::time::timeout(BODY_TIME, read(body, &app.deliveries)).await {
         Ok(Ok(body)) => body,
         Ok(Err(refusal)) => return refusal,
         Err(_) => {
@@ -73,7 +76,6 @@ pub(crate) async fn receive(State(app): State<Arc<App>>, Path(connection): Path<
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let delivery = Delivery { headers: headers.collect(), body, received_at: app.clock.now() };
-    let connection = ConnectionName(connection);
     match app.engine.accept(&connection, &delivery).await {
         Ok(Accepted::Kept) => answer(StatusCode::OK, "kept", ""),
         Ok(Accepted::Duplicate) => answer(StatusCode::OK, "duplicate", ""),
@@ -85,9 +87,7 @@ pub(crate) async fn receive(State(app): State<Arc<App>>, Path(connection): Path<
             tracing::warn!(%connection, %reason, "a delivery was refused: it does not read");
             answer(StatusCode::BAD_REQUEST, "refused", &format!("The delivery does not read: {reason}."))
         }
-        Ok(Accepted::Unknown) => {
-            answer(StatusCode::NOT_FOUND, "refused", "There is no connection of this name that takes webhooks.")
-        }
+        Ok(Accepted::Unknown) => nobody(),
         Err(error) => {
             tracing::error!(%connection, %error, "a delivery could not be stored; the sender was asked to send it again");
             later("The store does not answer. Nothing was kept; send it again.")
@@ -100,8 +100,15 @@ fn said_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read(body: Body) -> Result<Bytes, Response> {
+fn nobody() -> Response {
+    answer(StatusCode::NOT_FOUND, "refused", "There is no connection of this name that takes webhooks.")
+}
+
+/// Most deliveries are small, and a slow small one must not stand in the way of others: only what
+/// grows large needs a turn.
+async fn read(body: Body, room: &Room) -> Result<Bytes, Response> {
     let mut kept = Vec::new();
+    let mut turn = None;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let Ok(piece) = piece else {
@@ -109,6 +116,12 @@ async fn read(body: Body) -> Result<Bytes, Response> {
         };
         if kept.len().saturating_add(piece.len()) > BODY_BYTES_MAX {
             return Err(too_large());
+        }
+        if turn.is_none() && kept.len().saturating_add(piece.len()) > SMALL_BYTES {
+            match tokio::time::timeout(TURN, room.0.acquire()).await {
+                Ok(Ok(free)) => turn = Some(free),
+                _ => return Err(later("Too many large deliveries are under way. Nothing was kept; send it again.")),
+            }
         }
         kept.extend_from_slice(&piece);
     }

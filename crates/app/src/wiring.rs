@@ -97,8 +97,17 @@ pub async fn assemble(
         }
     }
     let (mut used, mut flawed) = (BTreeSet::new(), Vec::new());
+    let mut ends: BTreeMap<(&str, &str), &FlowName> = BTreeMap::new();
     for (name, flow) in &config.flows {
         used.extend([&flow.from, &flow.to]);
+        if let Some(first) = ends.insert((&flow.from, &flow.to), name) {
+            flawed.push(config.problem(
+                Level::Bad,
+                below("flows", name.as_str()),
+                format!("moves the same records from {} to {} as the flow {first}", flow.from, flow.to),
+                "Take one of them out: each would send every record.",
+            ));
+        }
         flawed.extend(not_offered(config, name, flow, &connections));
     }
     // A flow that names a connection wrongly is the one mistake; that nobody uses the right one is its echo.

@@ -42,7 +42,7 @@ pub use clock::Clock;
 pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Finding,
-    FindingLevel, Found, Hooks, ListEntry, ListPage, Lists, Need, OpenContext, Page, Probe, Raw, Receipt, Request,
+    FindingLevel, Found, Hooks, ListEntry, ListPage, Lists, MappingTable, Need, OpenContext, Page, Probe, Raw, Receipt, Request,
     SettingProblem, Sink, Source,
 };
 pub use secret::{Secret, Secrets};

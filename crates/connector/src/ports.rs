@@ -309,6 +309,15 @@ pub struct Connection {
     pub probe: Option<Arc<dyn Probe>>,
 }
 
+/// A table of names that a person fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappingTable {
+    /// `shipping_item`.
+    pub name: &'static str,
+    /// The parts of its keys, in order: `market`, `method`.
+    pub parts: &'static [&'static str],
+}
+
 /// What a connector is given to open a connection.
 pub struct OpenContext<'a> {
     /// The connection's name in the config.
@@ -338,6 +347,11 @@ pub trait Connector: Send + Sync {
     fn name(&self) -> &'static str;
     /// Which settings are secrets, as paths (`token`, `auth.private_key`): the config refuses them as plain text.
     fn secret_settings(&self) -> &'static [&'static str];
+    /// The mapping tables that its sinks ask, each with the parts of its keys: what is set in another
+    /// table, or under another key, nobody would ever read.
+    fn mapping_tables(&self) -> &'static [MappingTable] {
+        &[]
+    }
     /// The settings it takes with a line of explanation each, for `init` and `config schema`: path → text.
     fn settings(&self) -> BTreeMap<&'static str, &'static str>;
     /// One configured account. No call is made.

@@ -219,6 +219,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Folds the write-ahead log back into the file, so that the one file is the whole store. For the
+    /// end of a process; while others read or write it does what it can.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn fold(&self) -> Result<()> {
+        let path = self.inner._place.path.clone();
+        let fold = move || {
+            let connection = Connection::open(&path)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Ok(())
+        };
+        tokio::task::spawn_blocking(fold).await.map_err(|_| StoreError::Closed)?
+    }
+}
+
 impl Inner {
     fn look<T>(&self, work: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
         let idle = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);

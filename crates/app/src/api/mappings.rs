@@ -21,7 +21,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<MappingsView> {
 
 /// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it.
 pub(super) async fn set(State(app): State<Arc<App>>, Sent(wanted): Sent<MappingWanted>) -> Answer<Released> {
-    let wanted = wanted.checked(&app.targets()).map_err(Problem::unclear)?;
+    let wanted = wanted.checked(&app.mapping_targets()).map_err(Problem::unclear)?;
     let released = app.actions(ACTOR).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
     Ok(Json(Released { released }))
 }

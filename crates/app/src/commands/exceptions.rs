@@ -101,7 +101,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             if out.json { out.json(&detail)? } else { tell(out, &detail)? }
         }
         Act::Release { id } => {
-            detail(id).await?;
+            open_one(detail(id).await?)?;
             let released = about.actions(&config, &store).release(id).await?;
             if out.json {
                 out.json(&json!({ "released": released }))?;
@@ -120,7 +120,7 @@ pub async fn run(about: &About, args: Args) -> Done {
                     "Say why it may be let go: --reason \"…\"",
                 ));
             }
-            detail(id).await?;
+            open_one(detail(id).await?)?;
             let dismissed = about.actions(&config, &store).dismiss(id, reason).await?;
             if out.json {
                 out.json(&json!({ "dismissed": dismissed }))?;
@@ -130,6 +130,16 @@ pub async fn run(about: &About, args: Args) -> Done {
         }
     }
     Ok(0)
+}
+
+/// What is closed holds nothing that could be released or let go.
+fn open_one(detail: ExceptionDetail) -> Result<(), Failure> {
+    let one = detail.exception;
+    if one.open {
+        return Ok(());
+    }
+    let closed = one.closed.unwrap_or_default();
+    Err(failed(format!("{} is closed: {closed}", one.id), "Nothing was changed.", "See what is open: selvedge exceptions list"))
 }
 
 fn tell(out: Out, detail: &ExceptionDetail) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    view::{self, MappingWanted},
+    view::{self, MappingWanted, Target},
 };
 
 /// The columns of an import and an export.
@@ -175,7 +175,7 @@ async fn set(
             ));
         }
     };
-    let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &targets)
+    let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &config.mapping_targets())
         .map_err(|why| unclear(why, "See selvedge mappings --help."))?;
     let store = about.store(config).await?;
     let released =
@@ -193,7 +193,7 @@ async fn set(
 }
 
 /// The wanted mapping, if it makes sense. A blank at the end of a key is kept: some SKUs end in one.
-fn checked(wanted: MappingWanted, targets: &[ConnectionName]) -> Result<MappingWanted, String> {
+fn checked(wanted: MappingWanted, targets: &[Target]) -> Result<MappingWanted, String> {
     let key = wanted.key.trim_start().to_owned();
     let checked = wanted.checked(targets)?;
     Ok(MappingWanted { key, ..checked })
@@ -217,7 +217,7 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
     if read as u64 > IMPORT_BYTES_MAX {
         return Err(failed(format!("{name} is larger than 64 MiB"), "Nothing was changed.", "Import it in parts."));
     }
-    let rows = read_csv(&text, &config.targets()).map_err(|bad| {
+    let rows = read_csv(&text, &config.mapping_targets()).map_err(|bad| {
         let lines: Vec<String> = bad.iter().map(|(line, why)| format!("{name}:{line}: {}", clean(why))).collect();
         Failure::Said(Complaint {
             what: format!("{name} has {}\n{}", counted(bad.len() as u64, "bad row"), lines.join("\n")),
@@ -270,7 +270,7 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
 }
 
 /// Reads an import whole; every bad row with its line if any is bad.
-fn read_csv(text: &[u8], targets: &[ConnectionName]) -> Result<Vec<MappingWanted>, Vec<(u64, String)>> {
+fn read_csv(text: &[u8], targets: &[Target]) -> Result<Vec<MappingWanted>, Vec<(u64, String)>> {
     // Spreadsheets put a mark in front, and in half of Europe write semicolons.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -347,8 +347,8 @@ mod tests {
 
     use super::*;
 
-    fn targets() -> Vec<ConnectionName> {
-        vec!["erp".into()]
+    fn targets() -> Vec<Target> {
+        vec![Target::new("erp".into(), "books")]
     }
 
     #[tokio::test]

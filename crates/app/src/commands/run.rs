@@ -99,6 +99,9 @@ pub async fn run(about: &About, args: Args) -> Done {
             "See whether the disk is full or the store damaged.",
         )
     })?;
+    if let Err(error) = engine.setup().store.fold().await {
+        tracing::warn!(%error, "the log of the store was not folded into its file; a back-up has to take both");
+    }
     about.out.say("Stopped. What was under way is finished or will be looked up at the next start.")?;
     Ok(0)
 }

@@ -426,6 +426,12 @@ impl Config {
         let targets: BTreeSet<ConnectionName> = self.flows.values().map(|flow| ConnectionName::new(&flow.to)).collect();
         targets.into_iter().collect()
     }
+
+    /// The same, with the mapping tables that each asks.
+    pub fn mapping_targets(&self) -> Vec<crate::view::Target> {
+        let system = |name: &ConnectionName| self.connections.get(name).map_or("", |c| c.connector.name());
+        self.targets().into_iter().map(|name| crate::view::Target::new(name.clone(), system(&name))).collect()
+    }
 }
 
 /// Reads a file.

@@ -272,7 +272,7 @@ pub(super) async fn map(
     Form(wanted): Form<MappingWanted>,
 ) -> Result<Response, Failure> {
     let typed = wanted.value.clone().unwrap_or_default();
-    match wanted.checked(&app.targets()) {
+    match wanted.checked(&app.mapping_targets()) {
         Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
             let id = id_of(&id)?;
             let set = app.actions(ACTOR).map(&connection, &table, &key, Some(&value)).await?;

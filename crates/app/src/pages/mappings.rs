@@ -131,7 +131,7 @@ pub(super) async fn remove(State(app): State<Arc<App>>, Form(wanted): Form<Mappi
 }
 
 async fn act(app: &App, wanted: MappingWanted) -> Result<Response, Failure> {
-    match wanted.clone().checked(&app.targets()) {
+    match wanted.clone().checked(&app.mapping_targets()) {
         Ok(wanted) => {
             let released =
                 app.actions(ACTOR).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;

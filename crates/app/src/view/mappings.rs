@@ -1,11 +1,14 @@
 //! What the targets call our values.
 
+use selvedge_connector::MappingTable;
 use selvedge_model::{Brand, ConnectionName};
 use selvedge_store::{
     Result, Store,
     mappings::{MappingChange, MappingRow},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::config::words::nearest;
 
 /// How many changes of mappings are shown.
 const HISTORY_MAX: usize = 100;
@@ -45,22 +48,58 @@ pub struct MappingWanted {
     pub value: Option<String>,
 }
 
+/// A connection that mappings are for.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: ConnectionName,
+    /// The tables that it asks; nothing if it does not say.
+    pub tables: &'static [MappingTable],
+}
+
+impl Target {
+    /// A connection of this system.
+    pub fn new(name: ConnectionName, system: &str) -> Self {
+        Self { name, tables: selvedge_connectors::by_name(system).map_or(&[], |connector| connector.mapping_tables()) }
+    }
+
+    /// Why an entry of its would never be read, if it would not.
+    fn refuses(&self, table: &str, key: &str) -> Option<String> {
+        if self.tables.is_empty() {
+            return None;
+        }
+        let names = || self.tables.iter().map(|table| table.name);
+        let Some(known) = self.tables.iter().find(|known| known.name == table) else {
+            let all = names().collect::<Vec<_>>().join(", ");
+            let meant = nearest(table, names()).map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+            return Some(format!("{} asks no table {table:?}.{meant} It asks {all}.", self.name));
+        };
+        if key == "*" {
+            return None;
+        }
+        let parts: Vec<(&str, &str)> = key.split(',').filter_map(|part| part.split_once('=')).collect();
+        let fits = parts.len() == known.parts.len() && parts.iter().zip(known.parts).all(|((name, _), part)| name == part);
+        let form = known.parts.iter().map(|part| format!("{part}=…")).collect::<Vec<_>>().join(",");
+        (!fits).then(|| format!("A key of {table} reads {form}; this is {key:?}. * is the table's default."))
+    }
+}
+
 impl MappingWanted {
     /// The same, trimmed, if it makes sense.
     ///
     /// # Errors
     /// What is wrong, in a sentence.
-    pub fn checked(self, known: &[ConnectionName]) -> std::result::Result<Self, String> {
+    pub fn checked(self, known: &[Target]) -> std::result::Result<Self, String> {
         let wanted = Self {
             connection: ConnectionName(self.connection.as_str().trim().to_owned()),
             table: self.table.trim().to_owned(),
             key: self.key.trim().to_owned(),
             value: self.value.map(|value| value.trim().to_owned()),
         };
-        if !known.contains(&wanted.connection) {
-            let names = known.iter().map(ConnectionName::as_str).collect::<Vec<_>>().join(", ");
+        let Some(target) = known.iter().find(|target| target.name == wanted.connection) else {
+            let names = known.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(format!("There is no connection {:?}. These are configured: {names}.", wanted.connection.as_str()));
-        }
+        };
         let table_reads =
             !wanted.table.is_empty() && wanted.table.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !table_reads || wanted.table.len() > 64 {
@@ -73,6 +112,10 @@ impl MappingWanted {
                 "A key reads name=value, several joined by commas, as in market=2,method=express; * is the table's default."
                     .to_owned(),
             );
+        }
+        // What nobody reads may be taken out; it may not be set.
+        if let Some(why) = target.refuses(&wanted.table, &wanted.key).filter(|_| wanted.value.is_some()) {
+            return Err(why);
         }
         if wanted.value.as_ref().is_some_and(|value| value.is_empty() || value.len() > 200) {
             return Err("Give the id that the target uses, at most 200 characters.".to_owned());
@@ -87,14 +130,18 @@ mod tests {
 
     #[test]
     fn a_mapping_is_checked_before_it_is_set() {
-        let known = [ConnectionName::from("erp")];
+        let known = [Target::new(ConnectionName::from("erp"), "netsuite")];
         let wanted = |connection: &str, table: &str, key: &str, value: Option<&str>| {
             MappingWanted { connection: connection.into(), table: table.into(), key: key.into(), value: value.map(str::to_owned) }
                 .checked(&known)
         };
         assert_eq!(wanted(" erp ", "item", " sku=1 ", Some(" 98 ")).unwrap().value.as_deref(), Some("98"));
         assert!(wanted("erp", "item", "*", None).is_ok());
-        assert!(wanted("erp", "item", "market=2,method=", Some("1")).is_ok());
+        assert!(wanted("erp", "shipping_item", "market=2,method=", Some("1")).is_ok());
+        assert!(wanted("erp", "shiping_item", "market=2,method=x", None).is_ok(), "what was set by mistake can be taken out");
+        assert!(
+            wanted("erp", "shiping_item", "market=2,method=x", Some("1")).unwrap_err().contains("Did you mean shipping_item?")
+        );
         for (connection, table, key, value) in [
             ("shop", "item", "sku=1", "1"),
             ("erp", "", "sku=1", "1"),
@@ -103,6 +150,9 @@ mod tests {
             ("erp", "item", "sku", "1"),
             ("erp", "item", "sku=1,", "1"),
             ("erp", "item", "sku=1", "  "),
+            ("erp", "shipping_item", "method=x,market=2", "1"),
+            ("erp", "shipping_item", "market=2", "1"),
+            ("erp", "shipping_item", "colour=red", "1"),
         ] {
             assert!(wanted(connection, table, key, Some(value)).is_err(), "{connection} {table} {key} {value}");
         }

@@ -182,7 +182,7 @@ impl Reading<'_> {
                 && url.fragment().is_none()
         });
         if sound.is_none() {
-            self.wrong("base_url", format!("{text:?} is not an address that can be called"), REMEDY);
+            self.wrong("base_url", format!("{:?} is not an address that can be called", plain(&text)), REMEDY);
             return None;
         }
         let text = text.trim_end_matches('/');
@@ -288,6 +288,16 @@ fn edits(one: &str, other: &str) -> usize {
         }
     }
     row[other.len()]
+}
+
+/// An address as it may be shown: what may be a secret in it is not repeated.
+fn plain(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

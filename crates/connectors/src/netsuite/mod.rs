@@ -24,7 +24,7 @@ mod wire;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use selvedge_connector::{Connection, Connector, Limit, OpenContext, Session, SessionConfig, SettingProblem};
+use selvedge_connector::{Connection, Connector, Limit, MappingTable, OpenContext, Session, SessionConfig, SettingProblem};
 
 /// The largest answer that is read: a page of a thousand rows or a very long order fits many times.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -42,6 +42,26 @@ impl Connector for NetSuite {
         settings::SECRETS
     }
 
+    fn mapping_tables(&self) -> &'static [MappingTable] {
+        const fn table(name: &'static str, parts: &'static [&'static str]) -> MappingTable {
+            MappingTable { name, parts }
+        }
+        const {
+            &[
+                table("subsidiary", &["market"]),
+                table("location", &["market"]),
+                table("currency", &["code"]),
+                table("shipping_item", &["market", "method"]),
+                table("payment_method", &["method"]),
+                table("tax_code", &["country", "rate"]),
+                table("item", &["sku"]),
+                table("charge_item", &["kind"]),
+                table("discount_item", &["kind"]),
+                table("guest_customer", &["market", "currency"]),
+                table("customer", &["customer"]),
+            ]
+        }
+    }
     fn settings(&self) -> BTreeMap<&'static str, &'static str> {
         settings::SETTINGS.iter().copied().collect()
     }

@@ -107,6 +107,21 @@ pub async fn run(args: DemoArgs, started: Instant) -> anyhow::Result<()> {
 }
 
 async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Result<()> {
+    if args.pace.is_some_and(|pace| !pace.is_finite() || pace <= 0.0) {
+        anyhow::bail!("--pace is a number of orders a second above zero, as in 2 or 0.5");
+    }
+    if let Some(file) = &args.report {
+        // Better now than after an hour.
+        std::fs::write(file, "").with_context(|| format!("cannot write the report {}", file.display()))?;
+    }
+    if let Some(folder) = &args.export {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    if let Some(folder) = store.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let _lock = wiring::lock(&format!("sqlite://{}", store.display()))
+        .context("nothing was started: two engines on one store would do the same work twice")?;
     let folder = store.with_extension("world");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let world = Child::start(&world::child_args(args, &folder)?).await?;
@@ -165,6 +180,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
             .with_context(|| format!("cannot write the report {}", file.display()))?;
     }
     world.stop().await;
+    engine.setup().store.fold().await?;
     match settled {
         None if args.until_settled => {
             anyhow::bail!("stopped before everything was settled; the same command with the same --store carries on")
