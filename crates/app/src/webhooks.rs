@@ -57,7 +57,7 @@ pub(crate) async fn receive(State(app): State<Arc<App>>, Path(connection): Path<
         return too_large();
     }
     let connection = ConnectionName(connection);
-    if !app.engine.setup().connections.get(&connection).is_some_and(|connection| connection.hooks.is_some()) {
+    if app.engine.setup().connections.get(&connection).is_none_or(|connection| connection.hooks.is_none()) {
         return nobody();
     }
     let body = match tokio::time::timeout(BODY_TIME, read(body, &app.deliveries)).await {
