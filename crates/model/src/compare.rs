@@ -333,8 +333,9 @@ mod tests {
 
     #[test]
     fn every_change_is_noticed_and_named() {
+        type Case = (fn(&mut Order), Cause);
         let ours = order();
-        let cases: [(fn(&mut Order), Cause); 16] = [
+        let cases: [Case; 16] = [
             (|o| o.number = RecordKey::new("1002"), Cause::Party),
             (|o| o.status = OrderStatus::Cancelled, Cause::Status),
             (|o| o.currency = Currency::from_code("SEK").unwrap(), Cause::Currency),
