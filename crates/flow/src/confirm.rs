@@ -1,6 +1,8 @@
 //! 4 · Confirm: read back, compare, and only then call it done. A 200 is not a confirmation.
 
-use futures_util::stream::StreamExt;
+use std::collections::{HashSet, VecDeque};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use selvedge_connector::{Fault, Priority};
 use selvedge_model::{
     AnyRecord, Problem,
@@ -35,23 +37,36 @@ enum Seen {
 impl Engine {
     /// Reads back every delivered row that is due; returns how many.
     pub(crate) async fn confirm(&self, flow: &Flow) -> Result<usize> {
-        let mut done = 0;
+        let parallel = flow.setup.parallel.max(1);
+        let mut under_way = FuturesUnordered::new();
+        // Rows being read, and those that wait for a slot.
+        let (mut taken, mut waiting) = (HashSet::new(), VecDeque::new());
+        let (mut done, mut dry) = (0, false);
         loop {
-            if self.paused(&flow.setup.to) {
-                return Ok(done);
+            if !dry && waiting.is_empty() && !self.is_stopping() && !self.paused(&flow.setup.to) {
+                let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
+                let limit = parallel * BATCH_PER_SLOT + taken.len();
+                let rows = self.store().read(move |view| view.due(&brand, &name, State::Delivered, now, limit)).await?;
+                waiting.extend(rows.into_iter().filter(|row| taken.insert(row.id)));
+                dry = waiting.is_empty();
             }
-            let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
-            let limit = flow.setup.parallel.max(1) * BATCH_PER_SLOT;
-            let rows = self.store().read(move |view| view.due(&brand, &name, State::Delivered, now, limit)).await?;
-            if rows.is_empty() {
-                return Ok(done);
+            while under_way.len() < parallel
+                && let Some(row) = waiting.pop_front()
+            {
+                under_way.push(async { (row.id, self.confirm_one(flow, row).await) });
             }
-            done += rows.len();
-            let mut reads = futures_util::stream::iter(rows.into_iter().map(|row| self.confirm_one(flow, row)))
-                .buffer_unordered(flow.setup.parallel.max(1));
-            while let Some(result) = reads.next().await {
-                result?;
-            }
+            // As in deliver: one read that hangs must not keep the other slots empty.
+            let finished = tokio::select! {
+                finished = under_way.next() => finished,
+                () = self.more_to_confirm(), if !self.is_stopping() => {
+                    dry = false;
+                    continue;
+                }
+            };
+            let Some((id, result)) = finished else { return Ok(done) };
+            result?;
+            taken.remove(&id);
+            done += 1;
         }
     }
 

@@ -42,12 +42,20 @@ impl Engine {
         let (mut done, mut dry) = (0, false);
         loop {
             // Refill by halves, so that one claim serves several rows and no slot stands empty for long.
-            if !dry && under_way.len() <= flow.setup.parallel / 2 && !self.paused(&flow.setup.to) {
+            if !dry && !self.is_stopping() && under_way.len() <= flow.setup.parallel / 2 && !self.paused(&flow.setup.to) {
                 let rows = self.claim(flow, flow.setup.parallel - under_way.len()).await?;
                 dry = rows.is_empty();
                 under_way.extend(rows.into_iter().map(|row| self.deliver_one(flow, row)));
             }
-            match under_way.next().await {
+            // One call that hangs must not keep the other slots empty: what falls due meanwhile is claimed, too.
+            let finished = tokio::select! {
+                finished = under_way.next() => finished,
+                () = self.more_to_deliver(), if !self.is_stopping() => {
+                    dry = false;
+                    continue;
+                }
+            };
+            match finished {
                 Some(result) => {
                     result?;
                     done += 1;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -109,6 +112,7 @@ pub struct Engine {
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
+    stopping: AtomicBool,
     wakes: Wakes,
 }
 
@@ -133,6 +137,7 @@ impl Engine {
             counted: Mutex::default(),
             list_rests: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
+            stopping: AtomicBool::new(false),
             wakes: Wakes::default(),
         })
     }
@@ -241,6 +246,9 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn recover(&self) -> Result<u64> {
+        // An exception about a connection that an earlier process left open is settled by the first call that comes through.
+        let now = self.now();
+        self.locked_pauses().extend(self.setup.connections.keys().map(|name| (name.clone(), now)));
         let (brand, now) = (self.brand().clone(), self.now());
         self.store().write(move |tx| tx.recover(&brand, now)).await
     }
@@ -275,6 +283,7 @@ impl Engine {
     /// # Errors
     /// The store's, at the start; later ones are logged, and the verb tries again.
     pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()> + Send) -> Result<()> {
+        self.stopping.store(false, Ordering::Relaxed);
         self.recover().await?;
         let (stopping, stopped) = watch::channel(false);
         let mut loops = tokio::task::JoinSet::new();
@@ -294,6 +303,7 @@ impl Engine {
             }
         }
         stop.await;
+        self.stopping.store(true, Ordering::Relaxed);
         // Nobody listening is fine: then every loop has ended by itself.
         let _ = stopping.send(true);
         while loops.join_next().await.is_some() {}
@@ -366,6 +376,27 @@ impl Engine {
     /// Nudges the read-back while a long delivery is still going on.
     pub(crate) fn wake_confirm(&self) {
         self.wakes.confirm.notify_waiters();
+    }
+
+    /// Whether the end was asked for: what is under way is finished, and nothing new is begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when something was delivered, or when it is time to look by oneself.
+    pub(crate) async fn more_to_confirm(&self) {
+        tokio::select! {
+            () = self.wakes.confirm.notified() => {}
+            () = tokio::time::sleep(IDLE) => {}
+        }
+    }
+
+    /// Resolves when the gate has cleared something, or when it is time to look by oneself.
+    pub(crate) async fn more_to_deliver(&self) {
+        tokio::select! {
+            () = self.wakes.deliver.notified() => {}
+            () = tokio::time::sleep(IDLE) => {}
+        }
     }
 
     /// Writes down the calls spent since the last time and closes exceptions that hold nothing.

@@ -95,6 +95,8 @@ struct World {
     /// The queue of news: (event, order number), until acknowledged.
     news: Vec<(u64, u32)>,
     events: u64,
+    /// The order whose write never gets an answer.
+    hangs: Option<RecordKey>,
     /// What stands in the books: every document ever created, by its id.
     documents: BTreeMap<u32, Order>,
     writes_per_key: BTreeMap<RecordKey, u32>,
@@ -123,6 +125,7 @@ impl Fake {
             orders: BTreeMap::new(),
             news: Vec::new(),
             events: 0,
+            hangs: None,
             documents: BTreeMap::new(),
             writes_per_key: BTreeMap::new(),
         };
@@ -131,6 +134,10 @@ impl Fake {
 
     pub fn behave(&self) {
         self.world.lock().unwrap().mischief.percent = 0;
+    }
+
+    pub fn hang(&self, number: u32) {
+        self.world.lock().unwrap().hangs = Some(RecordKey::new(number.to_string()));
     }
 
     pub fn place(&self, number: u32, units: u32) {
@@ -415,6 +422,10 @@ impl Sink<Order> for Books {
             return Err(fault);
         }
         let order: Order = serde_json::from_value(request.body.clone()).unwrap();
+        let hangs = self.0.world.lock().unwrap().hangs.clone();
+        if hangs.as_ref() == Some(&order.number) {
+            std::future::pending::<()>().await;
+        }
         let mut world = self.0.world.lock().unwrap();
         *world.writes_per_key.entry(order.number.clone()).or_default() += 1;
         let id = match &request.update {

@@ -178,3 +178,54 @@ async fn a_held_order_can_be_dismissed_with_a_reason() {
     assert!(audit.iter().any(|row| row.actor == "ada" && row.action == "exception.dismiss"));
     assert_eq!(store.read(|view| view.audit_broken_at(&brand())).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_call_that_hangs_keeps_nobody_else_waiting() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    fake.hang(1);
+    fake.place(1, 1);
+    let moving = tokio::spawn(Arc::clone(&engine).run(std::future::pending()));
+    let patience = std::time::Instant::now();
+    let mut placed = 1;
+    while fake.documents().len() < 6 {
+        assert!(patience.elapsed() < Duration::from_secs(30), "only {} of 6 arrive", fake.documents().len());
+        // One after the other, so that each comes while the first still hangs.
+        if fake.documents().len() + 1 == placed && placed < 7 {
+            placed += 1;
+            fake.place(placed as u32, 1);
+        }
+        fake.clock.advance(Duration::from_secs(2));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    moving.abort();
+}
+
+#[tokio::test]
+async fn what_the_shop_stops_after_the_hand_over_is_an_exception_until_it_goes_on() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    fake.place(1, 1);
+    fake.place(2, 1);
+    settle(&engine, &fake).await;
+    fake.change(1, |o| o.holds = vec![selvedge_model::records::HoldReason::OnHold]);
+    fake.change(2, |o| o.lines.clear());
+    settle(&engine, &fake).await;
+    let rules = |open: Vec<selvedge_store::exceptions::ExceptionRow>| {
+        let mut rules: Vec<String> = open.into_iter().map(|one| one.problem.rule).collect();
+        rules.sort();
+        rules
+    };
+    let open = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
+    assert_eq!(rules(open), ["lines.all_cancelled", "status.stopped"]);
+    fake.change(1, |o| o.holds.clear());
+    fake.change(2, |o| o.status = OrderStatus::Cancelled);
+    settle(&engine, &fake).await;
+    assert_eq!(rules(store.read(|view| view.exceptions(&brand(), false)).await.unwrap()), Vec::<String>::new());
+    assert_eq!(states(&store, 1).await.last(), Some(&State::Confirmed));
+    assert_eq!(states(&store, 2).await.last(), Some(&State::Confirmed));
+}

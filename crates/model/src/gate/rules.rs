@@ -77,7 +77,10 @@ pub fn check_order(order: &Order, policy: &OrderPolicy, handed_over: bool) -> St
         return Standing::Excluded { rule: "order.internal", version: 1, reason: "an internal order is not a sale".to_owned() };
     }
     if let Some(why) = not_yet(order, policy) {
-        return Standing::NotYet(why);
+        return if handed_over { Standing::Unfit(vec![stopped(&why)]) } else { Standing::NotYet(why) };
+    }
+    if handed_over && order.lines.is_empty() {
+        return Standing::Unfit(vec![emptied(order)]);
     }
     let mut problems = Vec::new();
     check_currency(order, policy, &mut problems);
@@ -95,6 +98,28 @@ fn not_yet(order: &Order, policy: &OrderPolicy) -> Option<String> {
         None => {}
     }
     (order.status == OrderStatus::Pending && !policy.pending).then(|| "the shop has not confirmed it yet".to_owned())
+}
+
+/// What the shop stops after the hand-over somebody has to stop at the target, too.
+fn stopped(why: &str) -> Problem {
+    Problem::new(
+        "status.stopped",
+        "status",
+        format!("{why}, but its document may stand at the target already and be worked on there"),
+        "Stop the document at the target until the shop lets the order go on; the next revision of the order takes the place of \
+         this one by itself.",
+    )
+    .cause(why)
+}
+
+fn emptied(order: &Order) -> Problem {
+    Problem::new(
+        "lines.all_cancelled",
+        "lines",
+        format!("every line of order {} was cancelled, and its document may still stand open at the target", order.number),
+        "Cancel the order in the shop, then its document is closed; or close the document by hand and dismiss this with a reason.",
+    )
+    .cause(order.number.as_str())
 }
 
 fn check_currency(order: &Order, policy: &OrderPolicy, problems: &mut Vec<Problem>) {
