@@ -85,7 +85,7 @@ enum Act {
     },
     /// Write all as CSV
     Export {
-        /// The file; standard output without it. An existing file is not overwritten.
+        /// The file; standard output without it or as -. An existing file is not overwritten.
         file: Option<PathBuf>,
     },
 }
@@ -133,7 +133,8 @@ pub async fn run(about: &About, args: Args) -> Done {
             let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?.mappings;
             let text = write_csv(&rows)
                 .map_err(|error| failed(format!("the mappings cannot be written as CSV: {error}"), "Nothing was written.", ""))?;
-            match file {
+            match file.filter(|file| file != Path::new("-")) {
+                // As import reads standard input from `-`, so export writes standard output.
                 None => std::io::stdout().lock().write_all(&text)?,
                 Some(path) => {
                     let written = std::fs::OpenOptions::new()
