@@ -296,6 +296,11 @@ async fn since(
     Ok(reached.and_then(|reached| reached.checked_sub(overlap).ok()).map_or(wanted, |reached| reached.min(wanted)))
 }
 
+/// How often a taken lock is looked at again.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
+/// How long a start waits for a process that is just ending.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Holds a store for one process that moves it. Readers and people's acts need none.
 #[derive(Debug)]
 pub struct Lock {
@@ -324,11 +329,22 @@ pub enum LockError {
 }
 
 /// Takes the lock of a store: `PATH.lock` beside its file. The operating system gives it back when the
-/// process ends, however it ends.
+/// process ends, however it ends; one that was killed may take a moment to be gone, so this waits
+/// for as long as `patience` before it gives up.
 ///
 /// # Errors
 /// [`LockError`].
-pub fn lock(store_url: &str) -> Result<Lock, LockError> {
+pub async fn lock(store_url: &str, patience: Duration) -> Result<Lock, LockError> {
+    let end = tokio::time::Instant::now() + patience;
+    loop {
+        match try_lock(store_url) {
+            Err(LockError::Taken { .. }) if tokio::time::Instant::now() < end => tokio::time::sleep(LOCK_LOOK).await,
+            other => return other,
+        }
+    }
+}
+
+fn try_lock(store_url: &str) -> Result<Lock, LockError> {
     let Some(store) = file_of(store_url).map(Path::to_path_buf) else { return Ok(Lock { _file: None }) };
     let path = PathBuf::from(format!("{}.lock", store.display()));
     let unusable = |why| LockError::Unusable { path: path.clone(), why };
@@ -470,11 +486,11 @@ poll = "2m"
     fn a_store_is_held_once() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/a.db", folder.path().display());
-        let held = lock(&url).unwrap();
-        let Err(LockError::Taken { process, .. }) = lock(&url) else { panic!("held twice") };
+        let held = try_lock(&url).unwrap();
+        let Err(LockError::Taken { process, .. }) = try_lock(&url) else { panic!("held twice") };
         assert_eq!(process.as_deref(), Some(std::process::id().to_string().as_str()));
         drop(held);
-        assert!(lock(&url).is_ok());
-        assert!(lock("sqlite::memory:").is_ok());
+        assert!(try_lock(&url).is_ok());
+        assert!(try_lock("sqlite::memory:").is_ok());
     }
 }

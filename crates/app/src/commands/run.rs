@@ -43,7 +43,7 @@ pub async fn run(about: &About, args: Args) -> Done {
         };
         return Err(Failure::Config(all));
     }
-    let _lock = wiring::lock(&config.store_url).map_err(|error| held(&config, &error))?;
+    let _lock = wiring::lock(&config.store_url, wiring::LOCK_PATIENCE).await.map_err(|error| held(&config, &error))?;
     let environment = about.environment(&config);
     let opened = wiring::open(&config, problems, &environment, about.global.key_file.as_deref(), Arc::clone(&about.clock))
         .await

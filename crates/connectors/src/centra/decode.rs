@@ -19,6 +19,8 @@
 //! `productSize.EAN`. When the product was deleted since, both are gone and what stays on the line
 //! (`productNumber`, `size`) does not make a SKU, so the line has a problem.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use selvedge_connector::Decoded;
@@ -42,6 +44,14 @@ pub struct Zones {
     pub instance: TimeZone,
     /// The books': on which day an order was placed.
     pub books: TimeZone,
+    /// The books' of single markets, by the market's id: a subsidiary counts days where it is.
+    pub books_of_markets: BTreeMap<String, TimeZone>,
+}
+
+impl Zones {
+    fn books_of(&self, market: &str) -> &TimeZone {
+        self.books_of_markets.get(market).unwrap_or(&self.books)
+    }
 }
 
 const MEND: &str = "Compare it with the order in Centra; when it is mended there, it is read again by itself.";
@@ -266,7 +276,7 @@ fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
         number: RecordKey::new(number),
         placed_at,
         updated_at: updated_at.unwrap_or(placed_at),
-        placed_on: placed_at.to_zoned(zones.books.clone()).date(),
+        placed_on: placed_at.to_zoned(zones.books_of(&market.id).clone()).date(),
         status: status(&at.get("status"), notes),
         holds: holds(at, notes),
         internal: notes.flag(&at.get("isInternal")).unwrap_or(false),
@@ -375,9 +385,11 @@ fn customer(at: &At<'_>, market: &Named, store: &Named, currency: Currency, note
     }
     let id = notes.id(&person.get("id"))?;
     let id = format!("{prefix}{id}");
-    // Keys go into external ids and URLs.
-    let key: String =
-        format!("{id}-{}", market.id).chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    // A customer in the books has one currency and one subsidiary. Keys go into external ids and URLs.
+    let key: String = format!("{id}-{}-{}", market.id, currency.code())
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+        .collect();
     Some(Customer {
         key: RecordKey::new(key),
         id: ExternalId::new(id),

@@ -24,6 +24,7 @@ const SETTINGS: &[(&str, &str)] = &[
         "Required. The instance's own time zone (IANA), e.g. \"Europe/Stockholm\": Centra writes some times without an offset and no call tells the zone",
     ),
     ("books_time_zone", "The time zone in which the books count days (IANA). Default: time_zone"),
+    ("books_time_zones", "The same for single markets, by id: { 2 = \"America/New_York\" }. Default: books_time_zone"),
     (
         "integration_name",
         "The token's integration name. Stated, `check` sees whether another program reads the same queue of events",
@@ -166,6 +167,23 @@ impl Reading<'_> {
         }
     }
 
+    fn zones(&mut self, path: &str) -> BTreeMap<String, TimeZone> {
+        const REMEDY: &str = "Write market ids and IANA zones: { 2 = \"America/New_York\" }.";
+        let Some(value) = self.get(path).cloned() else { return BTreeMap::new() };
+        let Some(entries) = value.as_object() else {
+            self.wrong(path, "is no table", REMEDY);
+            return BTreeMap::new();
+        };
+        let mut zones = BTreeMap::new();
+        for (market, name) in entries {
+            match name.as_str().map(TimeZone::get) {
+                Some(Ok(zone)) => drop(zones.insert(market.clone(), zone)),
+                _ => self.wrong(path, format!("{name} is not a time zone of the IANA database"), REMEDY),
+            }
+        }
+        zones
+    }
+
     fn base_url(&mut self) -> Option<String> {
         const REMEDY: &str = "Write the instance's address, e.g. \"https://brand.centra.com\"; secrets do not belong in it.";
         if self.get("base_url").is_none() {
@@ -234,6 +252,7 @@ impl Settings {
         }
         let instance = reading.zone("time_zone");
         let books = reading.zone("books_time_zone");
+        let books_of_markets = reading.zones("books_time_zones");
         let integration_name = reading.text("integration_name");
         let tolerance = reading.number("webhook_tolerance_seconds", 300, 1..=86_400);
         let events = reading.flag("events", true);
@@ -247,7 +266,7 @@ impl Settings {
             (Some(base_url), Some(token), Some((time_zone, instance))) if reading.problems.is_empty() => Ok(Settings {
                 base_url,
                 token: Secret::new(token.reveal().trim()),
-                zones: Zones { books: books.map_or_else(|| instance.clone(), |(_, zone)| zone), instance },
+                zones: Zones { books: books.map_or_else(|| instance.clone(), |(_, zone)| zone), books_of_markets, instance },
                 time_zone,
                 integration_name,
                 webhook_secret: context.secrets.get("webhook_secret").filter(|s| !s.reveal().is_empty()).cloned(),

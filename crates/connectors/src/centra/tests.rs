@@ -3,7 +3,7 @@
 //! After a change that is meant, `SELVEDGE_WRITE_SAMPLES=1 cargo test` writes the expected files
 //! anew; their diff is what to review.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -20,7 +20,11 @@ use super::{
 };
 
 fn zones() -> Zones {
-    Zones { instance: TimeZone::get("Europe/Stockholm").unwrap(), books: TimeZone::get("Europe/Stockholm").unwrap() }
+    Zones {
+        instance: TimeZone::get("Europe/Stockholm").unwrap(),
+        books: TimeZone::get("Europe/Stockholm").unwrap(),
+        books_of_markets: BTreeMap::new(),
+    }
 }
 
 fn folder() -> PathBuf {
@@ -129,6 +133,11 @@ fn the_books_may_count_days_in_another_zone() {
     let zones = Zones { books: TimeZone::get("America/New_York").unwrap(), ..zones() };
     let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones).record.unwrap();
     assert_eq!(order.placed_on.to_string(), "2026-07-03");
+    let market = order.market.id;
+    let zones =
+        Zones { books_of_markets: BTreeMap::from([(market, TimeZone::get("America/New_York").unwrap())]), ..self::zones() };
+    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones).record.unwrap();
+    assert_eq!(order.placed_on.to_string(), "2026-07-03", "the market's own zone goes first");
 }
 
 #[test]

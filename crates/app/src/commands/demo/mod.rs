@@ -120,7 +120,8 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     if let Some(folder) = store.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let _lock = wiring::lock(&format!("sqlite://{}", store.display()))
+    let _lock = wiring::lock(&format!("sqlite://{}", store.display()), wiring::LOCK_PATIENCE)
+        .await
         .context("nothing was started: two engines on one store would do the same work twice")?;
     let folder = store.with_extension("world");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
