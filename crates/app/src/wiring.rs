@@ -434,6 +434,17 @@ poll = "2m"
     }
 
     #[tokio::test]
+    async fn two_flows_between_the_same_ends_are_one_too_many() {
+        provider();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
+        let text = format!("{WHOLE}\n[flows.twice]\nfrom = \"shop\"\nto = \"erp\"\n[flows.twice.capture]\npoll = \"2m\"\n");
+        let Err(problems) = open(&config(&text), Vec::new(), &environment(), None, clock).await else { panic!("it opened") };
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert_eq!(problems[0].path, "flows.twice");
+        assert!(problems[0].line.is_some(), "it is named with its line");
+    }
+
+    #[tokio::test]
     async fn guests_need_no_flow_of_customers() {
         let text = WHOLE.replace("concurrency = 3", "customers = \"guest\"");
         assert_eq!(config(&text).ends().len(), 1);

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     About,
-    out::{Done, EXIT_FAILED, Failure, Out, Paint, clean, counted, moment},
+    out::{Done, EXIT_FAILED, EXIT_USAGE, Failure, Out, Paint, clean, counted, moment},
 };
 use crate::{
     config::{Config, ConfigProblem, Level, document::below},
@@ -88,7 +88,8 @@ pub async fn run(about: &About, args: &Args) -> Done {
     let Assembly { store, connections, problems } =
         wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &about.clock).await;
     let mut lines: Vec<Line> = problems.iter().map(of_config).collect();
-    if !problems.iter().any(|problem| problem.level == Level::Bad) {
+    let config_is_bad = problems.iter().any(|problem| problem.level == Level::Bad);
+    if !config_is_bad {
         let what = format!(
             "{} reads: {}, {}",
             config.file.display(),
@@ -120,7 +121,11 @@ pub async fn run(about: &About, args: &Args) -> Done {
     } else {
         print(out, &lines)?;
     }
-    Ok(if ok { 0 } else { EXIT_FAILED })
+    Ok(match (ok, config_is_bad) {
+        (true, _) => 0,
+        (false, true) => EXIT_USAGE,
+        (false, false) => EXIT_FAILED,
+    })
 }
 
 fn plain(level: Stands, about: &str, message: String, remedy: impl Into<String>) -> Line {
