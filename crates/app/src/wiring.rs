@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection, OpenContext};
 use selvedge_flow::{CaptureSetup, FlowSetup, Setup};
 use selvedge_model::{ConnectionName, FlowName, Kind};
-use selvedge_store::{Store, View};
+use selvedge_store::{Store, StoreError, View};
 
 use crate::{
     config::{
@@ -72,7 +72,7 @@ pub async fn assemble(
         match Store::open(&config.store_url).await {
             Ok(store) => Some(store),
             Err(error) => {
-                let remedy = format!("See whether the folder of {} exists and may be written to.", config.store_url);
+                let remedy = store_remedy(&error, &config.store_url);
                 problems.push(config.problem(Level::Bad, "store.url", format!("the store cannot be opened: {error}"), remedy));
                 None
             }
@@ -120,6 +120,15 @@ pub async fn assemble(
     problems.extend(flawed);
     in_order(&mut problems);
     Assembly { store, connections, problems }
+}
+
+/// What to do about a store that does not open.
+pub fn store_remedy(error: &StoreError, store_url: &str) -> String {
+    if error.is_damage() {
+        format!("{store_url} is damaged or of another program: keep it, restore a back-up beside it, and name that one.")
+    } else {
+        format!("See whether the folder of {store_url} exists and may be written to.")
+    }
 }
 
 /// The file of a store, where it has one.

@@ -91,6 +91,18 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the file itself is at fault, and not its place: damaged, cut off, or of another program.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            StoreError::Database(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            StoreError::Unreadable { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// The result of a store call.
 pub type Result<T> = std::result::Result<T, StoreError>;
 

@@ -173,10 +173,7 @@ impl About {
             failed(
                 format!("the store {} cannot be opened: {error}", config.store_url),
                 "Nothing was read or changed.",
-                format!(
-                    "See whether its folder exists and may be written to, or name another store in [store] of {}.",
-                    config.file.display()
-                ),
+                crate::wiring::store_remedy(&error, &config.store_url),
             )
         })
     }
