@@ -41,9 +41,9 @@ pub mod signature;
 pub use clock::Clock;
 pub use fault::Fault;
 pub use ports::{
-    Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Finding,
-    FindingLevel, Found, Hooks, ListEntry, ListPage, Lists, MappingTable, Need, OpenContext, Page, Probe, Raw, Receipt, Request,
-    SettingProblem, Sink, Source,
+    Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,
+    Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, OpenContext, Page, Probe,
+    Raw, Receipt, Request, SettingProblem, Sink, Source, StockSink, StockSource, Wanted,
 };
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_model::{
-    ConnectionName, Customer, ExternalId, Interval, Kind, Order, Problem, Record, RecordKey,
+    ConnectionName, Customer, ExternalId, Interval, Kind, Kit, LocationId, Order, Problem, Record, RecordKey, Sku, StockLevel,
     compare::Carries,
     gate::{Lookup, Values},
 };
@@ -253,6 +253,76 @@ pub trait Lists: Send + Sync {
     async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault>;
 }
 
+/// One page of stock levels.
+#[derive(Clone, Debug, Default)]
+pub struct LevelPage {
+    /// What could be read, one row per item and place.
+    pub levels: Vec<StockLevel>,
+    /// Rows that could not be read: their item as far as it is known, and why.
+    pub unread: Vec<(ExternalId, Problem)>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// Which items are asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// All of them.
+    Everything,
+    /// Those whose figures changed at or after this instant, as far as the system tells.
+    Since(Timestamp),
+    /// These, by the system's ids; one that is not there is left out of the answer.
+    Items(&'a [ExternalId]),
+}
+
+/// Reads stock levels over one connection. Every level's `as_of` is the instant before its page was
+/// asked for, by *our* clock.
+#[async_trait]
+pub trait StockSource: Send + Sync {
+    /// One page of levels at these places. A system that has never kept an item at a place leaves the row out.
+    async fn levels(
+        &self,
+        wanted: Wanted<'_>,
+        places: &[LocationId],
+        page: Option<&Cursor>,
+        priority: crate::Priority,
+    ) -> Result<LevelPage, Fault>;
+    /// How many items one call of [`Wanted::Items`] takes.
+    fn items_max(&self) -> usize;
+    /// Whether it can tell what changed; if not, [`Wanted::Since`] gives everything.
+    fn tells_changes(&self) -> bool;
+    /// Items that are put together from others, all of them. Empty where the system has none.
+    async fn kits(&self) -> Result<Vec<Kit>, Fault>;
+    /// How long after an order was taken its units may still be missing from the figures.
+    fn commit_lag(&self) -> std::time::Duration;
+}
+
+/// One figure to be written: the units that the system is to keep of an item, promised ones included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// The system's id of the item.
+    pub item: ExternalId,
+    /// Its SKU, for people.
+    pub sku: Sku,
+    /// Units; nought or above.
+    pub units: i64,
+}
+
+/// Writes stock levels over one connection: absolute figures only, as a change that is repeated
+/// after a lost answer would count twice.
+#[async_trait]
+pub trait StockSink: Send + Sync {
+    /// How many figures one call takes.
+    fn batch_max(&self) -> usize;
+    /// Pure: the call that writes these figures at one place.
+    fn encode(&self, place: &LocationId, figures: &[Figure]) -> Request;
+    /// Sends it, once.
+    async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
+    /// What `check` wants to know of the places that a flow writes to: whether they exist, are active,
+    /// and whether anything else may write to them.
+    async fn inspect(&self, places: &[LocationId]) -> Vec<Finding>;
+}
+
 /// How a finding of `check` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingLevel {
@@ -305,6 +375,10 @@ pub struct Connection {
     pub hooks: Option<Arc<dyn Hooks>>,
     /// Its lists of values.
     pub lists: Option<Arc<dyn Lists>>,
+    /// Stock out of it.
+    pub stock_source: Option<Arc<dyn StockSource>>,
+    /// Stock into it.
+    pub stock_sink: Option<Arc<dyn StockSink>>,
     /// What `check` asks.
     pub probe: Option<Arc<dyn Probe>>,
 }

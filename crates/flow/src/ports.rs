@@ -96,6 +96,8 @@ pub fn source(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySource>>
     match kind {
         Kind::Order => Some(Arc::new(ErasedSource(connection.order_source.clone()?))),
         Kind::Customer => Some(Arc::new(ErasedSource(connection.customer_source.clone()?))),
+        // Stock does not travel record by record: see `stock`.
+        Kind::Stock => None,
     }
 }
 
@@ -104,5 +106,6 @@ pub fn sink(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySink>> {
     match kind {
         Kind::Order => Some(Arc::new(ErasedSink(connection.order_sink.clone()?))),
         Kind::Customer => Some(Arc::new(ErasedSink(connection.customer_sink.clone()?))),
+        Kind::Stock => None,
     }
 }

@@ -128,6 +128,10 @@ text_id!(
     ExternalId
 );
 text_id!(
+    /// A place that keeps stock, by its system's own id: a location of an ERP, a warehouse of a shop.
+    LocationId
+);
+text_id!(
     /// Stock-keeping unit, compared byte for byte: `15056BL` and `15056bl` are two SKUs.
     Sku
 );

@@ -18,8 +18,10 @@ pub mod problem;
 pub mod records;
 pub mod tax;
 
-pub use id::{Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, ObligationId, RecordId, RecordKey, Sku};
+pub use id::{
+    Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, LocationId, ObligationId, RecordId, RecordKey, Sku,
+};
 pub use moment::{Interval, MomentError};
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use problem::Problem;
-pub use records::{AnyRecord, Customer, Kind, Order, Record, Unreadable};
+pub use records::{AnyRecord, Customer, Kind, Kit, KitPart, Order, Record, StockLevel, Unreadable};

@@ -128,6 +128,8 @@ fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Con
         feed: None,
         hooks: (name == "shop").then_some(still as Arc<dyn Hooks>),
         lists: None,
+        stock_source: None,
+        stock_sink: None,
         probe: None,
     }
 }

@@ -78,6 +78,8 @@ impl Connector for Centra {
             feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
             lists: None,
+            stock_source: None,
+            stock_sink: None,
             probe: Some(Arc::new(CentraProbe::new(api, settings))),
         })
     }

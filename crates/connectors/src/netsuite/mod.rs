@@ -94,6 +94,8 @@ impl Connector for NetSuite {
             feed: None,
             hooks: None,
             lists: Some(Arc::new(lists::ValueLists { client: client.clone(), form: settings.form.clone() })),
+            stock_source: None,
+            stock_sink: None,
             probe: Some(Arc::new(probe::AccountProbe {
                 client,
                 form: settings.form,

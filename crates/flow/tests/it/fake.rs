@@ -203,6 +203,8 @@ impl Fake {
             feed: None,
             hooks: None,
             lists: None,
+            stock_source: None,
+            stock_sink: None,
             probe: None,
         };
         let shop = Connection {

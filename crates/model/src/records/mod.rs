@@ -2,6 +2,7 @@
 
 mod customer;
 mod order;
+mod stock;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -10,6 +11,7 @@ pub use order::{
     Address, Charge, Discount, HoldReason, LineKind, Named, Order, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus,
     TaxLine, TaxMode, Totals,
 };
+pub use stock::{Kit, KitPart, StockLevel};
 
 use crate::id::RecordKey;
 
@@ -21,17 +23,20 @@ pub enum Kind {
     Order,
     /// Who bought it.
     Customer,
+    /// How much of an item a place keeps.
+    Stock,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 2] = [Kind::Order, Kind::Customer];
+    pub const ALL: [Kind; 3] = [Kind::Order, Kind::Customer, Kind::Stock];
 
     /// The word.
     pub const fn word(self) -> &'static str {
         match self {
             Kind::Order => "order",
             Kind::Customer => "customer",
+            Kind::Stock => "stock",
         }
     }
 
