@@ -235,6 +235,25 @@ impl View<'_> {
         rows.collect()
     }
 
+    /// Whether a raw document that came by `until` still waits to be decoded.
+    pub fn captures_wait(&self, brand: &Brand, until: Timestamp) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM captures WHERE brand = ?1 AND state = 'due' AND received_at <= ?2)";
+        Ok(self.connection.prepare_cached(sql)?.query_row(params![brand.as_str(), micros(until)], |row| row.get(0))?)
+    }
+
+    /// Pending notices of one kind, oldest first.
+    pub fn notices_of(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, limit_rows: usize) -> Result<Vec<NoticeRow>> {
+        let sql = "SELECT id, kind, external_id, heard_at FROM notices
+                   WHERE brand = ?1 AND connection = ?2 AND kind = ?3 ORDER BY heard_at, id LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), limit(limit_rows)];
+        let rows = statement.query_and_then(values, |row| {
+            let kind: String = row.get(1)?;
+            Ok(NoticeRow { id: row.get(0)?, kind: kind_of(&kind)?, external_id: ExternalId(row.get(2)?), heard_at: moment(row.get(3)?)? })
+        })?;
+        rows.collect()
+    }
+
     /// Pending notices heard before `heard_before`, oldest first.
     pub fn notices_due(
         &self,

@@ -24,7 +24,9 @@ macro_rules! select_exceptions {
         concat!(
             "SELECT e.id, e.flow, e.rule, e.path, e.value, e.message, e.remedy, e.cause, e.open, e.first_seen_at, e.last_seen_at, ",
             "e.closed_at, e.closed_why, ",
-            "(SELECT count(*) FROM obligations o WHERE o.exception_id = e.id AND o.state = 'held') AS held ",
+            "(SELECT count(*) FROM obligations o WHERE o.exception_id = e.id AND o.state = 'held') ",
+            "+ (SELECT count(*) FROM stock_figures f WHERE f.exception_id = e.id AND f.state = 'held') ",
+            "+ (SELECT count(*) FROM stock_held_levels l WHERE l.exception_id = e.id) AS held ",
             "FROM exceptions e ",
             $rest
         )
@@ -118,7 +120,9 @@ impl Tx<'_> {
 
     fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
-                   WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)";
+                   WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)
+                   AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = ?1)
+                   AND NOT EXISTS (SELECT 1 FROM stock_held_levels WHERE exception_id = ?1)";
         Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now), short(why, TEXT_CHARS_MAX)])? > 0)
     }
 
@@ -160,6 +164,7 @@ impl Tx<'_> {
                 released
             }
         };
+        let released = released + self.stock_release(id, now)? + self.stock_accept(id)?;
         if released == 0 && limit_rows != Some(0) {
             self.close_if_empty(id, "it was released and held nothing", now)?;
         }
@@ -175,7 +180,7 @@ impl Tx<'_> {
                    WHERE exception_id = ?1 AND state = 'held'";
         let dismissed =
             self.connection.prepare_cached(sql)?.execute(params![id.0, to.word(), micros(now), short(reason, TEXT_CHARS_MAX)])?;
-        Ok(dismissed as u64)
+        Ok(dismissed as u64 + self.stock_let_go(id, now)? + self.stock_drop_held(id)?)
     }
 
     /// Closes the open exceptions of a brand that hold nothing any more and whose released rows
@@ -183,7 +188,9 @@ impl Tx<'_> {
     pub fn close_empty(&self, brand: &Brand, now: Timestamp) -> Result<Vec<ExceptionId>> {
         let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = 'everything it held has settled'
                    WHERE brand = ?1 AND open = 1 AND standing = 0
-                   AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = exceptions.id) RETURNING id";
+                   AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = exceptions.id)
+                   AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = exceptions.id)
+                   AND NOT EXISTS (SELECT 1 FROM stock_held_levels WHERE exception_id = exceptions.id) RETURNING id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let closed = statement.query_map(params![brand.as_str(), micros(now)], |row| row.get(0).map(ExceptionId))?;
         Ok(closed.collect::<rusqlite::Result<_>>()?)

@@ -24,6 +24,7 @@ pub mod records;
 #[cfg(test)]
 mod samples;
 pub mod sealed;
+pub mod stock;
 mod writer;
 
 use std::{

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::{Result, StoreError, packing::unreadable};
 
 /// In order; the position is the version that a file leads to. A published file is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_start.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_start.sql"), include_str!("../migrations/sqlite/0002_stock.sql")];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
 const APPLICATION_ID: i32 = 0x536C_7667;
@@ -57,7 +57,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 1, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 2, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();

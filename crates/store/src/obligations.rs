@@ -527,6 +527,16 @@ impl View<'_> {
         Ok(flows)
     }
 
+    /// The rows of a flow's newest revisions that are not confirmed, after an id: what the target may not have taken in.
+    pub fn unconfirmed(&self, brand: &Brand, flow: &FlowName, after: ObligationId, limit_rows: usize) -> Result<Vec<ObligationRow>> {
+        let sql = select_rows!(
+            "JOIN records r ON r.id = o.record_id AND r.latest = 1
+             WHERE o.brand = ?1 AND o.flow = ?2 AND o.id > ?3 AND o.state NOT IN ('confirmed', 'superseded') ORDER BY o.id LIMIT ?4"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_and_then(params![brand.as_str(), flow.as_str(), after.0, limit(limit_rows)], obligation_row)?.collect()
+    }
+
     /// The next instant at which anything of the brand falls due, if anything is in flight. A row
     /// that waits for another falls due with that one.
     pub fn next_due(&self, brand: &Brand) -> Result<Option<Timestamp>> {

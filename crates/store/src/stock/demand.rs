@@ -1,0 +1,129 @@
+//! Units of orders that the source's figures do not show yet.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::params;
+use selvedge_model::{RecordKey, Sku};
+
+use super::Of;
+use crate::{
+    Result, Tx, View,
+    packing::{limit, micros, moment_maybe},
+};
+
+/// What an order wants, by SKU.
+pub type Wanted = BTreeMap<Sku, i64>;
+
+/// What is not taken in of one order.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct DemandRow {
+    /// Which order.
+    pub key: RecordKey,
+    /// The market that it was placed in.
+    pub market: String,
+    /// Units that the source's figures do not show.
+    pub units: i64,
+    /// When the source took some of it, where it did.
+    pub taken_at: Option<Timestamp>,
+}
+
+/// Units not shown by figures as of ?4; `market` is left to the caller.
+macro_rules! not_taken_in {
+    () => {
+        "max(0, wanted - CASE WHEN taken_at IS NOT NULL AND taken_at <= ?4 THEN taken ELSE taken_before END)"
+    };
+}
+
+impl Tx<'_> {
+    /// What the newest revision of an order wants; nothing, when it is cancelled or has left.
+    /// `taken` is what the source has taken of an earlier revision, for an order that is not counted yet.
+    pub fn stock_wants(&self, of: &Of, key: &RecordKey, market: &str, wanted: &Wanted, taken: &Wanted, now: Timestamp) -> Result<()> {
+        let (brand, flow, key) = (of.brand.as_str(), of.flow.as_str(), key.as_str());
+        let sql = "UPDATE stock_demand SET wanted = -wanted - 1 WHERE brand = ?1 AND flow = ?2 AND key = ?3";
+        self.connection.prepare_cached(sql)?.execute(params![brand, flow, key])?;
+        let sql = "INSERT INTO stock_demand (brand, flow, key, sku, market, wanted, taken_before, taken, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
+                   ON CONFLICT (brand, flow, key, sku) DO UPDATE SET market = excluded.market, wanted = excluded.wanted,
+                     seen_at = CASE WHEN excluded.wanted > -wanted - 1 THEN excluded.seen_at ELSE seen_at END";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (sku, units) in wanted.iter().filter(|(_, units)| **units > 0) {
+            let taken = taken.get(sku).copied().unwrap_or(0);
+            statement.execute(params![brand, flow, key, sku.as_str(), market, units, taken, micros(now)])?;
+        }
+        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND wanted < 0";
+        self.connection.prepare_cached(sql)?.execute(params![brand, flow, key])?;
+        Ok(())
+    }
+
+    /// The source has taken in these units of an order.
+    pub fn stock_taken_in(&self, of: &Of, key: &RecordKey, units: &Wanted, at: Timestamp) -> Result<()> {
+        let (brand, flow, key) = (of.brand.as_str(), of.flow.as_str(), key.as_str());
+        let sql = "UPDATE stock_demand SET taken_before = min(taken_before, taken, ?5), taken = ?5, taken_at = ?6
+                   WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND sku = ?4 AND taken <> ?5";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (sku, units) in units {
+            statement.execute(params![brand, flow, key, sku.as_str(), units, micros(at)])?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what figures as of `as_of` show in full; returns how many rows.
+    pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp) -> Result<u64> {
+        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at <= ?3 AND wanted <= taken";
+        let values = params![of.brand.as_str(), of.flow.as_str(), micros(as_of)];
+        Ok(self.connection.prepare_cached(sql)?.execute(values)? as u64)
+    }
+}
+
+impl View<'_> {
+    /// Whether anything of an order is counted.
+    pub fn stock_counts(&self, of: &Of, key: &RecordKey) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND key = ?3)";
+        let values = [of.brand.as_str(), of.flow.as_str(), key.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+    }
+
+    /// Per market, the units of an item that figures as of `as_of` do not show: all that is known, and
+    /// what of it was known by `known_by`.
+    pub fn stock_not_taken_in(&self, of: &Of, sku: &Sku, as_of: Timestamp, known_by: Timestamp) -> Result<Vec<(String, i64, i64)>> {
+        let sql = concat!(
+            "SELECT market, sum(",
+            not_taken_in!(),
+            "), sum(CASE WHEN seen_at <= ?5 THEN ",
+            not_taken_in!(),
+            " ELSE 0 END) FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND sku = ?3 GROUP BY market"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(as_of), micros(known_by)];
+        let rows = statement.query_map(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The same, order by order, the oldest key first.
+    pub fn stock_orders_not_taken_in(&self, of: &Of, sku: &Sku, as_of: Timestamp, limit_rows: usize) -> Result<Vec<DemandRow>> {
+        let sql = concat!(
+            "SELECT key, market, ",
+            not_taken_in!(),
+            " AS units, taken_at FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND units > 0 ORDER BY key LIMIT ?5"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(as_of), limit(limit_rows)];
+        let rows = statement.query_and_then(values, |row| {
+            Ok(DemandRow {
+                key: RecordKey(row.get(0)?),
+                market: row.get(1)?,
+                units: row.get(2)?,
+                taken_at: moment_maybe(row.get(3)?)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Units that the source took of our orders after one instant and until another.
+    pub fn stock_own_units(&self, of: &Of, sku: &Sku, after: Timestamp, until: Timestamp) -> Result<i64> {
+        let sql = "SELECT coalesce(sum(max(0, taken - taken_before)), 0) FROM stock_demand
+                   WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND taken_at > ?4 AND taken_at <= ?5";
+        let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(after), micros(until)];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+    }
+}

@@ -1,0 +1,343 @@
+//! What the source states of each item at each place.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+use selvedge_model::{ExceptionId, ExternalId, LocationId, Sku, StockLevel};
+
+use super::Of;
+use crate::{
+    Result, Tx, View,
+    packing::{limit, micros, moment, moment_maybe, pack, unpack},
+    records::{from_json, json},
+};
+
+/// In how long what other channels took counts for half.
+const HALF_LIFE_MICROS: i64 = 6 * 60 * 60 * 1_000_000;
+/// How many movements of a flow are kept.
+const MOVES_MAX: i64 = 1_000_000;
+/// They are pruned now and then, not at each movement.
+const PRUNE_EVERY: i64 = 4_096;
+
+/// A level with its history in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LevelRow {
+    /// The level.
+    pub level: StockLevel,
+    /// Which way it came: `snapshot`, `poll`, `push`.
+    pub via: String,
+    /// Thousandths of units that other channels took, faded to the instant of the question.
+    pub drops: i64,
+    /// The same of their squares.
+    pub drop_squares: i64,
+    /// Since when the item is watched here.
+    pub known_since: Timestamp,
+}
+
+/// What became of a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// The figures are new; what was left before, where the item was known.
+    News(Option<i64>),
+    /// They are what they were.
+    Same,
+    /// Older than what is known: kept out.
+    Stale,
+}
+
+/// One movement at the source.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MoveRow {
+    /// Where.
+    pub location: LocationId,
+    /// Of what.
+    pub sku: Sku,
+    /// As of when.
+    pub at: Timestamp,
+    /// What was left before.
+    pub before: i64,
+    /// What was left after.
+    pub after: i64,
+    /// Units of it that our orders took.
+    pub own: i64,
+    /// Which way it came.
+    pub via: String,
+}
+
+/// A level that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLevel {
+    /// The level as it came.
+    pub level: StockLevel,
+    /// What is left by the level in force; none when the item was not known.
+    pub in_force: Option<i64>,
+}
+
+macro_rules! select_levels {
+    ($rest:literal) => {
+        concat!(
+            "SELECT sku, location, item, on_hand, committed, back_ordered, available, incoming, active, as_of, changed_at, via, ",
+            "drops, drop_squares, drops_at, known_since FROM stock_levels ",
+            $rest
+        )
+    };
+}
+
+/// What is left of a fading sum after so long.
+#[allow(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a rate that fades is no count of units; the cast saturates"
+)]
+fn faded(sum: i64, micros: i64) -> i64 {
+    if sum == 0 || micros <= 0 {
+        return sum;
+    }
+    (sum as f64 * (-(micros as f64) / HALF_LIFE_MICROS as f64).exp2()).round() as i64
+}
+
+fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
+    let since: i64 = row.get(14)?;
+    Ok(LevelRow {
+        level: StockLevel {
+            sku: Sku(row.get(0)?),
+            location: LocationId(row.get(1)?),
+            item: ExternalId(row.get(2)?),
+            on_hand: row.get(3)?,
+            committed: row.get(4)?,
+            back_ordered: row.get(5)?,
+            available: row.get(6)?,
+            incoming: row.get(7)?,
+            active: row.get(8)?,
+            as_of: moment(row.get(9)?)?,
+            changed_at: moment_maybe(row.get(10)?)?,
+            unit_value: None,
+            categories: Vec::new(),
+        },
+        via: row.get(11)?,
+        drops: faded(row.get(12)?, now - since),
+        drop_squares: faded(row.get(13)?, now - since),
+        known_since: moment(row.get(15)?)?,
+    })
+}
+
+impl Tx<'_> {
+    /// Takes a level into force, unless a newer one is, and makes the figures due that follow from it:
+    /// those of `place` for the item itself and for what is put together from it. `own` are the units of
+    /// the change that our own orders explain; `wrong_since` is since when the figure shown may be wrong.
+    pub fn stock_level(
+        &self,
+        of: &Of,
+        level: &StockLevel,
+        via: &str,
+        own: i64,
+        place: Option<&LocationId>,
+        wrong_since: Timestamp,
+    ) -> Result<Merged> {
+        let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
+        let at = micros(level.as_of);
+        let known = self.stock_level_of(of, &level.location, &level.sku, level.as_of)?;
+        if let Some(known) = &known {
+            if level.as_of < known.level.as_of {
+                return Ok(Merged::Stale);
+            }
+            let figures = |l: &StockLevel| (l.on_hand, l.committed, l.back_ordered, l.available, l.incoming, l.active, l.item.clone());
+            if figures(&known.level) == figures(level) {
+                return Ok(Merged::Same);
+            }
+        }
+        let before = known.as_ref().map(|known| known.level.free());
+        let taken_elsewhere = before.map_or(0, |before| before.saturating_sub(level.free()).saturating_sub(own).max(0));
+        let (drops, squares) = known.as_ref().map_or((0, 0), |known| (known.drops, known.drop_squares));
+        let known_since = known.as_ref().map_or(at, |known| micros(known.known_since));
+        let sql = "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
+                     incoming, active, as_of, changed_at, via, drops, drop_squares, drops_at, known_since)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?12, ?17)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            brand,
+            flow,
+            location,
+            sku,
+            level.item.as_str(),
+            level.on_hand,
+            level.committed,
+            level.back_ordered,
+            level.available,
+            level.incoming,
+            level.active,
+            at,
+            level.changed_at.map(micros),
+            via,
+            drops.saturating_add(taken_elsewhere.saturating_mul(1_000)),
+            squares.saturating_add(taken_elsewhere.saturating_mul(taken_elsewhere).saturating_mul(1_000)),
+            known_since,
+        ])?;
+        if let Some(before) = before.filter(|before| *before != level.free()) {
+            let sql = "INSERT INTO stock_moves (brand, flow, location, sku, at, before, after, own, via) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            let values = params![brand, flow, location, sku, at, before, level.free(), own, via];
+            self.connection.prepare_cached(sql)?.execute(values)?;
+            let last = self.connection.last_insert_rowid();
+            if last % PRUNE_EVERY == 0 {
+                self.connection.prepare_cached("DELETE FROM stock_moves WHERE id <= ?1")?.execute([last - MOVES_MAX])?;
+            }
+        }
+        let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND as_of <= ?5";
+        self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, at])?;
+        if let Some(place) = place
+            && (before != Some(level.free()) || known.is_none_or(|known| known.level.active != level.active))
+        {
+            self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
+        }
+        Ok(Merged::News(before))
+    }
+
+    /// Makes the figures of an item and of what is put together from it due.
+    fn stock_due_for(&self, of: &Of, place: &LocationId, sku: &Sku, why: &str, wrong_since: Timestamp) -> Result<()> {
+        self.stock_make_due(of, place, sku, why, 0, wrong_since)?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT sku FROM stock_kits WHERE brand = ?1 AND flow = ?2 AND part = ?3")?;
+        let kits = statement.query_map([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| row.get(0).map(Sku))?;
+        for kit in kits.collect::<rusqlite::Result<Vec<_>>>()? {
+            self.stock_make_due(of, place, &kit, why, 0, wrong_since)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a level back until a person has looked at it; a newer one of the same item takes its place.
+    pub fn stock_hold_level(&self, of: &Of, level: &StockLevel, exception: ExceptionId) -> Result<()> {
+        let sql = "INSERT INTO stock_held_levels (brand, flow, location, sku, level, as_of, exception_id)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                   ON CONFLICT (brand, flow, location, sku) DO UPDATE
+                   SET level = excluded.level, as_of = excluded.as_of, exception_id = excluded.exception_id, accepted = 0
+                   WHERE excluded.as_of >= stock_held_levels.as_of";
+        self.connection.prepare_cached(sql)?.execute(params![
+            of.brand.as_str(),
+            of.flow.as_str(),
+            level.location.as_str(),
+            level.sku.as_str(),
+            pack(&json(level)?),
+            micros(level.as_of),
+            exception.0,
+        ])?;
+        Ok(())
+    }
+
+    /// A person lets through what an exception keeps back; returns how many rows.
+    pub fn stock_accept(&self, exception: ExceptionId) -> Result<u64> {
+        let sql = "UPDATE stock_held_levels SET accepted = 1 WHERE exception_id = ?1 AND accepted = 0";
+        Ok(self.connection.prepare_cached(sql)?.execute([exception.0])? as u64)
+    }
+
+    /// Forgets what an exception keeps back; returns how many rows.
+    pub fn stock_drop_held(&self, exception: ExceptionId) -> Result<u64> {
+        let sql = "DELETE FROM stock_held_levels WHERE exception_id = ?1";
+        Ok(self.connection.prepare_cached(sql)?.execute([exception.0])? as u64)
+    }
+}
+
+impl View<'_> {
+    /// The level in force of an item at a place, with its rates faded to `now`.
+    pub fn stock_level_of(&self, of: &Of, location: &LocationId, sku: &Sku, now: Timestamp) -> Result<Option<LevelRow>> {
+        let sql = select_levels!("WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4");
+        let values = [of.brand.as_str(), of.flow.as_str(), location.as_str(), sku.as_str()];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(values)?;
+        rows.next()?.map(|row| level_row(row, micros(now))).transpose()
+    }
+
+    /// The levels of an item at every place.
+    pub fn stock_levels_of(&self, of: &Of, sku: &Sku, now: Timestamp) -> Result<Vec<LevelRow>> {
+        let sql = select_levels!("WHERE brand = ?1 AND flow = ?2 AND sku = ?3 ORDER BY location");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement
+            .query_and_then([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| level_row(row, micros(now)))?;
+        rows.collect()
+    }
+
+    /// SKU and source's id of the items at a place whose level is older than `before`, after a SKU, in order:
+    /// what a whole reading that began then did not mention.
+    pub fn stock_levels_at(&self, of: &Of, location: &LocationId, after: &str, limit_rows: usize) -> Result<Vec<LevelRow>> {
+        let sql =
+            select_levels!("WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku > ?4 ORDER BY sku LIMIT ?5");
+        let values = params![of.brand.as_str(), of.flow.as_str(), location.as_str(), after, limit(limit_rows)];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(values, |row| level_row(row, i64::MIN))?;
+        rows.collect()
+    }
+
+    /// How many items are known at a place.
+    pub fn stock_level_count(&self, of: &Of, location: &LocationId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3";
+        let values = [of.brand.as_str(), of.flow.as_str(), location.as_str()];
+        let count: i64 = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        Ok(crate::packing::count(count))
+    }
+
+    /// Rates of all items of a flow together, faded to `now`: thousandths of units, of squares, and the number of items.
+    pub fn stock_drops(&self, of: &Of, now: Timestamp) -> Result<(i64, i64, u64)> {
+        let sql = "SELECT drops, drop_squares, drops_at FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND drops > 0";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([of.brand.as_str(), of.flow.as_str()])?;
+        let (mut drops, mut squares) = (0_i64, 0_i64);
+        while let Some(row) = rows.next()? {
+            let age = micros(now) - row.get::<_, i64>(2)?;
+            drops = drops.saturating_add(faded(row.get(0)?, age));
+            squares = squares.saturating_add(faded(row.get(1)?, age));
+        }
+        let sql = "SELECT count(*) FROM stock_levels WHERE brand = ?1 AND flow = ?2";
+        let count: i64 =
+            self.connection.prepare_cached(sql)?.query_row([of.brand.as_str(), of.flow.as_str()], |row| row.get(0))?;
+        Ok((drops, squares, crate::packing::count(count)))
+    }
+
+    /// The last movements, of one item or of all, newest first.
+    pub fn stock_moves(&self, of: &Of, sku: Option<&Sku>, limit_rows: usize) -> Result<Vec<MoveRow>> {
+        let sql = "SELECT location, sku, at, before, after, own, via FROM stock_moves
+                   WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR sku = ?3) ORDER BY id DESC LIMIT ?4";
+        let values = params![of.brand.as_str(), of.flow.as_str(), sku.map(Sku::as_str), limit(limit_rows)];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(values, |row| {
+            Ok(MoveRow {
+                location: LocationId(row.get(0)?),
+                sku: Sku(row.get(1)?),
+                at: moment(row.get(2)?)?,
+                before: row.get(3)?,
+                after: row.get(4)?,
+                own: row.get(5)?,
+                via: row.get(6)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// What an exception keeps back, by SKU.
+    pub fn stock_held_levels(&self, exception: ExceptionId, limit_rows: usize) -> Result<Vec<HeldLevel>> {
+        let sql = "SELECT h.level, l.on_hand - l.committed - l.back_ordered FROM stock_held_levels h
+                   LEFT JOIN stock_levels l ON l.brand = h.brand AND l.flow = h.flow AND l.location = h.location AND l.sku = h.sku
+                   WHERE h.exception_id = ?1 ORDER BY h.sku LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params![exception.0, limit(limit_rows)], |row| {
+            let packed = unpack("a held level", row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            Ok(HeldLevel { level: from_json("a held level", &packed)?, in_force: row.get(1)? })
+        })?;
+        rows.collect()
+    }
+
+    /// What people have let through, at most so many rows.
+    pub fn stock_accepted_levels(&self, of: &Of, limit_rows: usize) -> Result<Vec<StockLevel>> {
+        let sql = "SELECT level FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND accepted = 1 LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params![of.brand.as_str(), of.flow.as_str(), limit(limit_rows)], |row| {
+            let packed = unpack("a held level", row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            from_json("a held level", &packed)
+        })?;
+        rows.collect()
+    }
+
+    /// How many rows an exception keeps back.
+    pub fn stock_held_count(&self, exception: ExceptionId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM stock_held_levels WHERE exception_id = ?1";
+        let count: Option<i64> = self.connection.prepare_cached(sql)?.query_row([exception.0], |row| row.get(0)).optional()?;
+        Ok(count.map_or(0, crate::packing::count))
+    }
+}
