@@ -318,6 +318,9 @@ pub trait StockSink: Send + Sync {
     fn encode(&self, place: &LocationId, figures: &[Figure]) -> Request;
     /// Sends it, once.
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
+    /// From which places each market's orders are promised, by the market's id. A market that is not
+    /// there may draw from any.
+    async fn draws(&self) -> Result<BTreeMap<String, Vec<LocationId>>, Fault>;
     /// What `check` wants to know of the places that a flow writes to: whether they exist, are active,
     /// and whether anything else may write to them.
     async fn inspect(&self, places: &[LocationId]) -> Vec<Finding>;

@@ -17,9 +17,10 @@ CREATE TABLE stock_levels (
     as_of        INTEGER NOT NULL,    -- everything until then is in the figures: an older one never overwrites
     changed_at   INTEGER,             -- when the source says that they changed
     via          TEXT NOT NULL,       -- which way they came: shows what a way missed
-    drops        INTEGER NOT NULL DEFAULT 0, -- thousandths of units that other channels took, fading with time
-    drop_squares INTEGER NOT NULL DEFAULT 0, -- the same of their squares: how uneven it is
-    drops_at     INTEGER NOT NULL,    -- as of when they have faded
+    takings      INTEGER NOT NULL DEFAULT 0, -- thousandths of times that other channels took some, fading with time
+    taken_units  INTEGER NOT NULL DEFAULT 0, -- the same of the units
+    taken_squares INTEGER NOT NULL DEFAULT 0, -- the same of their squares: how uneven it is
+    faded_at     INTEGER NOT NULL,    -- as of when they have faded
     known_since  INTEGER NOT NULL,    -- since when the item is watched here
     PRIMARY KEY (brand, flow, location, sku)
 ) STRICT, WITHOUT ROWID;

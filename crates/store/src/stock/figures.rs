@@ -268,6 +268,37 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Makes one figure due again, whatever it was agreed on.
+    pub fn stock_due_again(&self, of: &Of, place: &LocationId, sku: &Sku, now: Timestamp) -> Result<()> {
+        self.stock_make_due(of, place, sku, "read_back", 0, now)
+    }
+
+    /// Notes what a read-back saw of figures that are right.
+    pub fn stock_seen_right(&self, of: &Of, claims: &[Claim]) -> Result<()> {
+        let sql = "UPDATE stock_figures SET shown_units = ?6, shown_promised = ?7, shown_at = ?8, net = ?9, not_taken_in = ?10,
+                     buffer = ?11, buffer_rule = ?12, as_of = max(coalesce(as_of, ?13), ?13)
+                   WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND version = ?5 AND state = 'agreed'";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for Claim { place, sku, version, units: _, terms, shown } in claims {
+            statement.execute(params![
+                of.brand.as_str(),
+                of.flow.as_str(),
+                place.as_str(),
+                sku.as_str(),
+                version,
+                shown.units,
+                shown.promised,
+                micros(shown.at),
+                terms.net,
+                terms.not_taken_in,
+                terms.buffer,
+                short(&terms.buffer_rule, RULE_CHARS_MAX),
+                micros(terms.as_of),
+            ])?;
+        }
+        Ok(())
+    }
+
     /// Makes every figure of a place due: its buffers may have changed, or its source is known at last.
     pub fn stock_all_due(&self, of: &Of, place: &LocationId, why: &str, now: Timestamp) -> Result<u64> {
         let sql = "UPDATE stock_figures SET state = 'due', rank = 1, why = ?4, version = version + 1, due_at = ?5

@@ -151,6 +151,12 @@ impl View<'_> {
         moment_maybe(at.flatten())
     }
 
+    /// Whether a flow has any kits.
+    pub fn stock_has_kits(&self, of: &Of) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM stock_kits WHERE brand = ?1 AND flow = ?2)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([of.brand.as_str(), of.flow.as_str()], |row| row.get(0))?)
+    }
+
     /// The kits of a flow that sell this item or are made of it; all, for none.
     pub fn stock_kits(&self, of: &Of, touching: Option<&Sku>) -> Result<Vec<Kit>> {
         let sql = "SELECT sku, part, units FROM stock_kits WHERE brand = ?1 AND flow = ?2

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
-use selvedge_model::{ExceptionId, ExternalId, LocationId, Sku, StockLevel};
+use selvedge_model::{ExceptionId, ExternalId, LocationId, Sku, StockLevel, stock::{guard::Before, velocity::Demand}};
 
 use super::Of;
 use crate::{
     Result, Tx, View,
     packing::{limit, micros, moment, moment_maybe, pack, unpack},
-    records::{from_json, json},
+    records::{from_json, json, money},
 };
 
 /// In how long what other channels took counts for half.
@@ -25,10 +25,8 @@ pub struct LevelRow {
     pub level: StockLevel,
     /// Which way it came: `snapshot`, `poll`, `push`.
     pub via: String,
-    /// Thousandths of units that other channels took, faded to the instant of the question.
-    pub drops: i64,
-    /// The same of their squares.
-    pub drop_squares: i64,
+    /// What other channels took of it while it was watched, faded to the instant of the question.
+    pub demand: Demand,
     /// Since when the item is watched here.
     pub known_since: Timestamp,
 }
@@ -76,7 +74,7 @@ macro_rules! select_levels {
     ($rest:literal) => {
         concat!(
             "SELECT sku, location, item, on_hand, committed, back_ordered, available, incoming, active, as_of, changed_at, via, ",
-            "drops, drop_squares, drops_at, known_since FROM stock_levels ",
+            "takings, taken_units, taken_squares, faded_at, known_since FROM stock_levels ",
             $rest
         )
     };
@@ -96,8 +94,31 @@ fn faded(sum: i64, micros: i64) -> i64 {
     (sum as f64 * (-(micros as f64) / HALF_LIFE_MICROS as f64).exp2()).round() as i64
 }
 
+/// For how many milliseconds something was watched, when what is long ago counts for less.
+#[allow(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time that fades is no instant; the cast saturates"
+)]
+fn watched_ms(micros: i64) -> u64 {
+    let halves = micros.max(0) as f64 / HALF_LIFE_MICROS as f64;
+    (HALF_LIFE_MICROS as f64 / std::f64::consts::LN_2 * (1.0 - (-halves).exp2()) / 1_000.0) as u64
+}
+
+/// Thousandths as a count; a part counts as a whole, as too much is the safe side.
+fn whole(thousandths: i64) -> u64 {
+    crate::packing::count(thousandths).div_ceil(1_000)
+}
+
+fn demand(sums: [i64; 3], faded_at: i64, known_since: i64, now: i64) -> Demand {
+    let [takings, units, squares] = sums.map(|sum| whole(faded(sum, now.saturating_sub(faded_at))));
+    Demand { takings, units, squares, watched_ms: watched_ms(now.saturating_sub(known_since)) }
+}
+
 fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
-    let since: i64 = row.get(14)?;
+    let since: i64 = row.get(16)?;
     Ok(LevelRow {
         level: StockLevel {
             sku: Sku(row.get(0)?),
@@ -115,44 +136,69 @@ fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
             categories: Vec::new(),
         },
         via: row.get(11)?,
-        drops: faded(row.get(12)?, now - since),
-        drop_squares: faded(row.get(13)?, now - since),
-        known_since: moment(row.get(15)?)?,
+        demand: demand([row.get(12)?, row.get(13)?, row.get(14)?], row.get(15)?, since, now),
+        known_since: moment(since)?,
     })
 }
 
 impl Tx<'_> {
     /// Takes a level into force, unless a newer one is, and makes the figures due that follow from it:
-    /// those of `place` for the item itself and for what is put together from it. `own` are the units of
-    /// the change that our own orders explain; `wrong_since` is since when the figure shown may be wrong.
+    /// those of `place` for the item itself and for what is put together from it. `proven_at` is until when
+    /// the place was known without it: what our orders took since explains a part of the change. The figure
+    /// shown may be wrong since `wrong_since`.
     pub fn stock_level(
         &self,
         of: &Of,
         level: &StockLevel,
         via: &str,
-        own: i64,
+        proven_at: Option<Timestamp>,
         place: Option<&LocationId>,
         wrong_since: Timestamp,
     ) -> Result<Merged> {
         let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
         let at = micros(level.as_of);
-        let known = self.stock_level_of(of, &level.location, &level.sku, level.as_of)?;
-        if let Some(known) = &known {
-            if level.as_of < known.level.as_of {
+        let sql = "SELECT on_hand, committed, back_ordered, available, incoming, active, item, as_of, takings, taken_units, taken_squares,
+                     faded_at, known_since FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+        let known = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([brand, flow, location, sku], |row| {
+                let figures: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+                let sums: [i64; 3] = [row.get(8)?, row.get(9)?, row.get(10)?];
+                let (faded_at, known_since): (i64, i64) = (row.get(11)?, row.get(12)?);
+                let (active, item, as_of): (bool, String, i64) = (row.get(5)?, row.get(6)?, row.get(7)?);
+                Ok((figures, active, item, as_of, sums, faded_at, known_since))
+            })
+            .optional()?;
+        let figures = [level.on_hand, level.committed, level.back_ordered, level.available, level.incoming];
+        let (mut before, mut own, mut sums, mut known_since, mut was_active) = (None::<i64>, 0, [0_i64; 3], at, None);
+        if let Some((old, active, item, as_of, old_sums, faded_at, since)) = known {
+            if at < as_of {
                 return Ok(Merged::Stale);
             }
-            let figures = |l: &StockLevel| (l.on_hand, l.committed, l.back_ordered, l.available, l.incoming, l.active, l.item.clone());
-            if figures(&known.level) == figures(level) {
+            if old == figures && active == level.active && item == level.item.as_str() {
                 return Ok(Merged::Same);
             }
+            let [on_hand, committed, back_ordered, ..] = old;
+            before = Some(on_hand.saturating_sub(committed).saturating_sub(back_ordered));
+            let known_at = proven_at.map_or(as_of, |at| micros(at).max(as_of));
+            own = self.stock_own_units(of, &level.sku, moment(known_at)?, level.as_of)?;
+            sums = old_sums.map(|sum| faded(sum, at.saturating_sub(faded_at)));
+            (known_since, was_active) = (since, Some(active));
         }
-        let before = known.as_ref().map(|known| known.level.free());
-        let taken_elsewhere = before.map_or(0, |before| before.saturating_sub(level.free()).saturating_sub(own).max(0));
-        let (drops, squares) = known.as_ref().map_or((0, 0), |known| (known.drops, known.drop_squares));
-        let known_since = known.as_ref().map_or(at, |known| micros(known.known_since));
+        let taken = before.map_or(0, |before| before.saturating_sub(level.free()).saturating_sub(own).max(0));
+        if taken > 0 {
+            let [takings, units, squares] = sums;
+            sums = [
+                takings.saturating_add(1_000),
+                units.saturating_add(taken.saturating_mul(1_000)),
+                squares.saturating_add(taken.saturating_mul(taken).saturating_mul(1_000)),
+            ];
+        }
+        let [takings, units, squares] = sums;
         let sql = "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
-                     incoming, active, as_of, changed_at, via, drops, drop_squares, drops_at, known_since)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?12, ?17)";
+                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand,
             flow,
@@ -168,8 +214,9 @@ impl Tx<'_> {
             at,
             level.changed_at.map(micros),
             via,
-            drops.saturating_add(taken_elsewhere.saturating_mul(1_000)),
-            squares.saturating_add(taken_elsewhere.saturating_mul(taken_elsewhere).saturating_mul(1_000)),
+            takings,
+            units,
+            squares,
             known_since,
         ])?;
         if let Some(before) = before.filter(|before| *before != level.free()) {
@@ -184,7 +231,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND as_of <= ?5";
         self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, at])?;
         if let Some(place) = place
-            && (before != Some(level.free()) || known.is_none_or(|known| known.level.active != level.active))
+            && (before != Some(level.free()) || was_active != Some(level.active))
         {
             self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
         }
@@ -228,6 +275,21 @@ impl Tx<'_> {
         Ok(self.connection.prepare_cached(sql)?.execute([exception.0])? as u64)
     }
 
+    /// Forgets one row that was kept back.
+    pub fn stock_forget_held(&self, of: &Of, location: &LocationId, sku: &Sku) -> Result<()> {
+        let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+        let values = [of.brand.as_str(), of.flow.as_str(), location.as_str(), sku.as_str()];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// Forgets what was kept back of a place.
+    pub fn stock_forget_held_at(&self, of: &Of, location: &LocationId) -> Result<()> {
+        let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3";
+        self.connection.prepare_cached(sql)?.execute([of.brand.as_str(), of.flow.as_str(), location.as_str()])?;
+        Ok(())
+    }
+
     /// Forgets what an exception keeps back; returns how many rows.
     pub fn stock_drop_held(&self, exception: ExceptionId) -> Result<u64> {
         let sql = "DELETE FROM stock_held_levels WHERE exception_id = ?1";
@@ -261,8 +323,28 @@ impl View<'_> {
             select_levels!("WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku > ?4 ORDER BY sku LIMIT ?5");
         let values = params![of.brand.as_str(), of.flow.as_str(), location.as_str(), after, limit(limit_rows)];
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(values, |row| level_row(row, i64::MIN))?;
+        let rows = statement.query_and_then(values, |row| level_row(row, 0))?;
         rows.collect()
+    }
+
+    /// The range of a place of the source as it is in force; before it was read, as the target shows it.
+    pub fn stock_range(&self, of: &Of, location: &LocationId, place: &LocationId) -> Result<Before> {
+        let known = self.stock_proven_at(of, location)?.is_some();
+        let sql = if known {
+            "SELECT l.on_hand - l.committed - l.back_ordered, f.value_minor, f.value_currency FROM stock_levels l
+             LEFT JOIN stock_figures f ON f.brand = l.brand AND f.flow = l.flow AND f.place = ?4 AND f.sku = l.sku
+             WHERE l.brand = ?1 AND l.flow = ?2 AND l.location = ?3"
+        } else {
+            "SELECT shown_units - shown_promised, value_minor, value_currency FROM stock_figures
+             WHERE brand = ?1 AND flow = ?2 AND place = ?4 AND ?3 = ?3"
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([of.brand.as_str(), of.flow.as_str(), location.as_str(), place.as_str()])?;
+        let mut range = Before::default();
+        while let Some(row) = rows.next()? {
+            range.add(row.get(0)?, money(row.get(1)?, row.get::<_, Option<String>>(2)?.as_deref())?);
+        }
+        Ok(range)
     }
 
     /// How many items are known at a place.
@@ -273,21 +355,14 @@ impl View<'_> {
         Ok(crate::packing::count(count))
     }
 
-    /// Rates of all items of a flow together, faded to `now`: thousandths of units, of squares, and the number of items.
-    pub fn stock_drops(&self, of: &Of, now: Timestamp) -> Result<(i64, i64, u64)> {
-        let sql = "SELECT drops, drop_squares, drops_at FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND drops > 0";
+    /// What other channels took of every item of a flow, faded to `now`.
+    pub fn stock_demands(&self, of: &Of, now: Timestamp) -> Result<Vec<Demand>> {
+        let sql = "SELECT takings, taken_units, taken_squares, faded_at, known_since FROM stock_levels WHERE brand = ?1 AND flow = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([of.brand.as_str(), of.flow.as_str()])?;
-        let (mut drops, mut squares) = (0_i64, 0_i64);
-        while let Some(row) = rows.next()? {
-            let age = micros(now) - row.get::<_, i64>(2)?;
-            drops = drops.saturating_add(faded(row.get(0)?, age));
-            squares = squares.saturating_add(faded(row.get(1)?, age));
-        }
-        let sql = "SELECT count(*) FROM stock_levels WHERE brand = ?1 AND flow = ?2";
-        let count: i64 =
-            self.connection.prepare_cached(sql)?.query_row([of.brand.as_str(), of.flow.as_str()], |row| row.get(0))?;
-        Ok((drops, squares, crate::packing::count(count)))
+        let rows = statement.query_map([of.brand.as_str(), of.flow.as_str()], |row| {
+            Ok(demand([row.get(0)?, row.get(1)?, row.get(2)?], row.get(3)?, row.get(4)?, micros(now)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The last movements, of one item or of all, newest first.
@@ -332,6 +407,14 @@ impl View<'_> {
             from_json("a held level", &packed)
         })?;
         rows.collect()
+    }
+
+    /// How many rows of a place are kept back.
+    pub fn stock_held_at(&self, of: &Of, location: &LocationId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3";
+        let values = [of.brand.as_str(), of.flow.as_str(), location.as_str()];
+        let count: i64 = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        Ok(crate::packing::count(count))
     }
 
     /// How many rows an exception keeps back.

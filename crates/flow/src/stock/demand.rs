@@ -1,0 +1,136 @@
+//! What orders want that the source has not taken in yet.
+//!
+//! It is counted where it comes about: a new revision of an order says what is wanted, a delivery
+//! says what was taken in. So a figure is never worked out from orders that nobody counted.
+
+use jiff::Timestamp;
+use selvedge_model::{
+    AnyRecord, ConnectionName, FlowName, Kind, Order, RecordKey,
+    obligation::State,
+    records::{LineKind, OrderStatus},
+};
+use selvedge_store::{
+    Result, Tx, View,
+    stock::{Of, Wanted},
+};
+
+use crate::{Setup, engine::Engine};
+
+/// One stock flow as far as orders concern it: plain data that can move into a transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Counting {
+    of: Of,
+    /// Where orders are placed.
+    shop: ConnectionName,
+    /// The flows that bring them to the source.
+    carriers: Vec<FlowName>,
+}
+
+/// The stock flows of a set-up.
+pub(crate) fn counting(setup: &Setup) -> Vec<Counting> {
+    let one = |stock: &crate::StockSetup| Counting {
+        of: Of { brand: setup.brand.clone(), flow: stock.name.clone() },
+        shop: stock.to.clone(),
+        carriers: setup
+            .flows
+            .iter()
+            .filter(|flow| flow.kind == Kind::Order && flow.from == stock.to && flow.to == stock.from)
+            .map(|flow| flow.name.clone())
+            .collect(),
+    };
+    setup.stocks.iter().map(one).collect()
+}
+
+/// The units that an order still wants from stock, by SKU. A bundle's units are its items'.
+pub(crate) fn wanted(order: &Order) -> Wanted {
+    let live = matches!(order.status, OrderStatus::Pending | OrderStatus::Confirmed | OrderStatus::Processing);
+    let mut wanted = Wanted::new();
+    let stocked = |kind: LineKind| matches!(kind, LineKind::Product | LineKind::BundleItem);
+    for line in order.lines.iter().filter(|line| live && stocked(line.kind)) {
+        *wanted.entry(line.sku.clone()).or_default() += i64::from(line.quantity);
+    }
+    wanted
+}
+
+/// Counts a new revision of an order.
+pub(crate) fn count(tx: &Tx<'_>, all: &[Counting], shop: &ConnectionName, order: &Order, revision: u32, now: Timestamp) -> Result<()> {
+    for counting in all.iter().filter(|counting| counting.shop == *shop && !counting.carriers.is_empty()) {
+        let known = revision == 1 || tx.stock_counts(&counting.of, &order.number)?;
+        let taken = if known { Wanted::new() } else { taken_in(tx, counting, &order.number)? };
+        tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted(order), &taken, now)?;
+    }
+    Ok(())
+}
+
+/// What the source holds of an order, by the last revision that it took.
+fn taken_in(view: &View<'_>, counting: &Counting, key: &RecordKey) -> Result<Wanted> {
+    let rows = view.obligations_of(&counting.of.brand, Kind::Order, key)?;
+    let took = |state: State| matches!(state, State::Delivered | State::Confirmed | State::Held);
+    let last = rows
+        .iter()
+        .filter(|row| counting.carriers.contains(&row.flow) && row.target.is_some() && took(row.state))
+        .max_by_key(|row| row.revision);
+    match last {
+        Some(row) => Ok(match view.record(row.record)?.record {
+            AnyRecord::Order(order) => wanted(&order),
+            AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => Wanted::new(),
+        }),
+        None => Ok(Wanted::new()),
+    }
+}
+
+/// Counts that a flow has brought an order to the source.
+pub(crate) fn delivered(tx: &Tx<'_>, all: &[Counting], flow: &FlowName, record: selvedge_model::RecordId, now: Timestamp) -> Result<()> {
+    let mut carried = all.iter().filter(|counting| counting.carriers.contains(flow)).peekable();
+    if carried.peek().is_none() {
+        return Ok(());
+    }
+    let AnyRecord::Order(order) = tx.record(record)?.record else { return Ok(()) };
+    let units = wanted(&order);
+    for counting in carried {
+        tx.stock_taken_in(&counting.of, &order.number, &units, now)?;
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// A stock flow that is new counts the orders that are under way already.
+    pub(crate) async fn count_from_the_start(&self) -> Result<()> {
+        const PAGE: usize = 500;
+        for counting in counting(self.setup()) {
+            let of = counting.of.clone();
+            if self.store().read(move |view| view.stock_flow(&of)).await?.demand_since.is_some() {
+                continue;
+            }
+            for carrier in counting.carriers.clone() {
+                let mut after = selvedge_model::ObligationId(0);
+                loop {
+                    let (brand, flow, from) = (counting.of.brand.clone(), carrier.clone(), after);
+                    let rows = self.store().read(move |view| view.unconfirmed(&brand, &flow, from, PAGE)).await?;
+                    let Some(last) = rows.last() else { break };
+                    after = last.id;
+                    let (counting, now) = (counting.clone(), self.now());
+                    self.store()
+                        .write(move |tx| {
+                            for row in &rows {
+                                let AnyRecord::Order(order) = tx.record(row.record)?.record else { continue };
+                                let taken = taken_in(tx, &counting, &order.number)?;
+                                tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted(&order), &taken, now)?;
+                            }
+                            Ok(())
+                        })
+                        .await?;
+                }
+            }
+            let (of, now) = (counting.of.clone(), self.now());
+            self.store()
+                .write(move |tx| {
+                    let mut row = tx.stock_flow(&of)?;
+                    row.demand_since = Some(now);
+                    tx.stock_keep_flow(&of, &row)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}

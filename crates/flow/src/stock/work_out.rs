@@ -1,0 +1,325 @@
+//! From levels, orders and buffers to figures. Pure but for the look into the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use selvedge_model::{
+    Kit, LocationId, Sku, StockLevel,
+    stock::{
+        availability::{self, NotTakenIn, Picture, Reserve},
+        buffer,
+        explain::Explained as Lines,
+        velocity::{Demand, Prior},
+    },
+};
+use selvedge_store::{
+    Result, View,
+    stock::{DemandRow, FigureRow, Of, Shown, Terms},
+};
+
+use crate::backoff::before;
+
+/// Everything that a figure depends on besides the store; it can move into a look.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub of: Of,
+    /// Places of the source that feed each place of the target.
+    pub feeds: BTreeMap<LocationId, Vec<LocationId>>,
+    pub buffers: Vec<buffer::Rule>,
+    pub prior: Prior,
+    /// How long a figure shown may be wrong after a change, as measured.
+    pub window_ms: u64,
+    /// How long after an order was taken in the source's figures may not show it.
+    pub commit_lag: std::time::Duration,
+}
+
+/// What came of one figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Worked {
+    /// The source has not been read whole yet.
+    NotReady,
+    /// The source does not keep the item.
+    Left,
+    /// The figure.
+    Figure(Box<Figure>),
+}
+
+/// A figure that was worked out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Figure {
+    /// Units to be kept at the target, every order taken off that is known.
+    pub units: i64,
+    /// The same, but for orders that came to be known after the target was looked at: it may have promised
+    /// their units before or after. A figure in between is neither right nor wrong.
+    pub units_at_most: i64,
+    /// Free to sell.
+    pub free: i64,
+    /// How it came about.
+    pub terms: Terms,
+}
+
+/// What the source has of a range of items at one place of the target.
+struct Supply {
+    levels: Vec<StockLevel>,
+    kits: Vec<Kit>,
+    demand: BTreeMap<Sku, Demand>,
+    as_of: Timestamp,
+}
+
+/// Adds up the levels of the places that feed one place of the target.
+fn sum(levels: Vec<(StockLevel, Timestamp)>) -> Option<StockLevel> {
+    let mut levels = levels.into_iter();
+    let (mut sum, as_of) = levels.next()?;
+    sum.as_of = as_of;
+    for (level, as_of) in levels {
+        sum.on_hand = sum.on_hand.saturating_add(level.on_hand);
+        sum.committed = sum.committed.saturating_add(level.committed);
+        sum.back_ordered = sum.back_ordered.saturating_add(level.back_ordered);
+        sum.available = sum.available.saturating_add(level.available);
+        sum.incoming = sum.incoming.saturating_add(level.incoming);
+        sum.active |= level.active;
+        sum.as_of = sum.as_of.min(as_of);
+        sum.location = LocationId(format!("{} and {}", sum.location, level.location));
+    }
+    Some(sum)
+}
+
+/// Everything about these items at a place; `None` while a place that feeds it was never read whole.
+fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>, now: Timestamp) -> Result<Option<Supply>> {
+    let mut proven = BTreeMap::new();
+    for location in plan.feeds.get(place).into_iter().flatten() {
+        let Some(at) = view.stock_proven_at(&plan.of, location)? else { return Ok(None) };
+        proven.insert(location.clone(), at);
+    }
+    let Some(as_of) = proven.values().min().copied() else { return Ok(None) };
+    let mut kits: BTreeMap<Sku, Kit> = BTreeMap::new();
+    if view.stock_has_kits(&plan.of)? {
+        // A kit's parts may be in other kits, whose orders weigh on them, too.
+        let mut look: Vec<Sku> = skus.iter().cloned().collect();
+        while let Some(sku) = look.pop() {
+            for kit in view.stock_kits(&plan.of, Some(&sku))? {
+                if !kits.contains_key(&kit.sku) {
+                    look.extend(kit.parts.iter().map(|part| part.sku.clone()));
+                    kits.insert(kit.sku.clone(), kit);
+                }
+            }
+        }
+    }
+    let mut all: BTreeSet<Sku> = skus.clone();
+    all.extend(kits.values().flat_map(|kit| kit.parts.iter().map(|part| part.sku.clone())));
+    all.extend(kits.keys().cloned());
+    let (mut levels, mut demand) = (Vec::new(), BTreeMap::new());
+    for sku in &all {
+        let rows = view.stock_levels_of(&plan.of, sku, now)?;
+        if rows.is_empty() {
+            continue;
+        }
+        let mut here = Vec::new();
+        for row in rows {
+            let Some(at) = proven.get(&row.level.location) else { continue };
+            let watched: &mut Demand = demand.entry(sku.clone()).or_default();
+            watched.takings = watched.takings.saturating_add(row.demand.takings);
+            watched.units = watched.units.saturating_add(row.demand.units);
+            watched.squares = watched.squares.saturating_add(row.demand.squares);
+            watched.watched_ms = watched.watched_ms.max(row.demand.watched_ms);
+            let as_of = row.level.as_of.max(*at);
+            here.push((row.level, as_of));
+        }
+        // Kept elsewhere but not here: there is none of it here.
+        let none = || StockLevel {
+            sku: sku.clone(),
+            location: place.clone(),
+            item: Default::default(),
+            as_of,
+            changed_at: None,
+            on_hand: 0,
+            committed: 0,
+            back_ordered: 0,
+            available: 0,
+            incoming: 0,
+            active: true,
+            unit_value: None,
+            categories: Vec::new(),
+        };
+        levels.push(sum(here).unwrap_or_else(none));
+    }
+    Ok(Some(Supply { levels, kits: kits.into_values().collect(), demand, as_of }))
+}
+
+/// Units of orders that the source's figures do not show, for a place: those of the markets that draw from
+/// it. An order whose market may draw from several places is taken off each of them until it is taken in.
+fn not_taken_in(
+    view: &View<'_>,
+    plan: &Plan,
+    draws: &BTreeMap<String, Vec<LocationId>>,
+    place: &LocationId,
+    supply: &Supply,
+    looked_at: Timestamp,
+) -> Result<(NotTakenIn, NotTakenIn)> {
+    let mut all = NotTakenIn { units: BTreeMap::new(), as_of: looked_at };
+    let mut known_then = all.clone();
+    let stated: BTreeMap<&Sku, Timestamp> = supply.levels.iter().map(|level| (&level.sku, level.as_of)).collect();
+    let kits: BTreeMap<&Sku, &Kit> = supply.kits.iter().map(|kit| (&kit.sku, kit)).collect();
+    let skus: BTreeSet<&Sku> = stated.keys().copied().chain(kits.keys().copied()).collect();
+    for sku in skus {
+        // A kit's orders are taken in when its parts show them.
+        let as_of = match kits.get(sku) {
+            Some(kit) => kit.parts.iter().filter_map(|part| stated.get(&part.sku)).min().copied().unwrap_or(supply.as_of),
+            None => stated.get(sku).copied().unwrap_or(supply.as_of),
+        };
+        let (mut sum, mut sum_then) = (0_i64, 0_i64);
+        for (market, units, units_then) in view.stock_not_taken_in(&plan.of, sku, before(as_of, plan.commit_lag), looked_at)? {
+            if draws.get(&market).is_none_or(|places| places.contains(place)) {
+                sum = sum.saturating_add(units);
+                sum_then = sum_then.saturating_add(units_then);
+            }
+        }
+        if sum != 0 {
+            all.units.insert(sku.clone(), sum);
+        }
+        if sum_then != 0 {
+            known_then.units.insert(sku.clone(), sum_then);
+        }
+    }
+    Ok((all, known_then))
+}
+
+/// Works out these figures of one place, in their order. `shown` is what the target was seen to keep.
+pub(crate) fn work_out(view: &View<'_>, plan: &Plan, rows: &[(FigureRow, Shown)], now: Timestamp) -> Result<Vec<Worked>> {
+    let Some((first, _)) = rows.first() else { return Ok(Vec::new()) };
+    let place = first.place.clone();
+    let skus: BTreeSet<Sku> = rows.iter().map(|(row, _)| row.sku.clone()).collect();
+    let Some(supply) = supply(view, plan, &place, &skus, now)? else { return Ok(vec![Worked::NotReady; rows.len()]) };
+    let draws = view.stock_flow(&plan.of)?.draws;
+    let looked_at = rows.iter().map(|(_, shown)| shown.at).min().unwrap_or(now);
+    let (all, known_then) = not_taken_in(view, plan, &draws, &place, &supply, looked_at)?;
+    let picture = Picture::new(&supply.levels, &supply.kits, supply.as_of);
+    let by_sku: BTreeMap<&Sku, &FigureRow> = rows.iter().map(|(row, _)| (&row.sku, row)).collect();
+    let reserve = |sku: &Sku, net: i64| reserve(plan, &place, by_sku.get(sku).copied(), &supply, &all, sku, net);
+    let worked = rows.iter().map(|(row, shown)| {
+        let Some(terms) = picture.terms(&row.sku, &all, &reserve) else { return Worked::Left };
+        let Some(at_most) = picture.terms(&row.sku, &known_then, &reserve) else { return Worked::Left };
+        Worked::Figure(Box::new(Figure {
+            units: terms.figure(shown.promised),
+            units_at_most: at_most.figure(shown.promised),
+            free: terms.free(),
+            terms: kept(&terms),
+        }))
+    });
+    Ok(worked.collect())
+}
+
+/// The terms as they are kept with a figure.
+fn kept(terms: &availability::Terms) -> Terms {
+    Terms {
+        net: terms.net,
+        as_of: terms.net_as_of,
+        not_taken_in: terms.not_taken_in,
+        buffer: terms.buffer,
+        buffer_rule: terms.buffer_origin.clone(),
+    }
+}
+
+fn reserve(
+    plan: &Plan,
+    place: &LocationId,
+    row: Option<&FigureRow>,
+    supply: &Supply,
+    orders: &NotTakenIn,
+    sku: &Sku,
+    net: i64,
+) -> Reserve {
+    // A part that the target does not sell by itself holds nothing back: the kit does.
+    let Some(row) = row else { return Reserve::default() };
+    let row = buffer::Row {
+        sku: sku.clone(),
+        place: place.clone(),
+        categories: row.categories.clone(),
+        net,
+        not_taken_in: orders.units.get(sku).copied().unwrap_or(0),
+        demand: supply.demand.get(sku).copied().unwrap_or_default(),
+        window_ms: plan.window_ms,
+        unit_value: row.value,
+    };
+    buffer::reserve(&plan.buffers, &row, &plan.prior)
+}
+
+/// Why a place of the target shows what it shows of an item.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Explained {
+    /// The figure as it stands in the store.
+    pub figure: FigureRow,
+    /// What the source states, place by place: the level, and which way and when it came.
+    pub levels: Vec<(StockLevel, String)>,
+    /// Until when the places of the source are known.
+    pub proven_at: Option<Timestamp>,
+    /// The terms as they are now, line by line; none while the source is not known, or does not keep the item.
+    pub lines: Option<Lines>,
+    /// The orders behind the term of the same name, at most a hundred.
+    pub orders: Vec<DemandRow>,
+    /// How many units other channels took lately, and how long it was watched.
+    pub demand: Demand,
+    /// How long a figure shown may be wrong after a change, as measured, in milliseconds.
+    pub window_ms: u64,
+}
+
+/// Explains an item at every place of the target, from what is known now.
+///
+/// # Errors
+/// The store's.
+pub fn explain(view: &View<'_>, setup: &super::StockSetup, of: &Of, lag: std::time::Duration, sku: &Sku, now: Timestamp) -> Result<Vec<Explained>> {
+    const ORDERS_MAX: usize = 100;
+    let mut feeds: BTreeMap<LocationId, Vec<LocationId>> = BTreeMap::new();
+    for (location, place) in &setup.places {
+        feeds.entry(place.clone()).or_default().push(location.clone());
+    }
+    let kept = view.stock_flow(of)?;
+    let window_ms = kept.window_ms.unwrap_or_else(|| default_window_ms(setup));
+    let demands = view.stock_demands(of, now)?;
+    let plan = Plan {
+        of: of.clone(),
+        feeds,
+        buffers: setup.buffers.clone(),
+        prior: Prior::of_range(demands.iter()),
+        window_ms,
+        commit_lag: lag,
+    };
+    let mut explained = Vec::new();
+    for figure in view.stock_figures_of(of, sku)? {
+        let skus = BTreeSet::from([sku.clone()]);
+        let supply = supply(view, &plan, &figure.place, &skus, now)?;
+        let here = plan.feeds.get(&figure.place).cloned().unwrap_or_default();
+        let levels = view
+            .stock_levels_of(of, sku, now)?
+            .into_iter()
+            .filter(|row| here.contains(&row.level.location))
+            .map(|row| (row.level, row.via))
+            .collect();
+        let (mut lines, mut demand) = (None, Demand::default());
+        if let Some(supply) = &supply {
+            let (all, _) = not_taken_in(view, &plan, &kept.draws, &figure.place, supply, now)?;
+            let picture = Picture::new(&supply.levels, &supply.kits, supply.as_of);
+            let place = figure.place.clone();
+            let reserve = |part: &Sku, net: i64| {
+                let row = (part == sku).then_some(&figure);
+                reserve(&plan, &place, row, supply, &all, part, net)
+            };
+            lines = picture.terms(sku, &all, &reserve).map(|terms| terms.explain(Some((figure.shown.promised, figure.shown.at))));
+            demand = supply.demand.get(sku).copied().unwrap_or_default();
+        }
+        let as_of = supply.as_ref().map(|supply| supply.as_of);
+        let draws = |market: &str| kept.draws.get(market).is_none_or(|places| places.contains(&figure.place));
+        let orders = match as_of {
+            Some(as_of) => view.stock_orders_not_taken_in(of, sku, before(as_of, lag), ORDERS_MAX)?,
+            None => Vec::new(),
+        };
+        let orders = orders.into_iter().filter(|row| draws(&row.market)).collect();
+        explained.push(Explained { figure, levels, proven_at: as_of, lines, orders, demand, window_ms });
+    }
+    Ok(explained)
+}
+
+/// What the window is taken for until it is measured: the slowest poll, and time to carry it over.
+pub(crate) fn default_window_ms(setup: &super::StockSetup) -> u64 {
+    u64::try_from(setup.pace.most.as_millis()).unwrap_or(u64::MAX).saturating_add(2_000)
+}

@@ -1,0 +1,624 @@
+//! The target's figures, made to follow the source.
+//!
+//! One batch at a time: look what the target keeps and has promised; wait until every order that it
+//! had promised by then is known; work the figures out; note on disk what is about to be written; write;
+//! read back. A write whose answer was lost is left alone until it can no longer come in late, and then
+//! looked at before anything is sent again: so no older figure lands on a newer one.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use selvedge_connector::{Cursor, Fault, Figure as Units, LevelPage, Priority, Wanted};
+use selvedge_model::{
+    ExternalId, Kind, LocationId, Problem, Sku, StockLevel,
+    stock::{drift, velocity::Prior},
+};
+use selvedge_store::{
+    Result,
+    stock::{Claim, FigureRow, FigureState, NewDrift, Shown},
+};
+
+use super::{
+    Foreign, Memory, Stock, percentile,
+    work_out::{self, Figure, Plan, Worked},
+};
+use crate::{
+    backoff::after,
+    engine::Engine,
+};
+
+/// How long a figure waits whose source is not known yet.
+const NOT_READY_WAIT: Duration = Duration::from_secs(1);
+/// How long writing rests after a fault.
+const REST_AFTER_FAULT: Duration = Duration::from_secs(2);
+/// The first wait of a figure that did not come out; twice as long each further time, up to a minute.
+const AGAIN_FIRST: Duration = Duration::from_millis(500);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+/// How soon a figure is looked at again that an order made ambiguous.
+const AMBIGUOUS_WAIT: Duration = Duration::from_millis(500);
+/// How long the rates over the whole range are used before they are added up again.
+const RATES_FOR: Duration = Duration::from_secs(300);
+/// How many measured times the window needs before it is believed.
+const WINDOW_LEAST: usize = 20;
+
+/// A batch between the look and the write.
+pub(crate) struct Cycle {
+    looked_at: Timestamp,
+    rows: Vec<(FigureRow, Shown)>,
+    /// Whether it is a read-back: what differs then was changed by somebody else.
+    read_back: bool,
+}
+
+impl Engine {
+    /// Takes the batch under way a step further, or begins one. Returns how much was done.
+    pub(crate) async fn write_stock(&self, stock: &Stock) -> Result<usize> {
+        let now = self.now();
+        if self.paused(&stock.setup.to) || stock.memory().next_write.is_some_and(|at| at > now) {
+            return Ok(0);
+        }
+        let mut cycle = stock.cycle.lock().await;
+        match cycle.take() {
+            None => {
+                *cycle = self.look(stock).await?;
+                Ok(usize::from(cycle.is_some()))
+            }
+            Some(batch) if !self.orders_known(stock, batch.looked_at).await? => {
+                *cycle = Some(batch);
+                Ok(0)
+            }
+            Some(batch) => {
+                self.settle_batch(stock, batch).await?;
+                Ok(1)
+            }
+        }
+    }
+
+    /// Looks what the target keeps of the figures that are due, or of the next page of a read-back.
+    async fn look(&self, stock: &Stock) -> Result<Option<Cycle>> {
+        let (of, now) = (stock.of.clone(), self.now());
+        let most = stock.sink.batch_max().min(stock.target.items_max()).max(1);
+        let due = self.store().read(move |view| view.stock_due(&of, now, most)).await?;
+        let Some(place) = due.first().map(|row| row.place.clone()) else { return self.read_back(stock).await };
+        let items: Vec<ExternalId> = due.iter().map(|row| row.item.clone()).collect();
+        let looked_at = self.now();
+        let Some(page) = self.target_levels(stock, Wanted::Items(&items), std::slice::from_ref(&place), None).await? else {
+            return Ok(None);
+        };
+        let seen = by_item(&page.levels);
+        let (mut rows, mut gone) = (Vec::new(), Vec::new());
+        for row in due {
+            match seen.get(&(&row.place, &row.item)) {
+                Some(level) => rows.push((row, shown(level, looked_at))),
+                None => gone.push((row.place, row.sku)),
+            }
+        }
+        // No longer listed there: the next read-back takes it out.
+        let (of, wait) = (stock.of.clone(), after(now, AGAIN_MAX));
+        if !gone.is_empty() {
+            self.store().write(move |tx| tx.stock_again(&of, &gone, wait)).await?;
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        self.ask_for_orders(stock);
+        Ok(Some(Cycle { looked_at, rows, read_back: false }))
+    }
+
+    /// The next page of a read-back, when one is due: everything that the target lists.
+    async fn read_back(&self, stock: &Stock) -> Result<Option<Cycle>> {
+        let now = self.now();
+        if stock.memory().next_read_back.is_some_and(|at| at > now) {
+            return Ok(None);
+        }
+        let of = stock.of.clone();
+        let kept = self.store().read(move |view| view.stock_flow(&of)).await?;
+        if kept.cursor.is_none()
+            && let Some(at) = kept.read_back_at.map(|at| after(at, stock.setup.read_back_every)).filter(|at| *at > now)
+        {
+            stock.memory().next_read_back = Some(at);
+            return Ok(None);
+        }
+        let cursor = kept.cursor.clone().filter(|cursor| !cursor.is_empty()).map(Cursor);
+        let pass = if kept.cursor.is_none() { kept.pass + 1 } else { kept.pass };
+        let looked_at = self.now();
+        let Some(page) = self.target_levels(stock, Wanted::Everything, &stock.targets(), cursor.as_ref()).await? else {
+            return Ok(None);
+        };
+        let next = page.next.clone().filter(|next| cursor.as_ref() != Some(next));
+        let (of, setup) = (stock.of.clone(), stock.setup.clone());
+        let rows = self
+            .store()
+            .write(move |tx| {
+                let mut rows = Vec::new();
+                for level in &page.levels {
+                    let level = StockLevel { as_of: looked_at, ..level.clone() };
+                    tx.stock_listed(&of, &level, pass)?;
+                    // One that is being written or held is none of this reading's business.
+                    let row = tx.stock_figure(&of, &level.location, &level.sku)?;
+                    rows.extend(
+                        row.filter(|row| matches!(row.state, FigureState::Agreed | FigureState::Left))
+                            .map(|row| (row, shown(&level, looked_at))),
+                    );
+                }
+                let mut kept = tx.stock_flow(&of)?;
+                kept.pass = pass;
+                kept.cursor = next.map(|next| next.0);
+                if kept.cursor.is_none() {
+                    kept.read_back_at = Some(looked_at);
+                    tx.stock_unlisted(&of, pass)?;
+                }
+                tx.stock_keep_flow(&of, &kept)?;
+                let _ = setup;
+                Ok(rows)
+            })
+            .await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        self.ask_for_orders(stock);
+        Ok(Some(Cycle { looked_at, rows, read_back: true }))
+    }
+
+    async fn target_levels(
+        &self,
+        stock: &Stock,
+        wanted: Wanted<'_>,
+        places: &[LocationId],
+        cursor: Option<&Cursor>,
+    ) -> Result<Option<LevelPage>> {
+        match stock.target.levels(wanted, places, cursor, Priority::Stock).await {
+            Ok(page) => {
+                self.note_well(&stock.setup.to).await?;
+                self.tell_unread(stock, &stock.setup.to, &page).await?;
+                Ok(Some(page))
+            }
+            Err(fault) => {
+                self.writing_failed(stock, "look", &fault).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn writing_failed(&self, stock: &Stock, what: &'static str, fault: &Fault) -> Result<()> {
+        tracing::info!(flow = %stock.setup.name, what, fault = fault.word(), detail = %fault, "stock could not be carried over; it will be repeated");
+        self.note_trouble(&stock.setup.to, fault).await?;
+        let rest = match fault {
+            Fault::Throttled { wait: Some(wait), .. } => *wait,
+            Fault::Throttled { .. } => REST_AFTER_FAULT,
+            _ => AGAIN_FIRST,
+        };
+        stock.memory().next_write = Some(after(self.now(), rest));
+        Ok(())
+    }
+
+    /// Makes the orders of the target be read now.
+    fn ask_for_orders(&self, stock: &Stock) {
+        for side in self.sides.iter().filter(|side| side.setup.from == stock.setup.to && side.setup.kind == Kind::Order) {
+            self.set_rhythm(side, crate::capture::Rhythm::nudge_all);
+        }
+        self.wake_capture();
+    }
+
+    /// Whether every order that the target had promised by an instant is counted. Where no orders are
+    /// captured from it, there is nothing to wait for.
+    async fn orders_known(&self, stock: &Stock, by: Timestamp) -> Result<bool> {
+        let captured = |side: &&crate::engine::Side| side.setup.from == stock.setup.to && side.setup.kind == Kind::Order;
+        let Some(side) = self.sides.iter().find(captured) else { return Ok(true) };
+        let Some(news) = self.news(&side.setup.from) else { return Ok(false) };
+        if news.through < by {
+            self.ask_for_orders(stock);
+            return Ok(false);
+        }
+        let brand = self.brand().clone();
+        Ok(!self.store().read(move |view| view.captures_wait(&brand, news.kept_at)).await?)
+    }
+
+    /// What a figure depends on besides the store.
+    async fn plan(&self, stock: &Stock) -> Result<Plan> {
+        let now = self.now();
+        let known = stock.memory().rates.filter(|(_, until)| *until > now).map(|(prior, _)| prior);
+        let prior = match known {
+            Some(prior) => prior,
+            None => {
+                let of = stock.of.clone();
+                let demands = self.store().read(move |view| view.stock_demands(&of, now)).await?;
+                let prior = Prior::of_range(demands.iter());
+                stock.memory().rates = Some((prior, after(now, RATES_FOR)));
+                self.keep_window(stock).await?;
+                prior
+            }
+        };
+        let measured = {
+            let memory = stock.memory();
+            (memory.wrong_ms.len() >= WINDOW_LEAST).then(|| percentile(&memory.wrong_ms, 99)).flatten()
+        };
+        let window_ms = match measured {
+            Some(ms) => ms,
+            None => {
+                let of = stock.of.clone();
+                let kept = self.store().read(move |view| view.stock_flow(&of)).await?;
+                kept.window_ms.unwrap_or_else(|| work_out::default_window_ms(&stock.setup))
+            }
+        };
+        Ok(Plan {
+            of: stock.of.clone(),
+            feeds: stock.feeds.clone(),
+            buffers: stock.setup.buffers.clone(),
+            prior,
+            window_ms,
+            commit_lag: stock.source.commit_lag(),
+        })
+    }
+
+    /// Keeps the measured window, so that a restart does not begin with a guess.
+    async fn keep_window(&self, stock: &Stock) -> Result<()> {
+        let measured = {
+            let memory = stock.memory();
+            (memory.wrong_ms.len() >= WINDOW_LEAST).then(|| percentile(&memory.wrong_ms, 99)).flatten()
+        };
+        let Some(ms) = measured else { return Ok(()) };
+        let of = stock.of.clone();
+        self.store()
+            .write(move |tx| {
+                let mut kept = tx.stock_flow(&of)?;
+                kept.window_ms = Some(ms);
+                tx.stock_keep_flow(&of, &kept)
+            })
+            .await
+    }
+
+    /// Works a batch out, writes what differs, and reads it back.
+    async fn settle_batch(&self, stock: &Stock, batch: Cycle) -> Result<()> {
+        let plan = self.plan(stock).await?;
+        let now = self.now();
+        let mut by_place: BTreeMap<LocationId, Vec<(FigureRow, Shown)>> = BTreeMap::new();
+        for (row, shown) in batch.rows {
+            by_place.entry(row.place.clone()).or_default().push((row, shown));
+        }
+        for (place, rows) in by_place {
+            let plan = plan.clone();
+            let (rows, worked) = self
+                .store()
+                .read(move |view| {
+                    let worked = work_out::work_out(view, &plan, &rows, now)?;
+                    Ok((rows, worked))
+                })
+                .await?;
+            let sorted = sort(rows, worked);
+            if batch.read_back {
+                self.settle_read_back(stock, sorted).await?;
+            } else {
+                self.settle_due(stock, &place, sorted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_due(&self, stock: &Stock, place: &LocationId, sorted: Sorted) -> Result<()> {
+        let Sorted { not_ready, left, right, ambiguous, wrong } = sorted;
+        let (of, now, brand, flow) = (stock.of.clone(), self.now(), self.brand().clone(), stock.setup.name.clone());
+        let write: Vec<Claim> = wrong.iter().map(|(row, shown, figure)| claim(row, *shown, figure)).collect();
+        let agreed: Vec<Claim> = right.iter().map(|(row, shown, figure)| claim(row, *shown, figure)).collect();
+        let place_of = place.clone();
+        let (claimed, wrong_since) = self
+            .store()
+            .write(move |tx| {
+                tx.stock_again(&of, &not_ready, after(now, NOT_READY_WAIT))?;
+                tx.stock_again(&of, &ambiguous, after(now, AMBIGUOUS_WAIT))?;
+                for (row, shown) in &left {
+                    tx.stock_leave(&of, &row.place, &row.sku, row.version, *shown)?;
+                    if shown.units > 0 {
+                        tx.raise_standing(&brand, &flow, &nobody_keeps(&place_of), now)?;
+                    }
+                }
+                let wrong_since = tx.stock_agree(&of, &agreed, now)?;
+                Ok((tx.stock_claim(&of, &write, now)?, wrong_since))
+            })
+            .await?;
+        self.measure(stock, &wrong_since, now);
+        let sent: Vec<&(FigureRow, Shown, Figure)> = claimed.iter().filter_map(|index| wrong.get(*index)).collect();
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let figures: Vec<Units> = sent
+            .iter()
+            .map(|(row, _, figure)| Units { item: row.item.clone(), sku: row.sku.clone(), units: figure.units })
+            .collect();
+        let request = stock.sink.encode(place, &figures);
+        match stock.sink.put(&request).await {
+            Ok(receipt) => {
+                for warning in &receipt.warnings {
+                    tracing::warn!(flow = %stock.setup.name, %place, warning, "the target took the figures with a warning");
+                }
+                self.note_well(&stock.setup.to).await?;
+                self.check_sent(stock, place, &sent, &[]).await
+            }
+            // Part of it may have been taken: reading back tells which.
+            Err(Fault::Refused { problems, .. }) => self.check_sent(stock, place, &sent, &problems).await,
+            Err(fault) => {
+                self.writing_failed(stock, "write", &fault).await?;
+                let nothing_left = matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
+                let wait = if nothing_left { REST_AFTER_FAULT.min(AGAIN_FIRST) } else { stock.setup.settle_wait };
+                let (of, rows, due_at) = (stock.of.clone(), keys(&sent), after(self.now(), wait));
+                self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await
+            }
+        }
+    }
+
+    /// Reads back what was written.
+    async fn check_sent(
+        &self,
+        stock: &Stock,
+        place: &LocationId,
+        sent: &[&(FigureRow, Shown, Figure)],
+        refused: &[Problem],
+    ) -> Result<()> {
+        let items: Vec<ExternalId> = sent.iter().map(|(row, _, _)| row.item.clone()).collect();
+        let looked_at = self.now();
+        let page = self.target_levels(stock, Wanted::Items(&items), std::slice::from_ref(place), None).await?;
+        let Some(page) = page else {
+            let (of, rows, due_at) = (stock.of.clone(), keys(sent), after(self.now(), AGAIN_FIRST));
+            return self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await;
+        };
+        let seen = by_item(&page.levels);
+        let (mut agreed, mut once_more, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, (row, before, figure)) in sent.iter().enumerate() {
+            let Some(level) = seen.get(&(&row.place, &row.item)) else {
+                failed.push((position, row, None));
+                continue;
+            };
+            let now_shown = shown(level, looked_at);
+            // Below what it has promised the target lifts a figure by itself; nothing of it can be bought then.
+            let lifted = now_shown.free() == 0 && now_shown.units >= figure.units && now_shown.units == now_shown.promised;
+            if now_shown.units == figure.units || lifted {
+                agreed.push(claim(row, now_shown, figure));
+                // Promises that went away meanwhile came back as units for sale.
+                if now_shown.promised < before.promised {
+                    once_more.push((row.place.clone(), row.sku.clone()));
+                }
+            } else {
+                failed.push((position, row, Some(now_shown)));
+            }
+        }
+        let (of, now) = (stock.of.clone(), self.now());
+        let (brand, flow, most) = (self.brand().clone(), stock.setup.name.clone(), stock.setup.attempts_max);
+        let failed: Vec<(FigureRow, Problem)> = failed
+            .into_iter()
+            .map(|(position, row, shown)| {
+                let (_, _, figure) = sent[position];
+                (row.clone(), not_taken(place, row, figure.units, shown, problem_of(refused, position)))
+            })
+            .collect();
+        let wrong_since = self
+            .store()
+            .write(move |tx| {
+                let wrong_since = tx.stock_agree(&of, &agreed, now)?;
+                for (place, sku) in &once_more {
+                    tx.stock_due_again(&of, place, sku, now)?;
+                }
+                for (row, problem) in &failed {
+                    let key = (row.place.clone(), row.sku.clone());
+                    if row.attempts + 1 >= most {
+                        let exception = tx.raise(&brand, &flow, problem, now)?;
+                        tx.stock_hold(&of, &row.place, &row.sku, exception)?;
+                    } else {
+                        let wait = AGAIN_FIRST.saturating_mul(2_u32.saturating_pow(row.attempts.min(10))).min(AGAIN_MAX);
+                        tx.stock_again(&of, &[key], after(now, wait))?;
+                    }
+                }
+                Ok(wrong_since)
+            })
+            .await?;
+        self.measure(stock, &wrong_since, looked_at);
+        Ok(())
+    }
+
+    /// What a read-back found: what is right is noted where it is news, what is wrong was changed by somebody else.
+    async fn settle_read_back(&self, stock: &Stock, sorted: Sorted) -> Result<()> {
+        let Sorted { not_ready: _, left, right, ambiguous: _, wrong } = sorted;
+        let changed: Vec<Claim> = right
+            .iter()
+            .filter(|(row, shown, figure)| row.shown.units != shown.units || row.terms.as_ref().map(|t| t.buffer) != Some(figure.terms.buffer))
+            .map(|(row, shown, figure)| claim(row, *shown, figure))
+            .collect();
+        // The source keeps an item at last.
+        let known: Vec<(LocationId, Sku)> =
+            right.iter().chain(&wrong).filter(|(row, ..)| row.state == FigureState::Left).map(|(row, ..)| (row.place.clone(), row.sku.clone())).collect();
+        let mut found = Vec::new();
+        for (row, shown, figure) in wrong.iter().filter(|(row, ..)| row.state == FigureState::Agreed) {
+            let of = stock.of.clone();
+            let (sku, now) = (row.sku.clone(), self.now());
+            let here = stock.feeds.get(&row.place).cloned().unwrap_or_default();
+            let levels = self.store().read(move |view| view.stock_levels_of(&of, &sku, now)).await?;
+            let levels: Vec<StockLevel> =
+                levels.into_iter().map(|row| row.level).filter(|level| here.contains(&level.location)).collect();
+            if let Some(cause) = cause(row, *shown, figure, &levels) {
+                found.push((row.clone(), *shown, figure.clone(), cause));
+            }
+        }
+        if changed.is_empty() && known.is_empty() && found.is_empty() && left.is_empty() {
+            return Ok(());
+        }
+        let (of, now, brand, flow) = (stock.of.clone(), self.now(), self.brand().clone(), stock.setup.name.clone());
+        let foreign = stock.setup.foreign;
+        self.store()
+            .write(move |tx| {
+                tx.stock_seen_right(&of, &changed)?;
+                for (place, sku) in &known {
+                    tx.stock_due_again(&of, place, sku, now)?;
+                }
+                for (row, shown, figure, cause) in &found {
+                    let problem = drifted(&row.place, cause, foreign);
+                    let exception = tx.raise_standing(&brand, &flow, &problem, now)?;
+                    let new = NewDrift {
+                        place: row.place.clone(),
+                        sku: row.sku.clone(),
+                        cause,
+                        expected: figure.units,
+                        shown: shown.units,
+                    };
+                    tx.stock_drift(&of, &new, exception, now)?;
+                    tx.stock_due_again(&of, &row.place, &row.sku, now)?;
+                    if foreign == Foreign::Ask {
+                        tx.stock_hold(&of, &row.place, &row.sku, exception)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    fn measure(&self, stock: &Stock, wrong_since: &[Option<Timestamp>], right_at: Timestamp) {
+        let mut memory = stock.memory();
+        for since in wrong_since.iter().flatten() {
+            let ms = u64::try_from(right_at.as_millisecond() - since.as_millisecond()).unwrap_or(0);
+            Memory::measured(&mut memory.wrong_ms, ms);
+        }
+    }
+}
+
+/// A batch by what came of it.
+#[derive(Default)]
+struct Sorted {
+    not_ready: Vec<(LocationId, Sku)>,
+    left: Vec<(FigureRow, Shown)>,
+    right: Vec<(FigureRow, Shown, Figure)>,
+    ambiguous: Vec<(LocationId, Sku)>,
+    wrong: Vec<(FigureRow, Shown, Figure)>,
+}
+
+fn sort(rows: Vec<(FigureRow, Shown)>, worked: Vec<Worked>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for ((row, shown), worked) in rows.into_iter().zip(worked) {
+        match worked {
+            Worked::NotReady => sorted.not_ready.push((row.place, row.sku)),
+            Worked::Left => sorted.left.push((row, shown)),
+            Worked::Figure(figure) => {
+                let right = shown.units == figure.units || (shown.free() == 0 && figure.free <= 0);
+                if right {
+                    sorted.right.push((row, shown, *figure));
+                } else if figure.units < shown.units && shown.units <= figure.units_at_most {
+                    sorted.ambiguous.push((row.place, row.sku));
+                } else {
+                    sorted.wrong.push((row, shown, *figure));
+                }
+            }
+        }
+    }
+    sorted
+}
+
+fn by_item(levels: &[StockLevel]) -> BTreeMap<(&LocationId, &ExternalId), &StockLevel> {
+    levels.iter().map(|level| ((&level.location, &level.item), level)).collect()
+}
+
+fn shown(level: &StockLevel, at: Timestamp) -> Shown {
+    Shown { units: level.on_hand, promised: level.committed, at }
+}
+
+fn claim(row: &FigureRow, shown: Shown, figure: &Figure) -> Claim {
+    Claim {
+        place: row.place.clone(),
+        sku: row.sku.clone(),
+        version: row.version,
+        units: figure.units,
+        terms: figure.terms.clone(),
+        shown,
+    }
+}
+
+fn keys(sent: &[&(FigureRow, Shown, Figure)]) -> Vec<(LocationId, Sku)> {
+    sent.iter().map(|(row, ..)| (row.place.clone(), row.sku.clone())).collect()
+}
+
+/// The problem that the target named for the row at this position of the batch.
+fn problem_of(problems: &[Problem], position: usize) -> Option<&Problem> {
+    let ends = format!(".{position}");
+    problems.iter().find(|problem| {
+        let at = problem.path.split_once("productSizes").map_or(problem.path.as_str(), |(_, rest)| rest);
+        at == ends || at.starts_with(&format!("{ends}."))
+    })
+}
+
+fn not_taken(place: &LocationId, row: &FigureRow, units: i64, shown: Option<Shown>, refused: Option<&Problem>) -> Problem {
+    let stands = shown.map_or_else(|| "it is not listed there any more".to_owned(), |shown| format!("{} stand there", shown.units));
+    let said = refused.map(|problem| format!(" It says: {}", problem.message)).unwrap_or_default();
+    Problem::new(
+        "stock.not_taken",
+        format!("{place}.{}", row.sku),
+        format!("{} was written as {units} units at {place}, and {stands}.{said}", row.sku),
+        "See what keeps the target from taking the figure (a bundle, a deleted item, a missing permission); then release this.",
+    )
+    .value(row.sku.as_str())
+    .cause(format!("{place}:{}", refused.map_or(row.sku.as_str(), |problem| problem.message.as_str())))
+}
+
+fn nobody_keeps(place: &LocationId) -> Problem {
+    Problem::new(
+        "stock.no_source",
+        format!("places.{place}"),
+        format!("{place} shows stock of items that the source does not know; their figures are left alone"),
+        "See the items with state left. Give them the SKU of their item at the source, or set their stock at the target to nought.",
+    )
+    .cause(place.as_str())
+}
+
+fn drifted(place: &LocationId, cause: &str, foreign: Foreign) -> Problem {
+    let (what, remedy) = match cause {
+        "on_hand_sent_as_available" => (
+            "shows what the source has on hand, promised units included",
+            "Another integration sends on hand instead of available: switch it off.",
+        ),
+        "sellable_sent_as_physical" => (
+            "keeps as physical stock what would be free to sell, and takes its promises off once more",
+            "Another integration sends sellable figures as physical ones: switch it off.",
+        ),
+        "missed_update" => ("still shows what was right before the source moved", "Nothing to do if this settles by itself; if it returns, look at the polls."),
+        _ => ("was changed by somebody else", "Find out who writes stock there (another integration, a person, a return): only one may."),
+    };
+    let then = match foreign {
+        Foreign::Revert => "Our figure is written again.",
+        Foreign::Ask => "Release this to write our figure again; dismiss it to leave theirs until the source moves.",
+    };
+    Problem::new("stock.drift", format!("places.{place}"), format!("stock at {place} {what}"), format!("{remedy} {then}"))
+        .cause(format!("{place}:{cause}"))
+}
+
+/// Why a figure that was right is not, unless something under way explains it.
+fn cause(row: &FigureRow, shown: Shown, figure: &Figure, levels: &[StockLevel]) -> Option<&'static str> {
+    let seen = |shown: Shown| drift::Shown { physical: shown.units, allocated: shown.promised, free: shown.free() };
+    let total = |what: fn(&StockLevel) -> i64| levels.iter().map(what).fold(0_i64, i64::saturating_add);
+    let standing = drift::classify(&drift::Row {
+        figure: figure.units,
+        free: figure.free,
+        shown: seen(shown),
+        verified: Some(seen(row.shown)),
+        source: drift::Source {
+            on_hand: total(|level| level.on_hand),
+            committed: total(|level| level.committed),
+            available: total(|level| level.available),
+            net: total(StockLevel::free),
+        },
+        // What the target promised since it was last read is what its orders took.
+        own_since_verified: shown.promised.saturating_sub(row.shown.promised).max(0),
+        own_since_figure: figure.units_at_most.saturating_sub(figure.units).max(0),
+        in_flight: row.state != FigureState::Agreed,
+    });
+    match standing {
+        drift::Standing::Agreed | drift::Standing::InFlight => None,
+        drift::Standing::Drift { cause, .. } => Some(match cause {
+            drift::Cause::ForeignWrite => "foreign_write",
+            drift::Cause::MissedUpdate => "missed_update",
+            drift::Cause::OnHandSentAsAvailable => "on_hand_sent_as_available",
+            drift::Cause::SellableSentAsPhysical => "sellable_sent_as_physical",
+            drift::Cause::Unexplained => "unexplained",
+        }),
+    }
+}
+
+/// Until when orders of a connection are known, and when the last of them were kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    pub through: Timestamp,
+    pub kept_at: Timestamp,
+}
