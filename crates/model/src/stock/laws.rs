@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 
 use super::{
     guard,
+    pace::{Pace, Seen, State},
     velocity::{QUANTILE_MAX, quantile},
     *,
 };
@@ -231,5 +232,48 @@ proptest! {
         let matters = |found: Vec<guard::Finding>| found.into_iter().map(|finding| finding.matter).collect::<Vec<_>>();
         let strict = matters(found(limit));
         prop_assert!(matters(found(limit + more)).iter().all(|matter| strict.contains(matter)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_pause_stays_within_its_bounds_and_errs_on_the_side_of_the_source(
+        (least, peak, most, cap) in (1_u64..100, 0_u64..500, 0_u64..5_000, 0_u64..9_000),
+        readings in proptest::collection::vec((0_u64..3, 0_u64..3, 0_u32..6, 0_u64..900, any::<bool>()), 1..60),
+    ) {
+        let ms = std::time::Duration::from_millis;
+        let pace = Pace {
+            least: ms(least), peak_most: ms(least + peak), most: ms(least + peak + most), throttled_most: ms(least + peak + most + cap),
+            answers: 2, peaks: Vec::new(),
+        };
+        prop_assert_eq!(pace.fault(), None);
+        let mut state = pace.start();
+        for (changes, hot, fate, took, in_peak) in readings {
+            let seen = Seen { changes: changes + hot, hot_changes: hot, throttled: fate == 0, failed: fate == 1, took: ms(took) };
+            let before: State = state;
+            let (pause, next) = pace.next(before, seen, in_peak);
+            let longest = if seen.throttled { pace.throttled_most } else { pace.most };
+            prop_assert!(pace.least <= pause && pause <= longest);
+            prop_assert_eq!(pause, next.pause);
+            if seen.throttled {
+                prop_assert!(pause > before.pause || pause == pace.throttled_most);
+            } else if seen.failed {
+                prop_assert!(pause > before.pause || pause == pace.most);
+            } else {
+                prop_assert!(pause >= (ms(took) * 2).min(pace.most));
+                if in_peak && before.held_off.is_zero() {
+                    prop_assert!(pause <= pace.peak_most.max(ms(took) * 2));
+                }
+                // The same reading with more to see, or in a peak, is never followed by a longer pause.
+                let hotter = Seen { changes: seen.changes + 1, hot_changes: seen.hot_changes + 1, ..seen };
+                prop_assert!(pace.next(before, hotter, in_peak).0 <= pause && pace.next(before, seen, true).0 <= pause);
+            }
+            state = next;
+        }
+        // Left alone, it comes to rest at the longest pause.
+        for _ in 0..120 {
+            state = pace.next(state, Seen::default(), false).1;
+        }
+        prop_assert_eq!(state.pause, pace.most);
     }
 }

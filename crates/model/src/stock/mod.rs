@@ -11,6 +11,7 @@ pub mod explain;
 pub mod guard;
 #[cfg(test)]
 mod laws;
+pub mod pace;
 pub mod velocity;
 pub mod worth;
 
