@@ -5,11 +5,18 @@
 //! what would have happened under other settings.
 
 pub mod availability;
+pub mod buffer;
+pub mod drift;
 pub mod explain;
+pub mod guard;
 #[cfg(test)]
 mod laws;
+pub mod pace;
+pub mod velocity;
 pub mod worth;
 
 pub use availability::{Basis, NotTakenIn, Picture, Reserve, Terms, terms};
+pub use buffer::{Buffer, DryRun, Rule, Selector, dry_run};
 pub use explain::{Explained, Line, Term};
+pub use velocity::{Demand, Prior};
 pub use worth::Worth;
