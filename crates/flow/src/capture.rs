@@ -19,6 +19,7 @@ use selvedge_store::{
 use crate::{
     backoff::{after, before},
     engine::{Engine, Side},
+    stock::demand::{Counting, count, counting},
 };
 
 /// How long a way in rests after a fault.
@@ -41,6 +42,16 @@ impl Rhythm {
     /// Makes the queue of news due now.
     pub fn nudge(&mut self) {
         self.feed = None;
+    }
+
+    /// Makes every way to hear of changes due now.
+    pub fn nudge_all(&mut self) {
+        (self.feed, self.poll) = (None, None);
+    }
+
+    /// Whether the queue of news is due.
+    pub(crate) fn feed_due(&self, now: Timestamp) -> bool {
+        due(self.feed, now)
     }
 }
 
@@ -90,6 +101,7 @@ impl Engine {
         self.set_rhythm(side, |r| r.feed = Some(after(self.now(), every)));
         let mut came = 0;
         for _ in 0..FEED_PAGES_MAX {
+            let asked_at = self.now();
             let page = match feed.next().await {
                 Ok(page) => page,
                 Err(fault) => {
@@ -100,6 +112,7 @@ impl Engine {
             };
             self.note_well(&side.setup.from).await?;
             if page.receipts.is_empty() {
+                self.heard_until(&side.setup.from, asked_at);
                 break;
             }
             came += self.keep(side, "feed", page.arrivals).await?;
@@ -111,6 +124,7 @@ impl Engine {
                 return Ok(came);
             }
             if !page.more {
+                self.heard_until(&side.setup.from, asked_at);
                 break;
             }
         }
@@ -213,12 +227,16 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        self.wake_stock();
         Ok(count)
     }
 
     /// Which flows want what, as plain data that can move into a transaction.
-    pub(crate) fn owing(&self) -> Vec<(selvedge_model::FlowName, ConnectionName, Kind)> {
-        self.flows.iter().map(|flow| (flow.setup.name.clone(), flow.setup.from.clone(), flow.setup.kind)).collect()
+    pub(crate) fn owing(&self) -> Owing {
+        Owing {
+            flows: self.flows.iter().map(|flow| (flow.setup.name.clone(), flow.setup.from.clone(), flow.setup.kind)).collect(),
+            counting: counting(self.setup()),
+        }
     }
 
     /// Decodes one capture; never fails: what cannot be read is a record that says so.
@@ -258,17 +276,27 @@ impl Engine {
     }
 }
 
+/// Which flows want what.
+#[derive(Clone, Debug)]
+pub(crate) struct Owing {
+    flows: Vec<(selvedge_model::FlowName, ConnectionName, Kind)>,
+    counting: Vec<Counting>,
+}
+
 /// Enters a record and what is owed for it.
 pub(crate) fn enter(
     tx: &Tx<'_>,
-    owing: &[(selvedge_model::FlowName, ConnectionName, Kind)],
+    owing: &Owing,
     brand: &selvedge_model::Brand,
     new: &NewRecord,
     now: Timestamp,
 ) -> Result<()> {
     let Recorded::Revision(record, revision) = tx.put_record(new)? else { return Ok(()) };
     let (kind, key) = (new.record.kind(), new.record.key());
-    for (flow, from, wanted) in owing {
+    if let AnyRecord::Order(order) = &new.record {
+        count(tx, &owing.counting, &new.connection, order, revision, now)?;
+    }
+    for (flow, from, wanted) in &owing.flows {
         if *from == new.connection && *wanted == kind {
             let id = tx.owe(
                 &NewObligation {

@@ -19,6 +19,7 @@ use crate::{
     backoff::{after, next_try},
     engine::{Engine, Flow, unless_moved},
     gate::hold,
+    stock::demand::{counting, delivered},
 };
 
 /// Writes that came back in a way nobody understands, before a person is asked.
@@ -185,12 +186,13 @@ impl Engine {
             self.note_well(&flow.setup.to).await?;
         }
         let (brand, setup, now, seed) = (self.brand().clone(), flow.setup.clone(), self.now(), self.setup().seed);
-        let row = row.clone();
+        let (row, counting) = (row.clone(), counting(self.setup()));
         self.store()
             .write(move |tx| {
                 let moved = match outcome {
                     Outcome::Delivered { id, how } => {
                         tx.bind(&brand, &setup.to, row.kind, &row.key, &id, now)?;
+                        delivered(tx, &counting, &setup.name, row.record, now)?;
                         let said = format!("{how}; it is {id} there");
                         let step = Step { target: Some(id), ..Step::default() };
                         tx.step(row.id, Event::Answer, &step, now).and_then(|_| tx.tell(row.id, verb, "delivered", &said, now))

@@ -17,8 +17,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     CaptureSetup, FlowSetup, Setup,
+    backoff::after,
     capture::Rhythm,
     ports::{self, AnySink, AnySource},
+    stock::{self, Stock, write::News},
 };
 
 /// How long a connection rests after its credentials were refused, before one call tries again.
@@ -28,6 +30,8 @@ pub(crate) const PAUSE_UNAUTHORIZED: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_millis(200);
 /// How often counters are written down and empty exceptions are closed.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long a verb rests that was asked for while it was busy.
+const BUSY: Duration = Duration::from_millis(2);
 /// How long a verb rests after the store refused, before it tries again.
 const STORE_TROUBLE: Duration = Duration::from_secs(1);
 
@@ -42,6 +46,8 @@ pub struct TickReport {
     pub delivered: usize,
     /// Rows read back.
     pub confirmed: usize,
+    /// Levels that were news, and batches of figures.
+    pub stock: usize,
 }
 
 impl TickReport {
@@ -90,6 +96,7 @@ struct Wakes {
     gate: Notify,
     deliver: Notify,
     confirm: Notify,
+    stock: Notify,
 }
 
 /// A flow or capture that cannot work as configured.
@@ -107,6 +114,8 @@ pub struct Engine {
     setup: Setup,
     pub(crate) flows: Vec<Flow>,
     pub(crate) sides: Vec<Side>,
+    pub(crate) stocks: Vec<Stock>,
+    news: Mutex<HashMap<ConnectionName, News>>,
     pub(crate) rhythms: Mutex<HashMap<(ConnectionName, Kind), Rhythm>>,
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
@@ -125,6 +134,7 @@ impl Engine {
         let mut wrong = Vec::new();
         let flows = setup.flows.iter().filter_map(|flow| wire_flow(&setup, flow).map_err(|w| wrong.push(w)).ok()).collect();
         let sides = setup.captures.iter().filter_map(|side| wire_side(&setup, side).map_err(|w| wrong.push(w)).ok()).collect();
+        let stocks = setup.stocks.iter().filter_map(|one| stock::wire(&setup, one).map_err(|w| wrong.push(w)).ok()).collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -132,6 +142,8 @@ impl Engine {
             setup,
             flows,
             sides,
+            stocks,
+            news: Mutex::default(),
             rhythms: Mutex::default(),
             pauses: Mutex::default(),
             counted: Mutex::default(),
@@ -221,7 +233,8 @@ impl Engine {
         for rhythm in self.rhythms.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
             rhythm.nudge();
         }
-        self.wakes.capture.notify_waiters();
+        self.wake_capture();
+        self.wake_stock();
         Ok(Accepted::Kept)
     }
 
@@ -249,8 +262,17 @@ impl Engine {
         // An exception about a connection that an earlier process left open is settled by the first call that comes through.
         let now = self.now();
         self.locked_pauses().extend(self.setup.connections.keys().map(|name| (name.clone(), now)));
+        self.count_from_the_start().await?;
         let (brand, now) = (self.brand().clone(), self.now());
-        self.store().write(move |tx| tx.recover(&brand, now)).await
+        let lost: Vec<_> = self.stocks.iter().map(|stock| (stock.of.clone(), after(now, stock.setup.settle_wait))).collect();
+        self.store()
+            .write(move |tx| {
+                for (of, due_at) in &lost {
+                    tx.stock_recover(of, *due_at)?;
+                }
+                tx.recover(&brand, now)
+            })
+            .await
     }
 
     /// Every verb once.
@@ -273,6 +295,10 @@ impl Engine {
         }
         for flow in &self.flows {
             report.confirmed += self.confirm(flow).await?;
+        }
+        for stock in &self.stocks {
+            report.stock += self.read_stock(stock).await?;
+            report.stock += self.write_stock(stock).await?;
         }
         self.housekeep().await?;
         Ok(report)
@@ -302,6 +328,11 @@ impl Engine {
                 spawn(&mut loops, name, index);
             }
         }
+        for index in 0..self.stocks.len() {
+            for name in ["stock", "figures"] {
+                spawn(&mut loops, name, index);
+            }
+        }
         stop.await;
         self.stopping.store(true, Ordering::Relaxed);
         // Nobody listening is fine: then every loop has ended by itself.
@@ -316,8 +347,16 @@ impl Engine {
             if *stopped.borrow() {
                 return;
             }
-            let flow = self.flows.get(index);
+            let (flow, stock) = (self.flows.get(index), self.stocks.get(index));
             let done = match (name, flow) {
+                ("stock", _) => match stock {
+                    Some(stock) => self.read_stock(stock).await,
+                    None => no_work().await,
+                },
+                ("figures", _) => match stock {
+                    Some(stock) => self.write_stock(stock).await,
+                    None => no_work().await,
+                },
                 ("capture", _) => match self.sides.get(index) {
                     Some(side) => self.capture(side).await,
                     None => no_work().await,
@@ -333,7 +372,11 @@ impl Engine {
             };
             let (rest, wake) = match name {
                 "housekeep" => (HOUSEKEEPING, None),
+                // Asked for while it was busy: a nudge that nobody waited for is not lost.
+                "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => (BUSY, Some(&self.wakes.capture)),
                 "capture" => (IDLE, Some(&self.wakes.capture)),
+                "stock" => (stock.map_or(IDLE, |stock| self.until(self.stock_reading_due(stock))), Some(&self.wakes.stock)),
+                "figures" => (IDLE, Some(&self.wakes.stock)),
                 "gate" => (IDLE, Some(&self.wakes.gate)),
                 "deliver" => (IDLE, Some(&self.wakes.deliver)),
                 "confirm" => (IDLE, Some(&self.wakes.confirm)),
@@ -362,6 +405,43 @@ impl Engine {
                 _ = stopped.changed() => {}
             }
         }
+    }
+
+    fn feed_is_due(&self, side: &Side) -> bool {
+        let fed = side.connection.feed.is_some() && side.setup.feed_every.is_some();
+        fed && !self.paused(&side.setup.from) && self.rhythm(side).feed_due(self.now())
+    }
+
+    /// How long until an instant, but no longer than an idle verb waits.
+    fn until(&self, at: Option<Timestamp>) -> Duration {
+        at.map_or(IDLE, |at| Duration::try_from(at.duration_since(self.now())).unwrap_or_default().min(IDLE))
+    }
+
+    /// Every order of a connection is kept that it had by this instant.
+    pub(crate) fn heard_until(&self, connection: &ConnectionName, through: Timestamp) {
+        let kept_at = self.now();
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = news.entry(connection.clone()).or_insert(News { through, kept_at });
+        if known.through <= through {
+            *known = News { through, kept_at };
+        }
+        drop(news);
+        self.wake_stock();
+    }
+
+    /// Until when the orders of a connection are kept.
+    pub(crate) fn news(&self, connection: &ConnectionName) -> Option<News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).get(connection).copied()
+    }
+
+    /// Nudges the verbs of stock.
+    pub(crate) fn wake_stock(&self) {
+        self.wakes.stock.notify_waiters();
+    }
+
+    /// Nudges the readings of orders.
+    pub(crate) fn wake_capture(&self) {
+        self.wakes.capture.notify_waiters();
     }
 
     fn wake_after(&self, verb: &'static str) {
@@ -420,6 +500,7 @@ impl Engine {
                 for (connection, purpose, count) in &deltas {
                     tx.add_calls(&brand, connection, purpose, *count)?;
                 }
+                tx.stock_settle_drifts(&brand, now)?;
                 tx.close_empty(&brand, now).map(|_| ())
             })
             .await

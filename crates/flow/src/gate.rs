@@ -232,7 +232,7 @@ fn ambiguous(lookup: &Lookup, ids: &[String]) -> Problem {
 /// What is needed to owe a record that must stand first.
 struct Needs<'a> {
     flow: Option<&'a selvedge_model::FlowName>,
-    owing: &'a [(selvedge_model::FlowName, ConnectionName, Kind)],
+    owing: &'a crate::capture::Owing,
 }
 
 fn write_down(

@@ -26,6 +26,7 @@ mod gate;
 mod lists;
 mod ports;
 mod reading;
+pub mod stock;
 mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -37,6 +38,7 @@ use selvedge_store::Store;
 
 pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use reading::Swept;
+pub use stock::{Foreign, StockSetup};
 
 /// How records of one kind are captured from one connection.
 #[derive(Clone, Debug)]
@@ -104,6 +106,8 @@ pub struct Setup {
     pub captures: Vec<CaptureSetup>,
     /// What flows.
     pub flows: Vec<FlowSetup>,
+    /// Whose stock is shown where.
+    pub stocks: Vec<StockSetup>,
     /// How often the targets' lists of values are read again.
     pub lists_every: Duration,
 }

@@ -75,7 +75,12 @@ impl Engine {
         let beside_feed = side.setup.feed_every.is_some() && side.connection.feed.is_some();
         let way = if beside_feed { Way::Enumerate } else { Way::List };
         let (came, rest) = match self.turn(side, "poll", way, interval).await? {
-            Turn::Whole(came, _) => (came, every),
+            Turn::Whole(came, row) => {
+                if !beside_feed {
+                    self.heard_until(&side.setup.from, row.interval.to);
+                }
+                (came, every)
+            }
             Turn::UnderWay(came) => (came, Duration::ZERO),
             Turn::Failed(came, rest) => (came, rest),
         };

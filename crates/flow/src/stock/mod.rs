@@ -12,10 +12,10 @@
 //! then is known, works the figure out (`work_out.rs`), writes it, and reads it back. `demand.rs` counts
 //! what orders want that the source has not taken in yet.
 
-mod demand;
+pub(crate) mod demand;
 mod read;
 mod work_out;
-mod write;
+pub(crate) mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -96,15 +96,13 @@ pub(crate) struct Stock {
 /// What is worth keeping only while the process lives.
 #[derive(Default)]
 pub(crate) struct Memory {
-    pub pace: pace::State,
+    pub pace: Option<pace::State>,
     pub next_poll: Option<Timestamp>,
     pub next_snapshot: Option<Timestamp>,
     pub next_write: Option<Timestamp>,
     pub next_read_back: Option<Timestamp>,
     /// How long the last figures that were wrong had been wrong, in milliseconds.
     pub wrong_ms: VecDeque<u64>,
-    /// From knowing to standing, in milliseconds.
-    pub carried_ms: VecDeque<u64>,
     /// Rates over the whole range, and until when they may be used.
     pub rates: Option<(Prior, Timestamp)>,
     /// Places whose source is known.

@@ -38,6 +38,8 @@ const LOOK_BATCH: usize = 2_000;
 const POLL_PAGES_MAX: usize = 200;
 /// How often kits, and where markets draw from, are read again.
 const STRUCTURE_EVERY: Duration = Duration::from_secs(3600);
+/// An item with no more units than this that moves is worth a quicker poll.
+const SCARCE: i64 = 50;
 /// How long a way in rests after a fault.
 const REST_AFTER_FAULT: Duration = Duration::from_secs(2);
 /// How long the sums over the range of a place are used before they are added up again.
@@ -190,13 +192,15 @@ impl Engine {
                     }
                 }
                 Err(rest) => {
-                    self.poll_next(stock, pace::Seen { failed: true, ..pace::Seen::default() }, Some(rest));
+                    let throttled = rest > REST_AFTER_FAULT;
+                    self.poll_next(stock, pace::Seen { throttled, failed: !throttled, ..pace::Seen::default() }, Some(rest));
                     return Ok(0);
                 }
             }
         }
         let whole = cursor.is_none();
         let took = Duration::try_from(self.now().duration_since(now)).unwrap_or_default();
+        let hot = levels.iter().filter(|level| level.free() <= SCARCE && level.changed_at.is_none_or(|at| at > *since)).count();
         let news = self.take_in(stock, levels, Via::Poll, Some(*since)).await?;
         if whole {
             let (of, brand, connection) = (stock.of.clone(), self.brand().clone(), stock.setup.from.clone());
@@ -212,7 +216,8 @@ impl Engine {
                 .await?;
             self.forget_shown_demand(stock).await?;
         }
-        self.poll_next(stock, pace::Seen { changes: news as u64, took, ..pace::Seen::default() }, None);
+        let hot_changes = hot.min(news) as u64;
+        self.poll_next(stock, pace::Seen { changes: news as u64, hot_changes, took, ..pace::Seen::default() }, None);
         Ok(news)
     }
 
@@ -220,8 +225,9 @@ impl Engine {
     fn poll_next(&self, stock: &Stock, seen: pace::Seen, at_least: Option<Duration>) {
         let now = self.now();
         let mut memory = stock.memory();
-        let (wait, state) = stock.setup.pace.next(memory.pace, seen, now);
-        memory.pace = state;
+        let pace = &stock.setup.pace;
+        let (wait, state) = pace.next(memory.pace.unwrap_or_else(|| pace.start()), seen, pace.in_peak(now));
+        memory.pace = Some(state);
         memory.next_poll = Some(after(now, wait.max(at_least.unwrap_or_default())));
     }
 
@@ -567,7 +573,7 @@ pub(crate) fn guard_cause(place: &LocationId) -> String {
 }
 
 fn suspicious(place: &LocationId, via: Via, rows: usize, findings: &[guard::Finding]) -> Problem {
-    let said: Vec<String> = findings.iter().map(in_words).collect();
+    let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
     Problem::new(
         "stock.guard",
         format!("places.{place}"),
@@ -575,33 +581,6 @@ fn suspicious(place: &LocationId, via: Via, rows: usize, findings: &[guard::Find
         "See the rows below. Release this if it is true; otherwise dismiss it and see to the source. Everything else goes on.",
     )
     .cause(place.as_str())
-}
-
-/// A finding in words.
-fn in_words(finding: &guard::Finding) -> String {
-    let percent = |share: rust_decimal::Decimal| (share * rust_decimal::Decimal::ONE_HUNDRED).round_dp(1).normalize();
-    let worth: Vec<String> = finding.worth.sums().map(|sum| sum.to_string()).collect();
-    let worth = if worth.is_empty() { String::new() } else { format!(", worth {}", worth.join(" and ")) };
-    let (rows, units) = (finding.rows, finding.units);
-    let (share, limit) = (percent(finding.share), percent(finding.limit));
-    let shown: Vec<String> = finding
-        .preview
-        .iter()
-        .take(5)
-        .map(|row| {
-            let units = |units: Option<i64>| units.map_or_else(|| "nothing".to_owned(), |units| units.to_string());
-            format!("{} {} to {}", row.sku, units(row.before), units(row.after))
-        })
-        .collect();
-    let first = if shown.is_empty() { String::new() } else { format!(" (first {})", shown.join(", ")) };
-    match finding.matter {
-        guard::Matter::Empty => format!("it is empty, where {rows} items with {units} units stood{worth}"),
-        guard::Matter::Truncated => format!("it lacks {rows} items ({share} %, the limit is {limit} %) with {units} units{worth}{first}"),
-        guard::Matter::Zeroed => format!("{rows} items would go off sale ({share} %, the limit is {limit} %), {units} units{worth}{first}"),
-        guard::Matter::MovedUnits => format!("{units} units would move ({share} %, the limit is {limit} %){worth}{first}"),
-        guard::Matter::MovedValue => format!("too much value would move ({share} %, the limit is {limit} %){worth}{first}"),
-        guard::Matter::Stale => format!("it is {} s old, the limit is {} s", finding.share, finding.limit),
-    }
 }
 
 fn merge(

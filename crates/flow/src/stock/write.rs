@@ -87,8 +87,8 @@ impl Engine {
         let seen = by_item(&page.levels);
         let (mut rows, mut gone) = (Vec::new(), Vec::new());
         for row in due {
-            match seen.get(&(&row.place, &row.item)) {
-                Some(level) => rows.push((row, shown(level, looked_at))),
+            match seen.get(&(&row.place, &row.item)).map(|level| shown(level, looked_at)) {
+                Some(shown) => rows.push((row, shown)),
                 None => gone.push((row.place, row.sku)),
             }
         }

@@ -24,6 +24,8 @@ use selvedge_model::{
 };
 use selvedge_store::Store;
 
+use crate::stock::{Shelf, Stock, Window};
+
 pub fn start() -> Timestamp {
     "2026-02-03T09:00:00Z".parse().unwrap()
 }
@@ -88,28 +90,30 @@ pub struct Mischief {
     pub percent: u32,
 }
 
-struct World {
+pub(crate) struct World {
+    /// What the shelf and the shop window have, where stock flows.
+    pub(crate) stock: Option<Stock>,
     rng: StdRng,
     mischief: Mischief,
-    orders: BTreeMap<u32, Order>,
+    pub(crate) orders: BTreeMap<u32, Order>,
     /// The queue of news: (event, order number), until acknowledged.
     news: Vec<(u64, u32)>,
     events: u64,
     /// The order whose write never gets an answer.
     hangs: Option<RecordKey>,
     /// What stands in the books: every document ever created, by its id.
-    documents: BTreeMap<u32, Order>,
+    pub(crate) documents: BTreeMap<u32, Order>,
     writes_per_key: BTreeMap<RecordKey, u32>,
 }
 
 /// The two systems.
 #[derive(Clone)]
 pub struct Fake {
-    world: Arc<Mutex<World>>,
+    pub(crate) world: Arc<Mutex<World>>,
     pub clock: Arc<ManualClock>,
 }
 
-enum Mood {
+pub(crate) enum Mood {
     Fine,
     /// Nothing happened, and the caller knows.
     Before(Fault),
@@ -120,6 +124,7 @@ enum Mood {
 impl Fake {
     pub fn new(seed: u64, percent: u32) -> Self {
         let world = World {
+            stock: None,
             rng: StdRng::seed_from_u64(seed),
             mischief: Mischief { percent },
             orders: BTreeMap::new(),
@@ -207,15 +212,19 @@ impl Fake {
             stock_sink: None,
             probe: None,
         };
+        let keeps_stock = self.world.lock().unwrap().stock.is_some();
         let shop = Connection {
             order_source: Some(Arc::new(self.clone())),
             feed: Some(Arc::new(self.clone())),
+            stock_source: keeps_stock.then(|| Arc::new(Window(self.clone())) as _),
+            stock_sink: keeps_stock.then(|| Arc::new(Window(self.clone())) as _),
             ..empty("shop", session("shop"))
         };
         let mirror: Arc<dyn Source<Order>> = Arc::new(Books(self.clone()));
         let books = Connection {
             order_source: Some(mirror),
             order_sink: Some(Arc::new(Books(self.clone()))),
+            stock_source: keeps_stock.then(|| Arc::new(Shelf(self.clone())) as _),
             ..empty("books", session("books"))
         };
         let setup = Setup {
@@ -248,12 +257,13 @@ impl Fake {
                 backoff_first: Duration::from_secs(1),
                 backoff_max: Duration::from_secs(30),
             }],
+            stocks: self.stocks(),
             lists_every: Duration::from_secs(600),
         };
         Arc::new(Engine::new(setup).unwrap())
     }
 
-    fn mood(&self, write: bool) -> Mood {
+    pub(crate) fn mood(&self, write: bool) -> Mood {
         let mut world = self.world.lock().unwrap();
         let percent = world.mischief.percent;
         if world.rng.random_range(0..100) >= percent {
@@ -272,7 +282,7 @@ impl Fake {
 }
 
 impl World {
-    fn tell(&mut self, number: u32) {
+    pub(crate) fn tell(&mut self, number: u32) {
         // Sometimes twice.
         for _ in 0..=u32::from(self.rng.random_range(0..10) == 0) {
             self.events += 1;

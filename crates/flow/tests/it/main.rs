@@ -4,3 +4,4 @@
 mod fake;
 mod journey;
 mod simulate;
+mod stock;

@@ -167,6 +167,30 @@ pub struct Finding {
     pub preview: Vec<Shown>,
 }
 
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let percent = |share: Decimal| share.saturating_mul(Decimal::ONE_HUNDRED).round_dp(1).normalize();
+        let (share, limit) = (percent(self.share), percent(self.limit));
+        let (rows, units) = (self.rows, self.units);
+        match self.matter {
+            Matter::Empty => write!(f, "it is empty, where {rows} items with {units} units stood")?,
+            Matter::Truncated => write!(f, "it lacks {rows} items with {units} units ({share} %, the limit is {limit} %)")?,
+            Matter::Zeroed => write!(f, "{rows} items with {units} units would go off sale ({share} %, the limit is {limit} %)")?,
+            Matter::MovedUnits => write!(f, "{units} units would move ({share} %, the limit is {limit} %)")?,
+            Matter::MovedValue => write!(f, "too much value would move ({share} %, the limit is {limit} %)")?,
+            Matter::Stale => return write!(f, "it is {} s old, the limit is {} s", self.share, self.limit),
+        }
+        let sums: Vec<String> = self.worth.sums().map(|sum| sum.to_string()).collect();
+        if !sums.is_empty() {
+            write!(f, ", worth {}", sums.join(" and "))?;
+        }
+        let units = |units: Option<i64>| units.map_or_else(|| "none".to_owned(), |units| units.to_string());
+        let first: Vec<String> =
+            self.preview.iter().take(5).map(|row| format!("{} {} to {}", row.sku, units(row.before), units(row.after))).collect();
+        if first.is_empty() { Ok(()) } else { write!(f, "; first {}", first.join(", ")) }
+    }
+}
+
 /// The judgement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
