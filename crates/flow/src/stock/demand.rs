@@ -57,7 +57,9 @@ pub(crate) fn count(tx: &Tx<'_>, all: &[Counting], shop: &ConnectionName, order:
     for counting in all.iter().filter(|counting| counting.shop == *shop && !counting.carriers.is_empty()) {
         let known = revision == 1 || tx.stock_counts(&counting.of, &order.number)?;
         let taken = if known { Wanted::new() } else { taken_in(tx, counting, &order.number)? };
-        tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted(order), &taken, now)?;
+        for sku in tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted(order), &taken, now)? {
+            tx.stock_let_go_of(&counting.of, &sku, now)?;
+        }
     }
     Ok(())
 }

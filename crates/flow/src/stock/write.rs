@@ -205,7 +205,7 @@ impl Engine {
         let captured = |side: &&crate::engine::Side| side.setup.from == stock.setup.to && side.setup.kind == Kind::Order;
         let Some(side) = self.sides.iter().find(captured) else { return Ok(true) };
         let Some(news) = self.news(&side.setup.from) else { return Ok(false) };
-        if news.through < by {
+        if news.through <= by {
             self.ask_for_orders(stock);
             return Ok(false);
         }
@@ -492,6 +492,8 @@ fn sort(rows: Vec<(FigureRow, Shown)>, worked: Vec<Worked>) -> Sorted {
     for ((row, shown), worked) in rows.into_iter().zip(worked) {
         match worked {
             Worked::NotReady => sorted.not_ready.push((row.place, row.sku)),
+            // Still due: the next batch has it.
+            Worked::LookAgain => {}
             Worked::Left => sorted.left.push((row, shown)),
             Worked::Figure(figure) => {
                 let right = shown.units == figure.units || (shown.free() == 0 && figure.free <= 0);

@@ -93,6 +93,24 @@ impl World {
         self.documents.values().filter(open).filter(|o| o.lines[0].sku.0 == sku).map(|o| i64::from(o.lines[0].quantity)).sum()
     }
 
+    /// A document of the books promises other units than before: the shelf's figures have changed.
+    pub(crate) fn promises_changed(&mut self, sku: &str, now: Timestamp) {
+        if let Some(stock) = &mut self.stock {
+            stock.changed_at.insert(sku.to_owned(), now);
+        }
+    }
+
+    fn describe(&self, sku: &str) -> String {
+        let stock = self.stock.as_ref().unwrap();
+        let mut lines = vec![format!("on the shelf {}, in the window {}", stock.on_hand[sku], stock.physical[sku])];
+        for (number, order) in self.orders.iter().filter(|(_, o)| o.lines[0].sku.0 == sku) {
+            let document = self.documents.values().find(|d| d.number == order.number).map(|d| d.status);
+            let left = stock.left.contains(number);
+            lines.push(format!("order {number}: {} units, {:?}, in the books {document:?}, left {left}", order.lines[0].quantity, order.status));
+        }
+        lines.join("\n")
+    }
+
     /// What is really left: on the shelf, less every order that somebody placed and that has not left.
     fn truth(&self, sku: &str) -> i64 {
         let stock = self.stock.as_ref().unwrap();
@@ -190,6 +208,7 @@ impl Fake {
 
     /// The shop completes the shipment of an order that has left.
     fn arrive(&self, number: u32) {
+        let now = self.now();
         let left = {
             let world = self.world.lock().unwrap();
             world.stock.as_ref().unwrap().left.contains(&number)
@@ -199,9 +218,24 @@ impl Fake {
             {
                 let mut world = self.world.lock().unwrap();
                 let (sku, units) = world.units_of(number);
-                *world.stock.as_mut().unwrap().physical.get_mut(&sku).unwrap() -= units;
+                let stock = world.stock.as_mut().unwrap();
+                *stock.physical.get_mut(&sku).unwrap() -= units;
+                // A shipment that the shop completes between our look and our write is the one thing that a
+                // physical figure cannot carry: it shows until it was read back.
+                stock.taken.push((now, sku, units));
             }
             self.change(number, |o| o.status = OrderStatus::Shipped);
+        }
+    }
+
+    fn cancel(&self, number: u32) {
+        self.change(number, |o| o.status = OrderStatus::Cancelled);
+        let now = self.now();
+        let mut world = self.world.lock().unwrap();
+        let (sku, units) = world.units_of(number);
+        if world.truth(&sku) < 0 {
+            // More is promised than there is: what is let go of shows until the cancellation is heard.
+            world.stock.as_mut().unwrap().taken.push((now, sku, units));
         }
     }
 
@@ -413,7 +447,8 @@ impl Run {
             let (shows, left) = (world.window_free(&sku), world.truth(&sku));
             assert!(
                 shows <= left.max(0) + taken,
-                "{sku}: the window shows {shows}, {left} are left, others took {taken} since {sure}; {row:?}"
+                "{sku}: the window shows {shows}, {left} are left, others took {taken} since {sure}; {row:?}\n{}",
+                world.describe(&sku)
             );
         }
     }
@@ -454,7 +489,7 @@ async fn simulate(seed: u64) {
                 let cancellable = fake.orders().iter().any(|o| o.number.0 == number.to_string() && o.status == OrderStatus::Confirmed)
                     && !fake.world.lock().unwrap().stock.as_ref().unwrap().left.contains(&number);
                 if cancellable {
-                    fake.change(number, |o| o.status = OrderStatus::Cancelled);
+                    fake.cancel(number);
                 }
             }
             5 | 6 => fake.move_shelf(SKUS[fake.draw(3) as usize], -i64::from(1 + fake.draw(3))),

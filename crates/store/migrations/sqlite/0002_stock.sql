@@ -89,6 +89,8 @@ CREATE TABLE stock_demand (
     market       TEXT NOT NULL,       -- which places it draws from
     wanted       INTEGER NOT NULL,    -- by the newest revision, if it still wants them
     seen_at      INTEGER NOT NULL,    -- since when we know that it wants so many
+    wanted_before INTEGER NOT NULL DEFAULT 0, -- before it wanted less: what was looked at earlier may still have it
+    lowered_at   INTEGER,             -- since when we know that it wants less
     taken_before INTEGER NOT NULL DEFAULT 0, -- by the source, before the last time it took some
     taken        INTEGER NOT NULL DEFAULT 0, -- by the source
     taken_at     INTEGER,             -- when it last took some
@@ -96,6 +98,7 @@ CREATE TABLE stock_demand (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX stock_demand_by_sku ON stock_demand (brand, flow, sku);
 CREATE INDEX stock_demand_taken ON stock_demand (brand, flow, taken_at) WHERE taken_at IS NOT NULL;
+CREATE INDEX stock_demand_gone ON stock_demand (brand, flow, lowered_at) WHERE wanted = 0;
 
 -- What moved at the source, and how much of it our own orders explain. Pruned by age and number.
 CREATE TABLE stock_moves (

@@ -1,4 +1,7 @@
 //! Units of orders that the source's figures do not show yet.
+//!
+//! A figure as of an instant shows what was taken in before it; of what happened in that very instant,
+//! nobody can say, so it counts as not shown.
 
 use std::collections::BTreeMap;
 
@@ -28,31 +31,52 @@ pub struct DemandRow {
     pub taken_at: Option<Timestamp>,
 }
 
-/// Units not shown by figures as of ?4; `market` is left to the caller.
+/// Units not shown by figures as of ?4, of what was wanted at ?5 or is since; `market` is left to the caller.
 macro_rules! not_taken_in {
     () => {
-        "max(0, wanted - CASE WHEN taken_at IS NOT NULL AND taken_at <= ?4 THEN taken ELSE taken_before END)"
+        "max(0, CASE WHEN lowered_at >= ?5 THEN max(wanted, wanted_before) ELSE wanted END - CASE WHEN taken_at IS NOT NULL AND taken_at < ?4 THEN taken ELSE taken_before END)"
     };
 }
 
 impl Tx<'_> {
     /// What the newest revision of an order wants; nothing, when it is cancelled or has left.
     /// `taken` is what the source has taken of an earlier revision, for an order that is not counted yet.
-    pub fn stock_wants(&self, of: &Of, key: &RecordKey, market: &str, wanted: &Wanted, taken: &Wanted, now: Timestamp) -> Result<()> {
-        let (brand, flow, key) = (of.brand.as_str(), of.flow.as_str(), key.as_str());
-        let sql = "UPDATE stock_demand SET wanted = -wanted - 1 WHERE brand = ?1 AND flow = ?2 AND key = ?3";
-        self.connection.prepare_cached(sql)?.execute(params![brand, flow, key])?;
+    /// Returns what it wants less of than before.
+    pub fn stock_wants(
+        &self,
+        of: &Of,
+        key: &RecordKey,
+        market: &str,
+        wanted: &Wanted,
+        taken: &Wanted,
+        now: Timestamp,
+    ) -> Result<Vec<Sku>> {
+        let (brand, flow, key, now) = (of.brand.as_str(), of.flow.as_str(), key.as_str(), micros(now));
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT sku, wanted FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND wanted > 0")?;
+        let before = statement.query_map([brand, flow, key], |row| Ok((Sku(row.get(0)?), row.get::<_, i64>(1)?)))?;
+        let before: Wanted = before.collect::<rusqlite::Result<_>>()?;
+        let sql = "UPDATE stock_demand SET wanted = ?5, wanted_before = wanted, lowered_at = ?6
+                   WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND sku = ?4";
+        let mut lower = self.connection.prepare_cached(sql)?;
+        let mut lowered = Vec::new();
+        for (sku, units) in &before {
+            let units_now = wanted.get(sku).copied().unwrap_or(0).max(0);
+            if units_now < *units {
+                lower.execute(params![brand, flow, key, sku.as_str(), units_now, now])?;
+                lowered.push(sku.clone());
+            }
+        }
         let sql = "INSERT INTO stock_demand (brand, flow, key, sku, market, wanted, taken_before, taken, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
                    ON CONFLICT (brand, flow, key, sku) DO UPDATE SET market = excluded.market, wanted = excluded.wanted,
-                     seen_at = CASE WHEN excluded.wanted > -wanted - 1 THEN excluded.seen_at ELSE seen_at END";
-        let mut statement = self.connection.prepare_cached(sql)?;
+                     seen_at = CASE WHEN excluded.wanted > wanted THEN excluded.seen_at ELSE seen_at END";
+        let mut raise = self.connection.prepare_cached(sql)?;
         for (sku, units) in wanted.iter().filter(|(_, units)| **units > 0) {
             let taken = taken.get(sku).copied().unwrap_or(0);
-            statement.execute(params![brand, flow, key, sku.as_str(), market, units, taken, micros(now)])?;
+            raise.execute(params![brand, flow, key, sku.as_str(), market, units, taken, now])?;
         }
-        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND wanted < 0";
-        self.connection.prepare_cached(sql)?.execute(params![brand, flow, key])?;
-        Ok(())
+        Ok(lowered)
     }
 
     /// The source has taken in these units of an order.
@@ -69,9 +93,11 @@ impl Tx<'_> {
 
     /// Forgets what figures as of `as_of` show in full; returns how many rows.
     pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp) -> Result<u64> {
-        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at <= ?3 AND wanted <= taken";
         let values = params![of.brand.as_str(), of.flow.as_str(), micros(as_of)];
-        Ok(self.connection.prepare_cached(sql)?.execute(values)? as u64)
+        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at < ?3 AND wanted <= taken";
+        let shown = self.connection.prepare_cached(sql)?.execute(values)?;
+        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND wanted = 0 AND lowered_at < ?3";
+        Ok((shown + self.connection.prepare_cached(sql)?.execute(values)?) as u64)
     }
 }
 
@@ -84,12 +110,12 @@ impl View<'_> {
     }
 
     /// Per market, the units of an item that figures as of `as_of` do not show: all that is known, and
-    /// what of it was known by `known_by`.
+    /// what of it was known before `known_by`.
     pub fn stock_not_taken_in(&self, of: &Of, sku: &Sku, as_of: Timestamp, known_by: Timestamp) -> Result<Vec<(String, i64, i64)>> {
         let sql = concat!(
             "SELECT market, sum(",
             not_taken_in!(),
-            "), sum(CASE WHEN seen_at <= ?5 THEN ",
+            "), sum(CASE WHEN seen_at < ?5 THEN ",
             not_taken_in!(),
             " ELSE 0 END) FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND sku = ?3 GROUP BY market"
         );
@@ -104,10 +130,11 @@ impl View<'_> {
         let sql = concat!(
             "SELECT key, market, ",
             not_taken_in!(),
-            " AS units, taken_at FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND units > 0 ORDER BY key LIMIT ?5"
+            " AS units, taken_at FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND units > 0 ORDER BY key LIMIT ?6"
         );
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(as_of), limit(limit_rows)];
+        let never = i64::MAX;
+        let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(as_of), never, limit(limit_rows)];
         let rows = statement.query_and_then(values, |row| {
             Ok(DemandRow {
                 key: RecordKey(row.get(0)?),
@@ -119,10 +146,10 @@ impl View<'_> {
         rows.collect()
     }
 
-    /// Units that the source took of our orders after one instant and until another.
+    /// Units that the source took of our orders from one instant on and before another.
     pub fn stock_own_units(&self, of: &Of, sku: &Sku, after: Timestamp, until: Timestamp) -> Result<i64> {
         let sql = "SELECT coalesce(sum(max(0, taken - taken_before)), 0) FROM stock_demand
-                   WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND taken_at > ?4 AND taken_at <= ?5";
+                   WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND taken_at >= ?4 AND taken_at < ?5";
         let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(after), micros(until)];
         Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }

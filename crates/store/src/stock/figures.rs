@@ -273,6 +273,19 @@ impl Tx<'_> {
         self.stock_make_due(of, place, sku, "read_back", 0, now)
     }
 
+    /// Orders want fewer of an item: where more was promised than there is, what they let go of shows as for
+    /// sale, and is not. Makes such figures due.
+    pub fn stock_let_go_of(&self, of: &Of, sku: &Sku, now: Timestamp) -> Result<()> {
+        let sql = "SELECT place FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND sku = ?3
+                   AND (state = 'sending' OR net - coalesce(not_taken_in, 0) - coalesce(buffer, 0) < 0)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let places = statement.query_map([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| row.get(0).map(LocationId))?;
+        for place in places.collect::<rusqlite::Result<Vec<_>>>()? {
+            self.stock_make_due(of, &place, sku, "orders", 0, now)?;
+        }
+        Ok(())
+    }
+
     /// Notes what a read-back saw of figures that are right.
     pub fn stock_seen_right(&self, of: &Of, claims: &[Claim]) -> Result<()> {
         let sql = "UPDATE stock_figures SET shown_units = ?6, shown_promised = ?7, shown_at = ?8, net = ?9, not_taken_in = ?10,
