@@ -12,6 +12,7 @@ pub mod guard;
 #[cfg(test)]
 mod laws;
 pub mod pace;
+pub mod rehearse;
 pub mod velocity;
 pub mod worth;
 
