@@ -648,6 +648,30 @@ async fn in_a_hostile_world_somebody_counts_the_shelf_now_and_then() {
     shop.adds_up();
 }
 
+#[tokio::test]
+async fn in_a_hostile_world_bought_orders_are_held_too_and_eans_are_odd() {
+    let options = Options { events: false, ..Options::default() };
+    let shop = Shop::open(NOBODY, Profile::Hostile, options).await;
+    for _ in 0..400 {
+        shop.buy(&[("TOTE", 1)]);
+    }
+    let state = shop.centra.0.read();
+    let held: Vec<u32> = (0..400).filter(|order| state.life(*order).on_hold).collect();
+    assert!(!held.is_empty());
+    let edits = shop.centra.0.edits();
+    for order in &held {
+        assert!(edits.keys().any(|(_, known, number)| known == order && *number == 0), "order {order} stays on hold for ever");
+    }
+    drop((edits, state));
+    let mut state = shop.centra.0.write();
+    let ean = state.shelf.ean(88).unwrap();
+    assert_eq!((state.shelf.ean(87), state.shelf.ean(96)), (Some(ean.clone()), None));
+    let input = json!({"warehouse": {"id": 1}, "description": "x", "stockQuantityType": "PHYSICAL",
+        "productSizes": [{"productSize": {"EAN": ean}, "quantity": 3}]});
+    let outcome = stock::set_stock(&mut state, &input, "q", 1).unwrap();
+    assert!(outcome.stock_changes.is_empty(), "two sizes have it");
+}
+
 /// Any acts in any order: the ledger adds up after each, and a restarted world is the same world.
 #[tokio::test]
 async fn the_ledger_adds_up_after_any_acts_and_after_a_restart() {
