@@ -693,6 +693,22 @@ impl Catalogue {
         }
     }
 
+    /// The number of an order placed beyond the catalogue's own; `extra` counts them from 0.
+    /// `None` when there is no number, or no block of line ids, left for it.
+    pub fn number_beyond(&self, extra: u32) -> Option<i32> {
+        let index = self.orders().checked_add(extra).filter(|index| i64::from(*index) < i64::from(i32::MAX / LINE_BLOCK))?;
+        let last = match &self.source {
+            Orders::Generated(_) => return i32::try_from(index).ok()?.checked_add(FIRST_NUMBER),
+            Orders::Folder(folder) => folder.by_number.last().map_or(0, |(number, _)| *number),
+        };
+        last.checked_add(i32::try_from(extra).ok()?)?.checked_add(1)
+    }
+
+    /// The id of the line at `place` of the order at `index`, which may lie beyond the catalogue's own.
+    pub fn line_id(index: u32, place: usize) -> i32 {
+        generated::line_id(index, place)
+    }
+
     /// When the order was placed according to the data.
     pub fn own_time(&self, index: u32) -> Option<Timestamp> {
         match &self.source {

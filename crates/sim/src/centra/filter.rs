@@ -13,7 +13,8 @@ pub struct Filter {
     tests: Vec<(Test, bool)>,
 }
 
-type Window = (Option<i64>, Option<i64>);
+/// Seconds since 1970, either end open.
+pub type Window = (Option<i64>, Option<i64>);
 
 #[derive(Debug)]
 enum Test {
@@ -55,7 +56,8 @@ fn texts(filter: &Value, key: &str) -> Vec<String> {
     list(filter, key).unwrap_or_default().iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }
 
-fn window(range: &Value, zone: &TimeZone) -> Result<Window, String> {
+/// The ends of a `DateRange`, in seconds since 1970. Errors when one is no date.
+pub fn window(range: &Value, zone: &TimeZone) -> Result<Window, String> {
     let end = |name: &str| match range.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(text) => text
@@ -142,7 +144,7 @@ fn inside((from, to): Window, second: i64) -> bool {
 
 impl Test {
     fn matches(&self, state: &State, index: u32, queue: Option<&Queue>) -> bool {
-        let number = || i64::from(state.catalogue.number(index));
+        let number = || i64::from(state.number(index));
         match self {
             Self::Ids(numbers) | Self::Numbers(numbers) => numbers.contains(&number()),
             Self::Statuses(names) => names.iter().any(|name| name == state.life(index).status.name()),
@@ -153,17 +155,17 @@ impl Test {
             Self::Locked(flag) => state.life(index).locked == *flag,
             Self::Internal(flag) => state.life(index).internal == *flag,
             Self::Markets(ids) => {
-                let market = state.catalogue.order(index).market;
+                let market = state.base(index).market;
                 let market = state.catalogue.markets().get(market);
                 market.is_some_and(|market| ids.contains(&i64::from(market.id)))
             }
-            Self::Currencies(ids) => ids.contains(&i64::from(state.catalogue.order(index).currency.id)),
+            Self::Currencies(ids) => ids.contains(&i64::from(state.base(index).currency.id)),
             Self::Countries(ids) => {
-                let country = state.catalogue.order(index).shipping_address.country;
+                let country = state.base(index).shipping_address.country;
                 country.is_some_and(|at| ids.contains(&(i64::from(at) + 1)))
             }
             Self::Customers(ids) => {
-                let customer = state.catalogue.order(index).customer;
+                let customer = state.base(index).customer;
                 customer.is_some_and(|customer| ids.contains(&i64::from(customer.id)))
             }
             Self::Externals(ids) => queue

@@ -11,6 +11,7 @@ pub mod limits;
 mod mutate;
 mod plan;
 mod state;
+pub mod stock;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -36,11 +37,12 @@ use crate::mischief::{self, Fault, Mischief, RetryAfterForm, Tongue, hash_text, 
 
 use answer::{Reader, push_text};
 use hooks::{Hooks, Notice, WebhookTarget};
-use life::{Planned, STEP};
+use life::{Deed, Planned, STEP};
 use limits::{Limits, Plan};
 use mutate::{Outcome, Remark};
 use plan::{Contract, Document, Refusal, Variables};
 use state::State;
+use stock::{Figure, Overselling, StockOptions};
 
 /// The schema that is served: the part of Centra's that integrations of this kind use.
 pub const SCHEMA: &str = include_str!("schema.graphql");
@@ -68,6 +70,8 @@ pub struct Options {
     pub integration: String,
     /// Permissions that the token does not have.
     pub withheld_permissions: Vec<String>,
+    /// How stock is treated.
+    pub stock: StockOptions,
 }
 
 impl Default for Options {
@@ -83,6 +87,7 @@ impl Default for Options {
             webhook_retries: 3,
             integration: "selvedge".to_owned(),
             withheld_permissions: Vec::new(),
+            stock: StockOptions::default(),
         }
     }
 }
@@ -98,11 +103,14 @@ struct Token {
 /// How far the instance is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Orders there will be.
+    /// Orders that the catalogue has.
     pub orders_total: u64,
-    /// Orders placed so far.
+    /// Orders placed so far, those that are not in the catalogue included.
     pub orders_placed: u64,
-    /// Whether all orders are placed.
+    /// Orders not placed because something was missing.
+    #[serde(default)]
+    pub orders_lost: u64,
+    /// Whether all orders of the catalogue are placed or lost.
     pub placing_done: bool,
     /// Unconfirmed events, over all integrations.
     pub events_pending: u64,
@@ -134,6 +142,7 @@ struct Inner {
     edits: Mutex<BTreeMap<(i64, u32, u8), Planned>>,
     calls: AtomicU64,
     throttled: AtomicU64,
+    set_stock_calls: AtomicU64,
 }
 
 /// A document with the plans made of its operations.
@@ -157,9 +166,17 @@ impl Centra {
         folder: Option<&Path>,
     ) -> anyhow::Result<Centra> {
         let zone = TimeZone::get(&options.zone).with_context(|| format!("the time zone {} is not known", options.zone))?;
-        let state = State::open(catalogue, identity, options.autoconfirm, folder).context("open Centra's state")?;
+        let mut state = State::open(catalogue, identity, options.autoconfirm, folder).context("open Centra's state")?;
         let mischief = Arc::new(mischief.run(state.starts()));
         let now = mischief.now();
+        state.adopt(stock::rules(&options.stock, &mischief), options.stock.fill_waiting)?;
+        if state.starts() == 0 {
+            let figures = stock::opening(&state, &options.stock.opening);
+            if !figures.is_empty() {
+                let (at, why) = (now.as_millisecond(), "Opening stock".to_owned());
+                state.record(state::Entry::Stock { figures, at, why, planned: None })?;
+            }
+        }
         let token = format!("ctr_{:016x}{:016x}", mix(seed), mix(seed ^ hash_text("token")));
         let expired = format!("ctr_expired_{:016x}", mix(seed));
         let mine =
@@ -180,6 +197,7 @@ impl Centra {
             edits: Mutex::new(edits),
             calls: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
+            set_stock_calls: AtomicU64::new(0),
             state: RwLock::new(state),
             mischief,
             options,
@@ -242,7 +260,8 @@ impl Centra {
         Progress {
             orders_total: total,
             orders_placed: placed,
-            placing_done: placed == total,
+            orders_lost: state.ledger.lost().0,
+            placing_done: u64::from(state.attempted()) == total,
             events_pending: state.queues.values().map(|queue| count(queue.events.len())).sum(),
             webhooks_pending: self.0.hooks.pending(),
             edits_pending: count(self.0.edits().len()),
@@ -302,18 +321,18 @@ impl Centra {
 
     fn step(&self, pacing: &mut Option<(tokio::time::Instant, u32)>) -> anyhow::Result<()> {
         let inner = &self.0;
-        let (placed, total, ready) = {
+        let (attempted, total, ready) = {
             let state = inner.read();
             let heard = state.queues.values().any(|queue| queue.listeners.contains_key("Order"));
-            (state.placed(), state.catalogue.orders(), heard || !inner.options.events)
+            (state.attempted(), state.catalogue.orders(), heard || !inner.options.events)
         };
-        if ready && placed < total {
-            let (since, base) = *pacing.get_or_insert_with(|| (tokio::time::Instant::now(), placed));
+        if ready && attempted < total {
+            let (since, base) = *pacing.get_or_insert_with(|| (tokio::time::Instant::now(), attempted));
             let due = match inner.options.pace {
                 None => total,
                 Some(pace) => base.saturating_add(paced(pace, since.elapsed())).min(total),
             };
-            let mut from = placed;
+            let mut from = attempted;
             while from < due {
                 let to = due.min(from.saturating_add(STEP));
                 self.place(from, to)?;
@@ -328,10 +347,16 @@ impl Centra {
         let mut state = inner.write();
         // A clock that was set back must not place an order before its predecessor.
         let at = inner.mischief.now().as_millisecond().max(state.last_placed_at());
-        state.record(life::placing(&inner.mischief, from, to, at))?;
-        let planned = life::pending(&state, &inner.mischief, from, to);
+        let refused = match inner.options.stock.overselling {
+            Overselling::Off => Vec::new(),
+            Overselling::Standard => stock::uncovered(&state, from, to),
+        };
+        let first = state.placed();
+        state.record(life::placing(&inner.mischief, from, to, at, refused))?;
+        let last = state.placed();
+        let planned = life::pending(&state, &inner.mischief, first, last);
         inner.edits().extend(planned.into_iter().map(|(due, order, planned)| ((due, order, planned.number), planned)));
-        inner.hooks.tell((from..to).map(|order| Notice { number: state.catalogue.number(order), action: "insert", at }));
+        inner.hooks.tell((first..last).map(|order| Notice { number: state.number(order), action: "insert", at }));
         Ok(())
     }
 
@@ -350,11 +375,25 @@ impl Centra {
                 return Ok(());
             };
             let mut state = inner.write();
-            // Nobody edits what was cancelled meanwhile, but the plan counts as done.
-            let change =
-                if state.life(order).status == state::Status::Cancelled { state::Change::default() } else { planned.change };
-            state.record(state::Entry::Changed { order, at: now, change: Box::new(change), planned: Some(number) })?;
-            inner.hooks.tell([Notice { number: state.catalogue.number(order), action: "update", at: now }]);
+            let change = match planned.deed {
+                Deed::Stock { item, warehouse, units } => {
+                    let cell = state.ledger.cell(item, warehouse);
+                    let figure = Figure { warehouse, item, physical: (cell.physical + units).max(cell.allocated) };
+                    let (figures, why) = (vec![figure], "Counted in AMS".to_owned());
+                    state.record(state::Entry::Stock { figures, at: now, why, planned: Some((order, number)) })?;
+                    continue;
+                }
+                Deed::Order(change) => change,
+            };
+            // Nobody edits what was cancelled or sent meanwhile, but the plan counts as done.
+            let sent = |(line, units): &(i32, i32)| {
+                let share = state.ledger.share(*line);
+                share.is_some_and(|share| share.shipped > 0 && share.allocated + share.waiting < *units)
+            };
+            let gone = state.life(order).status == state::Status::Cancelled || change.cancel.iter().any(sent);
+            let change = if gone { Box::default() } else { change };
+            state.record(state::Entry::Changed { order, at: now, change, planned: Some(number) })?;
+            inner.hooks.tell([Notice { number: state.number(order), action: "update", at: now }]);
         }
     }
 }
@@ -584,6 +623,7 @@ fn reader<'a>(inner: &'a Inner, state: &'a State, token: &'a Token, variables: &
         queue: &token.integration,
         events: inner.options.events,
         variables,
+        trouble: std::cell::RefCell::default(),
     }
 }
 
@@ -606,6 +646,9 @@ fn query_all(
         } else if let Err(message) = reader.root(out, pick) {
             failed.get_or_insert((pick.alias.clone(), message));
         }
+        if let Some(message) = reader.trouble.take() {
+            failed.get_or_insert((pick.alias.clone(), message));
+        }
     });
     failed.map_or(Ok(out), Err)
 }
@@ -621,6 +664,7 @@ fn mutate_all(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &T
     // One after the other; a failure of one does not stop the next.
     answer::object(&mut out, "Mutation", &plan.root, |out, pick| {
         let now = inner.mischief.now().as_millisecond();
+        inner.set_stock_calls.fetch_add(u64::from(pick.name == "setStock"), Ordering::Relaxed);
         let outcome = mutate::run(&mut state, pick, variables, &token.integration, inner.options.events, now);
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -629,13 +673,12 @@ fn mutate_all(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &T
                 return;
             }
         };
-        inner.hooks.tell(outcome.changed.iter().map(|order| Notice {
-            number: state.catalogue.number(*order),
-            action: "update",
-            at: now,
-        }));
+        inner.hooks.tell(outcome.changed.iter().map(|order| Notice { number: state.number(*order), action: "update", at: now }));
         let reader = reader(inner, &state, token, variables);
         mutate::payload(out, &reader, pick, payload_type(pick), &outcome);
+        if let Some(message) = reader.trouble.take() {
+            failed.get_or_insert((pick.alias.clone(), message));
+        }
     });
     failed.map_or(Ok(out), Err)
 }

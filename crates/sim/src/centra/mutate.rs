@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::data::{Address, LineKind};
 
+use super::stock;
+
 use super::answer::{Reader, object, push_text, rows};
 use super::filter::list;
 use super::plan::{Pick, Variables};
@@ -31,6 +33,8 @@ impl Remark {
 pub struct Outcome {
     errors: Vec<Remark>,
     warnings: Vec<Remark>,
+    /// Ids of the stock changes that it made.
+    pub stock_changes: Vec<i32>,
     orders: Vec<u32>,
     entries: Vec<(i64, String, i64, String)>,
     /// Orders that changed, to be told by webhook.
@@ -38,6 +42,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// With errors, if any, and warnings.
+    pub fn remarked(errors: Vec<Remark>, warnings: Vec<Remark>) -> Outcome {
+        Outcome { errors, warnings, ..Outcome::default() }
+    }
+
     /// Failed, with one error.
     pub fn failed(remark: Remark) -> Outcome {
         Outcome { errors: vec![remark], ..Outcome::default() }
@@ -94,6 +103,8 @@ pub fn run(
             }
             Ok(Outcome::default())
         }
+        "setStock" => stock::set_stock(state, &input, queue, now),
+        "changeStock" => stock::change_stock(state, &input, queue, now),
         "setIdConversions" => set_ids(state, &input, queue),
         "unsetIdConversions" => unset_ids(state, &input, queue),
         "confirmOrder" => change_one(state, queue, &input, "input.order", now, |_, status| match status {
@@ -134,7 +145,9 @@ pub fn run(
                 } else if captured {
                     Err(vec![Remark::new("A captured order cannot be cancelled.", "id")])
                 } else {
-                    Ok(Change { status: Some(Status::Cancelled), ..Change::default() })
+                    let goods = stock::policy_action(state, input.get("stockAction").unwrap_or(&Value::Null), queue)
+                        .map_err(|message| vec![Remark::new(message, "input.stockAction")])?;
+                    Ok(Change { status: Some(Status::Cancelled), goods: Some(goods), ..Change::default() })
                 }
             })
         }
@@ -231,6 +244,7 @@ fn update(state: &State, index: u32, status: Status, input: &Value) -> Result<Ch
     }
     let order = state.order(index).0;
     let mut cancel: Vec<(i32, i32)> = Vec::new();
+    let mut discard: Vec<(i32, i32)> = Vec::new();
     for (at, wish) in list(input, "cancelLines").unwrap_or_default().iter().enumerate() {
         let id = wish.pointer("/line/id").and_then(Value::as_i64);
         let units = wish.get("quantity").and_then(Value::as_i64).and_then(|units| i32::try_from(units).ok()).unwrap_or(0);
@@ -240,12 +254,15 @@ fn update(state: &State, index: u32, status: Status, input: &Value) -> Result<Ch
             Some(line) if matches!(line.kind, LineKind::BundleItem(_)) => errors
                 .push(Remark::new("An item of a bundle is cancelled with its bundle.", &format!("input.cancelLines.{at}.line"))),
             Some(line) => {
-                let before: i32 = cancel.iter().filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
-                if units < 1 || units > line.ordered - line.cancelled - before {
+                let before: i32 = cancel.iter().chain(&discard).filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
+                let shipped = state.ledger.share(line.id).map_or(0, |share| share.shipped);
+                if units < 1 || units > line.ordered - line.cancelled - before - shipped {
                     errors.push(Remark::new(
                         "Quantity must be at least 1 and at most what is not shipped.",
                         &format!("input.cancelLines.{at}.quantity"),
                     ));
+                } else if wish.get("stockAction").and_then(Value::as_str) == Some("REMOVE_FROM_STOCK") {
+                    discard.push((line.id, units));
                 } else {
                     cancel.push((line.id, units));
                 }
@@ -263,6 +280,7 @@ fn update(state: &State, index: u32, status: Status, input: &Value) -> Result<Ch
         comment: text(input, "otherComment"),
         internal_comment: text(input, "internalComment"),
         cancel,
+        discard,
         ..Change::default()
     })
 }
@@ -338,7 +356,12 @@ pub fn payload(out: &mut String, reader: &Reader, pick: &Pick, type_name: &str, 
         "entries" => rows(out, &outcome.entries, |out, (id, kind, internal, external)| {
             reader.id_conversion(out, pick, *id, kind, *internal, external);
         }),
-        "stockChanges" | "paymentHistoryEntries" => out.push_str("[]"),
+        "stockChanges" => rows(out, &outcome.stock_changes, |out, id| reader.stock_change(out, pick, *id)),
+        "stockChange" => match outcome.stock_changes.first() {
+            Some(id) => reader.stock_change(out, pick, *id),
+            None => out.push_str("null"),
+        },
+        "paymentHistoryEntries" => out.push_str("[]"),
         _ => out.push_str("null"),
     });
 }

@@ -77,7 +77,10 @@ pub struct Pick {
     arguments: Vec<(String, Argument)>,
     including_tax: Option<bool>,
     shapes: Vec<(String, Vec<Pick>)>,
-    cost: u64,
+    /// What it costs, once or per row; `None` when that depends on variables.
+    cost: Option<u64>,
+    /// What it costs by itself, without what is below it.
+    own: u64,
     paged: bool,
 }
 
@@ -108,16 +111,44 @@ impl Pick {
     }
 
     fn complexity(&self, variables: &Variables) -> u64 {
+        let cost = self.cost.unwrap_or_else(|| self.own.saturating_add(dearest(&self.shapes, variables)));
         if !self.paged {
-            return self.cost;
+            return cost;
         }
-        let rows = ["limit", "first", "last"]
-            .iter()
-            .find_map(|name| self.argument(name, variables).and_then(|v| v.as_u64()))
-            .unwrap_or(20);
-        self.cost.saturating_mul(rows)
+        let rows = PAGE_SIZES.iter().find_map(|name| self.argument(name, variables).and_then(|v| v.as_u64())).unwrap_or(20);
+        cost.saturating_mul(rows)
+    }
+
+    /// Whether what it costs depends on the variables of the request.
+    fn cost_varies(&self) -> bool {
+        let by_variable = |name: &str| {
+            self.arguments.iter().any(|(known, argument)| known == name && matches!(argument, Argument::Variable(_)))
+        };
+        self.cost.is_none() || self.paged && PAGE_SIZES.iter().any(|name| by_variable(name))
     }
 }
+
+/// Arguments that say how many rows are wanted.
+const PAGE_SIZES: &[&str] = &["limit", "first", "last"];
+
+/// What the dearest of the possible types costs.
+fn dearest(shapes: &[(String, Vec<Pick>)], variables: &Variables) -> u64 {
+    let cost = |picks: &[Pick]| picks.iter().map(|pick| pick.complexity(variables)).fold(0, u64::saturating_add);
+    shapes.iter().map(|(_, picks)| cost(picks)).max().unwrap_or(0)
+}
+
+/// What a field costs by itself. Of stock, what is free to allocate costs nothing and every other quantity is expensive, as
+/// Centra says; how expensive is our figure. All else is 1.
+fn own_cost(type_name: &str, field: &str) -> u64 {
+    match (type_name, field) {
+        ("Stock" | "StockTotals", "freeToAllocateQuantity") => 0,
+        ("Stock" | "StockTotals", quantity) if quantity.ends_with("Quantity") => QUANTITY_COST,
+        _ => 1,
+    }
+}
+
+/// What a quantity of stock costs that must be counted together.
+const QUANTITY_COST: u64 = 10;
 
 /// An operation ready to run.
 #[derive(Debug)]
@@ -312,7 +343,7 @@ impl<'a> Planner<'a> {
         for set in sets {
             self.collect(type_name, set, &mut keys, &mut fields);
         }
-        keys.into_iter().filter_map(|key| self.pick(key, fields.get(key)?)).collect()
+        keys.into_iter().filter_map(|key| self.pick(type_name, key, fields.get(key)?)).collect()
     }
 
     fn collect(
@@ -364,7 +395,7 @@ impl<'a> Planner<'a> {
         condition("skip").unwrap_or(false) || !condition("include").unwrap_or(true)
     }
 
-    fn pick(&self, key: &Name, fields: &[&'a Field]) -> Option<Pick> {
+    fn pick(&self, type_name: &str, key: &Name, fields: &[&'a Field]) -> Option<Pick> {
         let field = fields.first()?;
         let sets: Vec<&'a SelectionSet> =
             fields.iter().map(|field| &field.selection_set).filter(|set| !set.selections.is_empty()).collect();
@@ -386,14 +417,10 @@ impl<'a> Planner<'a> {
             Some((_, Argument::Value(value))) => value.as_bool(),
             Some(_) => None,
         };
-        let below = shapes
-            .iter()
-            .map(|(_, picks): &(String, Vec<Pick>)| {
-                picks.iter().map(|pick| pick.complexity(self.variables)).fold(0, u64::saturating_add)
-            })
-            .max()
-            .unwrap_or(0);
         let paged = field.definition.arguments.iter().any(|a| a.name == "limit" || a.name == "first");
+        let own = own_cost(type_name, &field.name);
+        let varies = shapes.iter().any(|(_, picks): &(String, Vec<Pick>)| picks.iter().any(Pick::cost_varies));
+        let cost = (!varies).then(|| own.saturating_add(dearest(&shapes, self.variables)));
         Some(Pick {
             key: format!("\"{key}\":"),
             alias: key.to_string(),
@@ -401,7 +428,8 @@ impl<'a> Planner<'a> {
             arguments,
             including_tax,
             shapes,
-            cost: below.saturating_add(1),
+            cost,
+            own,
             paged,
         })
     }
@@ -424,6 +452,9 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ("ProductOrderLine" | "BundleOrderLine" | "BundleItemOrderLine", "allocations") => "Allocation:read",
         ("ProductSize", "stock" | "stockTotals") => "ProductSize.stock:read",
         ("Warehouse", "stock") => "Warehouse.stock:read",
+        // The next two follow the pattern of the root fields (inferred).
+        ("Warehouse", _) => "Warehouse:read",
+        ("Stock", "productSize") => "ProductSize:read",
         ("Query", "order" | "orders" | "orderConnection") => "Order:read",
         ("Query", "stores") => "Store:read",
         ("Query", "markets") => "Market:read",
@@ -453,6 +484,7 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ) => "Order:write",
         ("Mutation", "createShipment" | "updateShipment" | "captureShipment" | "completeShipment") => "Shipment:write",
         ("Mutation", "createReturn" | "completeReturn" | "uncompleteReturn" | "deleteReturn" | "refundReturn") => "Return:write",
+        // Inferred: Centra's papers name the permissions to read stock, not the one to write it.
         ("Mutation", "setStock" | "changeStock") => "StockChange:write",
         _ => return None,
     })
@@ -524,6 +556,17 @@ mod tests {
     }
 
     #[test]
+    fn a_page_size_in_a_variable_counts_at_every_depth() {
+        let contract = contract();
+        let document =
+            contract.document("query($n: Int!) { productSizes(limit: 2) { stock(limit: $n) { __typename } } }").unwrap();
+        let with = |n: u64| json!({ "n": n }).as_object().unwrap().clone();
+        let plan = contract.plan(&document, None, &with(1)).unwrap();
+        assert_eq!(plan.complexity(&with(1)), 8 + 2 * (1 + 2));
+        assert_eq!(plan.complexity(&with(100)), 8 + 2 * (1 + 200), "the plan was made with another page size");
+    }
+
+    #[test]
     fn complexity_grows_with_the_page() {
         let contract = contract();
         let cost = |text: &str| {
@@ -532,5 +575,9 @@ mod tests {
         };
         assert_eq!(cost("{ rateLimits { quota } }"), 10);
         assert!(cost("{ orders(limit: 200) { number } }") > 5 * cost("{ orders { number } }"));
+        let stock = |fields: &str| cost(&format!("{{ productSizes(limit: 200) {{ id stock(limit: 1) {{ {fields} }} }} }}"));
+        let bare = stock("__typename");
+        assert_eq!(stock("__typename freeToAllocateQuantity"), bare, "what is free costs nothing");
+        assert_eq!(stock("__typename physicalQuantity"), bare + 200 * QUANTITY_COST);
     }
 }

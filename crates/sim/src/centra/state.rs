@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Address, Catalogue, LineKind, Order};
 use crate::journal::Journal;
 
+use super::stock::{Figure, Goods, Ledger, Rules, Sale, Shelf, wants};
+
 /// `OrderStatus`, as far as it is lived through here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -58,9 +60,15 @@ pub struct Change {
     pub comment: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal_comment: Option<String>,
-    /// (line id, units) cancelled.
+    /// (line id, units) cancelled and released back to the warehouse.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cancel: Vec<(i32, i32)>,
+    /// (line id, units) cancelled and removed from stock.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discard: Vec<(i32, i32)>,
+    /// What becomes of the units when the whole order is cancelled; released if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goods: Option<Goods>,
 }
 
 /// Where one order differs from the one the catalogue makes.
@@ -97,7 +105,7 @@ pub enum Entry {
         /// Seed and source of the world.
         identity: String,
     },
-    /// Orders `from..to` were placed.
+    /// Orders `from..to` of the catalogue were placed.
     Placed {
         from: u32,
         to: u32,
@@ -112,8 +120,35 @@ pub enum Entry {
         /// Those of them that wait for their payment.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         waiting: Vec<u32>,
+        /// Those of them that were not placed after all, because something was missing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<u32>,
     },
-    /// An order changed.
+    /// An order that is not in the catalogue was placed.
+    Bought {
+        sale: Sale,
+        at: i64,
+        /// Whether its event is queued twice, it starts on hold, it waits for its payment.
+        #[serde(default)]
+        fate: (bool, bool, bool),
+    },
+    /// An order that is not in the catalogue was not placed, because something was missing.
+    Missed { sale: Sale, at: i64 },
+    /// Physical figures were written.
+    Stock {
+        figures: Vec<Figure>,
+        at: i64,
+        /// The description that was given.
+        why: String,
+        /// Of which order this was a planned edit, and which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        planned: Option<(u32, u8)>,
+    },
+    /// Units of a line were handed over.
+    Shipped { line: i32, units: i32, at: i64 },
+    /// From here on, units that become free go to those who wait, or do not.
+    Fill { on: bool },
+    /// An order changed. Orders are counted as they were placed.
     Changed {
         order: u32,
         at: i64,
@@ -134,11 +169,30 @@ pub enum Entry {
     Unmapped { queue: String, kind: String, internal: i64 },
 }
 
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The order at this index.
+    Order(u32),
+    /// The stock change with this id.
+    StockChange(i32),
+}
+
+impl Subject {
+    /// `EventObjectType`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Order(_) => "Order",
+            Self::StockChange(_) => "StockChange",
+        }
+    }
+}
+
 /// What an event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The order's index.
-    pub order: u32,
+    /// What it is about.
+    pub subject: Subject,
     /// `CREATED` or `UPDATED`.
     pub change: &'static str,
     /// Milliseconds since 1970.
@@ -171,13 +225,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    fn hears(&self, change: &str) -> bool {
-        self.listeners.get("Order").is_some_and(|listener| listener.changes.contains(change))
-    }
-
-    fn push(&mut self, event: Event) {
-        self.last_event += 1;
-        self.events.insert(self.last_event, event);
+    /// Queues an event, if somebody listens for it.
+    fn tell(&mut self, event: Event) {
+        let listener = self.listeners.get(event.subject.name());
+        if listener.is_some_and(|listener| listener.changes.contains(event.change)) {
+            self.last_event += 1;
+            self.events.insert(self.last_event, event);
+        }
     }
 
     /// The internal id behind an external one.
@@ -225,7 +279,20 @@ pub struct State {
     pub catalogue: Arc<Catalogue>,
     /// Integrations by name.
     pub queues: BTreeMap<String, Queue>,
+    /// The stock.
+    pub ledger: Ledger,
+    /// Look-ups over the items.
+    pub shelf: Shelf,
+    /// How stock is written.
+    pub rules: Rules,
+    /// Rows that `setStock` applied since this start.
+    pub set_stock_rows: u64,
     journal: Journal,
+    /// What stands behind each placed order, in the order of placing: an index into the catalogue, or beyond its end into `sales`.
+    sources: Vec<u32>,
+    sales: Vec<Sale>,
+    by_number: BTreeMap<i32, u32>,
+    attempted: u32,
     batches: Vec<Batch>,
     lives: HashMap<u32, Life>,
     by_update: BTreeSet<Key>,
@@ -244,6 +311,14 @@ impl State {
         folder: Option<&std::path::Path>,
     ) -> anyhow::Result<State> {
         let mut state = State {
+            ledger: Ledger::new(catalogue.items().len(), catalogue.markets().len()),
+            shelf: Shelf::new(&catalogue),
+            rules: Rules::default(),
+            set_stock_rows: 0,
+            sources: Vec::new(),
+            sales: Vec::new(),
+            by_number: BTreeMap::new(),
+            attempted: 0,
             catalogue,
             queues: BTreeMap::new(),
             journal: Journal::memory(),
@@ -287,30 +362,56 @@ impl State {
     fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::World { .. } => {}
-            Entry::Placed { from, to, at, twice, held, waiting } => {
-                self.batches.push(Batch { from, to, at });
-                for (orders, on_hold) in [(held, true), (waiting, false)] {
-                    for order in orders {
-                        let life = self.life_mut(order);
-                        if on_hold {
-                            life.on_hold = true;
-                        } else {
-                            life.waiting_for_payment = true;
-                        }
+            Entry::Placed { from, to, at, twice, held, waiting, refused } => {
+                let first = self.placed();
+                let mut again = Vec::new();
+                let (mut on_hold, mut unpaid) = (Vec::new(), Vec::new());
+                for source in from..to {
+                    let made = self.catalogue.order(source);
+                    let warehouse = u32::try_from(made.market).unwrap_or(0);
+                    if refused.binary_search(&source).is_ok() {
+                        self.ledger.lose(warehouse, wants(&made));
+                        continue;
                     }
+                    let order = self.enter(source, made.number);
+                    self.ledger.place(order, warehouse, wants(&made));
+                    let of = |list: &[u32]| list.binary_search(&source).is_ok().then_some(order);
+                    again.extend(of(&twice));
+                    on_hold.extend(of(&held));
+                    unpaid.extend(of(&waiting));
                 }
-                for queue in self.queues.values_mut().filter(|queue| queue.hears("CREATED")) {
-                    let event = |order| Event { order, change: "CREATED", at };
-                    (from..to).for_each(|order| queue.push(event(order)));
-                    twice.iter().for_each(|order| queue.push(event(*order)));
+                self.attempted = to;
+                self.place(first, at, &again, &on_hold, &unpaid);
+            }
+            Entry::Bought { sale, at, fate: (twice, held, waiting) } => {
+                let first = self.placed();
+                let extra = u32::try_from(self.sales.len()).unwrap_or(u32::MAX);
+                let source = self.catalogue.orders().saturating_add(extra);
+                let wants = sale.wants(&self.catalogue, source);
+                let order = self.enter(source, self.catalogue.number_beyond(extra).unwrap_or(0));
+                self.ledger.place(order, sale.market, wants.into_iter());
+                self.sales.push(sale);
+                let of = |flag: bool| if flag { vec![order] } else { Vec::new() };
+                self.place(first, at, &of(twice), &of(held), &of(waiting));
+            }
+            Entry::Missed { sale, at: _ } => {
+                let wants = sale.wants(&self.catalogue, self.catalogue.orders());
+                self.ledger.lose(sale.market, wants.into_iter());
+            }
+            Entry::Stock { figures, at, why, planned } => {
+                self.done.extend(planned);
+                if let Some(id) = self.ledger.write(&figures, &why) {
+                    self.tell(Event { subject: Subject::StockChange(id), change: "CREATED", at });
                 }
             }
+            Entry::Shipped { line, units, at: _ } => {
+                self.ledger.ship(line, units);
+            }
+            Entry::Fill { on } => self.ledger.set_fill(on),
             Entry::Changed { order, at, change, planned } => {
                 self.change(order, at, *change);
                 self.done.extend(planned.map(|planned| (order, planned)));
-                for queue in self.queues.values_mut().filter(|queue| queue.hears("UPDATED")) {
-                    queue.push(Event { order, change: "UPDATED", at });
-                }
+                self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
             }
             Entry::Listen { queue, object, changes, at } => {
                 let listener = self.queues.entry(queue).or_default().listeners.entry(object).or_default();
@@ -330,9 +431,9 @@ impl State {
                         queue.listeners.remove(&object);
                     }
                 }
-                if object == "Order" {
-                    queue.events.retain(|_, event| !changes.iter().any(|change| change == event.change));
-                }
+                queue
+                    .events
+                    .retain(|_, event| event.subject.name() != object || !changes.iter().any(|change| change == event.change));
             }
             Entry::Confirmed { queue, ids } => {
                 if let Some(queue) = self.queues.get_mut(&queue) {
@@ -359,6 +460,34 @@ impl State {
                 if let Some(queue) = self.queues.get_mut(&queue) {
                     queue.unmap(&kind, internal);
                 }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.queues.values_mut().for_each(|queue| queue.tell(event));
+    }
+
+    /// Takes an order into the list of the placed ones; returns its index there.
+    fn enter(&mut self, source: u32, number: i32) -> u32 {
+        let order = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+        self.sources.push(source);
+        self.by_number.insert(number, order);
+        order
+    }
+
+    /// The orders from `first` on were just entered.
+    fn place(&mut self, first: u32, at: i64, twice: &[u32], held: &[u32], waiting: &[u32]) {
+        let to = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+        if first == to {
+            return;
+        }
+        self.batches.push(Batch { from: first, to, at });
+        held.iter().for_each(|order| self.life_mut(*order).on_hold = true);
+        waiting.iter().for_each(|order| self.life_mut(*order).waiting_for_payment = true);
+        for queue in self.queues.values_mut() {
+            for order in (first..to).chain(twice.iter().copied()) {
+                queue.tell(Event { subject: Subject::Order(order), change: "CREATED", at });
             }
         }
     }
@@ -391,6 +520,15 @@ impl State {
     }
 
     fn change(&mut self, order: u32, at: i64, change: Change) {
+        if change.status == Some(Status::Cancelled) && self.life(order).status != Status::Cancelled {
+            let goods = change.goods.unwrap_or_default();
+            for line in self.base(order).lines {
+                self.ledger.cancel(line.id, i32::MAX, goods);
+            }
+        }
+        for (lines, goods) in [(&change.cancel, Goods::Release), (&change.discard, Goods::Remove)] {
+            self.cancel_lines(order, lines, goods);
+        }
         let life = self.life_mut(order);
         let before = (life.updated.div_euclid(1_000), order);
         life.updated = at.max(life.updated);
@@ -411,19 +549,77 @@ impl State {
                 overlay(mine, &new);
             }
         }
-        for (line, units) in change.cancel {
-            match life.cancelled.iter_mut().find(|(known, _)| *known == line) {
-                Some((_, sum)) => *sum += units,
-                None => life.cancelled.push((line, units)),
-            }
-        }
         self.by_update.remove(&before);
         self.by_update.insert(after);
+    }
+
+    /// Cancels units of lines; the parts of a bundle go with it.
+    fn cancel_lines(&mut self, order: u32, lines: &[(i32, i32)], goods: Goods) {
+        if lines.is_empty() {
+            return;
+        }
+        let before = self.order(order).0;
+        let life = self.life_mut(order);
+        for (line, units) in lines {
+            match life.cancelled.iter_mut().find(|(known, _)| known == line) {
+                Some((_, sum)) => *sum += units,
+                None => life.cancelled.push((*line, *units)),
+            }
+        }
+        for (old, new) in before.lines.iter().zip(self.order(order).0.lines) {
+            if new.cancelled > old.cancelled {
+                self.ledger.cancel(new.id, new.cancelled - old.cancelled, goods);
+            }
+        }
     }
 
     /// How many orders are placed: those with an index below it.
     pub fn placed(&self) -> u32 {
         self.batches.last().map_or(0, |batch| batch.to)
+    }
+
+    /// How many orders of the catalogue were placed, or refused because something was missing.
+    pub fn attempted(&self) -> u32 {
+        self.attempted
+    }
+
+    /// How many orders were placed that are not in the catalogue.
+    pub fn bought(&self) -> u32 {
+        u32::try_from(self.sales.len()).unwrap_or(u32::MAX)
+    }
+
+    /// What the chances of an order go by: its index in the catalogue, or beyond its end.
+    pub fn source(&self, order: u32) -> u32 {
+        self.sources.get(order as usize).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The order as it was placed.
+    pub fn base(&self, order: u32) -> Order {
+        let source = self.source(order);
+        match source.checked_sub(self.catalogue.orders()).and_then(|extra| Some((extra, self.sales.get(extra as usize)?))) {
+            Some((extra, sale)) => sale.order(&self.catalogue, extra),
+            None => self.catalogue.order(source),
+        }
+    }
+
+    /// The number of an order.
+    pub fn number(&self, order: u32) -> i32 {
+        let source = self.source(order);
+        match source.checked_sub(self.catalogue.orders()) {
+            Some(extra) => self.catalogue.number_beyond(extra).unwrap_or(0),
+            None => self.catalogue.number(source),
+        }
+    }
+
+    /// Takes the rules of stock that are in force from now on.
+    /// Errors when the journal cannot be written.
+    pub fn adopt(&mut self, rules: Rules, fill: bool) -> anyhow::Result<()> {
+        self.rules = rules;
+        self.shelf.odd_eans = rules.odd_eans;
+        if self.ledger.fill != fill {
+            self.record(Entry::Fill { on: fill })?;
+        }
+        Ok(())
     }
 
     /// When the last batch was placed, in milliseconds since 1970.
@@ -457,7 +653,7 @@ impl State {
     /// An order as it is now, with its life.
     pub fn order(&self, index: u32) -> (Order, Life) {
         let life = self.life(index);
-        let mut order = self.catalogue.order(index);
+        let mut order = self.base(index);
         overlay(&mut order.shipping_address, &life.shipping);
         overlay(&mut order.billing_address, &life.billing);
         if let Some(comment) = &life.comment {
@@ -474,20 +670,20 @@ impl State {
 
     /// The placed order with this number.
     pub fn find(&self, number: i64) -> Option<u32> {
-        let index = self.catalogue.index_of(i32::try_from(number).ok()?)?;
-        (index < self.placed()).then_some(index)
+        self.by_number.get(&i32::try_from(number).ok()?).copied()
     }
 
     /// When the order was created: as the data say, else when it was placed.
     pub fn created(&self, order: u32) -> Timestamp {
-        self.catalogue.own_time(order).unwrap_or_else(|| moment(self.placed_at(order)))
+        let own = Some(self.source(order)).filter(|source| *source < self.catalogue.orders());
+        own.and_then(|source| self.catalogue.own_time(source)).unwrap_or_else(|| moment(self.placed_at(order)))
     }
 
     /// Where an order stands in a sort.
     pub fn key(&self, sort: Sort, order: u32) -> Key {
         match sort {
             Sort::Placed => (0, order),
-            Sort::Number => (i64::from(self.catalogue.number(order)), order),
+            Sort::Number => (i64::from(self.number(order)), order),
             Sort::Updated => (self.updated_second(order), order),
         }
     }
@@ -516,15 +712,14 @@ impl State {
                 direction(low..high.max(low), down)
             }
             Sort::Number => {
-                let all = self.catalogue.orders();
-                let (mut low, mut high) = (0, all);
-                match (after, down) {
-                    (Some((number, _)), false) => low = self.catalogue.rank_of_number(number.saturating_add(1)),
-                    (Some((number, _)), true) => high = self.catalogue.rank_of_number(number),
-                    (None, _) => {}
-                }
-                let ranks = direction(low..high.max(low), down);
-                Box::new(ranks.map(|rank| self.catalogue.by_number(rank)).filter(move |order| *order < placed))
+                let number = after.map(|(number, _)| i32::try_from(number).unwrap_or(i32::MAX));
+                let bounds = match (number, down) {
+                    (Some(number), false) => (std::ops::Bound::Excluded(number), std::ops::Bound::Unbounded),
+                    (Some(number), true) => (std::ops::Bound::Unbounded, std::ops::Bound::Excluded(number)),
+                    (None, _) => (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded),
+                };
+                let found = self.by_number.range(bounds).map(|(_, order)| *order);
+                if down { Box::new(found.rev()) } else { Box::new(found) }
             }
             Sort::Updated => {
                 // Untouched orders are sorted by placing; touched ones have an index of their own.
@@ -647,7 +842,7 @@ mod tests {
     }
 
     fn place(state: &mut State, from: u32, to: u32, at: i64) {
-        state.record(Entry::Placed { from, to, at, twice: vec![from], held: vec![], waiting: vec![] }).unwrap();
+        state.record(Entry::Placed { from, to, at, twice: vec![from], held: vec![], waiting: vec![], refused: vec![] }).unwrap();
     }
 
     fn listen(state: &mut State) {
@@ -716,7 +911,17 @@ mod tests {
         {
             let mut state = State::open(catalogue(), "x", true, Some(&folder)).unwrap();
             listen(&mut state);
-            state.record(Entry::Placed { from: 0, to: 100, at: 5_000, twice: vec![4], held: vec![9], waiting: vec![] }).unwrap();
+            state
+                .record(Entry::Placed {
+                    from: 0,
+                    to: 100,
+                    at: 5_000,
+                    twice: vec![4],
+                    held: vec![9],
+                    waiting: vec![],
+                    refused: vec![],
+                })
+                .unwrap();
             let line = state.catalogue.order(3).lines[0].id;
             let change = Change {
                 cancel: vec![(line, 1)],
