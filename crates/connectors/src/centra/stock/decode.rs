@@ -45,21 +45,22 @@ pub(super) fn read(sizes: &Sizes<'_>, places: &[i32], as_of: Timestamp) -> Read 
         match one(&size, id.as_deref(), places, as_of) {
             Ok(Some(levels)) => read.levels.extend(levels),
             Ok(None) => read.without_sku += 1,
-            Err(problem) => read.unread.push((ExternalId::new(id.unwrap_or_default()), problem)),
+            Err(problem) => read.unread.push((ExternalId::new(id.unwrap_or_default()), *problem)),
         }
     }
     read
 }
 
-fn unreadable(path: impl Into<String>, value: &Value, message: impl Into<String>) -> Problem {
+fn unreadable(path: impl Into<String>, value: &Value, message: impl Into<String>) -> Box<Problem> {
     let path = path.into();
     let detail: String = path.chars().filter(|c| !c.is_ascii_digit()).collect();
     let problem = Problem::new("stock.unreadable", path, message, REPORT).cause(detail);
-    if value.is_null() { problem } else { problem.value(value.as_str().map_or_else(|| value.to_string(), str::to_owned)) }
+    let shown = || value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Box::new(if value.is_null() { problem } else { problem.value(shown()) })
 }
 
 /// The levels of one size; `None` for a size without a SKU.
-fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Result<Option<Vec<StockLevel>>, Problem> {
+fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Result<Option<Vec<StockLevel>>, Box<Problem>> {
     let id = id.ok_or_else(|| unreadable("id", &size["id"], "a size does not tell its id"))?;
     let sku = match &size["SKU"] {
         Value::Null => return Ok(None),
@@ -93,7 +94,7 @@ fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Resu
 }
 
 /// Whether the size, its variant and its product are all there to be sold.
-fn active(size: &Value) -> Result<bool, Problem> {
+fn active(size: &Value) -> Result<bool, Box<Problem>> {
     let own = size["isActive"]
         .as_bool()
         .ok_or_else(|| unreadable("isActive", &size["isActive"], "whether a size is active is not said"))?;
@@ -103,7 +104,7 @@ fn active(size: &Value) -> Result<bool, Problem> {
 }
 
 /// Physical and free to allocate, by warehouse.
-fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, (i64, i64)>, Problem> {
+fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, (i64, i64)>, Box<Problem>> {
     let rows = size["stock"].as_array().ok_or_else(|| unreadable("stock", &size["stock"], "the stock of a size is no list"))?;
     let mut kept = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {

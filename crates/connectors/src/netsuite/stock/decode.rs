@@ -27,7 +27,7 @@ pub(crate) fn levels(rows: &[Row], as_of: Timestamp, zone: &TimeZone) -> Read {
         }
         match level(row, as_of, zone) {
             Ok(level) => read.levels.push(level),
-            Err(problem) => read.unread.push((ExternalId::new(text(row, "item").unwrap_or_default()), problem)),
+            Err(problem) => read.unread.push((ExternalId::new(text(row, "item").unwrap_or_default()), *problem)),
         }
     }
     read
@@ -38,15 +38,15 @@ fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
     row.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-fn unreadable(row: &Row, column: &str, message: &str) -> Problem {
+fn unreadable(row: &Row, column: &str, message: &str) -> Box<Problem> {
     let problem = Problem::new("stock.unreadable", column, message, REPORT).cause(column);
-    match row.get(column) {
+    Box::new(match row.get(column) {
         Some(value) => problem.value(value),
         None => problem,
-    }
+    })
 }
 
-fn level(row: &Row, as_of: Timestamp, zone: &TimeZone) -> Result<StockLevel, Problem> {
+fn level(row: &Row, as_of: Timestamp, zone: &TimeZone) -> Result<StockLevel, Box<Problem>> {
     let id = |column: &str| {
         let id = text(row, column).filter(|id| super::digits(id));
         id.ok_or_else(|| unreadable(row, column, "a row of stock does not tell what or where it is about"))
@@ -82,7 +82,7 @@ fn sku(row: &Row, column: &str) -> Option<Sku> {
 }
 
 /// Whole units of a column; one that is null is nought.
-fn units(row: &Row, column: &str, rounding: Rounding) -> Result<i64, Problem> {
+fn units(row: &Row, column: &str, rounding: Rounding) -> Result<i64, Box<Problem>> {
     let Some(text) = text(row, column) else {
         return Ok(0);
     };
@@ -255,11 +255,12 @@ mod tests {
             part("10", "A", ".5"),
             row(&[("item", "1")]),
         ]);
-        let shown: Vec<(&str, &str, Vec<(&str, i64)>)> = found
-            .iter()
-            .map(|k| (k.item.as_str(), k.sku.as_str(), k.parts.iter().map(|p| (p.sku.as_str(), p.units)).collect()))
-            .collect();
-        assert_eq!(shown, [("10", "K-10", vec![("A", 1)]), ("7", "K-7", vec![("A", 2), ("B", 2)])]);
+        let kit = |item: &str, parts: &[(&str, i64)]| Kit {
+            sku: Sku::new(format!("K-{item}")),
+            item: item.into(),
+            parts: parts.iter().map(|(sku, units)| KitPart { sku: (*sku).into(), units: *units }).collect(),
+        };
+        assert_eq!(found, [kit("10", &[("A", 1)]), kit("7", &[("A", 2), ("B", 2)])]);
     }
 
     proptest! {
