@@ -167,6 +167,8 @@ impl StockSource for Stock {
         }
         let mut also = format!(" AND l.location IN ({})", list(places.iter().map(LocationId::as_str)));
         let mut parameters = vec![item.to_owned(), item.to_owned(), location.to_owned()];
+        // The most rows that there can be, where that is known.
+        let mut rows_max = usize::MAX;
         match wanted {
             Wanted::Items(items) => {
                 // An id that is no number is none of NetSuite's; there is nothing to be had for it.
@@ -177,6 +179,7 @@ impl StockSource for Stock {
                 if ids.is_empty() {
                     return Ok(LevelPage::default());
                 }
+                rows_max = ids.len().saturating_mul(places.len());
                 also.push_str(&format!(" AND l.item IN ({})", list(ids.into_iter())));
             }
             Wanted::Since(since) if self.settings.tells_changes => {
@@ -191,7 +194,7 @@ impl StockSource for Stock {
         // Before anything is waited for: what happens from here on may be missing from the figures.
         let as_of = self.clock.now();
         let rows = query(&self.client, &what, &sql, &parameters, PAGE, priority).await?;
-        let next = next(&what, &rows, page)?;
+        let next = if rows.rows.len() >= rows_max { None } else { next(&what, &rows, page)? };
         let read = decode::levels(&rows.rows, as_of, &self.zone);
         Ok(LevelPage { levels: read.levels, unread: read.unread, next })
     }

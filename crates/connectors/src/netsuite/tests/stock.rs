@@ -50,6 +50,11 @@ fn keyset(came: &Came) -> Reply {
     ok(json!({ "hasMore": rows.len() == 1000, "items": rows }))
 }
 
+/// A thousand items at one location.
+fn keyset_of_one(_: &Came) -> Reply {
+    ok(json!({ "hasMore": false, "items": (1..=1000).map(|item| row(item, 31)).collect::<Vec<_>>() }))
+}
+
 #[tokio::test]
 async fn everything_is_walked_by_item_and_location() {
     let world = world_with(false, json!({}), keyset).await;
@@ -100,6 +105,10 @@ async fn some_items_are_asked_for_by_their_ids() {
         assert!(source.levels(Wanted::Items(items), &places, None, Priority::Stock).await.unwrap().levels.is_empty());
     }
     assert_eq!(world.came().len(), 2, "for nothing nothing is asked");
+    let thousand: Vec<ExternalId> = (1..=1000).map(|n| ExternalId::new(n.to_string())).collect();
+    let world = world_with(false, json!({}), keyset_of_one).await;
+    assert_eq!(all(&world, Wanted::Items(&thousand), &places(&["31"])).await.len(), 1000);
+    assert_eq!(world.came().len(), 1, "of a thousand items at one location there is no second page");
     let many: Vec<ExternalId> = (0..1001).map(|n| ExternalId::new(n.to_string())).collect();
     assert!(source.levels(Wanted::Items(&many), &places(&["31"]), None, Priority::Stock).await.is_err());
 }
