@@ -25,6 +25,16 @@ use apollo_compiler::{
 /// Our own mark on what the documentation does not show under this name; never sent.
 const OPTIONAL: &str = "directive @optional on FIELD | INLINE_FRAGMENT\n";
 
+/// The line that marks an operation of which only stock has need.
+const STOCK: &str = "# @stock";
+/// The line that names input fields, as `Type.field`, which are sent inside a variable, where the compiler cannot see them.
+const SENDS: &str = "# @sends";
+
+/// What stands behind a mark, line by line.
+fn marks<'a>(source: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
+    source.lines().filter_map(move |line| line.strip_prefix(mark))
+}
+
 fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,17 +58,23 @@ fn build() -> Result<(), Box<dyn Error>> {
 
     let sources = sources(&centra.join("operations"))?;
     let mut operations = String::new();
-    let mut needs = Needs::default();
+    let (mut needs, mut stock_needs) = (Needs::default(), Needs::default());
     for (path, source) in &sources.operations {
         let whole = sources.with_fragments(source);
         let document =
             ExecutableDocument::parse_and_validate(&schema, whole, path).map_err(|invalid| invalid.errors.to_string())?;
         write_operation(&document, &mut operations)?;
+        let needs = if marks(source, STOCK).next().is_some() { &mut stock_needs } else { &mut needs };
         for operation in document.operations.iter() {
             needs.selections(&schema, &document, &operation.selection_set, None);
         }
+        for sent in marks(source, SENDS).flat_map(str::split_whitespace) {
+            needs.sent(&schema, sent)?;
+        }
     }
-    operations.push_str(&needs.text()?);
+    stock_needs.leave_to(&needs);
+    operations.push_str(&needs.text("NEEDS", "all operations but those of stock need")?);
+    operations.push_str(&stock_needs.text("STOCK_NEEDS", "stock needs beside that")?);
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"), operations)?;
     Ok(())
 }
@@ -323,8 +339,29 @@ impl Needs {
         }
     }
 
-    fn text(&self) -> Result<String, Box<dyn Error>> {
-        let mut out = String::from("/// Everything that the operations need of a live schema.\npub static NEEDS: &[Need] = &[\n");
+    /// A field of an input object that goes inside a variable.
+    fn sent(&mut self, schema: &Valid<Schema>, named: &str) -> Result<(), Box<dyn Error>> {
+        let (ty, field) = named.split_once('.').ok_or_else(|| format!("{named} is not Type.field"))?;
+        let definition = schema.get_input_object(ty).and_then(|input| input.fields.get(field));
+        let definition = definition.ok_or_else(|| format!("the schema has no input field {named}"))?;
+        self.inputs.insert((ty.to_owned(), field.to_owned()), definition.ty.to_string());
+        Ok(())
+    }
+
+    /// Takes out what others see to already.
+    fn leave_to(&mut self, others: &Needs) {
+        self.fields.retain(|key, need| {
+            !others.fields.get(key).is_some_and(|other| {
+                (other.part.is_none() || need.part.is_some())
+                    && need.arguments.keys().all(|name| other.arguments.contains_key(name))
+            })
+        });
+        self.inputs.retain(|key, _| !others.inputs.contains_key(key));
+        self.values.retain(|key| !others.values.contains(key));
+    }
+
+    fn text(&self, name: &str, whose: &str) -> Result<String, Box<dyn Error>> {
+        let mut out = format!("/// Everything that {whose} of a live schema.\npub static {name}: &[Need] = &[\n");
         for ((owner, field), FieldNeed { ty, arguments, part }) in &self.fields {
             let arguments: Vec<(&String, &String)> = arguments.iter().collect();
             writeln!(

@@ -231,7 +231,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn decimal(text: &str) -> Option<Decimal> {
+/// The exact number that a text of JSON is, in any of its notations.
+pub(super) fn decimal(text: &str) -> Option<Decimal> {
     if text.contains(['e', 'E']) {
         Decimal::from_scientific(text).ok()
     } else {

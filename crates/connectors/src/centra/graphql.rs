@@ -174,10 +174,7 @@ impl Api {
         let mut unknown = unpoisoned(&self.unknown);
         for name in names {
             if unknown.insert(name) {
-                tracing::info!(
-                    name,
-                    "this Centra instance does not know an optional part of the schema; it is left out from now on"
-                );
+                tracing::info!(name, "an optional part of the schema is left out from now on: not known there, or not wanted");
             }
         }
     }

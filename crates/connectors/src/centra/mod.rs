@@ -1,4 +1,4 @@
-//! Centra: orders out of it, over the GraphQL Integration API.
+//! Centra: orders out of it, stock out of it and into it, over the GraphQL Integration API.
 //!
 //! Three ways in, all to the same document: the queue of events (which carries the orders), signed
 //! webhooks (which only name them), and windows of changes for polls and sweeps. The operations in
@@ -15,6 +15,7 @@ mod orders;
 mod probe;
 mod schema_check;
 mod settings;
+mod stock;
 mod wire;
 
 #[cfg(test)]
@@ -68,6 +69,9 @@ impl Connector for Centra {
         );
         let api =
             Arc::new(Api::new(Arc::clone(&session), Arc::clone(&context.clock), &settings.base_url, settings.token.clone()));
+        if !settings.stock_details {
+            api.leave_out(&settings::STOCK_DETAILS.into_iter().collect());
+        }
         Ok(Connection {
             system: "centra",
             session,
@@ -78,8 +82,8 @@ impl Connector for Centra {
             feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
             lists: None,
-            stock_source: None,
-            stock_sink: None,
+            stock_source: Some(Arc::new(stock::Source::new(Arc::clone(&api), &settings))),
+            stock_sink: Some(Arc::new(stock::Sink::new(Arc::clone(&api), &settings))),
             probe: Some(Arc::new(CentraProbe::new(api, settings))),
         })
     }

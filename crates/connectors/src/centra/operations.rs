@@ -124,5 +124,19 @@ mod tests {
     #[test]
     fn each_operation_runs_as_many_mutations_as_it_names() {
         assert_eq!((CONFIRM_EVENTS.mutations, SET_EVENT_LISTENERS.mutations, ORDER_EVENTS.mutations), (1, 1, 0));
+        assert_eq!((SET_STOCK.mutations, STOCK_LEVELS.mutations), (1, 0));
+    }
+
+    #[test]
+    fn what_stock_alone_needs_stands_apart() {
+        let input =
+            |needs: &[Need], named: &str| needs.iter().any(|need| matches!(need, Need::Input { owner, .. } if *owner == named));
+        for sent in ["StockSetInput", "StockSetProductSizeInput", "ProductSizeInput", "StockFilter"] {
+            assert!(input(STOCK_NEEDS, sent) && !input(NEEDS, sent), "{sent}");
+        }
+        let field =
+            |needs: &[Need], named: &str| needs.iter().any(|need| matches!(need, Need::Field { owner, .. } if *owner == named));
+        assert!(field(STOCK_NEEDS, "Warehouse") && !field(NEEDS, "Warehouse"));
+        assert!(STOCK_NEEDS.iter().all(|need| !NEEDS.contains(need)));
     }
 }

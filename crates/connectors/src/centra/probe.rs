@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     graphql::{Api, Reply},
-    operations::{self, NEEDS, Operation},
+    operations::{self, NEEDS, Operation, STOCK_NEEDS},
     schema_check,
     settings::Settings,
     wire::{EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text},
@@ -27,16 +27,21 @@ pub struct CentraProbe {
     settings: Settings,
 }
 
-fn finding(level: FindingLevel, setting: Option<&str>, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
+pub(super) fn finding(
+    level: FindingLevel,
+    setting: Option<&str>,
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
     Finding { level, setting: setting.map(str::to_owned), message: message.into(), remedy: remedy.into() }
 }
 
-fn good(message: impl Into<String>) -> Finding {
+pub(super) fn good(message: impl Into<String>) -> Finding {
     finding(FindingLevel::Good, None, message, "")
 }
 
 /// A fault of a question, as a finding with the setting that it hangs on.
-fn fault_finding(fault: &Fault) -> Finding {
+pub(super) fn fault_finding(fault: &Fault) -> Finding {
     match fault {
         Fault::Unauthorized { detail, .. } if detail.contains("permission") => finding(
             FindingLevel::Bad,
@@ -92,9 +97,12 @@ impl CentraProbe {
         match live {
             Ok(live) => {
                 let unmet = schema_check::compare(NEEDS, &live.schema);
-                let left_out: BTreeSet<&'static str> = unmet.iter().filter_map(|u| u.leave_out).collect();
+                let of_stock = schema_check::compare(STOCK_NEEDS, &live.schema);
+                let left_out: BTreeSet<&'static str> = unmet.iter().chain(&of_stock).filter_map(|u| u.leave_out).collect();
                 self.api.leave_out(&left_out);
-                (schema_findings(unmet), true)
+                let mut findings = schema_findings(unmet);
+                findings.extend(of_stock.into_iter().map(stock_schema_finding));
+                (findings, true)
             }
             Err(fault) => {
                 let reached = !matches!(fault, Fault::Transient { .. } | Fault::Unauthorized { .. });
@@ -232,6 +240,18 @@ fn schema_finding(unmet: schema_check::Unmet) -> Finding {
         _ => "Nothing to do now; report it with this line.",
     };
     finding(unmet.level, None, format!("schema: {}", unmet.message), remedy)
+}
+
+/// What stock alone needs. Whether there is a flow of stock is not known here, so the worst is a warning.
+fn stock_schema_finding(mut unmet: schema_check::Unmet) -> Finding {
+    let remedy = match unmet.level {
+        FindingLevel::Bad => {
+            "Flows of stock will not work on this version of Centra's schema; report it with this line. Others do."
+        }
+        _ => return schema_finding(unmet),
+    };
+    unmet.level = FindingLevel::Warning;
+    finding(unmet.level, None, format!("schema, for stock: {}", unmet.message), remedy)
 }
 
 fn skew(date: Option<&str>, now: Timestamp) -> Option<Finding> {

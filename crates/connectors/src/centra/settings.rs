@@ -17,7 +17,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write",
+        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read and StockChange:write",
     ),
     (
         "time_zone",
@@ -34,6 +34,15 @@ const SETTINGS: &[(&str, &str)] = &[
     ("events", "Whether to read the queue of events. Default: true; Centra has to enable events for the instance"),
     ("page_size", "Orders per page when listing and fetching, 1 to 200. Default: 50"),
     ("feed_page_size", "Events (with their orders) per call, 1 to 200. Default: 100"),
+    (
+        "stock_page_size",
+        "Sizes per page when stock is read, 1 to 200. Default: 200; less where pages cost more complexity than the limits grant",
+    ),
+    ("stock_batch", "Figures per call when stock is written, 1 to 1000. Default: 100; Centra does not publish its limit"),
+    (
+        "stock_details",
+        "Whether unit cost, folder and collection are read with stock, for values and guard rails. Default: true; false needs fewer permissions",
+    ),
     ("stores", "Ids of the stores whose orders are read, e.g. [1, 2]. Default: all that the token sees"),
     ("markets", "Ids of the markets whose orders are read, e.g. [3]. Default: all that the token sees"),
     (
@@ -45,6 +54,9 @@ const SETTINGS: &[(&str, &str)] = &[
 
 /// Settings that must not stand in the config as plain text.
 pub const SECRETS: &[&str] = &["token", "webhook_secret"];
+
+/// The optional parts that are asked for only with `stock_details`.
+pub const STOCK_DETAILS: [&str; 3] = ["unitCost", "folder", "collection"];
 
 /// Path → explanation.
 pub fn explained() -> BTreeMap<&'static str, &'static str> {
@@ -74,6 +86,12 @@ pub struct Settings {
     pub page_size: u32,
     /// Events per call.
     pub feed_page_size: u32,
+    /// Sizes per page of stock.
+    pub stock_page_size: u32,
+    /// Figures per call that writes stock.
+    pub stock_batch: u32,
+    /// Whether cost and groups are read with stock.
+    pub stock_details: bool,
     /// Store ids; empty means all.
     pub stores: Vec<u32>,
     /// Market ids; empty means all.
@@ -258,6 +276,9 @@ impl Settings {
         let events = reading.flag("events", true);
         let page_size = reading.number("page_size", 50, 1..=200);
         let feed_page_size = reading.number("feed_page_size", 100, 1..=200);
+        let stock_page_size = reading.number("stock_page_size", 200, 1..=200);
+        let stock_batch = reading.number("stock_batch", 100, 1..=1000);
+        let stock_details = reading.flag("stock_details", true);
         let stores = reading.ids("stores");
         let markets = reading.ids("markets");
         let concurrency = reading.number("concurrency", 2, 1..=16);
@@ -274,6 +295,9 @@ impl Settings {
                 events,
                 page_size,
                 feed_page_size,
+                stock_page_size,
+                stock_batch,
+                stock_details,
                 stores,
                 markets,
                 concurrency: usize::try_from(concurrency).unwrap_or(2),
@@ -347,6 +371,7 @@ pub(super) mod tests {
                 .unwrap();
         assert_eq!(settings.base_url, "https://brand.centra.com");
         assert_eq!((settings.page_size, settings.feed_page_size, settings.events), (50, 100, true));
+        assert_eq!((settings.stock_page_size, settings.stock_batch, settings.stock_details), (200, 100, true));
         assert_eq!(settings.token.reveal(), "abc");
         assert!(settings.webhook_secret.is_none());
     }
@@ -355,11 +380,24 @@ pub(super) mod tests {
     fn every_mistake_is_named_at_once() {
         let settings = json!({
             "base_url": "brand.centra.com", "time_zone": "Stockholm", "webhook_tolerence_seconds": 5,
-            "page_size": 500, "events": "yes", "stores": ["one"], "colour": "blue"
+            "page_size": 500, "events": "yes", "stores": ["one"], "colour": "blue",
+            "stock_page_size": 201, "stock_batch": 0, "stock_details": 1
         });
         let problems = read(&settings, &[]).unwrap_err();
         let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
-        for path in ["base_url", "time_zone", "webhook_tolerence_seconds", "page_size", "events", "stores", "colour", "token"] {
+        for path in [
+            "base_url",
+            "time_zone",
+            "webhook_tolerence_seconds",
+            "page_size",
+            "events",
+            "stores",
+            "colour",
+            "token",
+            "stock_page_size",
+            "stock_batch",
+            "stock_details",
+        ] {
             assert!(paths.contains(&path), "{path} is not among {paths:?}");
         }
         let mistyped = problems.iter().find(|p| p.path == "webhook_tolerence_seconds").unwrap();

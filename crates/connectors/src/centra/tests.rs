@@ -185,6 +185,7 @@ fn a_connection_offers_what_centra_has_and_nothing_else() {
     let shop = open(json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "page_size": 20 }));
     assert_eq!(shop.order_source.as_ref().unwrap().fetch_max(), 20);
     assert!(shop.feed.is_some() && shop.hooks.is_some() && shop.probe.is_some());
+    assert!(shop.stock_source.is_some() && shop.stock_sink.is_some());
     assert!(shop.order_sink.is_none() && shop.customer_source.is_none() && shop.customer_sink.is_none() && shop.lists.is_none());
     let shop = open(json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "events": false }));
     assert!(shop.feed.is_none());

@@ -47,6 +47,9 @@ pub struct Extensions {
     /// The permissions that it used.
     #[serde(default, rename = "permissionsUsed")]
     pub permissions_used: Vec<String>,
+    /// The version of the instance: `v1.60.0`.
+    #[serde(default, rename = "appVersion")]
+    pub app_version: Option<String>,
 }
 
 /// What every mutation answers with.

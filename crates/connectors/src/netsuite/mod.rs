@@ -1,9 +1,9 @@
 //! NetSuite: orders as sales orders or cash sales, shoppers as customers, over the REST record
-//! service; look-ups by SuiteQL.
+//! service; look-ups and stock by SuiteQL.
 //!
 //! `settings` is what can be configured, `plan` what an order becomes, `encode` and `decode` the two
 //! directions (pure), `errors` what an answer means, `auth` and `client` how calls leave, and `orders`,
-//! `customers`, `lists` and `probe` the ports.
+//! `customers`, `lists`, `stock`, `hooks` and `probe` the ports.
 
 mod auth;
 mod change;
@@ -12,11 +12,13 @@ mod customers;
 mod decode;
 mod encode;
 mod errors;
+mod hooks;
 mod lists;
 mod orders;
 mod plan;
 mod probe;
 mod settings;
+mod stock;
 mod suiteql;
 #[cfg(test)]
 mod tests;
@@ -92,13 +94,22 @@ impl Connector for NetSuite {
             customer_source: Some(customers.clone()),
             customer_sink: Some(customers),
             feed: None,
-            hooks: None,
+            hooks: Some(Arc::new(hooks::ScriptReceiver {
+                secret: settings.webhook_secret,
+                tolerance: settings.webhook_tolerance,
+            })),
             lists: Some(Arc::new(lists::ValueLists { client: client.clone(), form: settings.form.clone() })),
-            stock_source: None,
+            stock_source: Some(Arc::new(stock::Stock {
+                client: client.clone(),
+                settings: settings.stock.clone(),
+                zone: settings.form.query_time_zone.clone(),
+                clock: Arc::clone(&context.clock),
+            })),
             stock_sink: None,
             probe: Some(Arc::new(probe::AccountProbe {
                 client,
                 form: settings.form,
+                stock: settings.stock,
                 clock: Arc::clone(&context.clock),
                 concurrency: settings.concurrency,
             })),

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::{
     client::{Ask, Client},
     encode::RECORDS,
-    settings::{Form, Tax},
-    suiteql, wire,
+    settings::{Form, StockSettings, Tax},
+    stock, suiteql, wire,
 };
 
 /// From how far off a clock is worth a word, and from how far signatures are refused (about five minutes).
@@ -25,6 +25,7 @@ const ZONE_QUERY: &str =
 pub(crate) struct AccountProbe {
     pub client: Client,
     pub form: Form,
+    pub stock: StockSettings,
     pub clock: Arc<dyn Clock>,
     pub concurrency: usize,
 }
@@ -65,6 +66,7 @@ impl Probe for AccountProbe {
             return findings;
         }
         self.queries(server_time, &mut findings).await;
+        self.stock(&mut findings).await;
         self.schema(&mut findings).await;
         self.limits(&mut findings).await;
         findings.push(finding(
@@ -164,6 +166,39 @@ impl AccountProbe {
                 }
             }
         }
+    }
+
+    /// Whether stock can be read as it is set. Whether there is a flow of stock is not known here, so the worst is a warning.
+    async fn stock(&self, findings: &mut Vec<Finding>) {
+        let table = self.stock.table.name();
+        let first = |settings: &StockSettings| {
+            let (client, sql) = (&self.client, stock::levels_sql(settings, ""));
+            async move { suiteql::query(client, &format!("look into {table}"), &sql, &["0", "0", "0"], 1, Priority::Control).await }
+        };
+        let warning =
+            |setting: &str, message: String, remedy: &str| finding(FindingLevel::Warning, Some(setting), message, remedy);
+        findings.push(match first(&self.stock).await {
+            Ok(rows) if rows.rows.is_empty() => warning(
+                "stock_table",
+                format!("SuiteQL shows no {table}: there is no stock, or the role may not see it (rows are left out silently)"),
+                "For stock, grant the role view of Items and Locations; nothing to do without.",
+            ),
+            Ok(_) if self.stock.tells_changes => good(format!("SuiteQL shows {table}, and when its rows changed")),
+            Ok(_) => good(format!("SuiteQL shows {table}")),
+            // Is it the table, or the column that not every account has?
+            Err(fault) => match first(&StockSettings { tells_changes: false, ..self.stock.clone() }).await {
+                Ok(_) if self.stock.tells_changes => warning(
+                    "stock_changes",
+                    format!("{table} does not tell when its rows changed: {fault}"),
+                    "Set stock_changes = \"none\": everything is then read each time.",
+                ),
+                _ => warning(
+                    "stock_table",
+                    format!("stock cannot be read from {table}: {fault}"),
+                    "For stock, grant the role view of Items and Locations, or set the other stock_table; nothing to do without.",
+                ),
+            },
+        });
     }
 
     /// Compares how a document's last change is printed by a query and by the record service (which is

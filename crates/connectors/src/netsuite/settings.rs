@@ -6,6 +6,8 @@ use jiff::tz::TimeZone;
 use selvedge_connector::{Secret, Secrets, SettingProblem, jws, oauth1};
 use serde_json::{Map, Value};
 
+use super::stock::Table;
+
 /// Path → what it is for. The only list of what there is: unknown settings are found against it.
 pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("account", "Account id as NetSuite shows it under Company Information: 1234567 or 1234567_SB1. Required."),
@@ -59,6 +61,23 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("rate_decimals", "The finest unit price that is sent beside the amount. Default: the currency's decimals."),
     ("custom_form", "Custom form id of new documents. Default: the role's preferred form."),
     ("query_time_zone", "Zone in which SuiteQL prints timestamps; selvedge check probes it. Default: America/Los_Angeles."),
+    (
+        "stock_table",
+        "Where stock is read: inventory_item_locations (tells what is back ordered) or aggregate_item_location (does not, so what is oversold does not show). Default: inventory_item_locations.",
+    ),
+    (
+        "stock_changes",
+        "How changes of stock are found: timestamp (the column lastquantityavailablechange) or none (everything is read each time). Default: timestamp.",
+    ),
+    (
+        "commit_lag_seconds",
+        "How long after an order was saved its units may still be missing from what is committed, 0 to 86400. Default: 30; more where a job allocates.",
+    ),
+    (
+        "webhook_secret",
+        "What the script in the account signs with, see docs/systems/netsuite.md; without it every webhook is refused. Secret.",
+    ),
+    ("webhook_tolerance_seconds", "How old a webhook's signature may be, in seconds, 1 to 86400. Default: 300."),
     ("fields", "Body fields that every new document gets as they are: { department = { id = \"4\" } }."),
     ("line_fields", "Line fields that every new line gets as they are: { class = { id = \"7\" } }."),
 ];
@@ -67,7 +86,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
 const OPEN_TABLES: &[&str] = &["tax_types", "fields", "line_fields"];
 
 /// The settings that are secrets.
-pub(crate) const SECRETS: &[&str] = &["auth.private_key", "auth.consumer_secret", "auth.token_secret"];
+pub(crate) const SECRETS: &[&str] = &["auth.private_key", "auth.consumer_secret", "auth.token_secret", "webhook_secret"];
 
 /// Which document an order becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +192,21 @@ impl Default for Form {
     }
 }
 
+/// How stock is read.
+#[derive(Clone, Debug)]
+pub(crate) struct StockSettings {
+    pub table: Table,
+    /// Whether the table tells when a row changed.
+    pub tells_changes: bool,
+    pub commit_lag: Duration,
+}
+
+impl Default for StockSettings {
+    fn default() -> Self {
+        Self { table: Table::InventoryItemLocations, tells_changes: true, commit_lag: Duration::from_secs(30) }
+    }
+}
+
 /// How we prove who we are.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
@@ -188,6 +222,11 @@ pub(crate) struct Settings {
     pub concurrency: usize,
     pub timeout: Duration,
     pub form: Form,
+    pub stock: StockSettings,
+    /// What the script in the account signs with.
+    pub webhook_secret: Option<Secret>,
+    /// How old a signature may be.
+    pub webhook_tolerance: Duration,
 }
 
 /// The account id as it stands in host names.
@@ -366,10 +405,34 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
     let concurrency = reader.whole("concurrency", 1..=50).unwrap_or(2);
     let timeout = Duration::from_secs(reader.whole("timeout_seconds", 1..=900).unwrap_or(60));
     let form = form(&mut reader);
+    let stock = stock(&mut reader);
+    // It may be left out, but not be empty.
+    let webhook_secret = secrets.get("webhook_secret").is_some().then(|| reader.secret("webhook_secret"));
+    let webhook_tolerance = Duration::from_secs(reader.whole("webhook_tolerance_seconds", 1..=86_400).unwrap_or(300));
     if reader.problems.is_empty() {
-        Ok(Settings { base_url, credentials, concurrency: usize::try_from(concurrency).unwrap_or(2), timeout, form })
+        Ok(Settings {
+            base_url,
+            credentials,
+            concurrency: usize::try_from(concurrency).unwrap_or(2),
+            timeout,
+            form,
+            stock,
+            webhook_secret,
+            webhook_tolerance,
+        })
     } else {
         Err(reader.problems)
+    }
+}
+
+fn stock(reader: &mut Reader<'_>) -> StockSettings {
+    let default = StockSettings::default();
+    let tables =
+        [("inventory_item_locations", Table::InventoryItemLocations), ("aggregate_item_location", Table::AggregateItemLocation)];
+    StockSettings {
+        table: reader.word("stock_table", &tables, default.table),
+        tells_changes: reader.word("stock_changes", &[("timestamp", true), ("none", false)], default.tells_changes),
+        commit_lag: reader.whole("commit_lag_seconds", 0..=86_400).map_or(default.commit_lag, Duration::from_secs),
     }
 }
 
@@ -516,13 +579,15 @@ pub(crate) mod tests {
     fn every_mistake_is_named_at_once() {
         let settings = json!({
             "acount": "1", "base_url": "ftp:x", "concurrency": 0, "tax": "suitetaxx", "auth": {"method": "oauth2", "clientid": "x"},
-            "one_world": "yes", "fields": 3, "rate_decimals": 99, "query_time_zone": "Mars/Base", "timeout_seconds": "60"
+            "one_world": "yes", "fields": 3, "rate_decimals": 99, "query_time_zone": "Mars/Base", "timeout_seconds": "60",
+            "stock_table": "item", "stock_changes": "timestmp", "commit_lag_seconds": -1, "webhook_tolerance_seconds": 0
         });
         let problems = read(&settings, &Secrets::default()).unwrap_err();
         let find = |path: &str| problems.iter().find(|p| p.path == path).unwrap_or_else(|| panic!("{path}: {problems:?}"));
         assert_eq!(find("acount").remedy, "Did you mean account?");
         assert_eq!(find("auth.clientid").remedy, "Did you mean auth.client_id?");
         assert!(find("tax").message.contains("Did you mean suitetax?"));
+        assert!(find("stock_changes").message.contains("Did you mean timestamp?"));
         for path in [
             "account",
             "base_url",
@@ -535,6 +600,9 @@ pub(crate) mod tests {
             "auth.client_id",
             "auth.certificate_id",
             "auth.private_key",
+            "stock_table",
+            "commit_lag_seconds",
+            "webhook_tolerance_seconds",
         ] {
             assert!(!find(path).message.is_empty() && !find(path).remedy.is_empty());
         }
@@ -542,9 +610,37 @@ pub(crate) mod tests {
 
     #[test]
     fn no_secret_shows_in_a_debug_print() {
-        let settings = read(&oauth1_settings(), &oauth1_secrets()).unwrap();
+        let mut secrets = oauth1_secrets();
+        secrets.set("webhook_secret", Secret::new("wh-hidden"));
+        let settings = read(&oauth1_settings(), &secrets).unwrap();
         let shown = format!("{settings:?}");
-        assert!(!shown.contains("cs-hidden") && !shown.contains("ts-hidden"), "{shown}");
+        assert!(["cs-hidden", "ts-hidden", "wh-hidden"].iter().all(|secret| !shown.contains(secret)), "{shown}");
+    }
+
+    #[test]
+    fn stock_is_read_with_what_is_back_ordered_unless_said_otherwise() {
+        let settings = read(&oauth1_settings(), &oauth1_secrets()).unwrap();
+        assert_eq!((settings.stock.table, settings.stock.tells_changes), (Table::InventoryItemLocations, true));
+        assert_eq!((settings.stock.commit_lag.as_secs(), settings.webhook_tolerance.as_secs()), (30, 300));
+        assert!(settings.webhook_secret.is_none());
+        let mut all = oauth1_settings();
+        for (name, value) in [
+            ("stock_table", json!("aggregate_item_location")),
+            ("stock_changes", json!("none")),
+            ("commit_lag_seconds", json!(0)),
+            ("webhook_tolerance_seconds", json!(60)),
+        ] {
+            all[name] = value;
+        }
+        let mut secrets = oauth1_secrets();
+        secrets.set("webhook_secret", Secret::new("k"));
+        let settings = read(&all, &secrets).unwrap();
+        assert_eq!((settings.stock.table, settings.stock.tells_changes), (Table::AggregateItemLocation, false));
+        assert_eq!((settings.stock.commit_lag.as_secs(), settings.webhook_tolerance.as_secs()), (0, 60));
+        assert_eq!(settings.webhook_secret.unwrap().reveal(), "k");
+        secrets.set("webhook_secret", Secret::new(" "));
+        assert_eq!(read(&all, &secrets).unwrap_err()[0].path, "webhook_secret");
+        assert!(SECRETS.iter().all(|secret| SETTINGS.iter().any(|(known, _)| known == secret)));
     }
 
     #[test]

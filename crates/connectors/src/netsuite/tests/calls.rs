@@ -14,30 +14,30 @@ use tokio::{
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-struct Came {
-    line: String,
-    headers: Vec<(String, String)>,
-    body: String,
+pub(super) struct Came {
+    pub line: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
 }
 
 impl Came {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
 }
 
 /// Status, extra header lines, body.
-type Reply = (u16, String, String);
+pub(super) type Reply = (u16, String, String);
 
-struct World {
-    connection: Connection,
+pub(super) struct World {
+    pub connection: Connection,
     came: Arc<Mutex<Vec<Came>>>,
-    clock: Arc<ManualClock>,
+    pub clock: Arc<ManualClock>,
     base: String,
 }
 
 impl World {
-    fn came(&self) -> Vec<Came> {
+    pub fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 
@@ -48,6 +48,11 @@ impl World {
 
 /// A server that answers by the function, and a connection to it. Token calls are answered with `token-1`, `token-2` …
 async fn world(oauth2: bool, answer: impl Fn(&Came) -> Reply + Send + Sync + 'static) -> World {
+    world_with(oauth2, json!({}), answer).await
+}
+
+/// The same with more settings. An answer with the status 0 is none: the connection is dropped.
+pub(super) async fn world_with(oauth2: bool, more: Value, answer: impl Fn(&Came) -> Reply + Send + Sync + 'static) -> World {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/acct", listener.local_addr().unwrap());
     let came: Arc<Mutex<Vec<Came>>> = Arc::default();
@@ -62,7 +67,10 @@ async fn world(oauth2: bool, answer: impl Fn(&Came) -> Reply + Send + Sync + 'st
     } else {
         json!({"method": "oauth1", "consumer_key": "ck", "token_id": "ti"})
     };
-    let settings = json!({"account": "1234567_SB1", "base_url": format!("{base}/"), "auth": auth, "concurrency": 4});
+    let mut settings = json!({"account": "1234567_SB1", "base_url": format!("{base}/"), "auth": auth, "concurrency": 4});
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
     let mut secrets = Secrets::default();
     secrets.set("auth.private_key", Secret::new(super::KEY));
     secrets.set("auth.consumer_secret", Secret::new("cs-hidden"));
@@ -110,15 +118,18 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Came>>>, answer: Arc<im
     } else {
         answer(&came)
     };
+    if status == 0 {
+        return;
+    }
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n{extra}\r\n", body.len());
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
 }
 
-fn ok(body: Value) -> Reply {
+pub(super) fn ok(body: Value) -> Reply {
     (200, String::new(), body.to_string())
 }
 
-fn error(status: u16, code: &str, detail: &str) -> Reply {
+pub(super) fn error(status: u16, code: &str, detail: &str) -> Reply {
     let body = json!({"type": "x", "title": "Bad Request", "status": status, "o:errorDetails": [{"detail": detail, "o:errorCode": code}]});
     (status, String::new(), body.to_string())
 }

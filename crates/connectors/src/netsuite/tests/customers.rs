@@ -72,7 +72,8 @@ fn opening_makes_no_call_and_shows_no_secret() {
             && connection.lists.is_some()
             && connection.probe.is_some()
     );
-    assert!(connection.feed.is_none() && connection.hooks.is_none());
+    assert!(connection.feed.is_none() && connection.stock_sink.is_none());
+    assert!(connection.hooks.is_some() && connection.stock_source.is_some());
     let read = super::super::settings::read(&settings, &secrets).unwrap();
     let auth = super::super::auth::Auth::new(
         read.credentials.clone(),

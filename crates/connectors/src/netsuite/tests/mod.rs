@@ -5,6 +5,7 @@ mod calls;
 mod changed;
 mod customers;
 mod stand_in;
+mod stock;
 mod written;
 
 use rust_decimal::Decimal;

@@ -268,7 +268,9 @@ async fn check_is_content_with_a_fitting_account_and_names_another_regime() {
         let values = good.words(&order_de()).await;
         good.deliver(&order_de(), &values, None).await;
         let findings = good.connection.probe.clone().unwrap().check().await;
-        assert!(findings.iter().all(|f| f.level == FindingLevel::Good), "{zone}: {findings:#?}");
+        // A stand-in that keeps no stock shows none, which is a warning.
+        let others = findings.iter().filter(|f| f.setting.as_deref() != Some("stock_table"));
+        assert!(others.clone().all(|f| f.level == FindingLevel::Good), "{zone}: {findings:#?}");
     }
     let legacy =
         stand(Options { tax: TaxRegime::LegacyLine, session_zone: "Etc/UTC".into(), ..Options::default() }, json!({})).await;
