@@ -242,6 +242,7 @@ pub async fn setup(
         connections,
         captures,
         flows,
+        stocks: Vec::new(),
         lists_every: config.lists_every,
     })
 }

@@ -284,13 +284,7 @@ pub(crate) struct Owing {
 }
 
 /// Enters a record and what is owed for it.
-pub(crate) fn enter(
-    tx: &Tx<'_>,
-    owing: &Owing,
-    brand: &selvedge_model::Brand,
-    new: &NewRecord,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, new: &NewRecord, now: Timestamp) -> Result<()> {
     let Recorded::Revision(record, revision) = tx.put_record(new)? else { return Ok(()) };
     let (kind, key) = (new.record.kind(), new.record.key());
     if let AnyRecord::Order(order) = &new.record {

@@ -373,7 +373,9 @@ impl Engine {
             let (rest, wake) = match name {
                 "housekeep" => (HOUSEKEEPING, None),
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
-                "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => (BUSY, Some(&self.wakes.capture)),
+                "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
+                    (BUSY, Some(&self.wakes.capture))
+                }
                 "capture" => (IDLE, Some(&self.wakes.capture)),
                 "stock" => (stock.map_or(IDLE, |stock| self.until(self.stock_reading_due(stock))), Some(&self.wakes.stock)),
                 "figures" => (IDLE, Some(&self.wakes.stock)),

@@ -242,14 +242,25 @@ impl View<'_> {
     }
 
     /// Pending notices of one kind, oldest first.
-    pub fn notices_of(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, limit_rows: usize) -> Result<Vec<NoticeRow>> {
+    pub fn notices_of(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        kind: Kind,
+        limit_rows: usize,
+    ) -> Result<Vec<NoticeRow>> {
         let sql = "SELECT id, kind, external_id, heard_at FROM notices
                    WHERE brand = ?1 AND connection = ?2 AND kind = ?3 ORDER BY heard_at, id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
         let values = params![brand.as_str(), connection.as_str(), kind.word(), limit(limit_rows)];
         let rows = statement.query_and_then(values, |row| {
             let kind: String = row.get(1)?;
-            Ok(NoticeRow { id: row.get(0)?, kind: kind_of(&kind)?, external_id: ExternalId(row.get(2)?), heard_at: moment(row.get(3)?)? })
+            Ok(NoticeRow {
+                id: row.get(0)?,
+                kind: kind_of(&kind)?,
+                external_id: ExternalId(row.get(2)?),
+                heard_at: moment(row.get(3)?)?,
+            })
         })?;
         rows.collect()
     }

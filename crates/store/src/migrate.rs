@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use crate::{Result, StoreError, packing::unreadable};
 
 /// In order; the position is the version that a file leads to. A published file is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_start.sql"), include_str!("../migrations/sqlite/0002_stock.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/sqlite/0001_start.sql"), include_str!("../migrations/sqlite/0002_stock.sql")];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
 const APPLICATION_ID: i32 = 0x536C_7667;

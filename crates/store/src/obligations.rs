@@ -528,7 +528,13 @@ impl View<'_> {
     }
 
     /// The rows of a flow's newest revisions that are not confirmed, after an id: what the target may not have taken in.
-    pub fn unconfirmed(&self, brand: &Brand, flow: &FlowName, after: ObligationId, limit_rows: usize) -> Result<Vec<ObligationRow>> {
+    pub fn unconfirmed(
+        &self,
+        brand: &Brand,
+        flow: &FlowName,
+        after: ObligationId,
+        limit_rows: usize,
+    ) -> Result<Vec<ObligationRow>> {
         let sql = select_rows!(
             "JOIN records r ON r.id = o.record_id AND r.latest = 1
              WHERE o.brand = ?1 AND o.flow = ?2 AND o.id > ?3 AND o.state NOT IN ('confirmed', 'superseded') ORDER BY o.id LIMIT ?4"

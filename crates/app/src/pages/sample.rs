@@ -161,6 +161,7 @@ pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
         connections,
         captures: Vec::new(),
         flows: vec![flow],
+        stocks: Vec::new(),
         lists_every: Duration::from_secs(3_600),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));

@@ -53,7 +53,14 @@ pub(crate) fn wanted(order: &Order) -> Wanted {
 }
 
 /// Counts a new revision of an order.
-pub(crate) fn count(tx: &Tx<'_>, all: &[Counting], shop: &ConnectionName, order: &Order, revision: u32, now: Timestamp) -> Result<()> {
+pub(crate) fn count(
+    tx: &Tx<'_>,
+    all: &[Counting],
+    shop: &ConnectionName,
+    order: &Order,
+    revision: u32,
+    now: Timestamp,
+) -> Result<()> {
     for counting in all.iter().filter(|counting| counting.shop == *shop && !counting.carriers.is_empty()) {
         let known = revision == 1 || tx.stock_counts(&counting.of, &order.number)?;
         let taken = if known { Wanted::new() } else { taken_in(tx, counting, &order.number)? };
@@ -82,7 +89,13 @@ fn taken_in(view: &View<'_>, counting: &Counting, key: &RecordKey) -> Result<Wan
 }
 
 /// Counts that a flow has brought an order to the source.
-pub(crate) fn delivered(tx: &Tx<'_>, all: &[Counting], flow: &FlowName, record: selvedge_model::RecordId, now: Timestamp) -> Result<()> {
+pub(crate) fn delivered(
+    tx: &Tx<'_>,
+    all: &[Counting],
+    flow: &FlowName,
+    record: selvedge_model::RecordId,
+    now: Timestamp,
+) -> Result<()> {
     let mut carried = all.iter().filter(|counting| counting.carriers.contains(flow)).peekable();
     if carried.peek().is_none() {
         return Ok(());

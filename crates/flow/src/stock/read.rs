@@ -308,7 +308,13 @@ impl Engine {
         Ok(1)
     }
 
-    async fn snapshot_whole(&self, stock: &Stock, place: &LocationId, began: Timestamp, levels: Vec<StockLevel>) -> Result<usize> {
+    async fn snapshot_whole(
+        &self,
+        stock: &Stock,
+        place: &LocationId,
+        began: Timestamp,
+        levels: Vec<StockLevel>,
+    ) -> Result<usize> {
         let of = stock.of.clone();
         let rows = levels.len() as u64;
         let named: BTreeSet<&Sku> = levels.iter().map(|level| &level.sku).collect();
@@ -413,7 +419,8 @@ impl Engine {
     ) -> Result<guard::Verdict> {
         let Some(target) = stock.setup.places.get(place).cloned() else { return Ok(guard::Verdict::Fine) };
         let now = self.now();
-        let known = stock.memory().ranges.get(place).filter(|(_, until)| *until > now && whole.is_none()).map(|(range, _)| range.clone());
+        let known =
+            stock.memory().ranges.get(place).filter(|(_, until)| *until > now && whole.is_none()).map(|(range, _)| range.clone());
         let before = match known {
             Some(range) => range,
             None => {

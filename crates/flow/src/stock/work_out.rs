@@ -33,6 +33,18 @@ pub(crate) struct Plan {
     pub commit_lag: std::time::Duration,
 }
 
+/// The rules with the places of their markets looked up.
+pub(crate) fn in_places(rules: &[buffer::Rule], draws: &BTreeMap<String, Vec<LocationId>>) -> Vec<buffer::Rule> {
+    let placed = |rule: &buffer::Rule| {
+        let mut rule = rule.clone();
+        if let buffer::Selector::Market { name, places } = &mut rule.selector {
+            places.extend(draws.get(name).into_iter().flatten().cloned());
+        }
+        rule
+    };
+    rules.iter().map(placed).collect()
+}
+
 /// What came of one figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Worked {
@@ -280,7 +292,14 @@ pub struct Explained {
 ///
 /// # Errors
 /// The store's.
-pub fn explain(view: &View<'_>, setup: &super::StockSetup, of: &Of, lag: std::time::Duration, sku: &Sku, now: Timestamp) -> Result<Vec<Explained>> {
+pub fn explain(
+    view: &View<'_>,
+    setup: &super::StockSetup,
+    of: &Of,
+    lag: std::time::Duration,
+    sku: &Sku,
+    now: Timestamp,
+) -> Result<Vec<Explained>> {
     const ORDERS_MAX: usize = 100;
     let mut feeds: BTreeMap<LocationId, Vec<LocationId>> = BTreeMap::new();
     for (location, place) in &setup.places {
@@ -292,7 +311,7 @@ pub fn explain(view: &View<'_>, setup: &super::StockSetup, of: &Of, lag: std::ti
     let plan = Plan {
         of: of.clone(),
         feeds,
-        buffers: setup.buffers.clone(),
+        buffers: in_places(&setup.buffers, &kept.draws),
         prior: Prior::of_range(demands.iter()),
         window_ms,
         commit_lag: lag,

@@ -22,10 +22,7 @@ use super::{
     Foreign, Memory, Stock, percentile,
     work_out::{self, Figure, Plan, Worked},
 };
-use crate::{
-    backoff::after,
-    engine::Engine,
-};
+use crate::{backoff::after, engine::Engine};
 
 /// How long a figure waits whose source is not known yet.
 const NOT_READY_WAIT: Duration = Duration::from_secs(1);
@@ -125,13 +122,19 @@ impl Engine {
             return Ok(None);
         };
         let next = page.next.clone().filter(|next| cursor.as_ref() != Some(next));
-        let (of, setup) = (stock.of.clone(), stock.setup.clone());
+        let of = stock.of.clone();
         let rows = self
             .store()
             .write(move |tx| {
                 let mut rows = Vec::new();
                 for level in &page.levels {
                     let level = StockLevel { as_of: looked_at, ..level.clone() };
+                    let known = tx.stock_figure(&of, &level.location, &level.sku)?;
+                    if known.is_some_and(|known| known.item != level.item && tx.stock_seen_in(&of, &level, pass).unwrap_or(false))
+                    {
+                        tx.raise_standing(&of.brand, &of.flow, &listed_twice(&level), looked_at)?;
+                        continue;
+                    }
                     tx.stock_listed(&of, &level, pass)?;
                     // One that is being written or held is none of this reading's business.
                     let row = tx.stock_figure(&of, &level.location, &level.sku)?;
@@ -148,7 +151,6 @@ impl Engine {
                     tx.stock_unlisted(&of, pass)?;
                 }
                 tx.stock_keep_flow(&of, &kept)?;
-                let _ = setup;
                 Ok(rows)
             })
             .await?;
@@ -240,10 +242,12 @@ impl Engine {
                 kept.window_ms.unwrap_or_else(|| work_out::default_window_ms(&stock.setup))
             }
         };
+        let of = stock.of.clone();
+        let draws = self.store().read(move |view| view.stock_flow(&of)).await?.draws;
         Ok(Plan {
             of: stock.of.clone(),
             feeds: stock.feeds.clone(),
-            buffers: stock.setup.buffers.clone(),
+            buffers: work_out::in_places(&stock.setup.buffers, &draws),
             prior,
             window_ms,
             commit_lag: stock.source.commit_lag(),
@@ -337,7 +341,8 @@ impl Engine {
             Err(Fault::Refused { problems, .. }) => self.check_sent(stock, place, &sent, &problems).await,
             Err(fault) => {
                 self.writing_failed(stock, "write", &fault).await?;
-                let nothing_left = matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
+                let nothing_left =
+                    matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
                 let wait = if nothing_left { REST_AFTER_FAULT.min(AGAIN_FIRST) } else { stock.setup.settle_wait };
                 let (of, rows, due_at) = (stock.of.clone(), keys(&sent), after(self.now(), wait));
                 self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await
@@ -372,8 +377,9 @@ impl Engine {
             let lifted = now_shown.free() == 0 && now_shown.units >= figure.units && now_shown.units == now_shown.promised;
             if now_shown.units == figure.units || lifted {
                 agreed.push(claim(row, now_shown, figure));
-                // Promises that went away meanwhile came back as units for sale.
-                if now_shown.promised < before.promised {
+                // Promises that went away meanwhile came back as units for sale, and orders that waited may have
+                // taken some: the figure has to follow.
+                if now_shown.promised != before.promised {
                     once_more.push((row.place.clone(), row.sku.clone()));
                 }
             } else {
@@ -418,12 +424,18 @@ impl Engine {
         let Sorted { not_ready: _, left, right, ambiguous: _, wrong } = sorted;
         let changed: Vec<Claim> = right
             .iter()
-            .filter(|(row, shown, figure)| row.shown.units != shown.units || row.terms.as_ref().map(|t| t.buffer) != Some(figure.terms.buffer))
+            .filter(|(row, shown, figure)| {
+                row.shown.units != shown.units || row.terms.as_ref().map(|t| t.buffer) != Some(figure.terms.buffer)
+            })
             .map(|(row, shown, figure)| claim(row, *shown, figure))
             .collect();
         // The source keeps an item at last.
-        let known: Vec<(LocationId, Sku)> =
-            right.iter().chain(&wrong).filter(|(row, ..)| row.state == FigureState::Left).map(|(row, ..)| (row.place.clone(), row.sku.clone())).collect();
+        let known: Vec<(LocationId, Sku)> = right
+            .iter()
+            .chain(&wrong)
+            .filter(|(row, ..)| row.state == FigureState::Left)
+            .map(|(row, ..)| (row.place.clone(), row.sku.clone()))
+            .collect();
         let mut found = Vec::new();
         for (row, shown, figure) in wrong.iter().filter(|(row, ..)| row.state == FigureState::Agreed) {
             let of = stock.of.clone();
@@ -543,7 +555,8 @@ fn problem_of(problems: &[Problem], position: usize) -> Option<&Problem> {
 }
 
 fn not_taken(place: &LocationId, row: &FigureRow, units: i64, shown: Option<Shown>, refused: Option<&Problem>) -> Problem {
-    let stands = shown.map_or_else(|| "it is not listed there any more".to_owned(), |shown| format!("{} stand there", shown.units));
+    let stands =
+        shown.map_or_else(|| "it is not listed there any more".to_owned(), |shown| format!("{} stand there", shown.units));
     let said = refused.map(|problem| format!(" It says: {}", problem.message)).unwrap_or_default();
     Problem::new(
         "stock.not_taken",
@@ -565,6 +578,17 @@ fn nobody_keeps(place: &LocationId) -> Problem {
     .cause(place.as_str())
 }
 
+fn listed_twice(level: &StockLevel) -> Problem {
+    Problem::new(
+        "stock.duplicate_sku",
+        format!("places.{}", level.location),
+        format!("{} is listed more than once at the target; only one of them follows the source", level.sku),
+        "Give each item a SKU of its own at the target. The others are left alone.",
+    )
+    .value(level.sku.as_str())
+    .cause(level.sku.as_str())
+}
+
 fn drifted(place: &LocationId, cause: &str, foreign: Foreign) -> Problem {
     let (what, remedy) = match cause {
         "on_hand_sent_as_available" => (
@@ -575,8 +599,14 @@ fn drifted(place: &LocationId, cause: &str, foreign: Foreign) -> Problem {
             "keeps as physical stock what would be free to sell, and takes its promises off once more",
             "Another integration sends sellable figures as physical ones: switch it off.",
         ),
-        "missed_update" => ("still shows what was right before the source moved", "Nothing to do if this settles by itself; if it returns, look at the polls."),
-        _ => ("was changed by somebody else", "Find out who writes stock there (another integration, a person, a return): only one may."),
+        "missed_update" => (
+            "still shows what was right before the source moved",
+            "Nothing to do if this settles by itself; if it returns, look at the polls.",
+        ),
+        _ => (
+            "was changed by somebody else",
+            "Find out who writes stock there (another integration, a person, a return): only one may.",
+        ),
     };
     let then = match foreign {
         Foreign::Revert => "Our figure is written again.",

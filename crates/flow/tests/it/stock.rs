@@ -75,7 +75,8 @@ impl World {
 
     /// What the shop has promised: live orders that it does not know to have left.
     fn promised(&self, sku: &str) -> i64 {
-        let live = |status: OrderStatus| matches!(status, OrderStatus::Pending | OrderStatus::Confirmed | OrderStatus::Processing);
+        let live =
+            |status: OrderStatus| matches!(status, OrderStatus::Pending | OrderStatus::Confirmed | OrderStatus::Processing);
         self.orders.values().filter(|o| live(o.status) && o.lines[0].sku.0 == sku).map(|o| i64::from(o.lines[0].quantity)).sum()
     }
 
@@ -106,7 +107,10 @@ impl World {
         for (number, order) in self.orders.iter().filter(|(_, o)| o.lines[0].sku.0 == sku) {
             let document = self.documents.values().find(|d| d.number == order.number).map(|d| d.status);
             let left = stock.left.contains(number);
-            lines.push(format!("order {number}: {} units, {:?}, in the books {document:?}, left {left}", order.lines[0].quantity, order.status));
+            lines.push(format!(
+                "order {number}: {} units, {:?}, in the books {document:?}, left {left}",
+                order.lines[0].quantity, order.status
+            ));
         }
         lines.join("\n")
     }
@@ -426,13 +430,8 @@ impl Run {
 
     /// The window never shows more than what is left, but for what others took since the shelf was read.
     async fn look(&mut self) {
-        let figures = self
-            .engine
-            .setup()
-            .store
-            .read(|view| view.stock_figures(&of(), &place(), None, "", "", 100))
-            .await
-            .unwrap();
+        let figures =
+            self.engine.setup().store.read(|view| view.stock_figures(&of(), &place(), None, "", "", 100)).await.unwrap();
         for row in figures {
             let sku = row.sku.0.clone();
             if row.state == FigureState::Agreed
@@ -486,8 +485,9 @@ async fn simulate(seed: u64) {
             }
             4 if placed > 0 => {
                 let number = 1 + fake.draw(placed);
-                let cancellable = fake.orders().iter().any(|o| o.number.0 == number.to_string() && o.status == OrderStatus::Confirmed)
-                    && !fake.world.lock().unwrap().stock.as_ref().unwrap().left.contains(&number);
+                let cancellable =
+                    fake.orders().iter().any(|o| o.number.0 == number.to_string() && o.status == OrderStatus::Confirmed)
+                        && !fake.world.lock().unwrap().stock.as_ref().unwrap().left.contains(&number);
                 if cancellable {
                     fake.cancel(number);
                 }
@@ -580,7 +580,8 @@ async fn a_kit_has_as_many_as_its_scarcest_part() {
         let stock = world.stock.as_mut().unwrap();
         stock.physical.insert("KIT".to_owned(), 0);
         let part = |sku: &str, units| KitPart { sku: Sku::new(sku), units };
-        stock.kits = vec![Kit { sku: Sku::new("KIT"), item: ExternalId::new("k"), parts: vec![part("SKU-0", 2), part("SKU-1", 1)] }];
+        stock.kits =
+            vec![Kit { sku: Sku::new("KIT"), item: ExternalId::new("k"), parts: vec![part("SKU-0", 2), part("SKU-1", 1)] }];
     }
     let (engine, _) = engine(&fake).await;
     turn(&engine, &fake, 15, 2).await;
@@ -598,10 +599,8 @@ async fn a_foreign_write_is_told_and_taken_back() {
     fake.world.lock().unwrap().stock.as_mut().unwrap().physical.insert("SKU-2".to_owned(), 50);
     turn(&engine, &fake, 60, 5).await;
     assert_eq!(fake.window("SKU-2"), 5);
-    let (drifts, exceptions) = store
-        .read(|view| Ok((view.stock_drifts(&of(), None, 10)?, view.exceptions(&brand(), true)?)))
-        .await
-        .unwrap();
+    let (drifts, exceptions) =
+        store.read(|view| Ok((view.stock_drifts(&of(), None, 10)?, view.exceptions(&brand(), true)?))).await.unwrap();
     assert_eq!((drifts.len(), drifts[0].cause.as_str(), drifts[0].shown, drifts[0].expected), (1, "foreign_write", 50, 5));
     assert!(drifts[0].settled_at.is_some());
     let exception = exceptions.iter().find(|row| row.problem.rule == "stock.drift").unwrap();

@@ -111,7 +111,13 @@ impl View<'_> {
 
     /// Per market, the units of an item that figures as of `as_of` do not show: all that is known, and
     /// what of it was known before `known_by`.
-    pub fn stock_not_taken_in(&self, of: &Of, sku: &Sku, as_of: Timestamp, known_by: Timestamp) -> Result<Vec<(String, i64, i64)>> {
+    pub fn stock_not_taken_in(
+        &self,
+        of: &Of,
+        sku: &Sku,
+        as_of: Timestamp,
+        known_by: Timestamp,
+    ) -> Result<Vec<(String, i64, i64)>> {
         let sql = concat!(
             "SELECT market, sum(",
             not_taken_in!(),

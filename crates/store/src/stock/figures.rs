@@ -279,7 +279,8 @@ impl Tx<'_> {
         let sql = "SELECT place FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND sku = ?3
                    AND (state = 'sending' OR net - coalesce(not_taken_in, 0) - coalesce(buffer, 0) < 0)";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let places = statement.query_map([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| row.get(0).map(LocationId))?;
+        let places =
+            statement.query_map([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| row.get(0).map(LocationId))?;
         for place in places.collect::<rusqlite::Result<Vec<_>>>()? {
             self.stock_make_due(of, &place, sku, "orders", 0, now)?;
         }
@@ -367,9 +368,9 @@ impl Tx<'_> {
                      shown_units = ?12, shown_promised = ?13, shown_at = ?14, attempts = 0, exception_id = NULL
                    WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND state IN ('due', 'sending')
                    RETURNING version = ?5";
-        let mut look = self.connection.prepare_cached(
-            "SELECT stale_since FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4",
-        )?;
+        let mut look = self
+            .connection
+            .prepare_cached("SELECT stale_since FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4")?;
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut settle = self.connection.prepare_cached(
             "UPDATE stock_drifts SET settled_at = ?5 WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND settled_at IS NULL",
@@ -497,6 +498,14 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([of.brand.as_str(), of.flow.as_str(), place.as_str(), sku.as_str()])?;
         rows.next()?.map(figure_row).transpose()
+    }
+
+    /// Whether an item was seen in this read-back already, under whichever id.
+    pub fn stock_seen_in(&self, of: &Of, level: &StockLevel, pass: i64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM stock_figures
+                   WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND seen_pass = ?5)";
+        let values = params![of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str(), pass];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
 
     /// The figures of an item at every place.

@@ -87,8 +87,7 @@ impl Tx<'_> {
                    ON CONFLICT (brand, flow, location) DO UPDATE SET
                      proven_at = CASE WHEN ?5 IS NOT NULL OR proven_at IS NOT NULL THEN max(coalesce(proven_at, ?4), ?4) END,
                      snapshot_at = CASE WHEN ?5 IS NULL THEN snapshot_at ELSE ?4 END, rows = coalesce(?5, rows)";
-        let values =
-            params![of.brand.as_str(), of.flow.as_str(), location.as_str(), micros(at), snapshot_rows.map(signed)];
+        let values = params![of.brand.as_str(), of.flow.as_str(), location.as_str(), micros(at), snapshot_rows.map(signed)];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -130,7 +129,8 @@ impl View<'_> {
 
     /// How far each place of the source was read.
     pub fn stock_locations(&self, of: &Of) -> Result<Vec<LocationRow>> {
-        let sql = "SELECT location, proven_at, snapshot_at, rows FROM stock_locations WHERE brand = ?1 AND flow = ?2 ORDER BY location";
+        let sql =
+            "SELECT location, proven_at, snapshot_at, rows FROM stock_locations WHERE brand = ?1 AND flow = ?2 ORDER BY location";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then([of.brand.as_str(), of.flow.as_str()], |row| {
             Ok(LocationRow {
@@ -179,7 +179,13 @@ impl View<'_> {
 
     /// How old the figures are that a place of the target shows: a figure that is right is as old as the last
     /// proof of its source, one that is being seen to is as old as the last moment when it was right.
-    pub fn stock_freshness(&self, of: &Of, place: &LocationId, proven_at: Option<Timestamp>, now: Timestamp) -> Result<Freshness> {
+    pub fn stock_freshness(
+        &self,
+        of: &Of,
+        place: &LocationId,
+        proven_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Freshness> {
         let sql = "SELECT state, stale_since FROM stock_figures
                    WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND state IN ('due', 'sending', 'held') ORDER BY stale_since";
         let mut statement = self.connection.prepare_cached(sql)?;

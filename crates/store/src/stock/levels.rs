@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
-use selvedge_model::{ExceptionId, ExternalId, LocationId, Sku, StockLevel, stock::{guard::Before, velocity::Demand}};
+use selvedge_model::{
+    ExceptionId, ExternalId, LocationId, Sku, StockLevel,
+    stock::{guard::Before, velocity::Demand},
+};
 
 use super::Of;
 use crate::{
@@ -196,7 +199,8 @@ impl Tx<'_> {
             ];
         }
         let [takings, units, squares] = sums;
-        let sql = "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
+        let sql =
+            "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
                      incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18)";
         self.connection.prepare_cached(sql)?.execute(params![
@@ -311,16 +315,15 @@ impl View<'_> {
     pub fn stock_levels_of(&self, of: &Of, sku: &Sku, now: Timestamp) -> Result<Vec<LevelRow>> {
         let sql = select_levels!("WHERE brand = ?1 AND flow = ?2 AND sku = ?3 ORDER BY location");
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement
-            .query_and_then([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| level_row(row, micros(now)))?;
+        let rows =
+            statement.query_and_then([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| level_row(row, micros(now)))?;
         rows.collect()
     }
 
     /// SKU and source's id of the items at a place whose level is older than `before`, after a SKU, in order:
     /// what a whole reading that began then did not mention.
     pub fn stock_levels_at(&self, of: &Of, location: &LocationId, after: &str, limit_rows: usize) -> Result<Vec<LevelRow>> {
-        let sql =
-            select_levels!("WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku > ?4 ORDER BY sku LIMIT ?5");
+        let sql = select_levels!("WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku > ?4 ORDER BY sku LIMIT ?5");
         let values = params![of.brand.as_str(), of.flow.as_str(), location.as_str(), after, limit(limit_rows)];
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then(values, |row| level_row(row, 0))?;
@@ -357,7 +360,8 @@ impl View<'_> {
 
     /// What other channels took of every item of a flow, faded to `now`.
     pub fn stock_demands(&self, of: &Of, now: Timestamp) -> Result<Vec<Demand>> {
-        let sql = "SELECT takings, taken_units, taken_squares, faded_at, known_since FROM stock_levels WHERE brand = ?1 AND flow = ?2";
+        let sql =
+            "SELECT takings, taken_units, taken_squares, faded_at, known_since FROM stock_levels WHERE brand = ?1 AND flow = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([of.brand.as_str(), of.flow.as_str()], |row| {
             Ok(demand([row.get(0)?, row.get(1)?, row.get(2)?], row.get(3)?, row.get(4)?, micros(now)))

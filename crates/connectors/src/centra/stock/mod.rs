@@ -7,6 +7,7 @@
 //! cannot be told apart here: one is listed with no stock, and `setStock` refuses it by name.
 
 mod decode;
+mod draws;
 mod inspect;
 mod sink;
 mod source;

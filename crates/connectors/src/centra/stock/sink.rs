@@ -1,6 +1,6 @@
 //! Levels into Centra.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use selvedge_connector::{Fault, Figure, Finding, Priority, Receipt, Request, StockSink};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{graphql::Api, operations, settings::Settings},
-    inspect,
+    draws, inspect,
 };
 
 /// What Centra keeps beside each change: who made it.
@@ -127,6 +127,10 @@ impl StockSink for Sink {
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn draws(&self) -> Result<BTreeMap<String, Vec<LocationId>>, Fault> {
+        draws::draws(&self.api).await
     }
 
     async fn inspect(&self, places: &[LocationId]) -> Vec<Finding> {
