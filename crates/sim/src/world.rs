@@ -190,7 +190,7 @@ impl World {
         let catalogue = Arc::new(Catalogue::open(config.seed, &config.source)?);
         let zone = config.zone.clone().unwrap_or_else(|| {
             match config.source {
-                Source::Generated { .. } => "Europe/Stockholm",
+                Source::Generated { .. } | Source::Flash { .. } => "Europe/Stockholm",
                 Source::Folder { .. } => "Europe/London",
             }
             .to_owned()
@@ -198,6 +198,9 @@ impl World {
         let identity = match &config.source {
             Source::Generated { orders } => {
                 format!("seed {} with {orders} generated orders", config.seed)
+            }
+            Source::Flash { skus, orders } => {
+                format!("seed {} with {orders} orders of a flash sale of {skus} items", config.seed)
             }
             Source::Folder { .. } => format!("seed {} with {} orders of a folder", config.seed, catalogue.orders()),
         };
