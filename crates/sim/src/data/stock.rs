@@ -63,11 +63,8 @@ impl Catalogue {
         let mut dice = Dice::new(self.seed, hash_text("floor"), u64::from(number));
         let item = u32::try_from(dice.below(self.singles as usize)).unwrap_or(0);
         let market = dice.below(self.markets.len());
-        let (why, units) = if dice.percent(80) {
-            ("sold over the counter", -1 - dice.units(2))
-        } else {
-            ("delivery", 5 + dice.units(20))
-        };
+        let (why, units) =
+            if dice.percent(80) { ("sold over the counter", -1 - dice.units(2)) } else { ("delivery", 5 + dice.units(20)) };
         FloorEvent { after: 0, why: why.to_owned(), moves: vec![(item, market, units)] }
     }
 

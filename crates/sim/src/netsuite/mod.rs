@@ -10,8 +10,8 @@
 //! * Unknown names are a warning in a header, or an error under `X-NetSuite-PropertyNameValidation: Error`.
 //! * Tax by the regime in [`Options::tax`]; totals are computed, never taken.
 //! * At most [`Options::concurrency`] requests at once; others get 429.
-//! * Approved orders commit stock; what is not there is back ordered. Nothing about stock but SuiteQL tells of it, and
-//!   a script of the account ([`PushTarget`]), which does not hear of imports.
+//! * Approved orders commit stock; what is not there is back ordered. SuiteQL and the lines of an order tell of it,
+//!   and a script of the account says what moved ([`PushTarget`]); it does not hear of imports.
 //!
 //! Not here: asynchronous requests, batches, transforms, `q` filters, `inventoryAdjustment`. They are refused with a
 //! clear text; units come and go by [`NetSuite::move_stock`] and [`NetSuite::fulfil`].

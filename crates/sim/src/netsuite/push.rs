@@ -178,6 +178,44 @@ fn body(batch: &[Pair], now: Timestamp) -> String {
 mod tests {
     use super::*;
 
+    /// How many calls come of each of so many pushes of one item: none, one or two.
+    fn calls(profile: Profile, pushes: u32) -> Vec<u64> {
+        let script = Arc::new(Pushes::new(Arc::new(Mischief::new(3, profile, "netsuite"))).unwrap());
+        script.aim(Some(PushTarget { url: "http://127.0.0.1:9".to_owned(), secret: String::new() }));
+        let mut under_way = 0;
+        (0..pushes)
+            .map(|item| {
+                script.tell(BTreeSet::from([(item, 21)]));
+                script.send();
+                let before = std::mem::replace(&mut under_way, script.pending());
+                under_way - before
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn some_pushes_are_lost_and_some_come_twice_always_the_same() {
+        let hostile = calls(Profile::Hostile, 400);
+        assert_eq!(hostile, calls(Profile::Hostile, 400));
+        for often in [0, 2] {
+            let count = hostile.iter().filter(|calls| **calls == often).count();
+            assert!((30..90).contains(&count), "{often}: {count}");
+        }
+        assert_eq!(calls(Profile::None, 50), [1; 50]);
+    }
+
+    #[tokio::test]
+    async fn a_call_holds_a_hundred_items_at_most() {
+        let script = Arc::new(Pushes::new(Arc::new(Mischief::new(3, Profile::None, "netsuite"))).unwrap());
+        script.tell(BTreeSet::from([(1, 21)]));
+        assert_eq!(script.pending(), 0, "nobody listens");
+        script.aim(Some(PushTarget { url: "http://127.0.0.1:9".to_owned(), secret: String::new() }));
+        script.tell((0..201).map(|item| (item, 21)).collect());
+        assert_eq!(script.pending(), 201);
+        script.send();
+        assert_eq!(script.pending(), 3);
+    }
+
     #[test]
     fn a_batch_is_signed_json() {
         let now: Timestamp = "2026-11-23T10:00:00.5Z".parse().unwrap();
