@@ -17,11 +17,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::mischief::{hash_text, mix};
 
+mod flash;
 mod folder;
 mod generated;
+mod stock;
 
+use flash::Flash;
 use generated::RATES;
 pub use generated::state_name;
+use stock::Shelves;
+pub use stock::{FloorEvent, Opening};
 
 /// One item that a downstream system is stocked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +46,15 @@ pub enum Source {
         /// How many.
         orders: u64,
     },
-    /// A folder with `docs`, `lines`, `docs_vat` and `products`, each as `.csv.gz` or `.csv`.
+    /// A flash sale made up from the seed: small orders in bursts for a few hot items, in one market, and a busy shop
+    /// floor meanwhile.
+    Flash {
+        /// How many items; 1 to 100000.
+        skus: u32,
+        /// How many orders; 24 of them take a second on average.
+        orders: u64,
+    },
+    /// A folder with `docs`, `lines`, `docs_vat` and `products`, each as `.csv.gz` or `.csv`, and, if stock is to be kept, `stock`.
     Folder {
         /// The folder.
         path: PathBuf,
@@ -523,6 +536,8 @@ pub struct Catalogue {
     countries: Vec<Country>,
     bundles: Vec<u32>,
     singles: u32,
+    shelves: Shelves,
+    flash: Option<Flash>,
 }
 
 #[derive(Debug)]
@@ -597,13 +612,14 @@ const MOST_ORDERS: u64 = 1_000_000;
 impl Catalogue {
     /// Builds or reads the catalogue. Errors when the folder is missing, broken or contradicts itself.
     pub fn open(seed: u64, source: &Source) -> anyhow::Result<Catalogue> {
+        if let Source::Generated { orders } | Source::Flash { orders, .. } = source
+            && *orders > MOST_ORDERS
+        {
+            bail!("{orders} orders are too many: at most {MOST_ORDERS}");
+        }
         match source {
-            Source::Generated { orders } => {
-                if *orders > MOST_ORDERS {
-                    bail!("{orders} orders are too many: at most {MOST_ORDERS}");
-                }
-                Ok(Self::generated(seed, *orders))
-            }
+            Source::Generated { orders } => Ok(Self::generated(seed, *orders)),
+            Source::Flash { skus, orders } => Self::flash(seed, *skus, *orders),
             Source::Folder { path, limit } => {
                 Self::folder(seed, path, *limit).with_context(|| format!("read the data folder {}", path.display()))
             }
@@ -810,8 +826,11 @@ mod tests {
     }
 
     fn whole() -> Option<PathBuf> {
-        let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/online-retail"));
-        path.exists().then_some(path)
+        // Beside the repository, or beside the folder of its worktrees.
+        ["../../../shared", "../../../../shared"]
+            .map(|shared| Path::new(env!("CARGO_MANIFEST_DIR")).join(shared).join("data/online-retail"))
+            .into_iter()
+            .find(|path| path.exists())
     }
 
     /// Each sale of a folder adds up to what docs and docs_vat say; returns how many were looked at.
@@ -933,9 +952,123 @@ mod tests {
         }
     }
 
+    /// Units per SKU after all events and all product lines of the orders.
+    fn closing(catalogue: &Catalogue, product: impl Fn(&str) -> bool) -> HashMap<String, i64> {
+        let sku = |item: u32| catalogue.items()[item as usize].sku.clone();
+        let mut left: HashMap<String, i64> = HashMap::new();
+        let events = catalogue.floor_events().iter().flat_map(|event| &event.moves);
+        for (item, units) in
+            catalogue.opening().iter().map(|o| (o.item, o.quantity)).chain(events.map(|(item, _, units)| (*item, *units)))
+        {
+            *left.entry(sku(item)).or_default() += units;
+        }
+        for line in (0..catalogue.orders()).flat_map(|index| catalogue.order(index).lines) {
+            let sku = sku(line.item.unwrap());
+            if product(&sku) {
+                *left.entry(sku).or_default() -= i64::from(line.ordered);
+            }
+        }
+        left
+    }
+
+    #[test]
+    fn the_stock_of_the_real_data_ends_as_they_say() {
+        let Some(path) = whole() else { return };
+        let catalogue = Catalogue::open(1, &Source::Folder { path: path.clone(), limit: None }).unwrap();
+        let mut said: HashMap<String, i64> = HashMap::new();
+        each_row(&path, "stock", ["sku", "closing"], |[sku, closing]| {
+            said.insert(sku.to_owned(), closing.parse()?);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(said.len(), 3_500);
+        assert!(said.contains_key("15056BL") && said.contains_key("15056bl"));
+        assert_eq!(closing(&catalogue, |sku| said.contains_key(sku)), said);
+        let events = catalogue.floor_events();
+        assert!(events.array_windows::<2>().all(|[a, b]| a.after <= b.after));
+        assert_eq!(catalogue.floor_events_due(0, false), 0);
+        assert_eq!(catalogue.floor_events_due(8_127, true) as usize, events.len());
+        // A sale, then what happened before it, and nothing that came after.
+        for (number, event) in (0..).zip(events).step_by(97) {
+            assert!(catalogue.floor_events_due(event.after, false) <= number);
+            assert!(catalogue.floor_events_due(event.after + 1, false) > number);
+        }
+        let few = Catalogue::open(1, &Source::Folder { path, limit: Some(1_000) }).unwrap();
+        let (events, due) = (few.floor_events(), catalogue.floor_events_due(1_000, false));
+        assert_eq!(events, &catalogue.floor_events()[..due as usize], "only what came before the last order");
+        assert_eq!(few.opening(), catalogue.opening());
+    }
+
+    #[test]
+    fn a_folder_without_stock_keeps_none() {
+        let catalogue = Catalogue::open(1, &sample()).unwrap();
+        assert!(catalogue.opening().is_empty() && catalogue.floor_events().is_empty());
+    }
+
+    #[test]
+    fn generated_stock_is_pure_and_bundles_have_none() {
+        let catalogue = Catalogue::open(42, &Source::Generated { orders: 100 }).unwrap();
+        let twin = Catalogue::open(42, &Source::Generated { orders: 100 }).unwrap();
+        assert_eq!(catalogue.opening(), twin.opening());
+        assert_eq!(catalogue.opening().len(), 5 * catalogue.singles as usize);
+        let kits = catalogue.kits();
+        assert_eq!(kits.len(), 2);
+        assert!(catalogue.opening().iter().all(|o| o.quantity >= 0 && kits.iter().all(|(kit, _)| *kit != o.item)));
+        for few in [0, 3] {
+            assert!(catalogue.opening().iter().any(|opening| opening.quantity == few));
+        }
+        let event = catalogue.made_up_event(7);
+        assert_eq!(event, twin.made_up_event(7));
+        assert!((0..100).map(|n| catalogue.made_up_event(n)).any(|event| event.moves[0].2 > 0));
+    }
+
+    #[test]
+    fn a_flash_sale_comes_in_bursts_and_sells_out() {
+        let source = Source::Flash { skus: 2_000, orders: 1_440 };
+        let catalogue = Catalogue::open(5, &source).unwrap();
+        let twin = Catalogue::open(5, &source).unwrap();
+        assert_eq!((catalogue.opening(), catalogue.floor_events()), (twin.opening(), twin.floor_events()));
+        assert_eq!(catalogue.markets().len(), 1);
+        for index in 0..1_440 {
+            let order = catalogue.order(index);
+            assert_eq!(order, twin.order(index));
+            assert!((1..=3).contains(&order.lines.len()));
+            assert!(order.lines.iter().all(|line| (1..=2).contains(&line.ordered) && line.kind == LineKind::Product));
+            let totals = order.totals();
+            assert!(totals.grand > 0 && totals.grand % 10 == 0);
+            let paid: i64 = order.payments.iter().filter(|p| p.entry_type != "CAPTURE").map(|p| p.amount).sum();
+            assert_eq!(paid, totals.grand);
+        }
+        let left = closing(&catalogue, |_| true);
+        let short = left.values().filter(|units| **units < 0).count();
+        assert!((10..100).contains(&short), "{short} are sold out");
+        // Nothing leaves the shop that is not there.
+        let mut there: HashMap<u32, i64> = catalogue.opening().iter().map(|o| (o.item, o.quantity)).collect();
+        for (item, _, units) in catalogue.floor_events().iter().flat_map(|event| &event.moves) {
+            let units = *there.get(item).unwrap() + units;
+            assert!(units >= 0);
+            there.insert(*item, units);
+        }
+        assert!(catalogue.floor_events().len() > 150);
+        assert!(catalogue.floor_events().array_windows::<2>().all(|[a, b]| a.after <= b.after));
+
+        let at = |millis| catalogue.rhythm(0, std::time::Duration::from_millis(millis)).unwrap();
+        assert_eq!((at(0), at(1_000), at(2_000), at(10_000), at(60_000), at(u64::MAX / 4)), (0, 50, 100, 240, 1_440, 1_440));
+        assert!((0..60).all(|second| at(second * 1_000 + 1_000) - at(second * 1_000) <= 50));
+        for from in [0, 1, 49, 240, 241, 1_439, 1_440] {
+            assert_eq!(catalogue.rhythm(from, std::time::Duration::ZERO), Some(from));
+        }
+        assert_eq!(Catalogue::open(5, &Source::Generated { orders: 1 }).unwrap().rhythm(0, Default::default()), None);
+        assert!(Catalogue::open(5, &Source::Flash { skus: 0, orders: 1 }).is_err());
+        for skus in [1, 2, 50] {
+            let tiny = Catalogue::open(5, &Source::Flash { skus, orders: 20 }).unwrap();
+            assert!((0..20).all(|index| !tiny.order(index).lines.is_empty()));
+        }
+    }
+
     #[test]
     fn skus_are_unique() {
-        for source in [Source::Generated { orders: 1 }, sample()] {
+        for source in [Source::Generated { orders: 1 }, Source::Flash { skus: 300, orders: 1 }, sample()] {
             let catalogue = Catalogue::open(1, &source).unwrap();
             let mut skus: Vec<String> = catalogue.item_seeds().into_iter().map(|i| i.sku).collect();
             let all = skus.len();

@@ -21,13 +21,16 @@ pub use crate::centra::hooks::WebhookTarget;
 pub use crate::centra::limits::Plan;
 pub use crate::data::Source;
 pub use crate::mischief::{Profile, RetryAfterForm};
-pub use crate::netsuite::Access as NetSuiteAccess;
+pub use crate::netsuite::{Access as NetSuiteAccess, Level, PushTarget};
 
 use crate::centra::{Centra, Progress};
 use crate::data::{Catalogue, Reference};
 use crate::mischief::{Mischief, hash_text, mix};
-use crate::netsuite::{self, NetSuite};
+use crate::netsuite::{self, Entered, Goods, KitSeed, NetSuite, OpeningStock};
 use crate::wire::{self, Server};
+use floor::Floor;
+
+mod floor;
 
 /// What a world is like.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ pub struct WorldConfig {
     pub faults: Profile,
     /// Where the world keeps what it must know after a restart; `None` keeps nothing.
     pub state_dir: Option<PathBuf>,
-    /// Orders placed per second; `None` places all at once. Placing begins when somebody listens for
+    /// Orders placed per second; `None` places all at once, those of a flash sale at its mean pace. Placing begins when somebody listens for
     /// orders, or at once when `events` is off.
     pub pace: Option<f64>,
     /// Where webhooks go at first; it may be set later by `POST /webhook` of the admin server.
@@ -59,6 +62,14 @@ pub struct WorldConfig {
     pub withheld_permissions: Vec<String>,
     /// How the NetSuite account is set up.
     pub netsuite: netsuite::Options,
+    /// Whether NetSuite keeps the bundles of generated data as kits; else they are items of their own, of which nothing
+    /// is there.
+    pub kits: bool,
+    /// Sales over the counter and deliveries per second at the source of truth, made up while generated orders are placed.
+    /// A folder and a flash sale have a shop floor of their own.
+    pub shop_floor: Option<f64>,
+    /// Where NetSuite's script posts what moved at first; it may be set later by `POST /stock-push` of the admin server.
+    pub stock_push: Option<PushTarget>,
 }
 
 impl Default for WorldConfig {
@@ -77,8 +88,20 @@ impl Default for WorldConfig {
             zone: None,
             withheld_permissions: Vec::new(),
             netsuite: netsuite::Options::default(),
+            kits: false,
+            shop_floor: None,
+            stock_push: None,
         }
     }
+}
+
+/// Where a market's stock is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketLocation {
+    /// Centra's id of the market; its warehouse has the same.
+    pub market: i32,
+    /// NetSuite's internal id of the location.
+    pub location: String,
 }
 
 /// All that somebody needs to connect to a world.
@@ -96,6 +119,10 @@ pub struct Access {
     pub netsuite_url: String,
     /// NetSuite's credentials.
     pub netsuite: NetSuiteAccess,
+    /// The secret of NetSuite's script, for whoever aims it without choosing one.
+    pub stock_push_secret: String,
+    /// Where each market's stock is kept; a mapping that sends orders elsewhere finds nothing there.
+    pub locations: Vec<MarketLocation>,
     /// Base address of the admin server.
     pub admin_url: String,
     /// Lists to make a mapping from.
@@ -108,8 +135,12 @@ pub struct WorldState {
     /// Centra's progress.
     #[serde(flatten)]
     pub centra: Progress,
-    /// Whether all orders are placed and all planned edits and releases are made.
+    /// Whether all orders are placed, all planned edits and releases are made, and all events on the shop floor happened.
     pub done: bool,
+    /// Events on the shop floor that the data hold and that did not happen yet.
+    pub stock_events_pending: u64,
+    /// Items that NetSuite's script has not told yet, and its calls under way.
+    pub stock_pushes_pending: u64,
     /// Documents in NetSuite.
     pub netsuite_documents: u64,
     /// Requests to each system.
@@ -132,8 +163,9 @@ pub struct World {
     access: Access,
     centra: Centra,
     netsuite: Arc<NetSuite>,
+    floor: Floor,
     servers: Vec<Server>,
-    living: JoinHandle<()>,
+    living: Vec<JoinHandle<()>>,
 }
 
 impl Deref for World {
@@ -180,7 +212,9 @@ fn port_of(server: &Server) -> u16 {
 struct Admin {
     centra: Centra,
     netsuite: Arc<NetSuite>,
+    floor: Floor,
     webhook_secret: String,
+    stock_push_secret: String,
 }
 
 impl World {
@@ -190,7 +224,7 @@ impl World {
         let catalogue = Arc::new(Catalogue::open(config.seed, &config.source)?);
         let zone = config.zone.clone().unwrap_or_else(|| {
             match config.source {
-                Source::Generated { .. } => "Europe/Stockholm",
+                Source::Generated { .. } | Source::Flash { .. } => "Europe/Stockholm",
                 Source::Folder { .. } => "Europe/London",
             }
             .to_owned()
@@ -198,6 +232,9 @@ impl World {
         let identity = match &config.source {
             Source::Generated { orders } => {
                 format!("seed {} with {orders} generated orders", config.seed)
+            }
+            Source::Flash { skus, orders } => {
+                format!("seed {} with {orders} orders of a flash sale of {skus} items", config.seed)
             }
             Source::Folder { .. } => format!("seed {} with {} orders of a folder", config.seed, catalogue.orders()),
         };
@@ -216,16 +253,21 @@ impl World {
                 retry_after: config.centra_retry_after,
                 events: config.events,
                 zone: zone.clone(),
-                pace: config.pace,
+                pace: config.pace.or(match config.source {
+                    // Until Centra places by the catalogue's rhythm: its mean.
+                    Source::Flash { .. } => Some(24.0),
+                    Source::Generated { .. } | Source::Folder { .. } => None,
+                }),
                 webhook: config.webhook.clone(),
                 withheld_permissions: config.withheld_permissions.clone(),
                 ..CentraOptions::default()
             },
             folder,
         )?;
+        let locations: Vec<String> = catalogue.markets().iter().map(|market| floor::location(market.currency.code)).collect();
         let netsuite = netsuite::build(
             config.netsuite.clone(),
-            catalogue.item_seeds(),
+            goods(&catalogue, &locations, config.kits),
             // NetSuite is not known to send Retry-After; in the worst of worlds something in between does.
             Arc::new(mischief("netsuite").run(centra.starts()).retry_after(match config.faults {
                 Profile::Hostile => {
@@ -242,7 +284,22 @@ impl World {
         let netsuite = Arc::new(netsuite);
 
         let webhook_secret = format!("whs_{:016x}", mix(config.seed ^ hash_text("webhook")));
-        let admin = Admin { centra: centra.clone(), netsuite: Arc::clone(&netsuite), webhook_secret: webhook_secret.clone() };
+        let stock_push_secret = format!("sps_{:016x}", mix(config.seed ^ hash_text("stock push")));
+        netsuite.aim_pushes(config.stock_push.clone());
+        let floor = Floor {
+            catalogue: Arc::clone(&catalogue),
+            centra: centra.clone(),
+            netsuite: Arc::clone(&netsuite),
+            locations: locations.clone(),
+            pace: config.shop_floor,
+        };
+        let admin = Admin {
+            centra: centra.clone(),
+            netsuite: Arc::clone(&netsuite),
+            floor: floor.clone(),
+            webhook_secret: webhook_secret.clone(),
+            stock_push_secret: stock_push_secret.clone(),
+        };
         let ports = read_ports(folder);
         let centra_server = serve(centra.router(), ports.centra).await?;
         let netsuite_server = serve(netsuite_router, ports.netsuite).await?;
@@ -259,14 +316,24 @@ impl World {
             centra_webhook_secret: webhook_secret,
             netsuite_url: netsuite_server.url(),
             netsuite: netsuite_access,
+            stock_push_secret,
+            locations: catalogue
+                .markets()
+                .iter()
+                .zip(locations)
+                .map(|(market, location)| MarketLocation { market: market.id, location })
+                .collect(),
             admin_url: admin_server.url(),
             reference: catalogue.reference(&zone),
         };
-        let living = tokio::spawn({
-            let centra = centra.clone();
-            async move { centra.live().await }
-        });
-        Ok(World { access, centra, netsuite, servers: vec![centra_server, netsuite_server, admin_server], living })
+        let living = vec![
+            tokio::spawn({
+                let centra = centra.clone();
+                async move { centra.live().await }
+            }),
+            tokio::spawn(floor.clone().live()),
+        ];
+        Ok(World { access, centra, netsuite, floor, servers: vec![centra_server, netsuite_server, admin_server], living })
     }
 
     /// How to connect to it.
@@ -281,7 +348,7 @@ impl World {
 
     /// How far the world is.
     pub fn state(&self) -> WorldState {
-        state_of(&self.centra, &self.netsuite)
+        state_of(&self.centra, &self.netsuite, &self.floor)
     }
 
     /// The documents in NetSuite: `doc,net,tax,gross,currency,country,lines`, sorted by doc.
@@ -294,20 +361,84 @@ impl World {
         self.centra.documents_csv()
     }
 
+    /// Sets where NetSuite's script posts what moved; `None` turns it off.
+    pub fn aim_stock_pushes(&self, target: Option<PushTarget>) {
+        self.netsuite.aim_pushes(target);
+    }
+
+    /// What is left of each item at the source of truth when every promise is kept, over all places: `sku,qty`, by SKU.
+    pub fn source_stock_csv(&self) -> String {
+        self.netsuite.stock_csv()
+    }
+
+    /// The figures of an item at the place of a market (Centra's id), if it was ever kept there.
+    pub fn source_stock(&self, sku: &str, market: i32) -> Option<Level> {
+        self.netsuite.level(sku, self.location(market)?)
+    }
+
+    /// Units of an item come to the place of a market (Centra's id), or go (`delta` below nought).
+    /// Errors when there is no such item or market, or the journal cannot be written.
+    pub fn move_stock(&self, sku: &str, market: i32, delta: i64, why: &str) -> anyhow::Result<()> {
+        self.enter_stock(sku, market, delta, why, Entered::AsTransaction)
+    }
+
+    /// As [`World::move_stock`], by a CSV import, of which NetSuite's script does not hear.
+    pub fn import_stock(&self, sku: &str, market: i32, delta: i64, why: &str) -> anyhow::Result<()> {
+        self.enter_stock(sku, market, delta, why, Entered::ByImport)
+    }
+
+    fn enter_stock(&self, sku: &str, market: i32, delta: i64, why: &str, entered: Entered) -> anyhow::Result<()> {
+        let location = self.location(market).with_context(|| format!("there is no market {market}"))?;
+        self.netsuite.move_stock(sku, location, delta, why, entered)
+    }
+
+    /// Hands over what is committed of the sales order with this external id in NetSuite. Answers whether that was anything.
+    /// Errors when the journal cannot be written.
+    pub fn fulfil(&self, external_id: &str) -> anyhow::Result<bool> {
+        self.netsuite.fulfil(external_id)
+    }
+
+    fn location(&self, market: i32) -> Option<&str> {
+        self.access.locations.iter().find(|known| known.market == market).map(|known| known.location.as_str())
+    }
+
     /// Stops everything at once.
     pub async fn stop(self) {
-        self.living.abort();
-        let _ = self.living.await;
+        for task in self.living {
+            task.abort();
+            let _ = task.await;
+        }
         for server in self.servers {
             server.stop().await;
         }
     }
 }
 
-fn state_of(centra: &Centra, netsuite: &NetSuite) -> WorldState {
+/// What NetSuite is stocked with.
+fn goods(catalogue: &Catalogue, locations: &[String], kits: bool) -> Goods {
+    let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+    let kit = |(item, parts): (u32, Vec<(u32, i32)>)| KitSeed {
+        item: place(item),
+        parts: parts.iter().map(|(part, units)| (place(*part), units.unsigned_abs())).collect(),
+    };
+    let opening = catalogue.opening().iter().filter_map(|opening| {
+        let location = locations.get(opening.market)?.parse().ok()?;
+        Some(OpeningStock { item: place(opening.item), location, quantity: opening.quantity })
+    });
+    Goods {
+        items: catalogue.item_seeds(),
+        kits: if kits { catalogue.kits().into_iter().map(kit).collect() } else { Vec::new() },
+        opening: opening.collect(),
+    }
+}
+
+fn state_of(centra: &Centra, netsuite: &NetSuite, floor: &Floor) -> WorldState {
+    let stock_events_pending = floor.pending();
     let progress = centra.progress();
     WorldState {
-        done: progress.placing_done && progress.edits_pending == 0,
+        done: progress.placing_done && progress.edits_pending == 0 && stock_events_pending == 0,
+        stock_events_pending,
+        stock_pushes_pending: netsuite.pushes_pending(),
         centra: progress,
         netsuite_documents: u64::try_from(netsuite.document_count()).unwrap_or(u64::MAX),
         calls: Calls { centra: centra.calls(), netsuite: netsuite.calls() },
@@ -320,13 +451,16 @@ fn admin_router(admin: Admin) -> Router {
         .route("/state", get(show_state))
         .route("/export/netsuite_documents.csv", get(export_netsuite))
         .route("/export/centra_documents.csv", get(export_centra))
+        .route("/export/stock.csv", get(export_stock))
+        // `/export/centra_stock.csv`, Centra's side of the same, has its place here.
         .route("/webhook", post(set_webhook))
+        .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
         .with_state(admin)
 }
 
 async fn show_state(Shared(admin): Shared<Admin>) -> Json<WorldState> {
-    Json(state_of(&admin.centra, &admin.netsuite))
+    Json(state_of(&admin.centra, &admin.netsuite, &admin.floor))
 }
 
 fn csv(body: String) -> Response {
@@ -341,6 +475,10 @@ async fn export_centra(Shared(admin): Shared<Admin>) -> Response {
     csv(admin.centra.documents_csv())
 }
 
+async fn export_stock(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.netsuite.stock_csv())
+}
+
 #[derive(Deserialize)]
 struct NewWebhook {
     url: Option<String>,
@@ -351,6 +489,13 @@ struct NewWebhook {
 async fn set_webhook(Shared(admin): Shared<Admin>, Json(wish): Json<NewWebhook>) -> StatusCode {
     let secret = wish.secret.unwrap_or_else(|| admin.webhook_secret.clone());
     admin.centra.aim_webhooks(wish.url.map(|url| WebhookTarget { url, secret }));
+    StatusCode::NO_CONTENT
+}
+
+/// Aims NetSuite's script; without a secret it gets the one the access tells, without a url it is turned off.
+async fn set_stock_push(Shared(admin): Shared<Admin>, Json(wish): Json<NewWebhook>) -> StatusCode {
+    let secret = wish.secret.unwrap_or_else(|| admin.stock_push_secret.clone());
+    admin.netsuite.aim_pushes(wish.url.map(|url| PushTarget { url, secret }));
     StatusCode::NO_CONTENT
 }
 
@@ -466,6 +611,116 @@ mod tests {
         let state = until(&world, |state| state.centra.placing_done).await;
         assert_eq!(state.centra.events_pending, 0);
         assert_eq!(world.reference.markets.len(), 5);
+        let locations: Vec<&str> = world.locations.iter().map(|known| known.location.as_str()).collect();
+        assert_eq!(locations, ["21", "61", "31", "41", "51"]);
+        world.stop().await;
+    }
+
+    /// A folder of three sales with what happens between them: 10:00 sale, 10:00 credit, 11:00 adjustment, 12:00 sale,
+    /// 13:00 sale, 14:00 adjustment.
+    fn shop_floor() -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("sim-floor-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.join(format!("{name}.csv")), text).unwrap();
+        write("products", "sku,name\na1,Small\nA1,Large\nPOST,Postage\n");
+        write("stock", "sku,opening\na1,10\nA1,0\n");
+        write(
+            "docs",
+            "doc,kind,ts,customer,country,iso2,currency,lines\n\
+             101,sale,2011-01-05 10:00:00,1,United Kingdom,GB,GBP,2\n\
+             C102,credit,2011-01-05 10:00:00,1,United Kingdom,GB,GBP,2\n\
+             103,stock_adjustment,2011-01-05 11:00:00,,United Kingdom,GB,GBP,1\n\
+             104,sale,2011-01-05 12:00:00,1,United Kingdom,GB,GBP,1\n\
+             105,sale,2011-01-05 13:00:00,1,United Kingdom,GB,GBP,1\n\
+             106,stock_adjustment,2011-01-05 14:00:00,,United Kingdom,GB,GBP,1\n",
+        );
+        write("docs_vat", "doc,rate\n101,20\n104,20\n105,20\n");
+        write(
+            "lines",
+            "doc,line,sku,line_type,qty,unit_price\n\
+             101,1,a1,product,2,1.00\n101,2,POST,shipping,1,5.00\n\
+             C102,1,a1,product,-1,1.00\nC102,2,POST,shipping,-1,5.00\n\
+             103,1,A1,product,7,0\n104,1,A1,product,3,2.00\n105,1,A1,product,1,2.00\n106,1,a1,product,-4,0\n",
+        );
+        folder
+    }
+
+    #[tokio::test]
+    async fn the_shop_floor_keeps_step_with_the_orders_and_happens_once() {
+        let (data, folder) = (shop_floor(), std::env::temp_dir().join(format!("sim-world-{}", uuid::Uuid::new_v4())));
+        let config = WorldConfig {
+            source: Source::Folder { path: data.clone(), limit: None },
+            state_dir: Some(folder.clone()),
+            ..WorldConfig::default()
+        };
+        let world = World::start(config.clone()).await.unwrap();
+        assert_eq!(world.state().stock_events_pending, 3);
+        assert_eq!(world.source_stock_csv(), "sku,qty\nA1,0\na1,10\n", "byte for byte, nothing of what is not kept");
+        assert_eq!(world.locations, [MarketLocation { market: 1, location: "31".to_owned() }]);
+        client().post(format!("{}/listen", world.admin_url)).send().await.unwrap();
+        let end = until(&world, |state| state.done).await;
+        assert_eq!(end.stock_events_pending, 0);
+        assert_eq!(world.source_stock_csv(), "sku,qty\nA1,7\na1,7\n");
+        assert_eq!(world.source_stock("A1", 1).map(|level| (level.on_hand, level.available)), Some((7, 7)));
+        world.move_stock("A1", 1, -2, "sold").unwrap();
+        world.import_stock("A1", 1, -1, "counted").unwrap();
+        assert!(world.move_stock("A1", 9, 1, "no market").is_err());
+        world.stop().await;
+
+        let world = World::start(config).await.unwrap();
+        until(&world, |state| state.done).await;
+        let csv = client().get(format!("{}/export/stock.csv", world.admin_url)).send().await.unwrap().text().await.unwrap();
+        assert_eq!(csv, "sku,qty\nA1,4\na1,7\n");
+        world.stop().await;
+        std::fs::remove_dir_all(data).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_flash_sale_moves_the_shop_floor_and_the_script_tells() {
+        let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let router = Router::new().fallback(move |body: String| {
+            let told = told.clone();
+            async move { told.send(body).unwrap() }
+        });
+        let receiver = wire::serve(router).await.unwrap();
+        let world = World::start(WorldConfig {
+            source: Source::Flash { skus: 50, orders: 72 },
+            pace: Some(1_000.0),
+            ..WorldConfig::default()
+        })
+        .await
+        .unwrap();
+        let body = json!({"url": receiver.url()}).to_string();
+        let aim = client().post(format!("{}/stock-push", world.admin_url)).header("content-type", "application/json").body(body);
+        assert_eq!(aim.send().await.unwrap().status(), 204);
+        assert!(world.stock_push_secret.starts_with("sps_"));
+        client().post(format!("{}/listen", world.admin_url)).send().await.unwrap();
+        let end = until(&world, |state| state.done && state.stock_pushes_pending == 0).await;
+        assert_eq!(end.centra.orders_placed, 72);
+        let first: Value = serde_json::from_str(&hears.recv().await.unwrap()).unwrap();
+        assert_eq!(first["stock"][0]["location"], json!("21"));
+        receiver.stop().await;
+        world.stop().await;
+    }
+
+    #[tokio::test]
+    async fn generated_orders_have_a_shop_floor_where_it_is_asked_for() {
+        let world = World::start(WorldConfig {
+            pace: Some(100.0),
+            shop_floor: Some(500.0),
+            kits: true,
+            events: false,
+            ..WorldConfig::default()
+        })
+        .await
+        .unwrap();
+        let before = world.source_stock_csv();
+        until(&world, |state| state.done).await;
+        let after = world.source_stock_csv();
+        assert_ne!(before, after);
+        assert!(world.netsuite.events_played() > 20);
+        assert!(!after.contains("SETWINTER") && world.source_stock("SETWINTER", 1).is_none());
         world.stop().await;
     }
 }

@@ -92,6 +92,7 @@ impl Catalogue {
             },
         )?;
         docs.sort_by_key(|doc| (doc.created, doc.number));
+        let all = docs.len();
         if let Some(limit) = limit {
             docs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         }
@@ -177,12 +178,15 @@ impl Catalogue {
                 bail!("doc {} has too many lines", doc.number);
             }
         }
+        let shelves = stock::of_folder(path, &docs, docs.len() == all, |sku| add_item(sku, sku, &mut items))?;
         let currency = docs.first().map_or_else(|| Currency { id: 3, code: "GBP", digits: 2 }, |doc| doc.currency);
         let singles = u32::try_from(items.len())?;
         Ok(Catalogue {
             seed,
             source: Orders::Folder(Folder { docs, lines, by_number }),
             items,
+            flash: None,
+            shelves,
             markets: vec![Market {
                 id: 1,
                 name: "Online Retail",

@@ -106,6 +106,11 @@ impl Dice {
         usize::try_from(self.next() % most).unwrap_or(0)
     }
 
+    /// Units from 0 to below `most`.
+    pub(super) fn units(&mut self, most: usize) -> i64 {
+        i64::try_from(self.below(most)).unwrap_or(0)
+    }
+
     pub(super) fn percent(&mut self, share: u64) -> bool {
         self.next() % 100 < share
     }
@@ -172,7 +177,7 @@ fn generated_markets() -> Vec<Market> {
 }
 
 /// The price in mills of something that costs so many euros, as a shop would round it.
-fn local_price(currency: Currency, euros: i64) -> i64 {
+pub(super) fn local_price(currency: Currency, euros: i64) -> i64 {
     match currency.code {
         "SEK" => euros * 11_000 - 1_000,
         "EUR" => euros * 1_000 - 50,
@@ -235,11 +240,14 @@ impl Catalogue {
         // What stands above are single items; what follows are bundles of them.
         one("SETWINTER", "Winter Set", 139, TaxGroup::Standard, &[(26, 1), (singles - 2, 1)]);
         one("SETTEE3", "Three Tees", 75, TaxGroup::Standard, &[(2, 2), (8, 1)]);
+        let markets = generated_markets();
         Catalogue {
             seed,
             source: Orders::Generated(orders),
             items,
-            markets: generated_markets(),
+            flash: None,
+            shelves: stock::of_generated(seed, singles, markets.len(), orders),
+            markets,
             countries: countries(),
             bundles: vec![singles, singles + 1],
             singles,
@@ -291,6 +299,7 @@ impl Catalogue {
         let key = u64::from(index);
         let mut dice = Dice::new(self.seed, hash_text("order"), key);
         let market_at = match dice.below(100) {
+            _ if self.flash.is_some() => 0,
             0..30 => 0,
             30..60 => 1,
             60..78 => 2,
@@ -377,7 +386,10 @@ impl Catalogue {
             payments: Vec::new(),
             comment: if dice.percent(15) { dice.of(COMMENTS).copied().unwrap_or("").to_owned() } else { String::new() },
         };
-        self.make_lines(index, &mut dice, &mut order, standard, reduced);
+        match self.flash {
+            Some(flash) => self.flash_lines(flash, index, &mut order, standard),
+            None => self.make_lines(index, &mut dice, &mut order, standard, reduced),
+        }
         self.make_charges(&mut dice, &mut order, market);
         make_payments(&mut dice, &mut order, index);
         order

@@ -27,7 +27,7 @@ impl Fixed {
 
     /// A whole number.
     pub(super) const fn whole(number: i64) -> Fixed {
-        Fixed(number * ONE)
+        Fixed(number.saturating_mul(ONE))
     }
 
     /// Parses decimal text, also with an exponent. More than eight decimal places are rounded half away
@@ -116,6 +116,16 @@ impl Fixed {
     /// The sum of many; `None` when too large.
     pub(super) fn sum(all: impl IntoIterator<Item = Fixed>) -> Option<Fixed> {
         all.into_iter().try_fold(Fixed::ZERO, Fixed::plus)
+    }
+
+    /// The whole number below or at it.
+    pub(super) fn floor(self) -> Fixed {
+        Fixed(self.0.div_euclid(ONE).saturating_mul(ONE))
+    }
+
+    /// The whole part, towards nought.
+    pub(super) fn units(self) -> i64 {
+        self.0 / ONE
     }
 
     /// The other sign.

@@ -10,8 +10,11 @@
 //! * Unknown names are a warning in a header, or an error under `X-NetSuite-PropertyNameValidation: Error`.
 //! * Tax by the regime in [`Options::tax`]; totals are computed, never taken.
 //! * At most [`Options::concurrency`] requests at once; others get 429.
+//! * Approved orders commit stock; what is not there is back ordered. SuiteQL and the lines of an order tell of it,
+//!   and a script of the account says what moved ([`PushTarget`]); it does not hear of imports.
 //!
-//! Not here: asynchronous requests, batches, transforms, `q` filters. They are refused with a clear text.
+//! Not here: asynchronous requests, batches, transforms, `q` filters, `inventoryAdjustment`. They are refused with a
+//! clear text; units come and go by [`NetSuite::move_stock`] and [`NetSuite::fulfil`].
 //!
 //! Source: the vendor's help center, "SuiteTalk REST Web Services", and its REST API Browser 2026.1.
 
@@ -20,17 +23,20 @@ mod errors;
 mod fields;
 mod fixed;
 mod json;
+mod push;
 mod read;
 mod records;
 mod seed;
 mod state;
+mod stock;
 mod suiteql;
 mod tax;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -44,20 +50,22 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::data::ItemSeed;
 use crate::journal::Journal;
 use crate::mischief::{self, Fault, Mischief, Profile};
 use auth::{Auth, Signed, TOKEN_PATH};
 use errors::{At, Refusal, Words};
 use fixed::Fixed;
+use push::Pushes;
 use read::{List, View};
 use records::{Desk, Names};
-use seed::{ItemKind, Items};
-use state::{Customer, Kind, State, Tran};
+use seed::Items;
+use state::{Customer, Kind, Movement, State, Tran};
+use stock::Stock;
 use suiteql::Cell;
 
 pub use auth::Access;
-pub use seed::{SeedIds, guest_customer_id, seed_ids, tax_code_id, tax_type_id};
+pub use push::PushTarget;
+pub use seed::{Goods, KitSeed, OpeningStock, SeedIds, guest_customer_id, seed_ids, tax_code_id, tax_type_id};
 pub use tax::TaxRounding;
 
 /// How the account taxes. Only one of these is ever in force, and the fields of a document depend on it.
@@ -113,6 +121,13 @@ pub struct Options {
     pub view_only: bool,
     /// Whether other users and scripts change documents after they are saved (under a fault profile only).
     pub meddling: bool,
+    /// Whether SuiteQL knows the column `lastquantityavailablechange`; not every account's does.
+    pub stock_change_time: bool,
+    /// How long after it was saved an order is committed, in milliseconds: some accounts leave it to a job.
+    pub commit_delay_ms: u32,
+    /// How long after it was saved what is committed of an order is handed over by itself, in milliseconds; what is
+    /// not there is tried again after as long. `None`: never.
+    pub fulfil_after_ms: Option<u32>,
 }
 
 impl Default for Options {
@@ -131,8 +146,41 @@ impl Default for Options {
             custom_fields: Vec::new(),
             view_only: false,
             meddling: true,
+            stock_change_time: true,
+            commit_delay_ms: 0,
+            fulfil_after_ms: None,
         }
     }
+}
+
+/// The figures of an item at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Physically there, promised units included.
+    pub on_hand: i64,
+    /// Promised and there.
+    pub committed: i64,
+    /// Promised and not there.
+    pub back_ordered: i64,
+    /// On hand less committed, never below nought.
+    pub available: i64,
+}
+
+impl Level {
+    /// What is left when every promise is kept; below nought when more is promised than is there.
+    pub fn net(&self) -> i64 {
+        self.on_hand.saturating_sub(self.committed).saturating_sub(self.back_ordered)
+    }
+}
+
+/// How a movement came to be in the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entered {
+    /// As a transaction: the script hears of it.
+    #[default]
+    AsTransaction,
+    /// By a CSV import, which the script's deployment leaves out.
+    ByImport,
 }
 
 /// A running account: serve its router.
@@ -142,48 +190,88 @@ pub struct NetSuite {
     /// How to get in.
     pub access: Access,
     account: Arc<Account>,
+    living: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for NetSuite {
+    fn drop(&mut self) {
+        self.living.abort();
+    }
 }
 
 struct Account {
     options: Options,
-    items: Items,
+    items: Arc<Items>,
     auth: Auth,
     mischief: Arc<Mischief>,
     zone: TimeZone,
     state: Mutex<State>,
+    pushes: Arc<Pushes>,
     calls: AtomicU64,
     running: AtomicUsize,
     queries: AtomicU64,
 }
 
-/// Sets up an account with one item per seed. With a journal, everything committed before is there again, under the
+/// When what is there from the start was put there.
+const OPENED: i64 = 1_262_304_000; // 2010-01-01
+
+/// Sets up an account with these goods, one item per seed. With a journal, everything committed before is there again, under the
 /// same ids, if the items are the same. Errors when the journal cannot be read or the time zone is unknown.
 pub async fn build(
     options: Options,
-    items: Vec<ItemSeed>,
+    goods: impl Into<Goods>,
     mischief: Arc<Mischief>,
     journal: Option<PathBuf>,
 ) -> anyhow::Result<NetSuite> {
     let zone = TimeZone::get(&options.session_zone).context("the session zone")?;
-    let mut state = State::empty();
+    let goods = goods.into();
+    let items = Arc::new(Items::new(goods.items, &goods.kits));
+    let mut stock = Stock::new(Arc::clone(&items), i64::from(options.commit_delay_ms));
+    for opening in &goods.opening {
+        stock.open(seed::stocked_id(opening.item), opening.location, Fixed::whole(opening.quantity), OPENED);
+    }
+    let mut state = State::new(stock, options.fulfil_after_ms.map(i64::from));
     if let Some(path) = journal {
         let journal = Journal::open_with(&path, |entry| state.replay(entry))?;
         state.keep_in(journal);
     }
+    let pushes = Arc::new(Pushes::new(Arc::clone(&mischief))?);
     let auth = Auth::new(&options.account)?;
     let access = auth.access.clone();
     let account = Arc::new(Account {
-        items: Items::new(items),
+        items,
         auth,
         mischief,
         zone,
         state: Mutex::new(state),
+        pushes: Arc::clone(&pushes),
         calls: AtomicU64::new(0),
         running: AtomicUsize::new(0),
         queries: AtomicU64::new(0),
         options,
     });
-    Ok(NetSuite { router: Router::new().fallback(handle).with_state(account.clone()), access, account })
+    let living = tokio::spawn(live(Arc::downgrade(&account), pushes));
+    Ok(NetSuite { router: Router::new().fallback(handle).with_state(account.clone()), access, account, living })
+}
+
+/// What happens in the account by itself: orders are committed, parcels go, the script posts. The account is held only
+/// while something is done, so that its journal is free as soon as nobody else has it.
+async fn live(account: Weak<Account>, pushes: Arc<Pushes>) {
+    loop {
+        let next = match account.upgrade() {
+            Some(account) => account.tick(),
+            None => return,
+        };
+        pushes.send();
+        let woken = pushes.wake.notified();
+        match next {
+            Some(wait) => {
+                let _ = tokio::time::timeout(wait, woken).await;
+            }
+            None => woken.await,
+        }
+        tokio::time::sleep(push::GATHER).await;
+    }
 }
 
 impl NetSuite {
@@ -236,9 +324,89 @@ impl NetSuite {
             return Ok(false);
         };
         tran.billed = true;
-        tran.modified = self.account.mischief.now().as_second();
-        state.put_tran(tran)?;
+        let now = self.account.mischief.now();
+        tran.modified = now.as_second();
+        state.put_tran(tran, now.as_millisecond())?;
+        self.account.tell(&mut state);
         Ok(true)
+    }
+
+    /// Sets where the account's script posts what moved; `None` turns it off.
+    pub fn aim_pushes(&self, target: Option<PushTarget>) {
+        self.account.pushes.aim(target);
+    }
+
+    /// Items that the script has not told yet, and its calls under way.
+    pub fn pushes_pending(&self) -> u64 {
+        self.account.pushes.pending()
+    }
+
+    /// Units of an item come to a place, or go (`delta` below nought): a sale over the counter, a delivery, a stock-take.
+    /// Errors when there is no such item or place, or the journal cannot be written.
+    pub fn move_stock(&self, sku: &str, location: &str, delta: i64, why: &str, entered: Entered) -> anyhow::Result<()> {
+        self.play(None, &[(sku, location, delta)], why, entered).map(|_| ())
+    }
+
+    /// The event with this number happens: units come and go at places, as (sku, location, delta). Events are numbered from 0
+    /// and happen in order, each of them once, over restarts too. Answers whether it happened now. Errors as
+    /// [`NetSuite::move_stock`].
+    pub fn play_event(&self, number: u32, moves: &[(&str, &str, i64)], why: &str) -> anyhow::Result<bool> {
+        self.play(Some(number), moves, why, Entered::AsTransaction)
+    }
+
+    /// How many events happened.
+    pub fn events_played(&self) -> u32 {
+        self.account.state().events()
+    }
+
+    fn play(&self, event: Option<u32>, moves: &[(&str, &str, i64)], why: &str, entered: Entered) -> anyhow::Result<bool> {
+        let moves = moves
+            .iter()
+            .map(|(sku, location, delta)| self.shelf(sku, location).map(|(item, location)| (item, location, *delta)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let at = self.account.mischief.now().as_millisecond();
+        let import = entered == Entered::ByImport;
+        let mut state = self.account.state();
+        let played = state.play(&Movement { at, event, why: why.to_owned(), moves, import })?;
+        self.account.tell(&mut state);
+        Ok(played)
+    }
+
+    fn shelf(&self, sku: &str, location: &str) -> anyhow::Result<(u32, u32)> {
+        let item = self.account.items.by_sku(sku).filter(|item| item.kind == seed::ItemKind::Inventory);
+        let item = item.with_context(|| format!("there is no item {sku} that is kept on shelves"))?;
+        let place = location.parse().ok().and_then(seed::location).with_context(|| format!("there is no location {location}"))?;
+        Ok((item.id, place.id))
+    }
+
+    /// Hands over what is committed of the sales order with this external id. Answers whether that was anything.
+    /// Errors when the journal cannot be written.
+    pub fn fulfil(&self, external_id: &str) -> anyhow::Result<bool> {
+        let mut state = self.account.state();
+        let Some(id) = state.by_external.get(external_id).copied() else {
+            return Ok(false);
+        };
+        let done = state.fulfil(id, self.account.mischief.now().as_millisecond())?;
+        self.account.tell(&mut state);
+        Ok(done)
+    }
+
+    /// The figures of an item at a place, if it was ever kept there.
+    pub fn level(&self, sku: &str, location: &str) -> Option<Level> {
+        let (item, place) = self.shelf(sku, location).ok()?;
+        let state = self.account.settled();
+        state.stock.get(item, place).map(|shelf| Level {
+            on_hand: shelf.on_hand.units(),
+            committed: shelf.committed().units(),
+            back_ordered: shelf.back_ordered().units(),
+            available: shelf.available().units(),
+        })
+    }
+
+    /// `sku,qty` of every item that has a row somewhere, sorted by SKU byte for byte: on hand less committed less back
+    /// ordered, over all places.
+    pub fn stock_csv(&self) -> String {
+        self.account.settled().stock.csv()
     }
 }
 
@@ -421,6 +589,32 @@ impl Account {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state, with everything done that was due by now.
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if let Err(fault) = state.settle(self.mischief.now().as_millisecond()) {
+            tracing::error!(%fault, "a parcel could not be kept");
+        }
+        self.tell(&mut state);
+        state
+    }
+
+    /// Does what is due. Answers how long until there is something again.
+    fn tick(&self) -> Option<Duration> {
+        let due = self.settled().next_due()?;
+        let wait = due.saturating_sub(self.mischief.now().as_millisecond()).max(1);
+        Some(Duration::from_millis(u64::try_from(wait).unwrap_or(1)))
+    }
+
+    /// Hands the script what moved, and wakes whoever waits for something to do.
+    fn tell(&self, state: &mut State) {
+        let touched = state.stock.take_touched();
+        if !touched.is_empty() {
+            self.pushes.tell(touched);
+            self.pushes.wake.notify_one();
+        }
+    }
+
     fn answer(&self, call: &Call<'_>) -> Response {
         if call.path.ends_with(TOKEN_PATH) {
             return self.token(call);
@@ -593,10 +787,11 @@ impl Account {
                 });
             }
         }
-        let state = self.state();
+        let state = self.settled();
         let engine = suiteql::Engine {
             state: &state,
             items: &self.items,
+            change_time: self.options.stock_change_time,
             zone: &self.zone,
             now: self.mischief.now(),
             shuffle: mischief::mix(self.queries.fetch_add(1, Ordering::Relaxed)),
@@ -667,6 +862,7 @@ impl Account {
             options: &self.options,
             items: &self.items,
             symbols: &state.symbols,
+            stock: &state.stock,
             base,
             expand: call.flag("expandSubResources"),
             simple: call.flag("simpleEnumFormat"),
@@ -698,7 +894,7 @@ impl Account {
     }
 
     fn transaction(&self, call: &Call<'_>, base: &str, kind: Kind, key: Option<Key>, inner: &[&str]) -> Result<Answer, Refusal> {
-        let mut state = self.state();
+        let mut state = self.settled();
         let found = match &key {
             None => None,
             Some(Key::Id(id)) => Some(*id),
@@ -740,11 +936,12 @@ impl Account {
             }
             ("DELETE", Some(_)) if inner.is_empty() => {
                 let tran = known.ok_or_else(unknown)?;
-                if tran.billed {
+                if tran.billed || !tran.shipped.is_empty() {
                     return Err(Refusal::user("This record cannot be deleted because it has dependent records."));
                 }
                 let id = tran.id;
-                state.delete_tran(id).map_err(|fault| broken(&fault))?;
+                state.delete_tran(id, self.mischief.now().as_millisecond()).map_err(|fault| broken(&fault))?;
+                self.tell(&mut state);
                 Ok(Answer::Done(None, Vec::new()))
             }
             _ => Err(not_allowed()),
@@ -791,10 +988,11 @@ impl Account {
         }
         tran.modified = now.as_second();
         let id = tran.id;
-        state.put_tran(tran).map_err(|fault| broken(&fault))?;
+        state.put_tran(tran, now.as_millisecond()).map_err(|fault| broken(&fault))?;
         if create {
             self.meddle(state, id).map_err(|fault| broken(&fault))?;
         }
+        self.tell(state);
         let place = (create || external.is_some()).then(|| format!("{base}/{}/{id}", kind.record()));
         Ok(Answer::Done(place, findings.warnings))
     }
@@ -825,10 +1023,7 @@ impl Account {
         tran.memo = Some(text.trim().into());
         if quantity {
             let digits = tran.digits();
-            let stocked = tran
-                .lines
-                .iter_mut()
-                .filter(|line| self.items.get(line.item).is_some_and(|item| item.kind == ItemKind::Inventory));
+            let stocked = tran.lines.iter_mut().filter(|line| self.items.get(line.item).is_some_and(|item| item.kind.is_goods()));
             if let Some(line) = stocked.last()
                 && let Some(more) = line.quantity.plus(Fixed::whole(1))
                 && let Some(amount) = line.rate.times(more, digits)
@@ -837,7 +1032,7 @@ impl Account {
                 line.amount = amount;
             }
         }
-        state.put_tran(tran)
+        state.put_tran(tran, self.mischief.now().as_millisecond())
     }
 
     fn customer(&self, call: &Call<'_>, base: &str, key: Option<Key>) -> Result<Answer, Refusal> {

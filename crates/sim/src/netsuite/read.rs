@@ -8,6 +8,7 @@ use super::json::Json;
 use super::records::{address_parts, country_of};
 use super::seed::{self, Items};
 use super::state::{Customer, Extra, Kind, Line, Symbols, TaxLine, Tran};
+use super::stock::{self, Stock};
 use super::{Options, TaxRegime};
 use crate::mischief::mix;
 
@@ -16,6 +17,7 @@ pub(super) struct View<'a> {
     pub(super) options: &'a Options,
     pub(super) items: &'a Items,
     pub(super) symbols: &'a Symbols,
+    pub(super) stock: &'a Stock,
     /// Scheme, host and path up to `/record/v1`.
     pub(super) base: &'a str,
     /// `expandSubResources=true`.
@@ -239,10 +241,12 @@ impl View<'_> {
             json.number("quantity", line.quantity);
         }
         if order {
-            json.raw("quantityBackOrdered", "0.0");
+            let (committed, back_ordered) = self.stock.line(tran, line);
+            json.number("quantityBackOrdered", back_ordered);
             let billed = if tran.billed { line.quantity } else { Fixed::ZERO };
             json.number("quantityBilled", billed);
-            json.raw("quantityFulfilled", "0.0");
+            json.number("quantityCommitted", committed);
+            json.number("quantityFulfilled", stock::shipped(tran, line.number));
         }
         json.number("rate", line.rate);
         match self.options.tax {
@@ -496,7 +500,7 @@ pub(super) enum List {
 impl List {
     /// The list of a record type, in any case.
     pub(super) fn find(record: &str) -> Option<List> {
-        use seed::ItemKind::{Charge, Discount, Inventory};
+        use seed::ItemKind::{Charge, Discount, Inventory, Kit};
         Some(match record.to_ascii_lowercase().as_str() {
             "subsidiary" => List::Subsidiary,
             "location" => List::Location,
@@ -505,6 +509,7 @@ impl List {
             "paymentmethod" => List::PaymentMethod,
             "salestaxitem" => List::TaxCode,
             "inventoryitem" => List::Item(Inventory),
+            "kititem" => List::Item(Kit),
             "discountitem" => List::Item(Discount),
             "otherchargesaleitem" => List::Item(Charge),
             _ => return None,
@@ -651,8 +656,7 @@ pub(super) fn document_row(tran: &Tran, items: &Items) -> [String; 7] {
     let external = tran.external.as_deref().unwrap_or("");
     let doc =
         external.strip_prefix("so_").or_else(|| external.strip_prefix("cs_")).or(tran.other_ref.as_deref()).unwrap_or(external);
-    let lines =
-        tran.lines.iter().filter(|line| items.get(line.item).is_some_and(|i| i.kind == seed::ItemKind::Inventory)).count();
+    let lines = tran.lines.iter().filter(|line| items.get(line.item).is_some_and(|i| i.kind.is_goods())).count();
     [
         doc.to_owned(),
         tran.net().text(digits),

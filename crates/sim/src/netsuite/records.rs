@@ -787,7 +787,7 @@ impl Desk<'_> {
         if fresh && draft.quantity.is_none() {
             line.quantity = Fixed::whole(1);
         }
-        if item.kind == ItemKind::Inventory && !line.custom {
+        if item.kind.is_goods() && !line.custom {
             // The trap: without the custom price level what was sent is replaced by the list price.
             line.rate = item.list_price(digits);
             line.amount = line.rate.times(line.quantity, digits).unwrap_or_default();

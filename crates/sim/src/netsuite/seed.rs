@@ -2,7 +2,7 @@
 //!
 //! All ids follow fixed rules, so that mapping tables can be made without asking the account first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,43 @@ pub(super) fn currency(id: u32) -> Option<&'static Currency> {
 
 pub(super) fn currency_by_symbol(symbol: &str) -> Option<&'static Currency> {
     CURRENCIES.iter().find(|c| c.symbol == symbol)
+}
+
+/// What an account is stocked with. A list of items alone has no kits, and nothing is kept anywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Goods {
+    /// One item each, with ids that rise from 1001 in this order.
+    pub items: Vec<ItemSeed>,
+    /// Which of them are kits.
+    pub kits: Vec<KitSeed>,
+    /// What is there before anything happens.
+    pub opening: Vec<OpeningStock>,
+}
+
+impl From<Vec<ItemSeed>> for Goods {
+    fn from(items: Vec<ItemSeed>) -> Goods {
+        Goods { items, ..Goods::default() }
+    }
+}
+
+/// An item that is sold as one and kept as its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KitSeed {
+    /// Which item, by its place in [`Goods::items`].
+    pub item: usize,
+    /// Its parts, by their places, with units per kit.
+    pub parts: Vec<(usize, u32)>,
+}
+
+/// What is there of an item at a place before anything happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpeningStock {
+    /// Which item, by its place in [`Goods::items`].
+    pub item: usize,
+    /// The internal id of the location.
+    pub location: u32,
+    /// Units; with nought there is a row all the same.
+    pub quantity: i64,
 }
 
 /// A place that keeps stock.
@@ -268,15 +305,23 @@ pub(super) fn guest(id: u32) -> Option<(u32, u32)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ItemKind {
     Inventory,
+    /// Sold as one, kept as its parts.
+    Kit,
     Discount,
     Charge,
 }
 
 impl ItemKind {
+    /// Whether it stands for goods.
+    pub(super) fn is_goods(self) -> bool {
+        matches!(self, ItemKind::Inventory | ItemKind::Kit)
+    }
+
     /// The `itemType` code.
     pub(super) fn code(self) -> &'static str {
         match self {
             ItemKind::Inventory => "InvtPart",
+            ItemKind::Kit => "Kit",
             ItemKind::Discount => "Discount",
             ItemKind::Charge => "OthCharge",
         }
@@ -286,6 +331,7 @@ impl ItemKind {
     pub(super) fn record(self) -> &'static str {
         match self {
             ItemKind::Inventory => "inventoryItem",
+            ItemKind::Kit => "kitItem",
             ItemKind::Discount => "discountItem",
             ItemKind::Charge => "otherChargeSaleItem",
         }
@@ -318,16 +364,32 @@ const INACTIVE: u32 = 34;
 /// Id of the first stocked item.
 const FIRST_ITEM: u32 = 1_001;
 
+/// One part of a kit: `quantity` units of `item` in one `parent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Member {
+    pub(super) parent: u32,
+    pub(super) item: u32,
+    pub(super) quantity: i64,
+}
+
 /// All items; they do not change while the account lives.
 #[derive(Debug)]
 pub(super) struct Items {
     fixed: Vec<Item>,
     stocked: Vec<Item>,
     by_sku: HashMap<Box<str>, u32>,
+    /// By kit.
+    members: Vec<Member>,
+}
+
+/// The id of the item at this place among those the account is stocked with.
+pub(super) fn stocked_id(place: usize) -> u32 {
+    u32::try_from(place).ok().and_then(|place| FIRST_ITEM.checked_add(place)).unwrap_or(0)
 }
 
 impl Items {
-    pub(super) fn new(seeds: Vec<ItemSeed>) -> Items {
+    pub(super) fn new(seeds: Vec<ItemSeed>, kits: &[KitSeed]) -> Items {
+        let is_kit: HashSet<usize> = kits.iter().map(|kit| kit.item).collect();
         let special = |id, sku: &str, name: &str, kind, inactive| Item { id, sku: sku.into(), name: name.into(), kind, inactive };
         let fixed = vec![
             special(DISCOUNT, "Discount", "Discount", ItemKind::Discount, false),
@@ -336,17 +398,37 @@ impl Items {
             special(INACTIVE, "Inactive item", "Inactive item", ItemKind::Inventory, true),
         ];
         let stocked: Vec<Item> = (FIRST_ITEM..)
-            .zip(seeds)
-            .map(|(id, seed)| Item {
+            .zip(seeds.into_iter().enumerate())
+            .map(|(id, (place, seed))| Item {
                 id,
                 sku: seed.sku.into_boxed_str(),
                 name: seed.name.into_boxed_str(),
-                kind: ItemKind::Inventory,
+                kind: if is_kit.contains(&place) { ItemKind::Kit } else { ItemKind::Inventory },
                 inactive: false,
             })
             .collect();
+        let mut members: Vec<Member> = kits
+            .iter()
+            .flat_map(|kit| {
+                let parent = stocked_id(kit.item);
+                kit.parts.iter().map(move |(part, units)| Member { parent, item: stocked_id(*part), quantity: i64::from(*units) })
+            })
+            .collect();
+        members.sort_unstable();
         let by_sku = fixed.iter().chain(&stocked).map(|item| (item.sku.clone(), item.id)).collect();
-        Items { fixed, stocked, by_sku }
+        Items { fixed, stocked, by_sku, members }
+    }
+
+    /// The parts of a kit; none for anything else.
+    pub(super) fn members(&self, kit: u32) -> &[Member] {
+        let from = self.members.partition_point(|member| member.parent < kit);
+        let to = self.members.partition_point(|member| member.parent <= kit);
+        self.members.get(from..to).unwrap_or(&[])
+    }
+
+    /// The parts of all kits, by kit.
+    pub(super) fn all_members(&self) -> &[Member] {
+        &self.members
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Item> {
@@ -442,7 +524,7 @@ mod tests {
     #[test]
     fn skus_that_differ_in_case_are_different_items() {
         let seed = |sku: &str| ItemSeed { sku: sku.into(), name: sku.into() };
-        let items = Items::new(vec![seed("15056BL"), seed("15056bl")]);
+        let items = Items::new(vec![seed("15056BL"), seed("15056bl")], &[]);
         assert_eq!(items.by_sku("15056BL").unwrap().id, 1_001);
         assert_eq!(items.by_sku("15056bl").unwrap().id, 1_002);
         assert!(items.by_sku("15056Bl").is_none());

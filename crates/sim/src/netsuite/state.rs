@@ -1,12 +1,13 @@
 //! The documents and customers, kept small, and written to the journal before anyone hears of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::fixed::Fixed;
 use super::seed;
+use super::stock::{self, Stock};
 use crate::journal::Journal;
 use crate::mischief::mix;
 
@@ -174,6 +175,9 @@ pub(super) struct Tran {
     /// Approved: status B before anything else happened.
     pub(super) approved: bool,
     pub(super) billed: bool,
+    /// Everything that is kept on shelves was handed over.
+    #[serde(skip)]
+    pub(super) fulfilled: bool,
     pub(super) location: u32,
     pub(super) ship_method: u32,
     pub(super) shipping: Fixed,
@@ -196,6 +200,21 @@ pub(super) struct Tran {
     pub(super) lines: Vec<Line>,
     pub(super) taxes: Vec<TaxLine>,
     pub(super) extra: Vec<Extra>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) shipped: Vec<Shipped>,
+}
+
+/// Units of a line that were handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shipped {
+    #[serde(rename = "n")]
+    pub(super) line: u32,
+    #[serde(rename = "i")]
+    pub(super) item: u32,
+    #[serde(rename = "l")]
+    pub(super) location: u32,
+    #[serde(rename = "q")]
+    pub(super) quantity: Fixed,
 }
 
 /// The figures of a document.
@@ -226,6 +245,7 @@ impl Tran {
             modified: now,
             approved: false,
             billed: false,
+            fulfilled: false,
             location: 0,
             ship_method: 0,
             shipping: Fixed::ZERO,
@@ -245,6 +265,7 @@ impl Tran {
             lines: Vec::new(),
             taxes: Vec::new(),
             extra: Vec::new(),
+            shipped: Vec::new(),
         }
     }
 
@@ -255,6 +276,11 @@ impl Tran {
     /// Decimal places of its currency.
     pub(super) fn digits(&self) -> u32 {
         seed::currency(self.currency).map_or(2, |c| c.digits)
+    }
+
+    /// An approved order of which something may still have to be handed over.
+    pub(super) fn is_open(&self) -> bool {
+        self.kind == Kind::SalesOrder && self.approved && !self.fulfilled && !self.is_closed()
     }
 
     /// All lines are closed.
@@ -268,6 +294,8 @@ impl Tran {
             Kind::CashSale => ("B", "Not Deposited"),
             Kind::SalesOrder if self.billed => ("G", "Billed"),
             Kind::SalesOrder if self.is_closed() => ("H", "Closed"),
+            Kind::SalesOrder if self.fulfilled => ("F", "Pending Billing"),
+            Kind::SalesOrder if !self.shipped.is_empty() => ("D", "Partially Fulfilled"),
             Kind::SalesOrder if self.approved => ("B", "Pending Fulfillment"),
             Kind::SalesOrder => ("A", "Pending Approval"),
         }
@@ -392,10 +420,29 @@ enum Entry<'a> {
     Tran(&'a Tran),
     #[serde(rename = "c")]
     Customer(&'a Customer),
-    #[serde(rename = "d")]
-    Deleted(u32),
+    /// (transaction, milliseconds since 1970).
+    #[serde(rename = "x")]
+    Deleted(u32, i64),
     #[serde(rename = "e")]
     CustomerDeleted(u32),
+    #[serde(rename = "m")]
+    Moved(&'a Movement),
+}
+
+/// Units that come or go at places, all at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Movement {
+    /// Milliseconds since 1970.
+    pub(super) at: i64,
+    /// The number of the event it stands for, from 0; each is taken once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) event: Option<u32>,
+    pub(super) why: String,
+    /// (item, location, units that come, or below nought: go).
+    pub(super) moves: Vec<(u32, u32, i64)>,
+    /// Made by a CSV import: no script hears of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) import: bool,
 }
 
 #[derive(Deserialize)]
@@ -406,10 +453,12 @@ enum Kept {
     Tran(Box<Tran>),
     #[serde(rename = "c")]
     Customer(Box<Customer>),
-    #[serde(rename = "d")]
-    Deleted(u32),
+    #[serde(rename = "x")]
+    Deleted(u32, i64),
     #[serde(rename = "e")]
     CustomerDeleted(u32),
+    #[serde(rename = "m")]
+    Moved(Movement),
 }
 
 /// First transaction id.
@@ -426,6 +475,13 @@ pub(super) struct State {
     pub(super) customer_by_external: HashMap<Box<str>, u32>,
     pub(super) entity_ids: HashMap<Box<str>, u32>,
     pub(super) symbols: Symbols,
+    pub(super) stock: Stock,
+    /// How many events were taken.
+    events: u32,
+    /// How long after it was saved an order is handed over by itself, in milliseconds.
+    fulfil_after: Option<i64>,
+    /// Orders to be handed over, with the milliseconds since 1970 at which they are due.
+    parcels: VecDeque<(i64, u32)>,
     last_tran: u32,
     last_customer: u32,
     /// Last document numbers of sales orders and cash sales.
@@ -435,7 +491,7 @@ pub(super) struct State {
 
 impl State {
     /// An account without documents. Nothing is kept until [`State::keep_in`].
-    pub(super) fn empty() -> State {
+    pub(super) fn new(stock: Stock, fulfil_after: Option<i64>) -> State {
         let mut state = State {
             trans: BTreeMap::new(),
             by_external: HashMap::new(),
@@ -443,6 +499,10 @@ impl State {
             customer_by_external: HashMap::new(),
             entity_ids: HashMap::new(),
             symbols: Symbols::default(),
+            stock,
+            events: 0,
+            fulfil_after,
+            parcels: VecDeque::new(),
             last_tran: FIRST_TRAN - 1,
             last_customer: FIRST_CUSTOMER - 1,
             last_numbers: [1_000, 500],
@@ -466,9 +526,13 @@ impl State {
                 self.symbols.put(&text);
                 self.symbols.journaled = self.symbols.texts.len();
             }
-            Kept::Tran(tran) => self.place_tran(tran),
+            Kept::Tran(tran) => {
+                let at = tran.modified.saturating_mul(1_000);
+                self.place_tran(tran, at, false);
+            }
             Kept::Customer(customer) => self.place_customer(customer),
-            Kept::Deleted(id) => self.remove_tran(id),
+            Kept::Deleted(id, at) => self.remove_tran(id, at),
+            Kept::Moved(movement) => self.shift(&movement),
             Kept::CustomerDeleted(id) => self.remove_customer(id),
         }
         Ok(())
@@ -477,6 +541,14 @@ impl State {
     /// From now on everything goes to this journal.
     pub(super) fn keep_in(&mut self, journal: Journal) {
         self.journal = journal;
+        self.stock.take_touched();
+        if let Some(after) = self.fulfil_after {
+            let waiting = self.trans.values().filter(|tran| tran.is_open());
+            let due = |tran: &Tran| tran.modified.saturating_mul(1_000).saturating_add(after);
+            let mut parcels: Vec<(i64, u32)> = waiting.map(|tran| (due(tran), tran.id)).collect();
+            parcels.sort_unstable();
+            self.parcels = parcels.into();
+        }
     }
 
     /// The next transaction id: rising, with gaps, as other users make documents too.
@@ -506,7 +578,10 @@ impl State {
         }
     }
 
-    fn place_tran(&mut self, mut tran: Box<Tran>) {
+    /// `at` is in milliseconds since 1970; with `later` an order is committed after the account's delay.
+    fn place_tran(&mut self, mut tran: Box<Tran>, at: i64, later: bool) {
+        tran.fulfilled = self.stock.is_fulfilled(&tran);
+        self.stock.save(tran.id, self.trans.get(&tran.id).map(|old| &**old), Some(&tran), at, later);
         self.last_tran = self.last_tran.max(tran.id);
         let number = tran.number;
         let last = self.last_number(tran.kind);
@@ -526,7 +601,8 @@ impl State {
         self.trans.insert(tran.id, tran);
     }
 
-    fn remove_tran(&mut self, id: u32) {
+    fn remove_tran(&mut self, id: u32, at: i64) {
+        self.stock.save(id, self.trans.get(&id).map(|old| &**old), None, at, false);
         if let Some(external) = self.trans.remove(&id).and_then(|tran| tran.external) {
             self.by_external.remove(&external);
         }
@@ -564,12 +640,98 @@ impl State {
         Ok(())
     }
 
-    /// Keeps a document, new or changed. Errors when the journal cannot be written; nothing changed then.
-    pub(super) fn put_tran(&mut self, tran: Box<Tran>) -> anyhow::Result<()> {
+    /// Keeps a document, new or changed, at `now` (milliseconds since 1970).
+    /// Errors when the journal cannot be written; nothing changed then.
+    pub(super) fn put_tran(&mut self, tran: Box<Tran>, now: i64) -> anyhow::Result<()> {
         self.journal_symbols()?;
         self.journal.append(&Entry::Tran(&tran))?;
-        self.place_tran(tran);
+        if let Some(after) = self.fulfil_after
+            && tran.is_open()
+        {
+            self.parcels.push_back((now.saturating_add(after), tran.id));
+        }
+        self.place_tran(tran, now, true);
         Ok(())
+    }
+
+    /// Commits orders and hands parcels over that are due by `now` (milliseconds since 1970).
+    /// Errors as [`State::put_tran`].
+    pub(super) fn settle(&mut self, now: i64) -> anyhow::Result<()> {
+        self.stock.settle(now, &self.trans);
+        while let Some((due, id)) = self.parcels.front().copied()
+            && due <= now
+        {
+            self.parcels.pop_front();
+            self.fulfil(id, now)?;
+            // What was not there waits for the next parcel.
+            if let Some(after) = self.fulfil_after
+                && self.trans.get(&id).is_some_and(|tran| tran.is_open())
+            {
+                self.parcels.push_back((now.saturating_add(after.max(1)), id));
+            }
+        }
+        Ok(())
+    }
+
+    /// When [`State::settle`] has something to do next, in milliseconds since 1970.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let parcel = self.parcels.front().map(|(due, _)| *due);
+        self.stock.next_due().into_iter().chain(parcel).min()
+    }
+
+    /// Hands over what is committed of an order. Answers whether that was anything. Errors as [`State::put_tran`].
+    pub(super) fn fulfil(&mut self, id: u32, now: i64) -> anyhow::Result<bool> {
+        let Some(tran) = self.trans.get(&id).filter(|tran| tran.is_open()) else {
+            return Ok(false);
+        };
+        // A parcel is packed from what is committed, so the commitment does not wait any longer.
+        self.stock.save(id, Some(tran), Some(tran), now, false);
+        let gone: Vec<Shipped> = tran
+            .lines
+            .iter()
+            .map(|line| Shipped {
+                line: line.number,
+                item: line.item,
+                location: stock::place(tran, line),
+                quantity: self.stock.line(tran, line).0,
+            })
+            .filter(|gone| !gone.quantity.is_zero())
+            .collect();
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        let mut tran = tran.clone();
+        tran.shipped.extend(gone);
+        tran.modified = now.div_euclid(1_000);
+        self.journal.append(&Entry::Tran(&tran))?;
+        self.place_tran(tran, now, false);
+        Ok(true)
+    }
+
+    /// Units come or go. An event that was taken before is not taken again; answers whether it was taken.
+    /// Errors as [`State::put_tran`].
+    pub(super) fn play(&mut self, movement: &Movement) -> anyhow::Result<bool> {
+        if movement.event.is_some_and(|event| event != self.events) {
+            return Ok(false);
+        }
+        self.journal.append(&Entry::Moved(movement))?;
+        self.shift(movement);
+        Ok(true)
+    }
+
+    fn shift(&mut self, movement: &Movement) {
+        for (item, location, units) in &movement.moves {
+            let at = movement.at.div_euclid(1_000);
+            self.stock.shift(*item, *location, Fixed::whole(*units), at, !movement.import);
+        }
+        if let Some(event) = movement.event {
+            self.events = event.saturating_add(1);
+        }
+    }
+
+    /// How many events were taken.
+    pub(super) fn events(&self) -> u32 {
+        self.events
     }
 
     /// Keeps a customer, new or changed. Errors as [`State::put_tran`].
@@ -580,10 +742,10 @@ impl State {
         Ok(())
     }
 
-    /// Deletes a document. Errors as [`State::put_tran`].
-    pub(super) fn delete_tran(&mut self, id: u32) -> anyhow::Result<()> {
-        self.journal.append(&Entry::Deleted(id))?;
-        self.remove_tran(id);
+    /// Deletes a document at `now` (milliseconds since 1970). Errors as [`State::put_tran`].
+    pub(super) fn delete_tran(&mut self, id: u32, now: i64) -> anyhow::Result<()> {
+        self.journal.append(&Entry::Deleted(id, now))?;
+        self.remove_tran(id, now);
         Ok(())
     }
 
@@ -608,7 +770,8 @@ mod tests {
 
     #[test]
     fn ids_rise_and_have_gaps() {
-        let mut state = State::empty();
+        let items = std::sync::Arc::new(seed::Items::new(Vec::new(), &[]));
+        let mut state = State::new(Stock::new(items, 0), None);
         let ids: Vec<u32> = (0..100).map(|_| state.next_tran()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(ids.windows(2).any(|pair| pair[1] - pair[0] > 1));

@@ -3,6 +3,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::data::ItemSeed;
+
+mod stock;
 
 struct Reply {
     status: u16,

@@ -4,6 +4,7 @@
 //! Examples". Rows without `ORDER BY`, and rows that an `ORDER BY` leaves equal, come in a new order each time.
 
 mod parse;
+mod shelves;
 mod tables;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use super::fixed::Fixed;
 use super::json::Json;
 use super::seed::Items;
 use super::state::State;
+use super::stock::Slice;
 use crate::mischief::mix;
 use parse::{Aggregate, Expr, Op, Select};
 use tables::{Access, Col, Row, Table};
@@ -37,6 +39,8 @@ pub(super) enum Cell<'a> {
 pub(super) struct Engine<'a> {
     pub(super) state: &'a State,
     pub(super) items: &'a Items,
+    /// Whether there is a column `lastquantityavailablechange`.
+    pub(super) change_time: bool,
     /// The session's zone: timestamps are shown and read in it.
     pub(super) zone: &'a TimeZone,
     pub(super) now: Timestamp,
@@ -172,7 +176,7 @@ impl<'a> Engine<'a> {
             match column {
                 None => {
                     for (at, (_, table)) in aliases.iter().enumerate() {
-                        for col in table.columns() {
+                        for col in table.columns().iter().filter(|col| self.knows(**col)) {
                             plan.columns.push((Expr::Column(at, *col), col.name()));
                         }
                     }
@@ -213,6 +217,11 @@ impl<'a> Engine<'a> {
         Ok(plan)
     }
 
+    /// Whether this account has the column, where its table can have it.
+    fn knows(&self, col: Col) -> bool {
+        self.change_time || col != Col::LastQuantityAvailableChange
+    }
+
     /// Puts columns in the place of names and values in the place of inner queries.
     fn resolve(&self, expr: Expr, aliases: &[(String, Table)], flat: bool) -> Outcome<Expr> {
         let inner = |expr: Box<Expr>| self.resolve(*expr, aliases, flat).map(Box::new);
@@ -222,7 +231,7 @@ impl<'a> Engine<'a> {
             Expr::Name(qualifier, name) => {
                 let mut found = aliases.iter().enumerate().filter_map(|(at, (alias, table))| {
                     let here = qualifier.as_ref().is_none_or(|q| q == alias);
-                    here.then(|| table.column(&name)).flatten().map(|col| Expr::Column(at, col))
+                    here.then(|| table.column(&name)).flatten().filter(|col| self.knows(*col)).map(|col| Expr::Column(at, col))
                 });
                 match (found.next(), found.next()) {
                     (Some(column), None) => column,
@@ -294,7 +303,7 @@ impl<'a> Engine<'a> {
             return self.grouped(plan, &rows, offset, limit);
         }
         let mut order: Vec<u32> = (0..u32::try_from(rows.count()).map_err(|_| "too many rows")?).collect();
-        if !already_sorted(plan) {
+        if !already_sorted(plan) && !shelves::in_order(plan) {
             self.mix_up(&mut order);
             self.sort(plan, &rows, &mut order)?;
         }
@@ -370,11 +379,16 @@ impl<'a> Engine<'a> {
         let mut values = Vec::new();
         let found = self.access(*table, at, matching, after, current, &mut values)?;
         // What the index has decided need not be checked again.
-        let decided = |condition: &Expr| matches!(found, Found::Equal(_, used) if std::ptr::eq(used, condition));
-        let access = match found {
+        let decided = |condition: &Expr| match &found {
+            Found::Equal(_, used) => std::ptr::eq(*used, condition),
+            Found::Stock(_, used) => used.iter().any(|used| std::ptr::eq(*used, condition)),
+            Found::All | Found::From(_) => false,
+        };
+        let access = match &found {
             Found::All => Access::All,
-            Found::Equal(col, _) => Access::Equal(col, &values),
-            Found::From(id) => Access::From(id),
+            Found::Equal(col, _) => Access::Equal(*col, &values),
+            Found::From(id) => Access::From(*id),
+            Found::Stock(slice, _) => Access::Stock(slice),
         };
         let mut matched = false;
         let mut row = |row: Row<'a>| -> Outcome<()> {
@@ -424,6 +438,10 @@ impl<'a> Engine<'a> {
         current: &[Row<'a>],
         values: &mut Vec<Cell<'a>>,
     ) -> Outcome<Found<'e>> {
+        if matches!(table, Table::PerPlace | Table::PerPlaceFull) {
+            let (slice, used) = self.slice(at, matching.iter().chain(after), current)?;
+            return Ok(Found::Stock(slice, used));
+        }
         let mut from = Found::All;
         for condition in matching.iter().chain(after) {
             match condition {
@@ -811,6 +829,8 @@ enum Found<'e> {
     /// By this column, as this condition says.
     Equal(Col, &'e Expr),
     From(u32),
+    /// This part of the stock, as these conditions say.
+    Stock(Slice, Vec<&'e Expr>),
 }
 
 /// The zone of this name; UTC when the machine does not know it.

@@ -8,8 +8,9 @@ use std::ops::Bound;
 use super::super::fixed::Fixed;
 use super::super::read::unique_key;
 use super::super::records::country_of;
-use super::super::seed::{self, Item, Items};
+use super::super::seed::{self, Item, Items, Member};
 use super::super::state::{Customer, Kind, Line, SHIPPING, State, TaxLine, Tran};
+use super::super::stock::{Shelf, Slice, shipped};
 use super::Cell;
 
 macro_rules! columns {
@@ -99,6 +100,15 @@ columns!(
     City,
     State,
     Zip,
+    QuantityOnHand,
+    QuantityAvailable,
+    QuantityCommitted,
+    QuantityBackOrdered,
+    QuantityOnOrder,
+    QuantityInTransit,
+    ReorderPoint,
+    LastQuantityAvailableChange,
+    ParentItem,
 );
 
 /// A table.
@@ -116,6 +126,12 @@ pub(super) enum Table {
     PaymentMethod,
     ShippingAddress,
     BillingAddress,
+    /// `aggregateItemLocation`.
+    PerPlace,
+    /// `inventoryItemLocations`.
+    PerPlaceFull,
+    /// `itemmember`.
+    Member,
 }
 
 impl Table {
@@ -133,6 +149,9 @@ impl Table {
             "paymentmethod" => Table::PaymentMethod,
             "transactionshippingaddress" => Table::ShippingAddress,
             "transactionbillingaddress" => Table::BillingAddress,
+            "aggregateitemlocation" => Table::PerPlace,
+            "inventoryitemlocations" => Table::PerPlaceFull,
+            "itemmember" => Table::Member,
             _ => return None,
         })
     }
@@ -209,6 +228,28 @@ impl Table {
             Table::ShipItem => &[Id, ItemId, IsInactive],
             Table::PaymentMethod => &[Id, Name, IsInactive],
             Table::ShippingAddress | Table::BillingAddress => &[NKey, Addressee, Addr1, Addr2, City, State, Zip, Country],
+            Table::PerPlace => &[
+                Item,
+                Location,
+                QuantityOnHand,
+                QuantityAvailable,
+                QuantityCommitted,
+                QuantityOnOrder,
+                ReorderPoint,
+                LastQuantityAvailableChange,
+            ],
+            Table::PerPlaceFull => &[
+                Item,
+                Location,
+                QuantityOnHand,
+                QuantityAvailable,
+                QuantityCommitted,
+                QuantityBackOrdered,
+                QuantityOnOrder,
+                QuantityInTransit,
+                LastQuantityAvailableChange,
+            ],
+            Table::Member => &[ParentItem, Item, Quantity],
         }
     }
 
@@ -227,6 +268,7 @@ impl Table {
                 | (Table::Customer, Col::Id | Col::ExternalId | Col::EntityId)
                 | (Table::TaxItem, Col::Id)
                 | (Table::ShippingAddress | Table::BillingAddress, Col::NKey)
+                | (Table::Member, Col::ParentItem)
         )
     }
 }
@@ -258,6 +300,9 @@ pub(super) enum Row<'a> {
     PaymentMethod(u32, &'static str),
     /// The flag tells shipping from billing.
     Address(&'a Tran, bool),
+    /// Item, place.
+    Shelf(u32, u32, &'a Shelf),
+    Member(&'a Member),
 }
 
 fn whole<'a>(number: impl Into<i64>) -> Cell<'a> {
@@ -391,6 +436,23 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::IsInactive => yes(false),
             _ => text(name),
         },
+        // Nothing is ever on order or on its way here, nor is a reorder point set: these are NULL.
+        Row::Shelf(item, location, shelf) => match col {
+            Col::Item => whole(item),
+            Col::Location => whole(location),
+            Col::QuantityOnHand => Cell::Num(shelf.on_hand),
+            Col::QuantityAvailable => Cell::Num(shelf.available()),
+            Col::QuantityCommitted => Cell::Num(shelf.committed()),
+            Col::QuantityBackOrdered => Cell::Num(shelf.back_ordered()),
+            Col::LastQuantityAvailableChange if shelf.changed != 0 => Cell::Time(shelf.changed),
+            _ => Cell::Null,
+        },
+        Row::Member(member) => match col {
+            Col::ParentItem => whole(member.parent),
+            Col::Item => whole(member.item),
+            Col::Quantity => whole(member.quantity),
+            _ => Cell::Null,
+        },
         Row::Address(tran, shipping) => {
             let kept = if shipping { &tran.ship_to } else { &tran.bill_to };
             let field = match col {
@@ -453,7 +515,7 @@ fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<
         (Col::IsCogs | Col::DoNotDisplayLine, _) => yes(false),
         (Col::IsClosed, Part::Item(line)) => yes(line.closed),
         (Col::IsClosed, _) => yes(false),
-        (Col::QuantityShipRecv, Part::Item(_)) => whole(0),
+        (Col::QuantityShipRecv, Part::Item(line)) => Cell::Num(shipped(tran, line.number)),
         (Col::QuantityBilled, Part::Item(line)) => {
             if tran.billed {
                 Cell::Num(line.quantity)
@@ -505,6 +567,8 @@ pub(super) enum Access<'e> {
     Equal(Col, &'e [Cell<'e>]),
     /// Ids from here on.
     From(u32),
+    /// This part of the stock.
+    Stock(&'e Slice),
 }
 
 /// Hands the rows of a table to `each`.
@@ -522,6 +586,9 @@ pub(super) fn scan<'a>(
             }
             return Ok(());
         }
+        Access::Stock(slice) => {
+            return state.stock.scan(slice, &mut |item, location, shelf| each(Row::Shelf(item, location, shelf)));
+        }
         Access::All => 0,
         Access::From(from) => *from,
     };
@@ -537,6 +604,10 @@ pub(super) fn scan<'a>(
         Table::TaxItem => seed::listed_tax_codes().into_iter().try_for_each(|it| each(Row::TaxCode(it))),
         Table::ShipItem => seed::SHIP_ITEMS.iter().try_for_each(|(id, name)| each(Row::ShipItem(*id, name))),
         Table::PaymentMethod => seed::PAYMENT_METHODS.iter().try_for_each(|(id, name)| each(Row::PaymentMethod(*id, name))),
+        Table::PerPlace | Table::PerPlaceFull => {
+            state.stock.scan(&Slice::default(), &mut |item, location, shelf| each(Row::Shelf(item, location, shelf)))
+        }
+        Table::Member => items.all_members().iter().try_for_each(|it| each(Row::Member(it))),
         Table::ShippingAddress | Table::BillingAddress => {
             let shipping = table == Table::ShippingAddress;
             state
@@ -584,6 +655,10 @@ fn find<'a>(
                 .filter(|tran| key.is_some() && address_key(tran, shipping) == key)
                 .map_or(Ok(()), |tran| each(Row::Address(tran, shipping)))
         }
+        (Table::Member, _) => {
+            let members = number_of(value).map_or(&[][..], |kit| items.members(kit));
+            members.iter().try_for_each(|it| each(Row::Member(it)))
+        }
         _ => Ok(()),
     }
 }
@@ -603,7 +678,7 @@ pub(super) fn shown<'a>(row: Row<'a>, col: Col, state: &'a State, items: &'a Ite
         Col::Currency => seed::currency(number).map_or(plain, |it| text(it.name)),
         Col::Subsidiary => seed::subsidiary(number).map_or(plain, |it| text(it.name)),
         Col::Location => seed::location(number).map_or(plain, |it| text(it.name)),
-        Col::Item => items.get(number).map_or(plain, |it| text(&it.sku)),
+        Col::Item | Col::ParentItem => items.get(number).map_or(plain, |it| text(&it.sku)),
         Col::TaxType => seed::tax_type(number).map_or(plain, owned),
         Col::Id => match row {
             Row::Tran(tran) => owned(format!("{} #{}", tran.kind.label(), tran.tran_id())),
