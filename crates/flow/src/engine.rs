@@ -238,6 +238,70 @@ impl Engine {
         Ok(Accepted::Kept)
     }
 
+    /// Whether no figure is due, no push is unread and no batch is under way in any stock flow.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn stock_settled(&self) -> Result<bool> {
+        for stock in &self.stocks {
+            if stock.is_busy().await {
+                return Ok(false);
+            }
+            let (of, brand, from) = (stock.of.clone(), self.brand().clone(), stock.setup.from.clone());
+            let idle = self
+                .store()
+                .read(move |view| {
+                    let told = view.notices_of(&brand, &from, Kind::Stock, 1)?.is_empty();
+                    Ok(told && view.stock_next_due(&of)?.is_none() && view.stock_accepted_levels(&of, 1)?.is_empty())
+                })
+                .await?;
+            if !idle {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Begins to prove stock: every place of every source is read whole and every target is read back, as if
+    /// their time had come.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn prove_stock(&self) -> Result<()> {
+        for stock in &self.stocks {
+            let of = stock.of.clone();
+            self.store().write(move |tx| tx.stock_forget_proofs(&of)).await?;
+            stock.begin_anew();
+        }
+        self.wake_stock();
+        Ok(())
+    }
+
+    /// What proofs of stock there are since an instant: whether every place of every source was read whole and
+    /// every target read back since.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn stock_proven_since(&self, since: Timestamp) -> Result<bool> {
+        for stock in &self.stocks {
+            let (of, places) = (stock.of.clone(), stock.locations());
+            let proven = self
+                .store()
+                .read(move |view| {
+                    let read = view.stock_locations(&of)?;
+                    let whole = |place: &selvedge_model::LocationId| read.iter().any(|row| row.location == *place && row.snapshot_at.is_some_and(|at| at >= since));
+                    let flow = view.stock_flow(&of)?;
+                    let back = flow.cursor.is_none() && flow.read_back_at.is_some_and(|at| at >= since);
+                    Ok(back && places.iter().all(whole))
+                })
+                .await?;
+            if !proven {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether nothing waits to be decoded and nothing is in flight. (A record that the source holds
     /// back is in flight: the source has not said its last word.)
     ///

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 pub use crate::centra::Options as CentraOptions;
 pub use crate::centra::hooks::WebhookTarget;
 pub use crate::centra::limits::Plan;
+pub use crate::centra::stock::{Overselling, StockOptions};
 pub use crate::data::Source;
 pub use crate::mischief::{Profile, RetryAfterForm};
 pub use crate::netsuite::{Access as NetSuiteAccess, Level, PushTarget};
@@ -43,7 +44,7 @@ pub struct WorldConfig {
     pub faults: Profile,
     /// Where the world keeps what it must know after a restart; `None` keeps nothing.
     pub state_dir: Option<PathBuf>,
-    /// Orders placed per second; `None` places all at once, those of a flash sale at its mean pace. Placing begins when somebody listens for
+    /// Orders placed per second; `None` places all at once, those of a flash sale in its bursts. Placing begins when somebody listens for
     /// orders, or at once when `events` is off.
     pub pace: Option<f64>,
     /// Where webhooks go at first; it may be set later by `POST /webhook` of the admin server.
@@ -60,6 +61,8 @@ pub struct WorldConfig {
     pub zone: Option<String>,
     /// Permissions that Centra's token does not have.
     pub withheld_permissions: Vec<String>,
+    /// How Centra treats stock.
+    pub stock: StockOptions,
     /// How the NetSuite account is set up.
     pub netsuite: netsuite::Options,
     /// Whether NetSuite keeps the bundles of generated data as kits; else they are items of their own, of which nothing
@@ -87,6 +90,7 @@ impl Default for WorldConfig {
             events: true,
             zone: None,
             withheld_permissions: Vec::new(),
+            stock: StockOptions::default(),
             netsuite: netsuite::Options::default(),
             kits: false,
             shop_floor: None,
@@ -141,6 +145,10 @@ pub struct WorldState {
     pub stock_events_pending: u64,
     /// Items that NetSuite's script has not told yet, and its calls under way.
     pub stock_pushes_pending: u64,
+    /// Units that orders of NetSuite ask for beyond what is there: sold, and not there.
+    pub oversold_units: u64,
+    /// Orders that the shop did not take because something was missing.
+    pub lost_orders: u64,
     /// Documents in NetSuite.
     pub netsuite_documents: u64,
     /// Requests to each system.
@@ -253,11 +261,8 @@ impl World {
                 retry_after: config.centra_retry_after,
                 events: config.events,
                 zone: zone.clone(),
-                pace: config.pace.or(match config.source {
-                    // Until Centra places by the catalogue's rhythm: its mean.
-                    Source::Flash { .. } => Some(24.0),
-                    Source::Generated { .. } | Source::Folder { .. } => None,
-                }),
+                pace: config.pace,
+                stock: config.stock.clone(),
                 webhook: config.webhook.clone(),
                 withheld_permissions: config.withheld_permissions.clone(),
                 ..CentraOptions::default()
@@ -439,6 +444,8 @@ fn state_of(centra: &Centra, netsuite: &NetSuite, floor: &Floor) -> WorldState {
         done: progress.placing_done && progress.edits_pending == 0 && stock_events_pending == 0,
         stock_events_pending,
         stock_pushes_pending: netsuite.pushes_pending(),
+        oversold_units: netsuite.oversold(),
+        lost_orders: centra.lost_sales().orders,
         centra: progress,
         netsuite_documents: u64::try_from(netsuite.document_count()).unwrap_or(u64::MAX),
         calls: Calls { centra: centra.calls(), netsuite: netsuite.calls() },
@@ -452,7 +459,7 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/netsuite_documents.csv", get(export_netsuite))
         .route("/export/centra_documents.csv", get(export_centra))
         .route("/export/stock.csv", get(export_stock))
-        // `/export/centra_stock.csv`, Centra's side of the same, has its place here.
+        .route("/export/centra_stock.csv", get(export_centra_stock))
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
@@ -477,6 +484,10 @@ async fn export_centra(Shared(admin): Shared<Admin>) -> Response {
 
 async fn export_stock(Shared(admin): Shared<Admin>) -> Response {
     csv(admin.netsuite.stock_csv())
+}
+
+async fn export_centra_stock(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.centra.stock_csv())
 }
 
 #[derive(Deserialize)]

@@ -133,6 +133,18 @@ impl Stock {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a batch or a reading is under way.
+    pub async fn is_busy(&self) -> bool {
+        let read = self.reading.try_lock().map_or(true, |reading| reading.is_under_way());
+        read || self.cycle.try_lock().map_or(true, |cycle| cycle.is_some())
+    }
+
+    /// Every way in, and the read-back, is due now.
+    pub fn begin_anew(&self) {
+        let mut memory = self.memory();
+        (memory.next_poll, memory.next_snapshot, memory.next_read_back) = (None, None, None);
+    }
+
     /// The places of the source.
     pub fn locations(&self) -> Vec<LocationId> {
         self.setup.places.keys().cloned().collect()

@@ -56,6 +56,13 @@ pub(crate) struct Snapshot {
     levels: Vec<StockLevel>,
 }
 
+impl Snapshot {
+    /// Whether a place is being read.
+    pub fn is_under_way(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
 /// Which way a reading came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
@@ -559,14 +566,14 @@ impl Engine {
 
     /// Orders that every place of the source shows need not be counted any more.
     async fn forget_shown_demand(&self, stock: &Stock) -> Result<()> {
-        let (of, places, lag) = (stock.of.clone(), stock.locations(), stock.source.commit_lag());
+        let (of, places, lag, now) = (stock.of.clone(), stock.locations(), stock.source.commit_lag(), self.now());
         self.store()
             .write(move |tx| {
                 let known = tx.stock_locations(&of)?;
                 let proven = |place: &LocationId| known.iter().find(|row| row.location == *place).and_then(|row| row.proven_at);
                 let all: Option<Vec<Timestamp>> = places.iter().map(proven).collect();
                 if let Some(at) = all.and_then(|all| all.into_iter().min()) {
-                    tx.stock_demand_shown(&of, before(at, lag))?;
+                    tx.stock_demand_shown(&of, before(at, lag), now)?;
                 }
                 Ok(())
             })

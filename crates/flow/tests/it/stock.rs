@@ -47,6 +47,8 @@ pub(crate) struct Stock {
     taken: Vec<(Timestamp, String, i64)>,
     /// Kits of the shelf.
     kits: Vec<Kit>,
+    /// How long an order may be missing from the shelf's figures.
+    lag: Duration,
     /// How many units the window lists in vain: its answers leave this SKU out of a write.
     deaf_to: Option<String>,
     writes: u64,
@@ -237,8 +239,8 @@ impl Fake {
         let now = self.now();
         let mut world = self.world.lock().unwrap();
         let (sku, units) = world.units_of(number);
-        if world.truth(&sku) < 0 {
-            // More is promised than there is: what is let go of shows until the cancellation is heard.
+        if world.truth(&sku) < units {
+            // More was promised than there is: what is let go of shows until the cancellation is heard.
             world.stock.as_mut().unwrap().taken.push((now, sku, units));
         }
     }
@@ -308,7 +310,7 @@ impl StockSource for Shelf {
         Ok(self.0.world.lock().unwrap().stock.as_ref().unwrap().kits.clone())
     }
     fn commit_lag(&self) -> Duration {
-        Duration::ZERO
+        self.0.world.lock().unwrap().stock.as_ref().unwrap().lag
     }
 }
 
@@ -471,6 +473,7 @@ async fn simulate(seed: u64) {
     let fake = Fake::new(seed, 20).with_stock(12);
     let file = folder.path().join("s.db");
     let store = Store::open(file.to_str().unwrap()).await.unwrap();
+    fake.world.lock().unwrap().stock.as_mut().unwrap().lag = Duration::from_secs(seed % 3 * 15);
     map_items(&store, &fake, &[0, 1, 2]).await;
     let engine = fake.engine(store, OrderPolicy::default()).await;
     engine.recover().await.unwrap();

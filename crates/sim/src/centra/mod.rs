@@ -107,6 +107,9 @@ pub struct Progress {
     pub orders_total: u64,
     /// Orders placed so far, those that are not in the catalogue included.
     pub orders_placed: u64,
+    /// Orders that somebody tried to place so far, those that could not be sold included.
+    #[serde(default)]
+    pub orders_attempted: u64,
     /// Orders not placed because something was missing.
     #[serde(default)]
     pub orders_lost: u64,
@@ -260,6 +263,7 @@ impl Centra {
         Progress {
             orders_total: total,
             orders_placed: placed,
+            orders_attempted: u64::from(state.attempted()),
             orders_lost: state.ledger.lost().0,
             placing_done: u64::from(state.attempted()) == total,
             events_pending: state.queues.values().map(|queue| count(queue.events.len())).sum(),
@@ -321,15 +325,17 @@ impl Centra {
 
     fn step(&self, pacing: &mut Option<(tokio::time::Instant, u32)>) -> anyhow::Result<()> {
         let inner = &self.0;
-        let (attempted, total, ready) = {
+        let (attempted, catalogue, ready) = {
             let state = inner.read();
             let heard = state.queues.values().any(|queue| queue.listeners.contains_key("Order"));
-            (state.attempted(), state.catalogue.orders(), heard || !inner.options.events)
+            let opened = !inner.options.stock.waits_for_stock || state.ledger.has_any();
+            (state.attempted(), Arc::clone(&state.catalogue), opened && (heard || !inner.options.events))
         };
+        let total = catalogue.orders();
         if ready && attempted < total {
             let (since, base) = *pacing.get_or_insert_with(|| (tokio::time::Instant::now(), attempted));
             let due = match inner.options.pace {
-                None => total,
+                None => catalogue.rhythm(base, since.elapsed()).unwrap_or(total),
                 Some(pace) => base.saturating_add(paced(pace, since.elapsed())).min(total),
             };
             let mut from = attempted;

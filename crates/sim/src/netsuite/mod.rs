@@ -408,6 +408,11 @@ impl NetSuite {
     pub fn stock_csv(&self) -> String {
         self.account.settled().stock.csv()
     }
+
+    /// Units that orders ask for beyond what is there, place by place, of what is kept at all.
+    pub fn oversold(&self) -> u64 {
+        self.account.settled().stock.oversold()
+    }
 }
 
 /// A request's place among the concurrent ones.

@@ -360,6 +360,12 @@ impl Stock {
         std::mem::take(&mut self.touched)
     }
 
+    /// Units that are asked for beyond what is there, of what is kept at all.
+    pub(super) fn oversold(&self) -> u64 {
+        let short = |shelf: &Shelf| u64::try_from(shelf.net().units().saturating_neg()).unwrap_or(0);
+        self.shelves.values().filter(|shelf| shelf.kept).map(short).sum()
+    }
+
     /// `sku,qty`: what is left of each item that has a row, over all places, when every promise is kept; by SKU.
     pub(super) fn csv(&self) -> String {
         let mut sums: BTreeMap<&str, Fixed> = BTreeMap::new();

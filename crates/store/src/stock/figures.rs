@@ -1,7 +1,7 @@
 //! What each place of the target shows of each item, and what is owed to it.
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{ExceptionId, ExternalId, LocationId, Money, Sku, StockLevel};
 
 use super::Of;
@@ -287,6 +287,15 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Makes figures due that were worked out with orders taken off; of one item, or of all.
+    pub(super) fn stock_due_where_taken_off(&self, of: &Of, sku: Option<&Sku>, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE stock_figures SET state = 'due', rank = 1, why = 'orders', version = version + 1, due_at = ?4
+                   WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR sku = ?3) AND state = 'agreed' AND not_taken_in > 0";
+        let values = params![of.brand.as_str(), of.flow.as_str(), sku.map(Sku::as_str), micros(now)];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
     /// Notes what a read-back saw of figures that are right.
     pub fn stock_seen_right(&self, of: &Of, claims: &[Claim]) -> Result<()> {
         let sql = "UPDATE stock_figures SET shown_units = ?6, shown_promised = ?7, shown_at = ?8, net = ?9, not_taken_in = ?10,
@@ -378,7 +387,8 @@ impl Tx<'_> {
         let mut wrong = Vec::with_capacity(claims.len());
         for Claim { place, sku, version, units: _, terms, shown } in claims {
             let row = [of.brand.as_str(), of.flow.as_str(), place.as_str(), sku.as_str()];
-            let stale: Option<i64> = look.query_row(row, |row| row.get(0))?;
+            // It may have been taken off the list meanwhile.
+            let stale: Option<i64> = look.query_row(row, |row| row.get(0)).optional()?.flatten();
             let mut rows = statement.query(params![
                 row[0],
                 row[1],

@@ -92,6 +92,15 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets when everything was last read whole and read back, so that both are due. What is proven stays.
+    pub fn stock_forget_proofs(&self, of: &Of) -> Result<()> {
+        let flow = [of.brand.as_str(), of.flow.as_str()];
+        let sql = "UPDATE stock_locations SET snapshot_at = NULL WHERE brand = ?1 AND flow = ?2";
+        self.connection.prepare_cached(sql)?.execute(flow)?;
+        self.connection.prepare_cached("UPDATE stock_flows SET read_back_at = NULL WHERE brand = ?1 AND flow = ?2")?.execute(flow)?;
+        Ok(())
+    }
+
     /// Puts these kits in the place of all that were known.
     pub fn stock_keep_kits(&self, of: &Of, kits: &[Kit]) -> Result<()> {
         let (brand, flow) = (of.brand.as_str(), of.flow.as_str());

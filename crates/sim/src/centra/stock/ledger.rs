@@ -122,6 +122,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Whether any warehouse keeps anything.
+    pub fn has_any(&self) -> bool {
+        self.cells.iter().any(|cell| cell.physical > 0)
+    }
+
     /// An empty ledger of so many items in so many warehouses.
     pub fn new(items: usize, warehouses: usize) -> Ledger {
         Ledger {

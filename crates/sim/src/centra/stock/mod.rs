@@ -79,6 +79,8 @@ pub struct StockOptions {
     pub wrong_rows: Option<WrongRows>,
     /// The most rows of one `setStock` or `changeStock`. Centra has not published its cap.
     pub rows_max: usize,
+    /// Whether no order is placed before any warehouse has any stock: a shop opens when it is filled.
+    pub waits_for_stock: bool,
     /// Whether a size shows a row of noughts in a warehouse that it was never in. Not documented.
     pub blank_rows: bool,
 }
@@ -92,6 +94,7 @@ impl Default for StockOptions {
             below_allocated: BelowAllocated::Lift,
             wrong_rows: None,
             rows_max: 500,
+            waits_for_stock: false,
             blank_rows: true,
         }
     }
