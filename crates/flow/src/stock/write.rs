@@ -73,7 +73,7 @@ impl Engine {
     /// Looks what the target keeps of the figures that are due, or of the next page of a read-back.
     async fn look(&self, stock: &Stock) -> Result<Option<Cycle>> {
         let (of, now) = (stock.of.clone(), self.now());
-        let most = stock.sink.batch_max().min(stock.target.items_max()).max(1);
+        let most = stock.target.items_max().max(1);
         let due = self.store().read(move |view| view.stock_due(&of, now, most)).await?;
         let Some(place) = due.first().map(|row| row.place.clone()) else { return self.read_back(stock).await };
         let items: Vec<ExternalId> = due.iter().map(|row| row.item.clone()).collect();
@@ -324,28 +324,51 @@ impl Engine {
         if sent.is_empty() {
             return Ok(());
         }
-        let figures: Vec<Units> = sent
-            .iter()
-            .map(|(row, _, figure)| Units { item: row.item.clone(), sku: row.sku.clone(), units: figure.units })
-            .collect();
-        let request = stock.sink.encode(place, &figures);
-        match stock.sink.put(&request).await {
+        // One look and one reading back serve as many writes as the target's batches make of them.
+        let (mut to_check, mut refused) = (Vec::new(), Vec::new());
+        for batch in sent.chunks(stock.sink.batch_max().max(1)) {
+            match self.put_figures(stock, place, batch).await? {
+                Put::Taken(problems) => {
+                    // Positions in a refusal count from the beginning of its own batch.
+                    let first = to_check.len();
+                    refused.extend(problems.into_iter().map(|(at, problem)| (at.map(|at| first + at), problem)));
+                    to_check.extend_from_slice(batch);
+                }
+                Put::Later(due_at) => {
+                    let (of, rows) = (stock.of.clone(), keys(batch));
+                    self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await?;
+                }
+            }
+        }
+        if to_check.is_empty() { Ok(()) } else { self.check_sent(stock, place, &to_check, &refused).await }
+    }
+
+    /// Writes one batch, once.
+    async fn put_figures(&self, stock: &Stock, place: &LocationId, batch: &[&(FigureRow, Shown, Figure)]) -> Result<Put> {
+        let units = |(row, _, figure): &&(FigureRow, Shown, Figure)| Units {
+            item: row.item.clone(),
+            sku: row.sku.clone(),
+            units: figure.units,
+        };
+        let figures: Vec<Units> = batch.iter().map(units).collect();
+        match stock.sink.put(&stock.sink.encode(place, &figures)).await {
             Ok(receipt) => {
                 for warning in &receipt.warnings {
                     tracing::warn!(flow = %stock.setup.name, %place, warning, "the target took the figures with a warning");
                 }
                 self.note_well(&stock.setup.to).await?;
-                self.check_sent(stock, place, &sent, &[]).await
+                Ok(Put::Taken(Vec::new()))
             }
             // Part of it may have been taken: reading back tells which.
-            Err(Fault::Refused { problems, .. }) => self.check_sent(stock, place, &sent, &problems).await,
+            Err(Fault::Refused { problems, .. }) => {
+                let placed = |problem: Problem| ((0..batch.len()).find(|at| is_about(&problem, *at)), problem);
+                Ok(Put::Taken(problems.into_iter().map(placed).collect()))
+            }
             Err(fault) => {
                 self.writing_failed(stock, "write", &fault).await?;
-                let nothing_left =
-                    matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
-                let wait = if nothing_left { REST_AFTER_FAULT.min(AGAIN_FIRST) } else { stock.setup.settle_wait };
-                let (of, rows, due_at) = (stock.of.clone(), keys(&sent), after(self.now(), wait));
-                self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await
+                let nothing_left = matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
+                let wait = if nothing_left { AGAIN_FIRST } else { stock.setup.settle_wait };
+                Ok(Put::Later(after(self.now(), wait)))
             }
         }
     }
@@ -356,7 +379,7 @@ impl Engine {
         stock: &Stock,
         place: &LocationId,
         sent: &[&(FigureRow, Shown, Figure)],
-        refused: &[Problem],
+        refused: &[(Option<usize>, Problem)],
     ) -> Result<()> {
         let items: Vec<ExternalId> = sent.iter().map(|(row, _, _)| row.item.clone()).collect();
         let looked_at = self.now();
@@ -388,11 +411,15 @@ impl Engine {
         }
         let (of, now) = (stock.of.clone(), self.now());
         let (brand, flow, most) = (self.brand().clone(), stock.setup.name.clone(), stock.setup.attempts_max);
-        let failed: Vec<(FigureRow, Problem)> = failed
+        let failed: Vec<(FigureRow, bool, Problem)> = failed
             .into_iter()
             .map(|(position, row, shown)| {
                 let (_, _, figure) = sent[position];
-                (row.clone(), not_taken(place, row, figure.units, shown, problem_of(refused, position)))
+                let named = refused.iter().find(|(at, _)| *at == Some(position));
+                let said = named.or_else(|| refused.iter().find(|(at, _)| at.is_none())).map(|(_, problem)| problem);
+                // A call may be refused whole for one bad row: the others are not to blame.
+                let to_blame = named.is_some() || refused.iter().all(|(at, _)| at.is_none());
+                (row.clone(), to_blame, not_taken(place, row, figure.units, shown, said))
             })
             .collect();
         let wrong_since = self
@@ -402,9 +429,11 @@ impl Engine {
                 for (place, sku) in &once_more {
                     tx.stock_due_again(&of, place, sku, now)?;
                 }
-                for (row, problem) in &failed {
+                for (row, to_blame, problem) in &failed {
                     let key = (row.place.clone(), row.sku.clone());
-                    if row.attempts + 1 >= most {
+                    if !to_blame {
+                        tx.stock_again(&of, &[key], after(now, AGAIN_FIRST))?;
+                    } else if row.attempts + 1 >= most {
                         let exception = tx.raise(&brand, &flow, problem, now)?;
                         tx.stock_hold(&of, &row.place, &row.sku, exception)?;
                     } else {
@@ -489,6 +518,14 @@ impl Engine {
     }
 }
 
+/// What came of writing one batch.
+enum Put {
+    /// It was answered: all of it was taken, or what was not is named.
+    Taken(Vec<(Option<usize>, Problem)>),
+    /// Nobody knows, or nothing has left: it is looked at again then.
+    Later(Timestamp),
+}
+
 /// A batch by what came of it.
 #[derive(Default)]
 struct Sorted {
@@ -545,13 +582,9 @@ fn keys(sent: &[&(FigureRow, Shown, Figure)]) -> Vec<(LocationId, Sku)> {
     sent.iter().map(|(row, ..)| (row.place.clone(), row.sku.clone())).collect()
 }
 
-/// The problem that the target named for the row at this position of the batch.
-fn problem_of(problems: &[Problem], position: usize) -> Option<&Problem> {
-    let ends = format!(".{position}");
-    problems.iter().find(|problem| {
-        let at = problem.path.split_once("productSizes").map_or(problem.path.as_str(), |(_, rest)| rest);
-        at == ends || at.starts_with(&format!("{ends}."))
-    })
+/// Whether a problem of a refused batch names the figure at this position: `productSizes.17`.
+fn is_about(problem: &Problem, position: usize) -> bool {
+    problem.path.split('.').any(|part| part.parse() == Ok(position))
 }
 
 fn not_taken(place: &LocationId, row: &FigureRow, units: i64, shown: Option<Shown>, refused: Option<&Problem>) -> Problem {
