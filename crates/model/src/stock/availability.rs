@@ -341,6 +341,8 @@ mod tests {
         assert_eq!(of("K", &waiting).free(), 0);
         assert_eq!(of("L", &waiting).free(), 2);
         assert_eq!(of("K", &waiting).not_taken_in, 0, "the parts have it");
+        let tie = of("L", &orders(&[("A", 3)])).basis;
+        assert!(matches!(&tie, Basis::Part { sku, .. } if sku.as_str() == "B"), "the first of two that give seven");
         // Three B short: one kit of three is short, and so is two thirds of one.
         assert_eq!(of("K", &orders(&[("B", 8)])).free(), -1);
         assert_eq!(of("K", &orders(&[("B", 8)])).figure(4), 4);

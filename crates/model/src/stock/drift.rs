@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn each_way_to_stand_is_named() {
         type Case = (&'static str, fn(&mut Row), Standing);
-        let cases: [Case; 21] = [
+        let cases: [Case; 26] = [
             ("right", |_| {}, Standing::Agreed),
             ("never verified and right", |r| r.verified = None, Standing::Agreed),
             ("an order since", |r| (r.shown, r.own_since_verified) = (shown(13, 5), 2), Standing::Agreed),
@@ -246,6 +246,23 @@ mod tests {
             ),
             ("sold short, and nought stands there", |r| (r.free, r.figure, r.shown) = (-4, 3, shown(3, 3)), Standing::Agreed),
             ("written by another", |r| r.shown = shown(20, 3), drift(Cause::ForeignWrite, 7)),
+            (
+                "written, where nought should be sold",
+                |r| (r.free, r.figure, r.shown) = (-4, 3, shown(9, 3)),
+                drift(Cause::ForeignWrite, 6),
+            ),
+            ("nought should be sold, and the source moved", |r| (r.free, r.figure) = (-4, 3), drift(Cause::MissedUpdate, 10)),
+            (
+                "the last one went at the source",
+                |r| (r.figure, r.free, r.shown, r.verified) = (3, 0, shown(4, 3), Some(shown(4, 3))),
+                drift(Cause::MissedUpdate, 1),
+            ),
+            (
+                "a first one came to the source",
+                |r| (r.figure, r.free, r.shown, r.verified) = (4, 1, shown(3, 3), Some(shown(3, 3))),
+                drift(Cause::MissedUpdate, -1),
+            ),
+            ("one fewer, without an order", |r| (r.figure, r.free) = (12, 9), drift(Cause::MissedUpdate, 1)),
             ("written lower", |r| r.shown = shown(7, 3), drift(Cause::ForeignWrite, -6)),
             ("on its way", |r| (r.shown, r.in_flight) = (shown(20, 3), true), Standing::InFlight),
             (

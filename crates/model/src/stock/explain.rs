@@ -218,5 +218,7 @@ mod tests {
         assert!(said(&short).contains(&(Term::LiftedToNought, None, 8)));
         assert_eq!(short.sum(), 6);
         assert_eq!(terms(level(3), -2).explain(None).sum(), -8);
+        let none = terms(level(11), 6).explain(Some((6, at(300))));
+        assert!(said(&none).iter().all(|(term, ..)| *term != Term::LiftedToNought), "nought needs no lifting");
     }
 }

@@ -374,6 +374,7 @@ mod tests {
         assert_eq!(found[0].preview[0].sku.as_str(), "0");
         assert_eq!(run(&rules(), reading(false), &[]), []);
         assert_eq!(run(&rules(), reading(true), &[]), [], "there was nothing before");
+        assert_eq!(matters(&run(&rules(), reading(true), &rows[..1])), [Matter::Empty], "the only one is gone");
         let mut careless = rules();
         careless.empty = false;
         assert_eq!(matters(&run(&careless, reading(true), &rows)), [Matter::Truncated]);

@@ -166,6 +166,7 @@ mod tests {
         let quiet = Seen::default();
         let hot = Seen { changes: 3, hot_changes: 1, ..quiet };
         let cold = Seen { changes: 3, ..quiet };
+        let one = Seen { changes: 1, ..quiet };
         let throttled = Seen { throttled: true, ..hot };
         let failed = Seen { failed: true, ..hot };
         let slow = Seen { took: secs(50), ..hot };
@@ -178,6 +179,7 @@ mod tests {
             (100, cold, false, 100),
             (100, quiet, true, 60),
             (40, quiet, true, 50),
+            (100, one, false, 100),
             (100, hot, true, 50),
             (100, throttled, false, 200),
             (100, throttled, true, 200),

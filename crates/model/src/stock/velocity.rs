@@ -110,11 +110,12 @@ fn expected(prior: &Prior, demand: &Demand, window_ms: u64) -> Option<(f64, f64)
     let watched = prior.watched_ms + demand.watched_ms as f64;
     let units = prior.shape * prior.mean + demand.units as f64;
     let squares = prior.shape * prior.mean_square + demand.squares as f64;
-    // Mean and variance of the sum: m = w·units/T and v = w·squares/T + m²/shape.
-    let mean = window * units / watched;
-    if !(mean > 0.0 && shape > 0.0 && squares.is_finite()) {
+    // Asked this way round, so that what is no number expects nothing.
+    let sound = window > 0.0 && units > 0.0 && watched > 0.0 && shape > 0.0 && squares.is_finite();
+    if !sound {
         return None;
     }
+    // Mean m = w·units/T and variance v = w·squares/T + m²/shape of the sum; the shape is then m²/(v - m), the chance m/v.
     let beyond_units = ((squares - units) * watched / (window * units * units)).max(0.0);
     let chance = units / (squares.max(units) + window * units * units / (watched * shape));
     Some((1.0 / (beyond_units + 1.0 / shape), chance))
@@ -237,6 +238,9 @@ mod tests {
         let prior = Prior::of_range(apart.iter());
         assert!((prior.shape - 100.0 / 90.0).abs() < 1e-9, "{}", prior.shape);
         assert!((prior.shape / prior.watched_ms * HOUR as f64 - 1.0).abs() < 1e-9);
+        // One in ten thousand takes everything: more uneven than a prior may be.
+        let uneven: Vec<Demand> = (0..10_000).map(|n| singles(if n == 0 { 10_000 } else { 0 }, 10)).collect();
+        assert_eq!(Prior::of_range(uneven.iter()).shape, SHAPE.0);
         let bulk = [Demand { takings: 2, units: 6, squares: 20, watched_ms: HOUR }];
         let prior = Prior::of_range(bulk.iter());
         assert_eq!((prior.mean, prior.mean_square), (3.0, 10.0));

@@ -74,8 +74,7 @@ impl<'a> Stage<'a> {
         let mut buffer = held.units(item.opening);
         // What the shop's figure was when it was last written, and what was sold since: only for a figure that overwrites.
         let (mut figure, mut since) = (item.opening - buffer, 0);
-        let mut oversold = 0_i64;
-        let (mut lost_to_buffer, mut lost_to_staleness, mut lost_to_emptiness) = (0_i64, 0_i64, 0_i64);
+        let oversold_before = outcome.oversold;
         for (n, (&at, &wanted)) in lines.at.iter().zip(units).enumerate() {
             truth.walk(at, &lines, accepted, plan);
             let read = plan.read_by(at);
@@ -87,12 +86,13 @@ impl<'a> Stage<'a> {
                 }
             }
             self.ages.push((at - read.max(0)).unsigned_abs());
-            let wanted = i64::from(wanted);
+            outcome.wanted += u64::from(wanted);
+            let (line, wanted) = (u64::from(wanted), i64::from(wanted));
             let shown = if plan.aware { view.moved - truth.sold - buffer } else { figure - since };
             if !plan.shop_checks || shown >= wanted {
                 let over = wanted - truth.there().clamp(0, wanted);
                 if over > 0 {
-                    oversold += over;
+                    outcome.oversold += over.unsigned_abs();
                     outcome.oversold_lines += 1;
                     let number = numbers[n] as usize;
                     if let Some(bits) = self.oversold.get_mut(number / 64) {
@@ -100,27 +100,22 @@ impl<'a> Stage<'a> {
                     }
                 }
                 accepted[n] = units[n];
+                outcome.sold += line;
                 truth.sold += wanted;
                 since += wanted;
             } else if truth.there() < wanted {
-                lost_to_emptiness += wanted;
+                outcome.lost_to_emptiness += line;
             } else if shown + buffer >= wanted {
-                lost_to_buffer += wanted;
+                outcome.lost_to_buffer += line;
             } else {
-                lost_to_staleness += wanted;
+                outcome.lost_to_staleness += line;
             }
         }
         truth.walk(recording.until, &lines, accepted, plan);
         view.walk(plan.read_by(recording.until), &lines, accepted, plan);
 
-        outcome.wanted += units.iter().map(|units| u64::from(*units)).sum::<u64>();
-        outcome.sold += truth.sold.unsigned_abs();
-        outcome.oversold += oversold.unsigned_abs();
-        outcome.oversold_skus += u64::from(oversold > 0);
-        outcome.sold_again += truth.sold_again.unsigned_abs();
-        outcome.lost_to_buffer += lost_to_buffer.unsigned_abs();
-        outcome.lost_to_staleness += lost_to_staleness.unsigned_abs();
-        outcome.lost_to_emptiness += lost_to_emptiness.unsigned_abs();
+        outcome.oversold_skus += u64::from(outcome.oversold > oversold_before);
+        outcome.sold_again += truth.sold_again;
         outcome.figures_written += view.written;
     }
 }
@@ -142,7 +137,7 @@ struct Truth {
     taken_in: i64,
     next_move: usize,
     next_order: usize,
-    sold_again: i64,
+    sold_again: u64,
 }
 
 impl Truth {
@@ -166,7 +161,7 @@ impl Truth {
                 }
                 // How far below nought it falls truly, and how far the source sees it fall: the rest was sold here first.
                 let falls = |there: i64| (-(there + delta)).max(0) - (-there).max(0);
-                self.sold_again += (falls(self.there()) - falls(self.moved - self.taken_in)).max(0);
+                self.sold_again += (falls(self.there()) - falls(self.moved - self.taken_in)).max(0).unsigned_abs();
             }
             self.moved += delta;
         }

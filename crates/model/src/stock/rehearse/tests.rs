@@ -59,6 +59,8 @@ fn a_move_that_the_shop_has_not_seen_is_oversold() {
     assert_eq!(outcome.staleness, Some(Staleness { p50_ms: 60, p99_ms: 80, max_ms: 80 }));
     // One of two is there: half of the line is oversold.
     assert_eq!(play(&[moved(150, -1), order(160, 2)], 2, &polled()).oversold, 1);
+    let late_numbers: Vec<_> = (0..66).map(|n| numbered(160, 1, n)).chain([moved(150, -66), numbered(160, 1, 63)]).collect();
+    assert_eq!(play(&late_numbers, 67, &polled()).oversold_orders, Some(65), "an order counts once, however many lines");
     // Lines without an order: nobody can say how many orders that makes.
     assert_eq!(play(&[moved(150, -1), order(160, 2)], 2, &polled()).oversold_orders, None);
 }
@@ -78,6 +80,14 @@ fn a_refusal_has_its_reason() {
     // 10.1 % of 10 are two; of 9, after a taking, one.
     let outcome = play(&[order(10, 9), moved(20, -1), order(110, 8)], 10, &Scenario { buffer: share(101), ..polled() });
     assert_eq!((outcome.sold, outcome.lost_to_buffer), (8, 9));
+}
+
+#[test]
+fn a_velocity_buffer_has_its_least_here_too() {
+    let buffer =
+        |least| vec![Rule { selector: Selector::Default, buffer: Buffer::Velocity { quantile: Decimal::new(9, 1), least } }];
+    let sold = |least| play(&[order(10, 1), order(20, 1)], 2, &Scenario { buffer: buffer(least), ..polled() }).sold;
+    assert_eq!((sold(-1), sold(0), sold(1), sold(2)), (2, 2, 1, 0));
 }
 
 #[test]
@@ -128,6 +138,7 @@ fn what_cannot_be_played_is_refused() {
     assert_eq!(refused(item("A", 0, &[order(11, 1)]), 10), RecordingError::AfterEnd(Sku::new("A")));
     assert_eq!(refused(item("A", 0, &[]), u64::MAX), RecordingError::AfterEnd(Sku::new("A")));
     assert_eq!(refused(item("A", i64::MIN, &[]), 10), RecordingError::Opening(Sku::new("A")));
+    assert!(Recording::new(vec![item("A", 1_000_000_000_000_000, &[])], 10).is_ok());
     assert_eq!(refused(item("A", 0, &[numbered(1, 1, 1)]), 10), RecordingError::OrderNumber(1));
     let recording = Recording::new(vec![item("A", 0, &[moved(9, 1), order(3, 1)])], 10).unwrap();
     assert_eq!(recording.size(), (1, 1, 1));
