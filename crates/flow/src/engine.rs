@@ -200,10 +200,12 @@ impl Engine {
         };
         let (brand, connection, at) = (self.brand().clone(), connection.clone(), delivery.received_at);
         let body = delivery.body.clone();
+        // Word that stock moved may come twice without harm, and comes too often to be kept.
+        let only_stock = !arrivals.is_empty() && arrivals.iter().all(|a| matches!(a, Arrival::Notice { kind: Kind::Stock, .. }));
         let kept = self
             .store()
             .write(move |tx| {
-                if !tx.delivery(&brand, &connection, &body, at)? {
+                if !only_stock && !tx.delivery(&brand, &connection, &body, at)? {
                     return Ok(false);
                 }
                 for arrival in &arrivals {
