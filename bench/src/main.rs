@@ -11,6 +11,7 @@
 )]
 
 mod floor;
+mod stock;
 
 use std::{
     path::{Path, PathBuf},
@@ -22,6 +23,9 @@ use anyhow::Context;
 use serde_json::Value;
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("stock") {
+        return stock_only();
+    }
     let mut orders: Vec<u64> =
         std::env::args().skip(1).map(|a| a.parse().context("numbers of orders, please")).collect::<Result<_, _>>()?;
     if orders.is_empty() {
@@ -41,6 +45,12 @@ fn main() -> anyhow::Result<()> {
         }
     }
     idle(&product)
+}
+
+/// `cargo xtask bench stock`.
+fn stock_only() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(stock::run(&product()?))
 }
 
 /// The binary beside this one.

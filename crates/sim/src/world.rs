@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 pub use crate::centra::Options as CentraOptions;
 pub use crate::centra::hooks::WebhookTarget;
 pub use crate::centra::limits::Plan;
-pub use crate::centra::stock::{Overselling, StockOptions};
+pub use crate::centra::stock::{Figures, Overselling, StockOptions};
 pub use crate::data::Source;
 pub use crate::mischief::{Profile, RetryAfterForm};
 pub use crate::netsuite::{Access as NetSuiteAccess, Level, PushTarget};
@@ -379,6 +379,17 @@ impl World {
     /// The figures of an item at the place of a market (Centra's id), if it was ever kept there.
     pub fn source_stock(&self, sku: &str, market: i32) -> Option<Level> {
         self.netsuite.level(sku, self.location(market)?)
+    }
+
+    /// The figures of an item in the shop's warehouse of a market (Centra's id).
+    pub fn shop_stock(&self, sku: &str, market: i32) -> Option<Figures> {
+        self.centra.stock_of(sku, market)
+    }
+
+    /// Somebody edits the shop's figure by hand. Answers whether there is such an item.
+    /// Errors when the journal cannot be written.
+    pub fn edit_shop_stock(&self, sku: &str, market: i32, physical: i64) -> anyhow::Result<bool> {
+        self.centra.foreign_stock_edit(sku, market, physical)
     }
 
     /// Units of an item come to the place of a market (Centra's id), or go (`delta` below nought).

@@ -69,6 +69,9 @@ impl Connector for Centra {
         );
         let api =
             Arc::new(Api::new(Arc::clone(&session), Arc::clone(&context.clock), &settings.base_url, settings.token.clone()));
+        if !settings.stock_fills_waiting {
+            api.leave_out(&[settings::STOCK_WAITING].into());
+        }
         if !settings.stock_details {
             api.leave_out(&settings::STOCK_DETAILS.into_iter().collect());
         }

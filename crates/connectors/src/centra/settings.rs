@@ -43,6 +43,10 @@ const SETTINGS: &[(&str, &str)] = &[
         "stock_details",
         "Whether unit cost, folder and collection are read with stock, for values and guard rails. Default: true; false needs fewer permissions",
     ),
+    (
+        "stock_fills_waiting",
+        "Whether the instance allocates orders that wait for stock by itself when stock comes in. True: their units are written as well. Default: false, so that units for them are never on sale",
+    ),
     ("stores", "Ids of the stores whose orders are read, e.g. [1, 2]. Default: all that the token sees"),
     ("markets", "Ids of the markets whose orders are read, e.g. [3]. Default: all that the token sees"),
     (
@@ -57,6 +61,8 @@ pub const SECRETS: &[&str] = &["token", "webhook_secret"];
 
 /// The optional parts that are asked for only with `stock_details`.
 pub const STOCK_DETAILS: [&str; 3] = ["unitCost", "folder", "collection"];
+/// The optional part that is asked for only with `stock_fills_waiting`: a quantity costs complexity.
+pub const STOCK_WAITING: &str = "demandQuantity";
 
 /// Path → explanation.
 pub fn explained() -> BTreeMap<&'static str, &'static str> {
@@ -92,6 +98,8 @@ pub struct Settings {
     pub stock_batch: u32,
     /// Whether cost and groups are read with stock.
     pub stock_details: bool,
+    /// Whether waiting orders are allocated by themselves.
+    pub stock_fills_waiting: bool,
     /// Store ids; empty means all.
     pub stores: Vec<u32>,
     /// Market ids; empty means all.
@@ -279,6 +287,7 @@ impl Settings {
         let stock_page_size = reading.number("stock_page_size", 200, 1..=200);
         let stock_batch = reading.number("stock_batch", 100, 1..=1000);
         let stock_details = reading.flag("stock_details", true);
+        let stock_fills_waiting = reading.flag("stock_fills_waiting", false);
         let stores = reading.ids("stores");
         let markets = reading.ids("markets");
         let concurrency = reading.number("concurrency", 2, 1..=16);
@@ -298,6 +307,7 @@ impl Settings {
                 stock_page_size,
                 stock_batch,
                 stock_details,
+                stock_fills_waiting,
                 stores,
                 markets,
                 concurrency: usize::try_from(concurrency).unwrap_or(2),

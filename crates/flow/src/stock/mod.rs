@@ -145,6 +145,13 @@ impl Stock {
         (memory.next_poll, memory.next_snapshot, memory.next_read_back) = (None, None, None);
     }
 
+    /// Whether an order shows in the source's figures as soon as it is taken in, and no figure depends on what is
+    /// left but by subtraction: then a movement that our orders explain leaves the figures as right as they were.
+    pub fn own_is_told(&self) -> bool {
+        let shares = self.setup.buffers.iter().any(|rule| matches!(rule.buffer, buffer::Buffer::Percent(_)));
+        self.source.commit_lag().is_zero() && !shares
+    }
+
     /// The places of the source.
     pub fn locations(&self) -> Vec<LocationId> {
         self.setup.places.keys().cloned().collect()

@@ -402,6 +402,20 @@ impl Engine {
 
     /// Takes in what a push or a poll brought, place by place.
     async fn take_in(&self, stock: &Stock, levels: Vec<StockLevel>, via: Via, wrong_since: Option<Timestamp>) -> Result<usize> {
+        // Most of what a poll brings lies in its overlap and is known.
+        let of = stock.of.clone();
+        let levels = self
+            .store()
+            .read(move |view| {
+                let mut news = Vec::new();
+                for level in levels {
+                    if view.stock_level_is_news(&of, &level)? {
+                        news.push(level);
+                    }
+                }
+                Ok(news)
+            })
+            .await?;
         let mut by_place: BTreeMap<LocationId, Vec<StockLevel>> = BTreeMap::new();
         for level in levels {
             by_place.entry(level.location.clone()).or_default().push(level);
@@ -488,8 +502,8 @@ impl Engine {
         while !levels.is_empty() {
             let rest = levels.split_off(levels.len().min(MERGE_BATCH));
             let chunk = std::mem::replace(&mut levels, rest);
-            let (of, places, now) = (stock.of.clone(), stock.setup.places.clone(), self.now());
-            news += self.store().write(move |tx| merge(tx, &of, &places, &chunk, via, wrong_since, now)).await?;
+            let (of, places, now, told) = (stock.of.clone(), stock.setup.places.clone(), self.now(), stock.own_is_told());
+            news += self.store().write(move |tx| merge(tx, &of, &places, &chunk, via, told, wrong_since, now)).await?;
         }
         Ok(news)
     }
@@ -540,7 +554,7 @@ impl Engine {
                 for level in &levels {
                     *accepted.entry(level.location.clone()).or_default() += 1;
                 }
-                merge(tx, &of, &places, &levels, Via::Snapshot, None, now)?;
+                merge(tx, &of, &places, &levels, Via::Snapshot, false, None, now)?;
                 // What is no news was not merged, and need not be kept any more either.
                 for level in &levels {
                     tx.stock_forget_held(&of, &level.location, &level.sku)?;
@@ -567,13 +581,14 @@ impl Engine {
     /// Orders that every place of the source shows need not be counted any more.
     async fn forget_shown_demand(&self, stock: &Stock) -> Result<()> {
         let (of, places, lag, now) = (stock.of.clone(), stock.locations(), stock.source.commit_lag(), self.now());
+        let own_is_told = stock.own_is_told();
         self.store()
             .write(move |tx| {
                 let known = tx.stock_locations(&of)?;
                 let proven = |place: &LocationId| known.iter().find(|row| row.location == *place).and_then(|row| row.proven_at);
                 let all: Option<Vec<Timestamp>> = places.iter().map(proven).collect();
                 if let Some(at) = all.and_then(|all| all.into_iter().min()) {
-                    tx.stock_demand_shown(&of, before(at, lag), now)?;
+                    tx.stock_demand_shown(&of, before(at, lag), (!own_is_told).then_some(now))?;
                 }
                 Ok(())
             })
@@ -597,12 +612,14 @@ fn suspicious(place: &LocationId, via: Via, rows: usize, findings: &[guard::Find
     .cause(place.as_str())
 }
 
+#[allow(clippy::too_many_arguments, reason = "one reading has so many sides")]
 fn merge(
     tx: &selvedge_store::Tx<'_>,
     of: &Of,
     places: &BTreeMap<LocationId, LocationId>,
     levels: &[StockLevel],
     via: Via,
+    own_is_told: bool,
     wrong_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<usize> {
@@ -619,7 +636,7 @@ fn merge(
         };
         // Until it was proven, the figure was right; the source's own word on when it changed may be nearer.
         let since = level.changed_at.or(wrong_since).unwrap_or(now).max(at.unwrap_or(Timestamp::MIN)).min(now);
-        let merged = tx.stock_level(of, level, via.word(), at, places.get(&level.location), since)?;
+        let merged = tx.stock_level(of, level, via.word(), at, places.get(&level.location), own_is_told, since)?;
         news += usize::from(matches!(merged, Merged::News(_)));
     }
     Ok(news)

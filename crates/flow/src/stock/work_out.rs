@@ -50,8 +50,8 @@ pub(crate) fn in_places(rules: &[buffer::Rule], draws: &BTreeMap<String, Vec<Loc
 pub(crate) enum Worked {
     /// The source has not been read whole yet.
     NotReady,
-    /// The source was read after the target was looked at: what the target let go of meanwhile may be in
-    /// both. It has to be looked at again.
+    /// More was left at the source after the target was looked at: what the target let go of meanwhile may be
+    /// in both. It has to be looked at again.
     LookAgain,
     /// The source does not keep the item.
     Left,
@@ -79,8 +79,8 @@ struct Supply {
     kits: Vec<Kit>,
     demand: BTreeMap<Sku, Demand>,
     as_of: Timestamp,
-    /// When the levels of each item were read at last.
-    read_at: BTreeMap<Sku, Timestamp>,
+    /// As of when more was left of each item than before, for the last time.
+    rose_at: BTreeMap<Sku, Timestamp>,
 }
 
 /// Adds up the levels of the places that feed one place of the target.
@@ -125,7 +125,7 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
     let mut all: BTreeSet<Sku> = skus.clone();
     all.extend(kits.values().flat_map(|kit| kit.parts.iter().map(|part| part.sku.clone())));
     all.extend(kits.keys().cloned());
-    let (mut levels, mut demand, mut read_at) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut levels, mut demand, mut rose_at) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for sku in &all {
         let rows = view.stock_levels_of(&plan.of, sku, now)?;
         if rows.is_empty() {
@@ -140,8 +140,8 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
             watched.squares = watched.squares.saturating_add(row.demand.squares);
             watched.watched_ms = watched.watched_ms.max(row.demand.watched_ms);
             let as_of = row.level.as_of.max(*at);
-            let last: &mut Timestamp = read_at.entry(sku.clone()).or_insert(row.level.as_of);
-            *last = row.level.as_of.max(*last);
+            let last: &mut Timestamp = rose_at.entry(sku.clone()).or_insert(row.rose_at);
+            *last = row.rose_at.max(*last);
             here.push((row.level, as_of));
         }
         // Kept elsewhere but not here: there is none of it here.
@@ -162,7 +162,7 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
         };
         levels.push(sum(here).unwrap_or_else(none));
     }
-    Ok(Some(Supply { levels, kits: kits.into_values().collect(), demand, as_of, read_at }))
+    Ok(Some(Supply { levels, kits: kits.into_values().collect(), demand, as_of, rose_at }))
 }
 
 /// Units of orders that the source's figures do not show, for a place: those of the markets that draw from
@@ -216,10 +216,10 @@ pub(crate) fn work_out(view: &View<'_>, plan: &Plan, rows: &[(FigureRow, Shown)]
     let by_sku: BTreeMap<&Sku, &FigureRow> = rows.iter().map(|(row, _)| (&row.sku, row)).collect();
     let reserve = |sku: &Sku, net: i64| reserve(plan, &place, by_sku.get(sku).copied(), &supply, &all, sku, net);
     let parts: BTreeMap<&Sku, &Kit> = supply.kits.iter().map(|kit| (&kit.sku, kit)).collect();
-    let read_after = |sku: &Sku, at: Timestamp| supply.read_at.get(sku).is_some_and(|read| *read >= at);
+    let rose_after = |sku: &Sku, at: Timestamp| supply.rose_at.get(sku).is_some_and(|rose| *rose >= at);
     let worked = rows.iter().map(|(row, shown)| {
-        let of_parts = parts.get(&row.sku).is_some_and(|kit| kit.parts.iter().any(|part| read_after(&part.sku, shown.at)));
-        if of_parts || read_after(&row.sku, shown.at) {
+        let of_parts = parts.get(&row.sku).is_some_and(|kit| kit.parts.iter().any(|part| rose_after(&part.sku, shown.at)));
+        if of_parts || rose_after(&row.sku, shown.at) {
             return Worked::LookAgain;
         }
         let Some(terms) = picture.terms(&row.sku, &all, &reserve) else { return Worked::Left };

@@ -564,7 +564,8 @@ fn by_item(levels: &[StockLevel]) -> BTreeMap<(&LocationId, &ExternalId), &Stock
 }
 
 fn shown(level: &StockLevel, at: Timestamp) -> Shown {
-    Shown { units: level.on_hand, promised: level.committed, at }
+    // What waits for stock and is given it by itself is promised as much as what has it.
+    Shown { units: level.on_hand, promised: level.committed.saturating_add(level.back_ordered), at }
 }
 
 fn claim(row: &FigureRow, shown: Shown, figure: &Figure) -> Claim {

@@ -16,6 +16,7 @@ CREATE TABLE stock_levels (
     active       INTEGER NOT NULL CHECK (active IN (0, 1)),
     as_of        INTEGER NOT NULL,    -- everything until then is in the figures: an older one never overwrites
     changed_at   INTEGER,             -- when the source says that they changed
+    rose_at      INTEGER NOT NULL,    -- as of when more was left than before, for the last time
     via          TEXT NOT NULL,       -- which way they came: shows what a way missed
     takings      INTEGER NOT NULL DEFAULT 0, -- thousandths of times that other channels took some, fading with time
     taken_units  INTEGER NOT NULL DEFAULT 0, -- the same of the units
@@ -96,7 +97,7 @@ CREATE TABLE stock_demand (
     taken_at     INTEGER,             -- when it last took some
     PRIMARY KEY (brand, flow, key, sku)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX stock_demand_by_sku ON stock_demand (brand, flow, sku);
+CREATE INDEX stock_demand_by_sku ON stock_demand (brand, flow, sku, taken_at);
 CREATE INDEX stock_demand_taken ON stock_demand (brand, flow, taken_at) WHERE taken_at IS NOT NULL;
 CREATE INDEX stock_demand_gone ON stock_demand (brand, flow, lowered_at) WHERE wanted = 0;
 

@@ -91,9 +91,9 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets what figures as of `as_of` show in full, and makes those figures due at `now` that were worked
-    /// out with it taken off; returns how many rows.
-    pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp, now: Timestamp) -> Result<u64> {
+    /// Forgets what figures as of `as_of` show in full; returns how many rows. Where orders show at the source some
+    /// time after it has taken them in, the figures that were worked out with them taken off are due `again`.
+    pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp, again: Option<Timestamp>) -> Result<u64> {
         let values = params![of.brand.as_str(), of.flow.as_str(), micros(as_of)];
         let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at < ?3 AND wanted <= taken RETURNING sku";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -101,6 +101,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND wanted = 0 AND lowered_at < ?3";
         let gone = self.connection.prepare_cached(sql)?.execute(values)?;
         let count = shown.len() + gone;
+        let Some(now) = again else { return Ok(count as u64) };
         if !shown.is_empty() && self.stock_has_kits(of)? {
             // Through kits an order weighs on other items than its own.
             self.stock_due_where_taken_off(of, None, now)?;

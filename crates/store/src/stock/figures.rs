@@ -229,7 +229,7 @@ impl Tx<'_> {
             categories,
             at,
             level.on_hand,
-            level.committed,
+            level.committed.saturating_add(level.back_ordered),
             pass,
         ])?;
         Ok(())

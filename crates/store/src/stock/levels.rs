@@ -32,6 +32,8 @@ pub struct LevelRow {
     pub demand: Demand,
     /// Since when the item is watched here.
     pub known_since: Timestamp,
+    /// As of when more was left than before, for the last time.
+    pub rose_at: Timestamp,
 }
 
 /// What became of a level.
@@ -77,7 +79,7 @@ macro_rules! select_levels {
     ($rest:literal) => {
         concat!(
             "SELECT sku, location, item, on_hand, committed, back_ordered, available, incoming, active, as_of, changed_at, via, ",
-            "takings, taken_units, taken_squares, faded_at, known_since FROM stock_levels ",
+            "takings, taken_units, taken_squares, faded_at, known_since, rose_at FROM stock_levels ",
             $rest
         )
     };
@@ -141,14 +143,17 @@ fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
         via: row.get(11)?,
         demand: demand([row.get(12)?, row.get(13)?, row.get(14)?], row.get(15)?, since, now),
         known_since: moment(since)?,
+        rose_at: moment(row.get(17)?)?,
     })
 }
 
 impl Tx<'_> {
     /// Takes a level into force, unless a newer one is, and makes the figures due that follow from it:
     /// those of `place` for the item itself and for what is put together from it. `proven_at` is until when
-    /// the place was known without it: what our orders took since explains a part of the change. The figure
-    /// shown may be wrong since `wrong_since`.
+    /// the place was known without it: what our orders took since explains a part of the change. If it explains
+    /// all of it and `own_is_told` (orders show at the source as soon as it has taken them in), the figures are as
+    /// right as before: what is gone from the source was taken off already. The figure shown may be wrong since `wrong_since`.
+    #[allow(clippy::too_many_arguments, reason = "one reading has so many sides")]
     pub fn stock_level(
         &self,
         of: &Of,
@@ -156,26 +161,28 @@ impl Tx<'_> {
         via: &str,
         proven_at: Option<Timestamp>,
         place: Option<&LocationId>,
+        own_is_told: bool,
         wrong_since: Timestamp,
     ) -> Result<Merged> {
         let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
         let at = micros(level.as_of);
         let sql = "SELECT on_hand, committed, back_ordered, available, incoming, active, item, as_of, takings, taken_units, taken_squares,
-                     faded_at, known_since FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+                     faded_at, known_since, rose_at FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
         let known = self
             .connection
             .prepare_cached(sql)?
             .query_row([brand, flow, location, sku], |row| {
                 let figures: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
                 let sums: [i64; 3] = [row.get(8)?, row.get(9)?, row.get(10)?];
-                let (faded_at, known_since): (i64, i64) = (row.get(11)?, row.get(12)?);
+                let times: (i64, i64, i64) = (row.get(11)?, row.get(12)?, row.get(13)?);
                 let (active, item, as_of): (bool, String, i64) = (row.get(5)?, row.get(6)?, row.get(7)?);
-                Ok((figures, active, item, as_of, sums, faded_at, known_since))
+                Ok((figures, active, item, as_of, sums, times))
             })
             .optional()?;
         let figures = [level.on_hand, level.committed, level.back_ordered, level.available, level.incoming];
-        let (mut before, mut own, mut sums, mut known_since, mut was_active) = (None::<i64>, 0, [0_i64; 3], at, None);
-        if let Some((old, active, item, as_of, old_sums, faded_at, since)) = known {
+        let (mut before, mut own, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
+        let (mut known_since, mut rose_at) = (at, at);
+        if let Some((old, active, item, as_of, old_sums, (faded_at, since, rose))) = known {
             if at < as_of {
                 return Ok(Merged::Stale);
             }
@@ -188,6 +195,9 @@ impl Tx<'_> {
             own = self.stock_own_units(of, &level.sku, moment(known_at)?, level.as_of)?;
             sums = old_sums.map(|sum| faded(sum, at.saturating_sub(faded_at)));
             (known_since, was_active) = (since, Some(active));
+            if before.is_some_and(|before| level.free() <= before) {
+                rose_at = rose;
+            }
         }
         let taken = before.map_or(0, |before| before.saturating_sub(level.free()).saturating_sub(own).max(0));
         if taken > 0 {
@@ -201,8 +211,8 @@ impl Tx<'_> {
         let [takings, units, squares] = sums;
         let sql =
             "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
-                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18)";
+                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand,
             flow,
@@ -222,6 +232,7 @@ impl Tx<'_> {
             units,
             squares,
             known_since,
+            rose_at,
         ])?;
         if let Some(before) = before.filter(|before| *before != level.free()) {
             let sql = "INSERT INTO stock_moves (brand, flow, location, sku, at, before, after, own, via) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -235,7 +246,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND as_of <= ?5";
         self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, at])?;
         if let Some(place) = place
-            && (before != Some(level.free()) || was_active != Some(level.active))
+            && (before != Some(level.free().saturating_add(if own_is_told { own } else { 0 })) || was_active != Some(level.active))
         {
             self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
         }
@@ -309,6 +320,28 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(values)?;
         rows.next()?.map(|row| level_row(row, micros(now))).transpose()
+    }
+
+    /// Whether a level says anything else than the one in force.
+    pub fn stock_level_is_news(&self, of: &Of, level: &StockLevel) -> Result<bool> {
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4
+                     AND (as_of > ?5 OR (on_hand = ?6 AND committed = ?7 AND back_ordered = ?8 AND available = ?9 AND incoming = ?10
+                          AND active = ?11 AND item = ?12)))";
+        let values = params![
+            of.brand.as_str(),
+            of.flow.as_str(),
+            level.location.as_str(),
+            level.sku.as_str(),
+            micros(level.as_of),
+            level.on_hand,
+            level.committed,
+            level.back_ordered,
+            level.available,
+            level.incoming,
+            level.active,
+            level.item.as_str(),
+        ];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
 
     /// The levels of an item at every place.

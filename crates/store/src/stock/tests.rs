@@ -55,7 +55,7 @@ async fn tx<T: Send + 'static>(store: &Store, work: impl FnOnce(&Tx<'_>) -> Resu
 }
 
 fn merge(tx: &Tx<'_>, level: &StockLevel) -> Result<Merged> {
-    tx.stock_level(&of(), level, "poll", None, Some(&window()), level.as_of)
+    tx.stock_level(&of(), level, "poll", None, Some(&window()), true, level.as_of)
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -198,7 +198,7 @@ proptest! {
                 }
                 let left: i64 = tx.stock_not_taken_in(&of(), &sku, at(901), at(1_000))?.iter().map(|(_, units, _)| *units).sum();
                 assert_eq!(left, 0);
-                tx.stock_demand_shown(&of(), at(2_000), at(2_000))?;
+                tx.stock_demand_shown(&of(), at(2_000), Some(at(2_000)))?;
                 assert!(!tx.stock_counts(&of(), &"0".into())?);
                 Ok(())
             })
@@ -258,7 +258,7 @@ proptest! {
                     tx.stock_agree(&of(), &[claim(&sku, row.version, 0, 150)], at(150))?;
                     match since {
                         Some(since) => {
-                            tx.stock_level(&of(), &level(&sku, 5, 160), "poll", None, Some(&window()), at(100 + since))?;
+                            tx.stock_level(&of(), &level(&sku, 5, 160), "poll", None, Some(&window()), true, at(100 + since))?;
                             ages.push(u64::try_from((100 - since) * 1_000).unwrap());
                         }
                         None => ages.push(50_000),

@@ -49,6 +49,10 @@ pub struct DemoArgs {
     /// So many made-up orders.
     #[arg(long, default_value_t = 200)]
     orders: u64,
+    /// A flash sale of so many items: the orders come in bursts of up to 50 a second, units move on the shop floor
+    /// meanwhile, and the shop refuses what it does not have.
+    #[arg(long, value_name = "ITEMS", conflicts_with = "data")]
+    flash: Option<u32>,
     /// Decides the data and the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -130,13 +134,15 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     let (config, found) = config::read(&file);
     let clock = Arc::new(selvedge_flow::clock::SystemClock);
     let opened = wiring::open(&config, found, &Environment::of([]), None, clock).await;
-    let Opened { setup, .. } = opened.map_err(|problems| said(&problems))?;
+    let Opened { mut setup, .. } = opened.map_err(|problems| said(&problems))?;
+    if std::env::var_os("NOSTOCK").is_none() { setup.stocks = vec![world::stock_setup(args, &world.access)]; }
     world::map_everything(&setup, &world.access, args.headless).await?;
     let engine = Arc::new(Engine::new(setup).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?);
 
     let listener = bind(&args.listen).await?;
     let address = listener.local_addr()?;
     world.aim_webhooks(&format!("http://{address}/webhooks/{}", world::SHOP)).await?;
+    world.aim_stock_pushes(&format!("http://{address}/webhooks/{}", world::ERP)).await?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let wait = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
@@ -175,6 +181,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
             ready,
             confirmed_before,
             orders_flow: world::FLOW.to_owned(),
+            world: world.state().await?,
         };
         let report = report::read(&engine, &run).await?;
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)
@@ -200,20 +207,34 @@ async fn orders_balance(engine: &Engine) -> anyhow::Result<Balance> {
 /// nothing is in flight.
 async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyhow::Result<()> {
     let progress = progress(args.headless);
-    let mut swept = false;
+    let (mut swept, mut stock_asked) = (false, None);
     loop {
         let state = world.state().await?;
         let balance = orders_balance(engine).await?;
         progress.set_length(state.centra.orders_total);
         progress.set_position(balance.confirmed + balance.held + balance.excluded);
         progress.set_message(format!("{} in flight, {} held", balance.in_flight, balance.held));
-        let told = state.done && state.centra.events_pending == 0 && state.centra.webhooks_pending == 0;
+        let told = state.done
+            && state.centra.events_pending == 0
+            && state.centra.webhooks_pending == 0
+            && state.stock_pushes_pending == 0;
         let idle = engine.settled().await?;
         if told && idle && swept {
-            progress.finish_and_clear();
-            return Ok(());
+            // The same for stock: both sides read whole once more, and then nothing to do.
+            let asked = match stock_asked {
+                Some(asked) => asked,
+                None => {
+                    let now = engine.setup().clock.now();
+                    engine.prove_stock().await?;
+                    *stock_asked.insert(now)
+                }
+            };
+            if engine.stock_proven_since(asked).await? && engine.stock_settled().await? {
+                progress.finish_and_clear();
+                return Ok(());
+            }
         }
-        if told && idle {
+        if told && idle && !swept {
             // The proof that nothing was missed: an enumeration that does not ask how things came.
             // It must reach past the last change there, by the clock there.
             let sweep = engine.sweep_now().await?;

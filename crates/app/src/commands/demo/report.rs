@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use selvedge_flow::Engine;
-use selvedge_store::obligations::Balance;
+use selvedge_sim::world::WorldState;
+use selvedge_store::{
+    obligations::Balance,
+    stock::{Of, StockBalance},
+};
 use serde::Serialize;
 
 /// What `--report` writes.
@@ -11,6 +15,12 @@ use serde::Serialize;
 pub struct Report {
     /// The equation, per flow.
     pub flows: BTreeMap<String, Balance>,
+    /// Stock: where the figures stand, per warehouse.
+    pub stock: Vec<StockBalance>,
+    /// Units that the source has promised and does not have, in the simulated world.
+    pub oversold_units: u64,
+    /// Orders that the simulated shop refused because something was missing.
+    pub lost_orders: u64,
     /// Open exceptions.
     pub exceptions: Vec<ExceptionLine>,
     /// Calls sent, per connection.
@@ -64,6 +74,8 @@ pub struct Run {
     pub confirmed_before: u64,
     /// The flow that carries the orders.
     pub orders_flow: String,
+    /// How the world stood at the end.
+    pub world: WorldState,
 }
 
 /// Reads the report out of the store.
@@ -75,7 +87,8 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
     let setup = engine.setup();
     let (brand, sides) = (setup.brand.clone(), engine.flow_sides());
     let orders = selvedge_model::FlowName::new(run.orders_flow.clone());
-    let (balances, exceptions, calls, latency) = setup
+    let stocks: Vec<Of> = setup.stocks.iter().map(|s| Of { brand: setup.brand.clone(), flow: s.name.clone() }).collect();
+    let (balances, exceptions, calls, latency, stock) = setup
         .store
         .read(move |view| {
             Ok((
@@ -83,6 +96,7 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
                 view.exceptions(&brand, false)?,
                 view.calls(&brand)?,
                 view.latency(&brand, &orders)?,
+                stocks.iter().map(|of| view.stock_balance(of)).collect::<Result<Vec<_>, _>>()?.concat(),
             ))
         })
         .await?;
@@ -101,6 +115,9 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
             .map(|e| ExceptionLine { id: e.id.to_string(), rule: e.problem.rule, count: e.count, message: e.problem.message })
             .collect(),
         calls: per_connection,
+        stock,
+        oversold_units: run.world.oversold_units,
+        lost_orders: run.world.lost_orders,
         flows,
         elapsed_s,
         ready_ms: u64::try_from(run.ready.as_millis()).unwrap_or(u64::MAX),

@@ -14,7 +14,7 @@ use selvedge_connector::{Answer, Call, Effect, Priority, Session, SessionConfig}
 use selvedge_flow::{Setup, actions::Actions, clock::SystemClock};
 use selvedge_sim::{
     netsuite,
-    world::{Access, Profile, Source, WorldConfig, WorldState, child_main},
+    world::{Access, Overselling, Profile, Source, StockOptions, WorldConfig, WorldState, child_main},
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -26,6 +26,8 @@ pub const SHOP: &str = "shop";
 pub const ERP: &str = "erp";
 /// The demo's flow.
 pub const FLOW: &str = "orders";
+/// The demo's stock flow.
+pub const STOCK: &str = "stock";
 
 /// The simulated world as a process of its own; started by the demo.
 #[derive(Debug, Args)]
@@ -38,6 +40,8 @@ pub struct WorldArgs {
     data: Option<PathBuf>,
     #[arg(long)]
     limit: Option<u64>,
+    #[arg(long)]
+    flash: Option<u32>,
     #[arg(long)]
     faults: String,
     #[arg(long)]
@@ -55,10 +59,15 @@ pub struct WorldArgs {
 /// # Errors
 /// Whatever keeps the world from starting.
 pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
-    let source = match args.data {
-        Some(path) => Source::Folder { path, limit: args.limit },
-        None => Source::Generated { orders: args.orders },
+    // In a sale the shop refuses what it does not have; what happened long ago, happened.
+    let (source, overselling) = match (args.data, args.flash) {
+        (Some(path), _) => (Source::Folder { path, limit: args.limit }, Overselling::Off),
+        (None, Some(skus)) => {
+            (Source::Flash { skus, orders: args.orders }, Overselling::Standard)
+        }
+        (None, None) => (Source::Generated { orders: args.orders }, Overselling::Off),
     };
+    let sale = overselling == Overselling::Standard;
     let config = WorldConfig {
         seed: args.seed,
         source,
@@ -66,6 +75,7 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
         state_dir: Some(args.state),
         pace: args.pace,
         latency: Duration::from_millis(args.latency_ms),
+        stock: StockOptions { overselling, waits_for_stock: sale, ..StockOptions::default() },
         netsuite: netsuite::Options { concurrency: args.concurrency, ..netsuite::Options::default() },
         ..WorldConfig::default()
     };
@@ -101,7 +111,8 @@ pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>>
         words.push(format!("--data={}", std::path::absolute(data)?.display()));
     }
     words.extend(args.limit.map(|limit| format!("--limit={limit}")));
-    words.extend(args.pace.or((!args.headless).then_some(2.0)).map(|pace| format!("--pace={pace}")));
+    words.extend(args.flash.map(|skus| format!("--flash={skus}")));
+    words.extend(args.pace.or((!args.headless && args.flash.is_none()).then_some(2.0)).map(|pace| format!("--pace={pace}")));
     Ok(words)
 }
 
@@ -169,13 +180,21 @@ impl Child {
         self.call("POST", "/webhook", serde_json::json!({ "url": url }).to_string()).await.map(|_| ())
     }
 
+    /// Where its ERP's script posts what moved.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn aim_stock_pushes(&self, url: &str) -> anyhow::Result<()> {
+        self.call("POST", "/stock-push", serde_json::json!({ "url": url }).to_string()).await.map(|_| ())
+    }
+
     /// Writes what stands in its systems.
     ///
     /// # Errors
     /// When it does not answer or the folder cannot be written.
     pub async fn export(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        for name in ["netsuite_documents.csv", "centra_documents.csv"] {
+        for name in ["netsuite_documents.csv", "centra_documents.csv", "stock.csv", "centra_stock.csv"] {
             let answer = self.call("GET", &format!("/export/{name}"), String::new()).await?;
             std::fs::write(folder.join(name), &answer.body).with_context(|| format!("cannot write {name}"))?;
         }
@@ -210,6 +229,15 @@ pub fn write_config(args: &DemoArgs, store: &Path, folder: &Path, access: &Acces
     let token = secret_file(folder, "shop-token", &access.centra_token)?;
     let webhook = secret_file(folder, "shop-webhook-secret", &access.centra_webhook_secret)?;
     let key = secret_file(folder, "erp-key.pem", &access.netsuite.private_key_pem)?;
+    let push = secret_file(folder, "erp-webhook-secret", &access.stock_push_secret)?;
+    // Warehouses have the number of their market; what is kept at one place is shown in one warehouse.
+    let mut warehouses: Vec<String> = Vec::new();
+    for kept in &access.locations {
+        let pair = format!("{:?} = {:?}", kept.location, kept.market.to_string());
+        if !warehouses.iter().any(|known| known.starts_with(&format!("{:?} =", kept.location))) {
+            warehouses.push(pair);
+        }
+    }
     let (events, zone) = (true, &access.reference.zone);
     let mut text = String::new();
     write!(
@@ -232,6 +260,7 @@ time_zone = {zone:?}
 events = {events}
 page_size = 100
 feed_page_size = 100
+stock_fills_waiting = true
 
 [connections.{ERP}]
 system = "netsuite"
@@ -239,6 +268,8 @@ base_url = {erp:?}
 account = {account:?}
 concurrency = {concurrency}
 customers = {customers:?}
+webhook_secret = {push}
+commit_lag_seconds = 0
 
 [connections.{ERP}.auth]
 method = "oauth2"
@@ -264,6 +295,7 @@ sweep = "24h"
 sweep_back = "3650d"
 notice_grace = "5s"
 "#,
+
         url = format!("sqlite://{}", store.display()),
         listen = args.listen,
         shop = access.centra_url,
@@ -343,4 +375,28 @@ fn entries(access: &Access) -> Vec<(String, String, String)> {
     add("discount_item", &[("kind", "gift_card")], &ids.gift_card_item);
     add("charge_item", &[("kind", "handling")], &ids.handling_item);
     entries
+}
+
+/// TEMPORARY.
+pub fn stock_setup(args: &DemoArgs, access: &Access) -> selvedge_flow::StockSetup {
+    use selvedge_model::stock::{buffer, guard, pace};
+    let mut places = std::collections::BTreeMap::new();
+    for kept in &access.locations {
+        places.entry(selvedge_model::LocationId::new(kept.location.clone())).or_insert(selvedge_model::LocationId::new(kept.market.to_string()));
+    }
+    selvedge_flow::StockSetup {
+        name: STOCK.into(),
+        from: ERP.into(),
+        to: SHOP.into(),
+        places,
+        pace: pace::Pace { least: Duration::from_secs(1), most: Duration::from_secs(5), peak_most: Duration::from_secs(5), throttled_most: Duration::from_secs(60), answers: 3, peaks: vec![] },
+        poll_overlap: Duration::from_secs(5),
+        snapshot_every: Duration::from_secs(86400),
+        read_back_every: Duration::from_secs(86400),
+        buffers: vec![buffer::Rule { selector: buffer::Selector::Default, buffer: if args.data.is_some() { buffer::Buffer::Fixed(2) } else { buffer::Buffer::Velocity { quantile: rust_decimal::Decimal::new(9999, 4), least: 1 } } }],
+        guard: guard::Rules::default(),
+        settle_wait: Duration::from_secs(2),
+        attempts_max: 8,
+        foreign: selvedge_flow::Foreign::Revert,
+    }
 }

@@ -73,7 +73,7 @@ fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Resu
     let mut kept = quantities(size, places)?;
     let (unit_value, categories) = (unit_value(size), categories(size));
     let levels = places.iter().map(|place| {
-        let (physical, free) = kept.remove(place).unwrap_or_default();
+        let (physical, free, waiting) = kept.remove(place).unwrap_or_default();
         StockLevel {
             sku: Sku::new(sku),
             location: LocationId::new(place.to_string()),
@@ -82,7 +82,7 @@ fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Resu
             changed_at: None,
             on_hand: physical,
             committed: physical.saturating_sub(free),
-            back_ordered: 0,
+            back_ordered: waiting,
             available: free,
             incoming: 0,
             active,
@@ -103,8 +103,8 @@ fn active(size: &Value) -> Result<bool, Box<Problem>> {
     Ok(own && status(variant) && status(&variant["product"]))
 }
 
-/// Physical and free to allocate, by warehouse.
-fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, (i64, i64)>, Box<Problem>> {
+/// Physical, free to allocate, and wanted by orders that wait (nought where that was not asked for), by warehouse.
+fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, (i64, i64, i64)>, Box<Problem>> {
     let rows = size["stock"].as_array().ok_or_else(|| unreadable("stock", &size["stock"], "the stock of a size is no list"))?;
     let mut kept = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
@@ -132,7 +132,8 @@ fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, (i64, i64)>,
             let message = format!("more is free to allocate than is there ({free} of {physical})");
             return Err(unreadable(at("freeToAllocateQuantity"), &row["freeToAllocateQuantity"], message));
         }
-        if kept.insert(place, (physical, free)).is_some() {
+        let waiting = if row["demandQuantity"].is_null() { 0 } else { quantity("demandQuantity")?.max(0) };
+        if kept.insert(place, (physical, free, waiting)).is_some() {
             return Err(unreadable(at("warehouse"), &Value::from(place), "a warehouse has two stock rows of one size"));
         }
     }
