@@ -9,6 +9,7 @@ mod calls;
 mod exceptions;
 mod mappings;
 mod orders;
+pub mod stock;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -21,6 +21,7 @@ use crate::{
         document::below,
         in_order,
         secrets::{self, Environment},
+        stock::StockSettings,
         words::Moment,
     },
     view::Ends,
@@ -110,6 +111,10 @@ pub async fn assemble(
         }
         flawed.extend(not_offered(config, name, flow, &connections));
     }
+    for (name, stock) in &config.stocks {
+        used.extend([&stock.from, &stock.to]);
+        flawed.extend(stock_not_offered(config, name, stock, &connections));
+    }
     // A flow that names a connection wrongly is the one mistake; that nobody uses the right one is its echo.
     let flows_are_wrong =
         problems.iter().chain(&flawed).any(|problem| problem.level == Level::Bad && !problem.path.starts_with("connections"));
@@ -173,6 +178,41 @@ fn not_offered(
         } else if to.order_source.is_none() {
             lacks("to", format!("orders at {} ({}) cannot be read back, so nothing could be confirmed", flow.to, to.system));
         }
+    }
+    problems
+}
+
+/// What a stock flow asks of its ends that they do not offer.
+fn stock_not_offered(
+    config: &Config,
+    name: &FlowName,
+    stock: &StockSettings,
+    connections: &BTreeMap<ConnectionName, Connection>,
+) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    let path = below("stock", name.as_str());
+    let remedy = "Name a connection that does, or see the page of its system.";
+    let mut lacks = |end: &str, message: String| problems.push(config.problem(Level::Bad, below(&path, end), message, remedy));
+    if let Some(from) = connections.get(&ConnectionName::new(&stock.from)).filter(|from| from.stock_source.is_none()) {
+        lacks("from", format!("{} ({}) has no stock to tell", stock.from, from.system));
+    }
+    if let Some(to) = connections.get(&ConnectionName::new(&stock.to)) {
+        if to.stock_sink.is_none() {
+            lacks("to", format!("{} ({}) takes no stock", stock.to, to.system));
+        } else if to.stock_source.is_none() {
+            lacks("to", format!("stock at {} ({}) cannot be read back, so nothing could be confirmed", stock.to, to.system));
+        }
+    }
+    if !config.flows.values().any(|flow| flow.from == stock.to && flow.to == stock.from) {
+        problems.push(config.problem(
+            Level::Warning,
+            path,
+            format!(
+                "no flow brings the orders of {} to {}: what is sold and not yet there cannot be taken off",
+                stock.to, stock.from
+            ),
+            format!("Add a flow from {} to {}, or keep a buffer that covers the orders on their way.", stock.to, stock.from),
+        ));
     }
     problems
 }
@@ -242,7 +282,7 @@ pub async fn setup(
         connections,
         captures,
         flows,
-        stocks: Vec::new(),
+        stocks: config.stocks.iter().map(|(name, stock)| stock.setup(name)).collect(),
         lists_every: config.lists_every,
     })
 }

@@ -1,6 +1,10 @@
 //! `selvedge check`: everything that is wrong at once, with file, line and remedy.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use selvedge_connector::{Connection, FindingLevel};
@@ -108,6 +112,7 @@ pub async fn run(about: &About, args: &Args) -> Done {
     } else {
         let bar = out.progress(connections.len() as u64, "asking the systems");
         lines.extend(probe(&config, &connections, &bar).await);
+        lines.extend(stock(about, &config, &connections).await);
         bar.finish_and_clear();
     }
     if let Some(store) = &store {
@@ -179,6 +184,71 @@ async fn probe(config: &Config, connections: &BTreeMap<ConnectionName, Connectio
         found.into_iter().map(line).collect()
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Whether stock can be read where it comes from, and what keeps it from being written where it goes.
+async fn stock(about: &About, config: &Config, connections: &BTreeMap<ConnectionName, Connection>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (name, settings) in &config.stocks {
+        let path = below("stock", name.as_str());
+        let setup = settings.setup(name);
+        let from = connections.get(&setup.from).and_then(|from| from.stock_source.clone());
+        let to = connections.get(&setup.to).and_then(|to| to.stock_sink.clone());
+        let places: Vec<_> = setup.places.keys().cloned().collect();
+        let warehouses: BTreeSet<_> = setup.places.values().cloned().collect();
+        if let Some(source) = from {
+            // The lightest question: what changed just now.
+            let wanted = selvedge_connector::Wanted::Since(about.clock.now());
+            let asked = source.levels(wanted, &places, None, selvedge_connector::Priority::Control);
+            match tokio::time::timeout(PROBE_TIME, asked).await {
+                Ok(Ok(_)) => {
+                    let message = format!("stock at {} reads: {}", setup.from, counted(places.len() as u64, "place"));
+                    lines.push(plain(Stands::Good, name.as_str(), message, ""));
+                }
+                Ok(Err(fault)) => {
+                    let message = format!("stock at {} cannot be read: {fault}", setup.from);
+                    let place = below(&path, "from");
+                    lines.push(at(
+                        config,
+                        &place,
+                        &setup.from,
+                        Stands::Bad,
+                        message,
+                        "See the page of its system for what the role needs.",
+                    ));
+                }
+                Err(_) => {
+                    let message = format!("{} did not tell its stock within {} s", setup.from, PROBE_TIME.as_secs());
+                    lines.push(at(
+                        config,
+                        &below(&path, "from"),
+                        &setup.from,
+                        Stands::Bad,
+                        message,
+                        "See whether the system is up.",
+                    ));
+                }
+            }
+        }
+        if let Some(sink) = to {
+            let warehouses: Vec<_> = warehouses.into_iter().collect();
+            let Ok(found) = tokio::time::timeout(PROBE_TIME, sink.inspect(&warehouses)).await else {
+                let message = format!("{} did not tell of its warehouses within {} s", setup.to, PROBE_TIME.as_secs());
+                lines.push(at(config, &below(&path, "to"), &setup.to, Stands::Bad, message, "See whether the system is up."));
+                continue;
+            };
+            lines.extend(found.into_iter().map(|finding| match finding.level {
+                FindingLevel::Good => plain(Stands::Good, name.as_str(), finding.message, finding.remedy),
+                FindingLevel::Warning => {
+                    at(config, &below(&path, "warehouses"), &setup.to, Stands::Warning, finding.message, &finding.remedy)
+                }
+                FindingLevel::Bad => {
+                    at(config, &below(&path, "warehouses"), &setup.to, Stands::Bad, finding.message, &finding.remedy)
+                }
+            }));
+        }
+    }
+    lines
 }
 
 fn at(config: &Config, path: &str, name: &ConnectionName, level: Stands, message: String, remedy: &str) -> Line {

@@ -14,6 +14,7 @@ pub mod orders;
 pub mod out;
 pub mod run;
 pub mod secrets;
+pub mod stock;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -91,6 +92,8 @@ pub enum Command {
     Mappings(mappings::Args),
     /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
     Balance(balance::Args),
+    /// See how fresh stock is, where the figures stand, and why one is what it is
+    Stock(stock::Args),
     /// Keep secrets sealed in the store
     Secrets(secrets::Args),
     /// Print what can be configured
@@ -128,6 +131,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Exceptions(args) => exceptions::run(&about, args).await,
         Command::Mappings(args) => mappings::run(&about, args).await,
         Command::Balance(args) => balance::run(&about, &args).await,
+        Command::Stock(args) => stock::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
         Command::Audit(args) => audit::run(&about, args).await,
@@ -242,6 +246,10 @@ mod tests {
             "mappings export",
             "mappings export a.csv",
             "balance --since 24h --until 2026-01-01T00:00:00Z",
+            "stock status --json",
+            "stock list --warehouse 2 --state held --search 15056 --limit 5",
+            "stock explain 15056BL",
+            "stock drift",
             "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",

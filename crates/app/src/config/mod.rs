@@ -9,6 +9,7 @@
 pub mod document;
 pub mod secrets;
 pub mod shape;
+pub mod stock;
 pub mod template;
 pub mod words;
 
@@ -29,6 +30,7 @@ use serde_json::{Map, Value, json};
 use self::{
     document::{Document, Lines, below},
     secrets::Reference,
+    stock::StockSettings,
     words::{Moment, Pace, Span, did_you_mean},
 };
 use crate::view::Ends;
@@ -59,6 +61,9 @@ pub struct ConfigFile {
     /// What flows, by a name of your choice: [flows.orders].
     #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
     pub flows: BTreeMap<String, FlowSettings>,
+    /// Whose stock is shown where, by a name of your choice: [stock.main].
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
+    pub stock: BTreeMap<String, StockSettings>,
 }
 
 impl Default for ConfigFile {
@@ -70,6 +75,7 @@ impl Default for ConfigFile {
             lists_every: Span::seconds(600),
             connections: BTreeMap::new(),
             flows: BTreeMap::new(),
+            stock: BTreeMap::new(),
         }
     }
 }
@@ -359,6 +365,8 @@ pub struct Config {
     pub connections: BTreeMap<ConnectionName, ConnectionConfig>,
     /// The flows.
     pub flows: BTreeMap<FlowName, FlowSettings>,
+    /// The stock flows.
+    pub stocks: BTreeMap<FlowName, StockSettings>,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -566,7 +574,7 @@ impl Reading<'_> {
                 connections.insert(ConnectionName(name), connection);
             }
         }
-        if read.flows.is_empty() && !self.lines.has("flows") {
+        if read.flows.is_empty() && !self.lines.has("flows") && read.stock.is_empty() {
             self.wrong(
                 "",
                 "there is no flow, so nothing would move",
@@ -575,6 +583,8 @@ impl Reading<'_> {
         }
         let flows: BTreeMap<FlowName, FlowSettings> = read.flows.into_iter().map(|(name, flow)| (FlowName(name), flow)).collect();
         self.flows(&flows);
+        let stocks: BTreeMap<FlowName, StockSettings> = read.stock.into_iter().map(|(name, one)| (FlowName(name), one)).collect();
+        self.stocks(&stocks, &flows);
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -585,6 +595,7 @@ impl Reading<'_> {
             lists_every: read.lists_every.0,
             connections,
             flows,
+            stocks,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
@@ -691,6 +702,53 @@ impl Reading<'_> {
         }
     }
 
+    fn stocks(&mut self, stocks: &BTreeMap<FlowName, StockSettings>, flows: &BTreeMap<FlowName, FlowSettings>) {
+        let declared = self.declared();
+        let mut writers: BTreeMap<(&str, &str), &FlowName> = BTreeMap::new();
+        let mut readers: BTreeMap<(&str, &str, &str), &FlowName> = BTreeMap::new();
+        for (name, stock) in stocks {
+            let path = below("stock", name.as_str());
+            if flows.contains_key(name) {
+                self.wrong(&path, "a flow has this name, too", "Give one of them another name.");
+            }
+            for (end, connection) in [("from", &stock.from), ("to", &stock.to)] {
+                if !connection.is_empty() && !declared.contains(connection) {
+                    let remedy = did_you_mean(connection, declared.iter().map(String::as_str), "Add it as [connections.NAME].");
+                    self.wrong(&below(&path, end), format!("there is no connection {:?}", words::short(connection)), remedy);
+                }
+            }
+            if !stock.from.is_empty() && stock.from == stock.to {
+                self.wrong(&below(&path, "to"), "a flow cannot end where it begins", "Name two different connections.");
+            }
+            for (setting, message, remedy) in stock.faults() {
+                self.wrong(&below(&path, &setting), message, remedy);
+            }
+            let places: BTreeSet<(&str, &str)> = stock.warehouses.iter().map(|(l, w)| (l.trim(), w.trim())).collect();
+            for warehouse in places.iter().map(|(_, warehouse)| *warehouse).collect::<BTreeSet<_>>() {
+                if let Some(first) = writers.insert((stock.to.as_str(), warehouse), name).filter(|first| *first != name) {
+                    self.wrong(
+                        &below(&path, "warehouses"),
+                        format!("warehouse {warehouse} of {} is written by stock.{first} already", stock.to),
+                        "A warehouse has one source of truth: take it out of one of the two.",
+                    );
+                }
+            }
+            for (location, _) in &places {
+                let key = (stock.from.as_str(), *location, stock.to.as_str());
+                if let Some(first) = readers.insert(key, name).filter(|first| *first != name) {
+                    self.wrong(
+                        &below(&path, "warehouses"),
+                        format!(
+                            "{location} of {} is shown at {} by stock.{first} already: its units would be sold twice",
+                            stock.from, stock.to
+                        ),
+                        "Let each place feed one warehouse.",
+                    );
+                }
+            }
+        }
+    }
+
     /// The names under [connections], also of those that could not be read.
     fn declared(&self) -> Vec<String> {
         self.lines.below("connections")
@@ -708,6 +766,9 @@ fn strict_schema() -> Value {
     must(&mut schema, &["brand"]);
     if let Some(flow) = schema.pointer_mut("/$defs/FlowSettings") {
         must(flow, &["from", "to"]);
+    }
+    if let Some(stock) = schema.pointer_mut("/$defs/StockSettings") {
+        must(stock, &["from", "to"]);
     }
     schema
 }

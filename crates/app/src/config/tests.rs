@@ -236,3 +236,88 @@ fn the_schema_tells_of_every_setting() {
     }
     assert_eq!(schema.pointer("/required").unwrap(), &json!(["brand"]));
 }
+
+#[test]
+fn every_mistake_of_a_stock_flow_is_found_with_its_line() {
+    let text = r#"brand = "nordvik"
+[connections.shop]
+system = "centra"
+[connections.erp]
+system = "netsuite"
+[flows.orders]
+from = "shop"
+to = "erp"
+[stock.orders]
+from = "erp"
+to = "shop"
+warehouses = { "31" = "2" }
+[stock.second]
+from = "erp"
+to = "shop"
+warehouses = { "31" = "3", "32" = "2" }
+[stock.third]
+from = "epr"
+to = "shop"
+warehouses = {}
+snapshot = "daily"
+foreign_change = "ignore"
+[stock.third.poll]
+least = "2m"
+peaks = [{ from = "6 pm", to = "22:00", time_zone = "Stockholm" }]
+[stock.third.guard]
+zeroed_percent = 120
+[[stock.third.buffers]]
+fixed = 1
+percent = 5
+[[stock.third.buffers]]
+sku = "A"
+category = "B"
+fixed = 1
+[[stock.third.buffers]]
+quantile = "2"
+[[stock.third.buffers]]
+fixed = 3
+[[stock.third.buffers]]
+fixed = 4
+"#;
+    let found = found(text);
+    let has = |path: &str, part: &str| {
+        assert!(found.iter().any(|(_, at, text)| at == path && text.contains(part)), "{path} {part}: {found:#?}");
+    };
+    has("stock.orders", "a flow has this name");
+    has("stock.second.warehouses", "warehouse 2 of shop is written by stock.orders already");
+    has("stock.second.warehouses", "sold twice");
+    has("stock.third.from", "erp");
+    has("stock.third.warehouses", "nothing would be shown");
+    has("stock.third.snapshot", "24h");
+    has("stock.third.foreign_change", "not known here");
+    has("stock.third.poll", "the pauses must grow");
+    has("stock.third.poll.peaks[0].from", "18:00");
+    has("stock.third.poll.peaks[0].time_zone", "Europe/Stockholm");
+    has("stock.third.buffers[0]", "exactly one of fixed, percent and quantile");
+    has("stock.third.buffers[1]", "more than one of");
+    has("stock.third.buffers[2]", "not between 0 and 1");
+    assert!(found.iter().any(|(_, at, _)| at.starts_with("stock.third.guard")), "{found:#?}");
+    assert!(found.iter().any(|(_, _, text)| text.contains("is for the same as")), "{found:#?}");
+}
+
+#[test]
+fn a_stock_flow_has_a_buffer_unless_told_otherwise() {
+    let text = |buffers: &str| {
+        format!(
+            "brand = \"b\"\n[connections.shop]\nsystem = \"centra\"\n[connections.erp]\nsystem = \"netsuite\"\n[flows.orders]\nfrom = \"shop\"\nto = \"erp\"\n\
+             [stock.main]\nfrom = \"erp\"\nto = \"shop\"\nwarehouses = {{ \"31\" = \"2\" }}\n{buffers}"
+        )
+    };
+    let setup = |buffers: &str| {
+        let (config, problems) = read_text(Path::new("selvedge.toml"), &text(buffers));
+        assert!(problems.iter().all(|problem| problem.path.starts_with("connections")), "{problems:#?}");
+        let name = FlowName::new("main");
+        config.stocks[&name].setup(&name)
+    };
+    let default = setup("");
+    assert_eq!(default.buffers.len(), 1);
+    assert_eq!(default.buffers[0].buffer.to_string(), "what others take in the window with probability 0.9999, at least 1");
+    assert_eq!(default.places.len(), 1);
+    assert_eq!(setup("buffers = [{ fixed = 0 }]").buffers[0].buffer.to_string(), "0 units");
+}

@@ -134,8 +134,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     let (config, found) = config::read(&file);
     let clock = Arc::new(selvedge_flow::clock::SystemClock);
     let opened = wiring::open(&config, found, &Environment::of([]), None, clock).await;
-    let Opened { mut setup, .. } = opened.map_err(|problems| said(&problems))?;
-    if std::env::var_os("NOSTOCK").is_none() { setup.stocks = vec![world::stock_setup(args, &world.access)]; }
+    let Opened { setup, .. } = opened.map_err(|problems| said(&problems))?;
     world::map_everything(&setup, &world.access, args.headless).await?;
     let engine = Arc::new(Engine::new(setup).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?);
 
