@@ -41,16 +41,12 @@ pub async fn run(product: &Path) -> anyhow::Result<()> {
         let times = installation.changes().await?;
         let at = |percent: usize| times[(times.len() * percent).div_ceil(100).saturating_sub(1)];
         let way = if push { "with pushes".to_owned() } else { format!("polls every {} ms", case.poll_ms) };
-        println!(
-            "| {way} | 20 ms | {:.0} | {:.0} | {:.0} | {floor:.0} | {:.1} |",
-            at(50),
-            at(99),
-            at(100),
-            at(99) / floor
-        );
+        println!("| {way} | 20 ms | {:.0} | {:.0} | {:.0} | {floor:.0} | {:.1} |", at(50), at(99), at(100), at(99) / floor);
         installation.stop().await?;
     }
-    println!("\n| items | answers take | until the shop shows all, s | floor s | ratio | peak MiB | calls to the source | calls to the shop |");
+    println!(
+        "\n| items | answers take | until the shop shows all, s | floor s | ratio | peak MiB | calls to the source | calls to the shop |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     let case = Case { skus: 100_000, latency: Duration::from_millis(20), push: true, poll_ms: 60_000 };
     let begun = Instant::now();
@@ -92,7 +88,8 @@ impl Installation {
         let folder = tempfile::tempdir()?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = config(&world, folder.path(), port, case)?;
-        let child = Command::new(product).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let child =
+            Command::new(product).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         if case.push {
             let url = format!("http://127.0.0.1:{port}/webhooks/erp");
             world.aim_stock_pushes(Some(PushTarget { url, secret: world.stock_push_secret.clone() }));
@@ -224,7 +221,15 @@ async fn floor(world: &World) -> anyhow::Result<f64> {
     let ask = |body: Value| {
         let (client, url, token) = (client.clone(), format!("{}/graphql", world.centra_url), world.centra_token.clone());
         async move {
-            client.post(url).bearer_auth(token).header("content-type", "application/json").body(body.to_string()).send().await?.text().await
+            client
+                .post(url)
+                .bearer_auth(token)
+                .header("content-type", "application/json")
+                .body(body.to_string())
+                .send()
+                .await?
+                .text()
+                .await
         }
     };
     let mut times = Vec::new();

@@ -291,7 +291,9 @@ impl Engine {
                 .store()
                 .read(move |view| {
                     let read = view.stock_locations(&of)?;
-                    let whole = |place: &selvedge_model::LocationId| read.iter().any(|row| row.location == *place && row.snapshot_at.is_some_and(|at| at >= since));
+                    let whole = |place: &selvedge_model::LocationId| {
+                        read.iter().any(|row| row.location == *place && row.snapshot_at.is_some_and(|at| at >= since))
+                    };
                     let flow = view.stock_flow(&of)?;
                     let back = flow.cursor.is_none() && flow.read_back_at.is_some_and(|at| at >= since);
                     Ok(back && places.iter().all(whole))

@@ -14,6 +14,7 @@ pub mod orders;
 pub mod out;
 pub mod run;
 pub mod secrets;
+pub mod stock;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -91,6 +92,8 @@ pub enum Command {
     Mappings(mappings::Args),
     /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
     Balance(balance::Args),
+    /// Play recorded days again: what would have been oversold or lost under other settings
+    Stock(stock::Args),
     /// Keep secrets sealed in the store
     Secrets(secrets::Args),
     /// Print what can be configured
@@ -128,6 +131,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Exceptions(args) => exceptions::run(&about, args).await,
         Command::Mappings(args) => mappings::run(&about, args).await,
         Command::Balance(args) => balance::run(&about, &args).await,
+        Command::Stock(args) => stock::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
         Command::Audit(args) => audit::run(&about, args).await,
@@ -242,6 +246,10 @@ mod tests {
             "mappings export",
             "mappings export a.csv",
             "balance --since 24h --until 2026-01-01T00:00:00Z",
+            "stock rehearse --json",
+            "stock rehearse --data DIR",
+            "stock rehearse --orders o.csv --movements m.csv --opening s.csv --time-zone Europe/Stockholm",
+            "stock rehearse --interval 30s,5m --buffer none --buffer quantile=0.999 --outage 2h --quantity on_hand --naive",
             "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",
@@ -261,6 +269,9 @@ mod tests {
             "exceptions dismiss exc_3",
             "balance --since yesterday",
             "demo --data D --orders 5",
+            "stock rehearse --orders o.csv",
+            "stock rehearse --data D --orders o.csv --opening s.csv",
+            "stock rehearse --buffer two",
             "secrets set NAME VALUE",
             "run --colour",
         ] {

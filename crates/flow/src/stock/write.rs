@@ -366,7 +366,8 @@ impl Engine {
             }
             Err(fault) => {
                 self.writing_failed(stock, "write", &fault).await?;
-                let nothing_left = matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
+                let nothing_left =
+                    matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
                 let wait = if nothing_left { AGAIN_FIRST } else { stock.setup.settle_wait };
                 Ok(Put::Later(after(self.now(), wait)))
             }

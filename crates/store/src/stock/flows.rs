@@ -97,7 +97,9 @@ impl Tx<'_> {
         let flow = [of.brand.as_str(), of.flow.as_str()];
         let sql = "UPDATE stock_locations SET snapshot_at = NULL WHERE brand = ?1 AND flow = ?2";
         self.connection.prepare_cached(sql)?.execute(flow)?;
-        self.connection.prepare_cached("UPDATE stock_flows SET read_back_at = NULL WHERE brand = ?1 AND flow = ?2")?.execute(flow)?;
+        self.connection
+            .prepare_cached("UPDATE stock_flows SET read_back_at = NULL WHERE brand = ?1 AND flow = ?2")?
+            .execute(flow)?;
         Ok(())
     }
 

@@ -246,7 +246,8 @@ impl Tx<'_> {
         let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND as_of <= ?5";
         self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, at])?;
         if let Some(place) = place
-            && (before != Some(level.free().saturating_add(if own_is_told { own } else { 0 })) || was_active != Some(level.active))
+            && (before != Some(level.free().saturating_add(if own_is_told { own } else { 0 }))
+                || was_active != Some(level.active))
         {
             self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
         }

@@ -85,7 +85,10 @@ async fn a_figure_that_moved_meanwhile_stays_due_and_an_older_one_is_not_sent() 
         tx.stock_listed(&of(), &listed("a", 0, 100), 1)?;
         merge(tx, &level("a", 5, 101))?;
         let due = tx.stock_due(&of(), at(200), 10)?;
-        assert_eq!((due.len(), due[0].state, due[0].why.as_str(), due[0].categories.as_slice()), (1, FigureState::Due, "moved", &["Coats".to_owned()][..]));
+        assert_eq!(
+            (due.len(), due[0].state, due[0].why.as_str(), due[0].categories.as_slice()),
+            (1, FigureState::Due, "moved", &["Coats".to_owned()][..])
+        );
         let version = due[0].version;
         // Worked out from another version: left out.
         assert!(tx.stock_claim(&of(), &[claim("a", version - 1, 5, 101)], at(110))?.is_empty());

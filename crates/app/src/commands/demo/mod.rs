@@ -135,7 +135,9 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     let clock = Arc::new(selvedge_flow::clock::SystemClock);
     let opened = wiring::open(&config, found, &Environment::of([]), None, clock).await;
     let Opened { mut setup, .. } = opened.map_err(|problems| said(&problems))?;
-    if std::env::var_os("NOSTOCK").is_none() { setup.stocks = vec![world::stock_setup(args, &world.access)]; }
+    if std::env::var_os("NOSTOCK").is_none() {
+        setup.stocks = vec![world::stock_setup(args, &world.access)];
+    }
     world::map_everything(&setup, &world.access, args.headless).await?;
     let engine = Arc::new(Engine::new(setup).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?);
 

@@ -62,9 +62,7 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
     // In a sale the shop refuses what it does not have; what happened long ago, happened.
     let (source, overselling) = match (args.data, args.flash) {
         (Some(path), _) => (Source::Folder { path, limit: args.limit }, Overselling::Off),
-        (None, Some(skus)) => {
-            (Source::Flash { skus, orders: args.orders }, Overselling::Standard)
-        }
+        (None, Some(skus)) => (Source::Flash { skus, orders: args.orders }, Overselling::Standard),
         (None, None) => (Source::Generated { orders: args.orders }, Overselling::Off),
     };
     let sale = overselling == Overselling::Standard;
@@ -295,7 +293,6 @@ sweep = "24h"
 sweep_back = "3650d"
 notice_grace = "5s"
 "#,
-
         url = format!("sqlite://{}", store.display()),
         listen = args.listen,
         shop = access.centra_url,
@@ -382,18 +379,34 @@ pub fn stock_setup(args: &DemoArgs, access: &Access) -> selvedge_flow::StockSetu
     use selvedge_model::stock::{buffer, guard, pace};
     let mut places = std::collections::BTreeMap::new();
     for kept in &access.locations {
-        places.entry(selvedge_model::LocationId::new(kept.location.clone())).or_insert(selvedge_model::LocationId::new(kept.market.to_string()));
+        places
+            .entry(selvedge_model::LocationId::new(kept.location.clone()))
+            .or_insert(selvedge_model::LocationId::new(kept.market.to_string()));
     }
     selvedge_flow::StockSetup {
         name: STOCK.into(),
         from: ERP.into(),
         to: SHOP.into(),
         places,
-        pace: pace::Pace { least: Duration::from_secs(1), most: Duration::from_secs(5), peak_most: Duration::from_secs(5), throttled_most: Duration::from_secs(60), answers: 3, peaks: vec![] },
+        pace: pace::Pace {
+            least: Duration::from_secs(1),
+            most: Duration::from_secs(5),
+            peak_most: Duration::from_secs(5),
+            throttled_most: Duration::from_secs(60),
+            answers: 3,
+            peaks: vec![],
+        },
         poll_overlap: Duration::from_secs(5),
         snapshot_every: Duration::from_secs(86400),
         read_back_every: Duration::from_secs(86400),
-        buffers: vec![buffer::Rule { selector: buffer::Selector::Default, buffer: if args.data.is_some() { buffer::Buffer::Fixed(2) } else { buffer::Buffer::Velocity { quantile: rust_decimal::Decimal::new(9999, 4), least: 1 } } }],
+        buffers: vec![buffer::Rule {
+            selector: buffer::Selector::Default,
+            buffer: if args.data.is_some() {
+                buffer::Buffer::Fixed(2)
+            } else {
+                buffer::Buffer::Velocity { quantile: rust_decimal::Decimal::new(9999, 4), least: 1 }
+            },
+        }],
         guard: guard::Rules::default(),
         settle_wait: Duration::from_secs(2),
         attempts_max: 8,
