@@ -261,6 +261,32 @@ mod tests {
         assert_eq!((bar(0, 9), bar(1, 1_000_000), bar(u64::MAX, u64::MAX)), (0, 1, LONGEST));
     }
 
+    #[tokio::test]
+    async fn without_days_to_play_the_page_says_so() {
+        let (app, _) = crate::pages::sample::empty().await;
+        let page = page(State(app), Query(Form::default())).await.ok().unwrap().into_string();
+        assert!(page.contains("No stock flow is configured") && page.contains("selvedge stock rehearse"), "{page}");
+        let rehearsal = Rehearsal {
+            recording: crate::rehearse::Recorded {
+                from: crate::pages::sample::start(),
+                until: crate::pages::sample::start(),
+                length_ms: 0,
+                skus: 1,
+                lines: 1_200,
+                moves: 3,
+            },
+            notes: vec![NAUGHTY.to_owned()],
+            bad_rows: 0,
+            bad: Vec::new(),
+            scenarios: played(),
+            took_us: 12_345,
+            a_minute: 1,
+        };
+        let page = content(&Form::default(), &Shown::Played(Box::new(rehearsal))).into_string();
+        assert!(page.contains("1\u{202f}200 order lines") && page.contains("<svg") && !page.contains("<script"), "{page}");
+        assert_eq!(page.matches("<tr>").count(), 15);
+    }
+
     #[test]
     fn what_is_typed_is_read_or_said_to_be_wrong() {
         let form = |interval: &str, buffer: &str| Form { interval: interval.to_owned(), buffer: buffer.to_owned() };

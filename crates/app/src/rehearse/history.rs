@@ -188,3 +188,73 @@ fn gathered(levels: &BTreeMap<String, Level>, lines: &[Line], moves: &[MoveRow],
     }
     gather
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use selvedge_model::{ExternalId, LocationId, Sku, StockLevel, stock::rehearse::Event};
+
+    use super::*;
+    use crate::pages::sample::{Fate, brand, empty, order, place, start};
+
+    fn of() -> Of {
+        Of { brand: brand(), flow: "stock".into() }
+    }
+
+    async fn level(store: &Store, units: i64, minute: u64) {
+        let as_of = start() + Duration::from_secs(minute * 60);
+        let level = StockLevel {
+            sku: Sku::new("COAT-42"),
+            location: LocationId::new("21"),
+            item: ExternalId::new("i"),
+            as_of,
+            changed_at: None,
+            on_hand: units,
+            committed: 0,
+            back_ordered: 0,
+            available: units.max(0),
+            incoming: 0,
+            active: true,
+            unit_value: None,
+            categories: Vec::new(),
+        };
+        let work = move |tx: &selvedge_store::Tx<'_>| {
+            tx.stock_proven(&of(), &level.location, as_of, Some(1))?;
+            tx.stock_level(&of(), &level, "poll", None, None, true, as_of)
+        };
+        store.write(work).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_store_plays_its_own_days() {
+        let (app, _) = empty().await;
+        let missing = history(&app.store, of(), 100).await.unwrap().unwrap_err();
+        assert_eq!(missing.len(), 3, "{missing:?}");
+        // Watched from a day before the first order is placed; 9, then 6, then 8.
+        let mut placed = order("1", "Åsa", 2);
+        placed.placed_at = start() + Duration::from_secs(90);
+        place(&app, placed.clone(), start(), Fate::Confirmed).await;
+        let mut early = order("0", "Bo", 1);
+        early.placed_at = start() - Duration::from_secs(60);
+        place(&app, early, start(), Fate::Confirmed).await;
+        for (units, minute) in [(9, 0), (6, 1), (8, 2)] {
+            level(&app.store, units, minute).await;
+        }
+        let material = history(&app.store, of(), 100).await.unwrap().unwrap();
+        let [item] = material.recorded.as_slice() else { panic!("{material:?}") };
+        let wanted = Event::ShopOrder { units: 2, order: Some(0) };
+        let mut events = item.events.clone();
+        events.sort_by_key(|(at, _)| *at);
+        let moved = |delta| Event::SourceMove { delta };
+        assert_eq!((item.opening, events), (9, vec![(0, moved(-3)), (30_000, wanted), (60_000, moved(2))]));
+        assert!(material.notes.iter().any(|note| note.contains("0 hours long")), "{:?}", material.notes);
+        // The scarf is nowhere at the source.
+        assert!(material.notes.iter().any(|note| note.starts_with("1 order lines are of SKUs")), "{:?}", material.notes);
+        // Only the newest event: the opening is what it was then.
+        let material = history(&app.store, of(), 2).await.unwrap().unwrap();
+        assert_eq!(material.recorded[0].opening, 6);
+        assert_eq!(material.recorded[0].events.len(), 2, "{material:?}");
+        assert!(material.notes[0].contains("newest 2 events"));
+    }
+}
