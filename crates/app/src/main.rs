@@ -4,6 +4,7 @@ mod api;
 mod commands;
 mod config;
 mod pages;
+mod rehearse;
 mod serve;
 mod view;
 mod webhooks;

@@ -92,7 +92,7 @@ pub enum Command {
     Mappings(mappings::Args),
     /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
     Balance(balance::Args),
-    /// See how fresh stock is, where the figures stand, and why one is what it is
+    /// See how fresh stock is and why each figure is what it is; play recorded days again under other settings
     Stock(stock::Args),
     /// Keep secrets sealed in the store
     Secrets(secrets::Args),
@@ -250,6 +250,10 @@ mod tests {
             "stock list --warehouse 2 --state held --search 15056 --limit 5",
             "stock explain 15056BL",
             "stock drift",
+            "stock rehearse --json",
+            "stock rehearse --data DIR",
+            "stock rehearse --orders o.csv --movements m.csv --opening s.csv --time-zone Europe/Stockholm",
+            "stock rehearse --interval 30s,5m --buffer none --buffer quantile=0.999 --outage 2h --quantity on_hand --naive",
             "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",
@@ -269,6 +273,9 @@ mod tests {
             "exceptions dismiss exc_3",
             "balance --since yesterday",
             "demo --data D --orders 5",
+            "stock rehearse --orders o.csv",
+            "stock rehearse --data D --orders o.csv --opening s.csv",
+            "stock rehearse --buffer two",
             "secrets set NAME VALUE",
             "run --colour",
         ] {

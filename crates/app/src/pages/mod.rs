@@ -7,6 +7,7 @@ pub(crate) mod live;
 mod mappings;
 mod order;
 mod orders;
+mod rehearse;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
         .route("/mappings", get(mappings::page).post(mappings::set))
         .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
+        .route("/stock/rehearse", get(rehearse::page))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(|| async { Redirect::permanent("/assets/selvedge.svg") }))

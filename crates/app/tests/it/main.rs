@@ -4,4 +4,5 @@
 mod conform;
 mod demo;
 mod page;
+mod stock;
 mod webhooks;

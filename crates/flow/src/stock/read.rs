@@ -635,7 +635,7 @@ fn merge(
             }
         };
         // Until it was proven, the figure was right; the source's own word on when it changed may be nearer.
-        let since = level.changed_at.or(wrong_since).unwrap_or(now).max(at.unwrap_or(Timestamp::MIN)).min(now);
+        let since = level.changed_at.or(wrong_since).unwrap_or(now).max(at.unwrap_or(level.as_of)).min(now);
         let merged = tx.stock_level(of, level, via.word(), at, places.get(&level.location), own_is_told, since)?;
         news += usize::from(matches!(merged, Merged::News(_)));
     }

@@ -34,7 +34,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 /// How soon a figure is looked at again that an order made ambiguous.
 const AMBIGUOUS_WAIT: Duration = Duration::from_millis(500);
 /// How long the rates over the whole range are used before they are added up again.
-const RATES_FOR: Duration = Duration::from_secs(300);
+const RATES_FOR: Duration = Duration::from_secs(30);
 /// How many measured times the window needs before it is believed.
 const WINDOW_LEAST: usize = 20;
 
@@ -319,7 +319,7 @@ impl Engine {
                 Ok((tx.stock_claim(&of, &write, now)?, wrong_since))
             })
             .await?;
-        self.measure(stock, &wrong_since, now);
+        self.measure(stock, right.iter().map(|(row, ..)| row).zip(&wrong_since), now);
         let sent: Vec<&(FigureRow, Shown, Figure)> = claimed.iter().filter_map(|index| wrong.get(*index)).collect();
         if sent.is_empty() {
             return Ok(());
@@ -390,7 +390,7 @@ impl Engine {
             return self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await;
         };
         let seen = by_item(&page.levels);
-        let (mut agreed, mut once_more, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut agreed, mut agreed_rows, mut once_more, mut failed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (position, (row, before, figure)) in sent.iter().enumerate() {
             let Some(level) = seen.get(&(&row.place, &row.item)) else {
                 failed.push((position, row, None));
@@ -401,6 +401,7 @@ impl Engine {
             let lifted = now_shown.free() == 0 && now_shown.units >= figure.units && now_shown.units == now_shown.promised;
             if now_shown.units == figure.units || lifted {
                 agreed.push(claim(row, now_shown, figure));
+                agreed_rows.push(row);
                 // Promises that went away meanwhile came back as units for sale, and orders that waited may have
                 // taken some: the figure has to follow.
                 if now_shown.promised != before.promised {
@@ -445,7 +446,7 @@ impl Engine {
                 Ok(wrong_since)
             })
             .await?;
-        self.measure(stock, &wrong_since, looked_at);
+        self.measure(stock, agreed_rows.into_iter().zip(&wrong_since), looked_at);
         Ok(())
     }
 
@@ -510,11 +511,19 @@ impl Engine {
             .await
     }
 
-    fn measure(&self, stock: &Stock, wrong_since: &[Option<Timestamp>], right_at: Timestamp) {
+    /// Notes for how long figures had been wrong. One that was never right before says nothing of how quickly we are.
+    fn measure<'a>(
+        &self,
+        stock: &Stock,
+        rows: impl Iterator<Item = (&'a FigureRow, &'a Option<Timestamp>)>,
+        right_at: Timestamp,
+    ) {
         let mut memory = stock.memory();
-        for since in wrong_since.iter().flatten() {
-            let ms = u64::try_from(right_at.as_millisecond() - since.as_millisecond()).unwrap_or(0);
-            Memory::measured(&mut memory.wrong_ms, ms);
+        for (row, since) in rows {
+            if let (Some(_), Some(since)) = (&row.terms, since) {
+                let ms = u64::try_from(right_at.as_millisecond() - since.as_millisecond()).unwrap_or(0);
+                Memory::measured(&mut memory.wrong_ms, ms);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `selvedge stock`: how fresh the figures are, and why each is what it is.
 
+mod rehearse;
+
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
@@ -72,6 +74,8 @@ enum Act {
         /// The SKU, exactly as the systems write it.
         sku: String,
     },
+    /// What would have been oversold or lost: recorded days, played again under other settings
+    Rehearse(rehearse::RehearseArgs),
     /// Figures that somebody changed, or that were missed, and why
     Drift {
         /// At most so many, the newest.
@@ -91,6 +95,10 @@ fn lag(config: &Config, from: &ConnectionName) -> Duration {
 /// # Errors
 /// The store's; no stock flow; an item that no shop lists.
 pub async fn run(about: &About, args: Args) -> Done {
+    let act = match args.act {
+        Act::Rehearse(args) => return rehearse::run(about, args).await,
+        act => act,
+    };
     let config = about.config()?;
     let setups: Vec<StockSetup> = config.stocks.iter().map(|(name, stock)| stock.setup(name)).collect();
     if setups.is_empty() {
@@ -102,7 +110,9 @@ pub async fn run(about: &About, args: Args) -> Done {
     }
     let store = about.store_to_read(&config).await?;
     let (brand, now, out) = (&config.brand, about.clock.now(), about.out);
-    match args.act {
+    match act {
+        // Seen to above: it needs no stock flow.
+        Act::Rehearse(_) => {}
         Act::Status => {
             let found = stock::status(&store, brand, &setups, now).await?;
             if out.json {
