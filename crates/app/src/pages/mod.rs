@@ -9,7 +9,7 @@ mod order;
 mod orders;
 mod rehearse;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod today;

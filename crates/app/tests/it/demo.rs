@@ -59,7 +59,7 @@ impl Demo {
     }
 
     /// Runs until `moment` after its start, then kills it the hard way; whether it had ended by itself before.
-    fn kill_after(&self, moment: Duration) -> bool {
+    pub fn kill_after(&self, moment: Duration) -> bool {
         let child = self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_or_kill(child, moment)
     }
