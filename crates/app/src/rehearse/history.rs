@@ -174,9 +174,9 @@ fn gathered(levels: &BTreeMap<String, Level>, lines: &[Line], moves: &[MoveRow],
     }
     for line in lines {
         match levels.get(&line.sku) {
+            _ if line.at < from || line.units == 0 => {}
             None => unknown += 1,
-            Some(level) if line.at < from.max(level.since) => {}
-            Some(_) if line.units == 0 => {}
+            Some(level) if line.at < level.since => {}
             Some(_) => gather.order(line.at.as_millisecond(), &line.order, &line.sku, line.units),
         }
     }
@@ -251,10 +251,10 @@ mod tests {
         assert!(material.notes.iter().any(|note| note.contains("0 hours long")), "{:?}", material.notes);
         // The scarf is nowhere at the source.
         assert!(material.notes.iter().any(|note| note.starts_with("1 order lines are of SKUs")), "{:?}", material.notes);
-        // Only the newest event: the opening is what it was then.
-        let material = history(&app.store, of(), 2).await.unwrap().unwrap();
+        // One line too many for the bound: the oldest movement goes, and the opening is what it was then.
+        let material = history(&app.store, of(), 3).await.unwrap().unwrap();
         assert_eq!(material.recorded[0].opening, 6);
         assert_eq!(material.recorded[0].events.len(), 2, "{material:?}");
-        assert!(material.notes[0].contains("newest 2 events"));
+        assert!(material.notes[0].contains("newest 3 events"));
     }
 }

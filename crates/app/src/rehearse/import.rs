@@ -336,7 +336,7 @@ mod tests {
             ("opening.csv", 3, "SKU \"a\" was opened already"),
             ("orders.csv", 3, "an order line of 0 units"),
             ("orders.csv", 4, "\"yesterday\" is no time"),
-            ("orders.csv", 6, "it has no sku"),
+            ("orders.csv", 6, "it has no time"),
             ("orders.csv", 7, "\"x\" is no whole number of units"),
             ("orders.csv", 8, "its sku is empty"),
             ("movements.csv", 3, "\"5000000000\" is no whole number of units"),
