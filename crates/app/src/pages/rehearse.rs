@@ -201,8 +201,8 @@ pub fn svg(outcomes: &[Played]) -> String {
     let (second, height) = (NAMES + LONGEST + FIGURE, HEAD + rows * ROW + 6);
     let width = second + LONGEST + FIGURE;
     let most = |of: fn(&Played) -> u64| outcomes.iter().map(of).max().unwrap_or(0).max(1);
-    let (oversold, lost): (fn(&Played) -> u64, fn(&Played) -> u64) =
-        (|played| played.outcome.oversold, |played| played.outcome.lost_to_buffer);
+    type Count = fn(&Played) -> u64;
+    let (oversold, lost): (Count, Count) = (|played| played.outcome.oversold, |played| played.outcome.lost_to_buffer);
     let sides = [(NAMES, oversold, most(oversold), "var(--thread, #ad1f2b)"), (second, lost, most(lost), "var(--busy, #5d6fb8)")];
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (width) " " (height) } role="img"

@@ -157,7 +157,7 @@ fn gathered(levels: &BTreeMap<String, Level>, lines: &[Line], moves: &[MoveRow],
     let (mut unknown, mut unfit) = (0_u64, 0_u64);
     for each in moves {
         let sku = each.sku.as_str();
-        if !levels.get(sku).is_some_and(|level| each.at >= from.max(level.since)) {
+        if levels.get(sku).is_none_or(|level| each.at < from.max(level.since)) {
             continue;
         }
         let delta = each.after.saturating_sub(each.before);

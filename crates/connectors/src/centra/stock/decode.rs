@@ -103,8 +103,11 @@ fn active(size: &Value) -> Result<bool, Box<Problem>> {
     Ok(own && status(variant) && status(&variant["product"]))
 }
 
+/// Units of one size in one warehouse: physical, free to allocate, wanted by orders that wait.
+type Kept = (i64, i64, i64);
+
 /// Physical, free to allocate, and wanted by orders that wait (nought where that was not asked for), by warehouse.
-fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, (i64, i64, i64)>, Box<Problem>> {
+fn quantities(size: &Value, places: &[i32]) -> Result<BTreeMap<i32, Kept>, Box<Problem>> {
     let rows = size["stock"].as_array().ok_or_else(|| unreadable("stock", &size["stock"], "the stock of a size is no list"))?;
     let mut kept = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
