@@ -3,6 +3,7 @@
 mod api;
 mod commands;
 mod config;
+mod metrics;
 mod pages;
 mod rehearse;
 mod serve;

@@ -156,6 +156,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhooks/{connection}", post(webhooks::receive))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(crate::metrics::show))
         .fallback(pages::nowhere)
         .with_state(Arc::clone(&app))
         .layer(CatchPanicLayer::custom(broke))

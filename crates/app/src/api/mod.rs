@@ -9,6 +9,7 @@ mod flows;
 mod mappings;
 mod orders;
 mod problem;
+mod stock;
 
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/release", post(exceptions::release))
         .route("/exceptions/{id}/dismiss", post(exceptions::dismiss))
         .route("/mappings", get(mappings::list).put(mappings::set))
+        .route("/stock", get(stock::status))
+        .route("/stock/figures", get(stock::figures))
+        .route("/stock/drifts", get(stock::drifts))
+        .route("/stock/items/{sku}", get(stock::item))
         .route("/calls", get(calls::show))
         .fallback(problem::nowhere)
         .method_not_allowed_fallback(problem::not_so)

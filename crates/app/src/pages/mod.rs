@@ -10,6 +10,7 @@ mod orders;
 mod rehearse;
 #[cfg(test)]
 pub(crate) mod sample;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod today;
@@ -45,6 +46,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
         .route("/mappings", get(mappings::page).post(mappings::set))
         .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
+        .route("/stock", get(stock::page))
+        .route("/stock/{sku}", get(stock::one))
         .route("/stock/rehearse", get(rehearse::page))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::asset))
@@ -57,14 +60,16 @@ enum Place {
     Today,
     Orders,
     Exceptions,
+    Stock,
     Mappings,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 4] = [
+const PLACES: [(Place, &str, &str); 5] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Exceptions, "/exceptions", "Exceptions"),
+    (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),
 ];
 

@@ -14,11 +14,7 @@ use super::{
 };
 use crate::{
     config::words::Span,
-    rehearse::{
-        Asked, BufferAsked, Played, Rehearsal,
-        history::{history, stock_flow},
-        play,
-    },
+    rehearse::{Asked, BufferAsked, Played, Rehearsal, history::history, play},
     serve::App,
 };
 
@@ -73,12 +69,12 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(form): Query<Form>) 
         Err(why) => Shown::Unclear(why),
         Ok(asked) => rehearsed(&app, asked).await?,
     };
-    let frame = Frame::of(&app, Place::Nowhere, "Rehearse stock").await?;
+    let frame = Frame::of(&app, Place::Stock, "Rehearse stock").await?;
     Ok(frame.around(content(&form, &shown)))
 }
 
 async fn rehearsed(app: &App, asked: Asked) -> Result<Shown, Failure> {
-    let Some(flow) = stock_flow(&app.ends()) else {
+    let Some(flow) = app.engine.setup().stocks.first().map(|stock| stock.name.clone()) else {
         return Ok(Shown::Missing(vec!["No stock flow is configured, so there are no days to play.".to_owned()]));
     };
     let Ok(permit) = ROOM.try_acquire() else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use selvedge_model::{AnyRecord, Brand, FlowName, Kind, records::LineKind};
+use selvedge_model::{AnyRecord, Brand, Kind, records::LineKind};
 use selvedge_store::{
     Store, StoreError, View,
     stock::{LevelRow, MoveRow, Of},
@@ -26,11 +26,6 @@ pub type History = Result<Material, Vec<String>>;
 /// The store's.
 pub async fn history(store: &Store, of: Of, events_max: usize) -> Result<History, StoreError> {
     store.read(move |view| read(view, &of, events_max)).await
-}
-
-/// The stock flows that have been read here, of those that are named.
-pub fn stock_flow(ends: &[crate::view::Ends]) -> Option<FlowName> {
-    ends.iter().find(|ends| ends.kind == Kind::Stock).map(|ends| ends.flow.clone())
 }
 
 /// An order line as it was first asked for.

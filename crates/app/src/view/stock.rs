@@ -163,6 +163,19 @@ pub async fn item(
         .await
 }
 
+/// The same for a running engine, whose connections know their lag.
+///
+/// # Errors
+/// The store's.
+pub async fn item_of(engine: &selvedge_flow::Engine, sku: &Sku, now: Timestamp) -> Result<Vec<Item>> {
+    let setup = engine.setup();
+    let lag = |stock: &StockSetup| {
+        setup.connections.get(&stock.from).and_then(|from| from.stock_source.as_ref()).map_or(Duration::ZERO, |s| s.commit_lag())
+    };
+    let stocks: Vec<(StockSetup, Duration)> = setup.stocks.iter().map(|stock| (stock.clone(), lag(stock))).collect();
+    item(&setup.store, &setup.brand, &stocks, sku, now).await
+}
+
 /// The newest differences that nothing under way explained.
 ///
 /// # Errors

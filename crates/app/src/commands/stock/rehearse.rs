@@ -15,7 +15,7 @@ use crate::{
     config::words::Span,
     rehearse::{
         Asked, BufferAsked, EXPORT_DELAY, Material, Rehearsal, SCENARIOS_MAX, SHIP_DELAY, VALUES_MAX, count,
-        history::{self, history},
+        history::history,
         import::{Files, ImportError, online_retail},
         play,
     },
@@ -136,7 +136,7 @@ async fn material(about: &About, args: RehearseArgs) -> Result<Material, Failure
         return Files { orders, movements: args.movements, opening, zone: zone.transpose()? }.read().map_err(unread);
     }
     let config = about.config()?;
-    let flow = args.flow.map(|name| FlowName::new(name.trim())).or_else(|| history::stock_flow(&config.ends()));
+    let flow = args.flow.map(|name| FlowName::new(name.trim())).or_else(|| config.stocks.keys().next().cloned());
     let Some(flow) = flow else {
         return Err(failed(
             "no stock flow is configured",
