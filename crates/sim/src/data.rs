@@ -1001,8 +1001,14 @@ mod tests {
 
     #[test]
     fn a_folder_without_stock_keeps_none() {
-        let catalogue = Catalogue::open(1, &sample()).unwrap();
-        assert!(catalogue.opening().is_empty() && catalogue.floor_events().is_empty());
+        let Source::Folder { path, .. } = sample() else { unreachable!("the sample is a folder") };
+        let folder = tempfile::tempdir().unwrap();
+        for table in ["docs.csv", "docs_vat.csv", "lines.csv", "products.csv"] {
+            std::fs::copy(path.join(table), folder.path().join(table)).unwrap();
+        }
+        let catalogue = Catalogue::open(1, &Source::Folder { path: folder.path().to_owned(), limit: None }).unwrap();
+        assert!(catalogue.orders() > 0 && catalogue.opening().is_empty() && catalogue.floor_events().is_empty());
+        assert!(!Catalogue::open(1, &sample()).unwrap().opening().is_empty());
     }
 
     #[test]

@@ -587,7 +587,9 @@ impl Engine {
                 let known = tx.stock_locations(&of)?;
                 let proven = |place: &LocationId| known.iter().find(|row| row.location == *place).and_then(|row| row.proven_at);
                 let all: Option<Vec<Timestamp>> = places.iter().map(proven).collect();
-                if let Some(at) = all.and_then(|all| all.into_iter().min()) {
+                // Of a level that is doubted, orders are counted on from when it was last believed.
+                let doubted = tx.stock_doubted_since(&of)?;
+                if let Some(at) = all.and_then(|all| all.into_iter().chain(doubted).min()) {
                     tx.stock_demand_shown(&of, before(at, lag), (!own_is_told).then_some(now))?;
                 }
                 Ok(())

@@ -139,7 +139,7 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
             watched.units = watched.units.saturating_add(row.demand.units);
             watched.squares = watched.squares.saturating_add(row.demand.squares);
             watched.watched_ms = watched.watched_ms.max(row.demand.watched_ms);
-            let as_of = row.level.as_of.max(*at);
+            let as_of = if row.doubted { row.level.as_of } else { row.level.as_of.max(*at) };
             let last: &mut Timestamp = rose_at.entry(sku.clone()).or_insert(row.rose_at);
             *last = row.rose_at.max(*last);
             here.push((row.level, as_of));

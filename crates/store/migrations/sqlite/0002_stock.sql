@@ -23,9 +23,11 @@ CREATE TABLE stock_levels (
     taken_squares INTEGER NOT NULL DEFAULT 0, -- the same of their squares: how uneven it is
     faded_at     INTEGER NOT NULL,    -- as of when they have faded
     known_since  INTEGER NOT NULL,    -- since when the item is watched here
+    doubted      INTEGER NOT NULL DEFAULT 0 CHECK (doubted IN (0, 1)), -- a later reading was kept back: not proven beyond as_of
     PRIMARY KEY (brand, flow, location, sku)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX stock_levels_by_sku ON stock_levels (brand, flow, sku);
+CREATE INDEX stock_levels_doubted ON stock_levels (brand, flow, as_of) WHERE doubted = 1;
 
 -- Rows of a reading that waits for a person: it would have moved too much.
 CREATE TABLE stock_held_levels (

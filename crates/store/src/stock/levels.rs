@@ -34,6 +34,8 @@ pub struct LevelRow {
     pub known_since: Timestamp,
     /// As of when more was left than before, for the last time.
     pub rose_at: Timestamp,
+    /// Whether a later reading of it was kept back: then it is not proven beyond its own *as of*.
+    pub doubted: bool,
 }
 
 /// What became of a level.
@@ -79,7 +81,7 @@ macro_rules! select_levels {
     ($rest:literal) => {
         concat!(
             "SELECT sku, location, item, on_hand, committed, back_ordered, available, incoming, active, as_of, changed_at, via, ",
-            "takings, taken_units, taken_squares, faded_at, known_since, rose_at FROM stock_levels ",
+            "takings, taken_units, taken_squares, faded_at, known_since, rose_at, doubted FROM stock_levels ",
             $rest
         )
     };
@@ -144,6 +146,7 @@ fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
         demand: demand([row.get(12)?, row.get(13)?, row.get(14)?], row.get(15)?, since, now),
         known_since: moment(since)?,
         rose_at: moment(row.get(17)?)?,
+        doubted: row.get(18)?,
     })
 }
 
@@ -167,7 +170,7 @@ impl Tx<'_> {
         let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
         let at = micros(level.as_of);
         let sql = "SELECT on_hand, committed, back_ordered, available, incoming, active, item, as_of, takings, taken_units, taken_squares,
-                     faded_at, known_since, rose_at FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+                     faded_at, known_since, rose_at, doubted FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
         let known = self
             .connection
             .prepare_cached(sql)?
@@ -175,23 +178,25 @@ impl Tx<'_> {
                 let figures: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
                 let sums: [i64; 3] = [row.get(8)?, row.get(9)?, row.get(10)?];
                 let times: (i64, i64, i64) = (row.get(11)?, row.get(12)?, row.get(13)?);
-                let (active, item, as_of): (bool, String, i64) = (row.get(5)?, row.get(6)?, row.get(7)?);
-                Ok((figures, active, item, as_of, sums, times))
+                let (active, item, as_of, doubted): (bool, String, i64, bool) =
+                    (row.get(5)?, row.get(6)?, row.get(7)?, row.get(14)?);
+                Ok((figures, active, item, (as_of, doubted), sums, times))
             })
             .optional()?;
         let figures = [level.on_hand, level.committed, level.back_ordered, level.available, level.incoming];
         let (mut before, mut own, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
-        let (mut known_since, mut rose_at) = (at, at);
-        if let Some((old, active, item, as_of, old_sums, (faded_at, since, rose))) = known {
+        let (mut known_since, mut rose_at, mut was_doubted) = (at, at, false);
+        if let Some((old, active, item, (as_of, doubted), old_sums, (faded_at, since, rose))) = known {
             if at < as_of {
                 return Ok(Merged::Stale);
             }
-            if old == figures && active == level.active && item == level.item.as_str() {
+            if old == figures && active == level.active && item == level.item.as_str() && !doubted {
                 return Ok(Merged::Same);
             }
             let [on_hand, committed, back_ordered, ..] = old;
             before = Some(on_hand.saturating_sub(committed).saturating_sub(back_ordered));
-            let known_at = proven_at.map_or(as_of, |at| micros(at).max(as_of));
+            was_doubted = doubted;
+            let known_at = proven_at.filter(|_| !doubted).map_or(as_of, |at| micros(at).max(as_of));
             own = self.stock_own_units(of, &level.sku, moment(known_at)?, level.as_of)?;
             sums = old_sums.map(|sum| faded(sum, at.saturating_sub(faded_at)));
             (known_since, was_active) = (since, Some(active));
@@ -247,7 +252,8 @@ impl Tx<'_> {
         self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, at])?;
         if let Some(place) = place
             && (before != Some(level.free().saturating_add(if own_is_told { own } else { 0 }))
-                || was_active != Some(level.active))
+                || was_active != Some(level.active)
+                || was_doubted)
         {
             self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
         }
@@ -282,6 +288,13 @@ impl Tx<'_> {
             micros(level.as_of),
             exception.0,
         ])?;
+        // Until now the level in force was proven; from here on only a reading that is believed can tell.
+        let sql = "UPDATE stock_levels SET doubted = 1, as_of = max(as_of, min(?5, coalesce(
+                     (SELECT proven_at FROM stock_locations WHERE brand = ?1 AND flow = ?2 AND location = ?3), as_of)))
+                   WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND doubted = 0";
+        let values = [of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str()];
+        let [brand, flow, location, sku] = values;
+        self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, micros(level.as_of)])?;
         Ok(())
     }
 
@@ -327,7 +340,7 @@ impl View<'_> {
     pub fn stock_level_is_news(&self, of: &Of, level: &StockLevel) -> Result<bool> {
         let sql = "SELECT NOT EXISTS (SELECT 1 FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4
                      AND (as_of > ?5 OR (on_hand = ?6 AND committed = ?7 AND back_ordered = ?8 AND available = ?9 AND incoming = ?10
-                          AND active = ?11 AND item = ?12)))";
+                          AND active = ?11 AND item = ?12 AND doubted = 0)))";
         let values = params![
             of.brand.as_str(),
             of.flow.as_str(),
@@ -445,6 +458,14 @@ impl View<'_> {
             from_json("a held level", &packed)
         })?;
         rows.collect()
+    }
+
+    /// Until when the most doubted level of a flow is proven; none while no level is doubted.
+    pub fn stock_doubted_since(&self, of: &Of) -> Result<Option<Timestamp>> {
+        let sql = "SELECT min(as_of) FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND doubted = 1";
+        let at: Option<i64> =
+            self.connection.prepare_cached(sql)?.query_row([of.brand.as_str(), of.flow.as_str()], |row| row.get(0))?;
+        moment_maybe(at)
     }
 
     /// How many rows of a place are kept back.
