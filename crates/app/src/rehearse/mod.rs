@@ -14,7 +14,7 @@ use selvedge_model::stock::{
 };
 use serde::Serialize;
 
-pub use gather::{BadRow, Material, Span as Recorded};
+pub use gather::{BadRow, Gather, Material, Span as Recorded};
 
 use crate::config::words::Span;
 

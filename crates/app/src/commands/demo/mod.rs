@@ -4,6 +4,7 @@
 //! does not kill what it talks to, and so that memory and processor time in the report are the
 //! product's own. The demo writes an ordinary config, and from there on is an ordinary run.
 
+mod flash;
 mod report;
 mod world;
 
@@ -22,6 +23,7 @@ use selvedge_store::obligations::Balance;
 use self::world::Child;
 use crate::{
     config::{self, ConfigProblem, secrets::Environment},
+    rehearse::Played,
     serve,
     wiring::{self, Opened},
 };
@@ -172,6 +174,10 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     if let Some(out) = &args.export {
         world.export(out).await?;
     }
+    let others = others(args)?;
+    if args.flash.is_some() && settled.is_some() {
+        tell_sale(&world.state().await?, &others);
+    }
     if let Some(file) = &args.report {
         let run = report::Run {
             seed: args.seed,
@@ -181,6 +187,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
             confirmed_before,
             orders_flow: world::FLOW.to_owned(),
             world: world.state().await?,
+            others,
         };
         let report = report::read(&engine, &run).await?;
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)
@@ -194,6 +201,11 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
         }
         _ => Ok(()),
     }
+}
+
+/// How a flash sale would have gone in other hands.
+fn others(args: &DemoArgs) -> anyhow::Result<Vec<Played>> {
+    args.flash.map_or_else(|| Ok(Vec::new()), |skus| flash::others(args.seed, skus, args.orders))
 }
 
 async fn orders_balance(engine: &Engine) -> anyhow::Result<Balance> {
@@ -288,6 +300,15 @@ async fn bind(address: &str) -> anyhow::Result<tokio::net::TcpListener> {
             tokio::net::TcpListener::bind((host, 0)).await.with_context(|| format!("no free port at {host}"))
         }
         Err(other) => Err(other).with_context(|| format!("cannot listen at {address}")),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
+fn tell_sale(world: &selvedge_sim::world::WorldState, others: &[Played]) {
+    println!("\n  Oversold in this sale, in units; the shop turned {} orders away for want of stock.\n", world.lost_orders);
+    println!("  {:>6}  here, as it ran", world.oversold_units);
+    for other in others {
+        println!("  {:>6}  {}, played on the same seed", other.outcome.oversold, other.name);
     }
 }
 

@@ -10,6 +10,8 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
+use crate::rehearse::Played;
+
 /// What `--report` writes.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -21,6 +23,8 @@ pub struct Report {
     pub oversold_units: u64,
     /// Orders that the simulated shop refused because something was missing.
     pub lost_orders: u64,
+    /// A flash sale in other hands, on the same seed: see `oversold` of each outcome.
+    pub others: Vec<Played>,
     /// Open exceptions.
     pub exceptions: Vec<ExceptionLine>,
     /// Calls sent, per connection.
@@ -76,6 +80,8 @@ pub struct Run {
     pub orders_flow: String,
     /// How the world stood at the end.
     pub world: WorldState,
+    /// A flash sale in other hands.
+    pub others: Vec<Played>,
 }
 
 /// Reads the report out of the store.
@@ -118,6 +124,7 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
         stock,
         oversold_units: run.world.oversold_units,
         lost_orders: run.world.lost_orders,
+        others: run.others.clone(),
         flows,
         elapsed_s,
         ready_ms: u64::try_from(run.ready.as_millis()).unwrap_or(u64::MAX),
