@@ -176,7 +176,7 @@ fn explained(item: &Item, now: jiff::Timestamp) -> Markup {
             @for (level, via) in &at.levels {
                 p.quiet {
                     "At the source, place " (level.location) ": on hand " (level.on_hand) ", promised " (level.committed) ", back ordered "
-                    (level.back_ordered) "; it says itself that " (level.available) " are available. By " (via) ", " (when(level.as_of, now)) "."
+                    (level.back_ordered) ", pending approval " (level.pending_approval) "; it says itself that " (level.available) " are available. By " (via) ", " (when(level.as_of, now)) "."
                 }
             }
             @if let Some((units, at)) = at.figure.sent { p.quiet { "Last written: " (units) " units, " (when(at, now)) "." } }

@@ -208,6 +208,7 @@ mod tests {
             on_hand: units,
             committed: 0,
             back_ordered: 0,
+            pending_approval: 0,
             available: units.max(0),
             incoming: 0,
             active: true,

@@ -202,6 +202,7 @@ pub fn term(term: selvedge_model::stock::Term) -> &'static str {
         Term::OnHand => "on hand at the source",
         Term::Committed => "promised there, and there",
         Term::BackOrdered => "promised there, and not there",
+        Term::PendingApproval => "ordered there, not approved yet",
         Term::Net => "= left at the source",
         Term::NotTakenIn => "orders that the source has not taken in",
         Term::ThroughKits => "the same, as parts of kits",

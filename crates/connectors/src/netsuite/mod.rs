@@ -104,6 +104,7 @@ impl Connector for NetSuite {
                 settings: settings.stock.clone(),
                 zone: settings.form.query_time_zone.clone(),
                 clock: Arc::clone(&context.clock),
+                pending: Default::default(),
             })),
             stock_sink: None,
             probe: Some(Arc::new(probe::AccountProbe {

@@ -339,6 +339,7 @@ impl Engine {
                 on_hand: 0,
                 committed: 0,
                 back_ordered: 0,
+                pending_approval: 0,
                 available: 0,
                 incoming: 0,
                 changed_at: None,

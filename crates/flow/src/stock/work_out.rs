@@ -92,6 +92,7 @@ fn sum(levels: Vec<(StockLevel, Timestamp)>) -> Option<StockLevel> {
         sum.on_hand = sum.on_hand.saturating_add(level.on_hand);
         sum.committed = sum.committed.saturating_add(level.committed);
         sum.back_ordered = sum.back_ordered.saturating_add(level.back_ordered);
+        sum.pending_approval = sum.pending_approval.saturating_add(level.pending_approval);
         sum.available = sum.available.saturating_add(level.available);
         sum.incoming = sum.incoming.saturating_add(level.incoming);
         sum.active |= level.active;
@@ -154,6 +155,7 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
             on_hand: 0,
             committed: 0,
             back_ordered: 0,
+            pending_approval: 0,
             available: 0,
             incoming: 0,
             active: true,

@@ -27,6 +27,8 @@ pub struct StockLevel {
     pub committed: i64,
     /// Promised to orders and not there.
     pub back_ordered: i64,
+    /// Asked for by orders that nobody has approved yet, where a system promises them nothing until then.
+    pub pending_approval: i64,
     /// What the system itself calls available; many cut it at nought, so that what is oversold does not show.
     pub available: i64,
     /// On its way in.
@@ -40,9 +42,10 @@ pub struct StockLevel {
 }
 
 impl StockLevel {
-    /// What is left when every promise is kept; below nought when more is promised than is there.
+    /// What is left when every promise is kept, and every order that waits for approval is approved; below nought
+    /// when more is promised than is there.
     pub fn free(&self) -> i64 {
-        self.on_hand.saturating_sub(self.committed).saturating_sub(self.back_ordered)
+        self.on_hand.saturating_sub(self.committed).saturating_sub(self.back_ordered).saturating_sub(self.pending_approval)
     }
 }
 

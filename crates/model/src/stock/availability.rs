@@ -85,6 +85,8 @@ pub enum Basis {
         committed: i64,
         /// Promised and not there.
         back_ordered: i64,
+        /// Asked for by orders that nobody has approved yet.
+        pending_approval: i64,
         /// Which item and where, in the source's ids.
         origin: String,
     },
@@ -177,6 +179,7 @@ impl<'a> Picture<'a> {
                 on_hand: level.on_hand,
                 committed: level.committed,
                 back_ordered: level.back_ordered,
+                pending_approval: level.pending_approval,
                 origin: format!("item {} at place {}", level.item, level.location),
             }),
             not_taken_in: orders.of(sku).saturating_add(through_kits),
@@ -274,6 +277,7 @@ mod tests {
             on_hand,
             committed,
             back_ordered,
+            pending_approval: 0,
             available: on_hand.saturating_sub(committed).max(0),
             incoming: 0,
             active: true,

@@ -16,6 +16,8 @@ pub enum Term {
     Committed,
     /// Promised there, and not there. Taken off.
     BackOrdered,
+    /// Asked for there by orders that nobody has approved yet. Taken off.
+    PendingApproval,
     /// A sum: what is left at the source.
     Net,
     /// Ordered in the shop, not taken in by the source. Taken off.
@@ -96,10 +98,11 @@ impl Terms {
         };
         let mut line = |term, units, as_of, origin: String| lines.push(Line { term, part: part.cloned(), units, as_of, origin });
         // Lines of a kit's part lead to its net, which then stands for itself.
-        if let Basis::Level { on_hand, committed, back_ordered, origin } = &self.basis {
+        if let Basis::Level { on_hand, committed, back_ordered, pending_approval, origin } = &self.basis {
             line(Term::OnHand, *on_hand, Some(self.net_as_of), origin.clone());
             line(Term::Committed, committed.saturating_neg(), Some(self.net_as_of), origin.clone());
             line(Term::BackOrdered, back_ordered.saturating_neg(), Some(self.net_as_of), origin.clone());
+            line(Term::PendingApproval, pending_approval.saturating_neg(), Some(self.net_as_of), origin.clone());
         }
         line(Term::Net, self.net, Some(self.net_as_of), net_origin);
         let orders = "shop orders that the source had not taken in";
@@ -153,7 +156,13 @@ mod tests {
     }
 
     fn level(on_hand: i64) -> Basis {
-        Basis::Level { on_hand, committed: 4, back_ordered: 1, origin: "item 101 at place 7".to_owned() }
+        Basis::Level {
+            on_hand: on_hand + 2,
+            committed: 4,
+            back_ordered: 1,
+            pending_approval: 2,
+            origin: "item 101 at place 7".to_owned(),
+        }
     }
 
     fn said(explained: &Explained) -> Vec<(Term, Option<&str>, i64)> {
@@ -166,9 +175,10 @@ mod tests {
         assert_eq!(
             said(&explained),
             [
-                (Term::OnHand, None, 20),
+                (Term::OnHand, None, 22),
                 (Term::Committed, None, -4),
                 (Term::BackOrdered, None, -1),
+                (Term::PendingApproval, None, -2),
                 (Term::Net, None, 15),
                 (Term::NotTakenIn, None, -2),
                 (Term::ThroughKits, None, -3),
@@ -180,8 +190,8 @@ mod tests {
         );
         assert_eq!(explained.sum(), 15);
         assert_eq!(explained.lines[0].as_of, Some(at(100)));
-        assert_eq!(explained.lines[4].as_of, Some(at(200)));
-        assert_eq!(explained.lines[8].as_of, Some(at(300)));
+        assert_eq!(explained.lines[5].as_of, Some(at(200)));
+        assert_eq!(explained.lines[9].as_of, Some(at(300)));
         let text = serde_json::to_string(&explained.lines[0]).unwrap();
         assert!(text.contains(r#""term":"on_hand""#) && text.contains("item 101 at place 7"), "{text}");
     }
@@ -193,7 +203,7 @@ mod tests {
         let kit = Terms { not_taken_in: 0, through_kits: 0, ..terms(basis, 4) };
         let explained = kit.explain(None);
         assert_eq!(
-            said(&explained)[3..],
+            said(&explained)[4..],
             [
                 (Term::Net, Some("A"), 15),
                 (Term::NotTakenIn, Some("A"), -2),

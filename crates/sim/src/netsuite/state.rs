@@ -1,6 +1,6 @@
 //! The documents and customers, kept small, and written to the journal before anyone hears of them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -297,7 +297,7 @@ impl Tran {
             Kind::SalesOrder if self.fulfilled => ("F", "Pending Billing"),
             Kind::SalesOrder if !self.shipped.is_empty() => ("D", "Partially Fulfilled"),
             Kind::SalesOrder if self.approved => ("B", "Pending Fulfillment"),
-            Kind::SalesOrder => ("A", "Pending Approval"),
+            Kind::SalesOrder => (PENDING_APPROVAL, "Pending Approval"),
         }
     }
 
@@ -466,11 +466,16 @@ const FIRST_TRAN: u32 = 4_001;
 /// First id of a customer made through the API; guests lie below.
 const FIRST_CUSTOMER: u32 = 20_001;
 
+/// The status letter of an order that nobody has approved.
+pub(super) const PENDING_APPROVAL: &str = "A";
+
 /// Everything that changes.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) trans: BTreeMap<u32, Box<Tran>>,
     pub(super) by_external: HashMap<Box<str>, u32>,
+    /// Documents that wait for approval.
+    pub(super) unapproved: BTreeSet<u32>,
     pub(super) customers: BTreeMap<u32, Box<Customer>>,
     pub(super) customer_by_external: HashMap<Box<str>, u32>,
     pub(super) entity_ids: HashMap<Box<str>, u32>,
@@ -495,6 +500,7 @@ impl State {
         let mut state = State {
             trans: BTreeMap::new(),
             by_external: HashMap::new(),
+            unapproved: BTreeSet::new(),
             customers: BTreeMap::new(),
             customer_by_external: HashMap::new(),
             entity_ids: HashMap::new(),
@@ -598,11 +604,17 @@ impl State {
         if let Some(external) = &tran.external {
             self.by_external.insert(external.clone(), tran.id);
         }
+        if tran.status().0 == PENDING_APPROVAL {
+            self.unapproved.insert(tran.id);
+        } else {
+            self.unapproved.remove(&tran.id);
+        }
         self.trans.insert(tran.id, tran);
     }
 
     fn remove_tran(&mut self, id: u32, at: i64) {
         self.stock.save(id, self.trans.get(&id).map(|old| &**old), None, at, false);
+        self.unapproved.remove(&id);
         if let Some(external) = self.trans.remove(&id).and_then(|tran| tran.external) {
             self.by_external.remove(&external);
         }

@@ -11,6 +11,7 @@ CREATE TABLE stock_levels (
     on_hand      INTEGER NOT NULL,
     committed    INTEGER NOT NULL,
     back_ordered INTEGER NOT NULL,
+    pending_approval INTEGER NOT NULL, -- asked for by orders that are not approved: promised by nobody yet
     available    INTEGER NOT NULL,    -- as the source itself states it
     incoming     INTEGER NOT NULL,
     active       INTEGER NOT NULL CHECK (active IN (0, 1)),

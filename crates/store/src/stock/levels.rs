@@ -81,7 +81,7 @@ macro_rules! select_levels {
     ($rest:literal) => {
         concat!(
             "SELECT sku, location, item, on_hand, committed, back_ordered, available, incoming, active, as_of, changed_at, via, ",
-            "takings, taken_units, taken_squares, faded_at, known_since, rose_at, doubted FROM stock_levels ",
+            "takings, taken_units, taken_squares, faded_at, known_since, rose_at, doubted, pending_approval FROM stock_levels ",
             $rest
         )
     };
@@ -134,6 +134,7 @@ fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
             on_hand: row.get(3)?,
             committed: row.get(4)?,
             back_ordered: row.get(5)?,
+            pending_approval: row.get(19)?,
             available: row.get(6)?,
             incoming: row.get(7)?,
             active: row.get(8)?,
@@ -170,12 +171,12 @@ impl Tx<'_> {
         let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
         let at = micros(level.as_of);
         let sql = "SELECT on_hand, committed, back_ordered, available, incoming, active, item, as_of, takings, taken_units, taken_squares,
-                     faded_at, known_since, rose_at, doubted FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+                     faded_at, known_since, rose_at, doubted, pending_approval FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
         let known = self
             .connection
             .prepare_cached(sql)?
             .query_row([brand, flow, location, sku], |row| {
-                let figures: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+                let figures: [i64; 6] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(15)?, row.get(3)?, row.get(4)?];
                 let sums: [i64; 3] = [row.get(8)?, row.get(9)?, row.get(10)?];
                 let times: (i64, i64, i64) = (row.get(11)?, row.get(12)?, row.get(13)?);
                 let (active, item, as_of, doubted): (bool, String, i64, bool) =
@@ -183,7 +184,8 @@ impl Tx<'_> {
                 Ok((figures, active, item, (as_of, doubted), sums, times))
             })
             .optional()?;
-        let figures = [level.on_hand, level.committed, level.back_ordered, level.available, level.incoming];
+        let figures =
+            [level.on_hand, level.committed, level.back_ordered, level.pending_approval, level.available, level.incoming];
         let (mut before, mut own, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
         let (mut known_since, mut rose_at, mut was_doubted) = (at, at, false);
         if let Some((old, active, item, (as_of, doubted), old_sums, (faded_at, since, rose))) = known {
@@ -193,8 +195,9 @@ impl Tx<'_> {
             if old == figures && active == level.active && item == level.item.as_str() && !doubted {
                 return Ok(Merged::Same);
             }
-            let [on_hand, committed, back_ordered, ..] = old;
-            before = Some(on_hand.saturating_sub(committed).saturating_sub(back_ordered));
+            let [on_hand, committed, back_ordered, pending_approval, ..] = old;
+            let promised = committed.saturating_add(back_ordered).saturating_add(pending_approval);
+            before = Some(on_hand.saturating_sub(promised));
             was_doubted = doubted;
             let known_at = proven_at.filter(|_| !doubted).map_or(as_of, |at| micros(at).max(as_of));
             own = self.stock_own_units(of, &level.sku, moment(known_at)?, level.as_of)?;
@@ -216,8 +219,8 @@ impl Tx<'_> {
         let [takings, units, squares] = sums;
         let sql =
             "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
-                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19)";
+                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at, pending_approval)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19, ?20)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand,
             flow,
@@ -238,6 +241,7 @@ impl Tx<'_> {
             squares,
             known_since,
             rose_at,
+            level.pending_approval,
         ])?;
         if let Some(before) = before.filter(|before| *before != level.free()) {
             let sql = "INSERT INTO stock_moves (brand, flow, location, sku, at, before, after, own, via) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -340,7 +344,7 @@ impl View<'_> {
     pub fn stock_level_is_news(&self, of: &Of, level: &StockLevel) -> Result<bool> {
         let sql = "SELECT NOT EXISTS (SELECT 1 FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4
                      AND (as_of > ?5 OR (on_hand = ?6 AND committed = ?7 AND back_ordered = ?8 AND available = ?9 AND incoming = ?10
-                          AND active = ?11 AND item = ?12 AND doubted = 0)))";
+                          AND active = ?11 AND item = ?12 AND pending_approval = ?13 AND doubted = 0)))";
         let values = params![
             of.brand.as_str(),
             of.flow.as_str(),
@@ -354,6 +358,7 @@ impl View<'_> {
             level.incoming,
             level.active,
             level.item.as_str(),
+            level.pending_approval,
         ];
         Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
@@ -381,7 +386,7 @@ impl View<'_> {
     pub fn stock_range(&self, of: &Of, location: &LocationId, place: &LocationId) -> Result<Before> {
         let known = self.stock_proven_at(of, location)?.is_some();
         let sql = if known {
-            "SELECT l.on_hand - l.committed - l.back_ordered, f.value_minor, f.value_currency FROM stock_levels l
+            "SELECT l.on_hand - l.committed - l.back_ordered - l.pending_approval, f.value_minor, f.value_currency FROM stock_levels l
              LEFT JOIN stock_figures f ON f.brand = l.brand AND f.flow = l.flow AND f.place = ?4 AND f.sku = l.sku
              WHERE l.brand = ?1 AND l.flow = ?2 AND l.location = ?3"
         } else {
@@ -438,7 +443,7 @@ impl View<'_> {
 
     /// What an exception keeps back, by SKU.
     pub fn stock_held_levels(&self, exception: ExceptionId, limit_rows: usize) -> Result<Vec<HeldLevel>> {
-        let sql = "SELECT h.level, l.on_hand - l.committed - l.back_ordered FROM stock_held_levels h
+        let sql = "SELECT h.level, l.on_hand - l.committed - l.back_ordered - l.pending_approval FROM stock_held_levels h
                    LEFT JOIN stock_levels l ON l.brand = h.brand AND l.flow = h.flow AND l.location = h.location AND l.sku = h.sku
                    WHERE h.exception_id = ?1 ORDER BY h.sku LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;

@@ -33,6 +33,7 @@ fn level(sku: &str, units: i64, as_of: i64) -> StockLevel {
         on_hand: units,
         committed: 0,
         back_ordered: 0,
+        pending_approval: 0,
         available: units.max(0),
         incoming: 0,
         active: true,

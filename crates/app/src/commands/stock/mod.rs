@@ -286,12 +286,13 @@ fn explain(out: Out, item: &Item) -> Result<(), super::out::Failure> {
         }
         for (level, via) in &at.levels {
             out.line(format!(
-                "  {} at {}: on hand {}, promised {}, back ordered {}, the source itself says {} available; by {via}, as of {}",
+                "  {} at {}: on hand {}, promised {}, back ordered {}, pending approval {}, the source itself says {} available; by {via}, as of {}",
                 level.item,
                 level.location,
                 level.on_hand,
                 level.committed,
                 level.back_ordered,
+                level.pending_approval,
                 level.available,
                 moment(level.as_of)
             ))?;

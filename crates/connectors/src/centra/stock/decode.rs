@@ -83,6 +83,7 @@ fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Resu
             on_hand: physical,
             committed: physical.saturating_sub(free),
             back_ordered: waiting,
+            pending_approval: 0,
             available: free,
             incoming: 0,
             active,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use selvedge_model::{ExternalId, Kit, KitPart, LocationId, Problem, Rounding, Sku, StockLevel, moment};
 
-use super::super::suiteql::Row;
+use super::{super::suiteql::Row, pending::Pending};
 
 const REPORT: &str = "Look at the item in NetSuite, under Inventory; if it looks right there, report this line.";
 
@@ -17,15 +17,15 @@ pub(crate) struct Read {
     pub unread: Vec<(ExternalId, Problem)>,
 }
 
-/// Reads a page of rows.
-pub(crate) fn levels(rows: &[Row], as_of: Timestamp, zone: &TimeZone) -> Read {
+/// Reads a page of rows. The levels are as of the sums, which were read before the rows.
+pub(crate) fn levels(rows: &[Row], pending: &Pending, zone: &TimeZone) -> Read {
     let mut read = Read::default();
     for row in rows {
         // What a kit could be put together of is reckoned from its parts.
         if text(row, "itemtype") == Some("Kit") {
             continue;
         }
-        match level(row, as_of, zone) {
+        match level(row, pending, zone) {
             Ok(level) => read.levels.push(level),
             Err(problem) => read.unread.push((ExternalId::new(text(row, "item").unwrap_or_default()), *problem)),
         }
@@ -46,7 +46,7 @@ fn unreadable(row: &Row, column: &str, message: &str) -> Box<Problem> {
     })
 }
 
-fn level(row: &Row, as_of: Timestamp, zone: &TimeZone) -> Result<StockLevel, Box<Problem>> {
+fn level(row: &Row, pending: &Pending, zone: &TimeZone) -> Result<StockLevel, Box<Problem>> {
     let id = |column: &str| {
         let id = text(row, column).filter(|id| super::digits(id));
         id.ok_or_else(|| unreadable(row, column, "a row of stock does not tell what or where it is about"))
@@ -60,12 +60,14 @@ fn level(row: &Row, as_of: Timestamp, zone: &TimeZone) -> Result<StockLevel, Box
         sku,
         location: LocationId::new(location),
         item: ExternalId::new(item),
-        as_of,
+        // What happens from there on may be missing from the figures.
+        as_of: pending.at,
         // In the hour that repeats the earlier instant.
         changed_at: text(row, "changed").and_then(|text| moment::in_zone(text, zone).ok()),
         on_hand: down("quantityonhand")?,
         committed: up("quantitycommitted")?,
         back_ordered: up("quantitybackordered")?,
+        pending_approval: pending.of(item, location),
         available: down("quantityavailable")?,
         incoming: down("quantityonorder")?,
         active: text(row, "isinactive") != Some("T"),
@@ -91,7 +93,7 @@ fn units(row: &Row, column: &str, rounding: Rounding) -> Result<i64, Box<Problem
 }
 
 /// A number as the database prints it: `12`, `12.0`, `.5`, `1E3`.
-fn decimal(text: &str) -> Option<Decimal> {
+pub(super) fn decimal(text: &str) -> Option<Decimal> {
     if text.contains(['e', 'E']) {
         Decimal::from_scientific(text).ok()
     } else {
@@ -156,7 +158,9 @@ mod tests {
     }
 
     fn read(rows: &[Row]) -> Read {
-        levels(rows, "2026-11-23T10:00:00Z".parse().unwrap(), &TimeZone::get("America/Los_Angeles").unwrap())
+        let units = [(("1001".to_owned(), "32".to_owned()), 4)].into();
+        let pending = Pending { at: "2026-11-23T10:00:00Z".parse().unwrap(), units };
+        levels(rows, &pending, &TimeZone::get("America/Los_Angeles").unwrap())
     }
 
     fn one(more: &[(&str, &str)]) -> StockLevel {
@@ -178,6 +182,9 @@ mod tests {
         assert_eq!((level.item.as_str(), level.location.as_str(), level.sku.as_str()), ("1001", "31", "A-1"));
         assert_eq!((level.on_hand, level.committed, level.back_ordered, level.available, level.incoming), (12, 3, 1, 9, 40));
         assert_eq!((level.free(), level.active), (8, true));
+        assert_eq!(level.as_of.to_string(), "2026-11-23T10:00:00Z");
+        let waiting = one(&[("location", "32"), ("quantityonhand", "3")]);
+        assert_eq!((waiting.pending_approval, waiting.free()), (4, -1));
         assert_eq!(level.changed_at.unwrap().to_string(), "2026-11-23T07:30:00Z");
         assert_eq!((level.unit_value, level.categories.len()), (None, 0));
     }

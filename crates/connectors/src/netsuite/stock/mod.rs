@@ -1,9 +1,11 @@
 //! Stock out of the account, by SuiteQL: what each location keeps of each item, and what kits are made of.
 //!
 //! Availability is a page of rows per thousand items and locations; the record service would be a call per item.
-//! `available` is cut at nought by NetSuite, so on hand, committed and back ordered are read beside it.
+//! `available` is cut at nought by NetSuite, so on hand, committed and back ordered are read beside it, and what waits
+//! for approval before them.
 
 pub(crate) mod decode;
+pub(crate) mod pending;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,6 +32,8 @@ pub(crate) struct Stock {
     /// The zone in which the database prints and compares timestamps.
     pub zone: TimeZone,
     pub clock: Arc<dyn Clock>,
+    /// The last sums of what waits for approval.
+    pub pending: pending::Kept,
 }
 
 /// Where stock is read from.
@@ -138,7 +142,7 @@ fn next(what: &str, rows: &Rows, page: Option<&Cursor>) -> Result<Option<Cursor>
 
 #[async_trait]
 impl StockSource for Stock {
-    /// One call. An item that was never kept at a location has no row, and so no level. The SKU is the item's name
+    /// Two calls; one for each further page. An item that was never kept at a location has no row, and so no level. The SKU is the item's name
     /// (`itemid`), of a sub-item the part after its parent's.
     async fn levels(
         &self,
@@ -165,37 +169,40 @@ impl StockSource for Stock {
         if places.is_empty() {
             return Ok(LevelPage::default());
         }
-        let mut also = format!(" AND l.location IN ({})", list(places.iter().map(LocationId::as_str)));
+        let places_list = list(places.iter().map(LocationId::as_str));
+        let mut also = format!(" AND l.location IN ({places_list})");
         let mut parameters = vec![item.to_owned(), item.to_owned(), location.to_owned()];
         // The most rows that there can be, where that is known.
         let mut rows_max = usize::MAX;
-        match wanted {
-            Wanted::Items(items) => {
-                // An id that is no number is none of NetSuite's; there is nothing to be had for it.
-                let ids: Vec<&str> = items.iter().map(ExternalId::as_str).filter(|id| digits(id)).collect();
-                if ids.len() > IN_MAX {
-                    return Err(unexpected(format!("{} items in one query, more than {IN_MAX}", ids.len())));
-                }
-                if ids.is_empty() {
-                    return Ok(LevelPage::default());
-                }
-                rows_max = ids.len().saturating_mul(places.len());
-                also.push_str(&format!(" AND l.item IN ({})", list(ids.into_iter())));
+        let mut items_list = None;
+        if let Wanted::Items(items) = wanted {
+            // An id that is no number is none of NetSuite's; there is nothing to be had for it.
+            let ids: Vec<&str> = items.iter().map(ExternalId::as_str).filter(|id| digits(id)).collect();
+            if ids.len() > IN_MAX {
+                return Err(unexpected(format!("{} items in one query, more than {IN_MAX}", ids.len())));
             }
-            Wanted::Since(since) if self.settings.tells_changes => {
-                also.push_str(" AND l.lastquantityavailablechange >= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS')");
-                // Kept by the second: printing cuts the rest off, which is downwards.
-                parameters.push(earliest_local(since, &self.zone).strftime("%Y-%m-%d %H:%M:%S").to_string());
+            if ids.is_empty() {
+                return Ok(LevelPage::default());
             }
-            Wanted::Since(_) | Wanted::Everything => {}
+            rows_max = ids.len().saturating_mul(places.len());
+            let ids = list(ids.into_iter());
+            also.push_str(&format!(" AND l.item IN ({ids})"));
+            items_list = Some(ids);
+        }
+        let pending = self.pending(&what, &places_list, items_list.as_deref(), page.is_some(), priority).await?;
+        if let Wanted::Since(since) = wanted
+            && self.settings.tells_changes
+        {
+            let or_items = pending.or_items();
+            also.push_str(&format!(" AND (l.lastquantityavailablechange >= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS'){or_items})"));
+            // Kept by the second: printing cuts the rest off, which is downwards.
+            parameters.push(earliest_local(since, &self.zone).strftime("%Y-%m-%d %H:%M:%S").to_string());
         }
         let sql = levels_sql(&self.settings, &also);
         let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
-        // Before anything is waited for: what happens from here on may be missing from the figures.
-        let as_of = self.clock.now();
         let rows = query(&self.client, &what, &sql, &parameters, PAGE, priority).await?;
         let next = if rows.rows.len() >= rows_max { None } else { next(&what, &rows, page)? };
-        let read = decode::levels(&rows.rows, as_of, &self.zone);
+        let read = decode::levels(&rows.rows, &pending, &self.zone);
         Ok(LevelPage { levels: read.levels, unread: read.unread, next })
     }
 

@@ -1,15 +1,17 @@
 //! Against the stand-in, which was written from the vendor's papers a second time and shares no line with us.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use selvedge_connector::{
-    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, clock::ManualClock,
+    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, Wanted, clock::ManualClock,
 };
 use selvedge_model::ConnectionName;
 use selvedge_sim::{
     data::ItemSeed,
     mischief::{Mischief, Profile},
-    netsuite::{NetSuite, Options, TaxRegime, build, guest_customer_id, seed_ids, tax_code_id, tax_type_id},
+    netsuite::{
+        Goods, KitSeed, NetSuite, OpeningStock, Options, TaxRegime, build, guest_customer_id, seed_ids, tax_code_id, tax_type_id,
+    },
     wire::{Server, serve},
 };
 
@@ -24,12 +26,19 @@ struct Stand {
     _server: Server,
 }
 
-async fn stand(options: Options, settings: Value) -> Stand {
+fn seeds() -> Vec<ItemSeed> {
     let items = ["SHIRT-WHITE-M", "SOCK-BLK", "COAT", "BOOK", "SET", "STICKER", "CAP"];
-    let items = items.map(|sku| ItemSeed { sku: sku.into(), name: format!("Item {sku}") }).to_vec();
+    items.map(|sku| ItemSeed { sku: sku.into(), name: format!("Item {sku}") }).to_vec()
+}
+
+async fn stand(options: Options, settings: Value) -> Stand {
+    stand_with(options, settings, seeds()).await
+}
+
+async fn stand_with(options: Options, settings: Value, goods: impl Into<Goods>) -> Stand {
     let mischief = Arc::new(Mischief::new(7, Profile::None, "netsuite"));
     let clock = Arc::new(ManualClock::at(mischief.now()));
-    let account = build(options, items, mischief, None).await.unwrap();
+    let account = build(options, goods, mischief, None).await.unwrap();
     let server = serve(account.router.clone()).await.unwrap();
     let access = &account.access;
     let mut all = json!({
@@ -295,5 +304,42 @@ async fn every_list_can_be_read() {
         let page = lists.list(table, None).await.unwrap();
         assert!(!page.entries.is_empty(), "{table}");
         assert!(page.next.is_none() || page.entries.len() == 1000, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_waits_for_approval_is_taken_off_with_the_parts_of_its_kits() {
+    // Of a set five caps and a book; both are kept, the set is not.
+    let (item, location) = (|sku: &str| seeds().iter().position(|seed| seed.sku == sku).unwrap(), 21);
+    let opening = |sku: &str, quantity| OpeningStock { item: item(sku), location, quantity };
+    let goods = Goods {
+        items: seeds(),
+        kits: vec![KitSeed { item: item("SET"), parts: vec![(item("CAP"), 5), (item("BOOK"), 1)] }],
+        opening: vec![opening("CAP", 20), opening("BOOK", 9), opening("SHIRT-WHITE-M", 4), opening("COAT", 1)],
+    };
+    for (status, moment) in [("A", "waits"), ("B", "is approved")] {
+        let stand = stand_with(Options::default(), json!({ "order_status": status }), goods.clone()).await;
+        let source = stand.connection.stock_source.clone().unwrap();
+        let before: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let levels = async |wanted: Wanted<'_>| {
+            let page = source.levels(wanted, &["21".into()], None, Priority::Stock).await.unwrap();
+            page.levels.into_iter().map(|l| (l.sku.to_string(), (l.pending_approval, l.free()))).collect::<BTreeMap<_, _>>()
+        };
+        let at_first = levels(Wanted::Everything).await;
+        assert_eq!(at_first.values().copied().collect::<Vec<_>>(), [(0, 9), (0, 20), (0, 1), (0, 4)]);
+        let mut order = as_guest(order_se());
+        order.lines.truncate(1);
+        order.lines[0].sku = "SET".into();
+        order.lines[0].quantity = 2;
+        order.lines.push(line("SEK", "9003", "CAP", "Cap", 1, "40.00", &[("25", "10.00")]));
+        let order = sum_up(order);
+        let values = stand.words(&order).await;
+        stand.deliver(&order, &values, None).await;
+        let pending = |units| if status == "A" { units } else { 0 };
+        for wanted in [Wanted::Everything, Wanted::Since(before)] {
+            let levels = levels(wanted).await;
+            let of = |sku: &str| levels[sku];
+            assert_eq!((of("CAP"), of("BOOK")), ((pending(11), 9), (pending(2), 7)), "it {moment}");
+        }
     }
 }

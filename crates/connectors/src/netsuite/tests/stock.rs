@@ -13,6 +13,21 @@ fn asked(came: &Came) -> (String, Vec<String>) {
     (body["q"].as_str().unwrap().to_owned(), parameters)
 }
 
+/// Whether this asks for the sums of what waits for approval.
+fn is_sum(came: &Came) -> bool {
+    asked(came).0.contains("t.status = 'A'")
+}
+
+/// Nothing waits for approval; the rest as it says.
+fn with_none_pending(answer: impl Fn(&Came) -> Reply + Send + Sync + 'static) -> impl Fn(&Came) -> Reply + Send + Sync + 'static {
+    move |came| if is_sum(came) { ok(json!({ "items": [] })) } else { answer(came) }
+}
+
+/// The calls that ask for levels.
+fn levels_came(world: &World) -> Vec<Came> {
+    world.came().into_iter().filter(|came| !is_sum(came)).collect()
+}
+
 fn row(item: usize, location: usize) -> Value {
     json!({ "links": [], "item": item.to_string(), "location": location.to_string(), "itemid": format!("S-{item}"), "isinactive": "F",
         "itemtype": "InvtPart", "quantityonhand": "5", "quantitycommitted": "2", "quantityavailable": "3" })
@@ -57,13 +72,14 @@ fn keyset_of_one(_: &Came) -> Reply {
 
 #[tokio::test]
 async fn everything_is_walked_by_item_and_location() {
-    let world = world_with(false, json!({}), keyset).await;
+    let world = world_with(false, json!({}), with_none_pending(keyset)).await;
     let places = places(&["32", "31", "31"]);
     let levels = all(&world, Wanted::Everything, &places).await;
     assert_eq!(levels.len(), 2500);
     assert!(levels.is_sorted_by_key(|l| (l.item.as_str().parse::<u32>().unwrap(), l.location.clone())));
-    assert!(levels[0].as_of < levels[2499].as_of, "each page has an instant of its own");
-    let came = world.came();
+    assert_eq!(levels[0].as_of, levels[2499].as_of, "pages are as of the sums that were read before the first");
+    assert_eq!(world.came().len(), 4);
+    let came = levels_came(&world);
     assert_eq!(came.len(), 3);
     assert_eq!(came[0].line, "POST /acct/services/rest/query/v1/suiteql?limit=1000&offset=0 HTTP/1.1");
     assert_eq!(came[0].header("prefer"), "transient");
@@ -78,7 +94,7 @@ async fn everything_is_walked_by_item_and_location() {
     assert_eq!(parameters, ["0", "0", "0"]);
     assert_eq!(asked(&came[1]).1, ["500", "500", "32"]);
     let stats = world.connection.session.stats();
-    assert!(stats.calls.contains(&("stock", 3)), "{stats:?}");
+    assert!(stats.calls.contains(&("stock", 4)), "{stats:?}");
 }
 
 #[tokio::test]
@@ -86,7 +102,7 @@ async fn some_items_are_asked_for_by_their_ids() {
     let world = world_with(
         false,
         json!({ "stock_table": "aggregate_item_location", "stock_changes": "none", "commit_lag_seconds": 90 }),
-        |_| ok(json!({ "items": [row(7, 31)] })),
+        with_none_pending(|_| ok(json!({ "items": [row(7, 31)] }))),
     )
     .await;
     let source = source(&world);
@@ -95,20 +111,22 @@ async fn some_items_are_asked_for_by_their_ids() {
     let page = source.levels(Wanted::Items(&items), &places(&["31"]), None, Priority::Stock).await.unwrap();
     let level = &page.levels[0];
     assert_eq!((level.on_hand, level.committed, level.back_ordered, level.free()), (5, 2, 0, 3));
-    let (sql, _) = asked(&world.came()[0]);
+    let (sum, _) = asked(&world.came()[0]);
+    assert!(sum.contains("AND NVL(l.location, h.location) IN (31) AND NVL(m.item, l.item) IN (7, 8) GROUP BY"), "{sum}");
+    let (sql, _) = asked(&levels_came(&world)[0]);
     assert!(sql.contains("FROM aggregateitemlocation l") && sql.contains("AND l.item IN (7, 8) ORDER BY"), "{sql}");
     assert!(!sql.contains("quantitybackordered") && !sql.contains("lastquantityavailablechange"), "{sql}");
     // Without a column of changes everything is read.
     source.levels(Wanted::Since("2026-02-03T09:00:00Z".parse().unwrap()), &places(&["31"]), None, Priority::Stock).await.unwrap();
-    assert!(!asked(&world.came()[1]).0.contains("TO_TIMESTAMP"));
+    assert!(!asked(&levels_came(&world)[1]).0.contains("TO_TIMESTAMP"));
     for (items, places) in [(&items[1..3], places(&["31"])), (&items[..], Vec::new())] {
         assert!(source.levels(Wanted::Items(items), &places, None, Priority::Stock).await.unwrap().levels.is_empty());
     }
-    assert_eq!(world.came().len(), 2, "for nothing nothing is asked");
+    assert_eq!(world.came().len(), 4, "for nothing nothing is asked");
     let thousand: Vec<ExternalId> = (1..=1000).map(|n| ExternalId::new(n.to_string())).collect();
-    let world = world_with(false, json!({}), keyset_of_one).await;
+    let world = world_with(false, json!({}), with_none_pending(keyset_of_one)).await;
     assert_eq!(all(&world, Wanted::Items(&thousand), &places(&["31"])).await.len(), 1000);
-    assert_eq!(world.came().len(), 1, "of a thousand items at one location there is no second page");
+    assert_eq!(levels_came(&world).len(), 1, "of a thousand items at one location there is no second page");
     let many: Vec<ExternalId> = (0..1001).map(|n| ExternalId::new(n.to_string())).collect();
     assert!(source.levels(Wanted::Items(&many), &places(&["31"]), None, Priority::Stock).await.is_err());
 }
@@ -124,18 +142,91 @@ async fn what_changed_is_asked_for_in_the_zone_of_the_database() {
     ] {
         assert!(all(&world, Wanted::Since(since.parse().unwrap()), &places(&["31"])).await.is_empty());
         let (sql, parameters) = asked(world.came().last().unwrap());
-        assert!(sql.contains("AND l.lastquantityavailablechange >= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS') ORDER BY"), "{sql}");
+        assert!(
+            sql.contains("AND (l.lastquantityavailablechange >= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS')) ORDER BY"),
+            "{sql}"
+        );
         assert_eq!(parameters, ["0", "0", "0", local]);
+    }
+}
+
+fn sum(item: usize, location: usize, quantity: &str) -> Value {
+    json!({ "item": item.to_string(), "location": location.to_string(), "quantity": quantity })
+}
+
+#[tokio::test]
+async fn what_waits_for_approval_is_taken_off_and_never_missed() {
+    let world = world_with(false, json!({}), |came| {
+        if !is_sum(came) {
+            return ok(json!({ "items": [row(7, 31), row(9, 31)] }));
+        }
+        let (sql, parameters) = asked(came);
+        assert!(sql.contains("LEFT JOIN itemmember m ON m.parentitem = i.id AND i.itemtype = 'Kit'"), "{sql}");
+        // Two pages of them.
+        match parameters[0].as_str() {
+            "0" => ok(json!({ "hasMore": true, "items": [sum(7, 31, "-2"), sum(8, 31, "-1")] })),
+            key => {
+                assert_eq!((key, parameters[2].as_str()), ("8", "31"));
+                ok(json!({ "hasMore": false, "items": [sum(9, 31, "-.5"), sum(9, 32, "-5"), sum(10, 31, "0")] }))
+            }
+        }
+    })
+    .await;
+    let levels = all(&world, Wanted::Since("2026-02-03T09:00:00Z".parse().unwrap()), &places(&["31"])).await;
+    let said: Vec<_> = levels.iter().map(|level| (level.item.as_str(), level.pending_approval, level.free())).collect();
+    assert_eq!(said, [("7", 2, 1), ("9", 1, 2)]);
+    let (sql, _) = asked(&levels_came(&world)[0]);
+    assert!(sql.contains("HH24:MI:SS') OR l.item IN (7, 8, 9)) ORDER BY"), "{sql}");
+    let first = world.came().first().map(is_sum);
+    assert_eq!(first, Some(true), "what is approved in between is in both, and never in neither");
+}
+
+#[tokio::test]
+async fn sums_are_read_again_when_they_are_old() {
+    let world = world_with(false, json!({}), with_none_pending(keyset)).await;
+    let source = source(&world);
+    let places = places(&["31", "32"]);
+    let mut page = None;
+    let mut as_of = Vec::new();
+    for wait in [1, 50, 61] {
+        world.clock.advance(std::time::Duration::from_secs(wait));
+        let got = source.levels(Wanted::Everything, &places, page.as_ref(), Priority::Stock).await.unwrap();
+        as_of.push(got.levels[0].as_of);
+        page = got.next;
+    }
+    assert!(as_of[0] == as_of[1] && as_of[1] < as_of[2], "{as_of:?}");
+}
+
+#[tokio::test]
+async fn an_account_without_kits_is_asked_without_their_parts() {
+    let world = world_with(false, json!({}), |came| match (is_sum(came), came.body.contains("itemmember")) {
+        (true, true) => error(400, "INVALID_PARAMETER", "Record 'itemmember' was not found."),
+        (true, false) => ok(json!({ "items": [sum(7, 31, "-2")] })),
+        _ => ok(json!({ "items": [row(7, 31)] })),
+    })
+    .await;
+    for calls in [3, 5] {
+        let levels = all(&world, Wanted::Everything, &places(&["31"])).await;
+        assert_eq!((levels[0].pending_approval, world.came().len()), (2, calls), "it is not tried again");
+    }
+    for odd in [json!({ "item": "7", "quantity": "1" }), sum(7, 31, "many")] {
+        let world = world_with(false, json!({}), move |_| ok(json!({ "items": [odd] }))).await;
+        let fault = source(&world).levels(Wanted::Everything, &places(&["31"]), None, Priority::Stock).await;
+        assert!(matches!(fault, Err(Fault::Unexpected { .. })), "half a sum is none");
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_asked_or_gone_on_with_is_named() {
-    let world = world_with(false, json!({}), |came| match asked(came).1[0].as_str() {
-        "0" => ok(json!({ "hasMore": true, "items": [{ "itemid": "A" }] })),
-        "5" => ok(json!({ "hasMore": true, "items": [row(5, 31)] })),
-        _ => ok(json!({ "hasMore": true, "items": [] })),
-    })
+    let world = world_with(
+        false,
+        json!({}),
+        with_none_pending(|came| match asked(came).1[0].as_str() {
+            "0" => ok(json!({ "hasMore": true, "items": [{ "itemid": "A" }] })),
+            "5" => ok(json!({ "hasMore": true, "items": [row(5, 31)] })),
+            _ => ok(json!({ "hasMore": true, "items": [] })),
+        }),
+    )
     .await;
     let source = source(&world);
     let levels = async |place: &str, page: Option<&str>| {

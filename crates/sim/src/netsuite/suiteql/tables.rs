@@ -9,7 +9,7 @@ use super::super::fixed::Fixed;
 use super::super::read::unique_key;
 use super::super::records::country_of;
 use super::super::seed::{self, Item, Items, Member};
-use super::super::state::{Customer, Kind, Line, SHIPPING, State, TaxLine, Tran};
+use super::super::state::{Customer, Kind, Line, PENDING_APPROVAL, SHIPPING, State, TaxLine, Tran};
 use super::super::stock::{Shelf, Slice, shipped};
 use super::Cell;
 
@@ -262,7 +262,7 @@ impl Table {
     pub(super) fn is_indexed(self, col: Col) -> bool {
         matches!(
             (self, col),
-            (Table::Transaction, Col::Id | Col::ExternalId)
+            (Table::Transaction, Col::Id | Col::ExternalId | Col::Status)
                 | (Table::Line, Col::Transaction)
                 | (Table::Item, Col::Id | Col::ItemId)
                 | (Table::Customer, Col::Id | Col::ExternalId | Col::EntityId)
@@ -630,6 +630,17 @@ fn find<'a>(
     let tran = |id: Option<u32>| id.and_then(|id| state.trans.get(&id));
     match (table, col) {
         (Table::Transaction, Col::Id) => tran(number_of(value)).map_or(Ok(()), |tran| each(Row::Tran(tran))),
+        (Table::Transaction, Col::Status) => {
+            let status = key_of(value);
+            let waits = |id: &u32| state.trans.get(id);
+            match status.as_deref() {
+                Some(PENDING_APPROVAL) => state.unapproved.iter().filter_map(waits).try_for_each(|tran| each(Row::Tran(tran))),
+                other => {
+                    let mut same = state.trans.values().filter(|tran| Some(tran.status().0) == other);
+                    same.try_for_each(|tran| each(Row::Tran(tran)))
+                }
+            }
+        }
         (Table::Transaction, _) => {
             let id = key_of(value).and_then(|key| state.by_external.get(key.as_str()).copied());
             tran(id).map_or(Ok(()), |tran| each(Row::Tran(tran)))
