@@ -7,8 +7,11 @@ use rusqlite::Connection;
 use crate::{Result, StoreError, packing::unreadable};
 
 /// In order; the position is the version that a file leads to. A published file is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/sqlite/0001_start.sql"), include_str!("../migrations/sqlite/0002_stock.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_start.sql"),
+    include_str!("../migrations/sqlite/0002_stock.sql"),
+    include_str!("../migrations/sqlite/0003_statistics.sql"),
+];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
 const APPLICATION_ID: i32 = 0x536C_7667;
@@ -58,7 +61,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 2, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 3, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();
@@ -74,6 +77,55 @@ mod tests {
         migrate(&connection, Path::new("x.db")).unwrap();
         let after: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).unwrap();
         assert_eq!(before, after);
+    }
+
+    #[test]
+    fn lookups_go_by_what_narrows() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, Path::new("x.db")).unwrap();
+        let of_flow = "brand = 'b' AND flow = 'f'";
+        for (query, by) in [
+            ("list_entries WHERE connection = 'c' AND tbl = 't' AND name = 'n' ORDER BY active DESC, id", "list_entries_by_name"),
+            ("list_entries WHERE connection = 'c' AND tbl = 't' AND id = 'i'", "PRIMARY KEY (connection=? AND tbl=? AND id=?)"),
+            (&format!("stock_demand WHERE {of_flow} AND sku = 's' GROUP BY market"), "stock_demand_by_sku"),
+            (&format!("stock_demand WHERE {of_flow} AND key = 'k'"), "PRIMARY KEY (brand=? AND flow=? AND key=?)"),
+            (&format!("stock_levels WHERE {of_flow} AND sku = 's'"), "stock_levels_by_sku"),
+            (&format!("stock_levels WHERE {of_flow} AND location = 'l' AND sku = 's'"), "PRIMARY KEY"),
+            (&format!("stock_figures WHERE {of_flow} AND sku = 's'"), "stock_figures_by_sku"),
+            (
+                &format!("stock_figures WHERE {of_flow} AND state = 'due' AND due_at <= 1 AND due_at IS NOT NULL"),
+                "stock_figures_due",
+            ),
+            (&format!("stock_kits WHERE {of_flow} AND part = 'p'"), "stock_kits_by_part"),
+            (
+                &format!("stock_drifts WHERE {of_flow} AND place = 'p' AND sku = 's' AND settled_at IS NULL"),
+                "stock_drifts_by_row",
+            ),
+        ] {
+            let plan: String =
+                connection.query_row(&format!("EXPLAIN QUERY PLAN SELECT * FROM {query}"), [], |row| row.get("detail")).unwrap();
+            assert!(plan.starts_with("SEARCH") && plan.contains(by), "{query}: {plan}");
+        }
+    }
+
+    #[test]
+    fn every_statistic_is_of_an_index_and_says_as_much_as_it_has_columns() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, Path::new("x.db")).unwrap();
+        let mut stats = connection.prepare("SELECT tbl, idx, stat FROM sqlite_stat1").unwrap();
+        let stats = stats.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let stats: Vec<(String, String, String)> = stats.collect::<rusqlite::Result<_>>().unwrap();
+        for (table, index, stat) in &stats {
+            let sql = "SELECT count(*) FROM pragma_index_list(?1) l, pragma_index_info(l.name) WHERE l.name = ?2 OR (l.origin = 'pk' AND ?1 = ?2)";
+            let columns: i64 = connection.query_row(sql, [table, index], |row| row.get(0)).unwrap();
+            assert_eq!(stat.split(' ').count(), usize::try_from(columns).unwrap() + 1, "{index}: {stat}");
+        }
+        // A table is judged by all its indexes or by none.
+        let sql = "SELECT count(*) FROM pragma_index_list(?1)";
+        for (table, ..) in &stats {
+            let indexes: i64 = connection.query_row(sql, [table], |row| row.get(0)).unwrap();
+            assert_eq!(stats.iter().filter(|(of, ..)| of == table).count(), usize::try_from(indexes).unwrap(), "{table}");
+        }
     }
 
     #[test]

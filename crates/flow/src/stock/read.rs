@@ -582,7 +582,6 @@ impl Engine {
     /// Orders that every place of the source shows need not be counted any more.
     async fn forget_shown_demand(&self, stock: &Stock) -> Result<()> {
         let (of, places, lag, now) = (stock.of.clone(), stock.locations(), stock.source.commit_lag(), self.now());
-        let own_is_told = stock.own_is_told();
         self.store()
             .write(move |tx| {
                 let known = tx.stock_locations(&of)?;
@@ -591,7 +590,7 @@ impl Engine {
                 // Of a level that is doubted, orders are counted on from when it was last believed.
                 let doubted = tx.stock_doubted_since(&of)?;
                 if let Some(at) = all.and_then(|all| all.into_iter().chain(doubted).min()) {
-                    tx.stock_demand_shown(&of, before(at, lag), (!own_is_told).then_some(now))?;
+                    tx.stock_demand_shown(&of, before(at, lag), now)?;
                 }
                 Ok(())
             })

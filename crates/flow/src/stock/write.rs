@@ -15,7 +15,7 @@ use selvedge_model::{
 };
 use selvedge_store::{
     Result,
-    stock::{Claim, FigureRow, FigureState, NewDrift, Shown},
+    stock::{Claim, FigureRow, FigureState, NewDrift, Shown, Terms},
 };
 
 use super::{
@@ -461,7 +461,7 @@ impl Engine {
             .map(|(row, shown, figure)| claim(row, *shown, figure))
             .collect();
         // The source keeps an item at last.
-        let known: Vec<(LocationId, Sku)> = right
+        let mut due: Vec<(LocationId, Sku)> = right
             .iter()
             .chain(&wrong)
             .filter(|(row, ..)| row.state == FigureState::Left)
@@ -475,11 +475,13 @@ impl Engine {
             let levels = self.store().read(move |view| view.stock_levels_of(&of, &sku, now)).await?;
             let levels: Vec<StockLevel> =
                 levels.into_iter().map(|row| row.level).filter(|level| here.contains(&level.location)).collect();
-            if let Some(cause) = cause(row, *shown, figure, &levels) {
-                found.push((row.clone(), *shown, figure.clone(), cause));
+            match standing(row, *shown, figure, &levels) {
+                drift::Standing::Agreed | drift::Standing::InFlight => {}
+                drift::Standing::Outdated => due.push((row.place.clone(), row.sku.clone())),
+                drift::Standing::Drift { cause, .. } => found.push((row.clone(), *shown, figure.clone(), word(cause))),
             }
         }
-        if changed.is_empty() && known.is_empty() && found.is_empty() && left.is_empty() {
+        if changed.is_empty() && due.is_empty() && found.is_empty() && left.is_empty() {
             return Ok(());
         }
         let (of, now, brand, flow) = (stock.of.clone(), self.now(), self.brand().clone(), stock.setup.name.clone());
@@ -487,7 +489,7 @@ impl Engine {
         self.store()
             .write(move |tx| {
                 tx.stock_seen_right(&of, &changed)?;
-                for (place, sku) in &known {
+                for (place, sku) in &due {
                     tx.stock_due_again(&of, place, sku, now)?;
                 }
                 for (row, shown, figure, cause) in &found {
@@ -637,7 +639,7 @@ fn drifted(place: &LocationId, cause: &str, foreign: Foreign) -> Problem {
     let (what, remedy) = match cause {
         "on_hand_sent_as_available" => (
             "shows what the source has on hand, promised units included",
-            "Another integration sends on hand instead of available: switch it off.",
+            "Another integration sends on hand instead of available: switch it off. One item alone may be chance: find out who wrote it.",
         ),
         "sellable_sent_as_physical" => (
             "keeps as physical stock what would be free to sell, and takes its promises off once more",
@@ -660,11 +662,17 @@ fn drifted(place: &LocationId, cause: &str, foreign: Foreign) -> Problem {
         .cause(format!("{place}:{cause}"))
 }
 
-/// Why a figure that was right is not, unless something under way explains it.
-fn cause(row: &FigureRow, shown: Shown, figure: &Figure, levels: &[StockLevel]) -> Option<&'static str> {
+/// How a figure stands that was right and is not.
+fn standing(row: &FigureRow, shown: Shown, figure: &Figure, levels: &[StockLevel]) -> drift::Standing {
     let seen = |shown: Shown| drift::Shown { physical: shown.units, allocated: shown.promised, free: shown.free() };
     let total = |what: fn(&StockLevel) -> i64| levels.iter().map(what).fold(0_i64, i64::saturating_add);
-    let standing = drift::classify(&drift::Row {
+    let off = |terms: &Terms| terms.not_taken_in.saturating_add(terms.buffer);
+    // Orders of ours that the source took in since are gone from what it has left and from what it had not taken in.
+    let explained = |then: &Terms| {
+        let taken_in = then.not_taken_in.saturating_sub(figure.terms.not_taken_in).max(0);
+        (0..=taken_in).contains(&then.net.saturating_sub(figure.terms.net))
+    };
+    drift::classify(&drift::Row {
         figure: figure.units,
         free: figure.free,
         shown: seen(shown),
@@ -678,17 +686,19 @@ fn cause(row: &FigureRow, shown: Shown, figure: &Figure, levels: &[StockLevel]) 
         // What the target promised since it was last read is what its orders took.
         own_since_verified: shown.promised.saturating_sub(row.shown.promised).max(0),
         own_since_figure: figure.units_at_most.saturating_sub(figure.units).max(0),
+        moved: !row.terms.as_ref().is_some_and(explained),
+        lapsed: row.terms.as_ref().is_none_or(|then| off(then) != off(&figure.terms)),
         in_flight: row.state != FigureState::Agreed,
-    });
-    match standing {
-        drift::Standing::Agreed | drift::Standing::InFlight => None,
-        drift::Standing::Drift { cause, .. } => Some(match cause {
-            drift::Cause::ForeignWrite => "foreign_write",
-            drift::Cause::MissedUpdate => "missed_update",
-            drift::Cause::OnHandSentAsAvailable => "on_hand_sent_as_available",
-            drift::Cause::SellableSentAsPhysical => "sellable_sent_as_physical",
-            drift::Cause::Unexplained => "unexplained",
-        }),
+    })
+}
+
+fn word(cause: drift::Cause) -> &'static str {
+    match cause {
+        drift::Cause::ForeignWrite => "foreign_write",
+        drift::Cause::MissedUpdate => "missed_update",
+        drift::Cause::OnHandSentAsAvailable => "on_hand_sent_as_available",
+        drift::Cause::SellableSentAsPhysical => "sellable_sent_as_physical",
+        drift::Cause::Unexplained => "unexplained",
     }
 }
 

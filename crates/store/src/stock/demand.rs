@@ -91,32 +91,29 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets what figures as of `as_of` show in full; returns how many rows. Where orders show at the source some
-    /// time after it has taken them in, the figures that were worked out with them taken off are due `again`.
-    pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp, again: Option<Timestamp>) -> Result<u64> {
+    /// Forgets what figures as of `as_of` show in full; returns how many rows. The figures that were worked out with
+    /// them taken off are due again: they may have been taken off twice, as the source took them before we knew of it.
+    pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp, now: Timestamp) -> Result<u64> {
         let values = params![of.brand.as_str(), of.flow.as_str(), micros(as_of)];
         let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at < ?3 AND wanted <= taken RETURNING sku";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let shown = statement.query_map(values, |row| row.get(0).map(Sku))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut skus = statement.query_map(values, |row| row.get(0).map(Sku))?.collect::<rusqlite::Result<Vec<_>>>()?;
         let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND wanted = 0 AND lowered_at < ?3";
         let gone = self.connection.prepare_cached(sql)?.execute(values)?;
-        let count = shown.len() + gone;
-        let Some(now) = again else { return Ok(count as u64) };
-        if !shown.is_empty() && self.stock_has_kits(of)? {
+        let count = skus.len() + gone;
+        skus.sort_unstable();
+        skus.dedup();
+        if !skus.is_empty() && self.stock_has_kits(of)? {
             // Through kits an order weighs on other items than its own.
-            self.stock_due_where_taken_off(of, None, now)?;
+            self.stock_due_where_taken_off(of, now)?;
         } else {
-            let mut skus = shown;
-            skus.sort_unstable();
-            skus.dedup();
             for sku in &skus {
-                self.stock_due_where_taken_off(of, Some(sku), now)?;
+                self.stock_due_if_taken_off(of, sku, now)?;
             }
         }
         Ok(count as u64)
     }
 }
-
 impl View<'_> {
     /// Whether anything of an order is counted.
     pub fn stock_counts(&self, of: &Of, key: &RecordKey) -> Result<bool> {

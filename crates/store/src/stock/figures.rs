@@ -205,6 +205,12 @@ fn figure_row(row: &Row<'_>) -> Result<FigureRow> {
     })
 }
 
+macro_rules! taken_off_due {
+    () => {
+        "UPDATE stock_figures SET state = 'due', rank = 1, why = 'orders', version = version + 1, due_at = ?3"
+    };
+}
+
 impl Tx<'_> {
     /// Notes that the target lists an item at a place; a new one is due at once.
     pub fn stock_listed(&self, of: &Of, level: &StockLevel, pass: i64) -> Result<()> {
@@ -287,11 +293,18 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes figures due that were worked out with orders taken off; of one item, or of all.
-    pub(super) fn stock_due_where_taken_off(&self, of: &Of, sku: Option<&Sku>, now: Timestamp) -> Result<()> {
-        let sql = "UPDATE stock_figures SET state = 'due', rank = 1, why = 'orders', version = version + 1, due_at = ?4
-                   WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR sku = ?3) AND state = 'agreed' AND not_taken_in > 0";
-        let values = params![of.brand.as_str(), of.flow.as_str(), sku.map(Sku::as_str), micros(now)];
+    /// Makes all figures due that were worked out with orders taken off.
+    pub(super) fn stock_due_where_taken_off(&self, of: &Of, now: Timestamp) -> Result<()> {
+        let sql = concat!(taken_off_due!(), " WHERE brand = ?1 AND flow = ?2 AND state = 'agreed' AND not_taken_in > 0");
+        self.connection.prepare_cached(sql)?.execute(params![of.brand.as_str(), of.flow.as_str(), micros(now)])?;
+        Ok(())
+    }
+
+    /// The same, of one item.
+    pub(super) fn stock_due_if_taken_off(&self, of: &Of, sku: &Sku, now: Timestamp) -> Result<()> {
+        let sql =
+            concat!(taken_off_due!(), " WHERE brand = ?1 AND flow = ?2 AND sku = ?4 AND state = 'agreed' AND not_taken_in > 0");
+        let values = params![of.brand.as_str(), of.flow.as_str(), micros(now), sku.as_str()];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
