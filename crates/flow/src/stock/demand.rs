@@ -41,15 +41,34 @@ pub(crate) fn counting(setup: &Setup) -> Vec<Counting> {
     setup.stocks.iter().map(one).collect()
 }
 
-/// The units that an order still wants from stock, by SKU. A bundle's units are its items'.
-pub(crate) fn wanted(order: &Order) -> Wanted {
-    let live = matches!(order.status, OrderStatus::Pending | OrderStatus::Confirmed | OrderStatus::Processing);
+/// The units that an order takes from stock, shipped or not, by SKU. A bundle's units are its items'.
+fn ordered(order: &Order) -> Wanted {
     let mut wanted = Wanted::new();
     let stocked = |kind: LineKind| matches!(kind, LineKind::Product | LineKind::BundleItem);
-    for line in order.lines.iter().filter(|line| live && stocked(line.kind)) {
+    for line in order.lines.iter().filter(|line| order.status != OrderStatus::Cancelled && stocked(line.kind)) {
         *wanted.entry(line.sku.clone()).or_default() += i64::from(line.quantity);
     }
     wanted
+}
+
+/// Whether all of it has left the shelf.
+fn has_left(order: &Order) -> bool {
+    matches!(order.status, OrderStatus::Shipped | OrderStatus::Archived)
+}
+
+/// The units that an order wants that the source has to hear of. What has left before it did is gone from the shelf, and
+/// still in the source's figures; but of an order that was first seen when it had left, nobody knows what the source knows.
+fn wanted(view: &View<'_>, counting: &Counting, order: &Order, revision: u32) -> Result<Wanted> {
+    if !has_left(order) {
+        return Ok(ordered(order));
+    }
+    if revision == 1 {
+        return Ok(Wanted::new());
+    }
+    let rows = view.obligations_of(&counting.of.brand, Kind::Order, &order.number)?;
+    let given_up = |state: State| matches!(state, State::Excluded | State::Dismissed | State::Superseded);
+    let carried = rows.iter().any(|row| counting.carriers.contains(&row.flow) && !given_up(row.state));
+    Ok(if carried { ordered(order) } else { Wanted::new() })
 }
 
 /// Counts a new revision of an order.
@@ -64,9 +83,11 @@ pub(crate) fn count(
     for counting in all.iter().filter(|counting| counting.shop == *shop && !counting.carriers.is_empty()) {
         let known = revision == 1 || tx.stock_counts(&counting.of, &order.number)?;
         let taken = if known { Wanted::new() } else { taken_in(tx, counting, &order.number)? };
-        for sku in tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted(order), &taken, now)? {
+        let wanted = wanted(tx, counting, order, revision)?;
+        for sku in tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted, &taken, now)? {
             tx.stock_let_go_of(&counting.of, &sku, now)?;
         }
+        tx.stock_due_through_kits(&counting.of, wanted.keys(), now)?;
     }
     Ok(())
 }
@@ -81,7 +102,7 @@ fn taken_in(view: &View<'_>, counting: &Counting, key: &RecordKey) -> Result<Wan
         .max_by_key(|row| row.revision);
     match last {
         Some(row) => Ok(match view.record(row.record)?.record {
-            AnyRecord::Order(order) => wanted(&order),
+            AnyRecord::Order(order) => ordered(&order),
             AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => Wanted::new(),
         }),
         None => Ok(Wanted::new()),
@@ -101,7 +122,7 @@ pub(crate) fn delivered(
         return Ok(());
     }
     let AnyRecord::Order(order) = tx.record(record)?.record else { return Ok(()) };
-    let units = wanted(&order);
+    let units = ordered(&order);
     for counting in carried {
         tx.stock_taken_in(&counting.of, &order.number, &units, now)?;
     }
@@ -109,9 +130,12 @@ pub(crate) fn delivered(
 }
 
 impl Engine {
-    /// A stock flow that is new counts the orders that are under way already.
+    /// A stock flow that is new, or was left out for a while, counts the orders that are under way already.
     pub(crate) async fn count_from_the_start(&self) -> Result<()> {
         const PAGE: usize = 500;
+        let (brand, flows) =
+            (self.brand().clone(), self.setup().stocks.iter().map(|stock| stock.name.clone()).collect::<Vec<_>>());
+        self.store().write(move |tx| tx.stock_stop_counting(&brand, &flows)).await?;
         for counting in counting(self.setup()) {
             let of = counting.of.clone();
             if self.store().read(move |view| view.stock_flow(&of)).await?.demand_since.is_some() {
@@ -130,7 +154,8 @@ impl Engine {
                             for row in &rows {
                                 let AnyRecord::Order(order) = tx.record(row.record)?.record else { continue };
                                 let taken = taken_in(tx, &counting, &order.number)?;
-                                tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted(&order), &taken, now)?;
+                                let wanted = wanted(tx, &counting, &order, row.revision)?;
+                                tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted, &taken, now)?;
                             }
                             Ok(())
                         })

@@ -13,6 +13,8 @@
 //! what orders want that the source has not taken in yet.
 
 pub(crate) mod demand;
+mod dry_run;
+mod explain;
 mod read;
 mod work_out;
 pub(crate) mod write;
@@ -31,7 +33,8 @@ use selvedge_model::{
 };
 use selvedge_store::stock::Of;
 
-pub use work_out::{Explained, explain};
+pub use dry_run::dry_run;
+pub use explain::{Explained, explain};
 
 use crate::{Setup, engine::Miswired};
 
@@ -101,6 +104,11 @@ pub(crate) struct Memory {
     pub next_snapshot: Option<Timestamp>,
     pub next_write: Option<Timestamp>,
     pub next_read_back: Option<Timestamp>,
+    pub next_structure: Option<Timestamp>,
+    /// Until when a place is not read whole again, as a person has to look at the last time first.
+    pub suspicious_until: BTreeMap<LocationId, Timestamp>,
+    /// Batches written since the last page of a read-back.
+    pub batches: u32,
     /// How long the last figures that were wrong had been wrong, in milliseconds.
     pub wrong_ms: VecDeque<u64>,
     /// Rates over the whole range, and until when they may be used.
@@ -143,13 +151,6 @@ impl Stock {
     pub fn begin_anew(&self) {
         let mut memory = self.memory();
         (memory.next_poll, memory.next_snapshot, memory.next_read_back) = (None, None, None);
-    }
-
-    /// Whether an order shows in the source's figures as soon as it is taken in, and no figure depends on what is
-    /// left but by subtraction: then a movement that our orders explain leaves the figures as right as they were.
-    pub fn own_is_told(&self) -> bool {
-        let shares = self.setup.buffers.iter().any(|rule| matches!(rule.buffer, buffer::Buffer::Percent(_)));
-        self.source.commit_lag().is_zero() && !shares
     }
 
     /// The places of the source.

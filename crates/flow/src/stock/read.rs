@@ -38,6 +38,8 @@ const LOOK_BATCH: usize = 2_000;
 const POLL_PAGES_MAX: usize = 200;
 /// How often kits, and where markets draw from, are read again.
 const STRUCTURE_EVERY: Duration = Duration::from_secs(3600);
+/// How soon they are asked for again when that failed.
+const STRUCTURE_AGAIN: Duration = Duration::from_secs(10);
 /// An item with no more units than this that moves is worth a quicker poll.
 const SCARCE: i64 = 50;
 /// How long a way in rests after a fault.
@@ -54,6 +56,8 @@ pub(crate) struct Snapshot {
     began: Option<Timestamp>,
     cursor: Option<Cursor>,
     levels: Vec<StockLevel>,
+    /// Items that it had and that could not be read.
+    unread: BTreeSet<ExternalId>,
 }
 
 impl Snapshot {
@@ -118,13 +122,14 @@ impl Engine {
     async fn read_pushed(&self, stock: &Stock) -> Result<usize> {
         let (brand, from, most) = (self.brand().clone(), stock.setup.from.clone(), stock.source.items_max());
         let notices = self.store().read(move |view| view.notices_of(&brand, &from, Kind::Stock, most)).await?;
-        if notices.is_empty() || stock.memory().ready.len() < stock.setup.places.len() {
-            // Before the first snapshot there is nothing that a push could change.
+        // Before the first snapshot of a place there is nothing that a push could change there.
+        let ready: Vec<LocationId> = stock.memory().ready.iter().cloned().collect();
+        if notices.is_empty() || ready.is_empty() {
             return Ok(0);
         }
         let items: Vec<ExternalId> = notices.iter().map(|notice| notice.external_id.clone()).collect();
         let wanted = Wanted::Items(&items);
-        let page = match self.levels(stock, wanted, &stock.locations(), None, Priority::Stock).await? {
+        let page = match self.levels(stock, wanted, &ready, None, Priority::Stock).await? {
             Ok(page) => page,
             Err(_) => return Ok(0),
         };
@@ -148,6 +153,12 @@ impl Engine {
             Ok(page) => {
                 self.note_well(&stock.setup.from).await?;
                 self.tell_unread(stock, &stock.setup.from, &page).await?;
+                if !page.unread.is_empty() {
+                    // Nothing proves them from here on, until they can be read.
+                    let (of, now) = (stock.of.clone(), self.now());
+                    let items: Vec<ExternalId> = page.unread.iter().map(|(item, _)| item.clone()).collect();
+                    self.store().write(move |tx| tx.stock_doubt_items(&of, &items, now)).await?;
+                }
                 Ok(Ok(page))
             }
             Err(fault) => Ok(Err(self.reading_stock_failed(stock, "levels", &fault).await?)),
@@ -243,24 +254,34 @@ impl Engine {
         let of = stock.of.clone();
         let row = self.store().read(move |view| view.stock_flow(&of)).await?;
         let now = self.now();
-        if row.kits_at.is_some_and(|at| after(at, STRUCTURE_EVERY) > now) || self.paused(&stock.setup.to) {
+        let rests = stock.memory().next_structure.is_some_and(|at| at > now);
+        if rests || row.kits_at.is_some_and(|at| after(at, STRUCTURE_EVERY) > now) || self.paused(&stock.setup.to) {
             return Ok(());
         }
+        stock.memory().next_structure = Some(after(now, STRUCTURE_AGAIN));
         let kits = match stock.source.kits().await {
             Ok(kits) => kits,
             Err(fault) => return self.reading_stock_failed(stock, "kits", &fault).await.map(|_| ()),
         };
+        // What sells a kit must not wait for the other side.
+        let (of, targets) = (stock.of.clone(), stock.targets());
+        self.store()
+            .write(move |tx| {
+                if tx.stock_keep_kits(&of, &kits)? {
+                    for place in &targets {
+                        tx.stock_all_due(&of, place, "listed", now)?;
+                    }
+                }
+                Ok(())
+            })
+            .await?;
         let draws = match stock.sink.draws().await {
             Ok(draws) => draws,
-            Err(fault) => {
-                self.note_trouble(&stock.setup.to, &fault).await?;
-                return Ok(());
-            }
+            Err(fault) => return self.note_trouble(&stock.setup.to, &fault).await,
         };
         let of = stock.of.clone();
         self.store()
             .write(move |tx| {
-                tx.stock_keep_kits(&of, &kits)?;
                 let mut row = tx.stock_flow(&of)?;
                 row.kits_at = Some(now);
                 row.draws = draws;
@@ -283,13 +304,19 @@ impl Engine {
                 let mut memory = stock.memory();
                 memory.ready = known.iter().filter(|row| row.proven_at.is_some()).map(|row| row.location.clone()).collect();
             }
-            let due = stock.locations().into_iter().min_by_key(|place| last(place));
-            let Some(place) = due else { return Ok(0) };
-            if let Some(at) = last(&place).map(|at| after(at, stock.setup.snapshot_every)).filter(|at| *at > now) {
+            // One that a person has to look at first is read again in a while, and keeps no other from its turn.
+            let again = stock.memory().suspicious_until.clone();
+            let due_at = |place: &LocationId| {
+                let next = last(place).map(|at| after(at, stock.setup.snapshot_every));
+                next.into_iter().chain(again.get(place).copied()).max()
+            };
+            let due = stock.locations().into_iter().map(|place| (due_at(&place), place)).min();
+            let Some((at, place)) = due else { return Ok(0) };
+            if let Some(at) = at.filter(|at| *at > now) {
                 stock.memory().next_snapshot = Some(at);
                 return Ok(0);
             }
-            *snapshot = Snapshot { place: Some(place), began: Some(now), cursor: None, levels: Vec::new() };
+            *snapshot = Snapshot { place: Some(place), began: Some(now), ..Snapshot::default() };
         }
         let (Some(place), Some(began)) = (snapshot.place.clone(), snapshot.began) else { return Ok(0) };
         for _ in 0..PAGES_PER_TURN {
@@ -302,12 +329,12 @@ impl Engine {
                 }
             };
             snapshot.levels.extend(page.levels);
+            snapshot.unread.extend(page.unread.into_iter().map(|(item, _)| item));
             match page.next {
                 Some(next) if snapshot.cursor.as_ref() != Some(&next) => snapshot.cursor = Some(next),
                 _ => {
-                    let levels = std::mem::take(&mut snapshot.levels);
-                    *snapshot = Snapshot::default();
-                    return self.snapshot_whole(stock, &place, began, levels).await;
+                    let read = std::mem::take(snapshot);
+                    return self.snapshot_whole(stock, &place, began, read).await;
                 }
             }
         }
@@ -320,7 +347,7 @@ impl Engine {
         stock: &Stock,
         place: &LocationId,
         began: Timestamp,
-        levels: Vec<StockLevel>,
+        Snapshot { levels, unread, .. }: Snapshot,
     ) -> Result<usize> {
         let of = stock.of.clone();
         let rows = levels.len() as u64;
@@ -332,7 +359,8 @@ impl Engine {
             let known = self.store().read(move |view| view.stock_levels_at(&of, &location, &from, LOOK_BATCH)).await?;
             let Some(end) = known.last() else { break };
             last.clone_from(&end.level.sku.0);
-            let missing = known.into_iter().filter(|row| !named.contains(&row.level.sku) && row.level.as_of < began);
+            let named = |level: &StockLevel| named.contains(&level.sku) || unread.contains(&level.item);
+            let missing = known.into_iter().filter(|row| !named(&row.level) && row.level.as_of < began);
             // An item that a place no longer mentions is not kept there any more.
             gone.extend(missing.filter(|row| row.level.on_hand != 0 || row.level.free() != 0).map(|row| StockLevel {
                 as_of: began,
@@ -350,7 +378,7 @@ impl Engine {
         let first = {
             let mut memory = stock.memory();
             memory.next_snapshot = None;
-            memory.ready.insert(place.clone())
+            taken.is_some() && memory.ready.insert(place.clone())
         };
         let Some(news) = taken else { return Ok(1) };
         let (place, target) = (place.clone(), stock.setup.places.get(place).cloned());
@@ -395,7 +423,8 @@ impl Engine {
             guard::Verdict::Suspicious(findings) => {
                 self.hold_reading(stock, place, all, Via::Snapshot, &findings).await?;
                 // Not proven, but read: the next one has its time.
-                stock.memory().next_snapshot = Some(after(self.now(), stock.setup.snapshot_every.min(SUSPICIOUS_AGAIN)));
+                let again = after(self.now(), stock.setup.snapshot_every.min(SUSPICIOUS_AGAIN));
+                stock.memory().suspicious_until.insert(place.clone(), again);
                 Ok(None)
             }
         }
@@ -503,8 +532,8 @@ impl Engine {
         while !levels.is_empty() {
             let rest = levels.split_off(levels.len().min(MERGE_BATCH));
             let chunk = std::mem::replace(&mut levels, rest);
-            let (of, places, now, told) = (stock.of.clone(), stock.setup.places.clone(), self.now(), stock.own_is_told());
-            news += self.store().write(move |tx| merge(tx, &of, &places, &chunk, via, told, wrong_since, now)).await?;
+            let (of, places, now, lag) = (stock.of.clone(), stock.setup.places.clone(), self.now(), stock.source.commit_lag());
+            news += self.store().write(move |tx| merge(tx, &of, &places, &chunk, via, lag, wrong_since, now)).await?;
         }
         Ok(news)
     }
@@ -542,12 +571,23 @@ impl Engine {
 
     /// What a person let through.
     async fn take_accepted(&self, stock: &Stock) -> Result<usize> {
+        let mut taken = 0;
+        // All of them, before another reading can take their place.
+        loop {
+            match self.take_accepted_batch(stock).await? {
+                0 => return Ok(taken),
+                count => taken += count,
+            }
+        }
+    }
+
+    async fn take_accepted_batch(&self, stock: &Stock) -> Result<usize> {
         let of = stock.of.clone();
         let levels = self.store().read(move |view| view.stock_accepted_levels(&of, MERGE_BATCH)).await?;
         if levels.is_empty() {
             return Ok(0);
         }
-        let (of, places, now) = (stock.of.clone(), stock.setup.places.clone(), self.now());
+        let (of, places, now, lag) = (stock.of.clone(), stock.setup.places.clone(), self.now(), stock.source.commit_lag());
         let count = levels.len();
         self.store()
             .write(move |tx| {
@@ -555,7 +595,7 @@ impl Engine {
                 for level in &levels {
                     *accepted.entry(level.location.clone()).or_default() += 1;
                 }
-                merge(tx, &of, &places, &levels, Via::Snapshot, false, None, now)?;
+                merge(tx, &of, &places, &levels, Via::Snapshot, lag, None, now)?;
                 // What is no news was not merged, and need not be kept any more either.
                 for level in &levels {
                     tx.stock_forget_held(&of, &level.location, &level.sku)?;
@@ -587,9 +627,7 @@ impl Engine {
                 let known = tx.stock_locations(&of)?;
                 let proven = |place: &LocationId| known.iter().find(|row| row.location == *place).and_then(|row| row.proven_at);
                 let all: Option<Vec<Timestamp>> = places.iter().map(proven).collect();
-                // Of a level that is doubted, orders are counted on from when it was last believed.
-                let doubted = tx.stock_doubted_since(&of)?;
-                if let Some(at) = all.and_then(|all| all.into_iter().chain(doubted).min()) {
+                if let Some(at) = all.and_then(|all| all.into_iter().min()) {
                     tx.stock_demand_shown(&of, before(at, lag), now)?;
                 }
                 Ok(())
@@ -621,7 +659,7 @@ fn merge(
     places: &BTreeMap<LocationId, LocationId>,
     levels: &[StockLevel],
     via: Via,
-    own_is_told: bool,
+    commit_lag: Duration,
     wrong_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<usize> {
@@ -638,7 +676,7 @@ fn merge(
         };
         // Until it was proven, the figure was right; the source's own word on when it changed may be nearer.
         let since = level.changed_at.or(wrong_since).unwrap_or(now).max(at.unwrap_or(level.as_of)).min(now);
-        let merged = tx.stock_level(of, level, via.word(), at, places.get(&level.location), own_is_told, since)?;
+        let merged = tx.stock_level(of, level, via.word(), commit_lag, places.get(&level.location), since)?;
         news += usize::from(matches!(merged, Merged::News(_)));
     }
     Ok(news)

@@ -1,6 +1,9 @@
 //! From levels, orders and buffers to figures. Pure but for the look into the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use selvedge_model::{
@@ -8,15 +11,15 @@ use selvedge_model::{
     stock::{
         availability::{self, NotTakenIn, Picture, Reserve},
         buffer,
-        explain::Explained as Lines,
         velocity::{Demand, Prior},
     },
 };
 use selvedge_store::{
     Result, View,
-    stock::{DemandRow, FigureRow, Of, Shown, Terms},
+    stock::{FigureRow, Of, Shown, Terms},
 };
 
+use super::StockSetup;
 use crate::backoff::before;
 
 /// Everything that a figure depends on besides the store; it can move into a look.
@@ -30,7 +33,27 @@ pub(crate) struct Plan {
     /// How long a figure shown may be wrong after a change, as measured.
     pub window_ms: u64,
     /// How long after an order was taken in the source's figures may not show it.
-    pub commit_lag: std::time::Duration,
+    pub commit_lag: Duration,
+}
+
+impl Plan {
+    /// As the store alone shows it, for whoever looks and does not run the flow. `lag` is how long an order may be
+    /// missing from the figures of the source.
+    pub fn looked_up(view: &View<'_>, setup: &StockSetup, of: &Of, lag: Duration, now: Timestamp) -> Result<Self> {
+        let mut feeds: BTreeMap<LocationId, Vec<LocationId>> = BTreeMap::new();
+        for (location, place) in &setup.places {
+            feeds.entry(place.clone()).or_default().push(location.clone());
+        }
+        let kept = view.stock_flow(of)?;
+        Ok(Plan {
+            of: of.clone(),
+            feeds,
+            buffers: in_places(&setup.buffers, &kept.draws),
+            prior: Prior::of_range(view.stock_demands(of, now)?.iter()),
+            window_ms: kept.window_ms.unwrap_or_else(|| default_window_ms(setup)),
+            commit_lag: lag,
+        })
+    }
 }
 
 /// The rules with the places of their markets looked up.
@@ -74,13 +97,15 @@ pub(crate) struct Figure {
 }
 
 /// What the source has of a range of items at one place of the target.
-struct Supply {
-    levels: Vec<StockLevel>,
-    kits: Vec<Kit>,
-    demand: BTreeMap<Sku, Demand>,
-    as_of: Timestamp,
+pub(super) struct Supply {
+    pub levels: Vec<StockLevel>,
+    pub kits: Vec<Kit>,
+    pub demand: BTreeMap<Sku, Demand>,
+    pub as_of: Timestamp,
     /// As of when more was left of each item than before, for the last time.
     rose_at: BTreeMap<Sku, Timestamp>,
+    /// The figures of parts of kits that are sold by themselves, too.
+    parts: BTreeMap<Sku, FigureRow>,
 }
 
 /// Adds up the levels of the places that feed one place of the target.
@@ -103,7 +128,13 @@ fn sum(levels: Vec<(StockLevel, Timestamp)>) -> Option<StockLevel> {
 }
 
 /// Everything about these items at a place; `None` while a place that feeds it was never read whole.
-fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>, now: Timestamp) -> Result<Option<Supply>> {
+pub(super) fn supply(
+    view: &View<'_>,
+    plan: &Plan,
+    place: &LocationId,
+    skus: &BTreeSet<Sku>,
+    now: Timestamp,
+) -> Result<Option<Supply>> {
     let mut proven = BTreeMap::new();
     for location in plan.feeds.get(place).into_iter().flatten() {
         let Some(at) = view.stock_proven_at(&plan.of, location)? else { return Ok(None) };
@@ -121,6 +152,12 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
                     kits.insert(kit.sku.clone(), kit);
                 }
             }
+        }
+    }
+    let mut parts = BTreeMap::new();
+    for part in kits.values().flat_map(|kit| &kit.parts) {
+        if let Some(figure) = view.stock_figure(&plan.of, place, &part.sku)? {
+            parts.insert(part.sku.clone(), figure);
         }
     }
     let mut all: BTreeSet<Sku> = skus.clone();
@@ -164,12 +201,12 @@ fn supply(view: &View<'_>, plan: &Plan, place: &LocationId, skus: &BTreeSet<Sku>
         };
         levels.push(sum(here).unwrap_or_else(none));
     }
-    Ok(Some(Supply { levels, kits: kits.into_values().collect(), demand, as_of, rose_at }))
+    Ok(Some(Supply { levels, kits: kits.into_values().collect(), demand, as_of, rose_at, parts }))
 }
 
 /// Units of orders that the source's figures do not show, for a place: those of the markets that draw from
 /// it. An order whose market may draw from several places is taken off each of them until it is taken in.
-fn not_taken_in(
+pub(super) fn not_taken_in(
     view: &View<'_>,
     plan: &Plan,
     draws: &BTreeMap<String, Vec<LocationId>>,
@@ -247,7 +284,7 @@ fn kept(terms: &availability::Terms) -> Terms {
     }
 }
 
-fn reserve(
+pub(super) fn reserve(
     plan: &Plan,
     place: &LocationId,
     row: Option<&FigureRow>,
@@ -257,8 +294,21 @@ fn reserve(
     net: i64,
 ) -> Reserve {
     // A part that the target does not sell by itself holds nothing back: the kit does.
-    let Some(row) = row else { return Reserve::default() };
-    let row = buffer::Row {
+    let Some(row) = row.or_else(|| supply.parts.get(sku)) else { return Reserve::default() };
+    buffer::reserve(&plan.buffers, &buffer_row(plan, place, row, supply, orders, sku, net), &plan.prior)
+}
+
+/// What a buffer may depend on.
+pub(super) fn buffer_row(
+    plan: &Plan,
+    place: &LocationId,
+    row: &FigureRow,
+    supply: &Supply,
+    orders: &NotTakenIn,
+    sku: &Sku,
+    net: i64,
+) -> buffer::Row {
+    buffer::Row {
         sku: sku.clone(),
         place: place.clone(),
         categories: row.categories.clone(),
@@ -267,93 +317,10 @@ fn reserve(
         demand: supply.demand.get(sku).copied().unwrap_or_default(),
         window_ms: plan.window_ms,
         unit_value: row.value,
-    };
-    buffer::reserve(&plan.buffers, &row, &plan.prior)
-}
-
-/// Why a place of the target shows what it shows of an item.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Explained {
-    /// The figure as it stands in the store.
-    pub figure: FigureRow,
-    /// What the source states, place by place: the level, and which way and when it came.
-    pub levels: Vec<(StockLevel, String)>,
-    /// Until when the places of the source are known.
-    pub proven_at: Option<Timestamp>,
-    /// The terms as they are now, line by line; none while the source is not known, or does not keep the item.
-    pub lines: Option<Lines>,
-    /// The orders behind the term of the same name, at most a hundred.
-    pub orders: Vec<DemandRow>,
-    /// How many units other channels took lately, and how long it was watched.
-    pub demand: Demand,
-    /// How long a figure shown may be wrong after a change, as measured, in milliseconds.
-    pub window_ms: u64,
-}
-
-/// Explains an item at every place of the target, from what is known now.
-///
-/// # Errors
-/// The store's.
-pub fn explain(
-    view: &View<'_>,
-    setup: &super::StockSetup,
-    of: &Of,
-    lag: std::time::Duration,
-    sku: &Sku,
-    now: Timestamp,
-) -> Result<Vec<Explained>> {
-    const ORDERS_MAX: usize = 100;
-    let mut feeds: BTreeMap<LocationId, Vec<LocationId>> = BTreeMap::new();
-    for (location, place) in &setup.places {
-        feeds.entry(place.clone()).or_default().push(location.clone());
     }
-    let kept = view.stock_flow(of)?;
-    let window_ms = kept.window_ms.unwrap_or_else(|| default_window_ms(setup));
-    let demands = view.stock_demands(of, now)?;
-    let plan = Plan {
-        of: of.clone(),
-        feeds,
-        buffers: in_places(&setup.buffers, &kept.draws),
-        prior: Prior::of_range(demands.iter()),
-        window_ms,
-        commit_lag: lag,
-    };
-    let mut explained = Vec::new();
-    for figure in view.stock_figures_of(of, sku)? {
-        let skus = BTreeSet::from([sku.clone()]);
-        let supply = supply(view, &plan, &figure.place, &skus, now)?;
-        let here = plan.feeds.get(&figure.place).cloned().unwrap_or_default();
-        let levels = view
-            .stock_levels_of(of, sku, now)?
-            .into_iter()
-            .filter(|row| here.contains(&row.level.location))
-            .map(|row| (row.level, row.via))
-            .collect();
-        let (mut lines, mut demand) = (None, Demand::default());
-        if let Some(supply) = &supply {
-            let (all, _) = not_taken_in(view, &plan, &kept.draws, &figure.place, supply, now)?;
-            let picture = Picture::new(&supply.levels, &supply.kits, supply.as_of);
-            let place = figure.place.clone();
-            let reserve = |part: &Sku, net: i64| {
-                let row = (part == sku).then_some(&figure);
-                reserve(&plan, &place, row, supply, &all, part, net)
-            };
-            lines = picture.terms(sku, &all, &reserve).map(|terms| terms.explain(Some((figure.shown.promised, figure.shown.at))));
-            demand = supply.demand.get(sku).copied().unwrap_or_default();
-        }
-        let as_of = supply.as_ref().map(|supply| supply.as_of);
-        let draws = |market: &str| kept.draws.get(market).is_none_or(|places| places.contains(&figure.place));
-        let orders = match as_of {
-            Some(as_of) => view.stock_orders_not_taken_in(of, sku, before(as_of, lag), ORDERS_MAX)?,
-            None => Vec::new(),
-        };
-        let orders = orders.into_iter().filter(|row| draws(&row.market)).collect();
-        explained.push(Explained { figure, levels, proven_at: as_of, lines, orders, demand, window_ms });
-    }
-    Ok(explained)
 }
 
 /// What the window is taken for until it is measured: the slowest poll, and time to carry it over.
-pub(crate) fn default_window_ms(setup: &super::StockSetup) -> u64 {
+pub(crate) fn default_window_ms(setup: &StockSetup) -> u64 {
     u64::try_from(setup.pace.most.as_millis()).unwrap_or(u64::MAX).saturating_add(2_000)
 }

@@ -24,6 +24,10 @@ use super::{
 };
 use crate::{backoff::after, engine::Engine};
 
+/// Batches that are written before the next page of a read-back that is due.
+const BATCHES_PER_PAGE: u32 = 8;
+/// How long a look is good for without another.
+const LOOK_GOOD_FOR: Duration = Duration::from_secs(2);
 /// How long a figure waits whose source is not known yet.
 const NOT_READY_WAIT: Duration = Duration::from_secs(1);
 /// How long writing rests after a fault.
@@ -73,6 +77,12 @@ impl Engine {
     /// Looks what the target keeps of the figures that are due, or of the next page of a read-back.
     async fn look(&self, stock: &Stock) -> Result<Option<Cycle>> {
         let (of, now) = (stock.of.clone(), self.now());
+        // However much moves, what stands there is looked through, too.
+        if stock.memory().batches >= BATCHES_PER_PAGE
+            && let Some(page) = self.read_back(stock).await?
+        {
+            return Ok(Some(page));
+        }
         let most = stock.target.items_max().max(1);
         let due = self.store().read(move |view| view.stock_due(&of, now, most)).await?;
         let Some(place) = due.first().map(|row| row.place.clone()) else { return self.read_back(stock).await };
@@ -92,7 +102,7 @@ impl Engine {
         // No longer listed there: the next read-back takes it out.
         let (of, wait) = (stock.of.clone(), after(now, AGAIN_MAX));
         if !gone.is_empty() {
-            self.store().write(move |tx| tx.stock_again(&of, &gone, wait)).await?;
+            self.store().write(move |tx| tx.stock_not_there(&of, &gone, wait)).await?;
         }
         if rows.is_empty() {
             return Ok(None);
@@ -121,12 +131,16 @@ impl Engine {
         let Some(page) = self.target_levels(stock, Wanted::Everything, &stock.targets(), cursor.as_ref()).await? else {
             return Ok(None);
         };
+        stock.memory().batches = 0;
         let next = page.next.clone().filter(|next| cursor.as_ref() != Some(next));
         let of = stock.of.clone();
         let rows = self
             .store()
             .write(move |tx| {
                 let mut rows = Vec::new();
+                for (item, _) in &page.unread {
+                    tx.stock_listed_unread(&of, item, pass)?;
+                }
                 for level in &page.levels {
                     let level = StockLevel { as_of: looked_at, ..level.clone() };
                     let known = tx.stock_figure(&of, &level.location, &level.sku)?;
@@ -175,6 +189,16 @@ impl Engine {
                 Ok(Some(page))
             }
             Err(fault) => {
+                if cursor.is_some() && matches!(fault, Fault::Unexpected { .. } | Fault::Refused { .. }) {
+                    // It cannot be gone on with from there: the read-back begins anew.
+                    let of = stock.of.clone();
+                    let begin_anew = move |tx: &selvedge_store::Tx<'_>| {
+                        let mut kept = tx.stock_flow(&of)?;
+                        kept.cursor = None;
+                        tx.stock_keep_flow(&of, &kept)
+                    };
+                    self.store().write(begin_anew).await?;
+                }
                 self.writing_failed(stock, "look", &fault).await?;
                 Ok(None)
             }
@@ -274,13 +298,17 @@ impl Engine {
     /// Works a batch out, writes what differs, and reads it back.
     async fn settle_batch(&self, stock: &Stock, batch: Cycle) -> Result<()> {
         let plan = self.plan(stock).await?;
-        let now = self.now();
+        let long_ago = after(batch.looked_at, LOOK_GOOD_FOR) < self.now();
         let mut by_place: BTreeMap<LocationId, Vec<(FigureRow, Shown)>> = BTreeMap::new();
         for (row, shown) in batch.rows {
             by_place.entry(row.place.clone()).or_default().push((row, shown));
         }
-        for (place, rows) in by_place {
-            let plan = plan.clone();
+        for (place, mut rows) in by_place {
+            if long_ago {
+                let Some(looked) = self.less_what_left(stock, &place, rows).await? else { return Ok(()) };
+                rows = looked;
+            }
+            let (plan, now) = (plan.clone(), self.now());
             let (rows, worked) = self
                 .store()
                 .read(move |view| {
@@ -298,8 +326,61 @@ impl Engine {
         Ok(())
     }
 
+    /// Orders took long to be heard of, and parcels may have left meanwhile: those units are neither there nor promised any
+    /// more. Orders that came meanwhile are promised, and not known: what was promised then still counts for them. What was
+    /// changed otherwise is left out, to be looked at anew; `None` if it cannot be looked at.
+    async fn less_what_left(
+        &self,
+        stock: &Stock,
+        place: &LocationId,
+        rows: Vec<(FigureRow, Shown)>,
+    ) -> Result<Option<Vec<(FigureRow, Shown)>>> {
+        let mut kept = Vec::with_capacity(rows.len());
+        for chunk in rows.chunks(stock.target.items_max().max(1)) {
+            let items: Vec<ExternalId> = chunk.iter().map(|(row, _)| row.item.clone()).collect();
+            let looked_at = self.now();
+            let Some(page) = self.target_levels(stock, Wanted::Items(&items), std::slice::from_ref(place), None).await? else {
+                return Ok(None);
+            };
+            let seen = by_item(&page.levels);
+            for (row, then) in chunk {
+                let Some(level) = seen.get(&(&row.place, &row.item)) else { continue };
+                let left = then.units.saturating_sub(shown(level, looked_at).units);
+                if (0..=then.promised.max(0)).contains(&left) {
+                    let now = Shown { units: then.units - left, promised: then.promised - left, at: then.at };
+                    kept.push((row.clone(), now));
+                }
+            }
+        }
+        Ok(Some(kept))
+    }
+
+    /// Figures that somebody raised before we came to write them. A fall may be a shipment; nothing of ours raises
+    /// one, but a write whose answer was lost.
+    async fn tell_raised(&self, stock: &Stock, wrong: &mut Vec<(FigureRow, Shown, Figure)>) -> Result<()> {
+        let raised = |(row, shown, _): &&(FigureRow, Shown, Figure)| {
+            let ours = row.sent.is_some_and(|(units, _)| units == shown.units);
+            row.terms.is_some() && row.attempts == 0 && shown.units > row.shown.units && !ours
+        };
+        let mut found = Vec::new();
+        for (row, shown, figure) in wrong.iter().filter(raised) {
+            if let drift::Standing::Drift { cause, .. } = self.standing_of(stock, row, *shown, figure).await? {
+                found.push((row.clone(), *shown, figure.clone(), word(cause)));
+            }
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        if stock.setup.foreign == Foreign::Ask {
+            wrong.retain(|(row, ..)| !found.iter().any(|(other, ..)| other.place == row.place && other.sku == row.sku));
+        }
+        self.tell_drifts(stock, found).await
+    }
+
     async fn settle_due(&self, stock: &Stock, place: &LocationId, sorted: Sorted) -> Result<()> {
-        let Sorted { not_ready, left, right, ambiguous, wrong } = sorted;
+        let Sorted { not_ready, left, right, ambiguous, mut wrong } = sorted;
+        self.tell_raised(stock, &mut wrong).await?;
+        stock.memory().batches += 1;
         let (of, now, brand, flow) = (stock.of.clone(), self.now(), self.brand().clone(), stock.setup.name.clone());
         let write: Vec<Claim> = wrong.iter().map(|(row, shown, figure)| claim(row, *shown, figure)).collect();
         let agreed: Vec<Claim> = right.iter().map(|(row, shown, figure)| claim(row, *shown, figure)).collect();
@@ -316,7 +397,12 @@ impl Engine {
                     }
                 }
                 let wrong_since = tx.stock_agree(&of, &agreed, now)?;
-                Ok((tx.stock_claim(&of, &write, now)?, wrong_since))
+                let claimed = tx.stock_claim(&of, &write, now)?;
+                // A newer level stands behind these than the one that is known now, or they changed meanwhile.
+                let unclaimed = (0..write.len()).filter(|at| !claimed.contains(at)).filter_map(|at| write.get(at));
+                let unclaimed: Vec<(LocationId, Sku)> = unclaimed.map(|claim| (claim.place.clone(), claim.sku.clone())).collect();
+                tx.stock_again(&of, &unclaimed, after(now, AMBIGUOUS_WAIT))?;
+                Ok((claimed, wrong_since))
             })
             .await?;
         self.measure(stock, right.iter().map(|(row, ..)| row).zip(&wrong_since), now);
@@ -464,18 +550,12 @@ impl Engine {
         let mut due: Vec<(LocationId, Sku)> = right
             .iter()
             .chain(&wrong)
-            .filter(|(row, ..)| row.state == FigureState::Left)
+            .filter(|(row, ..)| row.state == FigureState::Left && row.why != "dismissed")
             .map(|(row, ..)| (row.place.clone(), row.sku.clone()))
             .collect();
         let mut found = Vec::new();
         for (row, shown, figure) in wrong.iter().filter(|(row, ..)| row.state == FigureState::Agreed) {
-            let of = stock.of.clone();
-            let (sku, now) = (row.sku.clone(), self.now());
-            let here = stock.feeds.get(&row.place).cloned().unwrap_or_default();
-            let levels = self.store().read(move |view| view.stock_levels_of(&of, &sku, now)).await?;
-            let levels: Vec<StockLevel> =
-                levels.into_iter().map(|row| row.level).filter(|level| here.contains(&level.location)).collect();
-            match standing(row, *shown, figure, &levels) {
+            match self.standing_of(stock, row, *shown, figure).await? {
                 drift::Standing::Agreed | drift::Standing::InFlight => {}
                 drift::Standing::Outdated => due.push((row.place.clone(), row.sku.clone())),
                 drift::Standing::Drift { cause, .. } => found.push((row.clone(), *shown, figure.clone(), word(cause))),
@@ -484,14 +564,39 @@ impl Engine {
         if changed.is_empty() && due.is_empty() && found.is_empty() && left.is_empty() {
             return Ok(());
         }
-        let (of, now, brand, flow) = (stock.of.clone(), self.now(), self.brand().clone(), stock.setup.name.clone());
-        let foreign = stock.setup.foreign;
+        let (of, now) = (stock.of.clone(), self.now());
         self.store()
             .write(move |tx| {
                 tx.stock_seen_right(&of, &changed)?;
                 for (place, sku) in &due {
                     tx.stock_due_again(&of, place, sku, now)?;
                 }
+                Ok(())
+            })
+            .await?;
+        self.tell_drifts(stock, found).await
+    }
+
+    /// How a figure stands that was right and is not.
+    async fn standing_of(&self, stock: &Stock, row: &FigureRow, shown: Shown, figure: &Figure) -> Result<drift::Standing> {
+        let of = stock.of.clone();
+        let (sku, now) = (row.sku.clone(), self.now());
+        let here = stock.feeds.get(&row.place).cloned().unwrap_or_default();
+        let levels = self.store().read(move |view| view.stock_levels_of(&of, &sku, now)).await?;
+        let levels: Vec<StockLevel> =
+            levels.into_iter().map(|row| row.level).filter(|level| here.contains(&level.location)).collect();
+        Ok(standing(row, shown, figure, &levels))
+    }
+
+    /// Tells of figures that nothing under way explains.
+    async fn tell_drifts(&self, stock: &Stock, found: Vec<(FigureRow, Shown, Figure, &'static str)>) -> Result<()> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let (of, now, brand, flow) = (stock.of.clone(), self.now(), self.brand().clone(), stock.setup.name.clone());
+        let foreign = stock.setup.foreign;
+        self.store()
+            .write(move |tx| {
                 for (row, shown, figure, cause) in &found {
                     let problem = drifted(&row.place, cause, foreign);
                     let exception = tx.raise_standing(&brand, &flow, &problem, now)?;
@@ -503,7 +608,9 @@ impl Engine {
                         shown: shown.units,
                     };
                     tx.stock_drift(&of, &new, exception, now)?;
-                    tx.stock_due_again(&of, &row.place, &row.sku, now)?;
+                    if row.state == FigureState::Agreed {
+                        tx.stock_due_again(&of, &row.place, &row.sku, now)?;
+                    }
                     if foreign == Foreign::Ask {
                         tx.stock_hold(&of, &row.place, &row.sku, exception)?;
                     }
@@ -688,7 +795,8 @@ fn standing(row: &FigureRow, shown: Shown, figure: &Figure, levels: &[StockLevel
         own_since_figure: figure.units_at_most.saturating_sub(figure.units).max(0),
         moved: !row.terms.as_ref().is_some_and(explained),
         lapsed: row.terms.as_ref().is_none_or(|then| off(then) != off(&figure.terms)),
-        in_flight: row.state != FigureState::Agreed,
+        // Whoever asks has seen to it that none of our own writes is under way.
+        in_flight: false,
     })
 }
 

@@ -24,6 +24,7 @@ CREATE TABLE stock_levels (
     taken_squares INTEGER NOT NULL DEFAULT 0, -- the same of their squares: how uneven it is
     faded_at     INTEGER NOT NULL,    -- as of when they have faded
     known_since  INTEGER NOT NULL,    -- since when the item is watched here
+    own_ahead    INTEGER NOT NULL DEFAULT 0, -- units of our orders that the source took and did not show yet
     doubted      INTEGER NOT NULL DEFAULT 0 CHECK (doubted IN (0, 1)), -- a later reading was kept back: not proven beyond as_of
     PRIMARY KEY (brand, flow, location, sku)
 ) STRICT, WITHOUT ROWID;
@@ -97,6 +98,7 @@ CREATE TABLE stock_demand (
     lowered_at   INTEGER,             -- since when we know that it wants less
     taken_before INTEGER NOT NULL DEFAULT 0, -- by the source, before the last time it took some
     taken        INTEGER NOT NULL DEFAULT 0, -- by the source
+    took         INTEGER NOT NULL DEFAULT 0, -- how many the last time
     taken_at     INTEGER,             -- when it last took some
     PRIMARY KEY (brand, flow, key, sku)
 ) STRICT, WITHOUT ROWID;

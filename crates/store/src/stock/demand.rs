@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::params;
-use selvedge_model::{RecordKey, Sku};
+use selvedge_model::{Brand, FlowName, RecordKey, Sku};
 
 use super::Of;
 use crate::{
@@ -82,20 +82,46 @@ impl Tx<'_> {
     /// The source has taken in these units of an order.
     pub fn stock_taken_in(&self, of: &Of, key: &RecordKey, units: &Wanted, at: Timestamp) -> Result<()> {
         let (brand, flow, key) = (of.brand.as_str(), of.flow.as_str(), key.as_str());
-        let sql = "UPDATE stock_demand SET taken_before = min(taken_before, taken, ?5), taken = ?5, taken_at = ?6
+        let sql =
+            "UPDATE stock_demand SET taken_before = min(taken_before, taken, ?5), took = ?5 - taken, taken = ?5, taken_at = ?6
                    WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND sku = ?4 AND taken <> ?5";
         let mut statement = self.connection.prepare_cached(sql)?;
         for (sku, units) in units {
             statement.execute(params![brand, flow, key, sku.as_str(), units, micros(at)])?;
         }
+        // What it held of the order before and does not any more, it has let go of.
+        let sql = "SELECT sku FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND taken > 0";
+        let mut held = self.connection.prepare_cached(sql)?;
+        let held = held.query_map([brand, flow, key], |row| row.get(0).map(Sku))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        for sku in held.iter().filter(|sku| !units.contains_key(*sku)) {
+            statement.execute(params![brand, flow, key, sku.as_str(), 0, micros(at)])?;
+        }
         Ok(())
     }
 
-    /// Forgets what figures as of `as_of` show in full; returns how many rows. The figures that were worked out with
+    /// Forgets what was counted for other flows than these: nobody counts for them any more, and one that comes back
+    /// has to begin anew.
+    pub fn stock_stop_counting(&self, brand: &Brand, flows: &[FlowName]) -> Result<()> {
+        let mut known =
+            self.connection.prepare_cached("SELECT flow FROM stock_flows WHERE brand = ?1 AND demand_since IS NOT NULL")?;
+        let known = known.query_map([brand.as_str()], |row| row.get(0).map(FlowName))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        for flow in known.iter().filter(|flow| !flows.contains(flow)) {
+            let of = [brand.as_str(), flow.as_str()];
+            self.connection.prepare_cached("DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2")?.execute(of)?;
+            let sql = "UPDATE stock_flows SET demand_since = NULL WHERE brand = ?1 AND flow = ?2";
+            self.connection.prepare_cached(sql)?.execute(of)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what figures as of `as_of` show in full, but for items with a doubted level; returns how many rows. The figures that were worked out with
     /// them taken off are due again: they may have been taken off twice, as the source took them before we knew of it.
     pub fn stock_demand_shown(&self, of: &Of, as_of: Timestamp, now: Timestamp) -> Result<u64> {
         let values = params![of.brand.as_str(), of.flow.as_str(), micros(as_of)];
-        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at < ?3 AND wanted <= taken RETURNING sku";
+        let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND taken_at < ?3 AND wanted <= taken AND sku NOT IN (
+                     SELECT sku FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND doubted = 1
+                     UNION SELECT k.sku FROM stock_levels l JOIN stock_kits k ON k.brand = l.brand AND k.flow = l.flow AND k.part = l.sku
+                     WHERE l.brand = ?1 AND l.flow = ?2 AND l.doubted = 1) RETURNING sku";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut skus = statement.query_map(values, |row| row.get(0).map(Sku))?.collect::<rusqlite::Result<Vec<_>>>()?;
         let sql = "DELETE FROM stock_demand WHERE brand = ?1 AND flow = ?2 AND wanted = 0 AND lowered_at < ?3";
@@ -167,7 +193,7 @@ impl View<'_> {
 
     /// Units that the source took of our orders from one instant on and before another.
     pub fn stock_own_units(&self, of: &Of, sku: &Sku, after: Timestamp, until: Timestamp) -> Result<i64> {
-        let sql = "SELECT coalesce(sum(max(0, taken - taken_before)), 0) FROM stock_demand
+        let sql = "SELECT coalesce(sum(max(0, took)), 0) FROM stock_demand
                    WHERE brand = ?1 AND flow = ?2 AND sku = ?3 AND taken_at >= ?4 AND taken_at < ?5";
         let values = params![of.brand.as_str(), of.flow.as_str(), sku.as_str(), micros(after), micros(until)];
         Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)

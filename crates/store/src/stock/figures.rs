@@ -207,7 +207,9 @@ fn figure_row(row: &Row<'_>) -> Result<FigureRow> {
 
 macro_rules! taken_off_due {
     () => {
-        "UPDATE stock_figures SET state = 'due', rank = 1, why = 'orders', version = version + 1, due_at = ?3"
+        "UPDATE stock_figures SET state = CASE state WHEN 'agreed' THEN 'due' ELSE state END,
+           rank = CASE state WHEN 'agreed' THEN 1 ELSE rank END, why = 'orders', version = version + 1, due_at = coalesce(due_at, ?3)
+         WHERE brand = ?1 AND flow = ?2 AND (state IN ('due', 'sending') OR (state = 'agreed' AND not_taken_in > 0))"
     };
 }
 
@@ -241,13 +243,35 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets the items that a whole read-back did not mention; returns how many.
+    /// Forgets the items that two whole read-backs in a row did not mention; returns how many. One alone may miss an
+    /// item: where the target pages by number, what is deleted meanwhile shifts the rest.
     pub fn stock_unlisted(&self, of: &Of, pass: i64) -> Result<u64> {
-        let sql = "DELETE FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND seen_pass < ?3";
+        let sql = "DELETE FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND seen_pass < ?3 - 1";
         Ok(self.connection.prepare_cached(sql)?.execute(params![of.brand.as_str(), of.flow.as_str(), pass])? as u64)
     }
 
-    /// Makes one figure due; nothing happens if the target does not list the item.
+    /// Notes that the target lists an item of which it could not be read how much there is.
+    pub fn stock_listed_unread(&self, of: &Of, item: &ExternalId, pass: i64) -> Result<()> {
+        let sql = "UPDATE stock_figures SET seen_pass = ?4 WHERE brand = ?1 AND flow = ?2 AND item = ?3";
+        let values = params![of.brand.as_str(), of.flow.as_str(), item.as_str(), pass];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// The target was asked for these and does not know them. The next whole read-back forgets them, unless it
+    /// mentions them; until then they are looked at again at `due_at`.
+    pub fn stock_not_there(&self, of: &Of, rows: &[(LocationId, Sku)], due_at: Timestamp) -> Result<()> {
+        let sql = "UPDATE stock_figures SET state = 'due', due_at = ?5, seen_pass = -1
+                   WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND state IN ('due', 'sending')";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (place, sku) in rows {
+            statement.execute(params![of.brand.as_str(), of.flow.as_str(), place.as_str(), sku.as_str(), micros(due_at)])?;
+        }
+        Ok(())
+    }
+
+    /// Makes one figure due; nothing happens if the target does not list the item. One that is due already keeps its
+    /// time: it may have to wait until a lost write can no longer come in.
     pub(super) fn stock_make_due(
         &self,
         of: &Of,
@@ -259,7 +283,7 @@ impl Tx<'_> {
     ) -> Result<()> {
         let sql = "UPDATE stock_figures SET state = CASE state WHEN 'sending' THEN 'sending' ELSE 'due' END,
                      rank = min(?6, CASE WHEN due_at IS NULL THEN ?6 ELSE rank END), why = ?5, version = version + 1,
-                     due_at = CASE state WHEN 'sending' THEN due_at ELSE min(coalesce(due_at, ?7), ?7) END,
+                     due_at = coalesce(due_at, ?7),
                      stale_since = min(coalesce(stale_since, ?7), ?7)
                    WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4";
         self.connection.prepare_cached(sql)?.execute(params![
@@ -293,17 +317,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes all figures due that were worked out with orders taken off.
+    /// Makes all figures due that were worked out with orders taken off, or that are being worked out.
     pub(super) fn stock_due_where_taken_off(&self, of: &Of, now: Timestamp) -> Result<()> {
-        let sql = concat!(taken_off_due!(), " WHERE brand = ?1 AND flow = ?2 AND state = 'agreed' AND not_taken_in > 0");
-        self.connection.prepare_cached(sql)?.execute(params![of.brand.as_str(), of.flow.as_str(), micros(now)])?;
+        self.connection.prepare_cached(taken_off_due!())?.execute(params![of.brand.as_str(), of.flow.as_str(), micros(now)])?;
         Ok(())
     }
 
     /// The same, of one item.
     pub(super) fn stock_due_if_taken_off(&self, of: &Of, sku: &Sku, now: Timestamp) -> Result<()> {
-        let sql =
-            concat!(taken_off_due!(), " WHERE brand = ?1 AND flow = ?2 AND sku = ?4 AND state = 'agreed' AND not_taken_in > 0");
+        let sql = concat!(taken_off_due!(), " AND sku = ?4");
         let values = params![of.brand.as_str(), of.flow.as_str(), micros(now), sku.as_str()];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
@@ -344,13 +366,14 @@ impl Tx<'_> {
     }
 
     /// Notes that these figures are about to be written. Left out are those that changed meanwhile and those
-    /// behind which a newer level already stands; the rest is returned, by their position.
+    /// behind which a newer level already stands, unless they only take units off sale (a level may come to be doubted);
+    /// the rest is returned, by their position.
     pub fn stock_claim(&self, of: &Of, claims: &[Claim], now: Timestamp) -> Result<Vec<usize>> {
-        let sql = "UPDATE stock_figures SET state = 'sending', due_at = ?6, sent_units = ?7, sent_at = ?6, as_of = ?8, net = ?9,
+        let sql = "UPDATE stock_figures SET state = 'sending', due_at = ?6, sent_units = ?7, sent_at = ?6, as_of = max(coalesce(as_of, ?8), ?8), net = ?9,
                      not_taken_in = ?10, buffer = ?11, buffer_rule = ?12, shown_units = ?13, shown_promised = ?14, shown_at = ?15,
                      attempts = attempts + 1
                    WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND version = ?5 AND state = 'due'
-                     AND (as_of IS NULL OR as_of <= ?8)";
+                     AND (as_of IS NULL OR as_of <= ?8 OR ?7 < ?13)";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (index, claim) in claims.iter().enumerate() {
@@ -475,7 +498,8 @@ impl Tx<'_> {
 
     /// A person lets go what an exception holds: it is left as it stands until its source moves again.
     pub(crate) fn stock_let_go(&self, exception: ExceptionId, now: Timestamp) -> Result<u64> {
-        let sql = "UPDATE stock_figures SET state = 'left', due_at = NULL, exception_id = NULL, stale_since = ?2
+        let sql =
+            "UPDATE stock_figures SET state = 'left', why = 'dismissed', due_at = NULL, exception_id = NULL, stale_since = ?2
                    WHERE exception_id = ?1 AND state = 'held'";
         Ok(self.connection.prepare_cached(sql)?.execute(params![exception.0, micros(now)])? as u64)
     }

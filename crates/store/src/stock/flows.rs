@@ -103,9 +103,10 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Puts these kits in the place of all that were known.
-    pub fn stock_keep_kits(&self, of: &Of, kits: &[Kit]) -> Result<()> {
+    /// Puts these kits in the place of all that were known; returns whether that changes anything.
+    pub fn stock_keep_kits(&self, of: &Of, kits: &[Kit]) -> Result<bool> {
         let (brand, flow) = (of.brand.as_str(), of.flow.as_str());
+        let before = self.stock_kits(of, None)?;
         self.connection.prepare_cached("DELETE FROM stock_kits WHERE brand = ?1 AND flow = ?2")?.execute([brand, flow])?;
         let sql = "INSERT OR REPLACE INTO stock_kits (brand, flow, sku, part, units) VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -114,7 +115,7 @@ impl Tx<'_> {
                 statement.execute(params![brand, flow, kit.sku.as_str(), part.sku.as_str(), part.units.max(1)])?;
             }
         }
-        Ok(())
+        Ok(self.stock_kits(of, None)? != before)
     }
 }
 

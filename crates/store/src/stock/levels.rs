@@ -1,5 +1,7 @@
 //! What the source states of each item at each place.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
@@ -87,6 +89,15 @@ macro_rules! select_levels {
     };
 }
 
+/// Levels that are proven until ?3 at the latest, and no further.
+macro_rules! doubt {
+    () => {
+        "UPDATE stock_levels SET doubted = 1, as_of = max(as_of, min(?3, coalesce((SELECT p.proven_at FROM stock_locations p
+           WHERE p.brand = ?1 AND p.flow = ?2 AND p.location = stock_levels.location), as_of)))
+         WHERE brand = ?1 AND flow = ?2 AND doubted = 0"
+    };
+}
+
 /// What is left of a fading sum after so long.
 #[allow(
     clippy::float_arithmetic,
@@ -153,25 +164,22 @@ fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
 
 impl Tx<'_> {
     /// Takes a level into force, unless a newer one is, and makes the figures due that follow from it:
-    /// those of `place` for the item itself and for what is put together from it. `proven_at` is until when
-    /// the place was known without it: what our orders took since explains a part of the change. If it explains
-    /// all of it and `own_is_told` (orders show at the source as soon as it has taken them in), the figures are as
-    /// right as before: what is gone from the source was taken off already. The figure shown may be wrong since `wrong_since`.
-    #[allow(clippy::too_many_arguments, reason = "one reading has so many sides")]
+    /// those of `place` for the item itself and for what is put together from it. What our orders took since the level
+    /// before explains a part of the change; orders that the source took in up to `commit_lag` ago may not show yet, and
+    /// explain a part of the next. The figure shown may be wrong since `wrong_since`.
     pub fn stock_level(
         &self,
         of: &Of,
         level: &StockLevel,
         via: &str,
-        proven_at: Option<Timestamp>,
+        commit_lag: Duration,
         place: Option<&LocationId>,
-        own_is_told: bool,
         wrong_since: Timestamp,
     ) -> Result<Merged> {
         let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
         let at = micros(level.as_of);
         let sql = "SELECT on_hand, committed, back_ordered, available, incoming, active, item, as_of, takings, taken_units, taken_squares,
-                     faded_at, known_since, rose_at, doubted, pending_approval FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+                     faded_at, known_since, rose_at, doubted, pending_approval, own_ahead FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
         let known = self
             .connection
             .prepare_cached(sql)?
@@ -181,14 +189,14 @@ impl Tx<'_> {
                 let times: (i64, i64, i64) = (row.get(11)?, row.get(12)?, row.get(13)?);
                 let (active, item, as_of, doubted): (bool, String, i64, bool) =
                     (row.get(5)?, row.get(6)?, row.get(7)?, row.get(14)?);
-                Ok((figures, active, item, (as_of, doubted), sums, times))
+                Ok((figures, active, item, (as_of, doubted, row.get::<_, i64>(16)?), sums, times))
             })
             .optional()?;
         let figures =
             [level.on_hand, level.committed, level.back_ordered, level.pending_approval, level.available, level.incoming];
-        let (mut before, mut own, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
+        let (mut before, mut own_known, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
         let (mut known_since, mut rose_at, mut was_doubted) = (at, at, false);
-        if let Some((old, active, item, (as_of, doubted), old_sums, (faded_at, since, rose))) = known {
+        if let Some((old, active, item, (as_of, doubted, ahead), old_sums, (faded_at, since, rose))) = known {
             if at < as_of {
                 return Ok(Merged::Stale);
             }
@@ -199,15 +207,18 @@ impl Tx<'_> {
             let promised = committed.saturating_add(back_ordered).saturating_add(pending_approval);
             before = Some(on_hand.saturating_sub(promised));
             was_doubted = doubted;
-            let known_at = proven_at.filter(|_| !doubted).map_or(as_of, |at| micros(at).max(as_of));
-            own = self.stock_own_units(of, &level.sku, moment(known_at)?, level.as_of)?;
+            let lag = i64::try_from(commit_lag.as_micros()).unwrap_or(i64::MAX);
+            let ahead = if at.saturating_sub(as_of) <= lag { ahead } else { 0 };
+            own_known = self.stock_own_units(of, &level.sku, moment(as_of)?, level.as_of)?.saturating_add(ahead);
             sums = old_sums.map(|sum| faded(sum, at.saturating_sub(faded_at)));
             (known_since, was_active) = (since, Some(active));
             if before.is_some_and(|before| level.free() <= before) {
                 rose_at = rose;
             }
         }
-        let taken = before.map_or(0, |before| before.saturating_sub(level.free()).saturating_sub(own).max(0));
+        let fall = before.map_or(0, |before| before.saturating_sub(level.free()).max(0));
+        let (taken, own) = (fall.saturating_sub(own_known).max(0), own_known.clamp(0, fall));
+        let own_ahead = own_known.saturating_sub(own);
         if taken > 0 {
             let [takings, units, squares] = sums;
             sums = [
@@ -219,8 +230,8 @@ impl Tx<'_> {
         let [takings, units, squares] = sums;
         let sql =
             "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
-                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at, pending_approval)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19, ?20)";
+                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at, pending_approval, own_ahead)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19, ?20, ?21)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand,
             flow,
@@ -242,6 +253,7 @@ impl Tx<'_> {
             known_since,
             rose_at,
             level.pending_approval,
+            own_ahead,
         ])?;
         if let Some(before) = before.filter(|before| *before != level.free()) {
             let sql = "INSERT INTO stock_moves (brand, flow, location, sku, at, before, after, own, via) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -255,9 +267,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM stock_held_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND as_of <= ?5";
         self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, at])?;
         if let Some(place) = place
-            && (before != Some(level.free().saturating_add(if own_is_told { own } else { 0 }))
-                || was_active != Some(level.active)
-                || was_doubted)
+            && (before != Some(level.free()) || was_active != Some(level.active) || was_doubted)
         {
             self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
         }
@@ -269,9 +279,47 @@ impl Tx<'_> {
         self.stock_make_due(of, place, sku, why, 0, wrong_since)?;
         let mut statement =
             self.connection.prepare_cached("SELECT sku FROM stock_kits WHERE brand = ?1 AND flow = ?2 AND part = ?3")?;
-        let kits = statement.query_map([of.brand.as_str(), of.flow.as_str(), sku.as_str()], |row| row.get(0).map(Sku))?;
-        for kit in kits.collect::<rusqlite::Result<Vec<_>>>()? {
-            self.stock_make_due(of, place, &kit, why, 0, wrong_since)?;
+        let (mut seen, mut look) = (BTreeSet::new(), vec![sku.clone()]);
+        while let Some(part) = look.pop() {
+            let kits = statement.query_map([of.brand.as_str(), of.flow.as_str(), part.as_str()], |row| row.get(0).map(Sku))?;
+            for kit in kits.collect::<rusqlite::Result<Vec<_>>>()? {
+                self.stock_make_due(of, place, &kit, why, 0, wrong_since)?;
+                if seen.insert(kit.clone()) {
+                    look.push(kit);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders want these items: what shares parts with them shows fewer. Makes it due.
+    pub fn stock_due_through_kits<'a>(&self, of: &Of, skus: impl Iterator<Item = &'a Sku>, now: Timestamp) -> Result<()> {
+        if !self.stock_has_kits(of)? {
+            return Ok(());
+        }
+        let (mut seen, mut look) = (BTreeSet::new(), skus.cloned().collect::<Vec<_>>());
+        let own: BTreeSet<Sku> = look.iter().cloned().collect();
+        while let Some(sku) = look.pop() {
+            for kit in self.stock_kits(of, Some(&sku))? {
+                look.extend(
+                    kit.parts.iter().map(|part| &part.sku).chain([&kit.sku]).filter(|sku| seen.insert((*sku).clone())).cloned(),
+                );
+            }
+        }
+        for sku in seen.difference(&own) {
+            for figure in self.stock_figures_of(of, sku)? {
+                self.stock_make_due(of, &figure.place, sku, "orders", 0, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A reading had these items and could not be read: what is in force of them is proven only until `at`.
+    pub fn stock_doubt_items(&self, of: &Of, items: &[ExternalId], at: Timestamp) -> Result<()> {
+        let sql = concat!(doubt!(), " AND item = ?4");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for item in items {
+            statement.execute(params![of.brand.as_str(), of.flow.as_str(), micros(at), item.as_str()])?;
         }
         Ok(())
     }
@@ -293,12 +341,10 @@ impl Tx<'_> {
             exception.0,
         ])?;
         // Until now the level in force was proven; from here on only a reading that is believed can tell.
-        let sql = "UPDATE stock_levels SET doubted = 1, as_of = max(as_of, min(?5, coalesce(
-                     (SELECT proven_at FROM stock_locations WHERE brand = ?1 AND flow = ?2 AND location = ?3), as_of)))
-                   WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4 AND doubted = 0";
-        let values = [of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str()];
-        let [brand, flow, location, sku] = values;
-        self.connection.prepare_cached(sql)?.execute(params![brand, flow, location, sku, micros(level.as_of)])?;
+        let sql = concat!(doubt!(), " AND location = ?4 AND sku = ?5");
+        let (brand, flow) = (of.brand.as_str(), of.flow.as_str());
+        let values = params![brand, flow, micros(level.as_of), level.location.as_str(), level.sku.as_str()];
+        self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 
@@ -463,14 +509,6 @@ impl View<'_> {
             from_json("a held level", &packed)
         })?;
         rows.collect()
-    }
-
-    /// Until when the most doubted level of a flow is proven; none while no level is doubted.
-    pub fn stock_doubted_since(&self, of: &Of) -> Result<Option<Timestamp>> {
-        let sql = "SELECT min(as_of) FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND doubted = 1";
-        let at: Option<i64> =
-            self.connection.prepare_cached(sql)?.query_row([of.brand.as_str(), of.flow.as_str()], |row| row.get(0))?;
-        moment_maybe(at)
     }
 
     /// How many rows of a place are kept back.

@@ -1,6 +1,6 @@
 //! The laws of stock in the store.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 use selvedge_model::{ExternalId, FlowName, LocationId, Problem, Sku, StockLevel};
@@ -56,7 +56,7 @@ async fn tx<T: Send + 'static>(store: &Store, work: impl FnOnce(&Tx<'_>) -> Resu
 }
 
 fn merge(tx: &Tx<'_>, level: &StockLevel) -> Result<Merged> {
-    tx.stock_level(&of(), level, "poll", None, Some(&window()), true, level.as_of)
+    tx.stock_level(&of(), level, "poll", Duration::ZERO, Some(&window()), level.as_of)
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -262,7 +262,7 @@ proptest! {
                     tx.stock_agree(&of(), &[claim(&sku, row.version, 0, 150)], at(150))?;
                     match since {
                         Some(since) => {
-                            tx.stock_level(&of(), &level(&sku, 5, 160), "poll", None, Some(&window()), true, at(100 + since))?;
+                            tx.stock_level(&of(), &level(&sku, 5, 160), "poll", Duration::ZERO, Some(&window()), at(100 + since))?;
                             ages.push(u64::try_from((100 - since) * 1_000).unwrap());
                         }
                         None => ages.push(50_000),
