@@ -280,7 +280,7 @@ impl Engine {
 #[derive(Clone, Debug)]
 pub(crate) struct Owing {
     flows: Vec<(selvedge_model::FlowName, ConnectionName, Kind)>,
-    counting: Vec<Counting>,
+    pub counting: Vec<Counting>,
 }
 
 /// Enters a record and what is owed for it.

@@ -263,6 +263,7 @@ fn write_down(
             Decision::Exclude { rule, version, reason } => {
                 let note = format!("{rule} version {version}: {reason}");
                 tx.step(row.id, Event::Exclude, &Step { note: Some(note.clone()), ..Step::default() }, now)?;
+                crate::stock::demand::excluded(tx, &needs.owing.counting, flow, row.record, now)?;
                 tx.tell(row.id, "gate", "excluded", &note, now)
             }
             Decision::Later { after: wait, why } => tx.postpone(row.id, after(now, *wait), Some(why)),

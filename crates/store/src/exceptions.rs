@@ -171,11 +171,13 @@ impl Tx<'_> {
         Ok(released)
     }
 
-    /// Lets everything it holds go, with a reason; returns how many.
+    /// Lets everything it holds go, with a reason; returns how many. Orders among it are not taken off stock any more:
+    /// whoever dismisses one says that the source has it by other means, or never will.
     pub fn dismiss(&self, id: ExceptionId, reason: &str, now: Timestamp) -> Result<u64> {
         self.must_exist(id)?;
         let to = from_held(id, Event::Dismiss)?;
         self.tell_held(id.0, "dismiss", to.word(), reason, now)?;
+        self.stock_count_held_no_more(id, now)?;
         let sql = "UPDATE obligations SET state = ?2, settled_at = ?3, exception_id = NULL, waits_for = NULL, note = ?4
                    WHERE exception_id = ?1 AND state = 'held'";
         let dismissed =

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use selvedge_model::{
     AnyRecord, ConnectionName, FlowName, Kind, Order, RecordKey,
     obligation::State,
-    records::{LineKind, OrderStatus},
+    records::{LineKind, OrderLine, OrderStatus},
 };
 use selvedge_store::{
     Result, Tx, View,
@@ -41,14 +41,18 @@ pub(crate) fn counting(setup: &Setup) -> Vec<Counting> {
     setup.stocks.iter().map(one).collect()
 }
 
-/// The units that an order takes from stock, shipped or not, by SKU. A bundle's units are its items'.
-fn ordered(order: &Order) -> Wanted {
-    let mut wanted = Wanted::new();
-    let stocked = |kind: LineKind| matches!(kind, LineKind::Product | LineKind::BundleItem);
-    for line in order.lines.iter().filter(|line| order.status != OrderStatus::Cancelled && stocked(line.kind)) {
-        *wanted.entry(line.sku.clone()).or_default() += i64::from(line.quantity);
+/// Units of the lines of an order that are kept in stock, by SKU. A bundle's units are its items'.
+fn units(order: &Order, of: impl Fn(&OrderLine) -> i64) -> Wanted {
+    let mut units = Wanted::new();
+    for line in order.lines.iter().filter(|line| matches!(line.kind, LineKind::Product | LineKind::BundleItem)) {
+        *units.entry(line.sku.clone()).or_default() += of(line);
     }
-    wanted
+    units
+}
+
+/// The units that an order takes from stock, shipped or not.
+fn ordered(order: &Order) -> Wanted {
+    if order.status == OrderStatus::Cancelled { Wanted::new() } else { units(order, |line| i64::from(line.quantity)) }
 }
 
 /// Whether all of it has left the shelf.
@@ -57,18 +61,36 @@ fn has_left(order: &Order) -> bool {
 }
 
 /// The units that an order wants that the source has to hear of. What has left before it did is gone from the shelf, and
-/// still in the source's figures; but of an order that was first seen when it had left, nobody knows what the source knows.
-fn wanted(view: &View<'_>, counting: &Counting, order: &Order, revision: u32) -> Result<Wanted> {
-    if !has_left(order) {
-        return Ok(ordered(order));
+/// still in the source's figures; but what was given up it will never hear of.
+fn wanted(view: &View<'_>, counting: &Counting, order: &Order) -> Result<Wanted> {
+    if has_left(order) {
+        let rows = view.obligations_of(&counting.of.brand, Kind::Order, &order.number)?;
+        let last = rows.iter().filter(|row| counting.carriers.contains(&row.flow)).max_by_key(|row| row.revision);
+        if last.is_some_and(|row| matches!(row.state, State::Excluded | State::Dismissed)) {
+            return Ok(Wanted::new());
+        }
     }
-    if revision == 1 {
-        return Ok(Wanted::new());
+    Ok(ordered(order))
+}
+
+/// Counts that a flow will not bring an order to the source. While it still stands in the shop its units are promised there;
+/// when they have left, nothing keeps them.
+pub(crate) fn excluded(
+    tx: &Tx<'_>,
+    all: &[Counting],
+    flow: &FlowName,
+    record: selvedge_model::RecordId,
+    now: Timestamp,
+) -> Result<()> {
+    let mut carried = all.iter().filter(|counting| counting.carriers.contains(flow)).peekable();
+    if carried.peek().is_none() {
+        return Ok(());
     }
-    let rows = view.obligations_of(&counting.of.brand, Kind::Order, &order.number)?;
-    let given_up = |state: State| matches!(state, State::Excluded | State::Dismissed | State::Superseded);
-    let carried = rows.iter().any(|row| counting.carriers.contains(&row.flow) && !given_up(row.state));
-    Ok(if carried { ordered(order) } else { Wanted::new() })
+    let AnyRecord::Order(order) = tx.record(record)?.record else { return Ok(()) };
+    for counting in carried.filter(|_| has_left(&order)) {
+        tx.stock_count_no_more(&counting.of, &order.number, now)?;
+    }
+    Ok(())
 }
 
 /// Counts a new revision of an order.
@@ -83,7 +105,12 @@ pub(crate) fn count(
     for counting in all.iter().filter(|counting| counting.shop == *shop && !counting.carriers.is_empty()) {
         let known = revision == 1 || tx.stock_counts(&counting.of, &order.number)?;
         let taken = if known { Wanted::new() } else { taken_in(tx, counting, &order.number)? };
-        let wanted = wanted(tx, counting, order, revision)?;
+        let wanted = wanted(tx, counting, order)?;
+        if order.status == OrderStatus::Cancelled && !tx.stock_counts(&counting.of, &order.number)? {
+            // The shop may have been looked at while it still stood: it did want them until now.
+            let once = units(order, |line| i64::from(line.quantity.saturating_add(line.cancelled)));
+            tx.stock_wants(&counting.of, &order.number, &order.market.id, &once, &taken, now)?;
+        }
         for sku in tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted, &taken, now)? {
             tx.stock_let_go_of(&counting.of, &sku, now)?;
         }
@@ -154,7 +181,7 @@ impl Engine {
                             for row in &rows {
                                 let AnyRecord::Order(order) = tx.record(row.record)?.record else { continue };
                                 let taken = taken_in(tx, &counting, &order.number)?;
-                                let wanted = wanted(tx, &counting, &order, row.revision)?;
+                                let wanted = wanted(tx, &counting, &order)?;
                                 tx.stock_wants(&counting.of, &order.number, &order.market.id, &wanted, &taken, now)?;
                             }
                             Ok(())

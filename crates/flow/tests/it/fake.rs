@@ -445,12 +445,9 @@ impl Sink<Order> for Books {
             // No uniqueness here on purpose: a second creation would stand, and the test would see it.
             None => world.documents.keys().max().copied().unwrap_or(100) + 7,
         };
-        let skus: Vec<String> = order.lines.iter().map(|line| line.sku.0.clone()).collect();
-        world.documents.insert(id, order);
         let now = selvedge_connector::Clock::now(self.0.clock.as_ref());
-        for sku in skus {
-            world.promises_changed(&sku, now);
-        }
+        world.promises_change(id, &order, now);
+        world.documents.insert(id, order);
         match mood {
             Mood::After => Err(Fault::Unanswered { what: request.what.clone(), source: None }),
             _ => Ok(Receipt { id: Some(ExternalId::new(id.to_string())), warnings: Vec::new() }),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::params;
-use selvedge_model::{Brand, FlowName, RecordKey, Sku};
+use selvedge_model::{Brand, ExceptionId, FlowName, RecordKey, Sku};
 
 use super::Of;
 use crate::{
@@ -95,6 +95,34 @@ impl Tx<'_> {
         let held = held.query_map([brand, flow, key], |row| row.get(0).map(Sku))?.collect::<rusqlite::Result<Vec<_>>>()?;
         for sku in held.iter().filter(|sku| !units.contains_key(*sku)) {
             statement.execute(params![brand, flow, key, sku.as_str(), 0, micros(at)])?;
+        }
+        Ok(())
+    }
+
+    /// An order is not counted any more, though it stands in the shop: the source will never hear of it from us.
+    pub fn stock_count_no_more(&self, of: &Of, key: &RecordKey, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE stock_demand SET wanted = 0, wanted_before = wanted, lowered_at = ?4
+                   WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND wanted > 0 RETURNING sku";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![of.brand.as_str(), of.flow.as_str(), key.as_str(), micros(now)];
+        let skus = statement.query_map(values, |row| row.get(0).map(Sku))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        for sku in &skus {
+            self.stock_due_if_taken_off(of, sku, now)?;
+        }
+        self.stock_due_through_kits(of, skus.iter(), now)
+    }
+
+    /// The same, of all orders that an exception holds.
+    pub(crate) fn stock_count_held_no_more(&self, exception: ExceptionId, now: Timestamp) -> Result<()> {
+        let sql = "SELECT DISTINCT d.brand, d.flow, d.key FROM obligations o JOIN stock_flows f ON f.brand = o.brand
+                     JOIN stock_demand d ON d.brand = o.brand AND d.flow = f.flow AND d.key = o.key
+                   WHERE o.exception_id = ?1 AND o.state = 'held' AND o.kind = 'order'";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([exception.0], |row| {
+            Ok((Of { brand: Brand(row.get(0)?), flow: FlowName(row.get(1)?) }, RecordKey(row.get(2)?)))
+        })?;
+        for (of, key) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+            self.stock_count_no_more(&of, &key, now)?;
         }
         Ok(())
     }
