@@ -141,7 +141,7 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
 }
 
 /// What release and dismiss do to what an exception holds, in words.
-struct Words {
+pub(super) struct Words {
     /// One of what it holds, and several.
     one: &'static str,
     many: &'static str,
@@ -154,7 +154,7 @@ struct Words {
 }
 
 impl Words {
-    fn of(exception: &ExceptionView) -> Self {
+    pub(super) fn of(exception: &ExceptionView) -> Self {
         match exception.rule.as_str() {
             "stock.guard" => Self {
                 one: "reading",
@@ -192,7 +192,7 @@ impl Words {
     }
 
     /// How many of what it holds.
-    fn counted(&self, count: u64) -> String {
+    pub(super) fn counted(&self, count: u64) -> String {
         plural(count, self.one, self.many)
     }
 

@@ -8,6 +8,7 @@ use selvedge_model::{ConnectionName, obligation::State as At};
 
 use super::{
     Failure, Frame, Place,
+    exceptions::Words,
     words::{amount, amounts, grouped, length, meaning, order_address, plural, standings, when},
 };
 use crate::{
@@ -222,7 +223,7 @@ fn exceptions(open: &[ExceptionView], now: jiff::Timestamp) -> Markup {
                         a href={ "/exceptions/" (exception.id) } { (exception.message) }
                         p.quiet {
                             code { (exception.rule) } " · "
-                            @if exception.count > 0 { (plural(exception.count, "record", "records")) } @else { "nothing held" }
+                            @if exception.count > 0 { (Words::of(exception).counted(exception.count)) } @else { "nothing held" }
                             @if !exception.money.is_empty() { " · " b { (amounts(&exception.money)) } }
                             " · last met " (when(exception.last_seen_at, now))
                         }
