@@ -127,7 +127,7 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
             @let settled = settled(exception, rows);
             div #acts data-live[settled.is_some()] {
                 @if exception.open {
-                    @match settled { Some(why) => p.notice #settled { (why) }, None => (acts(exception, &words, tried)) }
+                    @match settled { Some(why) => p.card #settled { (why) }, None => (acts(exception, &words, tried)) }
                 }
             }
         } @else {
@@ -226,7 +226,7 @@ fn about(exception: &ExceptionView, words: &Words, now: Timestamp) -> Markup {
         p.lead { (exception.remedy) }
         dl.pairs {
             dt { "Holds" } dd {
-                b { (words.counted(exception.count)) }
+                b { @if exception.count > 0 { (words.counted(exception.count)) } @else { "nothing now" } }
                 @if !exception.money.is_empty() { ", " b { (amounts(&exception.money)) } }
             }
             dt { "Rule" } dd { code { (exception.rule) } }

@@ -217,7 +217,7 @@ fn list(asked: &Search, listed: &Listed, several: bool) -> Markup {
                 tbody {
                     @for (flow, row) in &listed.figures {
                         tr {
-                            th scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
+                            th.sku scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
                             td data-label="Warehouse" { (row.place) @if several { " " span.quiet { (flow) } } }
                             td data-label="Stands" { (stands(row)) }
                             td.num data-label="Left at the source" { @match &row.terms { Some(terms) => (units(terms.net)), None => "–" } }
@@ -352,7 +352,7 @@ fn equations(lines: &Lines) -> Markup {
 fn equation(terms: &[&Line]) -> Markup {
     let last = terms.len().saturating_sub(1);
     html! {
-        p.equation {
+        p.equation.signed {
             @for (index, line) in terms.iter().enumerate() {
                 @let sum = index == last;
                 @if index > 0 { span.op { @if sum { " = " } @else if line.units < 0 || taken_off(line.term) { " − " } @else { " + " } } }

@@ -10,6 +10,18 @@ use super::{
 };
 use crate::view::{ExceptionView, LevelKept, Moved, StockRows};
 
+/// Rows that are shown at once, so that the acts below are at hand; the others unfold.
+const AT_ONCE: usize = 6;
+
+/// A table of the first rows, and the others for whoever wants to see them.
+fn folded<T>(rows: &[T], table: impl Fn(&[T]) -> Markup) -> Markup {
+    let (first, rest) = rows.split_at(rows.len().min(AT_ONCE));
+    html! {
+        (table(first))
+        @if !rest.is_empty() { details { summary { "The next " (rest.len()) } (table(rest)) } }
+    }
+}
+
 /// All of them.
 pub(super) fn shown(exception: &ExceptionView, rows: &StockRows, now: Timestamp) -> Markup {
     html! {
@@ -24,24 +36,30 @@ fn levels(rows: &StockRows, now: Timestamp) -> Markup {
         section aria-labelledby="levels" {
             h2 #levels { "What is kept back" }
             (moved(&rows.moved))
-            table.cards {
-                caption.aside { "What is in force of each item, and what the reading says" }
-                thead {
-                    tr {
-                        th scope="col" { "SKU" }
-                        th scope="col" { "Place" }
-                        th.num scope="col" { "In force" }
-                        th.num scope="col" { "The reading says" }
-                        th.num scope="col" { "Change" }
-                        th.num scope="col" { "Worth" }
-                        th.num scope="col" { "Free to buy now" }
-                        th scope="col" { "Read" }
-                    }
-                }
-                tbody { @for row in &rows.levels { (level(row, now)) } }
-            }
+            (folded(&rows.levels, |rows| level_table(rows, now)))
             @let more = rows.moved.rows.saturating_sub(u64::try_from(rows.levels.len()).unwrap_or(u64::MAX));
             @if more > 0 { p.quiet { "And " (grouped(more)) " more that move less." } }
+        }
+    }
+}
+
+fn level_table(rows: &[LevelKept], now: Timestamp) -> Markup {
+    html! {
+        table.cards {
+            caption.aside { "What is in force of each item, and what the reading says" }
+            thead {
+                tr {
+                    th scope="col" { "SKU" }
+                    th scope="col" { "Place" }
+                    th.num scope="col" { "In force" }
+                    th.num scope="col" { "The reading says" }
+                    th.num scope="col" { "Change" }
+                    th.num scope="col" { "Worth" }
+                    th.num scope="col" { "Free to buy now" }
+                    th scope="col" { "Read" }
+                }
+            }
+            tbody { @for row in rows { (level(row, now)) } }
         }
     }
 }
@@ -64,7 +82,7 @@ fn moved(moved: &Moved) -> Markup {
 fn level(row: &LevelKept, now: Timestamp) -> Markup {
     html! {
         tr {
-            th scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
+            th.sku scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
             td data-label="Place" { (row.place) @if let Some(warehouse) = &row.warehouse { " " span.quiet { "warehouse " (warehouse) } } }
             td.num data-label="In force" { @match row.in_force { Some(left) => (units(left)), None => span.quiet { "unknown" } } }
             td.num data-label="The reading says" { (units(row.kept_back)) }
@@ -81,42 +99,48 @@ fn figures(exception: &ExceptionView, rows: &[FigureRow], now: Timestamp) -> Mar
     html! {
         section aria-labelledby="rows-figures" {
             h2 #rows-figures { @if left_alone { "What the shop shows and the source does not know" } @else { "The figures" } }
-            table.cards {
-                caption.aside { "What was to be kept of each item, and what the shop keeps" }
-                thead {
-                    tr {
-                        th scope="col" { "SKU" }
-                        th scope="col" { "Warehouse" }
-                        th scope="col" { "Stands" }
-                        @if !left_alone { th.num scope="col" { "Last written" } }
-                        th.num scope="col" { "Kept in the shop" }
-                        th.num scope="col" { "Promised" }
-                        th.num scope="col" { "Free to buy" }
-                        @if !left_alone { th.num scope="col" { "Times tried" } }
-                        th scope="col" { "Seen" }
-                    }
-                }
-                tbody {
-                    @for row in rows {
-                        tr {
-                            th scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
-                            td data-label="Warehouse" { (row.place) }
-                            td data-label="Stands" { (stands(row)) }
-                            @if !left_alone { td.num data-label="Last written" { @match row.sent { Some((sent, _)) => (units(sent)), None => "–" } } }
-                            td.num data-label="Kept in the shop" { (units(row.shown.units)) }
-                            td.num data-label="Promised" { (units(row.shown.promised)) }
-                            td.num data-label="Free to buy" { b { (units(row.shown.free())) } }
-                            @if !left_alone { td.num data-label="Times tried" { (grouped(u64::from(row.attempts))) } }
-                            td data-label="Seen" { (when(row.shown.at, now)) }
-                        }
-                    }
-                }
-            }
+            (folded(rows, |rows| figure_table(rows, left_alone, now)))
             @if left_alone {
                 p { a href={ "/stock?state=left&warehouse=" (part(rows.first().map_or("", |row| row.place.as_str()))) } { "All that are left alone" } }
             } @else {
                 @let shown = u64::try_from(rows.len()).unwrap_or(u64::MAX);
                 @if exception.count > shown { p.quiet { "The first " (shown) " of " (grouped(exception.count)) "." } }
+            }
+        }
+    }
+}
+
+fn figure_table(rows: &[FigureRow], left_alone: bool, now: Timestamp) -> Markup {
+    html! {
+        table.cards {
+            caption.aside { "What was to be kept of each item, and what the shop keeps" }
+            thead {
+                tr {
+                    th scope="col" { "SKU" }
+                    th scope="col" { "Warehouse" }
+                    th scope="col" { "Stands" }
+                    @if !left_alone { th.num scope="col" { "Last written" } }
+                    th.num scope="col" { "Kept in the shop" }
+                    th.num scope="col" { "Promised" }
+                    th.num scope="col" { "Free to buy" }
+                    @if !left_alone { th.num scope="col" { "Times tried" } }
+                    th scope="col" { "Seen" }
+                }
+            }
+            tbody {
+                @for row in rows {
+                    tr {
+                        th.sku scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
+                        td data-label="Warehouse" { (row.place) }
+                        td data-label="Stands" { (stands(row)) }
+                        @if !left_alone { td.num data-label="Last written" { @match row.sent { Some((sent, _)) => (units(sent)), None => "–" } } }
+                        td.num data-label="Kept in the shop" { (units(row.shown.units)) }
+                        td.num data-label="Promised" { (units(row.shown.promised)) }
+                        td.num data-label="Free to buy" { b { (units(row.shown.free())) } }
+                        @if !left_alone { td.num data-label="Times tried" { (grouped(u64::from(row.attempts))) } }
+                        td data-label="Seen" { (when(row.shown.at, now)) }
+                    }
+                }
             }
         }
     }
@@ -128,24 +152,30 @@ fn drifts(rows: &StockRows, now: Timestamp) -> Markup {
         section aria-labelledby="drifts" {
             h2 #drifts { "What was changed" }
             p.lead { (plural(all, "figure", "figures")) ", " b { (grouped(open)) } " of them not settled yet." }
-            table.cards {
-                caption.aside { "What should have stood there, and what did" }
-                thead {
-                    tr {
-                        th scope="col" { "SKU" }
-                        th scope="col" { "Warehouse" }
-                        th.num scope="col" { "Expected" }
-                        th.num scope="col" { "Found" }
-                        th.num scope="col" { "Difference" }
-                        th scope="col" { "Cause" }
-                        th scope="col" { "Found at" }
-                        th scope="col" { "Settled" }
-                    }
-                }
-                tbody { @for row in &rows.drifts { (drift(row, now)) } }
-            }
+            (folded(&rows.drifts, |rows| drift_table(rows, now)))
             @let shown = u64::try_from(rows.drifts.len()).unwrap_or(u64::MAX);
             @if all > shown { p.quiet { "The newest " (shown) " of " (grouped(all)) "." } }
+        }
+    }
+}
+
+fn drift_table(rows: &[DriftRow], now: Timestamp) -> Markup {
+    html! {
+        table.cards {
+            caption.aside { "What should have stood there, and what did" }
+            thead {
+                tr {
+                    th scope="col" { "SKU" }
+                    th scope="col" { "Warehouse" }
+                    th.num scope="col" { "Expected" }
+                    th.num scope="col" { "Found" }
+                    th.num scope="col" { "Difference" }
+                    th scope="col" { "Cause" }
+                    th scope="col" { "Found at" }
+                    th scope="col" { "Settled" }
+                }
+            }
+            tbody { @for row in rows { (drift(row, now)) } }
         }
     }
 }
@@ -153,7 +183,7 @@ fn drifts(rows: &StockRows, now: Timestamp) -> Markup {
 fn drift(row: &DriftRow, now: Timestamp) -> Markup {
     html! {
         tr {
-            th scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
+            th.sku scope="row" data-label="SKU" { a href=(item_address(&row.sku)) { (row.sku) } }
             td data-label="Warehouse" { (row.place) }
             td.num data-label="Expected" { (units(row.expected)) }
             td.num data-label="Found" { (units(row.shown)) }

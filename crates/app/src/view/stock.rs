@@ -322,8 +322,8 @@ pub fn term(term: selvedge_model::stock::Term) -> &'static str {
     use selvedge_model::stock::Term;
     match term {
         Term::OnHand => "on hand at the source",
-        Term::Committed => "promised there, and there",
-        Term::BackOrdered => "promised there, and not there",
+        Term::Committed => "promised at the source, in stock",
+        Term::BackOrdered => "promised at the source, not in stock",
         Term::Net => "= left at the source",
         Term::NotTakenIn => "orders that the source has not taken in",
         Term::ThroughKits => "the same, as parts of kits",
