@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 use jiff::Timestamp;
-use selvedge_model::{Problem, Sku, StockLevel};
+use selvedge_model::{Kind, Problem, Sku, StockLevel};
 use selvedge_store::{
     Store,
     stock::{FigureRow, FigureState, Of},
@@ -16,12 +16,16 @@ fn of() -> Of {
     Of { brand: "demo".into(), flow: "stock".into() }
 }
 
-/// Agreed figures, once nothing of stock has been under way for a while.
+/// Orders that are placed while stock is watched, so that there is something to rehearse.
+const ORDERS: usize = 30;
+
+/// Agreed figures, once every order is there and nothing of stock has been under way for a while.
 async fn at_rest(store: &Store) -> Vec<FigureRow> {
     let mut quiet = 0;
     for _ in 0..240 {
         let balance = store.read(|view| view.stock_balance(&of())).await.unwrap();
-        let rests = balance.iter().all(|one| one.agreed > 0 && one.in_flight == 0);
+        let orders = store.read(|view| view.records(&of().brand, Kind::Order, "", ORDERS)).await.unwrap().len();
+        let rests = orders == ORDERS && balance.iter().all(|one| one.agreed > 0 && one.in_flight == 0);
         quiet = if rests { quiet + 1 } else { 0 };
         if let Some(one) = balance.first().filter(|_| quiet > 12) {
             let place = one.place.as_str().into();
@@ -56,7 +60,7 @@ async fn hold(store: &Store, reading_of: Sku, figure: FigureRow) {
 async fn from_the_list_to_what_holds_an_item_and_back() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("demo.db");
-    let (_demo, address) = demo(&["--orders", "12", "--pace", "20", "--store", file.to_str().unwrap()]);
+    let (_demo, address) = demo(&["--orders", &ORDERS.to_string(), "--pace", "3", "--store", file.to_str().unwrap()]);
     let store = Store::open(&format!("sqlite://{}", file.display())).await.unwrap();
     let mut rows = at_rest(&store).await.into_iter();
     let (reading, figure) = (rows.next().unwrap(), rows.next().unwrap());
