@@ -157,6 +157,7 @@ impl From<StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        let lost = matches!(self, Self::Absent(_));
         let (status, title, text) = match self {
             Self::Absent(text) => (StatusCode::NOT_FOUND, "Not here", text),
             Self::Unclear(text) => (StatusCode::UNPROCESSABLE_ENTITY, "The address does not read", text),
@@ -170,9 +171,11 @@ impl IntoResponse for Failure {
         let main = html! {
             h1 { (title) }
             p.lead { (text) }
-            form.search action="/orders" method="get" role="search" {
-                label for="search" { "Look for an order by number, name, e-mail or SKU" }
-                div { input #search name="search" type="search" autocomplete="off"; button { "Search" } }
+            @if lost {
+                form.search action="/orders" method="get" role="search" {
+                    label for="search" { "Look for an order by number, name, e-mail or SKU" }
+                    div { input #search name="search" type="search" autocomplete="off"; button { "Search" } }
+                }
             }
             p { a href="/" { "Back to today" } }
         };

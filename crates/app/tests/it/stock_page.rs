@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fantoccini::Locator;
-use jiff::Timestamp;
+use selvedge_connector::Clock;
+use selvedge_flow::clock::SystemClock;
 use selvedge_model::{Kind, Problem, Sku, StockLevel};
 use selvedge_store::{
     Store,
@@ -42,7 +43,7 @@ async fn at_rest(store: &Store) -> Vec<FigureRow> {
 /// What the guard and a refusal would leave behind: a reading of one item that is kept back, a figure of another that is held.
 async fn hold(store: &Store, reading_of: Sku, figure: FigureRow) {
     let work = move |tx: &selvedge_store::Tx<'_>| {
-        let (of, now) = (of(), Timestamp::now());
+        let (of, now) = (of(), SystemClock.now());
         let known = tx.stock_levels_of(&of, &reading_of, now)?.remove(0).level;
         let guard =
             Problem::new("stock.guard", "places", "a reading is kept back", "See the rows below.").cause(known.location.as_str());
