@@ -7,10 +7,14 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 
 use crate::{
     serve::App,
-    view::{self, stock},
+    view::{
+        self,
+        stock::{self, Warehouse},
+    },
 };
 
 /// A label's value as the format wants it.
@@ -41,40 +45,94 @@ pub async fn show(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn read(app: &App) -> selvedge_store::Result<String> {
-    let mut out = String::new();
-    let head = |out: &mut String, name: &str, what: &str, kind: &str| {
-        // Writing to a text does not fail.
-        let _ = writeln!(out, "# HELP {name} {what}\n# TYPE {name} {kind}");
-    };
-    let warehouses = stock::status(&app.store, &app.brand, &app.engine.setup().stocks, app.clock.now()).await?;
-    head(&mut out, "selvedge_stock_age_seconds", "Age of the figures that a warehouse shows.", "gauge");
-    for one in &warehouses {
-        let (flow, place) = (label(&one.flow), label(one.warehouse.as_str()));
+/// What a metric is, before its values.
+fn head(out: &mut String, name: &str, what: &str, kind: &str) {
+    // Writing to a text does not fail.
+    let _ = writeln!(out, "# HELP {name} {what}\n# TYPE {name} {kind}");
+}
+
+/// How fresh the figures of stock are, and where they stand. What is not known is left out: nought would say that all is well.
+fn of_stock(out: &mut String, warehouses: &[Warehouse]) {
+    let labels: Vec<(String, &Warehouse)> = warehouses
+        .iter()
+        .map(|one| (format!("flow=\"{}\",warehouse=\"{}\"", label(&one.flow), label(one.warehouse.as_str())), one))
+        .collect();
+    head(
+        out,
+        "selvedge_stock_age_seconds",
+        "How long ago the figures of a warehouse were last known to be right; quantile 1 is the oldest.",
+        "gauge",
+    );
+    for (labels, one) in labels.iter().filter(|(_, one)| one.freshness.figures > 0) {
         for (quantile, ms) in [("0.5", one.freshness.p50_ms), ("0.99", one.freshness.p99_ms), ("1", one.freshness.max_ms)] {
-            let _ = writeln!(
-                out,
-                "selvedge_stock_age_seconds{{flow=\"{flow}\",warehouse=\"{place}\",quantile=\"{quantile}\"}} {}",
-                seconds(ms)
-            );
+            let _ = writeln!(out, "selvedge_stock_age_seconds{{{labels},quantile=\"{quantile}\"}} {}", seconds(ms));
         }
     }
-    head(&mut out, "selvedge_stock_figures", "Figures by where they stand.", "gauge");
-    for one in &warehouses {
-        let (flow, place) = (label(&one.flow), label(one.warehouse.as_str()));
+    head(
+        out,
+        "selvedge_stock_wrong_seconds",
+        "Measured: how long a figure is wrong after a change, 99 times of 100 at most.",
+        "gauge",
+    );
+    for (labels, one) in &labels {
+        if let Some(ms) = one.window_ms {
+            let _ = writeln!(out, "selvedge_stock_wrong_seconds{{{labels}}} {}", seconds(ms));
+        }
+    }
+    type At = fn(&Warehouse) -> Option<Timestamp>;
+    let moments: [(&str, &str, At); 3] = [
+        ("selvedge_stock_proven_timestamp_seconds", "Until when every place that feeds a warehouse is known.", |one| {
+            one.proven_at
+        }),
+        ("selvedge_stock_snapshot_timestamp_seconds", "When the places that feed a warehouse were last read whole.", |one| {
+            one.snapshot_at
+        }),
+        ("selvedge_stock_read_back_timestamp_seconds", "When the shop was last read back whole.", |one| one.read_back_at),
+    ];
+    for (name, what, at) in moments {
+        head(out, name, what, "gauge");
+        for (labels, one) in &labels {
+            if let Some(at) = at(one) {
+                let _ = writeln!(out, "{name}{{{labels}}} {}", at.as_second());
+            }
+        }
+    }
+    head(out, "selvedge_stock_figures", "Figures by where they stand; their sum is what the shop lists.", "gauge");
+    for (labels, one) in &labels {
         let b = &one.balance;
         for (state, count) in [("agreed", b.agreed), ("in_flight", b.in_flight), ("held", b.held), ("left", b.left)] {
-            let _ = writeln!(out, "selvedge_stock_figures{{flow=\"{flow}\",warehouse=\"{place}\",state=\"{state}\"}} {count}");
+            let _ = writeln!(out, "selvedge_stock_figures{{{labels},state=\"{state}\"}} {count}");
         }
     }
+    head(out, "selvedge_stock_free_units", "Units that shoppers can buy.", "gauge");
+    for (labels, one) in &labels {
+        let _ = writeln!(out, "selvedge_stock_free_units{{{labels}}} {}", one.balance.free_units);
+    }
+}
+
+async fn read(app: &App) -> selvedge_store::Result<String> {
+    let mut out = String::new();
+    let warehouses = stock::status(&app.store, &app.brand, &app.engine.setup().stocks, app.clock.now()).await?;
+    if !warehouses.is_empty() {
+        of_stock(&mut out, &warehouses);
+    }
     let balances = view::balance(&app.store, &app.brand, &app.ends(), None).await?;
+    head(&mut out, "selvedge_captured_total", "Revisions captured: the sum of selvedge_obligations.", "counter");
+    for balance in &balances {
+        let _ = writeln!(out, "selvedge_captured_total{{flow=\"{}\"}} {}", label(&balance.terms.flow), balance.terms.captured);
+    }
     head(&mut out, "selvedge_obligations", "Revisions by where they stand.", "gauge");
     for balance in &balances {
         let terms = &balance.terms;
         let flow = label(&terms.flow);
-        for (state, count) in
-            [("captured", terms.captured), ("confirmed", terms.confirmed), ("in_flight", terms.in_flight), ("held", terms.held)]
-        {
+        for (state, count) in [
+            ("confirmed", terms.confirmed),
+            ("in_flight", terms.in_flight),
+            ("held", terms.held),
+            ("excluded", terms.excluded),
+            ("superseded", terms.superseded),
+            ("dismissed", terms.dismissed),
+        ] {
             let _ = writeln!(out, "selvedge_obligations{{flow=\"{flow}\",state=\"{state}\"}} {count}");
         }
     }

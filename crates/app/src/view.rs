@@ -10,15 +10,17 @@ mod exceptions;
 mod mappings;
 mod orders;
 pub mod stock;
+mod stock_rows;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use selvedge_flow::FlowSetup;
+use selvedge_flow::{FlowSetup, StockSetup};
 use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, obligation::State};
 use selvedge_store::{
     Result, Store, View,
     obligations::{Balance, FlowSide},
+    stock::{Of, StockBalance},
 };
 use serde::Serialize;
 
@@ -28,6 +30,7 @@ pub use exceptions::{
 };
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
+pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
 /// The slots of the picture of throughput, and how long each is.
 const SLOTS: usize = 60;
@@ -159,14 +162,18 @@ pub struct Pulse {
     pub flows: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// Open exceptions.
     pub exceptions: usize,
+    /// Per stock flow and warehouse, where the figures stand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stock: Vec<StockBalance>,
 }
 
 /// The pulse.
 ///
 /// # Errors
 /// The store's.
-pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends]) -> Result<Pulse> {
+pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockSetup]) -> Result<Pulse> {
     let (brand, ends) = (brand.clone(), ends.to_vec());
+    let stocks: Vec<Of> = stocks.iter().map(|stock| stock::of(&brand, stock)).collect();
     store
         .read(move |view| {
             let mut flows = BTreeMap::new();
@@ -174,7 +181,11 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends]) -> Result<Pulse>
                 let counts = view.state_counts(&brand, &ends.flow)?;
                 flows.insert(ends.flow.0.clone(), counts.into_iter().map(|(state, count)| (state.word(), count)).collect());
             }
-            Ok(Pulse { flows, exceptions: view.exceptions(&brand, false)?.len() })
+            let mut stock = Vec::new();
+            for of in &stocks {
+                stock.extend(view.stock_balance(of)?);
+            }
+            Ok(Pulse { flows, exceptions: view.exceptions(&brand, false)?.len(), stock })
         })
         .await
 }

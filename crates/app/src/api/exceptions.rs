@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     serve::App,
-    view::{self, ExceptionDetail, ExceptionView},
+    view::{self, ExceptionDetail, ExceptionView, StockRows},
 };
 
 /// Open ones only, or all.
@@ -53,11 +53,24 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>
     Ok(Json(view::exceptions(&app.store, &app.brand, which.all).await?))
 }
 
+/// One exception with what it holds.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    detail: ExceptionDetail,
+    /// The rows that it is about, if it is about stock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stock: Option<StockRows>,
+}
+
 /// `GET /api/exceptions/{id}`
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<ExceptionDetail> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Shown> {
     let id = id_of(&id)?;
-    let detail = view::exception(&app.store, &app.ends(), id).await?;
-    detail.map(Json).ok_or_else(|| Problem::absent(format!("There is no exception {id}.")))
+    let Some(detail) = view::exception(&app.store, &app.ends(), id).await? else {
+        return Err(Problem::absent(format!("There is no exception {id}.")));
+    };
+    let stock = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, &detail.exception).await?;
+    Ok(Json(Shown { detail, stock }))
 }
 
 /// `POST /api/exceptions/{id}/release`

@@ -6,24 +6,26 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use selvedge_model::{LocationId, Sku};
-use selvedge_store::stock::{DriftRow, FigureRow, FigureState};
+use selvedge_model::Sku;
+use selvedge_store::stock::{DriftRow, FigureRow};
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Answer, Asked, Problem};
 use crate::{
     serve::App,
-    view::stock::{self, Item, Wanted, Warehouse},
+    view::stock::{self, Item, Listed, Wanted, Warehouse},
 };
 
-/// Figures of one answer, of each warehouse.
+/// Figures of one answer.
 const LIMIT_MAX: usize = 1_000;
 
 /// Which figures, and how many at most.
 #[derive(Deserialize)]
 pub(super) struct Search {
-    warehouse: Option<String>,
-    state: Option<String>,
+    #[serde(default)]
+    warehouse: String,
+    #[serde(default)]
+    state: String,
     #[serde(default)]
     search: String,
     #[serde(default)]
@@ -39,23 +41,31 @@ pub(super) struct Figure {
     figure: FigureRow,
 }
 
+/// Figures by SKU, and after which SKU they go on.
+#[derive(Serialize)]
+pub(super) struct Figures {
+    figures: Vec<Figure>,
+    next: Option<Sku>,
+}
+
 /// `GET /api/stock`
 pub(super) async fn status(State(app): State<Arc<App>>) -> Answer<Vec<Warehouse>> {
     Ok(Json(stock::status(&app.store, &app.brand, &app.engine.setup().stocks, app.clock.now()).await?))
 }
 
-/// `GET /api/stock/figures?warehouse=&state=&search=&after=&limit=`
-pub(super) async fn figures(State(app): State<Arc<App>>, Asked(search): Asked<Search>) -> Answer<Vec<Figure>> {
-    let state = FigureState::ALL.into_iter().find(|state| Some(state.word()) == search.state.as_deref());
+/// `GET /api/stock/figures?warehouse=&state=&search=&after=&limit=`; `after` takes the `next` of the answer before.
+pub(super) async fn figures(State(app): State<Arc<App>>, Asked(search): Asked<Search>) -> Answer<Figures> {
+    let stocks = &app.engine.setup().stocks;
     let wanted = Wanted {
-        warehouse: search.warehouse.map(LocationId),
-        state,
+        warehouse: stock::warehouse(&search.warehouse, stocks).map_err(Problem::unclear)?,
+        state: stock::state(&search.state).map_err(Problem::unclear)?,
         search: search.search,
         after: search.after,
         limit: search.limit.unwrap_or(100).clamp(1, LIMIT_MAX),
     };
-    let found = stock::figures(&app.store, &app.brand, &app.engine.setup().stocks, wanted).await?;
-    Ok(Json(found.into_iter().map(|(flow, figure)| Figure { flow, figure }).collect()))
+    let Listed { figures, next } = stock::listed(&app.store, &app.brand, stocks, wanted).await?;
+    let figures = figures.into_iter().map(|(flow, figure)| Figure { flow, figure }).collect();
+    Ok(Json(Figures { figures, next }))
 }
 
 /// `GET /api/stock/drifts`

@@ -15,12 +15,12 @@ use selvedge_model::{ConnectionName, ExceptionId, Kind};
 use serde::Deserialize;
 
 use super::{
-    ACTOR, Done, Failure, Frame, Place,
+    ACTOR, Done, Failure, Frame, Place, stock_rows,
     words::{amounts, grouped, order_address, part, plural, when},
 };
 use crate::{
     serve::App,
-    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, MappingWanted},
+    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, MappingWanted, StockRows},
 };
 
 /// Open ones, or all.
@@ -58,7 +58,10 @@ fn group_of(group: &ExceptionGroup, now: Timestamp) -> Markup {
         section.card {
             h2 { code { (group.rule) } }
             p.quiet {
-                (plural(group.count, "record", "records")) " held"
+                @match group.exceptions.first().filter(|_| group.count > 0) {
+                    Some(first) => { (Words::of(first).counted(group.count)) " held" },
+                    None => "nothing held",
+                }
                 @if !group.money.is_empty() { " · " b { (amounts(&group.money)) } }
                 " · first met " (when(group.first_seen_at, now)) " · last met " (when(group.last_seen_at, now))
             }
@@ -113,25 +116,117 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
     let frame = Frame::of(app, Place::Exceptions, format!("Exception {id}")).await?;
     let now = app.clock.now();
     let ExceptionDetail { exception, holds, mapping } = &detail;
+    let rows = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, exception).await?;
+    let words = Words::of(exception);
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
-        (done.shown())
-        div #exception data-live { (about(exception, now)) }
-        @if exception.open {
-            @if let Some(asked) = mapping { (map_form(exception.id, asked, &app.targets(), tried)) }
-            (acts(exception, tried))
+        @if let Some(message) = words.done(done) { (super::done(&message)) } @else { (done.shown()) }
+        div #exception data-live { (about(exception, &words, now)) }
+        @if let Some(rows) = &rows {
+            div #rows data-live { (stock_rows::shown(exception, rows, now)) }
+            @let settled = settled(exception, rows);
+            div #acts data-live[settled.is_some()] {
+                @if exception.open {
+                    @match settled { Some(why) => p.card #settled { (why) }, None => (acts(exception, &words, tried)) }
+                }
+            }
+        } @else {
+            @if exception.open {
+                @if let Some(asked) = mapping { (map_form(exception.id, asked, &app.targets(), tried)) }
+                (acts(exception, &words, tried))
+            }
+            div #holds data-live { (held(exception, holds)) }
         }
-        div #holds data-live { (held(exception, holds)) }
     }))
 }
 
-fn about(exception: &ExceptionView, now: Timestamp) -> Markup {
+/// What release and dismiss do to what an exception holds, in words.
+pub(super) struct Words {
+    /// One of what it holds, and several.
+    one: &'static str,
+    many: &'static str,
+    /// What either does, said before.
+    release: &'static str,
+    dismiss: &'static str,
+    /// What either did, said after the number.
+    released: &'static str,
+    dismissed: &'static str,
+}
+
+impl Words {
+    pub(super) fn of(exception: &ExceptionView) -> Self {
+        match exception.rule.as_str() {
+            "stock.guard" => Self {
+                one: "reading",
+                many: "readings",
+                release: "It is true: the readings take effect at once, and the shop follows. Of an item that was read again since, the newer reading stands.",
+                dismiss: "It is not true: the readings are dropped, and what was known before stays in force. This stays open until a later \
+                          reading of the whole place is believed; one that says the same is kept back again.",
+                released: ", in force with the next turn; the shop follows.",
+                dismissed: " dropped. What was known before stays in force.",
+            },
+            rule if rule.starts_with("stock.") => Self {
+                one: "figure",
+                many: "figures",
+                release: "The figures are worked out anew from what is known now, written, and read back. What does not come out is held again.",
+                dismiss: "What the shop shows now is left. Ours is worked out and written again when the item moves at the source, or when \
+                          the shop is next read back whole.",
+                released: ", to be worked out anew and written.",
+                dismissed: ", left as the shop shows it.",
+            },
+            _ => Self {
+                one: "record",
+                many: "records",
+                release: "Sends what it holds back to the gate. If the cause is still there, it is held again.",
+                dismiss: "Lets go of what it holds: it will not be sent.",
+                released: " went back to the gate.",
+                dismissed: " let go.",
+            },
+        }
+    }
+
+    /// What an act has done, after it.
+    fn done(&self, done: &Done) -> Option<String> {
+        let released = done.released.map(|count| format!("Released: {}{}", self.counted(count), self.released));
+        released.or_else(|| done.dismissed.map(|count| format!("Dismissed: {}{}", self.counted(count), self.dismissed)))
+    }
+
+    /// How many of what it holds.
+    pub(super) fn counted(&self, count: u64) -> String {
+        plural(count, self.one, self.many)
+    }
+
+    /// Where the reason of a dismissal is kept: a record has a story, a row of stock has none.
+    fn reason_kept(&self) -> &'static str {
+        if self.one == "record" { "The reason is kept with every record." } else { "The reason is kept in the audit trail." }
+    }
+}
+
+/// Why there is nothing to decide about an exception of stock, if there is nothing.
+fn settled(exception: &ExceptionView, rows: &StockRows) -> Option<&'static str> {
+    if exception.count > 0 && exception.count == rows.moved.released {
+        return Some("Released. The readings take effect with the next turn; then this closes by itself.");
+    }
+    if exception.count > 0 {
+        return None;
+    }
+    Some(match exception.rule.as_str() {
+        "stock.guard" => "Nothing is kept back now. This closes by itself when a later reading of the whole place is believed.",
+        "stock.drift" => {
+            "Nothing is held, so there is nothing to release or to dismiss. This closes by itself when both sides were read and are equal."
+        }
+        "stock.not_taken" => "Nothing is held now. This closes by itself when the figures were read back and are right.",
+        _ => "Nothing is held, so there is nothing to release or to dismiss: mend what is named above.",
+    })
+}
+
+fn about(exception: &ExceptionView, words: &Words, now: Timestamp) -> Markup {
     html! {
         h1.long { (exception.message) }
         p.lead { (exception.remedy) }
         dl.pairs {
             dt { "Holds" } dd {
-                b { (plural(exception.count, "record", "records")) }
+                b { @if exception.count > 0 { (words.counted(exception.count)) } @else { "nothing now" } }
                 @if !exception.money.is_empty() { ", " b { (amounts(&exception.money)) } }
             }
             dt { "Rule" } dd { code { (exception.rule) } }
@@ -174,26 +269,26 @@ fn map_form(id: ExceptionId, asked: &MappingAsked, targets: &[ConnectionName], t
     }
 }
 
-fn acts(exception: &ExceptionView, tried: &Tried) -> Markup {
+fn acts(exception: &ExceptionView, words: &Words, tried: &Tried) -> Markup {
     let id = exception.id;
     let (typed, wrong) = tried.reason.as_ref().map_or(("", None), |(typed, wrong)| (typed.as_str(), Some(wrong)));
     html! {
         div.deck {
             section.card aria-labelledby="release" {
                 h2 #release { "Release" }
-                p { "Sends what it holds back to the gate. If the cause is still there, it is held again." }
-                form.act action={ "/exceptions/" (id) "/release" } method="post" { button { "Release " (plural(exception.count, "record", "records")) } }
+                p { (words.release) }
+                form.act action={ "/exceptions/" (id) "/release" } method="post" { button { "Release " (words.counted(exception.count)) } }
             }
             section.card aria-labelledby="dismiss" {
                 h2 #dismiss { "Dismiss" }
-                p { "Lets go of what it holds: it will not be sent. The reason is kept with every record." }
+                p { (words.dismiss) " " (words.reason_kept()) }
                 form.act action={ "/exceptions/" (id) "/dismiss" } method="post" {
                     label for="reason" { "Reason" }
                     @if let Some(wrong) = wrong { p.wrong #wrong-reason { (wrong) } }
                     div {
                         input #reason name="reason" value=(typed) required maxlength="500" autocomplete="off"
                             aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-reason")];
-                        button { "Dismiss " (plural(exception.count, "record", "records")) }
+                        button { "Dismiss " (words.counted(exception.count)) }
                     }
                 }
             }

@@ -88,7 +88,10 @@ async fn look(app: Arc<App>) {
     let live = &app.live;
     loop {
         let began = Instant::now();
-        match view::pulse(&app.store, &app.brand, &app.ends()).await.map(|pulse| serde_json::to_string(&pulse)) {
+        match view::pulse(&app.store, &app.brand, &app.ends(), &app.engine.setup().stocks)
+            .await
+            .map(|pulse| serde_json::to_string(&pulse))
+        {
             Ok(Ok(text)) => {
                 live.pulse.send_if_modified(|known| {
                     let news = *known != text;

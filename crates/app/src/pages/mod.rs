@@ -11,6 +11,7 @@ mod rehearse;
 #[cfg(test)]
 pub(crate) mod sample;
 mod stock;
+mod stock_rows;
 #[cfg(test)]
 mod tests;
 mod today;
@@ -47,7 +48,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/mappings", get(mappings::page).post(mappings::set))
         .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
         .route("/stock", get(stock::page))
-        .route("/stock/{sku}", get(stock::one))
+        .route("/stock/items/{sku}", get(stock::one))
         .route("/stock/rehearse", get(rehearse::page))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::asset))
@@ -139,6 +140,8 @@ impl Frame {
 pub(crate) enum Failure {
     /// There is nothing here, and this is what to do.
     Absent(String),
+    /// The address asks for what cannot be, and this is what can.
+    Unclear(String),
     /// The store refused.
     Store(StoreError),
 }
@@ -154,8 +157,10 @@ impl From<StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        let lost = matches!(self, Self::Absent(_));
         let (status, title, text) = match self {
             Self::Absent(text) => (StatusCode::NOT_FOUND, "Not here", text),
+            Self::Unclear(text) => (StatusCode::UNPROCESSABLE_ENTITY, "The address does not read", text),
             Self::Store(error) => {
                 tracing::error!(%error, "the store refused a page");
                 let text = "The store does not answer. Nothing was changed; load the page again shortly. The log says why.";
@@ -166,9 +171,11 @@ impl IntoResponse for Failure {
         let main = html! {
             h1 { (title) }
             p.lead { (text) }
-            form.search action="/orders" method="get" role="search" {
-                label for="search" { "Look for an order by number, name, e-mail or SKU" }
-                div { input #search name="search" type="search" autocomplete="off"; button { "Search" } }
+            @if lost {
+                form.search action="/orders" method="get" role="search" {
+                    label for="search" { "Look for an order by number, name, e-mail or SKU" }
+                    div { input #search name="search" type="search" autocomplete="off"; button { "Search" } }
+                }
             }
             p { a href="/" { "Back to today" } }
         };
@@ -193,20 +200,18 @@ struct Done {
 
 impl Done {
     fn message(&self) -> Option<String> {
-        let records = |count| words::plural(count, "record", "records");
-        if let Some(count) = self.released {
-            return Some(format!("Released: {} went back to the gate.", records(count)));
-        }
-        if let Some(count) = self.dismissed {
-            return Some(format!("Dismissed: {} let go.", records(count)));
-        }
         if let Some(count) = self.set {
-            return Some(format!("Set. {} went back to the gate.", records(count)));
+            return Some(format!("Set. {} went back to the gate.", words::plural(count, "record", "records")));
         }
         self.removed.map(|_| "Removed. What is already past the gate is not touched.".to_owned())
     }
 
     fn shown(&self) -> Markup {
-        html! { @if let Some(message) = self.message() { p.done role="status" { (message) } } }
+        html! { @if let Some(message) = self.message() { (done(&message)) } }
     }
+}
+
+/// What an act has done.
+fn done(message: &str) -> Markup {
+    html! { p.done role="status" { (message) } }
 }

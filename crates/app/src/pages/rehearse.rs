@@ -130,7 +130,7 @@ fn result(rehearsal: &Rehearsal) -> Markup {
             (plural(count, "scenario", "scenarios")) " in " (length(rehearsal.took_us / 1_000)) "."
         }
         @for note in &rehearsal.notes { p.quiet { (note) } }
-        div.card { (PreEscaped(svg(&rehearsal.scenarios))) }
+        div.card.wide tabindex="0" role="region" aria-label="Units by scenario, as bars" { (PreEscaped(svg(&rehearsal.scenarios))) }
         (table(&rehearsal.scenarios))
     }
 }

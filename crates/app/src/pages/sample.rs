@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_connector::{
-    Arrival, Connection, Cursor, Decoded, Delivery, Encoded, EnumeratedPage, Fault, Found, Hooks, Page, Priority, Raw, Receipt,
-    Request, Session, SessionConfig, Sink, Source,
+    Arrival, Connection, Cursor, Decoded, Delivery, Encoded, EnumeratedPage, Fault, Figure, Finding, Found, Hooks, LevelPage,
+    Page, Priority, Raw, Receipt, Request, Session, SessionConfig, Sink, Source, StockSink, StockSource, Wanted,
     clock::ManualClock,
     session::{Budget, BudgetWindow},
 };
-use selvedge_flow::{Engine, FlowSetup, Setup};
+use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup};
 use selvedge_model::{
-    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Money, Order, Problem, RecordKey,
+    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, Problem,
+    RecordKey, Sku, StockLevel,
     compare::Carries,
     gate::{Lookup, Values, rules::OrderPolicy},
     obligation::Event,
@@ -26,9 +27,10 @@ use selvedge_store::{
     Store,
     obligations::{NewObligation, Step},
     records::{NewRecord, Recorded},
+    stock::{Claim, NewDrift, Of, Shown, StockFlowRow, Terms},
 };
 
-use crate::serve::App;
+use crate::{config::stock::StockSettings, serve::App};
 
 /// What tries to break out of a page.
 pub(crate) const NAUGHTY: &str = "<script>alert('x')</script>\"&amp;";
@@ -97,6 +99,45 @@ impl Sink<Order> for Still {
     }
 }
 
+#[async_trait]
+impl StockSource for Still {
+    async fn levels(&self, _: Wanted<'_>, _: &[LocationId], _: Option<&Cursor>, _: Priority) -> Result<LevelPage, Fault> {
+        Err(asked())
+    }
+    fn items_max(&self) -> usize {
+        1
+    }
+    fn tells_changes(&self) -> bool {
+        true
+    }
+    async fn kits(&self) -> Result<Vec<Kit>, Fault> {
+        Err(asked())
+    }
+    fn commit_lag(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[async_trait]
+impl StockSink for Still {
+    fn batch_max(&self) -> usize {
+        1
+    }
+    fn encode(&self, place: &LocationId, _: &[Figure]) -> Request {
+        let (what, body) = (place.to_string(), serde_json::Value::Null);
+        Request { what, method: "POST".to_owned(), path: String::new(), body, update: None }
+    }
+    async fn put(&self, _: &Request) -> Result<Receipt, Fault> {
+        Err(asked())
+    }
+    async fn draws(&self) -> Result<BTreeMap<String, Vec<LocationId>>, Fault> {
+        Err(asked())
+    }
+    async fn inspect(&self, _: &[LocationId]) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
 /// Believes whoever sends `x-key: right`; a body is an order's number.
 impl Hooks for Still {
     fn receive(&self, delivery: &Delivery) -> Result<Vec<Arrival>, Fault> {
@@ -126,21 +167,26 @@ fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Con
         customer_source: None,
         customer_sink: None,
         feed: None,
-        hooks: (name == "shop").then_some(still as Arc<dyn Hooks>),
+        hooks: (name == "shop").then_some(still.clone() as Arc<dyn Hooks>),
         lists: None,
-        stock_source: None,
-        stock_sink: None,
+        stock_source: Some(still.clone()),
+        stock_sink: Some(still),
         probe: None,
     }
 }
 
 /// A brand with one flow from `shop` to `books`, and nothing in it.
 pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
+    with(Vec::new()).await
+}
+
+async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(start()));
     let store = Store::open("sqlite::memory:").await.unwrap();
-    let names = [("shop", "storefront"), ("books", "ledger")];
+    let names = [("shop", "storefront"), ("outlet", "storefront"), ("books", "ledger")];
+    let names = names.into_iter().filter(|(name, _)| *name != "outlet" || !stocks.is_empty());
     let connections: BTreeMap<ConnectionName, Connection> =
-        names.into_iter().map(|(name, system)| (name.into(), connection(name, system, &clock))).collect();
+        names.map(|(name, system)| (name.into(), connection(name, system, &clock))).collect();
     let flow = FlowSetup {
         name: "orders".into(),
         kind: Kind::Order,
@@ -161,7 +207,7 @@ pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
         connections,
         captures: Vec::new(),
         flows: vec![flow],
-        stocks: Vec::new(),
+        stocks,
         lists_every: Duration::from_secs(3_600),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
@@ -305,4 +351,127 @@ pub(crate) async fn place(app: &App, order: Order, at: Timestamp, fate: Fate) ->
         })
         .await
         .unwrap()
+}
+
+/// A SKU that looks like a page of ours.
+pub(crate) const REHEARSE: &str = "rehearse";
+
+/// A flow of stock of the sample: places 21 and 22 of the books are the warehouses 9 and 8 of a shop.
+fn stock_setup(name: &str, to: &str, places: &str) -> StockSetup {
+    let settings: StockSettings =
+        toml::from_str(&format!("from = \"books\"\nto = \"{to}\"\nwarehouses = {{ {places} }}\n")).unwrap();
+    settings.setup(&name.into())
+}
+
+pub(crate) fn stock_of(flow: &str) -> Of {
+    Of { brand: brand(), flow: flow.into() }
+}
+
+/// The exceptions of stock in the sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snags {
+    pub(crate) guard: ExceptionId,
+    pub(crate) not_taken: ExceptionId,
+    pub(crate) drift: ExceptionId,
+    pub(crate) no_source: ExceptionId,
+    pub(crate) duplicate: ExceptionId,
+}
+
+fn level(sku: &str, place: &str, on_hand: i64, committed: i64, as_of: Timestamp) -> StockLevel {
+    StockLevel {
+        sku: Sku::new(sku),
+        location: LocationId::new(place),
+        item: ExternalId::new(format!("i-{sku}")),
+        as_of,
+        changed_at: None,
+        on_hand,
+        committed,
+        back_ordered: 0,
+        pending_approval: 0,
+        available: on_hand - committed,
+        incoming: 0,
+        active: true,
+        unit_value: Some(Money::from_minor(19_900, Currency::from_code("EUR").unwrap())),
+        categories: Vec::new(),
+    }
+}
+
+fn claim(sku: &str, place: &str, version: i64, net: i64, promised: i64, at: Timestamp) -> Claim {
+    Claim {
+        place: LocationId::new(place),
+        sku: Sku::new(sku),
+        version,
+        units: net - 1 + promised,
+        terms: Terms { net, as_of: at, not_taken_in: 0, buffer: 1, buffer_rule: "1 unit".to_owned() },
+        shown: Shown { units: net - 1 + promised, promised, at },
+    }
+}
+
+/// Two flows that write to warehouses with the same id, at two shops, and something of everything that can be the
+/// matter with stock. `more` SKUs are added at each warehouse, so that lists have several pages.
+pub(crate) async fn stocked(more: usize) -> (Arc<App>, Arc<ManualClock>, Snags) {
+    let stocks = vec![
+        stock_setup("stock", "shop", "\"21\" = \"9\", \"22\" = \"8\""),
+        stock_setup("clearance", "outlet", "\"23\" = \"9\""),
+    ];
+    let (app, clock) = with(stocks).await;
+    let later = |seconds| start() + Duration::from_secs(seconds);
+    let snags = app
+        .store
+        .write(move |tx| {
+            let (stock, clearance) = (stock_of("stock"), stock_of("clearance"));
+            let mut skus: Vec<String> =
+                ["COAT-42", "SCARF-1", "HAT-3", "GHOST-1", "TWIN-1", REHEARSE, NAUGHTY].map(str::to_owned).to_vec();
+            skus.extend((0..more).map(|number| format!("MORE-{number:04}")));
+            for (of, from, to) in [(&stock, "21", "9"), (&stock, "22", "8"), (&clearance, "23", "9")] {
+                for sku in &skus {
+                    let listed = StockLevel { item: ExternalId::new(format!("s-{sku}")), ..level(sku, to, 11, 0, start()) };
+                    tx.stock_listed(of, &listed, 1)?;
+                    let version = tx.stock_figure(of, &to.into(), &Sku::new(sku))?.unwrap().version;
+                    if sku == "GHOST-1" {
+                        tx.stock_leave(of, &to.into(), &Sku::new(sku), version, Shown { units: 11, promised: 0, at: later(1) })?;
+                        continue;
+                    }
+                    let source = level(sku, from, 14, 2, start());
+                    tx.stock_level(of, &source, "snapshot", std::time::Duration::ZERO, Some(&to.into()), start())?;
+                    let due = tx.stock_figure(of, &to.into(), &Sku::new(sku))?.unwrap();
+                    tx.stock_agree(of, &[claim(sku, to, due.version, 12, 3, later(1))], later(2))?;
+                }
+                tx.stock_proven(of, &from.into(), later(2), Some(skus.len() as u64))?;
+                tx.stock_keep_flow(
+                    of,
+                    &StockFlowRow { read_back_at: Some(later(3)), window_ms: Some(1_500), pass: 1, ..StockFlowRow::default() },
+                )?;
+            }
+            let flow = FlowName::from("stock");
+            let standing = |rule: &str, value: Option<&str>, cause: &str| {
+                let mut problem = Problem::new(rule, "places.9", format!("{rule} at 9"), "See the rows below.").cause(cause);
+                problem.value = value.map(str::to_owned);
+                problem
+            };
+            // Two units sold over the counter, then a reading that says that nothing is left of two items.
+            tx.stock_level(&stock, &level("COAT-42", "21", 12, 2, later(4)), "push", std::time::Duration::ZERO, None, later(4))?;
+            let guard = tx.raise_standing(&brand(), &flow, &standing("stock.guard", None, "21"), later(5))?;
+            tx.stock_hold_level(&stock, &level("COAT-42", "21", 0, 0, later(5)), guard)?;
+            tx.stock_hold_level(&stock, &level("SCARF-1", "21", 15, 2, later(5)), guard)?;
+            // A figure that the shop does not take.
+            let hat = (LocationId::new("9"), Sku::new("HAT-3"));
+            tx.stock_due_again(&stock, &hat.0, &hat.1, later(6))?;
+            let version = tx.stock_figure(&stock, &hat.0, &hat.1)?.unwrap().version;
+            tx.stock_claim(&stock, &[claim("HAT-3", "9", version, 7, 3, later(6))], later(6))?;
+            let not_taken = tx.raise(&brand(), &flow, &standing("stock.not_taken", Some("HAT-3"), "9:HAT-3"), later(7))?;
+            tx.stock_hold(&stock, &hat.0, &hat.1, not_taken)?;
+            // Somebody else writes to the second warehouse.
+            let drift = tx.raise_standing(&brand(), &flow, &standing("stock.drift", None, "8:foreign_write"), later(8))?;
+            let new = NewDrift { place: "8".into(), sku: Sku::new("COAT-42"), cause: "foreign_write", expected: 14, shown: 40 };
+            tx.stock_drift(&stock, &new, drift, later(8))?;
+            let no_source = tx.raise_standing(&brand(), &flow, &standing("stock.no_source", None, "9"), later(8))?;
+            let duplicate =
+                tx.raise_standing(&brand(), &flow, &standing("stock.duplicate_sku", Some("TWIN-1"), "TWIN-1"), later(8))?;
+            Ok(Snags { guard, not_taken, drift, no_source, duplicate })
+        })
+        .await
+        .unwrap();
+    clock.advance(Duration::from_secs(20));
+    (app, clock, snags)
 }

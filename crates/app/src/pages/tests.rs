@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::sample::{Fate, NAUGHTY, brand, empty, order, place, start};
+use super::sample::{Fate, NAUGHTY, brand, empty, order, place, start, stock_of, stocked};
 use crate::serve::{App, router};
 
 struct Got {
@@ -466,4 +466,235 @@ async fn the_server_ends_though_somebody_watches() {
     watcher.read_to_end(&mut seen).await.unwrap();
     assert!(seen.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&seen));
     serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_reading_that_is_kept_back_shows_what_it_would_move() {
+    let (app, _, snags) = stocked(0).await;
+    let path = format!("/exceptions/{}", snags.guard);
+    let page = get(&app, &path).await.text;
+    for says in [
+        "What is kept back",
+        "2 items: ",
+        "1 is sold out",
+        "−10",
+        "+1",
+        "1\u{202f}990.00\u{a0}EUR",
+        "/stock/items/COAT-42",
+        "Release 2 readings",
+        "the readings take effect at once",
+        "what was known before stays in force",
+        "audit trail",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(!page.contains("back to the gate"), "{page}");
+    let rows = &get(&app, &format!("/api{path}")).await.json()["stock"];
+    assert_eq!(rows["moved"]["units_less"], 10, "{rows:#}");
+    let coat = &rows["levels"][0];
+    assert_eq!(
+        (&coat["sku"], &coat["place"], &coat["warehouse"], &coat["in_force"], &coat["kept_back"], &coat["free"]),
+        (&json!("COAT-42"), &json!("21"), &json!("9"), &json!(10), &json!(0), &json!(11))
+    );
+
+    let got = form(&app, &format!("{path}/release"), "").await;
+    let page = get(&app, got.header("location")).await.text;
+    assert!(page.contains("Released: 2 readings, in force with the next turn"), "{page}");
+    assert!(page.contains("take effect with the next turn") && !page.contains(">Dismiss "), "{page}");
+    assert_eq!(app.store.read(|view| view.stock_accepted_levels(&stock_of("stock"), 10)).await.unwrap().len(), 2);
+
+    let (app, _, snags) = stocked(0).await;
+    let got = form(&app, &format!("/exceptions/{}/dismiss", snags.guard), "reason=broken+feed").await;
+    let page = get(&app, got.header("location")).await.text;
+    assert!(page.contains("Dismissed: 2 readings dropped.") && page.contains("closes by itself"), "{page}");
+    let level = app.store.read(|view| view.stock_level_of(&stock_of("stock"), &"21".into(), &"COAT-42".into(), start())).await;
+    assert_eq!(level.unwrap().unwrap().level.on_hand, 12);
+}
+
+#[tokio::test]
+async fn a_figure_that_is_held_goes_back_or_is_left() {
+    for (act, body, state, says) in [
+        ("release", "", "due", "Released: 1 figure, to be worked out anew and written."),
+        ("dismiss", "reason=a+bundle", "left", "Dismissed: 1 figure, left as the shop shows it."),
+    ] {
+        let (app, _, snags) = stocked(0).await;
+        let path = format!("/exceptions/{}", snags.not_taken);
+        let page = get(&app, &path).await.text;
+        for says in ["HAT-3", "Last written", ">9<", "Times tried", "Release 1 figure", "when the item moves at the source"] {
+            assert!(page.contains(says), "{says}: {page}");
+        }
+        assert_eq!(get(&app, &format!("/api{path}")).await.json()["stock"]["figures"][0]["sent"][0], 9);
+        assert!(get(&app, "/stock/items/HAT-3").await.text.contains(&format!("href=\"{path}\"")));
+        let got = form(&app, &format!("{path}/{act}"), body).await;
+        let page = get(&app, got.header("location")).await.text;
+        assert!(page.contains(says) && !page.contains("<button>Release"), "{page}");
+        let figure = app.store.read(|view| view.stock_figure(&stock_of("stock"), &"9".into(), &"HAT-3".into())).await;
+        assert_eq!(figure.unwrap().unwrap().state.word(), state);
+    }
+}
+
+#[tokio::test]
+async fn what_holds_nothing_offers_no_act_and_names_its_rows() {
+    let (app, _, snags) = stocked(0).await;
+    for (id, says) in [
+        (snags.drift, ["COAT-42", "foreign write", "+26", "not yet"]),
+        (snags.no_source, ["GHOST-1", "does not know", "/stock?state=left&amp;warehouse=9", "Nothing is held"]),
+        (snags.duplicate, ["TWIN-1", "The figures", "Nothing is held", "mend what is named"]),
+    ] {
+        let page = get(&app, &format!("/exceptions/{id}")).await.text;
+        for says in says {
+            assert!(page.contains(says), "{says}: {page}");
+        }
+        assert!(!page.contains("/release\"") && !page.contains("/dismiss\""), "{page}");
+    }
+    let rows = &get(&app, &format!("/api/exceptions/{}", snags.drift)).await.json()["stock"];
+    assert_eq!((&rows["drifts"][0]["expected"], &rows["drifts"][0]["shown"]), (&json!(14), &json!(40)));
+    assert_eq!(rows["drift_counts"], json!([1, 1]));
+    let (app, exception) = busy().await;
+    assert!(get(&app, &format!("/api/exceptions/{exception}")).await.json().get("stock").is_none());
+}
+
+/// The SKUs and warehouses of the pages of a list, and how many pages there are.
+async fn all_pages(app: &Arc<App>, first: &str) -> (Vec<(String, String)>, usize) {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    for page in 1.. {
+        let got = get(app, &format!("{first}&after={after}")).await.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let rows = got["figures"].as_array().unwrap();
+        found.extend(rows.iter().map(|row| (text(&row["sku"]), format!("{}.{}", text(&row["flow"]), text(&row["place"])))));
+        match got["next"].as_str() {
+            Some(next) => after = super::words::part(next),
+            None => return (found, page),
+        }
+    }
+    unreachable!()
+}
+
+#[tokio::test]
+async fn every_figure_is_on_exactly_one_page() {
+    let (app, ..) = stocked(20).await;
+    // 27 SKUs at three warehouses, two of which have the same id.
+    for (limit, pages) in [(1_000, 1), (81, 1), (80, 2), (7, 14), (3, 27), (1, 27)] {
+        let (found, count) = all_pages(&app, &format!("/api/stock/figures?limit={limit}")).await;
+        assert_eq!((found.len(), count), (81, pages), "{limit}");
+        let mut sorted = found.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(sorted, found, "by SKU, none twice");
+    }
+    assert_eq!(all_pages(&app, "/api/stock/figures?limit=5&warehouse=8").await.0.len(), 27);
+    assert_eq!(all_pages(&app, "/api/stock/figures?limit=2&state=held").await.0, [("HAT-3".to_owned(), "stock.9".to_owned())]);
+    assert_eq!(
+        all_pages(&app, "/api/stock/figures?limit=2&state=left&search=ghost").await,
+        (
+            vec![
+                ("GHOST-1".to_owned(), "clearance.9".to_owned()),
+                ("GHOST-1".to_owned(), "stock.8".to_owned()),
+                ("GHOST-1".to_owned(), "stock.9".to_owned()),
+            ],
+            1
+        )
+    );
+
+    let (mut path, mut links) = ("/stock".to_owned(), 0);
+    loop {
+        let page = get(&app, &path).await.text;
+        links += page.matches("href=\"/stock/items/").count();
+        let Some((_, rest)) = page.split_once("id=\"more\" href=\"") else { break };
+        path = rest.split('"').next().unwrap().replace("&amp;", "&");
+    }
+    assert_eq!(links, 81);
+    let page = get(&app, "/stock?state=held&warehouse=9&search=hat").await.text;
+    for says in ["aria-current=\"true\">Held", "value=\"hat\"", "value=\"9\" selected", "name=\"state\" value=\"held\"", "HAT-3"]
+    {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(get(&app, "/stock?search=nothing+like+it").await.text.contains("No figure is like that."));
+}
+
+#[tokio::test]
+async fn what_cannot_be_listed_is_refused_with_what_can() {
+    let (app, ..) = stocked(0).await;
+    for (query, says) in [("state=lost", "due, sending, agreed, held, left"), ("warehouse=77", "8, 9")] {
+        let page = get(&app, &format!("/stock?{query}")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(page.text.contains(says), "{}", page.text);
+        let got = get(&app, &format!("/api/stock/figures?{query}")).await;
+        assert_eq!((got.status.as_u16(), got.header("content-type")), (422, "application/problem+json"));
+        assert!(got.json()["detail"].as_str().unwrap().contains(says), "{}", got.text);
+    }
+    for path in ["/stock/items/NO-SUCH", "/api/stock/items/NO-SUCH"] {
+        assert_eq!(get(&app, path).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn an_item_is_an_equation_with_its_times_and_what_is_the_matter() {
+    let (app, _, snags) = stocked(0).await;
+    let page = get(&app, "/stock/items/COAT-42").await.text;
+    for says in [
+        "left at the source",
+        "not taken in",
+        "kept back",
+        "free to sell",
+        "promised by the shop",
+        "to be kept in the shop",
+        "item i-COAT-42 at place 21",
+        "2026-02-03 09:00:04 UTC",
+        "The last movements",
+        "A reading of place 21 is kept back",
+        "Somebody else changed the figure at warehouse 8",
+        "Flow clearance",
+        &format!("/exceptions/{}", snags.guard),
+        &format!("/exceptions/{}", snags.drift),
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let hat = get(&app, "/stock/items/HAT-3").await.text;
+    assert!(hat.contains("May be wrong since") && hat.contains(&format!("/exceptions/{}", snags.not_taken)), "{hat}");
+    let item = get(&app, "/api/stock/items/COAT-42").await.json();
+    let stock = item.as_array().unwrap().iter().find(|one| one["flow"] == "stock").unwrap();
+    assert_eq!(stock["snags"].as_array().unwrap().len(), 2, "{stock:#}");
+    assert_eq!(stock["snags"][1]["what"], "level_kept_back");
+
+    // A SKU that looks like one of our pages, and one that tries to break out of its own.
+    assert!(get(&app, "/stock/items/rehearse").await.text.contains("Stock of rehearse"));
+    assert!(get(&app, "/stock/rehearse").await.text.contains("Rehearse stock"));
+    for path in ["/stock", "/", &format!("/stock/items/{}", super::words::part(NAUGHTY))] {
+        let got = get(&app, path).await;
+        assert_eq!(got.status, StatusCode::OK, "{path}");
+        assert!(!got.text.contains("<script>"), "{path}: {}", got.text);
+    }
+}
+
+#[tokio::test]
+async fn today_and_the_metrics_tell_how_fresh_stock_is() {
+    let (app, ..) = stocked(0).await;
+    let page = get(&app, "/").await.text;
+    for says in ["Warehouse 8", "1 figure is held</a>", "/stock?state=held&amp;warehouse=9", "the oldest", "18.0 s"] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(!get(&empty().await.0, "/").await.text.contains("Warehouse"));
+    let text = get(&app, "/metrics").await.text;
+    for line in [
+        "selvedge_stock_age_seconds{flow=\"stock\",warehouse=\"8\",quantile=\"0.5\"} 18.000",
+        "selvedge_stock_figures{flow=\"stock\",warehouse=\"9\",state=\"held\"} 1",
+        "selvedge_stock_wrong_seconds{flow=\"clearance\",warehouse=\"9\"} 1.500",
+        "selvedge_stock_read_back_timestamp_seconds{flow=\"stock\",warehouse=\"8\"} 1770109203",
+        "selvedge_captured_total{flow=\"orders\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    // Every value belongs to a metric that was named before it, once.
+    let heads: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert_eq!(heads.iter().collect::<std::collections::BTreeSet<_>>().len(), heads.len());
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(heads.contains(&line.split(['{', ' ']).next().unwrap()), "{line}");
+    }
+    // No figures have no age.
+    app.store.write(|tx| tx.stock_unlisted(&stock_of("clearance"), 9)).await.unwrap();
+    let text = get(&app, "/metrics").await.text;
+    assert!(!text.contains("age_seconds{flow=\"clearance\""), "{text}");
+    let text = get(&empty().await.0, "/metrics").await.text;
+    assert!(!text.contains("stock") && text.contains("selvedge_exceptions_open 0"), "{text}");
 }

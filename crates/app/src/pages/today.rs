@@ -8,6 +8,7 @@ use selvedge_model::{ConnectionName, obligation::State as At};
 
 use super::{
     Failure, Frame, Place,
+    exceptions::Words,
     words::{amount, amounts, grouped, length, meaning, order_address, plural, standings, when},
 };
 use crate::{
@@ -24,6 +25,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
     let lines = app.lines();
     let systems: BTreeMap<ConnectionName, &str> = lines.iter().map(|line| (line.connection.clone(), line.system)).collect();
     let today = view::today(&app.store, &app.brand, &app.ends(), lines, now).await?;
+    let warehouses = view::stock::status(&app.store, &app.brand, &app.engine.setup().stocks, now).await?;
     let frame = Frame {
         title: "Today".to_owned(),
         place: Place::Today,
@@ -37,6 +39,12 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
             @if today.flows.is_empty() { p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." } }
             @for (place, flow) in today.flows.iter().enumerate() {
                 article.card.flow id={ "flow-" (place) } data-live { (picture(flow, &systems)) }
+            }
+        }
+        @if !warehouses.is_empty() {
+            section aria-labelledby="stock" {
+                h2 #stock { "Stock" }
+                div #warehouses data-live { (super::stock::cards(&warehouses, now)) }
             }
         }
         section aria-labelledby="needs" {
@@ -215,7 +223,7 @@ fn exceptions(open: &[ExceptionView], now: jiff::Timestamp) -> Markup {
                         a href={ "/exceptions/" (exception.id) } { (exception.message) }
                         p.quiet {
                             code { (exception.rule) } " · "
-                            @if exception.count > 0 { (plural(exception.count, "record", "records")) } @else { "nothing held" }
+                            @if exception.count > 0 { (Words::of(exception).counted(exception.count)) } @else { "nothing held" }
                             @if !exception.money.is_empty() { " · " b { (amounts(&exception.money)) } }
                             " · last met " (when(exception.last_seen_at, now))
                         }

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use rust_decimal::Decimal;
 use selvedge_model::{
-    Currency, Money,
+    Currency, Money, Sku,
     obligation::State,
     records::{HoldReason, LineKind, OrderStatus, PaymentKind, PaymentStatus},
 };
+use selvedge_store::stock::FigureState;
 
 use crate::view::Standing;
 
@@ -64,6 +65,16 @@ fn group(digits: &str) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Units, which may be below nought: `1 204`, `−3`.
+pub(super) fn units(number: i64) -> String {
+    group(&number.to_string())
+}
+
+/// Units that come or go: `+5`, `−1 204`, `0`.
+pub(super) fn change(number: i64) -> String {
+    if number > 0 { format!("+{}", units(number)) } else { units(number) }
 }
 
 /// `1 record`, `1 204 records`.
@@ -156,6 +167,22 @@ pub(super) fn state(state: State) -> Markup {
         State::Captured | State::Cleared | State::Sending | State::Unanswered | State::Delivered => ("→", "busy"),
     };
     html! { span class={ "state " (tone) } { span aria-hidden="true" { (mark) " " } (meaning(state)) } }
+}
+
+/// Where a figure of stock stands, as a word and a mark.
+pub(super) fn figure_state(state: FigureState) -> Markup {
+    let (mark, tone) = match state {
+        FigureState::Agreed => ("✓", "good"),
+        FigureState::Held => ("‖", "bad"),
+        FigureState::Left => ("–", "quiet"),
+        FigureState::Due | FigureState::Sending => ("→", "busy"),
+    };
+    html! { span class={ "state " (tone) } { span aria-hidden="true" { (mark) " " } (state.word()) } }
+}
+
+/// Where the page of an item is.
+pub(super) fn item_address(sku: &Sku) -> String {
+    format!("/stock/items/{}", part(sku.as_str()))
 }
 
 /// Where a record stands, flow by flow.
@@ -269,6 +296,8 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_204, "1\u{202f}204"), (1_234_567, "1\u{202f}234\u{202f}567")] {
             assert_eq!(grouped(number), text);
         }
+        assert_eq!((units(-1_204), units(0)), ("−1\u{202f}204".to_owned(), "0".to_owned()));
+        assert_eq!((change(5), change(0), change(-5)), ("+5".to_owned(), "0".to_owned(), "−5".to_owned()));
         assert_eq!(amount("18200.00 EUR"), "18\u{202f}200.00\u{a0}EUR");
         assert_eq!(amount("-1234 JPY"), "−1\u{202f}234\u{a0}JPY");
         for odd in ["", "EUR", "x EUR", "- EUR"] {

@@ -1,12 +1,12 @@
 //! Stock as people see it: how fresh, where the figures stand, and why one is what it is.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use selvedge_flow::{StockSetup, stock::Explained};
-use selvedge_model::{Brand, LocationId, Sku};
+use selvedge_model::{Brand, ExceptionId, LocationId, Sku};
 use selvedge_store::{
-    Result, Store,
+    Result, Store, View,
     stock::{DriftRow, FigureRow, FigureState, Freshness, MoveRow, Of, StockBalance},
 };
 use serde::Serialize;
@@ -46,9 +46,38 @@ pub struct Item {
     pub warehouses: Vec<Explained>,
     /// The last movements at the source, newest first.
     pub moves: Vec<MoveRow>,
+    /// What keeps it from being right: exceptions that hold a figure or a level of it, or that tell of a drift.
+    pub snags: Vec<Snag>,
 }
 
-fn of(brand: &Brand, stock: &StockSetup) -> Of {
+/// Why an exception is about an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Snag {
+    /// The exception.
+    pub exception: ExceptionId,
+    /// What it does.
+    pub what: SnagKind,
+    /// Where: the shop's warehouse, or the source's place of a level.
+    pub place: LocationId,
+    /// The units in question: held, kept back or found.
+    pub units: i64,
+    /// Since when, or as of when.
+    pub at: Timestamp,
+}
+
+/// What an exception does to an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnagKind {
+    /// It holds the figure: nothing is written.
+    FigureHeld,
+    /// It keeps a level of the source back.
+    LevelKeptBack,
+    /// It tells of units that nobody of us put there.
+    Drift,
+}
+
+pub(super) fn of(brand: &Brand, stock: &StockSetup) -> Of {
     Of { brand: brand.clone(), flow: stock.name.clone() }
 }
 
@@ -65,9 +94,7 @@ pub async fn status(store: &Store, brand: &Brand, stocks: &[StockSetup], now: Ti
                 let kept = view.stock_flow(of)?;
                 let read = view.stock_locations(of)?;
                 let balances = view.stock_balance(of)?;
-                let mut warehouses: Vec<&LocationId> = setup.places.values().collect();
-                warehouses.sort();
-                warehouses.dedup();
+                let warehouses: BTreeSet<&LocationId> = setup.places.values().collect();
                 for warehouse in warehouses {
                     let feeds = setup.places.iter().filter(|(_, to)| *to == warehouse).map(|(from, _)| from);
                     let rows: Vec<_> = feeds.map(|from| read.iter().find(|row| row.location == *from)).collect();
@@ -110,7 +137,7 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-/// Figures, warehouse by warehouse, by SKU.
+/// Figures with their flows, warehouse by warehouse, by SKU.
 ///
 /// # Errors
 /// The store's.
@@ -120,9 +147,7 @@ pub async fn figures(store: &Store, brand: &Brand, stocks: &[StockSetup], wanted
         .read(move |view| {
             let mut found = Vec::new();
             for (of, setup) in &stocks {
-                let mut warehouses: Vec<&LocationId> = setup.places.values().collect();
-                warehouses.sort();
-                warehouses.dedup();
+                let warehouses: BTreeSet<&LocationId> = setup.places.values().collect();
                 for place in warehouses.into_iter().filter(|place| wanted.warehouse.as_ref().is_none_or(|only| only == *place)) {
                     let rows = view.stock_figures(of, place, wanted.state, &wanted.search, &wanted.after, wanted.limit)?;
                     found.extend(rows.into_iter().map(|row| (of.flow.0.clone(), row)));
@@ -131,6 +156,68 @@ pub async fn figures(store: &Store, brand: &Brand, stocks: &[StockSetup], wanted
             Ok(found)
         })
         .await
+}
+
+/// A page of the list of figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Figures with their flows, by SKU, flow and warehouse; of each SKU all of them or none.
+    pub figures: Vec<(String, FigureRow)>,
+    /// After which SKU the next page begins, if there is one.
+    pub next: Option<Sku>,
+}
+
+/// Figures of all flows and warehouses by SKU, at most `limit` (more only if one SKU alone has more).
+///
+/// # Errors
+/// The store's.
+pub async fn listed(store: &Store, brand: &Brand, stocks: &[StockSetup], wanted: Wanted) -> Result<Listed> {
+    let limit = wanted.limit;
+    // One more of each, to know whether there is more: then the first `limit` and one of all are right.
+    let found = figures(store, brand, stocks, Wanted { limit: limit.saturating_add(1), ..wanted }).await?;
+    Ok(cut(found, limit))
+}
+
+/// The page that ends before a SKU that does not fit as a whole, so that the next one can begin after a SKU.
+fn cut(mut figures: Vec<(String, FigureRow)>, limit: usize) -> Listed {
+    figures.sort_by(|(one, a), (other, b)| (&a.sku, one, &a.place).cmp(&(&b.sku, other, &b.place)));
+    let Some((_, over)) = figures.get(limit) else { return Listed { figures, next: None } };
+    let over = over.sku.clone();
+    let whole = figures.partition_point(|(_, row)| row.sku < over);
+    let end = if whole > 0 { whole } else { figures.partition_point(|(_, row)| row.sku <= over) };
+    let more = end < figures.len();
+    figures.truncate(end);
+    let next = figures.last().filter(|_| more).map(|(_, row)| row.sku.clone());
+    Listed { figures, next }
+}
+
+/// The state that a text names; none for an empty one.
+///
+/// # Errors
+/// It names none: what it may be, in a sentence.
+pub fn state(text: &str) -> std::result::Result<Option<FigureState>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        word => FigureState::ALL.into_iter().find(|state| state.word() == word).map(Some).ok_or_else(|| {
+            let all: Vec<&str> = FigureState::ALL.into_iter().map(FigureState::word).collect();
+            format!("There is no state of stock by that name. A state is one of {}.", all.join(", "))
+        }),
+    }
+}
+
+/// The warehouse that a text names; none for an empty one.
+///
+/// # Errors
+/// No flow writes to it: to which they do, in a sentence.
+pub fn warehouse(text: &str, stocks: &[StockSetup]) -> std::result::Result<Option<LocationId>, String> {
+    let known: BTreeSet<&LocationId> = stocks.iter().flat_map(|stock| stock.places.values()).collect();
+    match text.trim() {
+        "" => Ok(None),
+        id => known.iter().find(|known| known.as_str() == id).map(|known| Some((*known).clone())).ok_or_else(|| {
+            let all: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
+            format!("No stock flow writes to that warehouse. Those that are written to: {}.", all.join(", "))
+        }),
+    }
 }
 
 /// One item in every flow that shows it, explained. `lag` is how long an order may be missing from the figures of
@@ -155,12 +242,47 @@ pub async fn item(
                 let warehouses = selvedge_flow::stock::explain(view, setup, of, *lag, &sku, now)?;
                 if !warehouses.is_empty() {
                     let moves = view.stock_moves(of, Some(&sku), MOVES_SHOWN)?;
-                    found.push(Item { flow: of.flow.0.clone(), sku: sku.clone(), warehouses, moves });
+                    let snags = snags(view, of, setup, &warehouses, &sku)?;
+                    found.push(Item { flow: of.flow.0.clone(), sku: sku.clone(), warehouses, moves, snags });
                 }
             }
             Ok(found)
         })
         .await
+}
+
+/// The exceptions that are about an item.
+fn snags(view: &View<'_>, of: &Of, setup: &StockSetup, warehouses: &[Explained], sku: &Sku) -> Result<Vec<Snag>> {
+    let mut snags = Vec::new();
+    for Explained { figure, .. } in warehouses {
+        let place = &figure.place;
+        if let Some(exception) = figure.exception {
+            let (units, at) = figure.sent.unwrap_or((figure.shown.units, figure.shown.at));
+            let at = figure.stale_since.unwrap_or(at);
+            snags.push(Snag { exception, what: SnagKind::FigureHeld, place: place.clone(), units, at });
+        }
+        for drift in view.stock_drifts_of(of, place, sku)? {
+            snags.push(Snag {
+                exception: drift.exception,
+                what: SnagKind::Drift,
+                place: place.clone(),
+                units: drift.shown,
+                at: drift.found_at,
+            });
+        }
+    }
+    for location in setup.places.keys() {
+        if let Some(held) = view.stock_held_level(of, location, sku)? {
+            snags.push(Snag {
+                exception: held.exception,
+                what: SnagKind::LevelKeptBack,
+                place: location.clone(),
+                units: held.level.free(),
+                at: held.level.as_of,
+            });
+        }
+    }
+    Ok(snags)
 }
 
 /// The same for a running engine, whose connections know their lag.
@@ -200,9 +322,9 @@ pub fn term(term: selvedge_model::stock::Term) -> &'static str {
     use selvedge_model::stock::Term;
     match term {
         Term::OnHand => "on hand at the source",
-        Term::Committed => "promised there, and there",
-        Term::BackOrdered => "promised there, and not there",
-        Term::PendingApproval => "ordered there, not approved yet",
+        Term::Committed => "promised at the source, in stock",
+        Term::BackOrdered => "promised at the source, not in stock",
+        Term::PendingApproval => "ordered at the source, not approved yet",
         Term::Net => "= left at the source",
         Term::NotTakenIn => "orders that the source has not taken in",
         Term::ThroughKits => "the same, as parts of kits",

@@ -5,4 +5,5 @@ mod conform;
 mod demo;
 mod page;
 mod stock;
+mod stock_page;
 mod webhooks;

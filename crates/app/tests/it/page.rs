@@ -36,19 +36,19 @@ pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (R
     (running, found)
 }
 
-fn demo(args: &[&str]) -> (Running, String) {
+pub fn demo(args: &[&str]) -> (Running, String) {
     let mut command = selvedge();
     command.args(["demo", "--listen", "127.0.0.1:0", "--seed", "3"]).args(args);
     start(&mut command, |line| line.trim().strip_prefix("page").map(|address| address.trim().trim_end_matches('/').to_owned()))
 }
 
-struct Browser {
-    client: Client,
+pub struct Browser {
+    pub client: Client,
     _driver: Running,
 }
 
 impl Browser {
-    async fn open(scripts: bool, width: u32) -> Self {
+    pub async fn open(scripts: bool, width: u32) -> Self {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0");
         let (driver, port) = start(&mut command, |line| {
@@ -71,12 +71,12 @@ impl Browser {
     }
 
     /// The text of an element, once it has any.
-    async fn see(&self, selector: &str) -> String {
+    pub async fn see(&self, selector: &str) -> String {
         self.wait_for(selector, false, |text| !text.is_empty()).await
     }
 
     /// Waits until the text of an element fulfils a condition, reloading where nothing else would bring news.
-    async fn wait_for(&self, selector: &str, reload: bool, fulfilled: impl Fn(&str) -> bool) -> String {
+    pub async fn wait_for(&self, selector: &str, reload: bool, fulfilled: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
             // An element may be replaced by a newer one between the two calls.
@@ -95,7 +95,7 @@ impl Browser {
         }
     }
 
-    async fn click(&self, selector: &str) {
+    pub async fn click(&self, selector: &str) {
         let end = Instant::now() + PATIENCE;
         loop {
             let clicked = match self.client.find(Locator::Css(selector)).await {
@@ -113,7 +113,7 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         self.client.close().await.unwrap();
     }
 }
@@ -189,7 +189,7 @@ async fn everything_works_without_scripts() {
 async fn it_fits_a_phone_and_is_reached_by_keyboard() {
     let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
     let browser = Browser::open(true, 500).await;
-    for path in ["/", "/orders", "/exceptions", "/mappings"] {
+    for path in ["/", "/orders", "/exceptions", "/stock", "/stock/rehearse", "/mappings"] {
         browser.client.goto(&format!("{address}{path}")).await.unwrap();
         browser.client.set_window_size(390, 844).await.unwrap();
         let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;

@@ -1,7 +1,7 @@
 //! Differences that nothing under way explained.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use selvedge_model::{ExceptionId, LocationId, Sku};
 
 use super::Of;
@@ -47,6 +47,25 @@ pub struct DriftRow {
     pub exception: ExceptionId,
     /// When both sides were equal again.
     pub settled_at: Option<Timestamp>,
+}
+
+macro_rules! select_drifts {
+    ($rest:literal) => {
+        concat!("SELECT place, sku, found_at, cause, expected, shown, exception_id, settled_at FROM stock_drifts ", $rest)
+    };
+}
+
+fn drift_row(row: &Row<'_>) -> Result<DriftRow> {
+    Ok(DriftRow {
+        place: LocationId(row.get(0)?),
+        sku: Sku(row.get(1)?),
+        found_at: moment(row.get(2)?)?,
+        cause: row.get(3)?,
+        expected: row.get(4)?,
+        shown: row.get(5)?,
+        exception: ExceptionId(row.get(6)?),
+        settled_at: moment_maybe(row.get(7)?)?,
+    })
 }
 
 impl Tx<'_> {
@@ -100,22 +119,19 @@ impl View<'_> {
 
     /// The newest differences: of one exception, or of a flow.
     pub fn stock_drifts(&self, of: &Of, exception: Option<ExceptionId>, limit_rows: usize) -> Result<Vec<DriftRow>> {
-        let sql = "SELECT place, sku, found_at, cause, expected, shown, exception_id, settled_at FROM stock_drifts
-                   WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR exception_id = ?3) ORDER BY id DESC LIMIT ?4";
+        let sql =
+            select_drifts!("WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR exception_id = ?3) ORDER BY id DESC LIMIT ?4");
         let mut statement = self.connection.prepare_cached(sql)?;
         let values = params![of.brand.as_str(), of.flow.as_str(), exception.map(|id| id.0), limit(limit_rows)];
-        let rows = statement.query_and_then(values, |row| {
-            Ok(DriftRow {
-                place: LocationId(row.get(0)?),
-                sku: Sku(row.get(1)?),
-                found_at: moment(row.get(2)?)?,
-                cause: row.get(3)?,
-                expected: row.get(4)?,
-                shown: row.get(5)?,
-                exception: ExceptionId(row.get(6)?),
-                settled_at: moment_maybe(row.get(7)?)?,
-            })
-        })?;
-        rows.collect()
+        statement.query_and_then(values, drift_row)?.collect()
+    }
+
+    /// The differences of an item at a place that are not settled.
+    pub fn stock_drifts_of(&self, of: &Of, place: &LocationId, sku: &Sku) -> Result<Vec<DriftRow>> {
+        let sql =
+            select_drifts!("WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND settled_at IS NULL ORDER BY id DESC");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = [of.brand.as_str(), of.flow.as_str(), place.as_str(), sku.as_str()];
+        statement.query_and_then(values, drift_row)?.collect()
     }
 }

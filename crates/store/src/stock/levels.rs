@@ -77,6 +77,10 @@ pub struct HeldLevel {
     pub level: StockLevel,
     /// What is left by the level in force; none when the item was not known.
     pub in_force: Option<i64>,
+    /// What keeps it back.
+    pub exception: ExceptionId,
+    /// A person has let it through; it takes effect with the next reading.
+    pub accepted: bool,
 }
 
 macro_rules! select_levels {
@@ -96,6 +100,26 @@ macro_rules! doubt {
            WHERE p.brand = ?1 AND p.flow = ?2 AND p.location = stock_levels.location), as_of)))
          WHERE brand = ?1 AND flow = ?2 AND doubted = 0"
     };
+}
+
+macro_rules! select_held {
+    ($rest:literal) => {
+        concat!(
+            "SELECT h.level, l.on_hand - l.committed - l.back_ordered - l.pending_approval, h.exception_id, h.accepted FROM stock_held_levels h ",
+            "LEFT JOIN stock_levels l ON l.brand = h.brand AND l.flow = h.flow AND l.location = h.location AND l.sku = h.sku ",
+            $rest
+        )
+    };
+}
+
+fn held_level(row: &Row<'_>) -> Result<HeldLevel> {
+    let packed = unpack("a held level", row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    Ok(HeldLevel {
+        level: from_json("a held level", &packed)?,
+        in_force: row.get(1)?,
+        exception: ExceptionId(row.get(2)?),
+        accepted: row.get(3)?,
+    })
 }
 
 /// What is left of a fading sum after so long.
@@ -489,15 +513,18 @@ impl View<'_> {
 
     /// What an exception keeps back, by SKU.
     pub fn stock_held_levels(&self, exception: ExceptionId, limit_rows: usize) -> Result<Vec<HeldLevel>> {
-        let sql = "SELECT h.level, l.on_hand - l.committed - l.back_ordered - l.pending_approval FROM stock_held_levels h
-                   LEFT JOIN stock_levels l ON l.brand = h.brand AND l.flow = h.flow AND l.location = h.location AND l.sku = h.sku
-                   WHERE h.exception_id = ?1 ORDER BY h.sku LIMIT ?2";
+        let sql = select_held!("WHERE h.exception_id = ?1 ORDER BY h.sku LIMIT ?2");
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params![exception.0, limit(limit_rows)], |row| {
-            let packed = unpack("a held level", row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
-            Ok(HeldLevel { level: from_json("a held level", &packed)?, in_force: row.get(1)? })
-        })?;
-        rows.collect()
+        statement.query_and_then(params![exception.0, limit(limit_rows)], held_level)?.collect()
+    }
+
+    /// What is kept back of an item at a place.
+    pub fn stock_held_level(&self, of: &Of, location: &LocationId, sku: &Sku) -> Result<Option<HeldLevel>> {
+        let sql = select_held!("WHERE h.brand = ?1 AND h.flow = ?2 AND h.location = ?3 AND h.sku = ?4");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = [of.brand.as_str(), of.flow.as_str(), location.as_str(), sku.as_str()];
+        let mut rows = statement.query(values)?;
+        rows.next()?.map(held_level).transpose()
     }
 
     /// What people have let through, at most so many rows.

@@ -137,12 +137,16 @@ async fn what_an_exception_holds_is_counted_let_through_and_dropped() {
         tx.stock_hold_level(&of(), &level("b", 0, 101), held)?;
         assert_eq!(tx.exception(held)?.count, 2);
         assert_eq!(tx.stock_held_levels(held, 10)?[0].in_force, Some(5));
+        let row = tx.stock_held_level(&of(), &shelf(), &Sku::new("b"))?.unwrap();
+        assert_eq!((row.in_force, row.exception, row.accepted), (None, held, false));
+        assert_eq!(tx.stock_held_level(&of(), &window(), &Sku::new("b"))?, None);
         assert!(tx.stock_accepted_levels(&of(), 10)?.is_empty());
         // A newer reading of one of them takes its place.
         merge(tx, &level("a", 4, 102))?;
         assert_eq!(tx.exception(held)?.count, 1);
         assert_eq!(tx.release(held, None, at(103))?, 1);
         assert_eq!(tx.stock_accepted_levels(&of(), 10)?.len(), 1);
+        assert!(tx.stock_held_level(&of(), &shelf(), &Sku::new("b"))?.unwrap().accepted);
         tx.stock_hold_level(&of(), &level("c", 0, 105), held)?;
         assert!(tx.close_empty(&brand(), at(106))?.is_empty());
         assert_eq!(tx.dismiss(held, "anna: a broken feed", at(107))?, 2);
