@@ -269,7 +269,7 @@ pub struct LevelPage {
 pub enum Wanted<'a> {
     /// All of them.
     Everything,
-    /// Those whose figures changed at or after this instant, as far as the system tells.
+    /// Those whose figures changed at or after this instant; everything, where the system does not tell.
     Since(Timestamp),
     /// These, by the system's ids; one that is not there is left out of the answer.
     Items(&'a [ExternalId]),
@@ -289,8 +289,6 @@ pub trait StockSource: Send + Sync {
     ) -> Result<LevelPage, Fault>;
     /// How many items one call of [`Wanted::Items`] takes.
     fn items_max(&self) -> usize;
-    /// Whether it can tell what changed; if not, [`Wanted::Since`] gives everything.
-    fn tells_changes(&self) -> bool;
     /// Items that are put together from others, all of them. Empty where the system has none.
     async fn kits(&self) -> Result<Vec<Kit>, Fault>;
     /// How long after an order was taken its units may still be missing from the figures.

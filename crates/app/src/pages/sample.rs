@@ -107,9 +107,6 @@ impl StockSource for Still {
     fn items_max(&self) -> usize {
         1
     }
-    fn tells_changes(&self) -> bool {
-        true
-    }
     async fn kits(&self) -> Result<Vec<Kit>, Fault> {
         Err(asked())
     }

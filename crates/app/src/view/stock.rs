@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use selvedge_flow::{StockSetup, stock::Explained};
-use selvedge_model::{Brand, ExceptionId, LocationId, Sku};
+use selvedge_model::{
+    Brand, ExceptionId, LocationId, Sku,
+    stock::{DryRun, Rule},
+};
 use selvedge_store::{
     Result, Store, View,
     stock::{DriftRow, FigureRow, FigureState, Freshness, MoveRow, Of, StockBalance},
@@ -296,6 +299,35 @@ pub async fn item_of(engine: &selvedge_flow::Engine, sku: &Sku, now: Timestamp) 
     };
     let stocks: Vec<(StockSetup, Duration)> = setup.stocks.iter().map(|stock| (stock.clone(), lag(stock))).collect();
     item(&setup.store, &setup.brand, &stocks, sku, now).await
+}
+
+/// Other buffers for a stock flow.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// The flow as it is.
+    pub setup: StockSetup,
+    /// How long an order may be missing from the figures of its source.
+    pub lag: Duration,
+    /// The rules that would take the place of its own.
+    pub rules: Vec<Rule>,
+}
+
+/// What other buffers would change, flow by flow.
+///
+/// # Errors
+/// The store's.
+pub async fn dry_runs(store: &Store, brand: &Brand, asked: Vec<Proposed>, now: Timestamp) -> Result<Vec<(String, DryRun)>> {
+    let brand = brand.clone();
+    store
+        .read(move |view| {
+            let mut runs = Vec::with_capacity(asked.len());
+            for Proposed { setup, lag, rules } in &asked {
+                let run = selvedge_flow::stock::dry_run(view, setup, &of(&brand, setup), *lag, rules, now)?;
+                runs.push((setup.name.0.clone(), run));
+            }
+            Ok(runs)
+        })
+        .await
 }
 
 /// The newest differences that nothing under way explained.

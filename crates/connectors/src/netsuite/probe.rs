@@ -3,20 +3,26 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{DateTime, Time},
+    tz::TimeZone,
+};
 use selvedge_connector::{Clock, Fault, Finding, FindingLevel, Priority, Probe};
 use serde_json::Value;
 
 use super::{
     client::{Ask, Client},
     encode::RECORDS,
-    settings::{Form, StockSettings, Tax},
+    settings::{Changes, Form, StockSettings, Tax},
     stock, suiteql, wire,
 };
 
 /// From how far off a clock is worth a word, and from how far signatures are refused (about five minutes).
 const SKEW_WARN_SECONDS: i64 = 30;
 const SKEW_BAD_SECONDS: i64 = 240;
+/// Rows of stock that are looked at.
+const SAMPLE: usize = 200;
 /// The vendor's query for what time the database believes it is.
 const ZONE_QUERY: &str =
     "SELECT TO_CHAR(SYSDATE,'YYYY-MM-DD HH24:MI:SS') d FROM currency WHERE id = (SELECT MIN(id) FROM currency)";
@@ -67,6 +73,7 @@ impl Probe for AccountProbe {
         }
         self.queries(server_time, &mut findings).await;
         self.stock(&mut findings).await;
+        self.beside_stock(&mut findings).await;
         self.schema(&mut findings).await;
         self.limits(&mut findings).await;
         findings.push(finding(
@@ -168,12 +175,71 @@ impl AccountProbe {
         }
     }
 
+    /// What the column of changes holds, by some rows.
+    fn changes_of_stock(&self, rows: &suiteql::Rows) -> Finding {
+        let warning = |setting: &str, message: &str, remedy: &str| finding(FindingLevel::Warning, Some(setting), message, remedy);
+        let table = self.stock.table.name();
+        let zone = &self.form.query_time_zone;
+        let told: Vec<DateTime> =
+            rows.rows.iter().filter_map(|row| row.get("changed")).filter_map(|text| text.parse().ok()).collect();
+        let ahead = zone.to_datetime(self.clock.now().checked_add(SignedDuration::from_mins(5)).unwrap_or(Timestamp::MAX));
+        if told.iter().any(|at| *at > ahead) {
+            return warning(
+                "query_time_zone",
+                "some stock changed in the future: timestamps are printed in another zone than query_time_zone",
+                "Set query_time_zone to the zone in which SuiteQL prints timestamps: polls would miss changes.",
+            );
+        }
+        let by_day = told.len() >= 3 && told.iter().all(|at| at.time() == Time::midnight());
+        match self.stock.changes {
+            Changes::ByTime if by_day => warning(
+                "stock_changes",
+                "the column that tells when stock changed holds days alone: changes of today would not be found",
+                "Set stock_changes = \"date\".",
+            ),
+            _ if told.is_empty() => good(format!("SuiteQL shows {table}; of the rows looked at none has ever changed")),
+            _ => good(format!("SuiteQL shows {table}, and when its rows changed")),
+        }
+    }
+
+    /// Whether orders that wait for approval, and the parts of kits, can be read for stock.
+    async fn beside_stock(&self, findings: &mut Vec<Finding>) {
+        for kits in [true, false] {
+            let sql = stock::pending::sums_sql(kits, "");
+            let asked = suiteql::query(&self.client, "sum what waits for approval", &sql, &["0", "0", "0"], 1, Priority::Control);
+            match asked.await {
+                Ok(_) => {
+                    findings.push(if kits {
+                        good("SuiteQL sums what waits for approval, kits by their parts")
+                    } else {
+                        finding(
+                            FindingLevel::Warning,
+                            None,
+                            "SuiteQL shows no parts of kits (itemmember): kits, if there are any, have no stock",
+                            "Grant the role view of Items and Kit/Package items; nothing to do in an account without kits.",
+                        )
+                    });
+                    return;
+                }
+                Err(fault) if !kits => findings.push(finding(
+                    FindingLevel::Warning,
+                    None,
+                    format!("what waits for approval cannot be summed, and stock cannot be read without: {fault}"),
+                    "For stock, grant the role Sales Order (view) and Find Transaction; nothing to do without.",
+                )),
+                Err(_) => {}
+            }
+        }
+    }
+
     /// Whether stock can be read as it is set. Whether there is a flow of stock is not known here, so the worst is a warning.
     async fn stock(&self, findings: &mut Vec<Finding>) {
         let table = self.stock.table.name();
         let first = |settings: &StockSettings| {
             let (client, sql) = (&self.client, stock::levels_sql(settings, ""));
-            async move { suiteql::query(client, &format!("look into {table}"), &sql, &["0", "0", "0"], 1, Priority::Control).await }
+            async move {
+                suiteql::query(client, &format!("look into {table}"), &sql, &["0", "0", "0"], SAMPLE, Priority::Control).await
+            }
         };
         let warning =
             |setting: &str, message: String, remedy: &str| finding(FindingLevel::Warning, Some(setting), message, remedy);
@@ -183,11 +249,11 @@ impl AccountProbe {
                 format!("SuiteQL shows no {table}: there is no stock, or the role may not see it (rows are left out silently)"),
                 "For stock, grant the role view of Items and Locations; nothing to do without.",
             ),
-            Ok(_) if self.stock.tells_changes => good(format!("SuiteQL shows {table}, and when its rows changed")),
+            Ok(rows) if self.stock.changes != Changes::Untold => self.changes_of_stock(&rows),
             Ok(_) => good(format!("SuiteQL shows {table}")),
             // Is it the table, or the column that not every account has?
-            Err(fault) => match first(&StockSettings { tells_changes: false, ..self.stock.clone() }).await {
-                Ok(_) if self.stock.tells_changes => warning(
+            Err(fault) => match first(&StockSettings { changes: Changes::Untold, ..self.stock.clone() }).await {
+                Ok(_) if self.stock.changes != Changes::Untold => warning(
                     "stock_changes",
                     format!("{table} does not tell when its rows changed: {fault}"),
                     "Set stock_changes = \"none\": everything is then read each time.",

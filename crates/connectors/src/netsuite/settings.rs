@@ -67,7 +67,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "stock_changes",
-        "How changes of stock are found: timestamp (the column lastquantityavailablechange) or none (everything is read each time). Default: timestamp.",
+        "How changes of stock are found: timestamp (the column lastquantityavailablechange), date (it holds days alone; selvedge check tells) or none (everything is read each time). Default: timestamp.",
     ),
     (
         "commit_lag_seconds",
@@ -192,18 +192,29 @@ impl Default for Form {
     }
 }
 
+/// How the column `lastquantityavailablechange` tells when a row changed. That it is there, and its type, are not documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// To the second.
+    ByTime,
+    /// The day alone: what changed since is all that changed on that day or later.
+    ByDay,
+    /// It is not there: everything is read each time.
+    Untold,
+}
+
 /// How stock is read.
 #[derive(Clone, Debug)]
 pub(crate) struct StockSettings {
     pub table: Table,
-    /// Whether the table tells when a row changed.
-    pub tells_changes: bool,
+    /// How the table tells when a row changed.
+    pub changes: Changes,
     pub commit_lag: Duration,
 }
 
 impl Default for StockSettings {
     fn default() -> Self {
-        Self { table: Table::InventoryItemLocations, tells_changes: true, commit_lag: Duration::from_secs(30) }
+        Self { table: Table::InventoryItemLocations, changes: Changes::ByTime, commit_lag: Duration::from_secs(30) }
     }
 }
 
@@ -429,9 +440,10 @@ fn stock(reader: &mut Reader<'_>) -> StockSettings {
     let default = StockSettings::default();
     let tables =
         [("inventory_item_locations", Table::InventoryItemLocations), ("aggregate_item_location", Table::AggregateItemLocation)];
+    let changes = [("timestamp", Changes::ByTime), ("date", Changes::ByDay), ("none", Changes::Untold)];
     StockSettings {
         table: reader.word("stock_table", &tables, default.table),
-        tells_changes: reader.word("stock_changes", &[("timestamp", true), ("none", false)], default.tells_changes),
+        changes: reader.word("stock_changes", &changes, default.changes),
         commit_lag: reader.whole("commit_lag_seconds", 0..=86_400).map_or(default.commit_lag, Duration::from_secs),
     }
 }
@@ -620,7 +632,7 @@ pub(crate) mod tests {
     #[test]
     fn stock_is_read_with_what_is_back_ordered_unless_said_otherwise() {
         let settings = read(&oauth1_settings(), &oauth1_secrets()).unwrap();
-        assert_eq!((settings.stock.table, settings.stock.tells_changes), (Table::InventoryItemLocations, true));
+        assert_eq!((settings.stock.table, settings.stock.changes), (Table::InventoryItemLocations, Changes::ByTime));
         assert_eq!((settings.stock.commit_lag.as_secs(), settings.webhook_tolerance.as_secs()), (30, 300));
         assert!(settings.webhook_secret.is_none());
         let mut all = oauth1_settings();
@@ -635,7 +647,7 @@ pub(crate) mod tests {
         let mut secrets = oauth1_secrets();
         secrets.set("webhook_secret", Secret::new("k"));
         let settings = read(&all, &secrets).unwrap();
-        assert_eq!((settings.stock.table, settings.stock.tells_changes), (Table::AggregateItemLocation, false));
+        assert_eq!((settings.stock.table, settings.stock.changes), (Table::AggregateItemLocation, Changes::Untold));
         assert_eq!((settings.stock.commit_lag.as_secs(), settings.webhook_tolerance.as_secs()), (0, 60));
         assert_eq!(settings.webhook_secret.unwrap().reveal(), "k");
         secrets.set("webhook_secret", Secret::new(" "));

@@ -54,5 +54,5 @@ pub fn dry_run(
             }
         }
     }
-    Ok(buffer::dry_run(&plan.buffers, &in_places(proposed, &draws), &rows, &plan.prior))
+    Ok(buffer::dry_run(&plan.buffers, &in_places(proposed, &draws, &plan.feeds), &rows, &plan.prior))
 }

@@ -186,7 +186,7 @@ impl Engine {
     /// What changed since what is proven.
     async fn poll_stock(&self, stock: &Stock) -> Result<usize> {
         let now = self.now();
-        if !stock.source.tells_changes() || stock.memory().next_poll.is_some_and(|at| at > now) {
+        if stock.memory().next_poll.is_some_and(|at| at > now) {
             return Ok(0);
         }
         let of = stock.of.clone();
@@ -261,6 +261,15 @@ impl Engine {
         stock.memory().next_structure = Some(after(now, STRUCTURE_AGAIN));
         let kits = match stock.source.kits().await {
             Ok(kits) => kits,
+            // A system without kits has nothing to ask for; one that had some is not believed so easily.
+            Err(fault @ (Fault::Refused { .. } | Fault::Unexpected { .. })) => {
+                let of = stock.of.clone();
+                if self.store().read(move |view| view.stock_has_kits(&of)).await? {
+                    return self.reading_stock_failed(stock, "kits", &fault).await.map(|_| ());
+                }
+                tracing::warn!(flow = %stock.setup.name, detail = %fault, "no kits are told; if there are any, they have no stock");
+                Vec::new()
+            }
             Err(fault) => return self.reading_stock_failed(stock, "kits", &fault).await.map(|_| ()),
         };
         // What sells a kit must not wait for the other side.

@@ -47,8 +47,8 @@ impl Plan {
         let kept = view.stock_flow(of)?;
         Ok(Plan {
             of: of.clone(),
+            buffers: in_places(&setup.buffers, &kept.draws, &feeds),
             feeds,
-            buffers: in_places(&setup.buffers, &kept.draws),
             prior: Prior::of_range(view.stock_demands(of, now)?.iter()),
             window_ms: kept.window_ms.unwrap_or_else(|| default_window_ms(setup)),
             commit_lag: lag,
@@ -56,12 +56,19 @@ impl Plan {
     }
 }
 
-/// The rules with the places of their markets looked up.
-pub(crate) fn in_places(rules: &[buffer::Rule], draws: &BTreeMap<String, Vec<LocationId>>) -> Vec<buffer::Rule> {
+/// The rules with the places of their markets looked up. A market of which nobody knows where it draws from may draw from all.
+pub(crate) fn in_places(
+    rules: &[buffer::Rule],
+    draws: &BTreeMap<String, Vec<LocationId>>,
+    feeds: &BTreeMap<LocationId, Vec<LocationId>>,
+) -> Vec<buffer::Rule> {
     let placed = |rule: &buffer::Rule| {
         let mut rule = rule.clone();
         if let buffer::Selector::Market { name, places } = &mut rule.selector {
-            places.extend(draws.get(name).into_iter().flatten().cloned());
+            match draws.get(name) {
+                Some(drawn) => places.extend(drawn.iter().cloned()),
+                None => places.extend(feeds.keys().cloned()),
+            }
         }
         rule
     };

@@ -271,7 +271,7 @@ impl Engine {
         Ok(Plan {
             of: stock.of.clone(),
             feeds: stock.feeds.clone(),
-            buffers: work_out::in_places(&stock.setup.buffers, &draws),
+            buffers: work_out::in_places(&stock.setup.buffers, &draws, &stock.feeds),
             prior,
             window_ms,
             commit_lag: stock.source.commit_lag(),

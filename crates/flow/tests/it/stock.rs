@@ -367,9 +367,6 @@ impl StockSource for Shelf {
     fn items_max(&self) -> usize {
         100
     }
-    fn tells_changes(&self) -> bool {
-        true
-    }
     async fn kits(&self) -> Result<Vec<Kit>, Fault> {
         Ok(self.0.world.lock().unwrap().stock.as_ref().unwrap().kits.clone())
     }
@@ -422,9 +419,6 @@ impl StockSource for Window {
     }
     fn items_max(&self) -> usize {
         100
-    }
-    fn tells_changes(&self) -> bool {
-        false
     }
     async fn kits(&self) -> Result<Vec<Kit>, Fault> {
         Ok(Vec::new())

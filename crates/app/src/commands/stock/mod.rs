@@ -1,5 +1,6 @@
 //! `selvedge stock`: how fresh the figures are, and why each is what it is.
 
+mod buffers;
 mod rehearse;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::{
 /// See how fresh stock is, where the figures stand, and why one is what it is.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  selvedge stock status\n  selvedge stock list --warehouse 2 --state held\n  selvedge stock explain 15056BL\n  selvedge stock drift"
+    after_help = "Examples:\n  selvedge stock status\n  selvedge stock list --warehouse 2 --state held\n  selvedge stock explain 15056BL\n  selvedge stock buffers --with candidate.toml\n  selvedge stock drift"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -74,6 +75,8 @@ enum Act {
         /// The SKU, exactly as the systems write it.
         sku: String,
     },
+    /// What is kept back and by which rule; or what another config would keep back
+    Buffers(buffers::Args),
     /// What would have been oversold or lost: recorded days, played again under other settings
     Rehearse(rehearse::RehearseArgs),
     /// Figures that somebody changed, or that were missed, and why
@@ -113,6 +116,10 @@ pub async fn run(about: &About, args: Args) -> Done {
     match act {
         // Seen to above: it needs no stock flow.
         Act::Rehearse(_) => {}
+        Act::Buffers(args) => {
+            let lagged = setups.into_iter().map(|setup| (lag(&config, &setup.from), setup)).map(|(lag, setup)| (setup, lag));
+            return buffers::run(about, &store, lagged.collect(), &args).await;
+        }
         Act::Status => {
             let found = stock::status(&store, brand, &setups, now).await?;
             if out.json {

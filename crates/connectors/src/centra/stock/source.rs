@@ -106,10 +106,6 @@ impl StockSource for Source {
         usize::try_from(self.page_size).unwrap_or(1)
     }
 
-    fn tells_changes(&self) -> bool {
-        false
-    }
-
     /// None: what a bundle is made of is documented for writing only.
     async fn kits(&self) -> Result<Vec<Kit>, Fault> {
         Ok(Vec::new())

@@ -10,6 +10,10 @@ use super::{super::suiteql::Row, pending::Pending};
 
 const REPORT: &str = "Look at the item in NetSuite, under Inventory; if it looks right there, report this line.";
 
+/// Types of items of which no stock is kept.
+const UNSTOCKED: [&str; 10] =
+    ["NonInvtPart", "Service", "OthCharge", "Discount", "Markup", "Subtotal", "Description", "Payment", "GiftCert", "DwnLdItem"];
+
 /// What a page of rows says.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
@@ -112,6 +116,10 @@ pub(crate) fn kits(rows: &[Row]) -> Vec<Kit> {
         let kit = kits
             .entry(item)
             .or_insert_with(|| sku(row, "kit").map(|sku| Kit { sku, item: ExternalId::new(item), parts: Vec::new() }));
+        // What is not kept in stock keeps nothing from being sold: a gift box that nobody counts, a service.
+        if text(row, "parttype").is_some_and(|kind| UNSTOCKED.contains(&kind)) {
+            continue;
+        }
         let added = match (kit.as_mut(), part(row)) {
             (Some(kit), Some(part)) => add(kit, part),
             _ => false,
@@ -250,6 +258,8 @@ mod tests {
         let part = |kit: &str, part: &str, quantity: &str| {
             row(&[("parentitem", kit), ("item", "1"), ("kit", &format!("SET : K-{kit}")), ("part", part), ("quantity", quantity)])
         };
+        let mut unstocked = part("10", "BOX", "1");
+        unstocked.insert("parttype".to_owned(), "NonInvtPart".to_owned());
         let found = kits(&[
             part("7", "P : A", "1"),
             part("7", "B", "2.0"),
@@ -260,6 +270,10 @@ mod tests {
             part("9", "", "1"),
             part("9", "C", "1"),
             part("10", "A", ".5"),
+            // A box that nobody counts keeps no kit from being sold; a part that cannot be seen does.
+            unstocked,
+            row(&[("parentitem", "11"), ("item", "1"), ("kit", "K-11"), ("quantity", "1")]),
+            part("11", "A", "1"),
             row(&[("item", "1")]),
         ]);
         let kit = |item: &str, parts: &[(&str, i64)]| Kit {

@@ -16,12 +16,14 @@ use selvedge_model::{ExternalId, Kit, LocationId, Problem};
 
 use super::{
     client::Client,
-    settings::StockSettings,
+    settings::{Changes, StockSettings},
     suiteql::{PAGE, Rows, query, query_or_refusal},
 };
 
 /// Items that one call asks for by id, and locations: the most values that SuiteQL takes in one `IN`.
 const IN_MAX: usize = 1000;
+/// How much further back than asked changes are looked for: a stamp can be older than the moment at which it shows.
+const REACH_BACK: SignedDuration = SignedDuration::from_mins(10);
 /// Pages of kits before it is taken for a circle: a million parts.
 const KIT_PAGES_MAX: usize = 1000;
 
@@ -65,9 +67,9 @@ impl Table {
 
 /// One page of rows after a key, in a total order of both its parts: without one rows repeat or vanish between pages.
 pub(crate) fn levels_sql(settings: &StockSettings, also: &str) -> String {
-    let changed = match settings.tells_changes {
-        true => ", TO_CHAR(l.lastquantityavailablechange,'YYYY-MM-DD HH24:MI:SS') AS changed",
-        false => "",
+    let changed = match settings.changes {
+        Changes::ByTime | Changes::ByDay => ", TO_CHAR(l.lastquantityavailablechange,'YYYY-MM-DD HH24:MI:SS') AS changed",
+        Changes::Untold => "",
     };
     format!(
         "SELECT l.item, l.location, i.itemid, i.isinactive, i.itemtype, l.quantityonhand, l.quantitycommitted, l.quantityavailable, \
@@ -191,17 +193,24 @@ impl StockSource for Stock {
         }
         let pending = self.pending(&what, &places_list, items_list.as_deref(), page.is_some(), priority).await?;
         if let Wanted::Since(since) = wanted
-            && self.settings.tells_changes
+            && self.settings.changes != Changes::Untold
         {
-            let or_items = pending.or_items();
+            let or_items = self.or_waiting(&pending);
             also.push_str(&format!(" AND (l.lastquantityavailablechange >= TO_TIMESTAMP(?, 'YYYY-MM-DD HH24:MI:SS'){or_items})"));
+            // Stamps may come in late, by a job's transaction or another clock.
+            let since = since.checked_sub(REACH_BACK).unwrap_or(Timestamp::MIN);
+            let local = earliest_local(since, &self.zone);
+            let local = if self.settings.changes == Changes::ByDay { local.date().into() } else { local };
             // Kept by the second: printing cuts the rest off, which is downwards.
-            parameters.push(earliest_local(since, &self.zone).strftime("%Y-%m-%d %H:%M:%S").to_string());
+            parameters.push(local.strftime("%Y-%m-%d %H:%M:%S").to_string());
         }
         let sql = levels_sql(&self.settings, &also);
         let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
         let rows = query(&self.client, &what, &sql, &parameters, PAGE, priority).await?;
         let next = if rows.rows.len() >= rows_max { None } else { next(&what, &rows, page)? };
+        if matches!(wanted, Wanted::Since(_)) && next.is_none() {
+            self.waiting_read(&pending);
+        }
         let read = decode::levels(&rows.rows, &pending, &self.zone);
         Ok(LevelPage { levels: read.levels, unread: read.unread, next })
     }
@@ -210,34 +219,27 @@ impl StockSource for Stock {
         IN_MAX
     }
 
-    fn tells_changes(&self) -> bool {
-        self.settings.tells_changes
-    }
-
-    /// One call per thousand parts. A kit is read whole or not at all: one whose parts cannot be read is left out
+    /// One call per thousand parts; refused by accounts without the feature, which have no such table (inferred). A kit is read whole or not at all: one whose parts cannot be read is left out
     /// and logged, as half a kit would show more stock than there is.
     async fn kits(&self) -> Result<Vec<Kit>, Fault> {
         let what = "read the parts of kits";
         // The key of a part within its kit is not documented, so pages are cut between kits.
-        let sql = "SELECT m.parentitem, m.item, m.quantity, k.itemid AS kit, i.itemid AS part FROM itemmember m \
-                   INNER JOIN item k ON k.id = m.parentitem INNER JOIN item i ON i.id = m.item \
+        // A part that the role may not see has no row in `item`: its kit must not lose it unseen.
+        let sql = "SELECT m.parentitem, m.item, m.quantity, k.itemid AS kit, i.itemid AS part, i.itemtype AS parttype FROM itemmember m \
+                   INNER JOIN item k ON k.id = m.parentitem LEFT JOIN item i ON i.id = m.item \
                    WHERE k.itemtype = 'Kit' AND m.parentitem >= ? ORDER BY m.parentitem, m.item";
         let mut kits = Vec::new();
         let mut from = "0".to_owned();
         for _ in 0..KIT_PAGES_MAX {
             let mut rows = match query_or_refusal(&self.client, what, sql, &[&from], PAGE, Priority::Stock).await? {
                 Ok(rows) => rows,
-                // Accounts without the feature have no such table (inferred).
-                Err((answer, fault)) if from == "0" && matches!(answer.status, 400 | 404) => {
-                    tracing::warn!(%fault, "the account shows no parts of items; kits, if there are any, have no stock");
-                    return Ok(Vec::new());
-                }
                 Err((_, fault)) => return Err(fault),
             };
             let full = rows.more || rows.rows.len() >= PAGE;
             let last = rows.rows.last().and_then(|row| row.get("parentitem")).cloned();
             if !full {
                 kits.extend(decode::kits(&rows.rows));
+                self.kits_are_told();
                 return Ok(kits);
             }
             // The last kit may go on on the next page.

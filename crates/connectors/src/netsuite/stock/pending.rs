@@ -36,13 +36,6 @@ impl Pending {
     pub fn of(&self, item: &str, location: &str) -> i64 {
         self.units.get(&(item.to_owned(), location.to_owned())).copied().unwrap_or(0)
     }
-
-    /// A condition that holds for the items of these orders: an order that waits moves no column that tells of changes.
-    pub fn or_items(&self) -> String {
-        let items: BTreeSet<&str> = self.units.keys().map(|(item, _)| item.as_str()).collect();
-        let items: Vec<&str> = items.into_iter().collect();
-        items.chunks(IN_MAX).map(|items| format!(" OR l.item IN ({})", items.join(", "))).collect()
-    }
 }
 
 /// What is kept of the last sums.
@@ -53,10 +46,12 @@ pub(crate) struct Last {
     sums: Option<Arc<Pending>>,
     /// The account shows no parts of kits.
     no_kits: bool,
+    /// Items that waited when everything that had changed was last read, or since.
+    waited: BTreeSet<String>,
 }
 
 /// Sums by item and location after a key; an order for a kit asks for its parts.
-fn sums_sql(kits: bool, scope: &str) -> String {
+pub(crate) fn sums_sql(kits: bool, scope: &str) -> String {
     let (item, units, parts) = match kits {
         true => (
             "NVL(m.item, l.item)",
@@ -120,6 +115,25 @@ impl Stock {
         let mut last = self.last();
         (last.scope, last.sums) = (scope, Some(Arc::clone(&sums)));
         Ok(sums)
+    }
+
+    /// A condition that holds for the items of orders that wait, or did when changes were last asked for: such an order
+    /// moves no column that tells of changes, and neither does its rejection.
+    pub(super) fn or_waiting(&self, pending: &Pending) -> String {
+        let mut last = self.last();
+        last.waited.extend(pending.units.keys().map(|(item, _)| item.clone()));
+        let items: Vec<&str> = last.waited.iter().map(String::as_str).collect();
+        items.chunks(IN_MAX).map(|items| format!(" OR l.item IN ({})", items.join(", "))).collect()
+    }
+
+    /// Everything that had changed was read: what waits no more need not be asked for again.
+    pub(super) fn waiting_read(&self, pending: &Pending) {
+        self.last().waited = pending.units.keys().map(|(item, _)| item.clone()).collect();
+    }
+
+    /// Parts of kits can be read: sums may ask for them, whatever was answered before.
+    pub(super) fn kits_are_told(&self) {
+        self.last().no_kits = false;
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Last> {

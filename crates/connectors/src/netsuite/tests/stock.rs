@@ -106,7 +106,7 @@ async fn some_items_are_asked_for_by_their_ids() {
     )
     .await;
     let source = source(&world);
-    assert_eq!((source.items_max(), source.tells_changes(), source.commit_lag().as_secs()), (1000, false, 90));
+    assert_eq!((source.items_max(), source.commit_lag().as_secs()), (1000, 90));
     let items = ["7", "1 OR 1=1", "", "8", "7"].map(ExternalId::from);
     let page = source.levels(Wanted::Items(&items), &places(&["31"]), None, Priority::Stock).await.unwrap();
     let level = &page.levels[0];
@@ -134,11 +134,11 @@ async fn some_items_are_asked_for_by_their_ids() {
 #[tokio::test]
 async fn what_changed_is_asked_for_in_the_zone_of_the_database() {
     let world = world_with(false, json!({}), |_| ok(json!({ "items": [] }))).await;
-    assert!(source(&world).tells_changes());
+
     for (since, local) in [
-        ("2026-02-03T09:00:00.9Z", "2026-02-03 01:00:00"),
-        ("2026-07-03T09:00:00Z", "2026-07-03 02:00:00"),
-        ("2026-11-01T08:30:00Z", "2026-11-01 01:00:00"),
+        ("2026-02-03T09:10:00.9Z", "2026-02-03 01:00:00"),
+        ("2026-07-03T09:10:00Z", "2026-07-03 02:00:00"),
+        ("2026-11-01T08:40:00Z", "2026-11-01 01:00:00"),
     ] {
         assert!(all(&world, Wanted::Since(since.parse().unwrap()), &places(&["31"])).await.is_empty());
         let (sql, parameters) = asked(world.came().last().unwrap());
@@ -179,6 +179,67 @@ async fn what_waits_for_approval_is_taken_off_and_never_missed() {
     assert!(sql.contains("HH24:MI:SS') OR l.item IN (7, 8, 9)) ORDER BY"), "{sql}");
     let first = world.came().first().map(is_sum);
     assert_eq!(first, Some(true), "what is approved in between is in both, and never in neither");
+}
+
+#[tokio::test]
+async fn an_order_that_is_rejected_is_read_once_more() {
+    let pending = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let waits = std::sync::Arc::clone(&pending);
+    let world = world_with(false, json!({}), move |came| match is_sum(came) {
+        true if waits.load(std::sync::atomic::Ordering::SeqCst) => ok(json!({ "items": [sum(7, 31, "-2")] })),
+        true => ok(json!({ "items": [] })),
+        false => ok(json!({ "items": [row(7, 31)] })),
+    })
+    .await;
+    let since = || Wanted::Since("2026-02-03T09:00:00Z".parse().unwrap());
+    let mut asked_for = Vec::new();
+    for waits in [true, false, false] {
+        pending.store(waits, std::sync::atomic::Ordering::SeqCst);
+        let levels = all(&world, since(), &places(&["31"])).await;
+        assert_eq!(levels[0].pending_approval, if waits { 2 } else { 0 });
+        asked_for.push(asked(levels_came(&world).last().unwrap()).0.contains("OR l.item IN (7)"));
+    }
+    assert_eq!(asked_for, [true, true, false], "no column tells that nobody waits any more");
+}
+
+#[tokio::test]
+async fn where_only_days_are_told_the_whole_day_is_read() {
+    let world = world_with(false, json!({ "stock_changes": "date" }), with_none_pending(|_| ok(json!({ "items": [] })))).await;
+    assert!(all(&world, Wanted::Since("2026-02-03T19:00:00Z".parse().unwrap()), &places(&["31"])).await.is_empty());
+    let (sql, parameters) = asked(&levels_came(&world)[0]);
+    assert!(sql.contains("lastquantityavailablechange >= TO_TIMESTAMP"), "{sql}");
+    assert_eq!(parameters[3], "2026-02-03 00:00:00");
+}
+
+#[tokio::test]
+async fn check_knows_days_from_times_and_a_wrong_zone() {
+    let finding = async |changed: [&'static str; 3], changes: &str| {
+        let world = world_with(false, json!({ "stock_changes": changes }), move |came| {
+            if !came.body.contains("inventoryitemlocations") {
+                return ok(json!({ "items": [{ "id": "1" }] }));
+            }
+            let rows = (1..).zip(changed).map(|(item, changed)| {
+                let mut row = row(item, 31);
+                row["changed"] = json!(changed);
+                row
+            });
+            ok(json!({ "items": rows.collect::<Vec<_>>() }))
+        })
+        .await;
+        let found = world.connection.probe.clone().unwrap().check().await;
+        let words = ["when stock changed", "stock changed in the future", "when its rows changed"];
+        found
+            .into_iter()
+            .find(|f| words.iter().any(|word| f.message.contains(word)))
+            .map(|f| (f.level, f.setting.unwrap_or_default()))
+    };
+    let days = ["2026-01-03 00:00:00", "2026-01-04 00:00:00", "2025-01-03 00:00:00"];
+    let times = ["2026-01-03 00:00:00", "2026-01-04 10:11:12", "2025-01-03 00:00:00"];
+    let ahead = ["2026-01-03 00:00:00", "2036-01-04 10:11:12", "2025-01-03 00:00:00"];
+    assert_eq!(finding(days, "timestamp").await, Some((FindingLevel::Warning, "stock_changes".into())));
+    assert_eq!(finding(days, "date").await, Some((FindingLevel::Good, String::new())));
+    assert_eq!(finding(times, "timestamp").await, Some((FindingLevel::Good, String::new())));
+    assert_eq!(finding(ahead, "timestamp").await, Some((FindingLevel::Warning, "query_time_zone".into())));
 }
 
 #[tokio::test]
@@ -287,9 +348,9 @@ async fn a_kit_that_a_page_cuts_is_read_whole() {
 }
 
 #[tokio::test]
-async fn kits_that_an_account_does_not_have_are_none_and_a_missing_permission_is_told() {
+async fn no_kits_are_none_and_a_refusal_is_told() {
     for (reply, found) in [
-        (error(400, "INVALID_PARAMETER", "Record 'itemmember' was not found."), Some(0)),
+        (error(400, "INVALID_PARAMETER", "Record 'itemmember' was not found."), None),
         (ok(json!({ "items": [] })), Some(0)),
         (error(403, "INSUFFICIENT_PERMISSION", "LIST_ITEM"), None),
         (error(429, "CONCURRENCY_LIMIT_EXCEEDED", "too many"), None),
