@@ -335,8 +335,8 @@ impl Engine {
         let lost: Vec<_> = self.stocks.iter().map(|stock| (stock.of.clone(), after(now, stock.setup.settle_wait))).collect();
         self.store()
             .write(move |tx| {
-                for (of, due_at) in &lost {
-                    tx.stock_recover(of, *due_at)?;
+                for (of, until) in &lost {
+                    tx.stock_recover(of, now, *until)?;
                 }
                 tx.recover(&brand, now)
             })

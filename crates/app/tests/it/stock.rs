@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::demo::Demo;
+use serde_json::Value;
+
+use crate::demo::{Demo, selvedge};
 
 /// What the demo keeps back of every item of a folder's data.
 const BUFFER: i64 = 2;
@@ -64,6 +66,78 @@ fn the_datas_stock_arrives_unit_for_unit() {
     let n = |key: &str| stock[key].as_u64().unwrap();
     assert_eq!(n("listed"), n("agreed") + n("in_flight") + n("held") + n("left"), "{stock}");
     assert_eq!((n("in_flight"), n("held")), (0, 0), "{stock}");
+    assert_told(&demo);
+}
+
+/// A command on what a demo has left behind: its exit code, standard output and standard error.
+fn tell(demo: &Demo, args: &[&str]) -> (i32, String, String) {
+    let output = selvedge().arg("--config").arg(demo.path("demo.world/selvedge.toml")).args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Every figure explains itself, and other buffers say what they would change.
+fn assert_told(demo: &Demo) {
+    let json = |args: &[&str]| -> Value {
+        let (code, out, error) = tell(demo, &[&["--json"], args].concat());
+        assert_eq!(code, 0, "{args:?}: {error}");
+        serde_json::from_str(&out).unwrap()
+    };
+    let closing = sums(&rows(&sample().join("stock.csv")), "closing");
+    for (sku, closing) in closing.iter().take(20) {
+        let items = json(&["stock", "explain", sku]);
+        let at = &items[0]["warehouses"][0];
+        let units = |term: &str| {
+            let lines = at["lines"]["lines"].as_array().unwrap();
+            lines.iter().find(|line| line["term"] == term).map_or(0, |line| line["units"].as_i64().unwrap())
+        };
+        let stated = units("on_hand") + units("committed") + units("back_ordered") + units("pending_approval");
+        assert_eq!(stated, units("net"), "{sku}: {at}");
+        assert_eq!(units("net") + units("not_taken_in"), *closing, "{sku}: {at}");
+        assert_eq!(units("net") + units("not_taken_in") + units("buffer"), units("free"), "{sku}: {at}");
+        assert_eq!(units("free").max(0) + units("allocated"), units("figure"), "{sku}: {at}");
+        assert_eq!(at["figure"]["shown"]["units"].as_i64(), Some(units("figure")), "{sku}: {at}");
+    }
+
+    let config = std::fs::read_to_string(demo.path("demo.world/selvedge.toml")).unwrap();
+    let (first, second) = (closing.keys().next().unwrap(), closing.keys().nth(1).unwrap());
+    let with = |buffers: &str| {
+        let file = demo.path("demo.world/candidate.toml");
+        std::fs::write(&file, config.replace("buffers = [{ fixed = 2 }]", &format!("buffers = [{buffers}]"))).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    // The most specific rule wins: SKU before warehouse before everything else.
+    let candidate = with(&format!(
+        r#"{{ fixed = 4 }}, {{ warehouse = "1", fixed = 3 }}, {{ sku = "{first}", fixed = 9 }}, {{ sku = "{second}", percent = 50 }}"#
+    ));
+    let run = json(&["stock", "buffers", "--with", &candidate, "--limit", "100000"]);
+    let changes = run["stock"]["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), closing.len(), "{run}");
+    for change in changes {
+        let sku = change["sku"].as_str().unwrap();
+        let net = closing[sku].max(0);
+        let kept = if sku == first {
+            9
+        } else if sku == second {
+            (net + 1) / 2
+        } else {
+            3
+        };
+        assert_eq!((change["from"]["units"].as_i64(), change["to"]["units"].as_i64()), (Some(2), Some(kept)), "{change}");
+        assert_eq!(change["on_sale_to"].as_i64(), Some((closing[sku] - kept).max(0)), "{change}");
+    }
+    let (code, out, _) = tell(demo, &["stock", "buffers"]);
+    assert!(code == 0 && out.contains("everything else: 2 units"), "{out}");
+
+    for (args, said) in [
+        (&["stock", "buffers", "--with", &with("{ fixed = -1 }")][..], "buffers[0].fixed"),
+        (&["stock", "buffers", "--with", "nowhere.toml"], "no such file"),
+        (&["stock", "list", "--warehouse", "99"], "There are: 1"),
+        (&["stock", "explain", "no such thing"], "no shop lists the SKU"),
+    ] {
+        let (code, _, error) = tell(demo, args);
+        assert!(code != 0 && error.contains(said), "{args:?}: {error}");
+    }
 }
 
 #[test]

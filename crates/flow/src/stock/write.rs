@@ -360,7 +360,7 @@ impl Engine {
     async fn tell_raised(&self, stock: &Stock, wrong: &mut Vec<(FigureRow, Shown, Figure)>) -> Result<()> {
         let raised = |(row, shown, _): &&(FigureRow, Shown, Figure)| {
             let ours = row.sent.is_some_and(|(units, _)| units == shown.units);
-            row.terms.is_some() && row.attempts == 0 && shown.units > row.shown.units && !ours
+            row.terms.is_some() && row.attempts == 0 && row.unsure_until.is_none() && shown.units > row.shown.units && !ours
         };
         let mut found = Vec::new();
         for (row, shown, figure) in wrong.iter().filter(raised) {
@@ -420,9 +420,14 @@ impl Engine {
                     refused.extend(problems.into_iter().map(|(at, problem)| (at.map(|at| first + at), problem)));
                     to_check.extend_from_slice(batch);
                 }
-                Put::Later(due_at) => {
-                    let (of, rows) = (stock.of.clone(), keys(batch));
+                Put::Nothing => {
+                    let (of, rows, due_at) = (stock.of.clone(), keys(batch), after(self.now(), AGAIN_FIRST));
                     self.store().write(move |tx| tx.stock_again(&of, &rows, due_at)).await?;
+                }
+                Put::Unknown => {
+                    let (of, rows, now) = (stock.of.clone(), keys(batch), self.now());
+                    let until = after(now, stock.setup.settle_wait);
+                    self.store().write(move |tx| tx.stock_unsure(&of, &rows, after(now, AGAIN_FIRST), until)).await?;
                 }
             }
         }
@@ -454,8 +459,7 @@ impl Engine {
                 self.writing_failed(stock, "write", &fault).await?;
                 let nothing_left =
                     matches!(fault, Fault::Throttled { .. } | Fault::Transient { .. } | Fault::Unauthorized { .. });
-                let wait = if nothing_left { AGAIN_FIRST } else { stock.setup.settle_wait };
-                Ok(Put::Later(after(self.now(), wait)))
+                Ok(if nothing_left { Put::Nothing } else { Put::Unknown })
             }
         }
     }
@@ -641,8 +645,10 @@ impl Engine {
 enum Put {
     /// It was answered: all of it was taken, or what was not is named.
     Taken(Vec<(Option<usize>, Problem)>),
-    /// Nobody knows, or nothing has left: it is looked at again then.
-    Later(Timestamp),
+    /// Nothing has left.
+    Nothing,
+    /// Nobody knows, and it may still come in.
+    Unknown,
 }
 
 /// A batch by what came of it.

@@ -67,6 +67,7 @@ CREATE TABLE stock_figures (
     shown_at       INTEGER NOT NULL,  -- when that was
     sent_units     INTEGER,           -- the figure last written
     sent_at        INTEGER,           -- when
+    unsure_until   INTEGER,           -- until when a write whose answer was lost may still come in
     as_of          INTEGER,           -- of the level behind it: an older one is never written after it
     net            INTEGER,           -- the terms of the figure: what the source had left
     not_taken_in   INTEGER,           -- units of orders that the source had not taken in

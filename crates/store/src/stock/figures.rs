@@ -113,6 +113,8 @@ pub struct FigureRow {
     pub shown: Shown,
     /// What was last written, and when.
     pub sent: Option<(i64, Timestamp)>,
+    /// Until when a write whose answer was lost may still come in.
+    pub unsure_until: Option<Timestamp>,
     /// The terms of the figure last worked out.
     pub terms: Option<Terms>,
     /// Writes in a row that did not come out.
@@ -164,7 +166,7 @@ macro_rules! select_figures {
         concat!(
             "SELECT place, sku, item, active, value_minor, value_currency, categories, state, why, version, due_at, stale_since, ",
             "shown_units, shown_promised, shown_at, sent_units, sent_at, as_of, net, not_taken_in, buffer, buffer_rule, attempts, ",
-            "exception_id FROM stock_figures ",
+            "exception_id, unsure_until FROM stock_figures ",
             $rest
         )
     };
@@ -202,6 +204,7 @@ fn figure_row(row: &Row<'_>) -> Result<FigureRow> {
         terms,
         attempts: row.get(22)?,
         exception: row.get::<_, Option<i64>>(23)?.map(ExceptionId),
+        unsure_until: moment_maybe(row.get(24)?)?,
     })
 }
 
@@ -270,8 +273,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes one figure due; nothing happens if the target does not list the item. One that is due already keeps its
-    /// time: it may have to wait until a lost write can no longer come in.
+    /// Makes one figure due; nothing happens if the target does not list the item. One that did not come
+    /// out keeps its time.
     pub(super) fn stock_make_due(
         &self,
         of: &Of,
@@ -283,7 +286,8 @@ impl Tx<'_> {
     ) -> Result<()> {
         let sql = "UPDATE stock_figures SET state = CASE state WHEN 'sending' THEN 'sending' ELSE 'due' END,
                      rank = min(?6, CASE WHEN due_at IS NULL THEN ?6 ELSE rank END), why = ?5, version = version + 1,
-                     due_at = coalesce(due_at, ?7),
+                     due_at = CASE WHEN state = 'sending' OR attempts > 0 THEN coalesce(due_at, ?7)
+                       ELSE min(coalesce(due_at, ?7), ?7) END,
                      stale_since = min(coalesce(stale_since, ?7), ?7)
                    WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4";
         self.connection.prepare_cached(sql)?.execute(params![
@@ -403,16 +407,18 @@ impl Tx<'_> {
     }
 
     /// Both sides are equal: what was worked out is what stands there, with or without a write. A figure that
-    /// became due again meanwhile stays due. Returns since when each may have been wrong, where it was.
+    /// became due again meanwhile stays due, and one over which a lost write may still come in is looked at again when
+    /// none can. Returns since when each may have been wrong, where it was.
     pub fn stock_agree(&self, of: &Of, claims: &[Claim], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
         let sql = "UPDATE stock_figures SET
-                     state = CASE WHEN version = ?5 THEN 'agreed' ELSE 'due' END,
-                     due_at = CASE WHEN version = ?5 THEN NULL ELSE ?6 END,
+                     state = CASE WHEN version = ?5 AND coalesce(unsure_until, 0) <= ?6 THEN 'agreed' ELSE 'due' END,
+                     due_at = CASE WHEN version <> ?5 THEN ?6 WHEN unsure_until > ?6 THEN unsure_until END,
+                     unsure_until = CASE WHEN unsure_until > ?6 THEN unsure_until END,
                      stale_since = CASE WHEN version = ?5 THEN NULL ELSE stale_since END,
                      as_of = max(coalesce(as_of, ?7), ?7), net = ?8, not_taken_in = ?9, buffer = ?10, buffer_rule = ?11,
                      shown_units = ?12, shown_promised = ?13, shown_at = ?14, attempts = 0, exception_id = NULL
                    WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND state IN ('due', 'sending')
-                   RETURNING version = ?5";
+                   RETURNING version = ?5 AND state = 'agreed'";
         let mut look = self
             .connection
             .prepare_cached("SELECT stale_since FROM stock_figures WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4")?;
@@ -462,6 +468,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Nobody knows whether these were written: they are looked at again at `due_at`, and once more when nothing of it
+    /// can come in any more.
+    pub fn stock_unsure(&self, of: &Of, rows: &[(LocationId, Sku)], due_at: Timestamp, until: Timestamp) -> Result<()> {
+        let sql = "UPDATE stock_figures SET unsure_until = max(coalesce(unsure_until, ?5), ?5)
+                   WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (place, sku) in rows {
+            statement.execute(params![of.brand.as_str(), of.flow.as_str(), place.as_str(), sku.as_str(), micros(until)])?;
+        }
+        self.stock_again(of, rows, due_at)
+    }
+
     /// Gives a figure to an exception.
     pub fn stock_hold(&self, of: &Of, place: &LocationId, sku: &Sku, exception: ExceptionId) -> Result<()> {
         let sql = "UPDATE stock_figures SET state = 'held', due_at = NULL, exception_id = ?5
@@ -504,12 +522,13 @@ impl Tx<'_> {
         Ok(self.connection.prepare_cached(sql)?.execute(params![exception.0, micros(now)])? as u64)
     }
 
-    /// After a crash: a write may have been under way, and its answer is lost. Looked at again when nothing
-    /// of it can still be on its way. Returns how many.
-    pub fn stock_recover(&self, of: &Of, due_at: Timestamp) -> Result<u64> {
-        let sql = "UPDATE stock_figures SET state = 'due', due_at = ?3, version = version + 1
+    /// After a crash: a write may have been under way, and its answer is lost. Looked at again now, and once more when
+    /// nothing of it can still be on its way. Returns how many.
+    pub fn stock_recover(&self, of: &Of, now: Timestamp, until: Timestamp) -> Result<u64> {
+        let sql = "UPDATE stock_figures SET state = 'due', due_at = ?3, unsure_until = ?4, version = version + 1
                    WHERE brand = ?1 AND flow = ?2 AND state = 'sending'";
-        Ok(self.connection.prepare_cached(sql)?.execute(params![of.brand.as_str(), of.flow.as_str(), micros(due_at)])? as u64)
+        let values = params![of.brand.as_str(), of.flow.as_str(), micros(now), micros(until)];
+        Ok(self.connection.prepare_cached(sql)?.execute(values)? as u64)
     }
 }
 

@@ -111,15 +111,28 @@ async fn a_figure_that_moved_meanwhile_stays_due_and_an_older_one_is_not_sent() 
 }
 
 #[tokio::test]
-async fn after_a_crash_a_figure_waits_until_its_write_can_no_longer_come_in() {
+async fn after_a_crash_a_figure_is_looked_at_until_its_write_can_no_longer_come_in() {
     let store = memory().await;
     tx(&store, |tx| {
         tx.stock_listed(&of(), &listed("a", 0, 100), 1)?;
         let version = tx.stock_due(&of(), at(200), 10)?[0].version;
         tx.stock_claim(&of(), &[claim("a", version, 5, 101)], at(110))?;
-        assert_eq!(tx.stock_recover(&of(), at(300))?, 1);
+        assert_eq!(tx.stock_recover(&of(), at(120), at(300))?, 1);
+        let agree = |now: i64| -> Result<bool> {
+            let row = tx.stock_figure(&of(), &window(), &Sku::new("a"))?.unwrap();
+            tx.stock_agree(&of(), &[claim("a", row.version, 5, now)], at(now))?;
+            Ok(tx.stock_figure(&of(), &window(), &Sku::new("a"))?.unwrap().state == FigureState::Agreed)
+        };
+        // What stands there now may be overwritten yet.
+        assert_eq!(tx.stock_due(&of(), at(120), 10)?.len(), 1);
+        assert!(!agree(121)?);
         assert!(tx.stock_due(&of(), at(299), 10)?.is_empty());
+        // News of the source need not wait for that.
+        tx.stock_level(&of(), &level("a", 4, 130), "poll", Duration::ZERO, Some(&window()), at(130))?;
+        assert_eq!(tx.stock_due(&of(), at(131), 10)?.len(), 1);
+        assert!(!agree(132)?);
         assert_eq!(tx.stock_due(&of(), at(300), 10)?.len(), 1);
+        assert!(agree(300)?);
         Ok(())
     })
     .await;

@@ -3,7 +3,7 @@
 mod buffers;
 mod rehearse;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::{Subcommand, ValueEnum};
 use selvedge_flow::StockSetup;
@@ -12,7 +12,7 @@ use selvedge_store::stock::FigureState;
 
 use super::{
     About,
-    out::{Done, Out, Paint, clean, failed, moment},
+    out::{Done, Out, Paint, clean, failed, moment, unclear},
 };
 use crate::{
     config::Config,
@@ -163,6 +163,13 @@ pub async fn run(about: &About, args: Args) -> Done {
             }
         }
         Act::List { warehouse, state, search, limit } => {
+            let known: BTreeSet<&str> = setups.iter().flat_map(|setup| setup.places.values()).map(LocationId::as_str).collect();
+            if let Some(other) = warehouse.as_deref().filter(|id| !known.contains(id)) {
+                return Err(unclear(
+                    format!("no stock flow feeds a warehouse {:?}", clean(other)),
+                    format!("There are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+                ));
+            }
             let wanted = stock::Wanted {
                 warehouse: warehouse.map(LocationId),
                 state: state.map(Into::into),
