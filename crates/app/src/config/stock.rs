@@ -23,7 +23,7 @@ use super::words::{Pace, Span};
 /// The probability with which the default buffer covers what other channels take while a figure is out of date.
 const DEFAULT_QUANTILE: Decimal = Decimal::from_parts(9999, 0, 0, false, 4);
 /// What the default buffer keeps back at least.
-const DEFAULT_LEAST: i64 = 1;
+const DEFAULT_LEAST: i64 = 2;
 
 /// One stock flow: what the source of truth has left becomes what the shop shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ pub struct StockSettings {
     pub attempts_max: u32,
     /// What a reading may move before a person has to look.
     pub guard: GuardSettings,
-    /// What is kept back; the most specific rule wins: sku, category, market, warehouse, none of these. Default: quantile 0.9999, at least 1.
+    /// What is kept back; the most specific rule wins: sku, category, market, warehouse, none of these. Default: quantile 0.9999, at least 2.
     pub buffers: Vec<BufferSettings>,
 }
 

@@ -317,7 +317,7 @@ fn a_stock_flow_has_a_buffer_unless_told_otherwise() {
     };
     let default = setup("");
     assert_eq!(default.buffers.len(), 1);
-    assert_eq!(default.buffers[0].buffer.to_string(), "what others take in the window with probability 0.9999, at least 1");
+    assert_eq!(default.buffers[0].buffer.to_string(), "what others take in the window with probability 0.9999, at least 2");
     assert_eq!(default.places.len(), 1);
     assert_eq!(setup("buffers = [{ fixed = 0 }]").buffers[0].buffer.to_string(), "0 units");
 }

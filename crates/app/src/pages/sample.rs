@@ -430,7 +430,7 @@ pub(crate) async fn stocked(more: usize) -> (Arc<App>, Arc<ManualClock>, Snags) 
                         continue;
                     }
                     let source = level(sku, from, 14, 2, start());
-                    tx.stock_level(of, &source, "snapshot", std::time::Duration::ZERO, Some(&to.into()), start())?;
+                    tx.stock_level(of, &source, "snapshot", None, Some(&to.into()), start())?;
                     let due = tx.stock_figure(of, &to.into(), &Sku::new(sku))?.unwrap();
                     tx.stock_agree(of, &[claim(sku, to, due.version, 12, 3, later(1))], later(2))?;
                 }
@@ -447,7 +447,7 @@ pub(crate) async fn stocked(more: usize) -> (Arc<App>, Arc<ManualClock>, Snags) 
                 problem
             };
             // Two units sold over the counter, then a reading that says that nothing is left of two items.
-            tx.stock_level(&stock, &level("COAT-42", "21", 12, 2, later(4)), "push", std::time::Duration::ZERO, None, later(4))?;
+            tx.stock_level(&stock, &level("COAT-42", "21", 12, 2, later(4)), "push", Some(later(2)), None, later(4))?;
             let guard = tx.raise_standing(&brand(), &flow, &standing("stock.guard", None, "21"), later(5))?;
             tx.stock_hold_level(&stock, &level("COAT-42", "21", 0, 0, later(5)), guard)?;
             tx.stock_hold_level(&stock, &level("SCARF-1", "21", 15, 2, later(5)), guard)?;

@@ -217,7 +217,7 @@ mod tests {
         };
         let work = move |tx: &selvedge_store::Tx<'_>| {
             tx.stock_proven(&of(), &level.location, as_of, Some(1))?;
-            tx.stock_level(&of(), &level, "poll", std::time::Duration::ZERO, None, as_of)
+            tx.stock_level(&of(), &level, "poll", None, None, as_of)
         };
         store.write(work).await.unwrap();
     }

@@ -420,7 +420,7 @@ mod tests {
             let found = rehearsal.scenarios.iter().find(|played| played.name == name);
             found.unwrap_or_else(|| panic!("no {name}")).outcome.oversold
         };
-        for ours in ["ours, buffer by velocity 0.9999, least 1", "ours, buffer 2", "ours, no buffer"] {
+        for ours in ["ours, buffer by velocity 0.9999, least 2", "ours, buffer 2", "ours, no buffer"] {
             assert!(oversold(ours) <= oversold("naive, available every 10m, no buffer"), "{ours}");
         }
     }

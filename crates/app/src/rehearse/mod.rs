@@ -42,7 +42,7 @@ pub struct BufferAsked(pub Option<Buffer>);
 impl BufferAsked {
     /// What the product holds back unless told otherwise.
     pub fn ours() -> Self {
-        Self(Some(Buffer::Velocity { quantile: Decimal::new(9_999, 4), least: 1 }))
+        Self(Some(Buffer::Velocity { quantile: Decimal::new(9_999, 4), least: 2 }))
     }
 
     fn rules(self) -> Vec<Rule> {
@@ -74,7 +74,7 @@ impl FromStr for BufferAsked {
         let buffer = match kind.trim() {
             "fixed" => Buffer::Fixed(value.trim().parse().map_err(|_| unclear())?),
             "percent" => Buffer::Percent(value.trim().parse().map_err(|_| unclear())?),
-            "quantile" => Buffer::Velocity { quantile: value.trim().parse().map_err(|_| unclear())?, least: 1 },
+            "quantile" => Buffer::Velocity { quantile: value.trim().parse().map_err(|_| unclear())?, least: 2 },
             _ => return Err(unclear()),
         };
         buffer.fault().map_or(Ok(Self(Some(buffer))), Err)
@@ -263,8 +263,8 @@ mod tests {
         let names = |asked: &Asked| scenarios(asked, |_| 7).into_iter().map(|each| each.name).collect::<Vec<_>>();
         let usual = names(&Asked::default());
         assert_eq!(usual.len(), 14);
-        assert_eq!(usual[0], "ours, buffer by velocity 0.9999, least 1");
-        assert_eq!(usual[3], "ours, buffer by velocity 0.9999, least 1, 1h outage");
+        assert_eq!(usual[0], "ours, buffer by velocity 0.9999, least 2");
+        assert_eq!(usual[3], "ours, buffer by velocity 0.9999, least 2, 1h outage");
         assert_eq!(usual[6], "naive, available every 10m, no buffer");
         assert_eq!(usual[13], "naive, on hand every 1h, no buffer");
         assert_eq!(scenarios(&Asked::default(), |_| 7)[3].scenario.outages, [(7, 3_600_007)]);

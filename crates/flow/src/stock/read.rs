@@ -541,8 +541,8 @@ impl Engine {
         while !levels.is_empty() {
             let rest = levels.split_off(levels.len().min(MERGE_BATCH));
             let chunk = std::mem::replace(&mut levels, rest);
-            let (of, places, now, lag) = (stock.of.clone(), stock.setup.places.clone(), self.now(), stock.source.commit_lag());
-            news += self.store().write(move |tx| merge(tx, &of, &places, &chunk, via, lag, wrong_since, now)).await?;
+            let (of, places, now) = (stock.of.clone(), stock.setup.places.clone(), self.now());
+            news += self.store().write(move |tx| merge(tx, &of, &places, &chunk, via, wrong_since, now)).await?;
         }
         Ok(news)
     }
@@ -596,7 +596,7 @@ impl Engine {
         if levels.is_empty() {
             return Ok(0);
         }
-        let (of, places, now, lag) = (stock.of.clone(), stock.setup.places.clone(), self.now(), stock.source.commit_lag());
+        let (of, places, now) = (stock.of.clone(), stock.setup.places.clone(), self.now());
         let count = levels.len();
         self.store()
             .write(move |tx| {
@@ -604,7 +604,7 @@ impl Engine {
                 for level in &levels {
                     *accepted.entry(level.location.clone()).or_default() += 1;
                 }
-                merge(tx, &of, &places, &levels, Via::Snapshot, lag, None, now)?;
+                merge(tx, &of, &places, &levels, Via::Snapshot, None, now)?;
                 // What is no news was not merged, and need not be kept any more either.
                 for level in &levels {
                     tx.stock_forget_held(&of, &level.location, &level.sku)?;
@@ -668,7 +668,6 @@ fn merge(
     places: &BTreeMap<LocationId, LocationId>,
     levels: &[StockLevel],
     via: Via,
-    commit_lag: Duration,
     wrong_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<usize> {
@@ -685,7 +684,7 @@ fn merge(
         };
         // Until it was proven, the figure was right; the source's own word on when it changed may be nearer.
         let since = level.changed_at.or(wrong_since).unwrap_or(now).max(at.unwrap_or(level.as_of)).min(now);
-        let merged = tx.stock_level(of, level, via.word(), commit_lag, places.get(&level.location), since)?;
+        let merged = tx.stock_level(of, level, via.word(), at, places.get(&level.location), since)?;
         news += usize::from(matches!(merged, Merged::News(_)));
     }
     Ok(news)

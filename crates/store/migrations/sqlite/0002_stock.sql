@@ -24,7 +24,6 @@ CREATE TABLE stock_levels (
     taken_squares INTEGER NOT NULL DEFAULT 0, -- the same of their squares: how uneven it is
     faded_at     INTEGER NOT NULL,    -- as of when they have faded
     known_since  INTEGER NOT NULL,    -- since when the item is watched here
-    own_ahead    INTEGER NOT NULL DEFAULT 0, -- units of our orders that the source took and did not show yet
     doubted      INTEGER NOT NULL DEFAULT 0 CHECK (doubted IN (0, 1)), -- a later reading was kept back: not proven beyond as_of
     PRIMARY KEY (brand, flow, location, sku)
 ) STRICT, WITHOUT ROWID;

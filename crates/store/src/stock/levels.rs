@@ -1,6 +1,6 @@
 //! What the source states of each item at each place.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -188,22 +188,23 @@ fn level_row(row: &Row<'_>, now: i64) -> Result<LevelRow> {
 
 impl Tx<'_> {
     /// Takes a level into force, unless a newer one is, and makes the figures due that follow from it:
-    /// those of `place` for the item itself and for what is put together from it. What our orders took since the level
-    /// before explains a part of the change; orders that the source took in up to `commit_lag` ago may not show yet, and
-    /// explain a part of the next. The figure shown may be wrong since `wrong_since`.
+    /// those of `place` for the item itself and for what is put together from it. `proven_at` is until when the place was
+    /// known without it: what our orders took since explains a part of the change. Orders that show earlier, or later, than
+    /// we hear that they were taken in count as taken by others: too much is the safe side. The figure shown may be
+    /// wrong since `wrong_since`.
     pub fn stock_level(
         &self,
         of: &Of,
         level: &StockLevel,
         via: &str,
-        commit_lag: Duration,
+        proven_at: Option<Timestamp>,
         place: Option<&LocationId>,
         wrong_since: Timestamp,
     ) -> Result<Merged> {
         let (brand, flow, location, sku) = (of.brand.as_str(), of.flow.as_str(), level.location.as_str(), level.sku.as_str());
         let at = micros(level.as_of);
         let sql = "SELECT on_hand, committed, back_ordered, available, incoming, active, item, as_of, takings, taken_units, taken_squares,
-                     faded_at, known_since, rose_at, doubted, pending_approval, own_ahead FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
+                     faded_at, known_since, rose_at, doubted, pending_approval FROM stock_levels WHERE brand = ?1 AND flow = ?2 AND location = ?3 AND sku = ?4";
         let known = self
             .connection
             .prepare_cached(sql)?
@@ -213,14 +214,14 @@ impl Tx<'_> {
                 let times: (i64, i64, i64) = (row.get(11)?, row.get(12)?, row.get(13)?);
                 let (active, item, as_of, doubted): (bool, String, i64, bool) =
                     (row.get(5)?, row.get(6)?, row.get(7)?, row.get(14)?);
-                Ok((figures, active, item, (as_of, doubted, row.get::<_, i64>(16)?), sums, times))
+                Ok((figures, active, item, (as_of, doubted), sums, times))
             })
             .optional()?;
         let figures =
             [level.on_hand, level.committed, level.back_ordered, level.pending_approval, level.available, level.incoming];
-        let (mut before, mut own_known, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
+        let (mut before, mut own, mut sums, mut was_active) = (None::<i64>, 0, [0_i64; 3], None);
         let (mut known_since, mut rose_at, mut was_doubted) = (at, at, false);
-        if let Some((old, active, item, (as_of, doubted, ahead), old_sums, (faded_at, since, rose))) = known {
+        if let Some((old, active, item, (as_of, doubted), old_sums, (faded_at, since, rose))) = known {
             if at < as_of {
                 return Ok(Merged::Stale);
             }
@@ -231,9 +232,8 @@ impl Tx<'_> {
             let promised = committed.saturating_add(back_ordered).saturating_add(pending_approval);
             before = Some(on_hand.saturating_sub(promised));
             was_doubted = doubted;
-            let lag = i64::try_from(commit_lag.as_micros()).unwrap_or(i64::MAX);
-            let ahead = if at.saturating_sub(as_of) <= lag { ahead } else { 0 };
-            own_known = self.stock_own_units(of, &level.sku, moment(as_of)?, level.as_of)?.saturating_add(ahead);
+            let known_at = proven_at.filter(|_| !doubted).map_or(as_of, |at| micros(at).max(as_of));
+            own = self.stock_own_units(of, &level.sku, moment(known_at)?, level.as_of)?;
             sums = old_sums.map(|sum| faded(sum, at.saturating_sub(faded_at)));
             (known_since, was_active) = (since, Some(active));
             if before.is_some_and(|before| level.free() <= before) {
@@ -241,8 +241,7 @@ impl Tx<'_> {
             }
         }
         let fall = before.map_or(0, |before| before.saturating_sub(level.free()).max(0));
-        let (taken, own) = (fall.saturating_sub(own_known).max(0), own_known.clamp(0, fall));
-        let own_ahead = own_known.saturating_sub(own);
+        let taken = fall.saturating_sub(own).max(0);
         if taken > 0 {
             let [takings, units, squares] = sums;
             sums = [
@@ -254,8 +253,8 @@ impl Tx<'_> {
         let [takings, units, squares] = sums;
         let sql =
             "INSERT OR REPLACE INTO stock_levels (brand, flow, location, sku, item, on_hand, committed, back_ordered, available,
-                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at, pending_approval, own_ahead)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19, ?20, ?21)";
+                     incoming, active, as_of, changed_at, via, takings, taken_units, taken_squares, faded_at, known_since, rose_at, pending_approval)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?12, ?18, ?19, ?20)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand,
             flow,
@@ -277,7 +276,6 @@ impl Tx<'_> {
             known_since,
             rose_at,
             level.pending_approval,
-            own_ahead,
         ])?;
         if let Some(before) = before.filter(|before| *before != level.free()) {
             let sql = "INSERT INTO stock_moves (brand, flow, location, sku, at, before, after, own, via) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -293,21 +291,23 @@ impl Tx<'_> {
         if let Some(place) = place
             && (before != Some(level.free()) || was_active != Some(level.active) || was_doubted)
         {
-            self.stock_due_for(of, place, &level.sku, "moved", wrong_since)?;
+            // What others took is more urgent than what was taken off already.
+            let rank = i64::from(taken == 0 && before.is_some_and(|before| level.free() < before));
+            self.stock_due_for(of, place, &level.sku, rank, wrong_since)?;
         }
         Ok(Merged::News(before))
     }
 
     /// Makes the figures of an item and of what is put together from it due.
-    fn stock_due_for(&self, of: &Of, place: &LocationId, sku: &Sku, why: &str, wrong_since: Timestamp) -> Result<()> {
-        self.stock_make_due(of, place, sku, why, 0, wrong_since)?;
+    fn stock_due_for(&self, of: &Of, place: &LocationId, sku: &Sku, rank: i64, wrong_since: Timestamp) -> Result<()> {
+        self.stock_make_due(of, place, sku, "moved", rank, wrong_since)?;
         let mut statement =
             self.connection.prepare_cached("SELECT sku FROM stock_kits WHERE brand = ?1 AND flow = ?2 AND part = ?3")?;
         let (mut seen, mut look) = (BTreeSet::new(), vec![sku.clone()]);
         while let Some(part) = look.pop() {
             let kits = statement.query_map([of.brand.as_str(), of.flow.as_str(), part.as_str()], |row| row.get(0).map(Sku))?;
             for kit in kits.collect::<rusqlite::Result<Vec<_>>>()? {
-                self.stock_make_due(of, place, &kit, why, 0, wrong_since)?;
+                self.stock_make_due(of, place, &kit, "moved", rank, wrong_since)?;
                 if seen.insert(kit.clone()) {
                     look.push(kit);
                 }

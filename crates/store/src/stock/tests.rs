@@ -1,6 +1,6 @@
 //! The laws of stock in the store.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use selvedge_model::{ExternalId, FlowName, LocationId, Problem, Sku, StockLevel};
@@ -56,7 +56,7 @@ async fn tx<T: Send + 'static>(store: &Store, work: impl FnOnce(&Tx<'_>) -> Resu
 }
 
 fn merge(tx: &Tx<'_>, level: &StockLevel) -> Result<Merged> {
-    tx.stock_level(&of(), level, "poll", Duration::ZERO, Some(&window()), level.as_of)
+    tx.stock_level(&of(), level, "poll", None, Some(&window()), level.as_of)
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -128,7 +128,7 @@ async fn after_a_crash_a_figure_is_looked_at_until_its_write_can_no_longer_come_
         assert!(!agree(121)?);
         assert!(tx.stock_due(&of(), at(299), 10)?.is_empty());
         // News of the source need not wait for that.
-        tx.stock_level(&of(), &level("a", 4, 130), "poll", Duration::ZERO, Some(&window()), at(130))?;
+        tx.stock_level(&of(), &level("a", 4, 130), "poll", None, Some(&window()), at(130))?;
         assert_eq!(tx.stock_due(&of(), at(131), 10)?.len(), 1);
         assert!(!agree(132)?);
         assert_eq!(tx.stock_due(&of(), at(300), 10)?.len(), 1);
@@ -279,7 +279,7 @@ proptest! {
                     tx.stock_agree(&of(), &[claim(&sku, row.version, 0, 150)], at(150))?;
                     match since {
                         Some(since) => {
-                            tx.stock_level(&of(), &level(&sku, 5, 160), "poll", Duration::ZERO, Some(&window()), at(100 + since))?;
+                            tx.stock_level(&of(), &level(&sku, 5, 160), "poll", None, Some(&window()), at(100 + since))?;
                             ages.push(u64::try_from((100 - since) * 1_000).unwrap());
                         }
                         None => ages.push(50_000),
