@@ -271,9 +271,7 @@ impl Engine {
     /// The store's.
     pub async fn prove_stock(&self) -> Result<()> {
         for stock in &self.stocks {
-            let of = stock.of.clone();
-            self.store().write(move |tx| tx.stock_forget_proofs(&of)).await?;
-            stock.begin_anew();
+            stock.prove_anew(self.store()).await?;
         }
         self.wake_stock();
         Ok(())

@@ -159,6 +159,25 @@ fn rough_weather_and_kills_change_nothing() {
 }
 
 #[test]
+fn a_kill_while_the_mappings_are_written_leaves_none_out() {
+    let demo = Demo::new(&["--orders", "5", "--seed", "9"]);
+    let mut child = demo.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let written = || {
+        let store =
+            rusqlite::Connection::open_with_flags(demo.path("demo.db"), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        store.query_row("SELECT count(*) FROM mappings", [], |row| row.get::<_, i64>(0)).ok()
+    };
+    while written().is_none_or(|rows| rows == 0) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it had a mapping");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let report = demo.finish();
+    assert_balanced(&report);
+    assert_eq!(report["flows"]["orders"]["held"], 0, "{}", report["exceptions"]);
+}
+
+#[test]
 fn generated_orders_of_every_kind_arrive() {
     let demo = Demo::new(&["--orders", "60", "--seed", "3"]);
     let report = demo.finish();

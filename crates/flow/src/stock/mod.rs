@@ -31,7 +31,7 @@ use selvedge_model::{
     Brand, ConnectionName, FlowName, LocationId,
     stock::{buffer, guard, pace, velocity::Prior},
 };
-use selvedge_store::stock::Of;
+use selvedge_store::{Store, stock::Of};
 
 pub use dry_run::dry_run;
 pub use explain::{Explained, explain};
@@ -147,10 +147,16 @@ impl Stock {
         read || self.cycle.try_lock().map_or(true, |cycle| cycle.is_some())
     }
 
-    /// Every way in, and the read-back, is due now.
-    pub fn begin_anew(&self) {
+    /// Everything is to be read whole, and read back. What is under way began too early to prove anything, and is dropped:
+    /// its end would pass for the proof that was asked for.
+    pub async fn prove_anew(&self, store: &Store) -> selvedge_store::Result<()> {
+        let (mut reading, _cycle) = (self.reading.lock().await, self.cycle.lock().await);
+        *reading = read::Snapshot::default();
+        let of = self.of.clone();
+        store.write(move |tx| tx.stock_forget_proofs(&of)).await?;
         let mut memory = self.memory();
         (memory.next_poll, memory.next_snapshot, memory.next_read_back) = (None, None, None);
+        Ok(())
     }
 
     /// The places of the source.

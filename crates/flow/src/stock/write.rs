@@ -192,12 +192,7 @@ impl Engine {
                 if cursor.is_some() && matches!(fault, Fault::Unexpected { .. } | Fault::Refused { .. }) {
                     // It cannot be gone on with from there: the read-back begins anew.
                     let of = stock.of.clone();
-                    let begin_anew = move |tx: &selvedge_store::Tx<'_>| {
-                        let mut kept = tx.stock_flow(&of)?;
-                        kept.cursor = None;
-                        tx.stock_keep_flow(&of, &kept)
-                    };
-                    self.store().write(begin_anew).await?;
+                    self.store().write(move |tx| tx.stock_read_back_anew(&of)).await?;
                 }
                 self.writing_failed(stock, "look", &fault).await?;
                 Ok(None)

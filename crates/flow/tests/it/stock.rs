@@ -802,3 +802,17 @@ async fn a_push_needs_no_poll() {
     }
     assert_eq!(fake.window("SKU-2"), 1);
 }
+
+#[tokio::test]
+async fn a_proof_is_no_reading_that_began_before_it_was_asked_for() {
+    for ticks in 0..12 {
+        let fake = forty_items();
+        let (engine, _) = engine(&fake).await;
+        turn(&engine, &fake, ticks, 1).await;
+        let asked = fake.now();
+        engine.prove_stock().await.unwrap();
+        assert!(!engine.stock_proven_since(asked).await.unwrap());
+        turn(&engine, &fake, 60, 1).await;
+        assert!(engine.stock_proven_since(asked).await.unwrap(), "asked for after {ticks} turns");
+    }
+}

@@ -100,6 +100,13 @@ impl Tx<'_> {
         self.connection
             .prepare_cached("UPDATE stock_flows SET read_back_at = NULL WHERE brand = ?1 AND flow = ?2")?
             .execute(flow)?;
+        self.stock_read_back_anew(of)
+    }
+
+    /// The read-back under way begins anew. It keeps its number: items are gone after two whole ones without them.
+    pub fn stock_read_back_anew(&self, of: &Of) -> Result<()> {
+        let sql = "UPDATE stock_flows SET cursor = NULL, pass = pass - 1 WHERE brand = ?1 AND flow = ?2 AND cursor IS NOT NULL";
+        self.connection.prepare_cached(sql)?.execute([of.brand.as_str(), of.flow.as_str()])?;
         Ok(())
     }
 

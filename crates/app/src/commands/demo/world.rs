@@ -11,11 +11,12 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use selvedge_connector::{Answer, Call, Effect, Priority, Session, SessionConfig};
-use selvedge_flow::{Setup, actions::Actions, clock::SystemClock};
+use selvedge_flow::{Setup, clock::SystemClock};
 use selvedge_sim::{
     netsuite,
     world::{Access, Overselling, Profile, Source, StockOptions, WorldConfig, WorldState, child_main},
 };
+use selvedge_store::Tx;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::{DemoArgs, connection};
@@ -330,8 +331,6 @@ overlap = "5s"
 /// # Errors
 /// The store's.
 pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyhow::Result<()> {
-    let actions =
-        Actions { store: setup.store.clone(), brand: setup.brand.clone(), clock: setup.clock.clone(), actor: "demo".to_owned() };
     let brand = setup.brand.clone();
     if !setup.store.read(move |view| view.mappings(&brand)).await?.is_empty() {
         return Ok(());
@@ -344,10 +343,16 @@ pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyh
             entries.remove(left_out);
         }
     }
-    for (table, key, value) in entries {
-        actions.map(&connection(ERP), &table, &key, Some(&value)).await?;
-    }
-    Ok(())
+    let (brand, now) = (setup.brand.clone(), setup.clock.now());
+    // All or none: whoever is killed in between would find some of them and take them for all.
+    let write = move |tx: &Tx<'_>| {
+        for (table, key, value) in &entries {
+            tx.map(&brand, &connection(ERP), table, key, Some(value), "demo", now)?;
+            tx.audit(&brand, "demo", "mapping.set", &format!("{table} {key}"), &format!("{value} at {ERP}"), now)?;
+        }
+        Ok(())
+    };
+    Ok(setup.store.write(write).await?)
 }
 
 fn entries(access: &Access) -> Vec<(String, String, String)> {
