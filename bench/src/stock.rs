@@ -4,6 +4,8 @@
 //! stand-ins: ask the source for one item, look at the shop, ask for its news, write, read back.
 
 use std::{
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -42,7 +44,7 @@ pub async fn run(product: &Path) -> anyhow::Result<()> {
         let at = |percent: usize| times[(times.len() * percent).div_ceil(100).saturating_sub(1)];
         let way = if push { "with pushes".to_owned() } else { format!("polls every {} ms", case.poll_ms) };
         println!("| {way} | 20 ms | {:.0} | {:.0} | {:.0} | {floor:.0} | {:.1} |", at(50), at(99), at(100), at(99) / floor);
-        installation.stop().await?;
+        installation.stop().await;
     }
     println!(
         "\n| items | answers take | until the shop shows all, s | floor s | ratio | peak MiB | calls to the source | calls to the shop |"
@@ -63,14 +65,15 @@ pub async fn run(product: &Path) -> anyhow::Result<()> {
         calls.netsuite,
         calls.centra
     );
-    installation.stop().await
+    installation.stop().await;
+    Ok(())
 }
 
 /// The product beside a world.
 struct Installation {
     world: World,
     case: Case,
-    child: Child,
+    child: Ends,
     skus: Vec<String>,
     _folder: tempfile::TempDir,
 }
@@ -79,7 +82,7 @@ impl Installation {
     /// Starts both and waits until the shop shows what the source has.
     async fn start(product: &Path, case: Case) -> anyhow::Result<Self> {
         let world = World::start(WorldConfig {
-            source: Source::Flash { skus: case.skus, orders: 1 },
+            source: Source::Flash { skus: case.skus, orders: 0 },
             latency: case.latency,
             plan: Plan::Ample,
             ..WorldConfig::default()
@@ -96,7 +99,7 @@ impl Installation {
         }
         let csv = world.source_stock_csv();
         let skus = csv.lines().skip(1).filter_map(|line| Some(line.rsplit_once(',')?.0.to_owned())).collect();
-        let installation = Self { world, case, child, skus, _folder: folder };
+        let installation = Self { world, case, child: Ends(child), skus, _folder: folder };
         installation.until("the shop shows everything", |it| it.skus.iter().all(|sku| it.is_right(sku))).await?;
         Ok(installation)
     }
@@ -130,14 +133,14 @@ impl Installation {
             self.until("a change", |it| it.is_right(sku)).await?;
             times.push(begun.elapsed().as_secs_f64() * 1_000.0);
             // Not in step with anything.
-            tokio::time::sleep(Duration::from_millis(37 + (number as u64 * 53) % 211)).await;
+            tokio::time::sleep(Duration::from_millis((number as u64 * 377) % 1_009)).await;
         }
         times.sort_by(f64::total_cmp);
         Ok(times)
     }
 
     fn peak_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id()))?;
         let kib: f64 = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
@@ -146,18 +149,39 @@ impl Installation {
         Ok(kib / 1_024.0)
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+    async fn stop(mut self) {
+        self.child.end();
         self.world.stop().await;
-        Ok(())
+    }
+}
+
+/// A child that does not outlive its measurement, however that ends.
+struct Ends(Child);
+
+impl Ends {
+    fn end(&mut self) {
+        // One that is gone already is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
 fn config(world: &World, folder: &Path, port: u16, case: Case) -> anyhow::Result<std::path::PathBuf> {
     let secret = |name: &str, text: &str| -> anyhow::Result<String> {
         let path = folder.join(name);
-        std::fs::write(&path, text)?;
+        std::fs::OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?
+            .write_all(text.as_bytes())?;
         Ok(format!("{{ file = {:?} }}", path.display().to_string()))
     };
     let location = &world.locations.first().context("a location")?.location;

@@ -44,9 +44,9 @@ impl Rhythm {
         self.feed = None;
     }
 
-    /// Makes every way to hear of changes due now.
-    pub fn nudge_all(&mut self) {
-        (self.feed, self.poll) = (None, None);
+    /// Makes the reading of what changed due now.
+    pub fn nudge_poll(&mut self) {
+        self.poll = None;
     }
 
     /// Whether the queue of news is due.
@@ -169,11 +169,7 @@ impl Engine {
         if !due(self.rhythm(side).notices, now) {
             return Ok(0);
         }
-        let grace = if side.connection.feed.is_some() && side.setup.feed_every.is_some() {
-            side.setup.notice_grace
-        } else {
-            Duration::ZERO
-        };
+        let grace = if side.is_fed() { side.setup.notice_grace } else { Duration::ZERO };
         let (brand, from, limit) = (self.brand().clone(), side.setup.from.clone(), side.source.fetch_max());
         let heard_before = before(now, grace);
         let notices = self

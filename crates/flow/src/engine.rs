@@ -89,6 +89,13 @@ pub(crate) struct Side {
     pub source: Arc<dyn AnySource>,
 }
 
+impl Side {
+    /// Whether its changes come by a queue of news.
+    pub fn is_fed(&self) -> bool {
+        self.setup.feed_every.is_some() && self.connection.feed.is_some()
+    }
+}
+
 /// Nudges from one verb to the next. A lost nudge is harmless: an idle verb looks by itself.
 #[derive(Default)]
 struct Wakes {
@@ -476,8 +483,7 @@ impl Engine {
     }
 
     fn feed_is_due(&self, side: &Side) -> bool {
-        let fed = side.connection.feed.is_some() && side.setup.feed_every.is_some();
-        fed && !self.paused(&side.setup.from) && self.rhythm(side).feed_due(self.now())
+        side.is_fed() && !self.paused(&side.setup.from) && self.rhythm(side).feed_due(self.now())
     }
 
     /// How long until an instant, but no longer than an idle verb waits.

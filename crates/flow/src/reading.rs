@@ -72,7 +72,7 @@ impl Engine {
             to: before(self.now(), side.setup.poll_lag),
         };
         // Beside a queue of news most of it is known already: a light look finds what is not.
-        let beside_feed = side.setup.feed_every.is_some() && side.connection.feed.is_some();
+        let beside_feed = side.is_fed();
         let way = if beside_feed { Way::Enumerate } else { Way::List };
         let (came, rest) = match self.turn(side, "poll", way, interval).await? {
             Turn::Whole(came, row) => {

@@ -50,6 +50,15 @@ pub(crate) struct Cycle {
     read_back: bool,
 }
 
+/// What a look has brought.
+enum Looked {
+    /// There was nothing to look at, or it did not come through.
+    Nothing,
+    /// Something of which nothing has to be worked out now: what is listed is due by now, or waits for its turn.
+    Listed,
+    Batch(Cycle),
+}
+
 impl Engine {
     /// Takes the batch under way a step further, or begins one. Returns how much was done.
     pub(crate) async fn write_stock(&self, stock: &Stock) -> Result<usize> {
@@ -59,10 +68,14 @@ impl Engine {
         }
         let mut cycle = stock.cycle.lock().await;
         match cycle.take() {
-            None => {
-                *cycle = self.look(stock).await?;
-                Ok(usize::from(cycle.is_some()))
-            }
+            None => match self.look(stock).await? {
+                Looked::Nothing => Ok(0),
+                Looked::Listed => Ok(1),
+                Looked::Batch(batch) => {
+                    *cycle = Some(batch);
+                    Ok(1)
+                }
+            },
             Some(batch) if !self.orders_known(stock, batch.looked_at).await? => {
                 *cycle = Some(batch);
                 Ok(0)
@@ -75,13 +88,13 @@ impl Engine {
     }
 
     /// Looks what the target keeps of the figures that are due, or of the next page of a read-back.
-    async fn look(&self, stock: &Stock) -> Result<Option<Cycle>> {
+    async fn look(&self, stock: &Stock) -> Result<Looked> {
         let (of, now) = (stock.of.clone(), self.now());
         // However much moves, what stands there is looked through, too.
         if stock.memory().batches >= BATCHES_PER_PAGE
-            && let Some(page) = self.read_back(stock).await?
+            && let page @ (Looked::Listed | Looked::Batch(_)) = self.read_back(stock).await?
         {
-            return Ok(Some(page));
+            return Ok(page);
         }
         let most = stock.target.items_max().max(1);
         let due = self.store().read(move |view| view.stock_due(&of, now, most)).await?;
@@ -89,7 +102,7 @@ impl Engine {
         let items: Vec<ExternalId> = due.iter().map(|row| row.item.clone()).collect();
         let looked_at = self.now();
         let Some(page) = self.target_levels(stock, Wanted::Items(&items), std::slice::from_ref(&place), None).await? else {
-            return Ok(None);
+            return Ok(Looked::Nothing);
         };
         let seen = by_item(&page.levels);
         let (mut rows, mut gone) = (Vec::new(), Vec::new());
@@ -105,17 +118,17 @@ impl Engine {
             self.store().write(move |tx| tx.stock_not_there(&of, &gone, wait)).await?;
         }
         if rows.is_empty() {
-            return Ok(None);
+            return Ok(Looked::Listed);
         }
         self.ask_for_orders(stock);
-        Ok(Some(Cycle { looked_at, rows, read_back: false }))
+        Ok(Looked::Batch(Cycle { looked_at, rows, read_back: false }))
     }
 
     /// The next page of a read-back, when one is due: everything that the target lists.
-    async fn read_back(&self, stock: &Stock) -> Result<Option<Cycle>> {
+    async fn read_back(&self, stock: &Stock) -> Result<Looked> {
         let now = self.now();
         if stock.memory().next_read_back.is_some_and(|at| at > now) {
-            return Ok(None);
+            return Ok(Looked::Nothing);
         }
         let of = stock.of.clone();
         let kept = self.store().read(move |view| view.stock_flow(&of)).await?;
@@ -123,13 +136,13 @@ impl Engine {
             && let Some(at) = kept.read_back_at.map(|at| after(at, stock.setup.read_back_every)).filter(|at| *at > now)
         {
             stock.memory().next_read_back = Some(at);
-            return Ok(None);
+            return Ok(Looked::Nothing);
         }
         let cursor = kept.cursor.clone().filter(|cursor| !cursor.is_empty()).map(Cursor);
         let pass = if kept.cursor.is_none() { kept.pass + 1 } else { kept.pass };
         let looked_at = self.now();
         let Some(page) = self.target_levels(stock, Wanted::Everything, &stock.targets(), cursor.as_ref()).await? else {
-            return Ok(None);
+            return Ok(Looked::Nothing);
         };
         stock.memory().batches = 0;
         let next = page.next.clone().filter(|next| cursor.as_ref() != Some(next));
@@ -169,10 +182,10 @@ impl Engine {
             })
             .await?;
         if rows.is_empty() {
-            return Ok(None);
+            return Ok(Looked::Listed);
         }
         self.ask_for_orders(stock);
-        Ok(Some(Cycle { looked_at, rows, read_back: true }))
+        Ok(Looked::Batch(Cycle { looked_at, rows, read_back: true }))
     }
 
     async fn target_levels(
@@ -215,7 +228,7 @@ impl Engine {
     /// Makes the orders of the target be read now.
     fn ask_for_orders(&self, stock: &Stock) {
         for side in self.sides.iter().filter(|side| side.setup.from == stock.setup.to && side.setup.kind == Kind::Order) {
-            self.set_rhythm(side, crate::capture::Rhythm::nudge_all);
+            self.set_rhythm(side, |rhythm| if side.is_fed() { rhythm.nudge() } else { rhythm.nudge_poll() });
         }
         self.wake_capture();
     }
