@@ -19,7 +19,7 @@ use selvedge_sim::{
 use serde_json::{Value, json};
 
 /// Changes that are measured.
-const CHANGES: usize = 200;
+const CHANGES: usize = 100;
 /// How long anything may take before the measurement gives up.
 const PATIENCE: Duration = Duration::from_secs(900);
 

@@ -111,6 +111,25 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Standing trouble of a flow whose cause begins like this and that was last seen before an instant is over.
+    pub fn settle_unseen(
+        &self,
+        brand: &Brand,
+        flow: &FlowName,
+        causes: &str,
+        seen_before: Timestamp,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let sql = "SELECT cause FROM exceptions WHERE brand = ?1 AND flow = ?2 AND open = 1 AND standing = 1
+                     AND last_seen_at < ?3 AND substr(cause, 1, length(?4)) = ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let over = statement
+            .query_map(params![brand.as_str(), flow.as_str(), micros(seen_before), causes], |row| row.get::<_, String>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        over.iter().try_for_each(|cause| self.settle_standing(brand, cause, why, now))
+    }
+
     /// Something is held by it (again), so it is open.
     pub(crate) fn reopen(&self, id: ExceptionId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET open = 1, closed_at = NULL, closed_why = NULL, last_seen_at = max(last_seen_at, ?2) WHERE id = ?1 AND open = 0";

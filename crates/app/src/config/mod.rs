@@ -533,6 +533,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn wrong(&mut self, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        self.note(Level::Bad, path, message, remedy);
+    }
+
+    fn note(&mut self, level: Level, path: &str, message: impl Into<String>, remedy: impl Into<String>) {
         if is_lost(self.lines, self.lost, path) {
             return;
         }
@@ -540,7 +544,7 @@ impl Reading<'_> {
         self.problems.push(ConfigProblem {
             file: self.file.to_owned(),
             line,
-            level: Level::Bad,
+            level,
             path: path.to_owned(),
             message: message.into(),
             remedy: remedy.into(),
@@ -719,6 +723,17 @@ impl Reading<'_> {
             }
             if !stock.from.is_empty() && stock.from == stock.to {
                 self.wrong(&below(&path, "to"), "a flow cannot end where it begins", "Name two different connections.");
+            }
+            if !stock.to.is_empty() && !flows.values().any(|flow| flow.from == stock.to && flow.kind == FlowKind::Order) {
+                self.note(
+                    Level::Warning,
+                    &below(&path, "to"),
+                    format!(
+                        "no flow carries orders out of {}: units that it sold and {} has not heard of are shown again",
+                        stock.to, stock.from
+                    ),
+                    "Add a flow of orders between the two under [flows]; without one, keep enough back under buffers.",
+                );
             }
             for (setting, message, remedy) in stock.faults() {
                 self.wrong(&below(&path, &setting), message, remedy);

@@ -43,7 +43,7 @@ pub struct StockSettings {
     pub read_back: Span,
     /// What to do with a figure that somebody else changed in the shop: revert (write ours again, and tell) or ask. Default: revert.
     pub foreign_change: ForeignChange,
-    /// How long a write whose answer was lost may still come in; until then nothing is sent after it. Default: 5s.
+    /// How long a write whose answer was lost may still come in; what stands is looked at again then. Default: 5s.
     pub settle_wait: Span,
     /// How many times a figure may not come out before a person is asked. Default: 8.
     #[schemars(range(min = 1, max = 1000))]

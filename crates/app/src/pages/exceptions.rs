@@ -170,7 +170,7 @@ impl Words {
                 many: "figures",
                 release: "The figures are worked out anew from what is known now, written, and read back. What does not come out is held again.",
                 dismiss: "What the shop shows now is left. Ours is worked out and written again when the item moves at the source, or when \
-                          the shop is next read back whole.",
+                          somebody changes the shop's figure once more.",
                 released: ", to be worked out anew and written.",
                 dismissed: ", left as the shop shows it.",
             },

@@ -223,8 +223,16 @@ pub fn count(asked: &Asked) -> usize {
 ///
 /// # Errors
 /// The recording cannot be played.
-pub fn play(material: Material, asked: &Asked, mut each: impl FnMut()) -> Result<Rehearsal, RecordingError> {
+pub fn play(material: Material, asked: &Asked, each: impl FnMut()) -> Result<Rehearsal, RecordingError> {
     let named = scenarios(asked, |length| material.busiest(length));
+    play_all(material, named, each)
+}
+
+/// Plays these scenarios.
+///
+/// # Errors
+/// The recording cannot be played.
+pub fn play_all(material: Material, named: Vec<Named>, mut each: impl FnMut()) -> Result<Rehearsal, RecordingError> {
     let Material { recorded, span, notes, bad_rows, bad, .. } = material;
     let recording = Recording::new(recorded, span.length_ms)?;
     let began = Instant::now();

@@ -16,6 +16,7 @@ pub(crate) mod demand;
 mod dry_run;
 mod explain;
 mod read;
+mod trouble;
 mod work_out;
 pub(crate) mod write;
 
@@ -107,6 +108,8 @@ pub(crate) struct Memory {
     pub next_structure: Option<Timestamp>,
     /// Until when a place is not read whole again, as a person has to look at the last time first.
     pub suspicious_until: BTreeMap<LocationId, Timestamp>,
+    /// How each call of the flow fares; absent: not made yet.
+    pub ways: BTreeMap<&'static str, trouble::Way>,
     /// Batches written since the last page of a read-back.
     pub batches: u32,
     /// How long the last figures that were wrong had been wrong, in milliseconds.

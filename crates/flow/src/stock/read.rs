@@ -111,7 +111,7 @@ impl Engine {
 
     async fn reading_stock_failed(&self, stock: &Stock, way: &'static str, fault: &Fault) -> Result<Duration> {
         tracing::info!(flow = %stock.setup.name, way, fault = fault.word(), detail = %fault, "stock could not be read; it will be repeated");
-        self.note_trouble(&stock.setup.from, fault).await?;
+        self.stock_goes_badly(stock, way, &stock.setup.from, fault).await?;
         Ok(match fault {
             Fault::Throttled { wait: Some(wait), .. } => *wait,
             _ => REST_AFTER_FAULT,
@@ -149,9 +149,15 @@ impl Engine {
         page: Option<&Cursor>,
         priority: Priority,
     ) -> Result<std::result::Result<LevelPage, Duration>> {
+        let way = match wanted {
+            Wanted::Everything => "levels",
+            Wanted::Since(_) => "changes",
+            Wanted::Items(_) => "items",
+        };
         match stock.source.levels(wanted, places, page, priority).await {
             Ok(page) => {
                 self.note_well(&stock.setup.from).await?;
+                self.stock_goes_well(stock, way).await?;
                 self.tell_unread(stock, &stock.setup.from, &page).await?;
                 if !page.unread.is_empty() {
                     // Nothing proves them from here on, until they can be read.
@@ -161,7 +167,7 @@ impl Engine {
                 }
                 Ok(Ok(page))
             }
-            Err(fault) => Ok(Err(self.reading_stock_failed(stock, "levels", &fault).await?)),
+            Err(fault) => Ok(Err(self.reading_stock_failed(stock, way, &fault).await?)),
         }
     }
 
@@ -260,23 +266,30 @@ impl Engine {
         }
         stock.memory().next_structure = Some(after(now, STRUCTURE_AGAIN));
         let kits = match stock.source.kits().await {
-            Ok(kits) => kits,
+            // Rows that a role may not see are left out without a word: kits that are gone all at once are not believed.
+            Ok(kits) if kits.is_empty() && self.has_kits(stock).await? => {
+                tracing::warn!(flow = %stock.setup.name, "the source tells of no kits any more; those that are known stay");
+                None
+            }
+            Ok(kits) => Some(kits),
             // A system without kits has nothing to ask for; one that had some is not believed so easily.
             Err(fault @ (Fault::Refused { .. } | Fault::Unexpected { .. })) => {
-                let of = stock.of.clone();
-                if self.store().read(move |view| view.stock_has_kits(&of)).await? {
+                if self.has_kits(stock).await? {
                     return self.reading_stock_failed(stock, "kits", &fault).await.map(|_| ());
                 }
                 tracing::warn!(flow = %stock.setup.name, detail = %fault, "no kits are told; if there are any, they have no stock");
-                Vec::new()
+                Some(Vec::new())
             }
             Err(fault) => return self.reading_stock_failed(stock, "kits", &fault).await.map(|_| ()),
         };
+        self.stock_goes_well(stock, "kits").await?;
         // What sells a kit must not wait for the other side.
         let (of, targets) = (stock.of.clone(), stock.targets());
         self.store()
             .write(move |tx| {
-                if tx.stock_keep_kits(&of, &kits)? {
+                if let Some(kits) = kits
+                    && tx.stock_keep_kits(&of, &kits)?
+                {
                     for place in &targets {
                         tx.stock_all_due(&of, place, "listed", now)?;
                     }
@@ -285,8 +298,11 @@ impl Engine {
             })
             .await?;
         let draws = match stock.sink.draws().await {
-            Ok(draws) => draws,
-            Err(fault) => return self.note_trouble(&stock.setup.to, &fault).await,
+            Ok(draws) => {
+                self.stock_goes_well(stock, "draws").await?;
+                draws
+            }
+            Err(fault) => return self.stock_goes_badly(stock, "draws", &stock.setup.to, &fault).await,
         };
         let of = stock.of.clone();
         self.store()
@@ -297,6 +313,11 @@ impl Engine {
                 tx.stock_keep_flow(&of, &row)
             })
             .await
+    }
+
+    async fn has_kits(&self, stock: &Stock) -> Result<bool> {
+        let of = stock.of.clone();
+        self.store().read(move |view| view.stock_has_kits(&of)).await
     }
 
     /// A few pages of the snapshot that is due.
@@ -391,9 +412,18 @@ impl Engine {
         };
         let Some(news) = taken else { return Ok(1) };
         let (place, target) = (place.clone(), stock.setup.places.get(place).cloned());
+        let (places, from) = (stock.locations(), stock.setup.from.clone());
         self.store()
             .write(move |tx| {
                 tx.stock_proven(&of, &place, began, Some(rows))?;
+                // What was unreadable and was not since every place was read whole, is over.
+                let read: BTreeMap<LocationId, Option<Timestamp>> =
+                    tx.stock_locations(&of)?.into_iter().map(|row| (row.location, row.snapshot_at)).collect();
+                let since = places.iter().map(|place| read.get(place).copied().flatten()).min().flatten();
+                if let Some(since) = since {
+                    let causes = format!("stock.unreadable:{from}:");
+                    tx.settle_unseen(&of.brand, &of.flow, &causes, since, "everything was read whole without it", began)?;
+                }
                 if let Some(target) = target.filter(|_| first) {
                     tx.stock_all_due(&of, &target, "listed", began)?;
                 }

@@ -2,8 +2,8 @@
 //!
 //! One batch at a time: look what the target keeps and has promised; wait until every order that it
 //! had promised by then is known; work the figures out; note on disk what is about to be written; write;
-//! read back. A write whose answer was lost is left alone until it can no longer come in late, and then
-//! looked at before anything is sent again: so no older figure lands on a newer one.
+//! read back. A write whose answer was lost may come in late: its figure is looked at again when it no longer can.
+//! Newer ones go out meanwhile.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -146,7 +146,7 @@ impl Engine {
         };
         stock.memory().batches = 0;
         let next = page.next.clone().filter(|next| cursor.as_ref() != Some(next));
-        let of = stock.of.clone();
+        let (of, targets, at) = (stock.of.clone(), stock.targets(), stock.setup.to.clone());
         let rows = self
             .store()
             .write(move |tx| {
@@ -174,8 +174,29 @@ impl Engine {
                 kept.pass = pass;
                 kept.cursor = next.map(|next| next.0);
                 if kept.cursor.is_none() {
-                    kept.read_back_at = Some(looked_at);
+                    let before = kept.read_back_at.replace(looked_at);
                     tx.stock_unlisted(&of, pass)?;
+                    for place in &targets {
+                        let problem = nobody_keeps(place);
+                        if tx.stock_shows_left(&of, place)? {
+                            tx.raise_standing(&of.brand, &of.flow, &problem, looked_at)?;
+                        } else {
+                            tx.settle_standing(
+                                &of.brand,
+                                &problem.cause,
+                                "nothing is shown there any more that nobody keeps",
+                                looked_at,
+                            )?;
+                        }
+                    }
+                    // What a whole read-back did not come upon is over.
+                    if let Some(before) = before {
+                        let over = "everything was read back without it";
+                        let unread = format!("stock.unreadable:{}:", at);
+                        for causes in ["stock.duplicate_sku:", unread.as_str()] {
+                            tx.settle_unseen(&of.brand, &of.flow, causes, before, over, looked_at)?;
+                        }
+                    }
                 }
                 tx.stock_keep_flow(&of, &kept)?;
                 Ok(rows)
@@ -195,9 +216,11 @@ impl Engine {
         places: &[LocationId],
         cursor: Option<&Cursor>,
     ) -> Result<Option<LevelPage>> {
+        let way = if matches!(wanted, Wanted::Everything) { "read back" } else { "look" };
         match stock.target.levels(wanted, places, cursor, Priority::Stock).await {
             Ok(page) => {
                 self.note_well(&stock.setup.to).await?;
+                self.stock_goes_well(stock, way).await?;
                 self.tell_unread(stock, &stock.setup.to, &page).await?;
                 Ok(Some(page))
             }
@@ -207,7 +230,7 @@ impl Engine {
                     let of = stock.of.clone();
                     self.store().write(move |tx| tx.stock_read_back_anew(&of)).await?;
                 }
-                self.writing_failed(stock, "look", &fault).await?;
+                self.writing_failed(stock, way, &fault).await?;
                 Ok(None)
             }
         }
@@ -215,7 +238,7 @@ impl Engine {
 
     async fn writing_failed(&self, stock: &Stock, what: &'static str, fault: &Fault) -> Result<()> {
         tracing::info!(flow = %stock.setup.name, what, fault = fault.word(), detail = %fault, "stock could not be carried over; it will be repeated");
-        self.note_trouble(&stock.setup.to, fault).await?;
+        self.stock_goes_badly(stock, what, &stock.setup.to, fault).await?;
         let rest = match fault {
             Fault::Throttled { wait: Some(wait), .. } => *wait,
             Fault::Throttled { .. } => REST_AFTER_FAULT,
@@ -456,6 +479,7 @@ impl Engine {
                     tracing::warn!(flow = %stock.setup.name, %place, warning, "the target took the figures with a warning");
                 }
                 self.note_well(&stock.setup.to).await?;
+                self.stock_goes_well(stock, "write").await?;
                 Ok(Put::Taken(Vec::new()))
             }
             // Part of it may have been taken: reading back tells which.
@@ -565,6 +589,9 @@ impl Engine {
             .filter(|(row, ..)| row.state == FigureState::Left && row.why != "dismissed")
             .map(|(row, ..)| (row.place.clone(), row.sku.clone()))
             .collect();
+        // Somebody moved what the source does not keep: what is shown of it is noted anew.
+        let moved = |(row, shown): &&(FigureRow, Shown)| row.why != "dismissed" && row.shown.units != shown.units;
+        due.extend(left.iter().filter(moved).map(|(row, _)| (row.place.clone(), row.sku.clone())));
         let mut found = Vec::new();
         for (row, shown, figure) in wrong.iter().filter(|(row, ..)| row.state == FigureState::Agreed) {
             match self.standing_of(stock, row, *shown, figure).await? {
@@ -573,7 +600,7 @@ impl Engine {
                 drift::Standing::Drift { cause, .. } => found.push((row.clone(), *shown, figure.clone(), word(cause))),
             }
         }
-        if changed.is_empty() && due.is_empty() && found.is_empty() && left.is_empty() {
+        if changed.is_empty() && due.is_empty() && found.is_empty() {
             return Ok(());
         }
         let (of, now) = (stock.of.clone(), self.now());

@@ -17,7 +17,7 @@ use selvedge_connector::{
 };
 use selvedge_flow::{Engine, Foreign, StockSetup};
 use selvedge_model::{
-    ConnectionName, ExternalId, FlowName, Kind, Kit, KitPart, LocationId, Sku, StockLevel,
+    ConnectionName, ExternalId, FlowName, Kind, Kit, KitPart, LocationId, Problem, Sku, StockLevel,
     gate::rules::OrderPolicy,
     records::OrderStatus,
     stock::{guard, pace},
@@ -55,7 +55,20 @@ pub(crate) struct Stock {
     late: Vec<(Timestamp, String, i64)>,
     /// How many units the window lists in vain: its answers leave this SKU out of a write.
     deaf_to: Option<String>,
+    /// Rows of this SKU cannot be read, on neither side.
+    torn: Option<String>,
+    /// The shelf tells nobody anything.
+    shut: bool,
     writes: u64,
+}
+
+impl Stock {
+    /// What cannot be read of these rows, and the rest.
+    fn tear(&self, levels: impl Iterator<Item = StockLevel>) -> (Vec<StockLevel>, Vec<(ExternalId, Problem)>) {
+        let (torn, levels): (Vec<_>, Vec<_>) = levels.partition(|level| self.torn.as_deref() == Some(level.sku.as_str()));
+        let problem = Problem::new("stock.unreadable", "row", "half a row", "Report it.");
+        (levels, torn.into_iter().map(|level| (level.item, problem.clone())).collect())
+    }
 }
 
 impl Stock {
@@ -335,6 +348,10 @@ impl StockSource for Shelf {
             return Err(fault);
         }
         assert_eq!(places, [shelf()]);
+        if self.0.world.lock().unwrap().stock.as_ref().unwrap().shut {
+            let problem = Problem::new("target.refused", "", "you may not see locations", "Grant it.");
+            return Err(Fault::Refused { what: "read the shelf".to_owned(), problems: vec![problem] });
+        }
         let after = page.map(|cursor| cursor.0.clone()).unwrap_or_default();
         let world = self.0.world.lock().unwrap();
         let stock = world.stock.as_ref().unwrap();
@@ -362,7 +379,8 @@ impl StockSource for Shelf {
             unit_value: None,
             categories: Vec::new(),
         });
-        Ok(LevelPage { levels: levels.collect(), unread: Vec::new(), next })
+        let (levels, unread) = stock.tear(levels);
+        Ok(LevelPage { levels, unread, next })
     }
     fn items_max(&self) -> usize {
         100
@@ -415,7 +433,8 @@ impl StockSource for Window {
             unit_value: None,
             categories: Vec::new(),
         });
-        Ok(LevelPage { levels: levels.collect(), unread: Vec::new(), next: None })
+        let (levels, unread) = stock.tear(levels);
+        Ok(LevelPage { levels, unread, next: None })
     }
     fn items_max(&self) -> usize {
         100
@@ -815,4 +834,58 @@ async fn a_proof_is_no_reading_that_began_before_it_was_asked_for() {
         turn(&engine, &fake, 60, 1).await;
         assert!(engine.stock_proven_since(asked).await.unwrap(), "asked for after {ticks} turns");
     }
+}
+
+/// The rules of what is open.
+async fn open(store: &Store) -> Vec<String> {
+    let rows = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
+    rows.into_iter().map(|row| row.problem.cause).collect()
+}
+
+fn change(fake: &Fake, to: impl FnOnce(&mut Stock)) {
+    to(fake.world.lock().unwrap().stock.as_mut().unwrap());
+}
+
+#[tokio::test]
+async fn a_source_that_refuses_is_told_once_and_until_it_tells_again() {
+    let fake = Fake::new(1, 0).with_stock(5);
+    let (engine, store) = engine(&fake).await;
+    turn(&engine, &fake, 10, 2).await;
+    change(&fake, |stock| stock.shut = true);
+    turn(&engine, &fake, 30, 2).await;
+    assert_eq!(open(&store).await, ["stock.stands_still:stock:changes"]);
+    change(&fake, |stock| stock.shut = false);
+    turn(&engine, &fake, 30, 2).await;
+    assert_eq!(open(&store).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_is_over_when_everything_was_read_without_it() {
+    let fake = Fake::new(1, 0).with_stock(5);
+    let (engine, store) = engine(&fake).await;
+    turn(&engine, &fake, 10, 2).await;
+    change(&fake, |stock| stock.torn = Some("SKU-1".to_owned()));
+    turn(&engine, &fake, 700, 2).await;
+    let mut told = open(&store).await;
+    told.sort();
+    assert_eq!(told, ["stock.unreadable:books:i-SKU-1", "stock.unreadable:shop:s-SKU-1"]);
+    change(&fake, |stock| stock.torn = None);
+    turn(&engine, &fake, 700, 2).await;
+    assert_eq!(open(&store).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn units_of_what_nobody_keeps_are_told_until_they_are_gone() {
+    let fake = Fake::new(1, 0).with_stock(5);
+    change(&fake, |stock| {
+        stock.physical.insert("GHOST".to_owned(), 3);
+    });
+    let (engine, store) = engine(&fake).await;
+    turn(&engine, &fake, 60, 5).await;
+    assert_eq!(open(&store).await, ["stock.no_source:9"]);
+    change(&fake, |stock| {
+        stock.physical.insert("GHOST".to_owned(), 0);
+    });
+    turn(&engine, &fake, 60, 5).await;
+    assert_eq!(open(&store).await, [""; 0]);
 }

@@ -39,7 +39,7 @@ macro_rules! not_taken_in {
 }
 
 impl Tx<'_> {
-    /// What the newest revision of an order wants; nothing, when it is cancelled or has left.
+    /// What the newest revision of an order wants; nothing, when it is cancelled. One that has left wants it until the source took it.
     /// `taken` is what the source has taken of an earlier revision, for an order that is not counted yet.
     /// Returns what it wants less of than before.
     pub fn stock_wants(

@@ -608,9 +608,17 @@ impl View<'_> {
         statement.query_and_then(values, figure_row)?.collect()
     }
 
+    /// Whether a place shows units of items that the source does not know.
+    pub fn stock_shows_left(&self, of: &Of, place: &LocationId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM stock_figures
+                   WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND state = 'left' AND shown_units > 0)";
+        let place = [of.brand.as_str(), of.flow.as_str(), place.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(place, |row| row.get(0))?)
+    }
+
     /// The places of a flow's target with where their figures stand.
     pub fn stock_balance(&self, of: &Of) -> Result<Vec<StockBalance>> {
-        let sql = "SELECT place, state, count(*), sum(shown_units - shown_promised) FROM stock_figures
+        let sql = "SELECT place, state, count(*), sum(max(0, shown_units - shown_promised)) FROM stock_figures
                    WHERE brand = ?1 AND flow = ?2 GROUP BY place, state ORDER BY place";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([of.brand.as_str(), of.flow.as_str()])?;

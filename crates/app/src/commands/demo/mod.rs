@@ -23,7 +23,6 @@ use selvedge_store::obligations::Balance;
 use self::world::Child;
 use crate::{
     config::{self, ConfigProblem, secrets::Environment},
-    rehearse::Played,
     serve,
     wiring::{self, Opened},
 };
@@ -204,7 +203,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
 }
 
 /// How a flash sale would have gone in other hands.
-fn others(args: &DemoArgs) -> anyhow::Result<Vec<Played>> {
+fn others(args: &DemoArgs) -> anyhow::Result<Vec<flash::Other>> {
     args.flash.map_or_else(|| Ok(Vec::new()), |skus| flash::others(args.seed, skus, args.orders))
 }
 
@@ -304,11 +303,14 @@ async fn bind(address: &str) -> anyhow::Result<tokio::net::TcpListener> {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
-fn tell_sale(world: &selvedge_sim::world::WorldState, others: &[Played]) {
+fn tell_sale(world: &selvedge_sim::world::WorldState, others: &[flash::Other]) {
     println!("\n  Oversold in this sale, in units; the shop turned {} orders away for want of stock.\n", world.lost_orders);
     println!("  {:>6}  here, as it ran", world.oversold_units);
     for other in others {
-        println!("  {:>6}  {}, played on the same seed", other.outcome.oversold, other.name);
+        let flash::Other { name, oversold_least, oversold_mean, oversold_most } = other;
+        println!(
+            "  {oversold_mean:>6}  {name}, played on the same seed; {oversold_least} to {oversold_most}, by when its polls fall"
+        );
     }
 }
 

@@ -10,8 +10,6 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-use crate::rehearse::Played;
-
 /// What `--report` writes.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -24,7 +22,7 @@ pub struct Report {
     /// Orders that the simulated shop refused because something was missing.
     pub lost_orders: u64,
     /// A flash sale in other hands, on the same seed: see `oversold` of each outcome.
-    pub others: Vec<Played>,
+    pub others: Vec<super::flash::Other>,
     /// Open exceptions.
     pub exceptions: Vec<ExceptionLine>,
     /// Calls sent, per connection.
@@ -81,7 +79,7 @@ pub struct Run {
     /// How the world stood at the end.
     pub world: WorldState,
     /// A flash sale in other hands.
-    pub others: Vec<Played>,
+    pub others: Vec<super::flash::Other>,
 }
 
 /// Reads the report out of the store.

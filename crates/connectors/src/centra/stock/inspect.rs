@@ -170,7 +170,7 @@ async fn read_findings(api: &Api, places: &[LocationId]) -> Vec<Finding> {
         Err(fault @ Fault::Unauthorized { .. }) => {
             let mut finding = fault_finding(&fault);
             finding.remedy = format!(
-                "{} Without ProductVariant, Product, Folder and Collection set stock_details = false, which leaves cost and categories out.",
+                "{} Without Folder and Collection set stock_details = false, which leaves cost and categories out; ProductVariant and Product are needed in any case.",
                 finding.remedy
             );
             vec![finding]
