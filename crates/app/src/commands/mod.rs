@@ -29,7 +29,7 @@ use crate::{
     wiring,
 };
 
-/// Moves a brand's orders between systems, and proves that what it moved is right.
+/// Moves a brand's orders and stock between systems, and proves that what it moved is right.
 #[derive(Debug, Parser)]
 #[command(
     name = "selvedge",

@@ -41,7 +41,7 @@ pub struct DemoArgs {
     /// No page.
     #[arg(long)]
     headless: bool,
-    /// Orders from a folder of `docs`, `lines` and `docs_vat` tables instead of made-up ones.
+    /// Orders from a folder of `docs`, `lines` and `docs_vat` tables instead of made-up ones, with the stock of its `stock` table where it has one.
     #[arg(long, value_name = "DIR", conflicts_with = "orders")]
     data: Option<PathBuf>,
     /// Only the first so many orders of the folder.
