@@ -44,11 +44,9 @@ pub fn dry_run(
             let (orders, _) = not_taken_in(view, &plan, &draws, place, &supply, now)?;
             let picture = Picture::new(&supply.levels, &supply.kits, supply.as_of);
             for figure in &page {
-                let kept = |sku: &Sku, net: i64| {
-                    reserve(&plan, place, (*sku == figure.sku).then_some(figure), &supply, &orders, sku, net)
-                };
+                let kept = |sku: &Sku, net: i64| reserve(&plan, place, (*sku == figure.sku).then_some(figure), &supply, sku, net);
                 if let Some(terms) = picture.terms(&figure.sku, &orders, &kept) {
-                    let row = buffer_row(&plan, place, figure, &supply, &orders, &figure.sku, terms.net);
+                    let row = buffer_row(&plan, place, figure, &supply, &figure.sku, terms.net);
                     rows.push(buffer::Row { not_taken_in: terms.not_taken_in, ..row });
                 }
             }

@@ -63,7 +63,7 @@ pub fn explain(view: &View<'_>, setup: &StockSetup, of: &Of, lag: Duration, sku:
             let place = figure.place.clone();
             let reserve = |part: &Sku, net: i64| {
                 let row = (part == sku).then_some(&figure);
-                reserve(&plan, &place, row, supply, &all, part, net)
+                reserve(&plan, &place, row, supply, part, net)
             };
             lines = picture.terms(sku, &all, &reserve).map(|terms| terms.explain(Some((figure.shown.promised, figure.shown.at))));
             demand = supply.demand.get(sku).copied().unwrap_or_default();

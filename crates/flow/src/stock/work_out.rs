@@ -260,7 +260,7 @@ pub(crate) fn work_out(view: &View<'_>, plan: &Plan, rows: &[(FigureRow, Shown)]
     let (all, known_then) = not_taken_in(view, plan, &draws, &place, &supply, looked_at)?;
     let picture = Picture::new(&supply.levels, &supply.kits, supply.as_of);
     let by_sku: BTreeMap<&Sku, &FigureRow> = rows.iter().map(|(row, _)| (&row.sku, row)).collect();
-    let reserve = |sku: &Sku, net: i64| reserve(plan, &place, by_sku.get(sku).copied(), &supply, &all, sku, net);
+    let reserve = |sku: &Sku, net: i64| reserve(plan, &place, by_sku.get(sku).copied(), &supply, sku, net);
     let parts: BTreeMap<&Sku, &Kit> = supply.kits.iter().map(|kit| (&kit.sku, kit)).collect();
     let rose_after = |sku: &Sku, at: Timestamp| supply.rose_at.get(sku).is_some_and(|rose| *rose >= at);
     let worked = rows.iter().map(|(row, shown)| {
@@ -291,36 +291,20 @@ fn kept(terms: &availability::Terms) -> Terms {
     }
 }
 
-pub(super) fn reserve(
-    plan: &Plan,
-    place: &LocationId,
-    row: Option<&FigureRow>,
-    supply: &Supply,
-    orders: &NotTakenIn,
-    sku: &Sku,
-    net: i64,
-) -> Reserve {
+pub(super) fn reserve(plan: &Plan, place: &LocationId, row: Option<&FigureRow>, supply: &Supply, sku: &Sku, net: i64) -> Reserve {
     // A part that the target does not sell by itself holds nothing back: the kit does.
     let Some(row) = row.or_else(|| supply.parts.get(sku)) else { return Reserve::default() };
-    buffer::reserve(&plan.buffers, &buffer_row(plan, place, row, supply, orders, sku, net), &plan.prior)
+    buffer::reserve(&plan.buffers, &buffer_row(plan, place, row, supply, sku, net), &plan.prior)
 }
 
-/// What a buffer may depend on.
-pub(super) fn buffer_row(
-    plan: &Plan,
-    place: &LocationId,
-    row: &FigureRow,
-    supply: &Supply,
-    orders: &NotTakenIn,
-    sku: &Sku,
-    net: i64,
-) -> buffer::Row {
+/// What a buffer may depend on. Orders are none of it; whoever wants to know what is on sale under it adds them.
+pub(super) fn buffer_row(plan: &Plan, place: &LocationId, row: &FigureRow, supply: &Supply, sku: &Sku, net: i64) -> buffer::Row {
     buffer::Row {
         sku: sku.clone(),
         place: place.clone(),
         categories: row.categories.clone(),
         net,
-        not_taken_in: orders.units.get(sku).copied().unwrap_or(0),
+        not_taken_in: 0,
         demand: supply.demand.get(sku).copied().unwrap_or_default(),
         window_ms: plan.window_ms,
         unit_value: row.value,
