@@ -349,6 +349,9 @@ impl Feed for Fake {
             return Err(fault);
         }
         let world = self.world.lock().unwrap();
+        if world.stock.as_ref().is_some_and(|stock| stock.mute) {
+            return Err(Fault::Transient { what: "read the news".to_owned(), source: None });
+        }
         let page: Vec<(u64, u32)> = world.news.iter().take(4).copied().collect();
         let arrivals =
             page.iter().filter_map(|(_, n)| world.orders.get(n)).map(|o| Arrival::Document(raw_of(o, o.id.clone()))).collect();

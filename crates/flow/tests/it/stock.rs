@@ -59,6 +59,8 @@ pub(crate) struct Stock {
     torn: Option<String>,
     /// The shelf tells nobody anything.
     shut: bool,
+    /// The window tells no news of orders.
+    pub(crate) mute: bool,
     writes: u64,
 }
 
@@ -888,4 +890,48 @@ async fn units_of_what_nobody_keeps_are_told_until_they_are_gone() {
     });
     turn(&engine, &fake, 60, 5).await;
     assert_eq!(open(&store).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn kits_that_are_gone_all_at_once_are_not_believed() {
+    let fake = Fake::new(1, 0).with_stock(7);
+    let kit = KitPart { sku: Sku::new("SKU-0"), units: 2 };
+    change(&fake, |stock| {
+        stock.physical.insert("KIT".to_owned(), 0);
+        stock.kits = vec![Kit { sku: Sku::new("KIT"), item: ExternalId::new("k"), parts: vec![kit] }];
+    });
+    let (engine, _) = engine(&fake).await;
+    turn(&engine, &fake, 15, 2).await;
+    assert_eq!(fake.window("KIT"), 3);
+    change(&fake, |stock| stock.kits.clear());
+    // Long enough for kits to be asked for again.
+    fake.clock.advance(Duration::from_secs(2 * 86_400));
+    turn(&engine, &fake, 15, 2).await;
+    fake.move_shelf("SKU-0", -4);
+    turn(&engine, &fake, 30, 2).await;
+    assert_eq!(fake.window("KIT"), 1);
+}
+
+#[tokio::test]
+async fn a_parcel_that_leaves_while_news_is_late_is_not_counted_as_promised() {
+    let fake = Fake::new(1, 0).with_stock(5);
+    let (engine, _) = engine(&fake).await;
+    turn(&engine, &fake, 10, 2).await;
+    assert!(fake.buy(1, 3));
+    turn(&engine, &fake, 30, 2).await;
+    assert_eq!((fake.window("SKU-1"), fake.truth("SKU-1")), (2, 2));
+    change(&fake, |stock| stock.mute = true);
+    fake.move_shelf("SKU-1", -1);
+    // It is looked at, and waits for news of orders.
+    turn(&engine, &fake, 15, 2).await;
+    fake.ship(1);
+    fake.arrive(1);
+    turn(&engine, &fake, 5, 2).await;
+    assert_eq!((fake.window("SKU-1"), fake.truth("SKU-1")), (2, 1));
+    change(&fake, |stock| stock.mute = false);
+    for _ in 0..40 {
+        turn(&engine, &fake, 1, 1).await;
+        assert!(fake.window("SKU-1") <= 2, "three that have left are counted as promised");
+    }
+    assert_eq!(fake.window("SKU-1"), 1);
 }

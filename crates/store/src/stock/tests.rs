@@ -245,12 +245,14 @@ proptest! {
                         3 => drop(tx.stock_agree(&of(), &[claim(&sku, version, units, now)], at(now))?),
                         4 => tx.stock_hold(&of(), &window(), &Sku::new(sku), exception)?,
                         5 => drop(tx.release(exception, None, at(now))?),
-                        _ => tx.stock_leave(&of(), &window(), &Sku::new(sku), version, Shown { units, promised: 0, at: at(now) })?,
+                        _ => tx.stock_leave(&of(), &window(), &Sku::new(sku), version, Shown { units, promised: 2, at: at(now) })?,
                     }
                     let figures = tx.stock_figures(&of(), &window(), None, "", "", 100)?;
                     for balance in tx.stock_balance(&of())? {
                         assert_eq!(balance.listed, figures.len() as u64);
                         assert_eq!(balance.listed, balance.agreed + balance.in_flight + balance.held + balance.left);
+                        let free: i64 = figures.iter().map(|row| (row.shown.units - row.shown.promised).max(0)).sum();
+                        assert_eq!(balance.free_units, free);
                     }
                     for row in figures {
                         assert_eq!(row.due_at.is_some(), matches!(row.state, FigureState::Due | FigureState::Sending));
