@@ -1,7 +1,8 @@
 //! Stock: what there is before anything happens, and what happens on the shop floor.
 //!
 //! A folder says it in `stock` (`opening` per SKU) and in its documents of the kinds `stock_adjustment` and `credit`: their
-//! product lines are units that come and go at the source of truth, at the time of the document. Without `stock` nothing is kept anywhere.
+//! product lines are units that come and go at the source of truth, at the time of the document. So do those of a sale without a country, after it is
+//! placed: no order of it can stand at the source, but its parcel left all the same, and somebody booked it out. Without `stock` nothing is kept anywhere.
 //! All orders of a folder are of one market, and all of its stock is kept for that one; were there more, all stock would
 //! still be at one place and every market would draw from it, for only then do the sums of the folder come out.
 //! Generated worlds keep each single item for each market. Bundles and gift cards are never kept.
@@ -93,15 +94,17 @@ pub(super) fn of_folder(
     })?;
     let london = TimeZone::get("Europe/London").context("the time zone database is missing")?;
     let mut events: Vec<(Timestamp, String, FloorEvent)> = Vec::new();
-    folder::each_row(path, "docs", ["doc", "kind", "ts"], |[doc, kind, ts]| {
-        if matches!(kind, "stock_adjustment" | "credit") {
+    folder::each_row(path, "docs", ["doc", "kind", "ts", "iso2"], |[doc, kind, ts, country]| {
+        let homeless = kind == "sale" && country.is_empty();
+        if homeless || matches!(kind, "stock_adjustment" | "credit") {
             let local: DateTime = ts.parse().with_context(|| format!("ts {ts:?}"))?;
             let at = london.to_timestamp(local)?;
             let before = docs.partition_point(|sale| (sale.created, sale.number.to_string().as_str()) < (at, doc));
             // What comes after the last order that is taken belongs to the orders that are not.
             if whole || before < docs.len() {
                 let why = format!("{kind} {doc}");
-                events.push((at, doc.to_owned(), FloorEvent { after: u32::try_from(before)?, why, moves: Vec::new() }));
+                let after = u32::try_from(before)?.saturating_add(u32::from(homeless));
+                events.push((at, doc.to_owned(), FloorEvent { after, why, moves: Vec::new() }));
             }
         }
         Ok(())
@@ -113,9 +116,9 @@ pub(super) fn of_folder(
             && let Some((_, _, event)) = place_of.get(doc).and_then(|at| events.get_mut(*at))
         {
             let units: i64 = quantity.parse().context("qty")?;
-            // A credit counts like a sale, with units below nought; an adjustment says what the shelf gains.
-            let credit = event.why.starts_with("credit");
-            event.moves.push((item(sku)?, 0, if credit { -units } else { units }));
+            // A sale says what leaves, a credit the same with units below nought; an adjustment says what the shelf gains.
+            let gains = event.why.starts_with("stock_adjustment");
+            event.moves.push((item(sku)?, 0, if gains { units } else { -units }));
         }
         Ok(())
     })?;
