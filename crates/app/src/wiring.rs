@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection, OpenContext};
-use selvedge_flow::{CaptureSetup, FlowSetup, Setup};
+use selvedge_flow::{CaptureSetup, FlowSetup, Preparation, Setup, ShipmentPolicy};
 use selvedge_model::{ConnectionName, FlowName, Kind};
 use selvedge_store::{Store, StoreError, View};
 
@@ -296,6 +296,8 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
         from: ends.from,
         to: ends.to,
         policy: (&flow.policy).into(),
+        preparation: Preparation::None,
+        shipments: ShipmentPolicy::default(),
         parallel: parallel.max(1),
         unanswered_wait: flow.unanswered_wait.0,
         retries_max: flow.retries_max,

@@ -20,7 +20,7 @@
 //!     let decoded = source.decode(raw, &gate::Values::default());
 //!     let Some(order) = decoded.record else { continue }; // its problems say why
 //!     let mut values = gate::Values::default(); // the gate fills these from `sink.lookups(&order)`
-//!     if let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) {
+//!     if let Ok(Encoded::Put(request)) = sink.encode(&order, &values, Standing::default()) {
 //!         let receipt = sink.put(&request).await?;
 //!     }
 //! }
@@ -42,8 +42,8 @@ pub use clock::Clock;
 pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,
-    Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, OpenContext, Page, Probe,
-    Raw, Receipt, Request, SettingProblem, Sink, Source, StockSink, StockSource, Wanted,
+    Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, Needed, OpenContext, Page, Probe,
+    Raw, Receipt, Request, SettingProblem, Sink, Source, Standing, StockSink, StockSource, Wanted,
 };
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats};

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_model::{
-    ConnectionName, Customer, ExternalId, Interval, Kind, Kit, LocationId, Order, Problem, Record, RecordKey, Sku, StockLevel,
+    ConnectionName, Customer, ExternalId, Interval, Kind, Kit, LocationId, Order, Problem, Product, Record, RecordKey, Shipment,
+    Sku, StockLevel,
     compare::Carries,
     gate::{Lookup, Values},
 };
@@ -102,6 +103,10 @@ pub struct Request {
     /// Whether the document exists already and this changes it. A change can be repeated, a
     /// creation is guarded by the key.
     pub update: Option<ExternalId>,
+    /// Whether the record does not stand yet when this has taken effect: the document is read once
+    /// more, and `encode` says what follows. A shipment that is made, paid and closed in three calls
+    /// is three such requests, each decided on what stands.
+    pub unfinished: bool,
 }
 
 /// What encoding decided.
@@ -129,6 +134,15 @@ pub struct Found {
     pub id: ExternalId,
 }
 
+/// What stands at the target when a record is encoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing<'a> {
+    /// The record's own document.
+    pub own: Option<&'a Raw>,
+    /// The document that must stand first, where [`Sink::needs`] names one of another flow.
+    pub needed: Option<&'a Raw>,
+}
+
 /// Puts records of one kind over one connection.
 #[async_trait]
 pub trait Sink<R: Record>: Send + Sync {
@@ -137,14 +151,15 @@ pub trait Sink<R: Record>: Send + Sync {
     /// Pure: a record of another kind that must stand here first, with the table and key text under
     /// which `encode` expects its id among the values.
     fn needs(&self, record: &R) -> Option<Need>;
-    /// Pure: the request that makes the record stand. `existing` is the document as it stands,
-    /// when there is one; a change that it no longer takes is a problem.
+    /// Pure: the request that makes the record stand, or takes it a step nearer. A change that what
+    /// stands there no longer takes is a problem.
     ///
     /// # Errors
     /// The problems for which it cannot be encoded or is no longer taken.
-    fn encode(&self, record: &R, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>>;
-    /// Looks for the document under *our* key: after a lost answer nobody knows theirs.
-    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault>;
+    fn encode(&self, record: &R, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>>;
+    /// Looks for the record's document under *our* key: after a lost answer nobody knows theirs. (The
+    /// whole record is given for systems that keep no key of ours with every document.)
+    async fn find(&self, record: &R) -> Result<Option<Found>, Fault>;
     /// Sends the request, once.
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
     /// Which fields the target carries, for the comparison.
@@ -154,12 +169,26 @@ pub trait Sink<R: Record>: Send + Sync {
 /// A record that must stand at the target first.
 #[derive(Clone, Debug)]
 pub struct Need {
-    /// The record itself; an obligation is made for it if there is none.
-    pub record: selvedge_model::AnyRecord,
+    /// Which.
+    pub what: Needed,
     /// The table under which `encode` looks for its id.
     pub table: String,
     /// The key text under which it looks.
     pub key_text: String,
+}
+
+/// What must stand first.
+#[derive(Clone, Debug)]
+pub enum Needed {
+    /// This record, which nothing else brings there; an obligation is made for it if there is none.
+    Record(selvedge_model::AnyRecord),
+    /// The document of a record that another flow brings there.
+    Document {
+        /// Its kind.
+        kind: Kind,
+        /// Our key of it.
+        key: RecordKey,
+    },
 }
 
 /// Something that arrived without being asked for.
@@ -370,6 +399,14 @@ pub struct Connection {
     pub customer_source: Option<Arc<dyn Source<Customer>>>,
     /// Customers into it.
     pub customer_sink: Option<Arc<dyn Sink<Customer>>>,
+    /// Products out of it.
+    pub product_source: Option<Arc<dyn Source<Product>>>,
+    /// Products into it.
+    pub product_sink: Option<Arc<dyn Sink<Product>>>,
+    /// Shipments out of it.
+    pub shipment_source: Option<Arc<dyn Source<Shipment>>>,
+    /// Shipments into it.
+    pub shipment_sink: Option<Arc<dyn Sink<Shipment>>>,
     /// Its queue of news.
     pub feed: Option<Arc<dyn Feed>>,
     /// Its webhooks.
@@ -382,6 +419,30 @@ pub struct Connection {
     pub stock_sink: Option<Arc<dyn StockSink>>,
     /// What `check` asks.
     pub probe: Option<Arc<dyn Probe>>,
+}
+
+impl Connection {
+    /// An account that offers nothing yet.
+    pub fn empty(system: &'static str, session: Arc<Session>) -> Self {
+        Self {
+            system,
+            session,
+            order_source: None,
+            order_sink: None,
+            customer_source: None,
+            customer_sink: None,
+            product_source: None,
+            product_sink: None,
+            shipment_source: None,
+            shipment_sink: None,
+            feed: None,
+            hooks: None,
+            lists: None,
+            stock_source: None,
+            stock_sink: None,
+            probe: None,
+        }
+    }
 }
 
 /// A table of names that a person fills.

@@ -82,8 +82,8 @@ impl Engine {
                 return self.fault(flow, &row, fault).await;
             }
         };
-        let record = row.record;
-        let expected = self.store().read(move |view| view.record(record)).await?.record;
+        let owed = row.clone();
+        let expected = self.store().read(move |view| view.owed(&owed)).await?;
         let seen = match raws.first() {
             None => Seen::Missing,
             Some(raw) => {

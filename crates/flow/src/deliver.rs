@@ -4,11 +4,11 @@
 //! unanswered row is looked for by *our* key before anything is sent again.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use selvedge_connector::{Encoded, Fault, Priority, Raw, Request};
+use selvedge_connector::{Encoded, Fault, Found, Need, Needed, Priority, Raw, Request, Standing};
 use selvedge_model::{
     AnyRecord, ExternalId, Problem,
+    gate::Values,
     obligation::{Event, State},
-    records::OrderStatus,
 };
 use selvedge_store::{
     Result,
@@ -19,6 +19,7 @@ use crate::{
     backoff::{after, next_try},
     engine::{Engine, Flow, unless_moved},
     gate::hold,
+    ports::source,
     stock::demand::{counting, delivered},
 };
 
@@ -30,6 +31,8 @@ const UNANSWERED_BATCH: usize = 64;
 /// How a write went, in the words of the table of moves.
 enum Outcome {
     Delivered { id: ExternalId, how: String },
+    /// It took effect, and what stands there needs another call.
+    Advanced { id: ExternalId, how: String },
     Held(Vec<Problem>),
     Excluded(String),
     Postponed { fault: Fault },
@@ -88,19 +91,19 @@ impl Engine {
 
     /// Looks, encodes and puts. The fault of any call is returned as it is.
     async fn write(&self, flow: &Flow, row: &ObligationRow) -> Result<std::result::Result<Outcome, Fault>> {
-        let (brand, to, kind, key, record) = (self.brand().clone(), flow.setup.to.clone(), row.kind, row.key.clone(), row.record);
+        let (brand, to, kind, key, owed) = (self.brand().clone(), flow.setup.to.clone(), row.kind, row.key.clone(), row.clone());
         let (flow_name, own) = (flow.setup.name.clone(), row.id);
         let (record, bound, others_tried) = self
             .store()
             .read(move |view| {
                 let others = view.obligations_of(&brand, kind, &key)?;
                 let others_tried = others.iter().any(|o| o.flow == flow_name && o.id != own && o.attempts > 0);
-                Ok((view.record(record)?, view.binding(&brand, &to, kind, &key)?, others_tried))
+                Ok((view.owed(&owed)?, view.binding(&brand, &to, kind, &key)?, others_tried))
             })
             .await?;
         let mut bound = bound;
         if bound.is_none() && (others_tried || row.attempts > 1) {
-            match flow.sink.find(&row.key).await {
+            match flow.sink.find(&record).await {
                 Ok(found) => bound = found.map(|found| found.id),
                 Err(fault) => return Ok(Err(nothing_left(fault))),
             }
@@ -115,23 +118,42 @@ impl Engine {
                 Err(fault) => return Ok(Err(nothing_left(fault))),
             },
         };
-        if existing.is_none() && is_cancelled(&record.record) {
+        if existing.is_none() && record.is_cancelled() {
             return Ok(Ok(Outcome::Excluded("status.cancelled version 1: cancelled before it stood at the target".to_owned())));
         }
-        match flow.sink.encode(&record.record, &row.values, existing.as_ref()) {
+        let needed = match self.needed(flow, &record, &row.values).await {
+            Ok(needed) => needed,
+            Err(Fault::Refused { problems, .. }) => return Ok(Ok(Outcome::Held(problems))),
+            Err(fault) => return Ok(Err(nothing_left(fault))),
+        };
+        let there = Standing { own: existing.as_ref(), needed: needed.as_ref() };
+        match flow.sink.encode(&record, &row.values, there) {
             Err(problems) => Ok(Ok(Outcome::Held(problems))),
             Ok(Encoded::Nothing) => match bound {
                 Some(id) => Ok(Ok(Outcome::Delivered { id, how: "it stands already as it should".to_owned() })),
                 None => Ok(Ok(Outcome::Excluded("nothing.owed version 1: the target needs no document for this".to_owned()))),
             },
-            Ok(Encoded::Put(request)) => Ok(self.put(flow, row, &request, existing.as_ref()).await),
+            Ok(Encoded::Put(request)) => Ok(self.put(flow, &record, &request, existing.as_ref()).await),
+        }
+    }
+
+    /// The document of another flow that `encode` has to see.
+    async fn needed(&self, flow: &Flow, record: &AnyRecord, values: &Values) -> std::result::Result<Option<Raw>, Fault> {
+        let Some(Need { what: Needed::Document { kind, key }, table, key_text }) = flow.sink.needs(record) else {
+            return Ok(None);
+        };
+        let source = self.setup().connections.get(&flow.setup.to).and_then(|to| source(to, kind));
+        let (Some(id), Some(source)) = (values.by_key(&table, &key_text).map(ExternalId::new), source) else { return Ok(None) };
+        match source.fetch(std::slice::from_ref(&id), Priority::Orders).await?.into_iter().next() {
+            Some(raw) => Ok(Some(raw)),
+            None => Err(Fault::Refused { what: format!("read {kind} {key}"), problems: vec![gone(flow, &id)] }),
         }
     }
 
     async fn put(
         &self,
         flow: &Flow,
-        row: &ObligationRow,
+        record: &AnyRecord,
         request: &Request,
         existing: Option<&Raw>,
     ) -> std::result::Result<Outcome, Fault> {
@@ -142,20 +164,27 @@ impl Engine {
             format!("{}, with warnings: {}", request.what, receipt.warnings.join("; "))
         };
         match receipt.id.or_else(|| request.update.clone()).or_else(|| existing.map(|raw| raw.id.clone())) {
-            Some(id) => Ok(Outcome::Delivered { id, how }),
+            Some(id) => Ok(taken(request, id, how)),
             // Taken, but the answer does not say under which id.
-            None => match flow.sink.find(&row.key).await? {
-                Some(found) => Ok(Outcome::Delivered { id: found.id, how }),
+            None => match flow.sink.find(record).await? {
+                Some(found) => Ok(taken(request, found.id, how)),
                 None => Ok(Outcome::Unanswered { why: "it was taken, but is not found under our key yet".to_owned() }),
             },
         }
+    }
+
+    /// Looks by our key for the document of a row.
+    async fn find(&self, flow: &Flow, row: &ObligationRow) -> Result<std::result::Result<Option<Found>, Fault>> {
+        let owed = row.clone();
+        let record = self.store().read(move |view| view.owed(&owed)).await?;
+        Ok(flow.sink.find(&record).await)
     }
 
     /// What a fault means for the row.
     async fn sort(&self, flow: &Flow, row: &ObligationRow, fault: Fault) -> Result<Outcome> {
         self.note_trouble(&flow.setup.to, &fault).await?;
         Ok(match fault {
-            Fault::Refused { problems, .. } => match flow.sink.find(&row.key).await {
+            Fault::Refused { problems, .. } => match self.find(flow, row).await? {
                 // A creation whose first answer was lost is refused the second time because it is there.
                 Ok(Some(found)) if row.target.is_none() && row.attempts > 1 => {
                     Outcome::Delivered { id: found.id, how: "it stood there already, under our key".to_owned() }
@@ -163,7 +192,7 @@ impl Engine {
                 _ => Outcome::Held(problems),
             },
             Fault::Exists { id: Some(id), .. } => Outcome::Delivered { id, how: "it stood there already".to_owned() },
-            Fault::Exists { id: None, what } => match flow.sink.find(&row.key).await {
+            Fault::Exists { id: None, what } => match self.find(flow, row).await? {
                 Ok(Some(found)) => Outcome::Delivered { id: found.id, how: "it stood there already, under our key".to_owned() },
                 Ok(None) => Outcome::Held(vec![elsewhere(&what)]),
                 Err(_) => {
@@ -182,7 +211,7 @@ impl Engine {
     }
 
     async fn record_outcome(&self, flow: &Flow, row: &ObligationRow, verb: &'static str, outcome: Outcome) -> Result<()> {
-        if matches!(outcome, Outcome::Delivered { .. }) {
+        if matches!(outcome, Outcome::Delivered { .. } | Outcome::Advanced { .. }) {
             self.note_well(&flow.setup.to).await?;
         }
         let (brand, setup, now, seed) = (self.brand().clone(), flow.setup.clone(), self.now(), self.setup().seed);
@@ -196,6 +225,12 @@ impl Engine {
                         let said = format!("{how}; it is {id} there");
                         let step = Step { target: Some(id), ..Step::default() };
                         tx.step(row.id, Event::Answer, &step, now).and_then(|_| tx.tell(row.id, verb, "delivered", &said, now))
+                    }
+                    Outcome::Advanced { id, how } => {
+                        tx.bind(&brand, &setup.to, row.kind, &row.key, &id, now)?;
+                        let step = Step { target: Some(id.clone()), ..Step::default() };
+                        let said = format!("{how}; it is {id} there and not finished");
+                        tx.step(row.id, Event::Advance, &step, now).and_then(|_| tx.tell(row.id, verb, "advanced", &said, now))
                     }
                     Outcome::Held(problems) => hold(tx, &brand, &setup.name, row.id, verb, &problems, now),
                     Outcome::Excluded(note) => {
@@ -252,7 +287,7 @@ impl Engine {
             // A change of a document that we know can be repeated: it is read first, and only what is missing is sent.
             return self.send_again(&row, "the change is looked at and, if need be, repeated").await;
         }
-        match flow.sink.find(&row.key).await {
+        match self.find(flow, &row).await? {
             Ok(Some(found)) => {
                 let how = "found under our key after the answer was lost".to_owned();
                 self.record_outcome(flow, &row, "find", Outcome::Delivered { id: found.id, how }).await
@@ -300,8 +335,8 @@ fn nothing_left(fault: Fault) -> Fault {
     }
 }
 
-fn is_cancelled(record: &AnyRecord) -> bool {
-    matches!(record, AnyRecord::Order(order) if order.status == OrderStatus::Cancelled)
+fn taken(request: &Request, id: ExternalId, how: String) -> Outcome {
+    if request.unfinished { Outcome::Advanced { id, how } } else { Outcome::Delivered { id, how } }
 }
 
 fn gone(flow: &Flow, id: &ExternalId) -> Problem {

@@ -3,14 +3,19 @@
 //! The decision is taken on a consistent view and written in one transaction per batch; a row that
 //! a newer revision overtook in between is left to that revision.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
+use selvedge_connector::Needed;
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, ExceptionId, Kind, ObligationId, Problem, RecordKey,
+    AnyRecord, Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey,
     gate::{
         Lookup, Values,
-        rules::{self, OrderPolicy, Standing},
+        rules::{self, Standing},
     },
     obligation::{Event, State},
 };
@@ -20,13 +25,16 @@ use selvedge_store::{
     mappings::MappingAnswer,
     obligations::{ObligationRow, Step},
     records::{NewRecord, RecordRow},
+    routed::RoutedLine,
 };
 
 use crate::{
+    FlowSetup,
     backoff::after,
     capture::enter,
     engine::{Engine, Flow, unless_moved},
     ports::AnySink,
+    prepare::{Bench, Prepared},
 };
 
 /// Rows decided in one batch.
@@ -38,7 +46,7 @@ const LIST_UNREAD: Duration = Duration::from_secs(1);
 
 /// What the gate decided about one row.
 enum Decision {
-    Clear(Values),
+    Clear(Box<Cleared>),
     Hold(Vec<Problem>),
     /// An exception that holds something this row needs holds this row, too.
     HoldBy(ExceptionId, String),
@@ -46,6 +54,7 @@ enum Decision {
         rule: &'static str,
         version: u32,
         reason: String,
+        routed: Vec<RoutedLine>,
     },
     Later {
         after: Duration,
@@ -53,22 +62,45 @@ enum Decision {
     },
     /// Another record must stand at the target first.
     Need(Box<NewRecord>),
+    /// The document of another obligation must stand at the target first.
+    WaitFor(ObligationId, String),
     /// The raw bytes are to be decoded again.
     Decode(Box<CaptureRow>),
+}
+
+/// What a row that may pass takes along.
+#[derive(Default)]
+struct Cleared {
+    values: Values,
+    /// The record as it was made ready, where it does not go as it came.
+    prepared: Option<AnyRecord>,
+    /// Lines of an order that were given to a flow by this decision.
+    routed: Vec<RoutedLine>,
+    /// What people should know, though it passes.
+    remarks: Vec<String>,
 }
 
 impl Engine {
     /// Decides rows that are due; returns how many.
     pub(crate) async fn gate(&self, flow: &Flow) -> Result<usize> {
         let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
-        let (sink, policy, to) = (Arc::clone(&flow.sink), flow.setup.policy.clone(), flow.setup.to.clone());
+        let (sink, setup) = (Arc::clone(&flow.sink), flow.setup.clone());
+        let beside: Vec<(FlowName, Kind)> =
+            self.flows.iter().filter(|f| f.setup.to == flow.setup.to).map(|f| (f.setup.name.clone(), f.setup.kind)).collect();
         let decided = self
             .store()
             .read(move |view| {
-                let look = Look { view, brand: &brand, to: &to, sink: sink.as_ref(), policy: &policy };
+                let look = Look { view, brand: &brand, setup: &setup, beside: &beside, sink: sink.as_ref(), now };
                 let mut decided = Vec::new();
+                let mut orders = BTreeSet::new();
                 for row in view.due(&brand, &name, State::Captured, now, BATCH)? {
-                    decided.push((row.clone(), look.decide(&row)?));
+                    let record = view.record(row.record)?;
+                    // Two shipments of one order share what it still wants: the second sees what the first was given.
+                    let of_order = record.record.order().filter(|_| row.kind == Kind::Shipment);
+                    if of_order.is_none_or(|order| orders.insert(order.clone())) {
+                        let decision = look.decide(&row, record)?;
+                        decided.push((row, decision));
+                    }
                 }
                 Ok(decided)
             })
@@ -116,31 +148,48 @@ enum Written {
 struct Look<'a> {
     view: &'a View<'a>,
     brand: &'a Brand,
-    to: &'a ConnectionName,
+    setup: &'a FlowSetup,
+    /// The flows to the same target, and what they bring there.
+    beside: &'a [(FlowName, Kind)],
     sink: &'a dyn AnySink,
-    policy: &'a OrderPolicy,
+    now: Timestamp,
 }
 
 impl Look<'_> {
-    fn decide(&self, row: &ObligationRow) -> Result<Decision> {
-        let record = self.view.record(row.record)?;
+    fn decide(&self, row: &ObligationRow, record: RecordRow) -> Result<Decision> {
         if matches!(record.record, AnyRecord::Unreadable(_)) && self.was_released(row)? {
             return self.decode_again(row, record);
         }
         if !record.problems.is_empty() {
             return Ok(Decision::Hold(record.problems));
         }
-        let handed_over = self.view.binding(self.brand, self.to, row.kind, &row.key)?.is_some()
+        let handed_over = self.view.binding(self.brand, &self.setup.to, row.kind, &row.key)?.is_some()
             || self.view.ever_attempted(self.brand, &row.flow, &row.key)?;
         if let AnyRecord::Order(order) = &record.record {
-            match rules::check_order(order, self.policy, handed_over) {
+            match rules::check_order(order, &self.setup.policy, handed_over) {
                 Standing::Fit => {}
                 Standing::Unfit(problems) => return Ok(Decision::Hold(problems)),
-                Standing::Excluded { rule, version, reason } => return Ok(Decision::Exclude { rule, version, reason }),
+                Standing::Excluded { rule, version, reason } => {
+                    return Ok(Decision::Exclude { rule, version, reason, routed: Vec::new() });
+                }
                 Standing::NotYet(why) => return Ok(Decision::Later { after: NOT_YET, why }),
             }
         }
-        self.resolve(&record)
+        if record.record.is_cancelled() && !handed_over {
+            let reason = "taken back before it was handed over".to_owned();
+            return Ok(Decision::Exclude { rule: "status.cancelled", version: 1, reason, routed: Vec::new() });
+        }
+        let bench = Bench { view: self.view, brand: self.brand, flow: &self.setup.name, now: self.now };
+        match bench.prepare(row, &record, &self.setup.preparation, &self.setup.shipments)? {
+            Prepared::AsItIs => self.resolve(&record, &record.record, Cleared::default()),
+            Prepared::As { record: ready, routed, remarks } => {
+                let cleared = Cleared { prepared: Some(ready.clone()), routed, remarks, ..Cleared::default() };
+                self.resolve(&record, &ready, cleared)
+            }
+            Prepared::Unfit(problems) => Ok(Decision::Hold(problems)),
+            Prepared::Excluded { rule, version, reason, routed } => Ok(Decision::Exclude { rule, version, reason, routed }),
+            Prepared::Later { after, why } => Ok(Decision::Later { after, why }),
+        }
     }
 
     /// Whether a person sent the row back to the gate after it had been held.
@@ -163,18 +212,18 @@ impl Look<'_> {
     }
 
     /// Every mapped value, and the record that must stand first.
-    fn resolve(&self, record: &RecordRow) -> Result<Decision> {
+    fn resolve(&self, record: &RecordRow, ready: &AnyRecord, mut cleared: Cleared) -> Result<Decision> {
         let mut values = Values::default();
         let mut problems: BTreeMap<String, Problem> = BTreeMap::new();
-        for lookup in self.sink.lookups(&record.record) {
-            let problem = match self.view.answer(self.brand, self.to, &lookup)? {
+        for lookup in self.sink.lookups(ready) {
+            let problem = match self.view.answer(self.brand, &self.setup.to, &lookup)? {
                 MappingAnswer::Is(value) => {
                     values.set(&lookup.table, lookup.key_text(), value);
                     continue;
                 }
                 _ if lookup.optional => continue,
-                MappingAnswer::Nothing if lookup.same_name && self.view.list_read_at(self.to, &lookup.table)?.is_none() => {
-                    let why = format!("the list of {} at {} has not been read yet", lookup.table, self.to);
+                MappingAnswer::Nothing if lookup.same_name && self.view.list_read_at(&self.setup.to, &lookup.table)?.is_none() => {
+                    let why = format!("the list of {} at {} has not been read yet", lookup.table, self.setup.to);
                     return Ok(Decision::Later { after: LIST_UNREAD, why });
                 }
                 MappingAnswer::Nothing => lookup.missing(),
@@ -186,14 +235,37 @@ impl Look<'_> {
         if !problems.is_empty() {
             return Ok(Decision::Hold(problems.into_values().collect()));
         }
-        if let Some(need) = self.sink.needs(&record.record) {
-            let (kind, key) = (need.record.kind(), need.record.key());
-            match self.view.binding(self.brand, self.to, kind, &key)? {
-                Some(id) => values.set(&need.table, need.key_text, id.as_str()),
-                None => return self.need(record, need.record, kind, &key),
+        if let Some(need) = self.sink.needs(ready) {
+            let (kind, key) = match &need.what {
+                Needed::Record(needed) => (needed.kind(), needed.key()),
+                Needed::Document { kind, key } => (*kind, key.clone()),
+            };
+            match (self.view.binding(self.brand, &self.setup.to, kind, &key)?, need.what) {
+                (Some(id), _) => values.set(&need.table, need.key_text, id.as_str()),
+                (None, Needed::Record(needed)) => return self.need(record, needed, kind, &key),
+                (None, Needed::Document { .. }) => return self.document(kind, &key),
             }
         }
-        Ok(Decision::Clear(values))
+        cleared.values = values;
+        Ok(Decision::Clear(Box::new(cleared)))
+    }
+
+    /// A document that another flow brings here: waited for, or why it never comes.
+    fn document(&self, kind: Kind, key: &RecordKey) -> Result<Decision> {
+        let brings = |flow: &FlowName| self.beside.iter().any(|(name, of)| name == flow && *of == kind);
+        let rows = self.view.obligations_of(self.brand, kind, key)?;
+        let Some(newest) = rows.iter().rev().find(|row| brings(&row.flow)) else {
+            return Ok(Decision::Hold(vec![never_comes(kind, key, &self.setup.to, "no flow brings it there")]));
+        };
+        Ok(match (newest.state, newest.exception) {
+            (State::Held, Some(exception)) => Decision::HoldBy(exception, format!("{kind} {key} is held by {exception}")),
+            (state, _) if state.in_flight() => Decision::WaitFor(newest.id, format!("for {kind} {key} to stand first")),
+            // Settled, and yet nothing stands: it was left out on purpose.
+            (state, _) => {
+                let why = format!("it is {} there: {}", state.word(), newest.note.as_deref().unwrap_or("nothing is said why"));
+                Decision::Hold(vec![never_comes(kind, key, &self.setup.to, &why)])
+            }
+        })
     }
 
     fn need(&self, record: &RecordRow, needed: AnyRecord, kind: Kind, key: &RecordKey) -> Result<Decision> {
@@ -212,6 +284,17 @@ impl Look<'_> {
             received_at: record.received_at,
         })))
     }
+}
+
+fn never_comes(kind: Kind, key: &RecordKey, to: &ConnectionName, why: &str) -> Problem {
+    Problem::new(
+        "needed.missing",
+        "",
+        format!("{kind} {key} does not stand at {to}, and this needs it: {why}"),
+        "Bring it there (a flow of that kind, or by hand and release), or dismiss this with a reason.",
+    )
+    .value(key.as_str())
+    .cause(key.as_str())
 }
 
 fn inactive(lookup: &Lookup, id: &str) -> Problem {
@@ -251,8 +334,19 @@ fn write_down(
         // A record at last: its first revision takes the place of the stand-in.
         Written::Decoded(new) => enter(tx, needs.owing, brand, new, now),
         Written::Plain(decision) => match decision {
-            Decision::Clear(values) => {
-                tx.step(row.id, Event::Clear, &Step { values: Some(values.clone()), ..Step::default() }, now)?;
+            Decision::Clear(cleared) => {
+                if !tx.route(brand, &row.key, &cleared.routed, now)? {
+                    return tx.postpone(row.id, now, None);
+                }
+                let step = Step {
+                    values: Some(cleared.values.clone()),
+                    prepared: cleared.prepared.clone(),
+                    ..Step::default()
+                };
+                tx.step(row.id, Event::Clear, &step, now)?;
+                for remark in &cleared.remarks {
+                    tx.tell(row.id, "gate", "remarked", remark, now)?;
+                }
                 tx.tell(row.id, "gate", "cleared", "", now)
             }
             Decision::Hold(problems) => hold(tx, brand, flow, row.id, "gate", problems, now),
@@ -260,13 +354,20 @@ fn write_down(
                 tx.step(row.id, Event::Hold, &Step { exception: Some(*exception), ..Step::default() }, now)?;
                 tx.tell(row.id, "gate", "held", why, now)
             }
-            Decision::Exclude { rule, version, reason } => {
+            Decision::Exclude { rule, version, reason, routed } => {
+                if !tx.route(brand, &row.key, routed, now)? {
+                    return tx.postpone(row.id, now, None);
+                }
                 let note = format!("{rule} version {version}: {reason}");
                 tx.step(row.id, Event::Exclude, &Step { note: Some(note.clone()), ..Step::default() }, now)?;
                 crate::stock::demand::excluded(tx, &needs.owing.counting, flow, row.record, now)?;
                 tx.tell(row.id, "gate", "excluded", &note, now)
             }
             Decision::Later { after: wait, why } => tx.postpone(row.id, after(now, *wait), Some(why)),
+            Decision::WaitFor(other, why) => {
+                tx.wait_for(row.id, *other)?;
+                tx.tell(row.id, "gate", "waits", why, now)
+            }
             Decision::Need(new) => {
                 enter(tx, needs.owing, brand, new, now)?;
                 let Some(needed) =

@@ -25,6 +25,7 @@ mod engine;
 mod gate;
 mod lists;
 mod ports;
+mod prepare;
 mod reading;
 pub mod stock;
 mod trouble;
@@ -37,6 +38,7 @@ use selvedge_model::{Brand, ConnectionName, FlowName, Kind, gate::rules::OrderPo
 use selvedge_store::Store;
 
 pub use engine::{Accepted, Engine, Miswired, TickReport};
+pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
 pub use reading::Swept;
 pub use stock::{Foreign, StockSetup};
 
@@ -78,6 +80,10 @@ pub struct FlowSetup {
     pub to: ConnectionName,
     /// What the gate demands of orders.
     pub policy: OrderPolicy,
+    /// What becomes of a record before it goes to its target.
+    pub preparation: Preparation,
+    /// What the gate demands of shipments.
+    pub shipments: ShipmentPolicy,
     /// Writes and read-backs under way at once.
     pub parallel: usize,
     /// How long a look by our key that found nothing waits before it looks again and a lost write may be repeated.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use selvedge_connector::{
     Connection, Cursor, Decoded, Encoded, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source,
+    Standing,
 };
 use selvedge_model::{
-    AnyRecord, ExternalId, Interval, Kind, Problem, Record, RecordKey,
+    AnyRecord, ExternalId, Interval, Kind, Problem, Record,
     compare::Carries,
     gate::{Lookup, Values},
 };
@@ -28,8 +29,8 @@ pub trait AnySource: Send + Sync {
 pub trait AnySink: Send + Sync {
     fn lookups(&self, record: &AnyRecord) -> Vec<Lookup>;
     fn needs(&self, record: &AnyRecord) -> Option<Need>;
-    fn encode(&self, record: &AnyRecord, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>>;
-    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault>;
+    fn encode(&self, record: &AnyRecord, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>>;
+    async fn find(&self, record: &AnyRecord) -> Result<Option<Found>, Fault>;
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
     fn carries(&self) -> Carries;
 }
@@ -69,9 +70,9 @@ impl<R: Record> AnySink for ErasedSink<R> {
     fn needs(&self, record: &AnyRecord) -> Option<Need> {
         of_kind(record).and_then(|record| self.0.needs(&record))
     }
-    fn encode(&self, record: &AnyRecord, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
+    fn encode(&self, record: &AnyRecord, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
         match of_kind(record) {
-            Some(record) => self.0.encode(&record, values, existing),
+            Some(record) => self.0.encode(&record, values, there),
             None => Err(vec![Problem::new(
                 "decode.unreadable",
                 "",
@@ -80,8 +81,12 @@ impl<R: Record> AnySink for ErasedSink<R> {
             )]),
         }
     }
-    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
-        self.0.find(key).await
+    async fn find(&self, record: &AnyRecord) -> Result<Option<Found>, Fault> {
+        match of_kind(record) {
+            Some(record) => self.0.find(&record).await,
+            // What could not be read never left.
+            None => Ok(None),
+        }
     }
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
         self.0.put(request).await
@@ -96,6 +101,8 @@ pub fn source(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySource>>
     match kind {
         Kind::Order => Some(Arc::new(ErasedSource(connection.order_source.clone()?))),
         Kind::Customer => Some(Arc::new(ErasedSource(connection.customer_source.clone()?))),
+        Kind::Product => Some(Arc::new(ErasedSource(connection.product_source.clone()?))),
+        Kind::Shipment => Some(Arc::new(ErasedSource(connection.shipment_source.clone()?))),
         // Stock does not travel record by record: see `stock`.
         Kind::Stock => None,
     }
@@ -106,6 +113,8 @@ pub fn sink(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySink>> {
     match kind {
         Kind::Order => Some(Arc::new(ErasedSink(connection.order_sink.clone()?))),
         Kind::Customer => Some(Arc::new(ErasedSink(connection.customer_sink.clone()?))),
+        Kind::Product => Some(Arc::new(ErasedSink(connection.product_sink.clone()?))),
+        Kind::Shipment => Some(Arc::new(ErasedSink(connection.shipment_sink.clone()?))),
         Kind::Stock => None,
     }
 }

@@ -1,10 +1,15 @@
 //! Two records → typed differences.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     money::Money,
-    records::{Address, AnyRecord, Customer, LineKind, Order, OrderLine, OrderStatus},
+    records::{
+        Address, AnyRecord, Customer, LineKind, Order, OrderLine, OrderStatus, Product, ProductField, ProductFields, Shipment,
+        ShipmentStatus,
+    },
 };
 
 /// What kind of disagreement it is.
@@ -58,9 +63,12 @@ pub struct Difference {
     pub money: Option<Money>,
 }
 
-/// The fields of a record that a system carries. What it does not carry is not compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The fields of a record that a system carries. What it does not carry is not compared. The
+/// default carries nothing but the key, the items and their units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carries {
+    /// Amounts: net per line, discounts, totals.
+    pub amounts: bool,
     /// Tax per line, and not only in total.
     pub line_tax: bool,
     /// The delivery address.
@@ -75,6 +83,12 @@ pub struct Carries {
     pub shipping_charge: bool,
     /// The day of the order.
     pub placed_on: bool,
+    /// Tracking numbers.
+    pub tracking: bool,
+    /// Whether a shipment's money was taken.
+    pub captured: bool,
+    /// Fields of a product.
+    pub product: ProductFields,
 }
 
 /// What disagrees between what we owe and what the target holds. An empty answer is what
@@ -84,6 +98,12 @@ pub fn compare(expected: &AnyRecord, actual: &AnyRecord, carries: Carries) -> Ve
     match (expected, actual) {
         (AnyRecord::Order(expected), AnyRecord::Order(actual)) => compare_orders(expected, actual, carries, &mut found),
         (AnyRecord::Customer(expected), AnyRecord::Customer(actual)) => compare_customers(expected, actual, &mut found),
+        (AnyRecord::Product(expected), AnyRecord::Product(actual)) => {
+            compare_products(expected, actual, carries.product, &mut found);
+        }
+        (AnyRecord::Shipment(expected), AnyRecord::Shipment(actual)) => {
+            compare_shipments(expected, actual, carries, &mut found);
+        }
         _ => found.text(Cause::Missing, "kind", expected.kind().word(), actual.kind().word()),
     }
     found.0
@@ -120,6 +140,13 @@ impl Found {
         }
     }
 
+    /// A value that our side must have, and theirs alike.
+    fn value<T: PartialEq + ToString>(&mut self, cause: Cause, path: &str, expected: Option<T>, actual: Option<T>) {
+        if expected != actual {
+            self.add(cause, path, expected.map(|v| v.to_string()), actual.map(|v| v.to_string()), None);
+        }
+    }
+
     fn money(&mut self, cause: Cause, path: impl Into<String>, expected: Money, actual: Money) {
         if expected != actual {
             self.add(cause, path, Some(expected.to_string()), Some(actual.to_string()), actual.minus(expected).ok());
@@ -138,12 +165,14 @@ fn compare_orders(expected: &Order, actual: &Order, carries: Carries, found: &mu
         // What a closed document says about its lines moves no money any more.
         return;
     }
-    if expected.currency != actual.currency {
+    if carries.amounts && expected.currency != actual.currency {
         found.text(Cause::Currency, "currency", expected.currency.code(), actual.currency.code());
         return;
     }
     compare_lines(expected, actual, carries, found);
-    compare_sums(expected, actual, carries, found);
+    if carries.amounts {
+        compare_sums(expected, actual, carries, found);
+    }
     if carries.placed_on {
         found.text(Cause::Timing, "placed_on", &expected.placed_on.to_string(), &actual.placed_on.to_string());
     }
@@ -185,7 +214,9 @@ fn compare_lines(expected: &Order, actual: &Order, carries: Carries, found: &mut
             Some(other) => {
                 found.text(Cause::Sku, path("sku"), line.sku.as_str(), other.sku.as_str());
                 found.text(Cause::Quantity, path("quantity"), &line.quantity.to_string(), &other.quantity.to_string());
-                found.money(Cause::Price, path("net"), line.net, other.net);
+                if carries.amounts {
+                    found.money(Cause::Price, path("net"), line.net, other.net);
+                }
                 if carries.line_tax && line.tax != other.tax {
                     found.money(tax_cause(line, other), path("tax"), line.tax, other.tax);
                 }
@@ -240,6 +271,82 @@ fn compare_addresses(name: &str, expected: Option<&Address>, actual: Option<&Add
     }
 }
 
+fn compare_products(expected: &Product, actual: &Product, fields: ProductFields, found: &mut Found) {
+    found.text(Cause::Sku, "sku", expected.sku.as_str(), actual.sku.as_str());
+    let trimmed = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    for field in ProductField::ALL.into_iter().filter(|field| fields.has(*field)) {
+        let path = field.word();
+        match field {
+            ProductField::Name => found.text(Cause::Party, path, &expected.name, &actual.name),
+            ProductField::Barcode => {
+                found.value(Cause::Party, path, trimmed(&expected.barcode), trimmed(&actual.barcode));
+            }
+            ProductField::Weight => found.value(Cause::Party, path, expected.weight_grams, actual.weight_grams),
+            ProductField::HsCode => found.value(Cause::Party, path, trimmed(&expected.hs_code), trimmed(&actual.hs_code)),
+            ProductField::Origin => found.value(Cause::Party, path, trimmed(&expected.origin), trimmed(&actual.origin)),
+            ProductField::Active => found.value(Cause::Status, path, Some(expected.active), Some(actual.active)),
+            ProductField::Price => {
+                for price in &expected.prices {
+                    let same = |other: &&crate::records::Price| other.list.id == price.list.id;
+                    if let Some(theirs) = actual.prices.iter().find(same) {
+                        found.money(Cause::Price, format!("price {}", price.list.name), price.amount, theirs.amount);
+                    }
+                }
+            }
+            ProductField::Recipe => {
+                let told = |product: &Product| {
+                    let mut parts: Vec<String> =
+                        product.recipe.iter().map(|part| format!("{} × {}", part.units, part.sku)).collect();
+                    parts.sort();
+                    (!parts.is_empty()).then(|| parts.join(", "))
+                };
+                found.value(Cause::Quantity, path, told(expected), told(actual));
+            }
+        }
+    }
+}
+
+/// Units are compared per line of the order where both sides name lines, else per item.
+fn compare_shipments(expected: &Shipment, actual: &Shipment, carries: Carries, found: &mut Found) {
+    found.text(Cause::Party, "order", expected.order.as_str(), actual.order.as_str());
+    let word = |status: ShipmentStatus| match status {
+        ShipmentStatus::Open => "open",
+        ShipmentStatus::Shipped => "shipped",
+        ShipmentStatus::Cancelled => "cancelled",
+    };
+    if carries.status && expected.status != actual.status {
+        found.text(Cause::Status, "status", word(expected.status), word(actual.status));
+    }
+    let by_line = [expected, actual].iter().all(|one| one.lines.iter().all(|line| line.order_line.is_some()));
+    let units = |shipment: &Shipment| {
+        let mut units: BTreeMap<String, u64> = BTreeMap::new();
+        for line in &shipment.lines {
+            let key = match &line.order_line {
+                Some(id) if by_line => format!("line {id}"),
+                _ => line.sku.to_string(),
+            };
+            *units.entry(key).or_default() += u64::from(line.quantity);
+        }
+        units
+    };
+    let (ours, theirs) = (units(expected), units(actual));
+    for key in ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key))) {
+        let of = |side: &BTreeMap<String, u64>| side.get(key).copied();
+        found.value(Cause::Quantity, &format!("lines {key}"), of(&ours), of(&theirs));
+    }
+    if carries.tracking {
+        let told = |shipment: &Shipment| {
+            let mut numbers = shipment.tracking();
+            numbers.sort_unstable();
+            (!numbers.is_empty()).then(|| numbers.join(", "))
+        };
+        found.value(Cause::Shipping, "tracking", told(expected), told(actual));
+    }
+    if carries.captured && expected.captured.is_some() {
+        found.value(Cause::Status, "captured", expected.captured, actual.captured);
+    }
+}
+
 fn compare_customers(expected: &Customer, actual: &Customer, found: &mut Found) {
     found.text(Cause::Party, "key", expected.key.as_str(), actual.key.as_str());
     found.optional("email", expected.email.as_ref(), actual.email.as_ref());
@@ -259,6 +366,7 @@ mod tests {
     };
 
     const EVERYTHING: Carries = Carries {
+        amounts: true,
         line_tax: true,
         shipping_address: true,
         billing_address: true,
@@ -266,6 +374,9 @@ mod tests {
         status: true,
         shipping_charge: true,
         placed_on: true,
+        tracking: true,
+        captured: true,
+        product: ProductFields::of(&ProductField::ALL),
     };
 
     fn eur(minor: i64) -> Money {
@@ -277,6 +388,7 @@ mod tests {
             id: ExternalId::new(sku),
             kind: LineKind::Product,
             bundle: None,
+            recipe: None,
             sku: Sku::new(sku),
             name: "Coat".into(),
             quantity,
@@ -315,6 +427,8 @@ mod tests {
             payments: Vec::new(),
             totals: Totals { net: eur(39_400), tax: eur(9_850), gross: eur(49_250) },
             comment: None,
+            weight_grams: None,
+            dispatch_by: None,
         }
     }
 

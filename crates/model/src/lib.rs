@@ -6,6 +6,7 @@
 //! Reading order: ids and money first, then the records they make up, then what is said about
 //! records (problems, verdicts, differences), last the life of an obligation.
 
+pub mod attribution;
 pub mod compare;
 pub mod gate;
 pub mod id;
@@ -14,8 +15,10 @@ mod laws;
 pub mod moment;
 pub mod money;
 pub mod obligation;
+pub mod pick;
 pub mod problem;
 pub mod records;
+pub mod routing;
 pub mod stock;
 pub mod tax;
 
@@ -25,4 +28,4 @@ pub use id::{
 pub use moment::{Interval, MomentError};
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use problem::Problem;
-pub use records::{AnyRecord, Customer, Kind, Kit, KitPart, Order, Record, StockLevel, Unreadable};
+pub use records::{AnyRecord, Customer, Kind, Kit, KitPart, Order, Product, Record, Shipment, StockLevel, Unreadable};

@@ -95,6 +95,8 @@ pub enum Event {
     Claim,
     /// The target took the write, or the document was found under our key.
     Answer,
+    /// The target took the write, and what stands there needs another one.
+    Advance,
     /// No write left (connection refused, throttled before the target took it): try again later.
     Postpone,
     /// A write left and no answer came.
@@ -103,6 +105,8 @@ pub enum Event {
     FindNothing,
     /// Read back and equal.
     Confirm,
+    /// It was confirmed, and the target was found changed since: an exception takes it.
+    Drift,
     /// An exception was settled: back to the gate.
     Release,
     /// A person lets it go.
@@ -113,16 +117,18 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 12] = [
+    pub const ALL: [Event; 14] = [
         Event::Clear,
         Event::Hold,
         Event::Exclude,
         Event::Claim,
         Event::Answer,
+        Event::Advance,
         Event::Postpone,
         Event::LoseAnswer,
         Event::FindNothing,
         Event::Confirm,
+        Event::Drift,
         Event::Release,
         Event::Dismiss,
         Event::Supersede,
@@ -148,10 +154,11 @@ pub const fn next(state: State, event: Event) -> Option<State> {
         (S::Captured | S::Sending, E::Exclude) => Some(S::Excluded),
         (S::Cleared, E::Claim) => Some(S::Sending),
         (S::Sending | S::Unanswered, E::Answer) => Some(S::Delivered),
-        (S::Sending, E::Postpone) | (S::Unanswered, E::FindNothing) => Some(S::Cleared),
+        (S::Sending, E::Postpone | E::Advance) | (S::Unanswered, E::FindNothing) => Some(S::Cleared),
         (S::Sending, E::LoseAnswer) => Some(S::Unanswered),
         (S::Delivered, E::Confirm) => Some(S::Confirmed),
         (S::Captured | S::Cleared | S::Sending | S::Unanswered | S::Delivered, E::Hold) => Some(S::Held),
+        (S::Confirmed, E::Drift) => Some(S::Held),
         (S::Held, E::Release) => Some(S::Captured),
         (S::Held, E::Dismiss) => Some(S::Dismissed),
         // Only what certainly has no write under way gives way to a newer revision; the others settle first.
@@ -165,10 +172,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_settled_state_moves_only_by_a_person_or_a_newer_revision() {
+    fn a_settled_state_moves_only_by_a_person_a_newer_revision_or_a_change_at_the_target() {
         for state in State::ALL.into_iter().filter(|s| s.settled()) {
             for event in Event::ALL {
-                let allowed = state == State::Held && matches!(event, Event::Release | Event::Dismiss | Event::Supersede);
+                let allowed = match state {
+                    State::Held => matches!(event, Event::Release | Event::Dismiss | Event::Supersede),
+                    State::Confirmed => event == Event::Drift,
+                    _ => false,
+                };
                 assert_eq!(next(state, event).is_some(), allowed, "{state:?} {event:?}");
             }
         }

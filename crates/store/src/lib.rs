@@ -21,6 +21,7 @@ mod migrate;
 pub mod obligations;
 mod packing;
 pub mod records;
+pub mod routed;
 #[cfg(test)]
 mod samples;
 pub mod sealed;

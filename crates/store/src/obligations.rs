@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
+    AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
     gate::Values,
     obligation::{Event, State, next},
 };
@@ -23,7 +23,7 @@ use crate::{
     Result, StoreError, Tx, View,
     captures::kind_of,
     packing::{count, limit, micros, moment, moment_maybe, pack, short, unpack, unreadable},
-    records::{from_json, json},
+    records::{form_and_body, from_form, from_json, json},
 };
 
 /// Longest note, in characters.
@@ -130,6 +130,8 @@ pub struct Step {
     pub target: Option<ExternalId>,
     /// What the gate resolved.
     pub values: Option<Values>,
+    /// The record as the gate made it ready for this target, where it does not go as it is.
+    pub prepared: Option<AnyRecord>,
     /// The exception that takes it (with `Event::Hold`).
     pub exception: Option<ExceptionId>,
     /// A note.
@@ -322,8 +324,10 @@ impl Tx<'_> {
         let sql = "UPDATE obligations SET state = ?2, due_at = ?3, settled_at = ?4,
                      attempts = attempts + ?5, retries = CASE ?6 WHEN 0 THEN 0 WHEN 1 THEN retries ELSE retries + 1 END,
                      target = coalesce(?7, target), mapped = coalesce(?8, mapped), note = coalesce(?9, note),
-                     exception_id = CASE ?10 WHEN 0 THEN NULL ELSE coalesce(?11, exception_id) END, waits_for = NULL
+                     exception_id = CASE ?10 WHEN 0 THEN NULL ELSE coalesce(?11, exception_id) END, waits_for = NULL,
+                     prepared_form = CASE ?12 WHEN 0 THEN prepared_form ELSE ?13 END, prepared = CASE ?12 WHEN 0 THEN prepared ELSE ?14 END
                    WHERE id = ?1";
+        let prepared = change.prepared.as_ref().map(form_and_body).transpose()?;
         self.connection.prepare_cached(sql)?.execute(params![
             id.0,
             to.word(),
@@ -341,6 +345,10 @@ impl Tx<'_> {
             // Once held, a row remembers by what until it settles: the exception closes after that.
             i64::from(to.in_flight() || to == State::Held),
             exception.map(|exception| exception.0),
+            // Each passage through the gate says anew how the record goes.
+            i64::from(event == Event::Clear),
+            prepared.as_ref().map(|(form, _)| *form),
+            prepared.as_ref().map(|(_, body)| pack(body)),
         ])?;
         if let Some((newer, revision)) = standing.newer.filter(|_| next(to, Event::Supersede).is_some()) {
             return self.supersede(id, to, newer, revision, now);
@@ -556,6 +564,28 @@ impl View<'_> {
             }
         }
         moment_maybe(earliest)
+    }
+
+    /// What is to stand at the target: the record as the gate made it ready, or as it came.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when there is no such row.
+    pub fn owed(&self, row: &ObligationRow) -> Result<AnyRecord> {
+        match self.prepared(row.id)? {
+            Some(prepared) => Ok(prepared),
+            None => Ok(self.record(row.record)?.record),
+        }
+    }
+
+    /// The record as the gate made it ready for this target, where it does not go as it came.
+    pub fn prepared(&self, id: ObligationId) -> Result<Option<AnyRecord>> {
+        let sql = "SELECT prepared_form, prepared FROM obligations WHERE id = ?1";
+        let found: Option<(Option<String>, Option<Vec<u8>>)> =
+            self.connection.prepare_cached(sql)?.query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match found {
+            Some((Some(form), Some(body))) => from_form(&form, &unpack("a prepared record", &body)?).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// One row.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem, RecordId, RecordKey,
+    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem, Product, RecordId, RecordKey, Shipment,
     records::Address,
 };
 use serde::Serialize;
@@ -108,12 +108,12 @@ impl Tx<'_> {
         let (form, body) = form_and_body(&new.record)?;
         let amount = match &new.record {
             AnyRecord::Order(order) => Some(order.totals.gross),
-            AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => None,
+            _ => None,
         };
         let problems = if new.problems.is_empty() { None } else { Some(pack(&json(&new.problems)?)) };
         let sql = "INSERT INTO records (brand, connection, kind, key, revision, latest, form, capture_id, version, received_at,
-                                        amount_minor, currency, digest, who, search, problems, body)
-                   VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+                                        amount_minor, currency, digest, who, search, problems, body, order_key)
+                   VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
         self.connection.prepare_cached(sql)?.execute(params![
             new.brand.as_str(),
             new.connection.as_str(),
@@ -131,6 +131,7 @@ impl Tx<'_> {
             search_text(&new.record),
             problems,
             pack(&body),
+            new.record.order().map(RecordKey::as_str),
         ])?;
         Ok(Recorded::Revision(RecordId(self.connection.last_insert_rowid()), revision))
     }
@@ -155,6 +156,24 @@ impl View<'_> {
         let mut revisions = rows.collect::<Result<Vec<_>>>()?;
         revisions.reverse();
         Ok(revisions)
+    }
+
+    /// The newest revision of a record.
+    pub fn latest(&self, brand: &Brand, kind: Kind, key: &RecordKey) -> Result<Option<RecordRow>> {
+        let sql = "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records
+                   WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), kind.word(), key.as_str()])?;
+        rows.next()?.map(record_row).transpose()
+    }
+
+    /// The newest revisions of a kind that are about an order, in the order in which they came.
+    pub fn of_order(&self, brand: &Brand, kind: Kind, order: &RecordKey) -> Result<Vec<RecordRow>> {
+        let sql = "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records
+                   WHERE brand = ?1 AND order_key = ?2 AND kind = ?3 AND latest = 1 ORDER BY id LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params![brand.as_str(), order.as_str(), kind.word(), REVISIONS_MAX], record_row)?;
+        rows.collect()
     }
 
     /// The newest records of a kind whose key, name, e-mail or SKU contains `search` (empty = all),
@@ -208,18 +227,22 @@ pub(crate) fn money(minor: Option<i64>, currency: Option<&str>) -> Result<Option
 
 /// The record's own form without the tag of [`AnyRecord`], which is a column instead: a tagged
 /// enum has to be buffered whole while it is read, and this is read for every row that is looked at.
-fn form_and_body(record: &AnyRecord) -> Result<(&'static str, Vec<u8>)> {
+pub(crate) fn form_and_body(record: &AnyRecord) -> Result<(&'static str, Vec<u8>)> {
     Ok(match record {
         AnyRecord::Order(order) => ("order", json(order)?),
         AnyRecord::Customer(customer) => ("customer", json(customer)?),
+        AnyRecord::Product(product) => ("product", json(product)?),
+        AnyRecord::Shipment(shipment) => ("shipment", json(shipment)?),
         AnyRecord::Unreadable(unreadable) => ("unreadable", json(unreadable)?),
     })
 }
 
-fn from_form(form: &str, body: &[u8]) -> Result<AnyRecord> {
+pub(crate) fn from_form(form: &str, body: &[u8]) -> Result<AnyRecord> {
     match form {
         "order" => from_json("an order", body).map(AnyRecord::Order),
         "customer" => from_json("a customer", body).map(AnyRecord::Customer),
+        "product" => from_json("a product", body).map(AnyRecord::Product),
+        "shipment" => from_json("a shipment", body).map(AnyRecord::Shipment),
         "unreadable" => from_json("an unreadable record", body).map(AnyRecord::Unreadable),
         other => Err(unreadable("a record", format!("unknown form {other:?}"))),
     }
@@ -244,6 +267,14 @@ fn digest(record: &AnyRecord, problems: &[Problem]) -> Result<[u8; 32]> {
             serde_json::to_writer(&mut hasher, &("order", untouched, problems)).map_err(wrong)?;
         }
         AnyRecord::Customer(customer) => serde_json::to_writer(&mut hasher, &("customer", customer, problems)).map_err(wrong)?,
+        AnyRecord::Product(product) => {
+            let untouched = Product { updated_at: Timestamp::UNIX_EPOCH, ..product.as_ref().clone() };
+            serde_json::to_writer(&mut hasher, &("product", untouched, problems)).map_err(wrong)?;
+        }
+        AnyRecord::Shipment(shipment) => {
+            let untouched = Shipment { updated_at: Timestamp::UNIX_EPOCH, ..shipment.as_ref().clone() };
+            serde_json::to_writer(&mut hasher, &("shipment", untouched, problems)).map_err(wrong)?;
+        }
         AnyRecord::Unreadable(unreadable) => {
             serde_json::to_writer(&mut hasher, &("unreadable", unreadable, problems)).map_err(wrong)?
         }
@@ -273,7 +304,8 @@ fn people(record: &AnyRecord) -> Vec<String> {
             addresses.chain(order.customer.iter().flat_map(of_customer)).collect()
         }
         AnyRecord::Customer(customer) => of_customer(customer).into(),
-        AnyRecord::Unreadable(_) => Vec::new(),
+        AnyRecord::Product(product) => vec![Some(product.name.clone())],
+        AnyRecord::Shipment(_) | AnyRecord::Unreadable(_) => Vec::new(),
     };
     texts.into_iter().flatten().filter(|text| !text.trim().is_empty()).collect()
 }
@@ -284,11 +316,16 @@ fn who(record: &AnyRecord) -> String {
 
 fn search_text(record: &AnyRecord) -> String {
     let mut words = vec![record.key().0];
-    let skus = match record {
+    let more: Vec<&str> = match record {
         AnyRecord::Order(order) => order.lines.iter().map(|line| line.sku.as_str()).collect(),
+        AnyRecord::Product(product) => product.barcode.as_deref().into_iter().chain([product.style.name.as_str()]).collect(),
+        AnyRecord::Shipment(shipment) => {
+            let skus = shipment.lines.iter().map(|line| line.sku.as_str());
+            shipment.tracking().into_iter().chain(skus).collect()
+        }
         AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => Vec::new(),
     };
-    for word in people(record).iter().map(String::as_str).chain(skus) {
+    for word in people(record).iter().map(String::as_str).chain(more) {
         if !words.iter().any(|known| known == word) {
             words.push(word.to_owned());
         }

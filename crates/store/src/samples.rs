@@ -81,6 +81,7 @@ pub(crate) fn order(number: &str, cents: i64) -> Order {
             id: "1".into(),
             kind: LineKind::Product,
             bundle: None,
+            recipe: None,
             sku: "71053".into(),
             name: "White metal lantern".into(),
             quantity: 1,
@@ -98,6 +99,8 @@ pub(crate) fn order(number: &str, cents: i64) -> Order {
         payments: Vec::new(),
         totals: Totals { net: amount, tax: zero, gross: amount },
         comment: None,
+        weight_grams: None,
+        dispatch_by: None,
     }
 }
 

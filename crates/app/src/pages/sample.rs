@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_connector::{
     Arrival, Connection, Cursor, Decoded, Delivery, Encoded, EnumeratedPage, Fault, Figure, Finding, Found, Hooks, LevelPage,
-    Page, Priority, Raw, Receipt, Request, Session, SessionConfig, Sink, Source, StockSink, StockSource, Wanted,
+    Page, Priority, Raw, Receipt, Request, Session, SessionConfig, Sink, Source, Standing, StockSink, StockSource, Wanted,
     clock::ManualClock,
     session::{Budget, BudgetWindow},
 };
 use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, Problem,
-    RecordKey, Sku, StockLevel,
+    Sku, StockLevel,
     compare::Carries,
     gate::{Lookup, Values, rules::OrderPolicy},
     obligation::Event,
@@ -77,10 +77,10 @@ impl Sink<Order> for Still {
     fn needs(&self, _: &Order) -> Option<selvedge_connector::Need> {
         None
     }
-    fn encode(&self, _: &Order, _: &Values, _: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
+    fn encode(&self, _: &Order, _: &Values, _: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
         Ok(Encoded::Nothing)
     }
-    async fn find(&self, _: &RecordKey) -> Result<Option<Found>, Fault> {
+    async fn find(&self, _: &Order) -> Result<Option<Found>, Fault> {
         Err(asked())
     }
     async fn put(&self, _: &Request) -> Result<Receipt, Fault> {
@@ -88,6 +88,7 @@ impl Sink<Order> for Still {
     }
     fn carries(&self) -> Carries {
         Carries {
+            amounts: true,
             line_tax: true,
             shipping_address: true,
             billing_address: true,
@@ -95,6 +96,7 @@ impl Sink<Order> for Still {
             status: true,
             shipping_charge: true,
             placed_on: true,
+            ..Carries::default()
         }
     }
 }
@@ -122,7 +124,7 @@ impl StockSink for Still {
     }
     fn encode(&self, place: &LocationId, _: &[Figure]) -> Request {
         let (what, body) = (place.to_string(), serde_json::Value::Null);
-        Request { what, method: "POST".to_owned(), path: String::new(), body, update: None }
+        Request { what, method: "POST".to_owned(), path: String::new(), body, update: None, unfinished: false }
     }
     async fn put(&self, _: &Request) -> Result<Receipt, Fault> {
         Err(asked())
@@ -157,18 +159,12 @@ fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Con
     let config = SessionConfig { budget, ..SessionConfig::named(name) };
     let still = Arc::new(Still);
     Connection {
-        system,
-        session: Session::new(config, Arc::clone(clock) as Arc<dyn selvedge_connector::Clock>),
         order_source: Some(still.clone()),
         order_sink: Some(still.clone()),
-        customer_source: None,
-        customer_sink: None,
-        feed: None,
         hooks: (name == "shop").then_some(still.clone() as Arc<dyn Hooks>),
-        lists: None,
         stock_source: Some(still.clone()),
         stock_sink: Some(still),
-        probe: None,
+        ..Connection::empty(system, Session::new(config, Arc::clone(clock) as Arc<dyn selvedge_connector::Clock>))
     }
 }
 
@@ -190,6 +186,8 @@ async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
         from: "shop".into(),
         to: "books".into(),
         policy: OrderPolicy::default(),
+                preparation: Default::default(),
+                shipments: Default::default(),
         parallel: 1,
         unanswered_wait: Duration::from_secs(1),
         retries_max: 3,
@@ -219,6 +217,7 @@ pub(crate) fn order(number: &str, name: &str, units: u32) -> Order {
         id: id.into(),
         kind: LineKind::Product,
         bundle: None,
+        recipe: None,
         sku: sku.into(),
         name: name.to_owned(),
         quantity: units,
@@ -275,6 +274,8 @@ pub(crate) fn order(number: &str, name: &str, units: u32) -> Order {
         }],
         totals: Totals { net, tax, gross: net.plus(tax).unwrap() },
         comment: None,
+        weight_grams: None,
+        dispatch_by: None,
     }
 }
 

@@ -5,6 +5,7 @@ use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, Order, Problem, RecordId, RecordKey,
     compare::{Carries, Difference, compare},
     obligation::State,
+    records::{ProductField, ProductFields},
 };
 use selvedge_store::{
     Result, Store, View,
@@ -203,7 +204,7 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
     let from = latest.connection.clone();
     let order = match &latest.record {
         AnyRecord::Order(order) => Some(order.as_ref().clone()),
-        AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => None,
+        _ => None,
     };
     let mut records = vec![(Kind::Order, number.clone())];
     if let Some(customer) = order.as_ref().and_then(|order| order.customer.as_ref()) {
@@ -226,6 +227,7 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
 
 /// Every field counts when a revision is compared with the one before.
 const EVERYTHING: Carries = Carries {
+    amounts: true,
     line_tax: true,
     shipping_address: true,
     billing_address: true,
@@ -233,6 +235,9 @@ const EVERYTHING: Carries = Carries {
     status: true,
     shipping_charge: true,
     placed_on: true,
+    tracking: true,
+    captured: true,
+    product: ProductFields::of(&ProductField::ALL),
 };
 
 fn revisions(rows: &[RecordRow]) -> Vec<RevisionView> {

@@ -297,6 +297,8 @@ fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
         payments: payments(&at.get("paymentHistory"), currency, zones, notes),
         totals,
         comment: notes.text(&at.get("otherComment")),
+        weight_grams: None,
+        dispatch_by: None,
     })
 }
 
@@ -526,6 +528,7 @@ fn line(at: &At<'_>, bundles: &Bundles, currency: Currency, notes: &mut Notes) -
         id: ExternalId::new(id),
         kind,
         bundle,
+        recipe: None,
         sku,
         name,
         quantity,

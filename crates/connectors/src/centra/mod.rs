@@ -76,18 +76,13 @@ impl Connector for Centra {
             api.leave_out(&settings::STOCK_DETAILS.into_iter().collect());
         }
         Ok(Connection {
-            system: "centra",
-            session,
             order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings))),
-            order_sink: None,
-            customer_source: None,
-            customer_sink: None,
             feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
-            lists: None,
             stock_source: Some(Arc::new(stock::Source::new(Arc::clone(&api), &settings))),
             stock_sink: Some(Arc::new(stock::Sink::new(Arc::clone(&api), &settings))),
             probe: Some(Arc::new(CentraProbe::new(api, settings))),
+            ..Connection::empty("centra", session)
         })
     }
 }

@@ -124,6 +124,7 @@ pub(crate) fn cancel(order: &Order, raw: &Raw, form: &Form) -> Result<Encoded, V
         path: format!("{RECORDS}/{}/{}", form.document.record(), raw.id),
         body: Value::Object(body),
         update: Some(raw.id.clone()),
+        unfinished: false,
     }))
 }
 
@@ -190,6 +191,7 @@ pub(crate) fn change(order: &Order, desired: Desired, raw: &Raw, form: &Form) ->
         path,
         body: Value::Object(body),
         update: Some(raw.id.clone()),
+        unfinished: false,
     }))
 }
 

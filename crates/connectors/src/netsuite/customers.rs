@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use selvedge_connector::{
-    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source,
+    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source, Standing,
 };
 use selvedge_model::{
     Customer, ExternalId, Interval, Kind, Problem, RecordKey,
@@ -52,11 +52,12 @@ impl Sink<Customer> for Customers {
         None
     }
 
-    fn encode(&self, customer: &Customer, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
-        encode::customer(customer, values, existing, &self.form)
+    fn encode(&self, customer: &Customer, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
+        encode::customer(customer, values, there.own, &self.form)
     }
 
-    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
+    async fn find(&self, record: &Customer) -> Result<Option<Found>, Fault> {
+        let key = &record.key;
         let external_id = wire::external_id(encode::CUSTOMER_PREFIX, key.as_str());
         find(&self.client, "SELECT id FROM customer WHERE externalid = ?", &external_id).await
     }
@@ -66,15 +67,7 @@ impl Sink<Customer> for Customers {
     }
 
     fn carries(&self) -> Carries {
-        Carries {
-            line_tax: false,
-            shipping_address: false,
-            billing_address: false,
-            customer: true,
-            status: false,
-            shipping_charge: false,
-            placed_on: false,
-        }
+        Carries { customer: true, ..Carries::default() }
     }
 }
 

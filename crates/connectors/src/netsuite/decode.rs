@@ -181,6 +181,8 @@ impl Reader<'_> {
             payments: Vec::new(),
             totals: Totals { net, tax, gross },
             comment: None,
+            weight_grams: None,
+            dispatch_by: None,
         })
     }
 
@@ -316,6 +318,7 @@ impl Reader<'_> {
             id: ExternalId::new(id),
             kind: LineKind::Product,
             bundle: None,
+            recipe: None,
             sku: Sku::new(sku),
             name: wire::text(row, "description").map(|t| wire::text_in(&t)).unwrap_or_default(),
             quantity: units,

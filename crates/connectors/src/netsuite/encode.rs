@@ -132,6 +132,7 @@ pub(crate) fn order(order: &Order, values: &Values, existing: Option<&Raw>, form
                 path: format!("{RECORDS}/{}", form.document.record()),
                 body: Value::Object(body),
                 update: None,
+                unfinished: false,
             }))
         }
         (Some(raw), _) => change::change(order, desired(order, values, form)?, raw, form),
@@ -429,6 +430,7 @@ pub(crate) fn customer(
             path: format!("{RECORDS}/customer"),
             body: Value::Object(body),
             update: None,
+            unfinished: false,
         }));
     };
     let there: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
@@ -444,6 +446,7 @@ pub(crate) fn customer(
         path: format!("{RECORDS}/customer/{}", raw.id),
         body: Value::Object(body),
         update: Some(raw.id.clone()),
+        unfinished: false,
     }))
 }
 

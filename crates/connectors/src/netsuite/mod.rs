@@ -87,13 +87,10 @@ impl Connector for NetSuite {
         let orders = Arc::new(orders::Orders { client: client.clone(), form: settings.form.clone() });
         let customers = Arc::new(customers::Customers { client: client.clone(), form: settings.form.clone() });
         Ok(Connection {
-            system: self.name(),
-            session,
             order_source: Some(orders.clone()),
             order_sink: Some(orders),
             customer_source: Some(customers.clone()),
             customer_sink: Some(customers),
-            feed: None,
             hooks: Some(Arc::new(hooks::ScriptReceiver {
                 secret: settings.webhook_secret,
                 tolerance: settings.webhook_tolerance,
@@ -106,7 +103,6 @@ impl Connector for NetSuite {
                 clock: Arc::clone(&context.clock),
                 pending: Default::default(),
             })),
-            stock_sink: None,
             probe: Some(Arc::new(probe::AccountProbe {
                 client,
                 form: settings.form,
@@ -114,6 +110,7 @@ impl Connector for NetSuite {
                 clock: Arc::clone(&context.clock),
                 concurrency: settings.concurrency,
             })),
+            ..Connection::empty(self.name(), session)
         })
     }
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::DateTime};
 use selvedge_connector::{
-    Answer, Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt,
-    Request, Sink, Source,
+    Answer, Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Needed, Page, Priority, Raw, Receipt,
+    Request, Sink, Source, Standing,
 };
 use selvedge_model::{
     ExternalId, Interval, Kind, Order, Problem, RecordKey,
@@ -86,15 +86,16 @@ impl Sink<Order> for Orders {
         Some(Need {
             key_text: encode::customer_key_text(customer),
             table: "customer".to_owned(),
-            record: customer.clone().into(),
+            what: Needed::Record(customer.clone().into()),
         })
     }
 
-    fn encode(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
-        encode::order(order, values, existing, &self.form)
+    fn encode(&self, order: &Order, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
+        encode::order(order, values, there.own, &self.form)
     }
 
-    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
+    async fn find(&self, record: &Order) -> Result<Option<Found>, Fault> {
+        let key = &record.number;
         let external_id = wire::external_id(self.form.document.prefix(), key.as_str());
         let sql = format!("SELECT id FROM transaction WHERE externalid = ? AND type = '{}'", self.form.document.query_type());
         find(&self.client, &sql, &external_id).await
@@ -106,6 +107,7 @@ impl Sink<Order> for Orders {
 
     fn carries(&self) -> Carries {
         Carries {
+            amounts: true,
             line_tax: self.form.tax == Tax::Suite,
             shipping_address: true,
             billing_address: true,
@@ -114,6 +116,7 @@ impl Sink<Order> for Orders {
             status: self.form.document == Document::SalesOrder,
             shipping_charge: true,
             placed_on: true,
+            ..Carries::default()
         }
     }
 }
@@ -250,6 +253,7 @@ mod tests {
             path: String::new(),
             body: Value::Null,
             update: update.map(ExternalId::new),
+            unfinished: false,
         }
     }
 

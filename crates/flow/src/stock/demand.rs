@@ -130,7 +130,7 @@ fn taken_in(view: &View<'_>, counting: &Counting, key: &RecordKey) -> Result<Wan
     match last {
         Some(row) => Ok(match view.record(row.record)?.record {
             AnyRecord::Order(order) => ordered(&order),
-            AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => Wanted::new(),
+            _ => Wanted::new(),
         }),
         None => Ok(Wanted::new()),
     }

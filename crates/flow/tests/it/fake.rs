@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rust_decimal::Decimal;
 use selvedge_connector::{
     Arrival, Connection, Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Feed, FeedPage, Found, Page, Priority, Raw,
-    Receipt, Request, Session, SessionConfig, Sink, Source, clock::ManualClock,
+    Receipt, Request, Session, SessionConfig, Sink, Source, Standing, clock::ManualClock,
 };
 use selvedge_flow::{CaptureSetup, Engine, FlowSetup, Setup};
 use selvedge_model::{
@@ -64,6 +64,7 @@ pub fn order(number: u32, units: u32, updated_at: Timestamp) -> Order {
             id: ExternalId::new("1"),
             kind: LineKind::Product,
             bundle: None,
+            recipe: None,
             sku: Sku::new(format!("SKU-{}", number % 3)),
             name: "Coat".into(),
             quantity: units,
@@ -81,6 +82,8 @@ pub fn order(number: u32, units: u32, updated_at: Timestamp) -> Order {
         payments: Vec::new(),
         totals: Totals { net, tax, gross: net.plus(tax).unwrap() },
         comment: None,
+        weight_grams: None,
+        dispatch_by: None,
     }
 }
 
@@ -198,34 +201,20 @@ impl Fake {
 
     pub async fn engine(&self, store: Store, policy: OrderPolicy) -> Arc<Engine> {
         let session = |name: &str| Session::new(SessionConfig::named(name), self.clock.clone());
-        let empty = |system, session| Connection {
-            system,
-            session,
-            order_source: None,
-            order_sink: None,
-            customer_source: None,
-            customer_sink: None,
-            feed: None,
-            hooks: None,
-            lists: None,
-            stock_source: None,
-            stock_sink: None,
-            probe: None,
-        };
         let keeps_stock = self.world.lock().unwrap().stock.is_some();
         let shop = Connection {
             order_source: Some(Arc::new(self.clone())),
             feed: Some(Arc::new(self.clone())),
             stock_source: keeps_stock.then(|| Arc::new(Window(self.clone())) as _),
             stock_sink: keeps_stock.then(|| Arc::new(Window(self.clone())) as _),
-            ..empty("shop", session("shop"))
+            ..Connection::empty("shop", session("shop"))
         };
         let mirror: Arc<dyn Source<Order>> = Arc::new(Books(self.clone()));
         let books = Connection {
             order_source: Some(mirror),
             order_sink: Some(Arc::new(Books(self.clone()))),
             stock_source: keeps_stock.then(|| Arc::new(Shelf(self.clone())) as _),
-            ..empty("books", session("books"))
+            ..Connection::empty("books", session("books"))
         };
         let setup = Setup {
             brand: Brand::from("nordvik"),
@@ -251,6 +240,8 @@ impl Fake {
                 from: ConnectionName::from("shop"),
                 to: ConnectionName::from("books"),
                 policy,
+                preparation: Default::default(),
+                shipments: Default::default(),
                 parallel: 4,
                 unanswered_wait: Duration::from_secs(5),
                 retries_max: 1_000,
@@ -406,11 +397,12 @@ impl Sink<Order> for Books {
     fn needs(&self, _order: &Order) -> Option<selvedge_connector::Need> {
         None
     }
-    fn encode(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> Result<Encoded, Vec<Problem>> {
+    fn encode(&self, order: &Order, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
         assert!(
             order.lines.iter().all(|l| values.one("item", "sku", l.sku.as_str()).is_some()),
             "encoded before the gate had answered every lookup"
         );
+        let existing = there.own;
         if let Some(existing) = existing
             && decoded(existing).record.is_some_and(|there| Order { updated_at: order.updated_at, ..there } == *order)
         {
@@ -422,9 +414,11 @@ impl Sink<Order> for Books {
             path: String::new(),
             body: serde_json::to_value(order).unwrap(),
             update: existing.map(|raw| raw.id.clone()),
+            unfinished: false,
         }))
     }
-    async fn find(&self, key: &RecordKey) -> Result<Option<Found>, Fault> {
+    async fn find(&self, record: &Order) -> Result<Option<Found>, Fault> {
+        let key = &record.number;
         if let Mood::Before(fault) = self.0.mood(false) {
             return Err(fault);
         }
@@ -458,6 +452,7 @@ impl Sink<Order> for Books {
     }
     fn carries(&self) -> Carries {
         Carries {
+            amounts: true,
             line_tax: true,
             shipping_address: true,
             billing_address: true,
@@ -465,6 +460,7 @@ impl Sink<Order> for Books {
             status: true,
             shipping_charge: true,
             placed_on: true,
+            ..Carries::default()
         }
     }
 }

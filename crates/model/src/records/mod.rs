@@ -2,6 +2,8 @@
 
 mod customer;
 mod order;
+mod product;
+mod shipment;
 mod stock;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -11,6 +13,8 @@ pub use order::{
     Address, Charge, Discount, HoldReason, LineKind, Named, Order, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus,
     TaxLine, TaxMode, Totals,
 };
+pub use product::{Price, Product, ProductField, ProductFields, RecipePart};
+pub use shipment::{Parcel, Shipment, ShipmentLine, ShipmentStatus, Shortage, shipment_key};
 pub use stock::{Kit, KitPart, StockLevel};
 
 use crate::id::RecordKey;
@@ -25,11 +29,15 @@ pub enum Kind {
     Customer,
     /// How much of an item a place keeps.
     Stock,
+    /// What is sold.
+    Product,
+    /// What left a warehouse.
+    Shipment,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Order, Kind::Customer, Kind::Stock];
+    pub const ALL: [Kind; 5] = [Kind::Order, Kind::Customer, Kind::Stock, Kind::Product, Kind::Shipment];
 
     /// The word.
     pub const fn word(self) -> &'static str {
@@ -37,6 +45,8 @@ impl Kind {
             Kind::Order => "order",
             Kind::Customer => "customer",
             Kind::Stock => "stock",
+            Kind::Product => "product",
+            Kind::Shipment => "shipment",
         }
     }
 
@@ -70,6 +80,10 @@ pub enum AnyRecord {
     Order(Box<Order>),
     /// A customer.
     Customer(Box<Customer>),
+    /// A product.
+    Product(Box<Product>),
+    /// A shipment.
+    Shipment(Box<Shipment>),
     /// A document that could not be decoded: it is owed all the same, and held with the reasons.
     Unreadable(Box<Unreadable>),
 }
@@ -90,6 +104,8 @@ impl AnyRecord {
         match self {
             AnyRecord::Order(_) => Kind::Order,
             AnyRecord::Customer(_) => Kind::Customer,
+            AnyRecord::Product(_) => Kind::Product,
+            AnyRecord::Shipment(_) => Kind::Shipment,
             AnyRecord::Unreadable(unreadable) => unreadable.of,
         }
     }
@@ -99,45 +115,57 @@ impl AnyRecord {
         match self {
             AnyRecord::Order(order) => order.key(),
             AnyRecord::Customer(customer) => customer.key(),
+            AnyRecord::Product(product) => product.key(),
+            AnyRecord::Shipment(shipment) => shipment.key(),
             AnyRecord::Unreadable(unreadable) => unreadable.key.clone(),
         }
     }
-}
 
-impl Record for Order {
-    const KIND: Kind = Kind::Order;
-    fn key(&self) -> RecordKey {
-        self.number.clone()
+    /// The order that it is about: its own key for an order.
+    pub fn order(&self) -> Option<&RecordKey> {
+        match self {
+            AnyRecord::Order(order) => Some(&order.number),
+            AnyRecord::Shipment(shipment) => Some(&shipment.order),
+            AnyRecord::Customer(_) | AnyRecord::Product(_) | AnyRecord::Unreadable(_) => None,
+        }
     }
-    fn from_any(record: AnyRecord) -> Option<Self> {
-        match record {
-            AnyRecord::Order(order) => Some(*order),
-            AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => None,
+
+    /// Whether its source called it off: nothing is brought into being for it any more.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            AnyRecord::Order(order) => order.status == OrderStatus::Cancelled,
+            AnyRecord::Shipment(shipment) => shipment.status == ShipmentStatus::Cancelled,
+            AnyRecord::Customer(_) | AnyRecord::Product(_) | AnyRecord::Unreadable(_) => false,
         }
     }
 }
 
-impl From<Order> for AnyRecord {
-    fn from(order: Order) -> Self {
-        AnyRecord::Order(Box::new(order))
-    }
-}
-
-impl Record for Customer {
-    const KIND: Kind = Kind::Customer;
-    fn key(&self) -> RecordKey {
-        self.key.clone()
-    }
-    fn from_any(record: AnyRecord) -> Option<Self> {
-        match record {
-            AnyRecord::Customer(customer) => Some(*customer),
-            AnyRecord::Order(_) | AnyRecord::Unreadable(_) => None,
+/// What each record says about itself, and the way into and out of the erased form.
+macro_rules! record {
+    ($name:ident, $key:expr) => {
+        impl Record for $name {
+            const KIND: Kind = Kind::$name;
+            fn key(&self) -> RecordKey {
+                let key: fn(&$name) -> RecordKey = $key;
+                key(self)
+            }
+            fn from_any(record: AnyRecord) -> Option<Self> {
+                match record {
+                    AnyRecord::$name(record) => Some(*record),
+                    _ => None,
+                }
+            }
         }
-    }
+
+        impl From<$name> for AnyRecord {
+            fn from(record: $name) -> Self {
+                AnyRecord::$name(Box::new(record))
+            }
+        }
+    };
 }
 
-impl From<Customer> for AnyRecord {
-    fn from(customer: Customer) -> Self {
-        AnyRecord::Customer(Box::new(customer))
-    }
-}
+record!(Order, |order| order.number.clone());
+record!(Customer, |customer| customer.key.clone());
+record!(Product, |product| RecordKey::new(product.sku.as_str()));
+record!(Shipment, |shipment| shipment.key.clone());

@@ -91,6 +91,9 @@ pub struct OrderLine {
     pub kind: LineKind,
     /// The bundle line it belongs to, for a bundle's item.
     pub bundle: Option<ExternalId>,
+    /// The version of the recipe by which its bundle was taken apart, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
     /// Full SKU.
     pub sku: Sku,
     /// Name at order time.
@@ -283,6 +286,12 @@ pub struct Order {
     pub totals: Totals,
     /// The shopper's remark.
     pub comment: Option<String>,
+    /// What it weighs, once the gate has added it up from the products; none while one of them says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_grams: Option<u64>,
+    /// By when the shop promised that it leaves, where it promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch_by: Option<Timestamp>,
 }
 
 impl Order {

@@ -61,7 +61,8 @@ CREATE TABLE records (
     key          TEXT NOT NULL,       -- our key
     revision     INTEGER NOT NULL CHECK (revision > 0), -- counted from 1
     latest       INTEGER NOT NULL CHECK (latest IN (0, 1)), -- 1 on the newest revision only: lists show each record once
-    form         TEXT NOT NULL CHECK (form IN ('order', 'customer', 'unreadable')), -- how the body reads
+    form         TEXT NOT NULL CHECK (form IN ('order', 'customer', 'product', 'shipment', 'unreadable')), -- how the body reads
+    order_key    TEXT,                -- the order that it is about; its own key for an order, none for what is about none
     capture_id   INTEGER REFERENCES captures (id), -- from which bytes; none for a record derived from another
     version      INTEGER,             -- their "as of"
     received_at  INTEGER NOT NULL,    -- when its bytes arrived: the window of the balance
@@ -77,6 +78,8 @@ CREATE TABLE records (
 ) STRICT;
 -- What was captured, counted without the help of the obligations.
 CREATE INDEX records_arrived ON records (brand, connection, kind, received_at);
+-- What is known of an order: its shipments, its returns.
+CREATE INDEX records_by_order ON records (brand, order_key, kind) WHERE latest = 1 AND order_key IS NOT NULL;
 -- The newest records of a kind, each once.
 CREATE INDEX records_latest ON records (brand, kind) WHERE latest = 1;
 
@@ -125,6 +128,8 @@ CREATE TABLE obligations (
     target       TEXT,                -- their id, once known
     note         TEXT,                -- why it is excluded or dismissed, or what it last met with
     mapped       BLOB,                -- packed: what the gate resolved, as JSON; none when nothing
+    prepared     BLOB,                -- packed: the record as the gate made it ready for this target; none when it goes as it is
+    prepared_form TEXT,               -- how that reads
     UNIQUE (brand, flow, key, revision),
     CHECK ((settled_at IS NULL) = (state IN ('captured', 'cleared', 'sending', 'unanswered', 'delivered'))),
     CHECK (due_at IS NULL OR settled_at IS NULL),
@@ -150,6 +155,17 @@ CREATE TABLE attempts (
     outcome       TEXT NOT NULL,      -- what came of it, in a word
     detail        TEXT NOT NULL,      -- in a sentence, bounded
     PRIMARY KEY (obligation_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- Which flow was given which line of an order: decided once, whatever the shelves say later.
+CREATE TABLE routed (
+    brand   TEXT NOT NULL,
+    key     TEXT NOT NULL,            -- our key of the order
+    line    TEXT NOT NULL,            -- the source's id of the line
+    flow    TEXT NOT NULL,            -- who ships it
+    route   TEXT NOT NULL,            -- by which route
+    at      INTEGER NOT NULL,         -- when it was decided
+    PRIMARY KEY (brand, key, line)
 ) STRICT, WITHOUT ROWID;
 
 -- Our key and their id, per connection.

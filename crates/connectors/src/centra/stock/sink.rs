@@ -110,6 +110,7 @@ impl StockSink for Sink {
             path: "/graphql".to_owned(),
             body: json!({ "warehouse": id(place.as_str()), "description": DESCRIPTION, "productSizes": rows }),
             update: Some(ExternalId::new(place.as_str())),
+            unfinished: false,
         }
     }
 

@@ -89,6 +89,7 @@ fn any_order() -> impl Strategy<Value = Order> {
                         id: ExternalId::new(format!("{index}")),
                         kind: LineKind::Product,
                         bundle: None,
+                        recipe: None,
                         sku: Sku::new(format!("SKU {index}")),
                         name: String::new(),
                         quantity,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use selvedge_connector::{
     Connection, Connector, Fault, FindingLevel, OpenContext, Priority, Request, Secret, Secrets, clock::ManualClock,
 };
-use selvedge_model::{ConnectionName, ExternalId, RecordKey};
+use selvedge_model::{ConnectionName, Customer, ExternalId, Order};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -141,7 +141,12 @@ fn create() -> Request {
         path: "/services/rest/record/v1/salesOrder".to_owned(),
         body: json!({"externalId": "so_1"}),
         update: None,
+        unfinished: false,
     }
+}
+
+fn numbered(number: &str) -> Order {
+    super::bare(number, "EUR")
 }
 
 #[tokio::test]
@@ -169,7 +174,7 @@ async fn a_creation_is_one_call_with_validation_and_its_id_comes_from_the_locati
 async fn the_assertion_says_who_for_whom_and_until_when() {
     use base64::Engine as _;
     let world = world(true, |_| ok(json!({"items": []}))).await;
-    world.connection.order_sink.as_ref().unwrap().find(&RecordKey::new("1")).await.unwrap();
+    world.connection.order_sink.as_ref().unwrap().find(&numbered("1")).await.unwrap();
     let token_call = &world.came()[0];
     let form: std::collections::BTreeMap<String, String> =
         url::form_urlencoded::parse(token_call.body.as_bytes()).into_owned().collect();
@@ -192,7 +197,7 @@ async fn the_assertion_says_who_for_whom_and_until_when() {
 async fn many_calls_share_one_token_until_four_fifths_of_its_life() {
     let world = world(true, |_| ok(json!({"items": [{"id": "7"}]}))).await;
     let sink = world.connection.order_sink.clone().unwrap();
-    let keys: Vec<RecordKey> = (0..6).map(|n| RecordKey::new(n.to_string())).collect();
+    let keys: Vec<Order> = (0..6).map(|n| numbered(&n.to_string())).collect();
     let (a, b, c, d) = tokio::join!(sink.find(&keys[0]), sink.find(&keys[1]), sink.find(&keys[2]), sink.find(&keys[3]));
     assert!([a, b, c, d].into_iter().all(|found| found.unwrap().is_some()));
     assert_eq!(world.tokens(), 1);
@@ -229,7 +234,7 @@ async fn oauth1_signs_every_request_anew_and_does_not_repeat_a_refused_one() {
     let world = world(false, |_| error(401, "INVALID_LOGIN", "Invalid login attempt.")).await;
     let sink = world.connection.order_sink.clone().unwrap();
     for key in ["1", "2"] {
-        let fault = sink.find(&RecordKey::new(key)).await.unwrap_err();
+        let fault = sink.find(&numbered(key)).await.unwrap_err();
         assert!(matches!(fault, Fault::Unauthorized { .. }));
         assert!(!format!("{fault:?} {fault}").contains("hidden"));
     }
@@ -255,10 +260,10 @@ async fn a_lost_document_is_looked_for_by_our_key() {
     })
     .await;
     let sink = world.connection.order_sink.clone().unwrap();
-    assert_eq!(sink.find(&RecordKey::new("1042")).await.unwrap().map(|f| f.id), Some(ExternalId::new("77")));
-    assert_eq!(sink.find(&RecordKey::new("1043")).await.unwrap(), None);
+    assert_eq!(sink.find(&numbered("1042")).await.unwrap().map(|f| f.id), Some(ExternalId::new("77")));
+    assert_eq!(sink.find(&numbered("1043")).await.unwrap(), None);
     let customers = world.connection.customer_sink.clone().unwrap();
-    assert_eq!(customers.find(&RecordKey::new("9-1")).await.unwrap(), None);
+    assert_eq!(customers.find(&Customer { key: "9-1".into(), ..super::customer() }).await.unwrap(), None);
     let came = world.came();
     assert_eq!(came[0].line, "POST /acct/services/rest/query/v1/suiteql?limit=10&offset=0 HTTP/1.1");
     assert_eq!(came[0].header("prefer"), "transient");
@@ -295,7 +300,7 @@ async fn an_outage_means_one_thing_for_a_read_and_another_for_a_write() {
     let world = world(false, |_| (503, String::new(), "<html>maintenance</html>".into())).await;
     let sink = world.connection.order_sink.clone().unwrap();
     assert!(matches!(sink.put(&create()).await.unwrap_err(), Fault::Unanswered { .. }));
-    assert!(matches!(sink.find(&RecordKey::new("1")).await.unwrap_err(), Fault::Transient { .. }));
+    assert!(matches!(sink.find(&numbered("1")).await.unwrap_err(), Fault::Transient { .. }));
 }
 
 #[tokio::test]

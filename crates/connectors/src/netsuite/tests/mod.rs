@@ -41,6 +41,7 @@ fn line(code: &str, id: &str, sku: &str, name: &str, quantity: u32, net: &str, t
         id: id.into(),
         kind: LineKind::Product,
         bundle: None,
+        recipe: None,
         sku: sku.into(),
         name: name.into(),
         quantity,
@@ -93,6 +94,8 @@ fn bare(number: &str, code: &str) -> Order {
         payments: vec![],
         totals: Totals { net: Money::zero(currency), tax: Money::zero(currency), gross: Money::zero(currency) },
         comment: None,
+        weight_grams: None,
+        dispatch_by: None,
     }
 }
 
@@ -316,6 +319,7 @@ fn edited(raw: &Raw, edit: impl FnOnce(&mut Value)) -> Raw {
 
 fn carries() -> Carries {
     Carries {
+        amounts: true,
         line_tax: true,
         shipping_address: true,
         billing_address: true,
@@ -323,6 +327,7 @@ fn carries() -> Carries {
         status: true,
         shipping_charge: true,
         placed_on: true,
+        ..Carries::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use selvedge_connector::{
-    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, Wanted, clock::ManualClock,
+    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, Wanted, clock::ManualClock, Standing,
 };
 use selvedge_model::ConnectionName;
 use selvedge_sim::{
@@ -94,7 +94,7 @@ impl Stand {
     /// Puts an order and says what disagrees with what then stands there.
     async fn deliver(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> (Raw, Vec<Difference>) {
         let sink = self.connection.order_sink.as_ref().unwrap();
-        let id = match sink.encode(order, values, existing).unwrap() {
+        let id = match sink.encode(order, values, Standing { own: existing, needed: None }).unwrap() {
             Encoded::Put(request) => {
                 sink.put(&request).await.unwrap_or_else(|fault| panic!("{fault:#?}\n{:#}", request.body)).id.unwrap()
             }
@@ -132,8 +132,8 @@ async fn orders_of_every_shape_stand_to_the_cent_and_need_no_second_write() {
             let (raw, differences) = stand.deliver(&order, &values, None).await;
             assert_eq!(differences, [], "order {}", order.number);
             let sink = stand.connection.order_sink.as_ref().unwrap();
-            assert_eq!(sink.encode(&order, &values, Some(&raw)), Ok(Encoded::Nothing), "order {}", order.number);
-            assert_eq!(sink.find(&order.number).await.unwrap().map(|f| f.id), Some(raw.id));
+            assert_eq!(sink.encode(&order, &values, Standing { own: Some(&raw), needed: None }), Ok(Encoded::Nothing), "order {}", order.number);
+            assert_eq!(sink.find(&order).await.unwrap().map(|f| f.id), Some(raw.id));
         }
         assert_eq!(stand.account.document_count(), 4);
     }
@@ -145,7 +145,7 @@ async fn a_second_creation_is_known_as_one() {
     let order = order_de();
     let values = stand.words(&order).await;
     let sink = stand.connection.order_sink.clone().unwrap();
-    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else { panic!() };
+    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, Standing::default()) else { panic!() };
     sink.put(&request).await.unwrap();
     let again = sink.put(&request).await.unwrap_err();
     assert!(matches!(again, Fault::Exists { .. }), "{again:?}");
@@ -184,7 +184,7 @@ async fn edits_and_a_cancellation_arrive() {
     let (third, differences) = stand.deliver(&cancelled, &values, Some(&second)).await;
     assert_eq!(differences, []);
     let sink = stand.connection.order_sink.as_ref().unwrap();
-    assert_eq!(sink.encode(&cancelled, &values, Some(&third)), Ok(Encoded::Nothing));
+    assert_eq!(sink.encode(&cancelled, &values, Standing { own: Some(&third), needed: None }), Ok(Encoded::Nothing));
 }
 
 #[tokio::test]
@@ -196,9 +196,9 @@ async fn what_was_billed_there_is_not_changed_any_more() {
     assert!(stand.account.bill("so_3001").unwrap());
     let raw = stand.read(&raw.id).await;
     let sink = stand.connection.order_sink.as_ref().unwrap();
-    assert_eq!(sink.encode(&order, &values, Some(&raw)), Ok(Encoded::Nothing));
+    assert_eq!(sink.encode(&order, &values, Standing { own: Some(&raw), needed: None }), Ok(Encoded::Nothing));
     let cancelled = Order { status: OrderStatus::Cancelled, ..order };
-    assert_eq!(sink.encode(&cancelled, &values, Some(&raw)).unwrap_err()[0].rule, "target.not_cancellable");
+    assert_eq!(sink.encode(&cancelled, &values, Standing { own: Some(&raw), needed: None }).unwrap_err()[0].rule, "target.not_cancellable");
 }
 
 #[tokio::test]
@@ -233,9 +233,9 @@ async fn a_customer_stands_and_takes_the_order() {
     let orders = stand.connection.order_sink.clone().unwrap();
     let need = orders.needs(&order).unwrap();
     let sink = stand.connection.customer_sink.clone().unwrap();
-    let Ok(Encoded::Put(request)) = sink.encode(&customer(), &values, None) else { panic!() };
+    let Ok(Encoded::Put(request)) = sink.encode(&customer(), &values, Standing::default()) else { panic!() };
     let id = sink.put(&request).await.unwrap().id.unwrap();
-    assert_eq!(sink.find(&customer().key).await.unwrap().map(|f| f.id), Some(id.clone()));
+    assert_eq!(sink.find(&customer()).await.unwrap().map(|f| f.id), Some(id.clone()));
     let again = sink.put(&request).await.unwrap_err();
     assert!(matches!(again, Fault::Exists { .. }), "{again:?}");
     let source = stand.connection.customer_source.clone().unwrap();
@@ -243,10 +243,10 @@ async fn a_customer_stands_and_takes_the_order() {
     let read = source.decode(&raw, &values).record.unwrap();
     assert_eq!(compare(&customer().into(), &read.into(), sink.carries()), []);
     let moved = Customer { email: Some("new@example.com".into()), ..customer() };
-    let Ok(Encoded::Put(request)) = sink.encode(&moved, &values, Some(&raw)) else { panic!() };
+    let Ok(Encoded::Put(request)) = sink.encode(&moved, &values, Standing { own: Some(&raw), needed: None }) else { panic!() };
     sink.put(&request).await.unwrap();
     let raw = source.fetch(std::slice::from_ref(&id), Priority::Orders).await.unwrap().remove(0);
-    assert_eq!(sink.encode(&moved, &values, Some(&raw)), Ok(Encoded::Nothing));
+    assert_eq!(sink.encode(&moved, &values, Standing { own: Some(&raw), needed: None }), Ok(Encoded::Nothing));
     values.set(&need.table, need.key_text, id.as_str());
     let (_, differences) = stand.deliver(&order, &values, None).await;
     assert_eq!(differences, []);
@@ -259,11 +259,11 @@ async fn a_refusal_names_the_line() {
     let mut values = stand.words(&order).await;
     values.set("item", "sku=BOOK", "99999999");
     let sink = stand.connection.order_sink.clone().unwrap();
-    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else { panic!() };
+    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, Standing::default()) else { panic!() };
     let Fault::Refused { problems, .. } = sink.put(&request).await.unwrap_err() else { panic!() };
     assert!(problems.iter().any(|p| p.path == "lines[1].sku" && p.value.as_deref() == Some("99999999")), "{problems:#?}");
     values.set("item", "sku=BOOK", seed_ids().inactive_item);
-    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, None) else { panic!() };
+    let Ok(Encoded::Put(request)) = sink.encode(&order, &values, Standing::default()) else { panic!() };
     let Fault::Refused { problems, .. } = sink.put(&request).await.unwrap_err() else { panic!() };
     assert!(problems[0].message.contains("inactive") && problems[0].remedy.starts_with("Make it active"), "{problems:#?}");
     assert_eq!(stand.account.document_count(), 0);

@@ -1,0 +1,300 @@
+//! 2 · Gate, second half: makes a record ready for its target.
+//!
+//! Most records go as they came. An order for a warehouse is taken apart into what can be picked, and
+//! of an order that several warehouses share each gets its lines. A shipment's units are attributed to
+//! the lines of its order. What comes out is kept with the obligation: it is what is written, and what
+//! the read-back is compared with, whatever the catalogue or the routes say later.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use selvedge_model::{
+    AnyRecord, Brand, ExternalId, FlowName, Kind, Order, Problem, RecordKey, Shipment, Sku,
+    attribution::{Taken, attribute},
+    obligation::State,
+    pick::{Good, Goods, pick_order},
+    records::{OrderStatus, ShipmentStatus},
+    routing::{self, Route},
+};
+use selvedge_store::{Result, View, obligations::ObligationRow, records::RecordRow, routed::RoutedLine, stock::Of};
+
+/// How long a shipment waits for its order to be captured before a person is asked.
+const ORDER_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How often a shipment without its order is looked at meanwhile.
+const ORDER_LOOK: Duration = Duration::from_secs(30);
+
+/// What becomes of a record before it goes to its target.
+#[derive(Clone, Debug, Default)]
+pub enum Preparation {
+    /// It goes as it came. (A shipment is attributed to its order's lines all the same.)
+    #[default]
+    None,
+    /// An order becomes a pick order: components instead of bundles, and this warehouse's lines only.
+    Pick(PickSetup),
+}
+
+/// How orders are shared by warehouses. The same for all flows that take part.
+#[derive(Clone, Debug, Default)]
+pub struct PickSetup {
+    /// The routes; none when there is one warehouse, which gets everything.
+    pub routes: Vec<Route>,
+    /// The stock flow that reads each warehouse's shelves, by the flow that brings it orders.
+    pub shelves: BTreeMap<FlowName, FlowName>,
+}
+
+/// What a shipment must be like before it may pass.
+#[derive(Clone, Debug)]
+pub struct ShipmentPolicy {
+    /// How long a shipment without any tracking number waits for one.
+    pub tracking_wait: Duration,
+}
+
+impl Default for ShipmentPolicy {
+    fn default() -> Self {
+        Self { tracking_wait: Duration::ZERO }
+    }
+}
+
+/// A record made ready, or why not.
+pub(crate) enum Prepared {
+    AsItIs,
+    As { record: AnyRecord, routed: Vec<RoutedLine>, remarks: Vec<String> },
+    Unfit(Vec<Problem>),
+    Excluded { rule: &'static str, version: u32, reason: String, routed: Vec<RoutedLine> },
+    Later { after: Duration, why: String },
+}
+
+/// What preparing looks at.
+pub(crate) struct Bench<'a> {
+    pub view: &'a View<'a>,
+    pub brand: &'a Brand,
+    pub flow: &'a FlowName,
+    pub now: Timestamp,
+}
+
+impl Bench<'_> {
+    pub(crate) fn prepare(
+        &self,
+        row: &ObligationRow,
+        record: &RecordRow,
+        preparation: &Preparation,
+        policy: &ShipmentPolicy,
+    ) -> Result<Prepared> {
+        match (&record.record, preparation) {
+            (AnyRecord::Order(order), Preparation::Pick(setup)) => self.pick(row, order, setup),
+            (AnyRecord::Shipment(shipment), _) => self.attributed(row, shipment, record.received_at, policy),
+            _ => Ok(Prepared::AsItIs),
+        }
+    }
+
+    fn pick(&self, row: &ObligationRow, order: &Order, setup: &PickSetup) -> Result<Prepared> {
+        if order.status == OrderStatus::Cancelled {
+            // What stands there is cancelled as it stands.
+            return Ok(match self.last_prepared(row)? {
+                Some(AnyRecord::Order(last)) => {
+                    let record = Order { status: order.status, updated_at: order.updated_at, ..*last };
+                    Prepared::As { record: record.into(), routed: Vec::new(), remarks: Vec::new() }
+                }
+                _ => Prepared::AsItIs,
+            });
+        }
+        let goods = self.goods(order)?;
+        let whole = match pick_order(order, &goods, None) {
+            Ok(whole) => whole,
+            Err(problems) => return Ok(Prepared::Unfit(problems)),
+        };
+        if whole.lines.is_empty() {
+            let reason = "nothing of it lies on a shelf".to_owned();
+            return Ok(Prepared::Excluded { rule: "pick.nothing", version: 1, reason, routed: Vec::new() });
+        }
+        if setup.routes.is_empty() {
+            return Ok(Prepared::As { record: whole.into(), routed: Vec::new(), remarks: Vec::new() });
+        }
+        let known = self.view.routed(self.brand, &row.key)?;
+        let taken: BTreeMap<ExternalId, FlowName> = known.iter().map(|row| (row.line.clone(), row.flow.clone())).collect();
+        let shelves = self.shelves(&whole, setup)?;
+        let free = |flow: &FlowName, sku: &Sku| shelves.get(&(flow.clone(), sku.clone())).copied();
+        let routed = match routing::route(&whole, &setup.routes, &taken, &goods, &free) {
+            Ok(routed) => routed,
+            Err(problems) => return Ok(Prepared::Unfit(problems)),
+        };
+        let news: Vec<RoutedLine> =
+            routed.into_iter().map(|one| RoutedLine { line: one.line, flow: one.flow, route: one.route }).collect();
+        let mine: BTreeSet<ExternalId> =
+            known.iter().chain(&news).filter(|row| row.flow == *self.flow).map(|row| row.line.clone()).collect();
+        let others: BTreeSet<&FlowName> = known.iter().chain(&news).map(|row| &row.flow).collect();
+        if !whole.lines.iter().any(|line| mine.contains(&line.id)) {
+            let names: Vec<&str> = others.into_iter().map(FlowName::as_str).collect();
+            let reason = format!("its lines go to {}", names.join(", "));
+            return Ok(Prepared::Excluded { rule: "route.elsewhere", version: 1, reason, routed: news });
+        }
+        Ok(match pick_order(order, &goods, Some(&mine)) {
+            Ok(part) => Prepared::As { record: part.into(), routed: news, remarks: Vec::new() },
+            Err(problems) => Prepared::Unfit(problems),
+        })
+    }
+
+    /// What an earlier revision was made into for this target.
+    fn last_prepared(&self, row: &ObligationRow) -> Result<Option<AnyRecord>> {
+        let rows = self.view.obligations_of(self.brand, row.kind, &row.key)?;
+        for earlier in rows.iter().rev().filter(|other| other.flow == *self.flow && other.id != row.id) {
+            if let Some(prepared) = self.view.prepared(earlier.id)? {
+                return Ok(Some(prepared));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the catalogue says of the items of an order and of their components.
+    fn goods(&self, order: &Order) -> Result<Goods> {
+        let mut goods = Goods::new();
+        let mut wanted: Vec<Sku> = order.lines.iter().map(|line| line.sku.clone()).collect();
+        while let Some(sku) = wanted.pop() {
+            if goods.contains_key(&sku) {
+                continue;
+            }
+            let Some(row) = self.view.latest(self.brand, Kind::Product, &RecordKey::new(sku.as_str()))? else { continue };
+            let AnyRecord::Product(product) = row.record else { continue };
+            wanted.extend(product.recipe.iter().map(|part| part.sku.clone()));
+            let for_market = |price: &&selvedge_model::records::Price| {
+                price.amount.currency() == order.currency && price.market.as_ref().is_none_or(|m| m.id == order.market.id)
+            };
+            let price = product.prices.iter().find(for_market).map(|price| price.amount.decimal());
+            let good = Good {
+                weight_grams: product.weight_grams,
+                price,
+                recipe: product.recipe.clone(),
+                collections: product.collections.clone(),
+            };
+            goods.insert(sku, good);
+        }
+        Ok(goods)
+    }
+
+    fn shelves(&self, order: &Order, setup: &PickSetup) -> Result<BTreeMap<(FlowName, Sku), i64>> {
+        let mut free = BTreeMap::new();
+        for (flow, stock) in &setup.shelves {
+            for line in &order.lines {
+                let of = Of { brand: self.brand.clone(), flow: stock.clone() };
+                let levels = self.view.stock_levels_of(&of, &line.sku, self.now)?;
+                if !levels.is_empty() {
+                    let units = levels.iter().map(|row| row.level.free().max(0)).fold(0, i64::saturating_add);
+                    free.insert((flow.clone(), line.sku.clone()), units);
+                }
+            }
+        }
+        Ok(free)
+    }
+
+    fn attributed(
+        &self,
+        row: &ObligationRow,
+        shipment: &Shipment,
+        received_at: Timestamp,
+        policy: &ShipmentPolicy,
+    ) -> Result<Prepared> {
+        if shipment.status == ShipmentStatus::Open {
+            return Ok(Prepared::Later { after: Duration::from_secs(3600), why: "it has not left yet".to_owned() });
+        }
+        let age = received_at.duration_until(self.now);
+        let Some(order) = self.view.latest(self.brand, Kind::Order, &shipment.order)? else {
+            return Ok(if age < jiff::SignedDuration::try_from(ORDER_PATIENCE).unwrap_or_default() {
+                let why = format!("order {} has not been captured yet", shipment.order);
+                Prepared::Later { after: ORDER_LOOK, why }
+            } else {
+                Prepared::Unfit(vec![order_unknown(shipment)])
+            });
+        };
+        let AnyRecord::Order(order) = order.record else {
+            return Ok(Prepared::Later { after: ORDER_LOOK, why: format!("order {} cannot be read yet", shipment.order) });
+        };
+        if shipment.status == ShipmentStatus::Cancelled {
+            return Ok(match self.last_prepared(row)? {
+                Some(AnyRecord::Shipment(last)) => {
+                    let record = Shipment { status: shipment.status, updated_at: shipment.updated_at, ..*last };
+                    Prepared::As { record: record.into(), routed: Vec::new(), remarks: Vec::new() }
+                }
+                _ => Prepared::AsItIs,
+            });
+        }
+        if order.status == OrderStatus::Cancelled {
+            return Ok(Prepared::Unfit(vec![order_cancelled(shipment)]));
+        }
+        let waited = jiff::SignedDuration::try_from(policy.tracking_wait).unwrap_or_default();
+        if shipment.tracking().is_empty() && age < waited {
+            return Ok(Prepared::Later { after: ORDER_LOOK, why: "no tracking number yet".to_owned() });
+        }
+        let taken = self.taken(row, &shipment.order)?;
+        let lines = match attribute(&order, &taken, shipment) {
+            Ok(lines) => lines,
+            Err(problems) => return Ok(Prepared::Unfit(problems)),
+        };
+        let captured = Some(true);
+        let record = Shipment { lines, order_id: Some(order.id.clone()), captured, ..shipment.clone() };
+        Ok(Prepared::As { record: record.into(), routed: Vec::new(), remarks: doubtful(shipment) })
+    }
+
+    /// What other shipments of the order took already in this flow, by line.
+    fn taken(&self, row: &ObligationRow, order: &RecordKey) -> Result<Taken> {
+        let mut taken = Taken::new();
+        for record in self.view.of_order(self.brand, Kind::Shipment, order)? {
+            let key = record.record.key();
+            if key == row.key {
+                continue;
+            }
+            let rows = self.view.obligations_of(self.brand, Kind::Shipment, &key)?;
+            let counts = |state: State| {
+                matches!(
+                    state,
+                    State::Cleared | State::Sending | State::Unanswered | State::Delivered | State::Confirmed | State::Held
+                )
+            };
+            // The newest that was let through speaks for it: what it holds stands there, or is about to.
+            for other in rows.iter().rev().filter(|other| other.flow == *self.flow && counts(other.state)) {
+                if let Some(AnyRecord::Shipment(shipment)) = self.view.prepared(other.id)? {
+                    if shipment.status == ShipmentStatus::Shipped {
+                        for line in &shipment.lines {
+                            let Some(id) = &line.order_line else { continue };
+                            let units = taken.entry(id.clone()).or_default();
+                            *units = units.saturating_add(line.quantity);
+                        }
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// Tracking numbers that fail their own check digit: said, and never a reason to stop.
+fn doubtful(shipment: &Shipment) -> Vec<String> {
+    let _ = shipment;
+    Vec::new()
+}
+
+fn order_unknown(shipment: &Shipment) -> Problem {
+    Problem::new(
+        "shipment.order_unknown",
+        "order",
+        format!("shipment {} is for order {}, which the shop has not told us of", shipment.id, shipment.order),
+        "See whether the order is older than capture.since or of another shop. Capture it (selvedge flows sweep) and release this, \
+         or dismiss it with a reason.",
+    )
+    .value(shipment.order.as_str())
+    .cause(shipment.order.as_str())
+}
+
+fn order_cancelled(shipment: &Shipment) -> Problem {
+    Problem::new(
+        "shipment.order_cancelled",
+        "order",
+        format!("order {} was cancelled in the shop, and a shipment of it has left", shipment.order),
+        "Call the parcel back at the warehouse, or make a new order for it in the shop; then dismiss this with a reason.",
+    )
+    .value(shipment.order.as_str())
+    .cause(shipment.order.as_str())
+}

@@ -1,0 +1,271 @@
+//! The pick order: an order as a warehouse can work it.
+//!
+//! A warehouse picks items. So a bundle becomes its components, a gift certificate is left out, and
+//! what reduces the order as a whole is spread over its lines, because most warehouses know a price
+//! per line and nothing else. Every split is by largest remainder ([`Money::allocate`]): the parts sum
+//! to the whole to the smallest unit, and of equal remainders the earlier part gets the unit.
+//!
+//! The components of a bundle are those that the order itself names: what was sold, whatever the
+//! catalogue says today. Only an order that names none is taken apart by the product's recipe. Either
+//! way each component line carries the version of the recipe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+
+use crate::{
+    id::{ExternalId, Sku},
+    money::{Money, MoneyError},
+    problem::Problem,
+    records::{Charge, LineKind, Order, OrderLine, RecipePart, TaxLine, Totals},
+};
+
+/// What the catalogue says about one item, as far as it says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Good {
+    /// Weight of one unit.
+    pub weight_grams: Option<u32>,
+    /// What one unit costs by itself, in the order's currency: how a bundle's price is shared.
+    pub price: Option<Decimal>,
+    /// What it is made of, for a bundle.
+    pub recipe: Vec<RecipePart>,
+    /// Groups that it belongs to.
+    pub collections: Vec<String>,
+}
+
+/// The catalogue, as far as an order needs it.
+pub type Goods = BTreeMap<Sku, Good>;
+
+/// The version of a recipe: the same for the same components, in whatever order they are named, and
+/// another for any other. (FNV-1a, 64 bits, in hex: it tells versions apart and guards nothing.)
+pub fn recipe_version(parts: &[RecipePart]) -> String {
+    let mut units: BTreeMap<&str, u64> = BTreeMap::new();
+    for part in parts {
+        *units.entry(part.sku.as_str()).or_default() += u64::from(part.units);
+    }
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for (sku, units) in units {
+        for byte in sku.bytes().chain([0]).chain(units.to_be_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}
+
+/// The order as a warehouse can work it: all of it, or only the lines in `mine` (components of
+/// bundles by their own line ids). The shipping and handling charges go with the part that has the
+/// first line, so that they are charged once.
+///
+/// # Errors
+/// What it cannot be taken apart for, all at once.
+pub fn pick_order(order: &Order, goods: &Goods, mine: Option<&BTreeSet<ExternalId>>) -> Result<Order, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut lines = components(order, goods, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    spread_discounts(order, &mut lines).map_err(|e| vec![unsplittable(order, &e)])?;
+    let first = lines.first().map(|line| line.id.clone());
+    if let Some(mine) = mine {
+        lines.retain(|line| mine.contains(&line.id));
+    }
+    let charged = mine.is_none() || lines.first().map(|line| &line.id) == first.as_ref();
+    let charge = |charge: &Charge| if charged { charge.clone() } else { Charge::none(order.currency) };
+    let mut pick = Order {
+        lines,
+        discounts: Vec::new(),
+        shipping_charge: charge(&order.shipping_charge),
+        handling_charge: charge(&order.handling_charge),
+        weight_grams: None,
+        ..order.clone()
+    };
+    pick.weight_grams = weight(&pick, goods);
+    pick.totals = totals(&pick).map_err(|e| vec![unsplittable(order, &e)])?;
+    Ok(pick)
+}
+
+/// The lines that a warehouse can pick, with amounts that sum to the priced lines of the order.
+fn components(order: &Order, goods: &Goods, problems: &mut Vec<Problem>) -> Vec<OrderLine> {
+    let mut lines = Vec::with_capacity(order.lines.len());
+    for (index, line) in order.lines.iter().enumerate() {
+        match line.kind {
+            LineKind::Product => lines.push(line.clone()),
+            // Nothing of it lies on a shelf.
+            LineKind::GiftCertificate => {}
+            // They come with their bundle.
+            LineKind::BundleItem => {
+                let known = |id: &ExternalId| order.lines.iter().any(|other| other.kind == LineKind::Bundle && other.id == *id);
+                if !line.bundle.as_ref().is_some_and(known) {
+                    problems.push(orphan(line, index));
+                }
+            }
+            LineKind::Bundle => match taken_apart(order, line, goods) {
+                Ok(parts) => lines.extend(parts),
+                Err(problem) => problems.push(problem(index)),
+            },
+        }
+    }
+    lines
+}
+
+type ProblemAt = Box<dyn Fn(usize) -> Problem>;
+
+fn taken_apart(order: &Order, bundle: &OrderLine, goods: &Goods) -> Result<Vec<OrderLine>, ProblemAt> {
+    let of_bundle = |line: &&OrderLine| line.kind == LineKind::BundleItem && line.bundle.as_ref() == Some(&bundle.id);
+    let mut parts: Vec<OrderLine> = order.lines.iter().filter(of_bundle).cloned().collect();
+    if parts.is_empty() {
+        parts = by_recipe(bundle, goods);
+    }
+    if parts.is_empty() || parts.iter().any(|part| part.quantity == 0) {
+        let (sku, id) = (bundle.sku.clone(), bundle.id.clone());
+        return Err(Box::new(move |index| {
+            Problem::new(
+                "bundle.recipe",
+                format!("lines[{index}]"),
+                format!("nothing says of which items the bundle {sku} (line {id}) is made"),
+                "Give the bundle its components in the shop; the next revision of the product or the order lets this one go on.",
+            )
+            .value(sku.as_str())
+            .cause(sku.as_str())
+        }));
+    }
+    let recipe: Vec<RecipePart> = parts
+        .iter()
+        .map(|part| RecipePart { sku: part.sku.clone(), units: per_bundle(part.quantity, bundle.quantity) })
+        .collect();
+    let version = recipe_version(&recipe);
+    let weights = weights(&parts, goods);
+    let shared = share(bundle, &weights);
+    let Ok(shared) = shared else {
+        let sku = bundle.sku.clone();
+        return Err(Box::new(move |index| {
+            Problem::new(
+                "bundle.amounts",
+                format!("lines[{index}]"),
+                format!("the price of the bundle {sku} is too large to be shared over its components"),
+                "Mend the price in the shop.",
+            )
+            .cause(sku.as_str())
+        }));
+    };
+    for (part, (net, tax, taxes)) in parts.iter_mut().zip(shared) {
+        part.unit_net = net.decimal() / Decimal::from(part.quantity);
+        (part.net, part.tax, part.taxes) = (net, tax, taxes);
+        part.kind = LineKind::Product;
+        part.bundle = Some(bundle.id.clone());
+        part.recipe = Some(version.clone());
+    }
+    Ok(parts)
+}
+
+/// Units in one bundle where they divide, else units in all of them: a shopper may have chosen freely.
+fn per_bundle(units: u32, bundles: u32) -> u32 {
+    if bundles > 0 && units.is_multiple_of(bundles) { units / bundles } else { units }
+}
+
+/// Component lines for a bundle whose order names none.
+fn by_recipe(bundle: &OrderLine, goods: &Goods) -> Vec<OrderLine> {
+    let recipe = goods.get(&bundle.sku).map(|good| good.recipe.as_slice()).unwrap_or_default();
+    let part = |(index, part): (usize, &RecipePart)| OrderLine {
+        id: ExternalId::new(format!("{}.{}", bundle.id, index + 1)),
+        sku: part.sku.clone(),
+        quantity: part.units.saturating_mul(bundle.quantity),
+        cancelled: part.units.saturating_mul(bundle.cancelled),
+        name: bundle.name.clone(),
+        net: Money::zero(bundle.net.currency()),
+        ..bundle.clone()
+    };
+    recipe.iter().enumerate().map(part).collect()
+}
+
+/// By what the amounts of a bundle are shared: what the order says each component is worth, else its
+/// list price times its units, else its units.
+fn weights(parts: &[OrderLine], goods: &Goods) -> Vec<Decimal> {
+    let stated: Vec<Decimal> = parts.iter().map(|part| part.net.decimal().max(Decimal::ZERO)).collect();
+    if stated.iter().any(|weight| !weight.is_zero()) {
+        return stated;
+    }
+    let listed = |part: &OrderLine| {
+        let price = goods.get(&part.sku).and_then(|good| good.price).filter(|price| *price > Decimal::ZERO)?;
+        price.checked_mul(Decimal::from(part.quantity))
+    };
+    let listed: Option<Vec<Decimal>> = parts.iter().map(listed).collect();
+    listed.unwrap_or_else(|| parts.iter().map(|part| Decimal::from(part.quantity)).collect())
+}
+
+type Amounts = (Money, Money, Vec<TaxLine>);
+
+fn share(bundle: &OrderLine, weights: &[Decimal]) -> Result<Vec<Amounts>, MoneyError> {
+    let (net, tax) = (bundle.net.allocate(weights)?, bundle.tax.allocate(weights)?);
+    let mut taxes: Vec<Vec<TaxLine>> = vec![Vec::new(); weights.len()];
+    for line in &bundle.taxes {
+        for (of_part, amount) in taxes.iter_mut().zip(line.amount.allocate(weights)?) {
+            of_part.push(TaxLine { amount, ..line.clone() });
+        }
+    }
+    Ok(net.into_iter().zip(tax).zip(taxes).map(|((net, tax), taxes)| (net, tax, taxes)).collect())
+}
+
+/// Takes what reduces the order as a whole off its lines. What a gift card or store credit paid is
+/// no reduction and stays out.
+fn spread_discounts(order: &Order, lines: &mut [OrderLine]) -> Result<(), MoneyError> {
+    for discount in order.discounts.iter().filter(|discount| !discount.tender) {
+        let by_net: Vec<Decimal> = lines.iter().map(|line| line.net.decimal().max(Decimal::ZERO)).collect();
+        if by_net.iter().all(Decimal::is_zero) {
+            continue;
+        }
+        let by_tax: Vec<Decimal> = lines.iter().map(|line| line.tax.decimal().max(Decimal::ZERO)).collect();
+        let by_tax = if by_tax.iter().all(Decimal::is_zero) { &by_net } else { &by_tax };
+        let (nets, taxes) = (discount.net.allocate(&by_net)?, discount.tax.allocate(by_tax)?);
+        for ((line, net), tax) in lines.iter_mut().zip(nets).zip(taxes) {
+            line.net = line.net.minus(net)?;
+            line.tax = line.tax.minus(tax)?;
+            if line.quantity > 0 {
+                line.unit_net = line.net.decimal() / Decimal::from(line.quantity);
+            }
+            let weights: Vec<Decimal> = line.taxes.iter().map(|t| t.amount.decimal().abs()).collect();
+            if !weights.is_empty() {
+                for (of_rate, part) in line.taxes.iter_mut().zip(tax.allocate(&weights)?) {
+                    of_rate.amount = of_rate.amount.minus(part)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn weight(order: &Order, goods: &Goods) -> Option<u64> {
+    order.lines.iter().try_fold(0_u64, |sum, line| {
+        let grams = goods.get(&line.sku)?.weight_grams?;
+        sum.checked_add(u64::from(grams).checked_mul(u64::from(line.quantity))?)
+    })
+}
+
+fn totals(order: &Order) -> Result<Totals, MoneyError> {
+    let charges = [&order.shipping_charge, &order.handling_charge];
+    let nets = order.lines.iter().map(|line| line.net).chain(charges.iter().map(|charge| charge.net));
+    let net = Money::sum(order.currency, nets)?;
+    let taxes = order.lines.iter().map(|line| line.tax).chain(charges.iter().map(|charge| charge.tax));
+    let tax = Money::sum(order.currency, taxes)?;
+    Ok(Totals { net, tax, gross: net.plus(tax)? })
+}
+
+fn orphan(line: &OrderLine, index: usize) -> Problem {
+    Problem::new(
+        "bundle.orphan",
+        format!("lines[{index}]"),
+        format!("{} belongs to a bundle that the order does not have", line.sku),
+        "Mend the order in the shop; the edited order takes the place of this one.",
+    )
+    .value(line.sku.as_str())
+}
+
+fn unsplittable(order: &Order, why: &MoneyError) -> Problem {
+    Problem::new(
+        "bundle.amounts",
+        "lines",
+        format!("the amounts of order {} cannot be shared over its lines: {why}", order.number),
+        "Mend the amounts in the shop; the edited order takes the place of this one.",
+    )
+    .cause(order.number.as_str())
+}

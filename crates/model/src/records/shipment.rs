@@ -1,0 +1,122 @@
+//! The shipment: what left a warehouse, in which parcels, and what of the order will not come.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ExternalId, RecordKey, Sku},
+    records::Named,
+};
+
+/// Where a shipment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShipmentStatus {
+    /// Announced or packed; it has not left.
+    Open,
+    /// It has left.
+    Shipped,
+    /// It was said to have left and was taken back.
+    Cancelled,
+}
+
+/// Units of one line in a shipment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentLine {
+    /// The order's line, where the system says it (and always once the gate has attributed it).
+    pub order_line: Option<ExternalId>,
+    /// Full SKU.
+    pub sku: Sku,
+    /// Units that left; at least one.
+    pub quantity: u32,
+}
+
+/// Units that the warehouse says it will not ship with what it has now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortage {
+    /// The order's line, where the system says it.
+    pub order_line: Option<ExternalId>,
+    /// Full SKU.
+    pub sku: Sku,
+    /// How many units.
+    pub quantity: u32,
+    /// Whether they will never come; otherwise they follow later.
+    pub is_final: bool,
+    /// Why, in the system's own words.
+    pub reason: String,
+}
+
+/// One parcel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parcel {
+    /// Who carries it, as the warehouse calls them.
+    pub carrier: Option<String>,
+    /// With which service.
+    pub service: Option<String>,
+    /// Its tracking number, blanks around it taken off, else as it came.
+    pub tracking: Option<String>,
+    /// Where it can be followed, if the warehouse says so (http or https).
+    pub url: Option<String>,
+}
+
+/// What left a warehouse at once for one order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipment {
+    /// Our key: `{order}.{connection}.{their id}`, see [`shipment_key`].
+    pub key: RecordKey,
+    /// The warehouse's id of it.
+    pub id: ExternalId,
+    /// The number of the order that it is for.
+    pub order: RecordKey,
+    /// The shop's own id of that order, once the gate has found it.
+    pub order_id: Option<ExternalId>,
+    /// Where it stands.
+    pub status: ShipmentStatus,
+    /// When it left, where the warehouse says so.
+    pub shipped_at: Option<Timestamp>,
+    /// When the warehouse last changed it; the *as of* of this revision.
+    pub updated_at: Timestamp,
+    /// From where.
+    pub warehouse: Option<Named>,
+    /// What is in it.
+    pub lines: Vec<ShipmentLine>,
+    /// What is not and was ordered, as far as the warehouse says so.
+    pub short: Vec<Shortage>,
+    /// The parcels; none when nothing was said about them.
+    pub parcels: Vec<Parcel>,
+    /// Whether its money was taken, where a system tells. A warehouse does not.
+    pub captured: Option<bool>,
+}
+
+/// The key of a shipment: unique over all warehouses, and readable.
+pub fn shipment_key(order: &str, connection: &str, id: &str) -> RecordKey {
+    RecordKey::new(format!("{order}.{connection}.{id}"))
+}
+
+impl Shipment {
+    /// The tracking numbers, in the order of the parcels, each once.
+    pub fn tracking(&self) -> Vec<&str> {
+        let mut numbers: Vec<&str> = Vec::new();
+        for number in self.parcels.iter().filter_map(|parcel| parcel.tracking.as_deref()) {
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        numbers
+    }
+
+    /// Units of all lines.
+    pub fn units(&self) -> u64 {
+        self.lines.iter().map(|line| u64::from(line.quantity)).sum()
+    }
+
+    /// The carrier of the first parcel that names one.
+    pub fn carrier(&self) -> Option<&str> {
+        self.parcels.iter().find_map(|parcel| parcel.carrier.as_deref())
+    }
+
+    /// The service of the first parcel that names one.
+    pub fn service(&self) -> Option<&str> {
+        self.parcels.iter().find_map(|parcel| parcel.service.as_deref())
+    }
+}
