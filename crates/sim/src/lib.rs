@@ -8,5 +8,6 @@ pub mod data;
 pub mod journal;
 pub mod mischief;
 pub mod netsuite;
+pub mod shelf;
 pub mod wire;
 pub mod world;

@@ -231,8 +231,9 @@ impl Reader<'_> {
                 rows(out, found, |out, index| self.order(out, pick, index));
             }
             "orderConnection" => self.connection(out, pick)?,
-            // Nothing is shipped or returned here.
-            "shipments" | "returns" => out.push_str("[]"),
+            "shipments" => self.shipments(out, pick)?,
+            // Nothing is returned here.
+            "returns" => out.push_str("[]"),
             "events" => self.events(out, pick)?,
             "eventListeners" => {
                 let filter = self.argument(pick, "where").unwrap_or(Value::Null);
@@ -460,6 +461,8 @@ impl Reader<'_> {
                 let entries = order
                     .payments
                     .iter()
+                    .cloned()
+                    .chain(self.captures(index, order))
                     .filter(|entry| kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|k| k == entry.entry_type)));
                 rows(out, entries, |out, entry| {
                     object(out, "PaymentHistoryEntry", pick.shape("PaymentHistoryEntry"), |out, pick| match pick.name.as_str() {
@@ -494,7 +497,8 @@ impl Reader<'_> {
                 Some(market) => self.allocation_rule(out, pick, market),
                 None => out.push_str("null"),
             },
-            "attributes" | "shipments" | "returns" => out.push_str("[]"),
+            "shipments" => rows(out, self.state.shipments.of(index), |out, shipment| self.shipment(out, pick, shipment)),
+            "attributes" | "returns" => out.push_str("[]"),
             "externalId" => {
                 let queue = self.state.queues.get(self.queue);
                 maybe_text(out, queue.and_then(|q| q.external("Order", i64::from(order.number))));
@@ -502,6 +506,20 @@ impl Reader<'_> {
             "customer" => self.customer(out, pick, order.customer.as_ref()),
             _ => out.push_str("null"),
         });
+    }
+
+    /// What was taken with shipments, as entries of the payment history.
+    fn captures(&self, index: u32, order: &Order) -> Vec<data::Payment> {
+        let reference = order.payments.first().map(|payment| payment.reference.clone()).unwrap_or_default();
+        let captured = self.state.shipments.of(index).filter_map(|s| Some((s.id, s.captured?.1))).filter(|(_, amount)| *amount > 0);
+        captured
+            .map(|(id, amount)| data::Payment {
+                id: 900_000_000_i32.saturating_add(id),
+                entry_type: "CAPTURE",
+                reference: reference.clone(),
+                amount,
+            })
+            .collect()
     }
 
     pub fn money(&self, out: &mut String, pick: &Pick, currency: Currency, mills: i64, at: Timestamp) {
@@ -812,7 +830,7 @@ impl Reader<'_> {
                             holds(&stores, Value::from(STORE))
                                 && (markets.is_none() || holds(&markets, Value::from(market(order))))
                         }
-                        Subject::StockChange(_) => stores.is_none() && markets.is_none(),
+                        Subject::StockChange(_) | Subject::Shipment(_) => stores.is_none() && markets.is_none(),
                     }
             })
             .take(limit);
@@ -830,7 +848,7 @@ impl Reader<'_> {
             ("objectType", subject) => push_text(out, subject.name()),
             ("changeType", _) => push_text(out, event.change),
             ("objectReference", Subject::Order(order)) => number(out, self.state.number(order)),
-            ("objectReference", Subject::StockChange(id)) => number(out, id),
+            ("objectReference", Subject::StockChange(id) | Subject::Shipment(id)) => number(out, id),
             ("createdAt", _) => self.date(out, pick, moment(event.at)),
             ("store", Subject::Order(_)) => self.store(out, pick),
             ("market", Subject::Order(order)) => match self.market_of(order) {
@@ -840,6 +858,10 @@ impl Reader<'_> {
             // The state now, not as it was at the event.
             ("object", Subject::Order(order)) => self.order(out, pick, order),
             ("object", Subject::StockChange(id)) => self.stock_change(out, pick, id),
+            ("object", Subject::Shipment(id)) => match self.state.shipments.get(id) {
+                Some(shipment) => self.shipment(out, pick, shipment),
+                None => out.push_str("null"),
+            },
             _ => out.push_str("null"),
         });
     }

@@ -10,6 +10,7 @@ mod life;
 pub mod limits;
 mod mutate;
 mod plan;
+mod shipments;
 mod state;
 pub mod stock;
 
@@ -72,6 +73,8 @@ pub struct Options {
     pub withheld_permissions: Vec<String>,
     /// How stock is treated.
     pub stock: StockOptions,
+    /// How many captures in a thousand the payment provider refuses once.
+    pub capture_refusals: u32,
 }
 
 impl Default for Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             integration: "selvedge".to_owned(),
             withheld_permissions: Vec::new(),
             stock: StockOptions::default(),
+            capture_refusals: 0,
         }
     }
 }
@@ -305,6 +309,11 @@ impl Centra {
             );
         }
         out
+    }
+
+    /// How all shipments that have left stand in Centra.
+    pub fn shipments(&self) -> Vec<crate::shelf::ShelfShipment> {
+        self.0.read().shelf_shipments()
     }
 
     /// Lives: places orders, makes edits, sends webhooks. Never returns; drop it to stop.
@@ -671,7 +680,13 @@ fn mutate_all(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &T
     answer::object(&mut out, "Mutation", &plan.root, |out, pick| {
         let now = inner.mischief.now().as_millisecond();
         inner.set_stock_calls.fetch_add(u64::from(pick.name == "setStock"), Ordering::Relaxed);
-        let outcome = mutate::run(&mut state, pick, variables, &token.integration, inner.options.events, now);
+        let scene = shipments::Scene {
+            queue: &token.integration,
+            now,
+            mischief: &inner.mischief,
+            capture_refusals: inner.options.capture_refusals,
+        };
+        let outcome = mutate::run(&mut state, pick, variables, &token.integration, inner.options.events, &scene);
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(fault) => {

@@ -37,6 +37,8 @@ pub struct Outcome {
     pub stock_changes: Vec<i32>,
     orders: Vec<u32>,
     entries: Vec<(i64, String, i64, String)>,
+    /// Shipments that it made or changed.
+    pub shipments: Vec<i32>,
     /// Orders that changed, to be told by webhook.
     pub changed: Vec<u32>,
 }
@@ -61,8 +63,9 @@ pub fn run(
     variables: &Variables,
     queue: &str,
     events: bool,
-    now: i64,
+    scene: &super::shipments::Scene<'_>,
 ) -> anyhow::Result<Outcome> {
+    let now = scene.now;
     let argument = |name: &str| pick.argument(name, variables).unwrap_or(Value::Null);
     let input = argument("input");
     match pick.name.as_str() {
@@ -104,6 +107,9 @@ pub fn run(
             Ok(Outcome::default())
         }
         "setStock" => stock::set_stock(state, &input, queue, now),
+        "createShipment" | "updateShipment" | "captureShipment" | "completeShipment" => {
+            super::shipments::run(state, &pick.name, &argument("id"), &input, scene)
+        }
         "changeStock" => stock::change_stock(state, &input, queue, now),
         "setIdConversions" => set_ids(state, &input, queue),
         "unsetIdConversions" => unset_ids(state, &input, queue),
@@ -139,7 +145,8 @@ pub fn run(
         "cancelDirectToConsumerOrder" => {
             let reference = json!({"order": {"id": argument("id")}});
             change_one(state, queue, &reference, "id", now, |(state, index), status| {
-                let captured = state.order(index).0.payments.iter().any(|p| p.entry_type == "CAPTURE");
+                let captured = state.order(index).0.payments.iter().any(|p| p.entry_type == "CAPTURE")
+                    || state.shipments.of(index).any(|shipment| shipment.captured.is_some());
                 if status == Status::Cancelled {
                     Err(vec![Remark::new("The order is already cancelled.", "id")])
                 } else if captured {
@@ -164,7 +171,7 @@ fn as_list(value: &Value) -> Vec<Value> {
 }
 
 /// Finds an order by an `OrderInput`: exactly one of its keys.
-fn find(state: &State, queue: &str, reference: &Value) -> Result<u32, String> {
+pub fn find(state: &State, queue: &str, reference: &Value) -> Result<u32, String> {
     let empty = serde_json::Map::new();
     let mut keys = reference.as_object().unwrap_or(&empty).iter().filter(|(_, value)| !value.is_null());
     let (Some((key, value)), None) = (keys.next(), keys.next()) else {
@@ -255,7 +262,9 @@ fn update(state: &State, index: u32, status: Status, input: &Value) -> Result<Ch
                 .push(Remark::new("An item of a bundle is cancelled with its bundle.", &format!("input.cancelLines.{at}.line"))),
             Some(line) => {
                 let before: i32 = cancel.iter().chain(&discard).filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
-                let shipped = state.ledger.share(line.id).map_or(0, |share| share.shipped);
+                let in_shipments: i32 =
+                    state.shipments.of(index).flat_map(|s| &s.lines).filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
+                let shipped = state.ledger.share(line.id).map_or(0, |share| share.shipped).max(in_shipments);
                 if units < 1 || units > line.ordered - line.cancelled - before - shipped {
                     errors.push(Remark::new(
                         "Quantity must be at least 1 and at most what is not shipped.",
@@ -352,6 +361,10 @@ pub fn payload(out: &mut String, reader: &Reader, pick: &Pick, type_name: &str, 
             None => out.push_str("null"),
         },
         "orders" => rows(out, &outcome.orders, |out, index| reader.order(out, pick, *index)),
+        "shipment" => match outcome.shipments.first().and_then(|id| reader.state.shipments.get(*id)) {
+            Some(shipment) => reader.shipment(out, pick, shipment),
+            None => out.push_str("null"),
+        },
         "eventListeners" => reader.listeners(out, pick, None),
         "entries" => rows(out, &outcome.entries, |out, (id, kind, internal, external)| {
             reader.id_conversion(out, pick, *id, kind, *internal, external);

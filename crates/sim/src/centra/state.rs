@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Address, Catalogue, LineKind, Order};
 use crate::journal::Journal;
 
+use super::shipments::{Deed, Shipments};
 use super::stock::{Figure, Goods, Ledger, Rules, Sale, Shelf, wants};
 
 /// `OrderStatus`, as far as it is lived through here.
@@ -23,6 +24,10 @@ pub enum Status {
     Pending,
     /// May be picked.
     Confirmed,
+    /// Something of it is in a shipment, and not everything has left.
+    Processing,
+    /// Everything has left.
+    Shipped,
     /// Final.
     Cancelled,
 }
@@ -33,6 +38,8 @@ impl Status {
         match self {
             Self::Pending => "PENDING",
             Self::Confirmed => "CONFIRMED",
+            Self::Processing => "PROCESSING",
+            Self::Shipped => "SHIPPED",
             Self::Cancelled => "CANCELLED",
         }
     }
@@ -146,6 +153,8 @@ pub enum Entry {
     },
     /// Units of a line were handed over.
     Shipped { line: i32, units: i32, at: i64 },
+    /// A shipment was made or changed.
+    Shipment { id: i32, order: u32, at: i64, deed: Box<Deed> },
     /// From here on, units that become free go to those who wait, or do not.
     Fill { on: bool },
     /// An order changed. Orders are counted as they were placed.
@@ -176,6 +185,8 @@ pub enum Subject {
     Order(u32),
     /// The stock change with this id.
     StockChange(i32),
+    /// The shipment with this id.
+    Shipment(i32),
 }
 
 impl Subject {
@@ -184,6 +195,7 @@ impl Subject {
         match self {
             Self::Order(_) => "Order",
             Self::StockChange(_) => "StockChange",
+            Self::Shipment(_) => "Shipment",
         }
     }
 }
@@ -281,6 +293,8 @@ pub struct State {
     pub queues: BTreeMap<String, Queue>,
     /// The stock.
     pub ledger: Ledger,
+    /// What leaves.
+    pub shipments: Shipments,
     /// Look-ups over the items.
     pub shelf: Shelf,
     /// How stock is written.
@@ -312,6 +326,7 @@ impl State {
     ) -> anyhow::Result<State> {
         let mut state = State {
             ledger: Ledger::new(catalogue.items().len(), catalogue.markets().len()),
+            shipments: Shipments::default(),
             shelf: Shelf::new(&catalogue),
             rules: Rules::default(),
             set_stock_rows: 0,
@@ -406,6 +421,20 @@ impl State {
             }
             Entry::Shipped { line, units, at: _ } => {
                 self.ledger.ship(line, units);
+            }
+            Entry::Shipment { id, order, at, deed } => {
+                let is_new = self.shipments.get(id).is_none();
+                let gone = self.shipments.apply(id, order, at, *deed);
+                for (line, units) in &gone {
+                    self.ledger.send(*line, *units);
+                }
+                self.settle_status(order, at);
+                let change = if is_new { "CREATED" } else { "UPDATED" };
+                self.tell(Event { subject: Subject::Shipment(id), change, at });
+                if !gone.is_empty() {
+                    self.tell(Event { subject: Subject::Shipment(id), change: "COMPLETED", at });
+                }
+                self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
             }
             Entry::Fill { on } => self.ledger.set_fill(on),
             Entry::Changed { order, at, change, planned } => {
@@ -519,6 +548,20 @@ impl State {
         }
     }
 
+    /// An order with shipments is processing, or shipped.
+    fn settle_status(&mut self, order: u32, at: i64) {
+        let status = self.status_by_shipments(order);
+        let life = self.life_mut(order);
+        let before = (life.updated.div_euclid(1_000), order);
+        life.updated = at.max(life.updated);
+        let after = (life.updated.div_euclid(1_000), order);
+        if let Some(status) = status.filter(|_| life.status != Status::Cancelled) {
+            life.status = status;
+        }
+        self.by_update.remove(&before);
+        self.by_update.insert(after);
+    }
+
     fn change(&mut self, order: u32, at: i64, change: Change) {
         if change.status == Some(Status::Cancelled) && self.life(order).status != Status::Cancelled {
             let goods = change.goods.unwrap_or_default();
@@ -551,6 +594,9 @@ impl State {
         }
         self.by_update.remove(&before);
         self.by_update.insert(after);
+        if self.shipments.of(order).next().is_some() {
+            self.settle_status(order, at);
+        }
     }
 
     /// Cancels units of lines; the parts of a bundle go with it.

@@ -1,5 +1,6 @@
 //! The stand-in over real HTTP.
 
+mod parcels;
 mod warehouse;
 
 use std::collections::BTreeMap;

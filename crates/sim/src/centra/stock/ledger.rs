@@ -294,6 +294,26 @@ impl Ledger {
         true
     }
 
+    /// Units of a line leave with a shipment: what is allocated to it first, then what it waits for in vain, which was
+    /// never on this shelf.
+    pub fn send(&mut self, line: i32, units: i32) {
+        let Some(share) = self.shares.get_mut(&line) else { return };
+        let kept = units.min(share.allocated);
+        let in_vain = (units - kept).min(share.waiting);
+        share.allocated -= kept;
+        share.waiting -= in_vain;
+        share.shipped += units;
+        let share = *share;
+        if share.waiting == 0 {
+            self.waits_no_more(share, line);
+        }
+        self.at_mut(share.spot, |cell| {
+            cell.physical -= i64::from(kept);
+            cell.allocated -= i64::from(kept);
+            cell.demand -= i64::from(in_vain);
+        });
+    }
+
     /// Writes physical figures, never below what is allocated. Returns the change's id; `None` when nothing changed.
     pub fn write(&mut self, figures: &[Figure], description: &str) -> Option<i32> {
         let mut lines = Vec::new();
