@@ -27,6 +27,8 @@ const OPTIONAL: &str = "directive @optional on FIELD | INLINE_FRAGMENT\n";
 
 /// The line that marks an operation of which only stock has need.
 const STOCK: &str = "# @stock";
+/// The line that marks an operation of which only shipments have need.
+const SHIPMENTS: &str = "# @shipments";
 /// The line that names input fields, as `Type.field`, which are sent inside a variable, where the compiler cannot see them.
 const SENDS: &str = "# @sends";
 
@@ -58,13 +60,19 @@ fn build() -> Result<(), Box<dyn Error>> {
 
     let sources = sources(&centra.join("operations"))?;
     let mut operations = String::new();
-    let (mut needs, mut stock_needs) = (Needs::default(), Needs::default());
+    let (mut needs, mut stock_needs, mut shipment_needs) = (Needs::default(), Needs::default(), Needs::default());
     for (path, source) in &sources.operations {
         let whole = sources.with_fragments(source);
         let document =
             ExecutableDocument::parse_and_validate(&schema, whole, path).map_err(|invalid| invalid.errors.to_string())?;
         write_operation(&document, &mut operations)?;
-        let needs = if marks(source, STOCK).next().is_some() { &mut stock_needs } else { &mut needs };
+        let needs = if marks(source, STOCK).next().is_some() {
+            &mut stock_needs
+        } else if marks(source, SHIPMENTS).next().is_some() {
+            &mut shipment_needs
+        } else {
+            &mut needs
+        };
         for operation in document.operations.iter() {
             needs.selections(&schema, &document, &operation.selection_set, None);
         }
@@ -75,6 +83,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     stock_needs.leave_to(&needs);
     operations.push_str(&needs.text("NEEDS", "all operations but those of stock need")?);
     operations.push_str(&stock_needs.text("STOCK_NEEDS", "stock needs beside that")?);
+    shipment_needs.leave_to(&needs);
+    operations.push_str(&shipment_needs.text("SHIPMENT_NEEDS", "shipments need beside that")?);
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"), operations)?;
     Ok(())
 }

@@ -11,13 +11,13 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection, OpenContext};
-use selvedge_flow::{CaptureSetup, FlowSetup, Preparation, Setup, ShipmentPolicy};
+use selvedge_flow::{CaptureSetup, FlowSetup, PickSetup, Preparation, Setup, ShipmentPolicy};
 use selvedge_model::{ConnectionName, FlowName, Kind};
 use selvedge_store::{Store, StoreError, View};
 
 use crate::{
     config::{
-        Config, ConfigProblem, FlowSettings, Level,
+        Config, ConfigProblem, FlowKind, FlowSettings, Level,
         document::below,
         in_order,
         secrets::{self, Environment},
@@ -98,10 +98,10 @@ pub async fn assemble(
         }
     }
     let (mut used, mut flawed) = (BTreeSet::new(), Vec::new());
-    let mut ends: BTreeMap<(&str, &str), &FlowName> = BTreeMap::new();
+    let mut ends: BTreeMap<(&str, &str, Kind), &FlowName> = BTreeMap::new();
     for (name, flow) in &config.flows {
         used.extend([&flow.from, &flow.to]);
-        if let Some(first) = ends.insert((&flow.from, &flow.to), name) {
+        if let Some(first) = ends.insert((&flow.from, &flow.to, flow.kind.kind()), name) {
             flawed.push(config.problem(
                 Level::Bad,
                 below("flows", name.as_str()),
@@ -115,6 +115,7 @@ pub async fn assemble(
         used.extend([&stock.from, &stock.to]);
         flawed.extend(stock_not_offered(config, name, stock, &connections));
     }
+    flawed.extend(config.route_problems());
     // A flow that names a connection wrongly is the one mistake; that nobody uses the right one is its echo.
     let flows_are_wrong =
         problems.iter().chain(&flawed).any(|problem| problem.level == Level::Bad && !problem.path.starts_with("connections"));
@@ -147,6 +148,15 @@ pub fn is_there(store_url: &str) -> bool {
     file_of(store_url).is_none_or(Path::exists)
 }
 
+/// Whether records of a kind can be read there.
+fn gives(connection: &Connection, kind: FlowKind) -> bool {
+    match kind {
+        FlowKind::Order => connection.order_source.is_some(),
+        FlowKind::Product => connection.product_source.is_some(),
+        FlowKind::Shipment => connection.shipment_source.is_some(),
+    }
+}
+
 /// What a flow asks of its ends that they do not offer.
 fn not_offered(
     config: &Config,
@@ -164,19 +174,25 @@ fn not_offered(
             "Name a connection that does, or see the page of its system.",
         ))
     };
+    let kind = flow.kind.kind();
     if let Some(from) = connections.get(&ConnectionName::new(&flow.from)) {
-        if from.order_source.is_none() {
-            lacks("from", format!("{} ({}) has no orders to give", flow.from, from.system));
+        if !gives(from, flow.kind) {
+            lacks("from", format!("{} ({}) has no {kind}s to give", flow.from, from.system));
         }
         if from.feed.is_none() && flow.capture.feed.is_some_and(|feed| feed.0.is_some()) {
             lacks("capture.feed", format!("{} ({}) keeps no queue of news", flow.from, from.system));
         }
     }
     if let Some(to) = connections.get(&ConnectionName::new(&flow.to)) {
-        if to.order_sink.is_none() {
-            lacks("to", format!("{} ({}) takes no orders", flow.to, to.system));
-        } else if to.order_source.is_none() {
-            lacks("to", format!("orders at {} ({}) cannot be read back, so nothing could be confirmed", flow.to, to.system));
+        let takes = match flow.kind {
+            FlowKind::Order => to.order_sink.is_some(),
+            FlowKind::Product => to.product_sink.is_some(),
+            FlowKind::Shipment => to.shipment_sink.is_some(),
+        };
+        if !takes {
+            lacks("to", format!("{} ({}) takes no {kind}s", flow.to, to.system));
+        } else if !gives(to, flow.kind) {
+            lacks("to", format!("{kind}s at {} ({}) cannot be read back, so nothing could be confirmed", flow.to, to.system));
         }
     }
     problems
@@ -203,7 +219,7 @@ fn stock_not_offered(
             lacks("to", format!("stock at {} ({}) cannot be read back, so nothing could be confirmed", stock.to, to.system));
         }
     }
-    if !config.flows.values().any(|flow| flow.from == stock.to && flow.to == stock.from) {
+    if !config.flows.values().any(|flow| flow.kind == FlowKind::Order && flow.from == stock.to && flow.to == stock.from) {
         problems.push(config.problem(
             Level::Warning,
             path,
@@ -260,7 +276,8 @@ pub async fn setup(
     let mut flows = Vec::new();
     for (name, flow) in &config.flows {
         let from = ConnectionName::new(&flow.from);
-        if !captures.iter().any(|capture| capture.from == from && capture.kind == Kind::Order) {
+        let kind = flow.kind.kind();
+        if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
             let since = since(config, &store, &from, flow, clock.now()).await?;
             captures.push(capture(
                 &from,
@@ -271,7 +288,7 @@ pub async fn setup(
         }
         let companion =
             config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
-        let ends = Ends { flow: name.clone(), kind: Kind::Order, from, to: ConnectionName::new(&flow.to) };
+        let ends = Ends { flow: name.clone(), kind, from, to: ConnectionName::new(&flow.to) };
         flows.extend([Some(ends), companion].into_iter().flatten().map(|ends| flow_setup(config, flow, ends)));
     }
     Ok(Setup {
@@ -296,8 +313,12 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
         from: ends.from,
         to: ends.to,
         policy: (&flow.policy).into(),
-        preparation: Preparation::None,
-        shipments: ShipmentPolicy::default(),
+        preparation: if config.is_pick(flow) {
+            Preparation::Pick(PickSetup { routes: config.routing(), shelves: config.shelves() })
+        } else {
+            Preparation::None
+        },
+        shipments: ShipmentPolicy { tracking_wait: flow.tracking_wait.0 },
         parallel: parallel.max(1),
         unanswered_wait: flow.unanswered_wait.0,
         retries_max: flow.retries_max,
@@ -308,11 +329,12 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
 
 fn capture(from: &ConnectionName, flow: &FlowSettings, has_feed: bool, since: Timestamp) -> CaptureSetup {
     let settings = &flow.capture;
-    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed);
+    // A queue of news brings orders; everything else is listed.
+    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed && flow.kind == FlowKind::Order);
     let poll_usual = if feed_every.is_some() { POLL_BESIDE_FEED } else { POLL_ALONE };
     CaptureSetup {
         from: from.clone(),
-        kind: Kind::Order,
+        kind: flow.kind.kind(),
         since,
         feed_every,
         poll_every: settings.poll.map_or(Some(poll_usual), |pace| pace.0),
@@ -337,11 +359,11 @@ async fn since(
     if matches!(flow.capture.since, Moment::At(_)) {
         return Ok(wanted);
     }
-    let (brand, from, overlap) = (config.brand.clone(), from.clone(), flow.capture.poll_overlap.0);
+    let (brand, from, overlap, kind) = (config.brand.clone(), from.clone(), flow.capture.poll_overlap.0, flow.kind.kind());
     let reached = store
         .read(move |view: &View<'_>| {
-            let poll = view.proven_until(&brand, &from, Kind::Order, "poll")?;
-            let sweep = view.proven_until(&brand, &from, Kind::Order, "sweep")?;
+            let poll = view.proven_until(&brand, &from, kind, "poll")?;
+            let sweep = view.proven_until(&brand, &from, kind, "sweep")?;
             Ok(poll.or(sweep))
         })
         .await?;

@@ -481,6 +481,11 @@ pub struct SettingProblem {
 pub trait Connector: Send + Sync {
     /// The word in `system = "…"`.
     fn name(&self) -> &'static str;
+    /// Whether orders come there to be picked: bundles arrive as their components, and only the lines
+    /// that are shipped from there.
+    fn picks(&self) -> bool {
+        false
+    }
     /// Which settings are secrets, as paths (`token`, `auth.private_key`): the config refuses them as plain text.
     fn secret_settings(&self) -> &'static [&'static str];
     /// The mapping tables that its sinks ask, each with the parts of its keys: what is set in another

@@ -7,6 +7,7 @@
 //! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
 
 pub mod document;
+pub mod routes;
 pub mod secrets;
 pub mod shape;
 pub mod stock;
@@ -29,6 +30,7 @@ use serde_json::{Map, Value, json};
 
 use self::{
     document::{Document, Lines, below},
+    routes::RouteSettings,
     secrets::Reference,
     stock::StockSettings,
     words::{Moment, Pace, Span, did_you_mean},
@@ -64,6 +66,8 @@ pub struct ConfigFile {
     /// Whose stock is shown where, by a name of your choice: [stock.main].
     #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
     pub stock: BTreeMap<String, StockSettings>,
+    /// Which warehouse ships what, tried in this order: [[routes]]. Needed once orders go to more than one warehouse.
+    pub routes: Vec<RouteSettings>,
 }
 
 impl Default for ConfigFile {
@@ -76,6 +80,7 @@ impl Default for ConfigFile {
             connections: BTreeMap::new(),
             flows: BTreeMap::new(),
             stock: BTreeMap::new(),
+            routes: Vec::new(),
         }
     }
 }
@@ -111,16 +116,31 @@ impl Default for ServerSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlowKind {
-    /// Orders, and the customers who placed them.
+    /// Orders, and the customers who placed them. To a warehouse they go as it can pick them: components instead of bundles.
     #[default]
     Order,
+    /// What is sold, one item at a time.
+    Product,
+    /// What left a warehouse, back to the shop and on to the books.
+    Shipment,
+}
+
+impl FlowKind {
+    /// The kind of record.
+    pub const fn kind(self) -> Kind {
+        match self {
+            FlowKind::Order => Kind::Order,
+            FlowKind::Product => Kind::Product,
+            FlowKind::Shipment => Kind::Shipment,
+        }
+    }
 }
 
 /// One flow: records of one kind, from one connection to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowSettings {
-    /// What flows: order. Default: order.
+    /// What flows: order, product or shipment. Default: order.
     pub kind: FlowKind,
     /// The connection that the records come from.
     pub from: String,
@@ -128,6 +148,8 @@ pub struct FlowSettings {
     pub to: String,
     /// What an order must be like before it may pass.
     pub policy: PolicySettings,
+    /// How long a shipment without any tracking number waits for one before it goes on without. Default: 15m.
+    pub tracking_wait: Span,
     /// How news is found.
     pub capture: CaptureSettings,
     /// Writes and read-backs under way at once. Default: the concurrency of the target's connection, or 4.
@@ -151,6 +173,7 @@ impl Default for FlowSettings {
             from: String::new(),
             to: String::new(),
             policy: PolicySettings::default(),
+            tracking_wait: Span::seconds(900),
             capture: CaptureSettings::default(),
             parallel: None,
             unanswered_wait: Span::seconds(5),
@@ -367,6 +390,8 @@ pub struct Config {
     pub flows: BTreeMap<FlowName, FlowSettings>,
     /// The stock flows.
     pub stocks: BTreeMap<FlowName, StockSettings>,
+    /// Which warehouse ships what.
+    pub routes: Vec<RouteSettings>,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -398,13 +423,16 @@ impl Config {
     /// The flow of customers that comes with a flow of orders, where the target makes customers.
     /// Told from the settings alone, so that commands that only read need no secret.
     pub fn companion(&self, name: &FlowName, flow: &FlowSettings) -> Option<Ends> {
+        if flow.kind != FlowKind::Order {
+            return None;
+        }
         let to = self.connections.get(&ConnectionName::new(&flow.to))?;
         let makes_customers = to.connector.settings().contains_key("customers")
             && to.settings.get("customers").and_then(Value::as_str) != Some("guest");
         let first = self
             .flows
             .iter()
-            .find(|(_, other)| other.from == flow.from && other.to == flow.to)
+            .find(|(_, other)| other.kind == flow.kind && other.from == flow.from && other.to == flow.to)
             .is_none_or(|(first, _)| first == name);
         (makes_customers && first).then(|| Ends {
             flow: FlowName(format!("{name}-customers")),
@@ -414,13 +442,19 @@ impl Config {
         })
     }
 
+    /// Whether a flow brings orders to a place that picks them.
+    pub fn is_pick(&self, flow: &FlowSettings) -> bool {
+        let to = self.connections.get(&ConnectionName::new(&flow.to));
+        flow.kind == FlowKind::Order && to.is_some_and(|to| to.connector.picks())
+    }
+
     /// All flows and their two ends, companions included.
     pub fn ends(&self) -> Vec<Ends> {
         let mut ends = Vec::new();
         for (name, flow) in &self.flows {
             ends.push(Ends {
                 flow: name.clone(),
-                kind: Kind::Order,
+                kind: flow.kind.kind(),
                 from: ConnectionName::new(&flow.from),
                 to: ConnectionName::new(&flow.to),
             });
@@ -600,6 +634,7 @@ impl Reading<'_> {
             connections,
             flows,
             stocks,
+            routes: read.routes,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }

@@ -15,6 +15,7 @@ mod orders;
 mod probe;
 mod schema_check;
 mod settings;
+mod shipments;
 mod stock;
 mod wire;
 
@@ -75,7 +76,10 @@ impl Connector for Centra {
         if !settings.stock_details {
             api.leave_out(&settings::STOCK_DETAILS.into_iter().collect());
         }
+        let shipments = Arc::new(shipments::Shipments::new(Arc::clone(&api), settings.shipments));
         Ok(Connection {
+            shipment_source: Some(shipments.clone()),
+            shipment_sink: Some(shipments),
             order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings))),
             feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),

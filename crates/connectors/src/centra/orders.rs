@@ -42,7 +42,7 @@ pub fn scope(settings: &Settings) -> Map<String, Value> {
 
 /// With an offset, always: a bare time would be read in the instance's own zone. Whole seconds,
 /// as Centra keeps them.
-fn instant(at: Timestamp, up: bool) -> String {
+pub fn instant(at: Timestamp, up: bool) -> String {
     let seconds = if up && at.subsec_nanosecond() > 0 { at.as_second().saturating_add(1) } else { at.as_second() };
     let at = Timestamp::from_second(seconds).unwrap_or(at);
     format!("{}+00:00", at.strftime("%Y-%m-%dT%H:%M:%S"))

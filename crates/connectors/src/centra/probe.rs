@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     graphql::{Api, Reply},
-    operations::{self, NEEDS, Operation, STOCK_NEEDS},
+    operations::{self, NEEDS, Operation, SHIPMENT_NEEDS, STOCK_NEEDS},
     schema_check,
     settings::Settings,
     wire::{EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text},
@@ -98,10 +98,13 @@ impl CentraProbe {
             Ok(live) => {
                 let unmet = schema_check::compare(NEEDS, &live.schema);
                 let of_stock = schema_check::compare(STOCK_NEEDS, &live.schema);
-                let left_out: BTreeSet<&'static str> = unmet.iter().chain(&of_stock).filter_map(|u| u.leave_out).collect();
+                let of_shipments = schema_check::compare(SHIPMENT_NEEDS, &live.schema);
+                let all = unmet.iter().chain(&of_stock).chain(&of_shipments);
+                let left_out: BTreeSet<&'static str> = all.filter_map(|u| u.leave_out).collect();
                 self.api.leave_out(&left_out);
                 let mut findings = schema_findings(unmet);
-                findings.extend(of_stock.into_iter().map(stock_schema_finding));
+                findings.extend(of_stock.into_iter().map(|unmet| part_finding(unmet, "stock")));
+                findings.extend(of_shipments.into_iter().map(|unmet| part_finding(unmet, "shipments")));
                 (findings, true)
             }
             Err(fault) => {
@@ -243,15 +246,13 @@ fn schema_finding(unmet: schema_check::Unmet) -> Finding {
 }
 
 /// What stock alone needs. Whether there is a flow of stock is not known here, so the worst is a warning.
-fn stock_schema_finding(mut unmet: schema_check::Unmet) -> Finding {
-    let remedy = match unmet.level {
-        FindingLevel::Bad => {
-            "Flows of stock will not work on this version of Centra's schema; report it with this line. Others do."
-        }
-        _ => return schema_finding(unmet),
-    };
-    unmet.level = FindingLevel::Warning;
-    finding(unmet.level, None, format!("schema, for stock: {}", unmet.message), remedy)
+/// What only flows of one kind need: without it the others work.
+fn part_finding(unmet: schema_check::Unmet, part: &str) -> Finding {
+    if unmet.level != FindingLevel::Bad {
+        return schema_finding(unmet);
+    }
+    let remedy = format!("Flows of {part} will not work on this version of Centra's schema; report it with this line. Others do.");
+    finding(FindingLevel::Warning, None, format!("schema, for {part}: {}", unmet.message), &remedy)
 }
 
 fn skew(date: Option<&str>, now: Timestamp) -> Option<Finding> {

@@ -17,7 +17,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write",
+        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write",
     ),
     (
         "time_zone",
@@ -47,6 +47,15 @@ const SETTINGS: &[(&str, &str)] = &[
         "stock_fills_waiting",
         "Whether the instance allocates orders that wait for stock by itself when stock comes in. True: their units are written as well. Default: false, so that units for them are never on sale",
     ),
+    (
+        "shipment_payment",
+        "How a shipment is paid: \"capture\" takes the money with it, \"elsewhere\" marks it paid because another system takes it. Default: \"capture\"",
+    ),
+    ("shipment_email", "Whether the shopper is told when a shipment is completed. Default: true"),
+    (
+        "shipment_external_ids",
+        "Whether the instance takes an external id while a shipment is made. Default: true; without it a lost shipment is recognised by its lines and tracking numbers",
+    ),
     ("stores", "Ids of the stores whose orders are read, e.g. [1, 2]. Default: all that the token sees"),
     ("markets", "Ids of the markets whose orders are read, e.g. [3]. Default: all that the token sees"),
     (
@@ -67,6 +76,26 @@ pub const STOCK_WAITING: &str = "demandQuantity";
 /// Path → explanation.
 pub fn explained() -> BTreeMap<&'static str, &'static str> {
     SETTINGS.iter().copied().collect()
+}
+
+/// Who takes the money of a shipment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShipmentPayment {
+    /// The shop, with the shipment.
+    Capture,
+    /// Another system; the shipment is marked paid.
+    Elsewhere,
+}
+
+/// How shipments are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShipmentSettings {
+    /// Who takes the money.
+    pub payment: ShipmentPayment,
+    /// Whether the shopper gets a mail.
+    pub send_email: bool,
+    /// Whether our key goes along as external id.
+    pub external_ids: bool,
 }
 
 /// The settings of one connection.
@@ -100,6 +129,8 @@ pub struct Settings {
     pub stock_details: bool,
     /// Whether waiting orders are allocated by themselves.
     pub stock_fills_waiting: bool,
+    /// How shipments are made.
+    pub shipments: ShipmentSettings,
     /// Store ids; empty means all.
     pub stores: Vec<u32>,
     /// Market ids; empty means all.
@@ -288,6 +319,20 @@ impl Settings {
         let stock_batch = reading.number("stock_batch", 100, 1..=1000);
         let stock_details = reading.flag("stock_details", true);
         let stock_fills_waiting = reading.flag("stock_fills_waiting", false);
+        let payment = match reading.text("shipment_payment").as_deref() {
+            None | Some("capture") => ShipmentPayment::Capture,
+            Some("elsewhere") => ShipmentPayment::Elsewhere,
+            Some(other) => {
+                let message = format!("{other:?} is no way to pay a shipment");
+                reading.wrong("shipment_payment", message, "Write \"capture\" or \"elsewhere\".");
+                ShipmentPayment::Capture
+            }
+        };
+        let shipments = ShipmentSettings {
+            payment,
+            send_email: reading.flag("shipment_email", true),
+            external_ids: reading.flag("shipment_external_ids", true),
+        };
         let stores = reading.ids("stores");
         let markets = reading.ids("markets");
         let concurrency = reading.number("concurrency", 2, 1..=16);
@@ -308,6 +353,7 @@ impl Settings {
                 stock_batch,
                 stock_details,
                 stock_fills_waiting,
+                shipments,
                 stores,
                 markets,
                 concurrency: usize::try_from(concurrency).unwrap_or(2),
