@@ -36,14 +36,15 @@ pub mod ports;
 pub mod retry_after;
 pub mod secret;
 pub mod session;
+pub mod settings;
 pub mod signature;
 
 pub use clock::Clock;
 pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,
-    Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, Needed, OpenContext, Page, Probe,
-    Raw, Receipt, Request, SettingProblem, Sink, Source, Standing, StockSink, StockSource, Wanted,
+    Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, Needed, OpenContext, Page,
+    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, Standing, StockSink, StockSource, Wanted,
 };
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats};

@@ -1,12 +1,13 @@
 //! One folder per system, one line per system here.
 
 pub mod centra;
+pub mod linnworks;
 pub mod netsuite;
 
 use selvedge_connector::Connector;
 
 /// Every system that we know.
-pub const CONNECTORS: &[&dyn Connector] = &[&centra::Centra, &netsuite::NetSuite];
+pub const CONNECTORS: &[&dyn Connector] = &[&centra::Centra, &linnworks::Linnworks, &netsuite::NetSuite];
 
 /// The connector with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Connector> {

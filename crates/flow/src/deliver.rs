@@ -30,13 +30,23 @@ const UNANSWERED_BATCH: usize = 64;
 
 /// How a write went, in the words of the table of moves.
 enum Outcome {
-    Delivered { id: ExternalId, how: String },
+    Delivered {
+        id: ExternalId,
+        how: String,
+    },
     /// It took effect, and what stands there needs another call.
-    Advanced { id: ExternalId, how: String },
+    Advanced {
+        id: ExternalId,
+        how: String,
+    },
     Held(Vec<Problem>),
     Excluded(String),
-    Postponed { fault: Fault },
-    Unanswered { why: String },
+    Postponed {
+        fault: Fault,
+    },
+    Unanswered {
+        why: String,
+    },
 }
 
 impl Engine {

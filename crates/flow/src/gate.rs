@@ -222,7 +222,9 @@ impl Look<'_> {
                     continue;
                 }
                 _ if lookup.optional => continue,
-                MappingAnswer::Nothing if lookup.same_name && self.view.list_read_at(&self.setup.to, &lookup.table)?.is_none() => {
+                MappingAnswer::Nothing
+                    if lookup.same_name && self.view.list_read_at(&self.setup.to, &lookup.table)?.is_none() =>
+                {
                     let why = format!("the list of {} at {} has not been read yet", lookup.table, self.setup.to);
                     return Ok(Decision::Later { after: LIST_UNREAD, why });
                 }
@@ -338,11 +340,7 @@ fn write_down(
                 if !tx.route(brand, &row.key, &cleared.routed, now)? {
                     return tx.postpone(row.id, now, None);
                 }
-                let step = Step {
-                    values: Some(cleared.values.clone()),
-                    prepared: cleared.prepared.clone(),
-                    ..Step::default()
-                };
+                let step = Step { values: Some(cleared.values.clone()), prepared: cleared.prepared.clone(), ..Step::default() };
                 tx.step(row.id, Event::Clear, &step, now)?;
                 for remark in &cleared.remarks {
                     tx.tell(row.id, "gate", "remarked", remark, now)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use selvedge_connector::{
-    Connection, Cursor, Decoded, Encoded, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source,
-    Standing,
+    Connection, Cursor, Decoded, Encoded, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink,
+    Source, Standing,
 };
 use selvedge_model::{
     AnyRecord, ExternalId, Interval, Kind, Problem, Record,

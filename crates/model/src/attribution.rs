@@ -111,7 +111,8 @@ fn bundle_units<'a>(order: &'a Order, bundle: &OrderLine, bundles: u32) -> Resul
     let parts = order.lines.iter().filter(|line| line.kind == LineKind::BundleItem && line.bundle.as_ref() == Some(&bundle.id));
     let mut found = Vec::new();
     for part in parts {
-        let divides = bundle.quantity > 0 && (u64::from(part.quantity) * u64::from(bundles)).is_multiple_of(bundle.quantity.into());
+        let divides =
+            bundle.quantity > 0 && (u64::from(part.quantity) * u64::from(bundles)).is_multiple_of(bundle.quantity.into());
         if !divides {
             return Err(unknown_sku);
         }

@@ -21,8 +21,9 @@ pub struct MappingRow {
     pub connection: String,
     /// Which table.
     pub table: String,
-    /// Compound key as text: `market=2,method=express`. `*` is the table's default: it answers
-    /// whatever has no entry of its own; a table without one means "must exist".
+    /// Compound key as text: `market=2,method=express`; a part may stand as `*` for any value, and the
+    /// entry with the fewest stars answers. `*` alone is the table's default: it answers whatever has
+    /// no entry of its own; a table without one means "must exist".
     pub key: String,
     /// The target's id.
     pub value: String,
@@ -140,6 +141,11 @@ impl View<'_> {
             let answer = self.of_same_name(connection, &lookup.table, name)?;
             if answer != MappingAnswer::Nothing {
                 return Ok(answer);
+            }
+        }
+        for key in lookup.wider_keys() {
+            if let Some(value) = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, &key)? {
+                return Ok(MappingAnswer::Is(value));
             }
         }
         let default = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, DEFAULT_KEY)?;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem, Product, RecordId, RecordKey, Shipment,
-    records::Address,
+    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem, Product, RecordId, RecordKey,
+    Shipment, records::Address,
 };
 use serde::Serialize;
 

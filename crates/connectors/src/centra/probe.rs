@@ -251,7 +251,8 @@ fn part_finding(unmet: schema_check::Unmet, part: &str) -> Finding {
     if unmet.level != FindingLevel::Bad {
         return schema_finding(unmet);
     }
-    let remedy = format!("Flows of {part} will not work on this version of Centra's schema; report it with this line. Others do.");
+    let remedy =
+        format!("Flows of {part} will not work on this version of Centra's schema; report it with this line. Others do.");
     finding(FindingLevel::Warning, None, format!("schema, for {part}: {}", unmet.message), &remedy)
 }
 

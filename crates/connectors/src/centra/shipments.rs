@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source,
-    Standing,
+    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink,
+    Source, Standing,
 };
 use selvedge_model::{
     ExternalId, Interval, Kind, Problem, RecordKey, Shipment, Sku,
@@ -275,11 +275,7 @@ impl Shipments {
             return Err(vec![other_lines(shipment, &there)]);
         }
         if there.status == ShipmentStatus::Shipped {
-            return if same_tracking(shipment, &there) {
-                Ok(Encoded::Nothing)
-            } else {
-                Err(vec![frozen(shipment, &there)])
-            };
+            return if same_tracking(shipment, &there) { Ok(Encoded::Nothing) } else { Err(vec![frozen(shipment, &there)]) };
         }
         let update = Some(raw.id.clone());
         if there.captured == Some(false) {
@@ -415,7 +411,10 @@ fn taken_back(shipment: &Shipment, there: &Shipment) -> Problem {
     Problem::new(
         "shipment.cancelled",
         "status",
-        format!("the warehouse took shipment {} of order {} back, and it stands in the shop as {}", shipment.id, shipment.order, there.id),
+        format!(
+            "the warehouse took shipment {} of order {} back, and it stands in the shop as {}",
+            shipment.id, shipment.order, there.id
+        ),
         "If the goods came back or never left, delete the shipment in the shop (or make a return of it), then dismiss this.",
     )
     .cause(shipment.key.as_str())

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use selvedge_connector::{
-    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink, Source, Standing,
+    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink,
+    Source, Standing,
 };
 use selvedge_model::{
     Customer, ExternalId, Interval, Kind, Problem, RecordKey,

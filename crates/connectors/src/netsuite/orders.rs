@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::DateTime};
 use selvedge_connector::{
-    Answer, Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Needed, Page, Priority, Raw, Receipt,
-    Request, Sink, Source, Standing,
+    Answer, Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Needed, Page, Priority, Raw,
+    Receipt, Request, Sink, Source, Standing,
 };
 use selvedge_model::{
     ExternalId, Interval, Kind, Order, Problem, RecordKey,

@@ -456,7 +456,14 @@ impl StockSink for Window {
     }
     fn encode(&self, _place: &LocationId, figures: &[Figure]) -> Request {
         let rows: Vec<_> = figures.iter().map(|figure| json!([figure.sku.as_str(), figure.units])).collect();
-        Request { what: "set".into(), method: "POST".into(), path: String::new(), body: json!(rows), update: None, unfinished: false }
+        Request {
+            what: "set".into(),
+            method: "POST".into(),
+            path: String::new(),
+            body: json!(rows),
+            update: None,
+            unfinished: false,
+        }
     }
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
         let mood = self.0.mood(true);

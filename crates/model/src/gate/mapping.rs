@@ -67,6 +67,31 @@ impl Lookup {
         key_text(&self.key)
     }
 
+    /// Wider keys that may answer for a compound key, the narrowest first: some of its parts stand as `*`,
+    /// and of as many stars those further to the right come first. All stars is the table's default
+    /// and not among them.
+    pub fn wider_keys(&self) -> Vec<String> {
+        let parts = self.key.len();
+        if !(2..=6).contains(&parts) {
+            return Vec::new();
+        }
+        let mut masks: Vec<u32> = (1..(1_u32 << parts) - 1).collect();
+        // Bit n stands for the part n counted from the right.
+        masks.sort_by_key(|mask| (mask.count_ones(), *mask));
+        let key = |mask: u32| {
+            let starred: Vec<(String, String)> = self
+                .key
+                .iter()
+                .rev()
+                .enumerate()
+                .map(|(at, (name, value))| (name.clone(), if mask & (1 << at) != 0 { "*".to_owned() } else { value.clone() }))
+                .rev()
+                .collect();
+            key_text(&starred)
+        };
+        masks.into_iter().map(key).collect()
+    }
+
     /// The problem that a lookup without an answer is.
     pub fn missing(&self) -> Problem {
         let key = self.key_text();
@@ -151,6 +176,17 @@ mod tests {
         let mut values = Values::default();
         values.set("item", key_text(&[("sku".into(), "A=1,%2C".into())]), "98");
         assert_eq!(values.name_of("item", "98").as_deref(), Some("A=1,%2C"));
+    }
+
+    #[test]
+    fn the_narrowest_key_is_asked_first_and_never_all_stars() {
+        let lookup = Lookup::new("service", &[("market", "1"), ("method", "x"), ("weight", "any")], "");
+        let keys = lookup.wider_keys();
+        assert_eq!(keys[0], "market=1,method=x,weight=*");
+        assert_eq!(keys[1], "market=1,method=*,weight=any");
+        assert_eq!(keys.last().map(String::as_str), Some("market=*,method=*,weight=any"));
+        assert_eq!(keys.len(), 6);
+        assert!(Lookup::new("item", &[("sku", "A")], "").wider_keys().is_empty());
     }
 
     #[test]

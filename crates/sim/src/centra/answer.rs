@@ -511,7 +511,8 @@ impl Reader<'_> {
     /// What was taken with shipments, as entries of the payment history.
     fn captures(&self, index: u32, order: &Order) -> Vec<data::Payment> {
         let reference = order.payments.first().map(|payment| payment.reference.clone()).unwrap_or_default();
-        let captured = self.state.shipments.of(index).filter_map(|s| Some((s.id, s.captured?.1))).filter(|(_, amount)| *amount > 0);
+        let captured =
+            self.state.shipments.of(index).filter_map(|s| Some((s.id, s.captured?.1))).filter(|(_, amount)| *amount > 0);
         captured
             .map(|(id, amount)| data::Payment {
                 id: 900_000_000_i32.saturating_add(id),

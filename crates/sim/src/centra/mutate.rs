@@ -262,8 +262,13 @@ fn update(state: &State, index: u32, status: Status, input: &Value) -> Result<Ch
                 .push(Remark::new("An item of a bundle is cancelled with its bundle.", &format!("input.cancelLines.{at}.line"))),
             Some(line) => {
                 let before: i32 = cancel.iter().chain(&discard).filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
-                let in_shipments: i32 =
-                    state.shipments.of(index).flat_map(|s| &s.lines).filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
+                let in_shipments: i32 = state
+                    .shipments
+                    .of(index)
+                    .flat_map(|s| &s.lines)
+                    .filter(|(id, _)| *id == line.id)
+                    .map(|(_, units)| units)
+                    .sum();
                 let shipped = state.ledger.share(line.id).map_or(0, |share| share.shipped).max(in_shipments);
                 if units < 1 || units > line.ordered - line.cancelled - before - shipped {
                     errors.push(Remark::new(

@@ -188,9 +188,10 @@ impl State {
     pub fn status_by_shipments(&self, order: u32) -> Option<Status> {
         self.shipments.of(order).next()?;
         let made = self.order(order).0;
-        let rest = made.lines.iter().any(|line| {
-            matches!(line.kind, LineKind::Product | LineKind::BundleItem(_)) && self.unshipped(order, line) > 0
-        });
+        let rest = made
+            .lines
+            .iter()
+            .any(|line| matches!(line.kind, LineKind::Product | LineKind::BundleItem(_)) && self.unshipped(order, line) > 0);
         let open = self.shipments.of(order).any(|shipment| shipment.shipped_at.is_none());
         Some(if rest || open { Status::Processing } else { Status::Shipped })
     }
@@ -454,8 +455,11 @@ impl Reader<'_> {
     pub fn shipments(&self, out: &mut String, pick: &Pick) -> Result<(), Refused> {
         let (skip, limit) = self.page(pick)?;
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        let known = ["id", "number", "orderId", "externalId", "updatedAt", "createdAt", "isShipped", "isCaptured", "trackingNumber"];
-        if let Some(key) = filter.as_object().and_then(|map| map.iter().find(|(k, v)| !v.is_null() && !known.contains(&k.as_str()))) {
+        let known =
+            ["id", "number", "orderId", "externalId", "updatedAt", "createdAt", "isShipped", "isCaptured", "trackingNumber"];
+        if let Some(key) =
+            filter.as_object().and_then(|map| map.iter().find(|(k, v)| !v.is_null() && !known.contains(&k.as_str())))
+        {
             return Err(format!("filtering shipments by {} is not simulated", key.0));
         }
         let wanted = |key: &str| list(&filter, key);

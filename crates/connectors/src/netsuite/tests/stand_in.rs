@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use selvedge_connector::{
-    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, Wanted, clock::ManualClock, Standing,
+    Connection, Connector, Encoded, Fault, FindingLevel, OpenContext, Priority, Secret, Secrets, Standing, Wanted,
+    clock::ManualClock,
 };
 use selvedge_model::ConnectionName;
 use selvedge_sim::{
@@ -132,7 +133,12 @@ async fn orders_of_every_shape_stand_to_the_cent_and_need_no_second_write() {
             let (raw, differences) = stand.deliver(&order, &values, None).await;
             assert_eq!(differences, [], "order {}", order.number);
             let sink = stand.connection.order_sink.as_ref().unwrap();
-            assert_eq!(sink.encode(&order, &values, Standing { own: Some(&raw), needed: None }), Ok(Encoded::Nothing), "order {}", order.number);
+            assert_eq!(
+                sink.encode(&order, &values, Standing { own: Some(&raw), needed: None }),
+                Ok(Encoded::Nothing),
+                "order {}",
+                order.number
+            );
             assert_eq!(sink.find(&order).await.unwrap().map(|f| f.id), Some(raw.id));
         }
         assert_eq!(stand.account.document_count(), 4);
@@ -198,7 +204,10 @@ async fn what_was_billed_there_is_not_changed_any_more() {
     let sink = stand.connection.order_sink.as_ref().unwrap();
     assert_eq!(sink.encode(&order, &values, Standing { own: Some(&raw), needed: None }), Ok(Encoded::Nothing));
     let cancelled = Order { status: OrderStatus::Cancelled, ..order };
-    assert_eq!(sink.encode(&cancelled, &values, Standing { own: Some(&raw), needed: None }).unwrap_err()[0].rule, "target.not_cancellable");
+    assert_eq!(
+        sink.encode(&cancelled, &values, Standing { own: Some(&raw), needed: None }).unwrap_err()[0].rule,
+        "target.not_cancellable"
+    );
 }
 
 #[tokio::test]

@@ -47,8 +47,7 @@ fn pickable(order: &Value) -> Vec<(i64, i64)> {
 }
 
 fn make(order: &Value, lines: &[(i64, i64)], more: &str) -> String {
-    let lines: Vec<String> =
-        lines.iter().map(|(id, units)| format!("{{orderLine: {{id: {id}}}, quantity: {units}}}")).collect();
+    let lines: Vec<String> = lines.iter().map(|(id, units)| format!("{{orderLine: {{id: {id}}}, quantity: {units}}}")).collect();
     format!("createShipment(input: {{order: {{number: {}}}, lines: [{}], {more}}})", order["number"], lines.join(", "))
 }
 
@@ -164,8 +163,14 @@ fn shipments_are_there_after_a_restart() {
         let scene = shipments::Scene { queue: "selvedge", now: 1_000, mischief: &centra.0.mischief, capture_refusals: 0 };
         let mut state = centra.0.write();
         shipments::run(&mut state, "createShipment", &Value::Null, &input, &scene).unwrap();
-        shipments::run(&mut state, "completeShipment", &json!(80_001), &json!({"shippedAt": "1970-01-01T00:00:01+00:00"}), &scene)
-            .unwrap();
+        shipments::run(
+            &mut state,
+            "completeShipment",
+            &json!(80_001),
+            &json!({"shippedAt": "1970-01-01T00:00:01+00:00"}),
+            &scene,
+        )
+        .unwrap();
         state.shelf_shipments()
     };
     assert_eq!(before.len(), 1);

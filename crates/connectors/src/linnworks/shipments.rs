@@ -1,0 +1,110 @@
+//! What left: processed orders of ours, each with its parcels.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use selvedge_connector::{Cursor, Decoded, Enumerated, EnumeratedPage, Fault, Page, Priority, Raw, Source};
+use selvedge_model::{ExternalId, Interval, Kind, Shipment, gate::Values};
+use serde_json::{Value, json};
+
+use super::{
+    client::{Ask, Client},
+    decode,
+    settings::Form,
+};
+
+/// Orders per page. The vendor states no upper bound.
+const PAGE: &str = "100";
+
+/// The port.
+pub(super) struct Shipments {
+    pub client: Client,
+    pub form: Arc<Form>,
+    pub parcels: bool,
+}
+
+/// One page of our orders that changed since the interval began, open and processed. (The list takes no end; what
+/// changed later than the interval's comes twice.) A cursor is the vendor's search token.
+pub(super) async fn changed(
+    client: &Client,
+    form: &Form,
+    interval: &Interval,
+    page: Option<&Cursor>,
+    priority: Priority,
+    what: &str,
+) -> Result<(Vec<Value>, Option<Cursor>), Fault> {
+    let from = interval.from.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut query = vec![("fromDate", from.as_str()), ("includeProcessed", "true"), ("entriesPerPage", PAGE)];
+    query.extend(page.map(|Cursor(token)| ("searchToken", token.as_str())));
+    let answer = client.json(&Ask::get(what, "v2/orders", &query, priority)).await?;
+    let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    let documents: Vec<Value> = rows("OpenOrders").into_iter().chain(rows("ProcessedOrders")).collect();
+    let token = answer["NextSearchToken"].as_str().map(str::trim).filter(|token| !token.is_empty());
+    // A page without rows ends the list, whatever token it names.
+    let next = token.filter(|_| !documents.is_empty()).map(|token| Cursor(token.to_owned()));
+    Ok((documents.into_iter().filter(|document| decode::is_ours(document, form)).collect(), next))
+}
+
+fn is_processed(document: &Value) -> bool {
+    document["Processed"].as_bool().unwrap_or(false) || decode::time(&document["ProcessedOn"]).is_some()
+}
+
+impl Shipments {
+    async fn raw(&self, mut order: Value, priority: Priority) -> Result<Option<Raw>, Fault> {
+        let Some(id) = order["OrderId"].as_str().map(str::to_owned) else { return Ok(None) };
+        // The v2 list parts open from processed orders and does not repeat it on each.
+        order["Processed"] = json!(true);
+        let version = decode::time(&order["LastUpdated"]);
+        let packages = if self.parcels {
+            let what = format!("read the parcels of {id}");
+            let ask = Ask::get(what, "ProcessedOrders/GetPackageSplit", &[("pkOrderId", id.as_str())], priority);
+            self.client.json(&ask).await?
+        } else {
+            Value::Null
+        };
+        let body = json!({ "order": order, "packages": packages }).to_string().into_bytes().into();
+        Ok(Some(Raw { kind: Kind::Shipment, id: ExternalId::new(id), version, body }))
+    }
+}
+
+#[async_trait]
+impl Source<Shipment> for Shipments {
+    fn decode(&self, raw: &Raw, _words: &Values) -> Decoded<Shipment> {
+        decode::shipment(raw, &self.form)
+    }
+
+    async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
+        let priority = Priority::Shipments;
+        let (documents, next) = changed(&self.client, &self.form, interval, page, priority, "list shipped orders").await?;
+        let mut raws = Vec::new();
+        for document in documents.into_iter().filter(is_processed) {
+            raws.extend(self.raw(document, priority).await?);
+        }
+        Ok(Page { raws, next })
+    }
+
+    async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
+        let priority = Priority::Sweeps;
+        let (documents, next) = changed(&self.client, &self.form, interval, page, priority, "enumerate shipped orders").await?;
+        let item = |document: &Value| {
+            let id = ExternalId::new(document["OrderId"].as_str()?);
+            Some(Enumerated { id, key: None, version: decode::time(&document["LastUpdated"]) })
+        };
+        Ok(EnumeratedPage { items: documents.iter().filter(|document| is_processed(document)).filter_map(item).collect(), next })
+    }
+
+    async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
+        let query: Vec<(&str, &str)> = ids.iter().map(|id| ("id", id.as_str())).collect();
+        let ask = Ask::get(format!("fetch {} shipped orders", ids.len()), "v2/orders", &query, priority.max(Priority::Shipments));
+        let answer = self.client.json(&ask).await?;
+        let mut raws = Vec::new();
+        for document in answer["ProcessedOrders"].as_array().cloned().unwrap_or_default() {
+            raws.extend(self.raw(document, priority.max(Priority::Shipments)).await?);
+        }
+        Ok(raws)
+    }
+
+    fn fetch_max(&self) -> usize {
+        20
+    }
+}
