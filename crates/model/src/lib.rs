@@ -16,6 +16,7 @@ pub mod money;
 pub mod obligation;
 pub mod problem;
 pub mod records;
+pub mod share;
 pub mod stock;
 pub mod tax;
 
