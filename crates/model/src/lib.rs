@@ -6,6 +6,7 @@
 //! Reading order: ids and money first, then the records they make up, then what is said about
 //! records (problems, verdicts, differences), last the life of an obligation.
 
+pub mod bundle;
 pub mod compare;
 pub mod gate;
 pub mod id;
