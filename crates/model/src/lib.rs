@@ -6,20 +6,25 @@
 //! Reading order: ids and money first, then the records they make up, then what is said about
 //! records (problems, verdicts, differences), last the life of an obligation.
 
+pub mod barcode;
 pub mod bundle;
 pub mod compare;
 pub mod gate;
 pub mod id;
 #[cfg(test)]
 mod laws;
+mod mask;
 pub mod moment;
 pub mod money;
 pub mod obligation;
+pub mod postcode;
 pub mod problem;
 pub mod records;
 pub mod share;
 pub mod stock;
 pub mod tax;
+pub mod tracking;
+pub mod written;
 
 pub use id::{
     Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, LocationId, ObligationId, RecordId, RecordKey, Sku,
