@@ -37,6 +37,7 @@ pub mod retry_after;
 pub mod secret;
 pub mod session;
 pub mod signature;
+pub mod table;
 
 pub use clock::Clock;
 pub use fault::Fault;
