@@ -16,7 +16,7 @@ use selvedge_connector::{
 };
 use selvedge_model::{
     Currency, Rounding,
-    money::allocate,
+    share::allocate,
     tax::{TaxPolicy, TaxRule, Taxed},
 };
 use serde_json::{Map, Value, json};

@@ -38,6 +38,7 @@ pub mod secret;
 pub mod session;
 pub mod settings;
 pub mod signature;
+pub mod table;
 
 pub use clock::Clock;
 pub use fault::Fault;

@@ -314,6 +314,8 @@ impl Engine {
                     .await
             }
             Ok(None) => self.send_again(&row, "not found under our key, twice").await,
+            // The look itself found what must not be: a person has to see it.
+            Err(Fault::Refused { problems, .. }) => self.record_outcome(flow, &row, "find", Outcome::Held(problems)).await,
             Err(fault) => {
                 self.note_trouble(&flow.setup.to, &fault).await?;
                 let due_at = next_try(&flow.setup, self.setup().seed, row.id, row.attempts, now);

@@ -16,8 +16,9 @@ use selvedge_model::{
     attribution::{Taken, attribute},
     obligation::State,
     pick::{Good, Goods, pick_order},
-    records::{OrderStatus, ShipmentStatus},
+    records::{OrderStatus, Parcel, ShipmentStatus},
     routing::{self, Route},
+    tracking::{self, Verdict},
 };
 use selvedge_store::{Result, View, obligations::ObligationRow, records::RecordRow, routed::RoutedLine, stock::Of};
 
@@ -196,7 +197,8 @@ impl Bench<'_> {
         received_at: Timestamp,
         policy: &ShipmentPolicy,
     ) -> Result<Prepared> {
-        if shipment.status == ShipmentStatus::Open {
+        let taken_back = shipment.status != ShipmentStatus::Shipped && self.last_prepared(row)?.is_some();
+        if shipment.status == ShipmentStatus::Open && !taken_back {
             return Ok(Prepared::Later { after: Duration::from_secs(3600), why: "it has not left yet".to_owned() });
         }
         let age = received_at.duration_until(self.now);
@@ -211,10 +213,10 @@ impl Bench<'_> {
         let AnyRecord::Order(order) = order.record else {
             return Ok(Prepared::Later { after: ORDER_LOOK, why: format!("order {} cannot be read yet", shipment.order) });
         };
-        if shipment.status == ShipmentStatus::Cancelled {
+        if taken_back || shipment.status == ShipmentStatus::Cancelled {
             return Ok(match self.last_prepared(row)? {
                 Some(AnyRecord::Shipment(last)) => {
-                    let record = Shipment { status: shipment.status, updated_at: shipment.updated_at, ..*last };
+                    let record = Shipment { status: ShipmentStatus::Cancelled, updated_at: shipment.updated_at, ..*last };
                     Prepared::As { record: record.into(), routed: Vec::new(), remarks: Vec::new() }
                 }
                 _ => Prepared::AsItIs,
@@ -232,9 +234,15 @@ impl Bench<'_> {
             Ok(lines) => lines,
             Err(problems) => return Ok(Prepared::Unfit(problems)),
         };
-        let captured = Some(true);
-        let record = Shipment { lines, order_id: Some(order.id.clone()), captured, ..shipment.clone() };
-        Ok(Prepared::As { record: record.into(), routed: Vec::new(), remarks: doubtful(shipment) })
+        let mut remarks = doubtful(shipment);
+        // A clock that runs ahead there: nobody takes a shipment from the future.
+        let shipped_at = shipment.shipped_at.filter(|at| *at <= self.now);
+        if let Some(at) = shipment.shipped_at.filter(|_| shipped_at.is_none()) {
+            remarks.push(format!("the warehouse says that it left at {at}, which has not come yet; the time of completion is taken"));
+        }
+        let record =
+            Shipment { lines, shipped_at, order_id: Some(order.id.clone()), captured: Some(true), ..shipment.clone() };
+        Ok(Prepared::As { record: record.into(), routed: Vec::new(), remarks })
     }
 
     /// What other shipments of the order took already in this flow, by line.
@@ -272,8 +280,16 @@ impl Bench<'_> {
 
 /// Tracking numbers that fail their own check digit: said, and never a reason to stop.
 fn doubtful(shipment: &Shipment) -> Vec<String> {
-    let _ = shipment;
-    Vec::new()
+    let failed = |parcel: &Parcel| {
+        let number = parcel.tracking.as_deref()?;
+        match tracking::check(parcel.carrier.as_deref(), number) {
+            Verdict::Failed(scheme) => {
+                Some(format!("tracking number {number} fails its check digit ({}): look whether it was mistyped", scheme.name()))
+            }
+            Verdict::Good(_) | Verdict::NoRule => None,
+        }
+    };
+    shipment.parcels.iter().filter_map(failed).collect()
 }
 
 fn order_unknown(shipment: &Shipment) -> Problem {

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     Currency, Money, Rounding,
-    money::allocate,
+    share::allocate,
     tax::{TaxPolicy, TaxRule, Taxed},
 };
 

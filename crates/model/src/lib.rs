@@ -7,20 +7,27 @@
 //! records (problems, verdicts, differences), last the life of an obligation.
 
 pub mod attribution;
+pub mod barcode;
+pub mod bundle;
 pub mod compare;
 pub mod gate;
 pub mod id;
 #[cfg(test)]
 mod laws;
+mod mask;
 pub mod moment;
 pub mod money;
 pub mod obligation;
 pub mod pick;
+pub mod postcode;
 pub mod problem;
 pub mod records;
 pub mod routing;
+pub mod share;
 pub mod stock;
 pub mod tax;
+pub mod tracking;
+pub mod written;
 
 pub use id::{
     Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, LocationId, ObligationId, RecordId, RecordKey, Sku,

@@ -92,6 +92,16 @@ pub enum MoneyError {
     /// Weights that share out nothing: none, all zero, or one negative.
     #[error("the weights cannot share out an amount: they must not be negative, and one must be above zero")]
     Weights,
+    /// Units that the line does not have.
+    #[error("units {before} to {before}+{now} are not among the {of_units} of the line")]
+    Units {
+        /// Units of the whole line.
+        of_units: u32,
+        /// Units that went before.
+        before: u32,
+        /// Units asked for.
+        now: u32,
+    },
 }
 
 /// How a value that lies between two steps becomes one of them.
@@ -293,71 +303,12 @@ impl Money {
     pub fn sum(currency: Currency, amounts: impl IntoIterator<Item = Money>) -> Result<Money, MoneyError> {
         amounts.into_iter().try_fold(Money::zero(currency), Money::plus)
     }
-
-    /// Shares the amount out by weight; the shares add up to it exactly.
-    ///
-    /// # Errors
-    /// [`MoneyError::Weights`], [`MoneyError::Overflow`].
-    pub fn allocate(self, weights: &[Decimal]) -> Result<Vec<Money>, MoneyError> {
-        let shares = allocate(self.minor, weights)?;
-        Ok(shares.into_iter().map(|minor| Money { minor, ..self }).collect())
-    }
 }
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.decimal(), self.currency)
     }
-}
-
-/// Shares `amount` whole units out by weight, by largest remainder: each share is the exact one
-/// rounded towards zero, and the units left over go one each to the largest remainders, the
-/// earlier first. The shares add up, a zero weight gets nothing, and each share is within one
-/// unit of the exact one. A negative amount mirrors its positive twin.
-///
-/// # Errors
-/// [`MoneyError::Weights`], [`MoneyError::Overflow`].
-pub fn allocate(amount: i64, weights: &[Decimal]) -> Result<Vec<i64>, MoneyError> {
-    let weights = whole_weights(weights)?;
-    let total: i128 = weights.iter().try_fold(0_i128, |sum, w| sum.checked_add(*w)).ok_or(MoneyError::Overflow)?;
-    if total <= 0 {
-        return Err(MoneyError::Weights);
-    }
-    let size = i128::from(amount).abs();
-    let sign = if amount < 0 { -1 } else { 1 };
-    let mut shares = Vec::with_capacity(weights.len());
-    let mut remainders = Vec::with_capacity(weights.len());
-    let mut left = size;
-    for (index, weight) in weights.iter().enumerate() {
-        let product = size.checked_mul(*weight).ok_or(MoneyError::Overflow)?;
-        let share = product / total;
-        left -= share;
-        shares.push(share);
-        remainders.push((product % total, index));
-    }
-    remainders.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    for (_, index) in remainders.into_iter().take(usize::try_from(left).map_err(|_| MoneyError::Overflow)?) {
-        if let Some(share) = shares.get_mut(index) {
-            *share += 1;
-        }
-    }
-    shares.into_iter().map(|share| i64::try_from(share * sign).map_err(|_| MoneyError::Overflow)).collect()
-}
-
-/// The weights as whole numbers of the same proportions.
-fn whole_weights(weights: &[Decimal]) -> Result<Vec<i128>, MoneyError> {
-    if weights.iter().any(|w| w.is_sign_negative() && !w.is_zero()) {
-        return Err(MoneyError::Weights);
-    }
-    let weights: Vec<Decimal> = weights.iter().map(|w| w.normalize()).collect();
-    let scale = weights.iter().map(Decimal::scale).max().unwrap_or(0);
-    weights
-        .iter()
-        .map(|w| {
-            let factor = 10_i128.checked_pow(scale - w.scale()).ok_or(MoneyError::Overflow)?;
-            w.mantissa().checked_mul(factor).ok_or(MoneyError::Overflow)
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -388,14 +339,5 @@ mod tests {
         let text = serde_json::to_string(&eur(-1205)).unwrap();
         assert_eq!(text, r#"{"amount":"-12.05","currency":"EUR"}"#);
         assert_eq!(serde_json::from_str::<Money>(&text).unwrap(), eur(-1205));
-    }
-
-    #[test]
-    fn shares_mirror_when_the_sign_turns() {
-        let weights = [Decimal::from(1), Decimal::from(1), Decimal::from(1)];
-        assert_eq!(allocate(100, &weights).unwrap(), [34, 33, 33]);
-        assert_eq!(allocate(-100, &weights).unwrap(), [-34, -33, -33]);
-        assert!(allocate(1, &[Decimal::ZERO]).is_err());
-        assert!(allocate(1, &[]).is_err());
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A warehouse picks items. So a bundle becomes its components, a gift certificate is left out, and
 //! what reduces the order as a whole is spread over its lines, because most warehouses know a price
-//! per line and nothing else. Every split is by largest remainder ([`Money::allocate`]): the parts sum
-//! to the whole to the smallest unit, and of equal remainders the earlier part gets the unit.
+//! per line and nothing else. Every split is by largest remainder (`crate::bundle`, `crate::share`): the parts
+//! sum to the whole to the smallest unit, and of equal remainders the earlier part gets the unit.
 //!
 //! The components of a bundle are those that the order itself names: what was sold, whatever the
 //! catalogue says today. Only an order that names none is taken apart by the product's recipe. Either
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rust_decimal::Decimal;
 
 use crate::{
+    bundle::{Amounts, BundleError, Component, Recipe},
     id::{ExternalId, Sku},
     money::{Money, MoneyError},
     problem::Problem,
@@ -35,22 +36,6 @@ pub struct Good {
 
 /// The catalogue, as far as an order needs it.
 pub type Goods = BTreeMap<Sku, Good>;
-
-/// The version of a recipe: the same for the same components, in whatever order they are named, and
-/// another for any other. (FNV-1a, 64 bits, in hex: it tells versions apart and guards nothing.)
-pub fn recipe_version(parts: &[RecipePart]) -> String {
-    let mut units: BTreeMap<&str, u64> = BTreeMap::new();
-    for part in parts {
-        *units.entry(part.sku.as_str()).or_default() += u64::from(part.units);
-    }
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for (sku, units) in units {
-        for byte in sku.bytes().chain([0]).chain(units.to_be_bytes()) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    format!("{hash:016x}")
-}
 
 /// The order as a warehouse can work it: all of it, or only the lines in `mine` (components of
 /// bundles by their own line ids). The shipping and handling charges go with the part that has the
@@ -129,28 +114,23 @@ fn taken_apart(order: &Order, bundle: &OrderLine, goods: &Goods) -> Result<Vec<O
             .cause(sku.as_str())
         }));
     }
-    let recipe: Vec<RecipePart> = parts
-        .iter()
-        .map(|part| RecipePart { sku: part.sku.clone(), units: per_bundle(part.quantity, bundle.quantity) })
-        .collect();
-    let version = recipe_version(&recipe);
-    let weights = weights(&parts, goods);
-    let shared = share(bundle, &weights);
-    let Ok(shared) = shared else {
+    let Ok((version, shares)) = shared(bundle, &parts, goods) else {
         let sku = bundle.sku.clone();
         return Err(Box::new(move |index| {
             Problem::new(
                 "bundle.amounts",
                 format!("lines[{index}]"),
-                format!("the price of the bundle {sku} is too large to be shared over its components"),
+                format!("the price of the bundle {sku} cannot be shared over its components"),
                 "Mend the price in the shop.",
             )
             .cause(sku.as_str())
         }));
     };
-    for (part, (net, tax, taxes)) in parts.iter_mut().zip(shared) {
-        part.unit_net = net.decimal() / Decimal::from(part.quantity);
-        (part.net, part.tax, part.taxes) = (net, tax, taxes);
+    for (part, amounts) in parts.iter_mut().zip(shares) {
+        part.unit_net = amounts.net.decimal() / Decimal::from(part.quantity);
+        part.net = amounts.net;
+        part.tax = amounts.tax;
+        part.taxes = amounts.taxes;
         part.kind = LineKind::Product;
         part.bundle = Some(bundle.id.clone());
         part.recipe = Some(version.clone());
@@ -158,9 +138,45 @@ fn taken_apart(order: &Order, bundle: &OrderLine, goods: &Goods) -> Result<Vec<O
     Ok(parts)
 }
 
-/// Units in one bundle where they divide, else units in all of them: a shopper may have chosen freely.
-fn per_bundle(units: u32, bundles: u32) -> u32 {
-    if bundles > 0 && units.is_multiple_of(bundles) { units / bundles } else { units }
+/// What one component line has of its bundle.
+struct Share {
+    net: Money,
+    tax: Money,
+    taxes: Vec<TaxLine>,
+}
+
+/// The recipe's version, and the amounts of each component line. Lines of one item share what the item has by units.
+fn shared(bundle: &OrderLine, parts: &[OrderLine], goods: &Goods) -> Result<(String, Vec<Share>), BundleError> {
+    let divides = parts.iter().all(|part| bundle.quantity > 0 && part.quantity.is_multiple_of(bundle.quantity));
+    // A shopper may have chosen freely: then the recipe is that of all of them together.
+    let bundles = if divides { bundle.quantity } else { 1 };
+    let component = |(part, weight): (&OrderLine, Decimal)| Component {
+        sku: part.sku.clone(),
+        units: part.quantity / bundles,
+        weight,
+    };
+    let recipe = Recipe::new(parts.iter().zip(weights(parts, goods)).map(component))?;
+    let whole = recipe.split(&Amounts::of(bundle)?, bundles)?;
+    let mut shares: Vec<Option<Share>> = parts.iter().map(|_| None).collect();
+    for share in whole {
+        let of_item: Vec<usize> = (0..parts.len()).filter(|at| parts.get(*at).is_some_and(|part| part.sku == share.sku)).collect();
+        let units: Vec<Decimal> = of_item.iter().filter_map(|at| parts.get(*at)).map(|part| Decimal::from(part.quantity)).collect();
+        let nets = share.amounts.net.allocate(&units)?;
+        let mut taxes: Vec<Vec<TaxLine>> = vec![Vec::new(); units.len()];
+        for tax in &share.amounts.taxes {
+            for (of_line, amount) in taxes.iter_mut().zip(tax.amount.allocate(&units)?) {
+                of_line.push(TaxLine { amount, ..tax.clone() });
+            }
+        }
+        for ((at, net), taxes) in of_item.into_iter().zip(nets).zip(taxes) {
+            let tax = Money::sum(net.currency(), taxes.iter().map(|tax| tax.amount))?;
+            if let Some(slot) = shares.get_mut(at) {
+                *slot = Some(Share { net, tax, taxes });
+            }
+        }
+    }
+    let shares: Option<Vec<Share>> = shares.into_iter().collect();
+    Ok((recipe.version(), shares.ok_or(BundleError::Empty)?))
 }
 
 /// Component lines for a bundle whose order names none.
@@ -191,19 +207,6 @@ fn weights(parts: &[OrderLine], goods: &Goods) -> Vec<Decimal> {
     };
     let listed: Option<Vec<Decimal>> = parts.iter().map(listed).collect();
     listed.unwrap_or_else(|| parts.iter().map(|part| Decimal::from(part.quantity)).collect())
-}
-
-type Amounts = (Money, Money, Vec<TaxLine>);
-
-fn share(bundle: &OrderLine, weights: &[Decimal]) -> Result<Vec<Amounts>, MoneyError> {
-    let (net, tax) = (bundle.net.allocate(weights)?, bundle.tax.allocate(weights)?);
-    let mut taxes: Vec<Vec<TaxLine>> = vec![Vec::new(); weights.len()];
-    for line in &bundle.taxes {
-        for (of_part, amount) in taxes.iter_mut().zip(line.amount.allocate(weights)?) {
-            of_part.push(TaxLine { amount, ..line.clone() });
-        }
-    }
-    Ok(net.into_iter().zip(tax).zip(taxes).map(|((net, tax), taxes)| (net, tax, taxes)).collect())
 }
 
 /// Takes what reduces the order as a whole off its lines. What a gift card or store credit paid is

@@ -253,7 +253,7 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
     let mut numbers: Vec<String> = Vec::new();
     let packages = document["packages"].as_array().into_iter().flatten();
     for number in packages.filter_map(|row| text(&row["TrackingNumber"])).chain(text(&shipping["TrackingNumber"])) {
-        for one in number.split([',', ';', '|']).map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()) {
+        for one in numbers_in(&number) {
             if !numbers.contains(&one) {
                 numbers.push(one);
             }
@@ -290,4 +290,9 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         parcels,
         captured: None,
     })
+}
+
+/// The tracking numbers in a field, as they are written; a link or a rounded number is none.
+fn numbers_in(field: &str) -> Vec<String> {
+    selvedge_model::tracking::read(field).unwrap_or_default().into_iter().map(|number| number.raw).collect()
 }

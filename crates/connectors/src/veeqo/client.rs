@@ -105,10 +105,12 @@ impl Client {
         priority: Priority,
     ) -> Result<Rows, Fault> {
         let number: u64 = page.and_then(|Cursor(text)| text.parse().ok()).unwrap_or(1);
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(query);
-        form.append_pair("page", &number.to_string()).append_pair("page_size", &self.page_size.to_string());
-        let ask = Ask::get(what, format!("{path}?{}", form.finish()), priority);
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(query)
+            .append_pair("page", &number.to_string())
+            .append_pair("page_size", &self.page_size.to_string())
+            .finish();
+        let ask = Ask::get(what, format!("{path}?{query}"), priority);
         let answer = self.ask(&ask).await?;
         if answer.status != 200 {
             return Err(fault(&ask, &answer));

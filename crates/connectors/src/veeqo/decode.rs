@@ -170,7 +170,7 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
     let url = text(&shipment["tracking_url"]).filter(|url| url.starts_with("https://") || url.starts_with("http://"));
     let tracking = &shipment["tracking_number"];
     let joined = text(&tracking["tracking_number"]).or_else(|| text(tracking));
-    let numbers = joined.map(|joined| selvedge_model::tracking::split(&joined)).unwrap_or_default();
+    let numbers = joined.map(|joined| numbers_in(&joined)).unwrap_or_default();
     let parcel = |tracking: Option<String>| Parcel { carrier: carrier.clone(), service: service.clone(), tracking, url: url.clone() };
     let shipped = shipment.is_object();
     let parcels = match (shipped, numbers.is_empty()) {
@@ -199,4 +199,9 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         parcels,
         captured: None,
     })
+}
+
+/// The tracking numbers in a field, as they are written; a link or a rounded number is none.
+fn numbers_in(field: &str) -> Vec<String> {
+    selvedge_model::tracking::read(field).unwrap_or_default().into_iter().map(|number| number.raw).collect()
 }
