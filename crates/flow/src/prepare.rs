@@ -238,10 +238,11 @@ impl Bench<'_> {
         // A clock that runs ahead there: nobody takes a shipment from the future.
         let shipped_at = shipment.shipped_at.filter(|at| *at <= self.now);
         if let Some(at) = shipment.shipped_at.filter(|_| shipped_at.is_none()) {
-            remarks.push(format!("the warehouse says that it left at {at}, which has not come yet; the time of completion is taken"));
+            remarks.push(format!(
+                "the warehouse says that it left at {at}, which has not come yet; the time of completion is taken"
+            ));
         }
-        let record =
-            Shipment { lines, shipped_at, order_id: Some(order.id.clone()), captured: Some(true), ..shipment.clone() };
+        let record = Shipment { lines, shipped_at, order_id: Some(order.id.clone()), captured: Some(true), ..shipment.clone() };
         Ok(Prepared::As { record: record.into(), routed: Vec::new(), remarks })
     }
 

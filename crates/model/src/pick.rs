@@ -150,17 +150,16 @@ fn shared(bundle: &OrderLine, parts: &[OrderLine], goods: &Goods) -> Result<(Str
     let divides = parts.iter().all(|part| bundle.quantity > 0 && part.quantity.is_multiple_of(bundle.quantity));
     // A shopper may have chosen freely: then the recipe is that of all of them together.
     let bundles = if divides { bundle.quantity } else { 1 };
-    let component = |(part, weight): (&OrderLine, Decimal)| Component {
-        sku: part.sku.clone(),
-        units: part.quantity / bundles,
-        weight,
-    };
+    let component =
+        |(part, weight): (&OrderLine, Decimal)| Component { sku: part.sku.clone(), units: part.quantity / bundles, weight };
     let recipe = Recipe::new(parts.iter().zip(weights(parts, goods)).map(component))?;
     let whole = recipe.split(&Amounts::of(bundle)?, bundles)?;
     let mut shares: Vec<Option<Share>> = parts.iter().map(|_| None).collect();
     for share in whole {
-        let of_item: Vec<usize> = (0..parts.len()).filter(|at| parts.get(*at).is_some_and(|part| part.sku == share.sku)).collect();
-        let units: Vec<Decimal> = of_item.iter().filter_map(|at| parts.get(*at)).map(|part| Decimal::from(part.quantity)).collect();
+        let of_item: Vec<usize> =
+            (0..parts.len()).filter(|at| parts.get(*at).is_some_and(|part| part.sku == share.sku)).collect();
+        let units: Vec<Decimal> =
+            of_item.iter().filter_map(|at| parts.get(*at)).map(|part| Decimal::from(part.quantity)).collect();
         let nets = share.amounts.net.allocate(&units)?;
         let mut taxes: Vec<Vec<TaxLine>> = vec![Vec::new(); units.len()];
         for tax in &share.amounts.taxes {

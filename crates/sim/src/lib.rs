@@ -6,6 +6,7 @@
 pub mod centra;
 pub mod data;
 pub mod journal;
+pub mod linnworks;
 pub mod mischief;
 pub mod netsuite;
 pub mod shelf;

@@ -92,7 +92,8 @@ pub(super) fn order(raw: &Raw, words: &Values) -> Decoded<Order> {
 fn read_order(document: &Value, raw: &Raw, words: &Values) -> Option<(Order, Values)> {
     let number = text(&document["number"])?;
     let codes = [&document["currency_code"], &document["channel"]["currency_code"]];
-    let currency = codes.into_iter().find_map(|code| Currency::from_code(code.as_str()?)).or_else(|| Currency::from_code("GBP"))?;
+    let currency =
+        codes.into_iter().find_map(|code| Currency::from_code(code.as_str()?)).or_else(|| Currency::from_code("GBP"))?;
     let zero = Money::zero(currency);
     let line = |(sellable, sku, quantity): (String, String, u32)| OrderLine {
         id: ExternalId::new(&sellable),
@@ -171,7 +172,8 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
     let tracking = &shipment["tracking_number"];
     let joined = text(&tracking["tracking_number"]).or_else(|| text(tracking));
     let numbers = joined.map(|joined| numbers_in(&joined)).unwrap_or_default();
-    let parcel = |tracking: Option<String>| Parcel { carrier: carrier.clone(), service: service.clone(), tracking, url: url.clone() };
+    let parcel =
+        |tracking: Option<String>| Parcel { carrier: carrier.clone(), service: service.clone(), tracking, url: url.clone() };
     let shipped = shipment.is_object();
     let parcels = match (shipped, numbers.is_empty()) {
         (false, _) => Vec::new(),

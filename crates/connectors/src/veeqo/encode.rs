@@ -120,12 +120,7 @@ fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Pr
 }
 
 /// What makes a pick order stand.
-pub(super) fn order(
-    order: &Order,
-    values: &Values,
-    there: Option<&decode::There>,
-    form: &Form,
-) -> Result<Encoded, Vec<Problem>> {
+pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There>, form: &Form) -> Result<Encoded, Vec<Problem>> {
     let Some(there) = there else {
         return Ok(Encoded::Put(Request {
             what: format!("enter order {}", order.number),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use selvedge_connector::{
-    Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink,
-    Source, Standing,
+    Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request,
+    Sink, Source, Standing,
 };
 use selvedge_model::{
     ExternalId, Interval, Kind, Order, Problem, RecordKey,

@@ -24,7 +24,9 @@ fn finding(level: FindingLevel, setting: Option<&str>, message: impl Into<String
 
 fn of_fault(fault: &Fault) -> Finding {
     let (setting, remedy) = match fault {
-        Fault::Unauthorized { .. } => (Some("api_key"), "Take the key anew in Veeqo, and see that the account's invoices are paid."),
+        Fault::Unauthorized { .. } => {
+            (Some("api_key"), "Take the key anew in Veeqo, and see that the account's invoices are paid.")
+        }
         Fault::Transient { .. } => (Some("base_url"), "See whether the address is right and the system is up."),
         _ => (None, "See the page of the system, docs/systems/veeqo.md."),
     };
@@ -40,7 +42,9 @@ impl Probe for AccountProbe {
                 let name = decode::text(&company["name"]).unwrap_or_else(|| "the account".to_owned());
                 findings.push(finding(FindingLevel::Good, None, format!("{name} answers"), ""));
             }
-            Ok(None) => return vec![finding(FindingLevel::Bad, Some("base_url"), "there is no Veeqo API here", "Mend the address.")],
+            Ok(None) => {
+                return vec![finding(FindingLevel::Bad, Some("base_url"), "there is no Veeqo API here", "Mend the address.")];
+            }
             Err(fault) => return vec![of_fault(&fault)],
         }
         match self.client.page("list stores", "/channels", &[], None, Priority::Control).await {
@@ -54,12 +58,20 @@ impl Probe for AccountProbe {
                     Some(row) => finding(
                         FindingLevel::Bad,
                         Some("channel_id"),
-                        format!("store {wanted} is of type {}, and orders are entered under one of type direct", row["type_code"]),
+                        format!(
+                            "store {wanted} is of type {}, and orders are entered under one of type direct",
+                            row["type_code"]
+                        ),
                         "Name a store of type direct, or make one.",
                     ),
                     None => {
                         let message = format!("there is no store {wanted}");
-                        finding(FindingLevel::Bad, Some("channel_id"), message, "Name a store of type direct: GET /channels lists them.")
+                        finding(
+                            FindingLevel::Bad,
+                            Some("channel_id"),
+                            message,
+                            "Name a store of type direct: GET /channels lists them.",
+                        )
                     }
                 });
             }

@@ -1,0 +1,475 @@
+//! A stand-in for Linnworks: sessions, orders with their identity rules, splits and parcels, stock, limits per method.
+//!
+//! Written from the vendor's specification and help pages. What is not simulated answers 404 and is remembered.
+
+mod floor;
+mod inventory;
+mod orders;
+mod spec;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::mischief::{self, Mischief, Tongue, hash_text, mix};
+use crate::shelf::{Item, ShelfOrder, ShelfShipment};
+
+use state::State;
+
+/// How the account is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its locations; the first is the default one.
+    pub locations: Vec<String>,
+    /// Its shipping services.
+    pub services: Vec<String>,
+    /// Seconds that a session lives after its last call.
+    pub ttl: i64,
+    /// Whether the limits per method are kept.
+    pub limits: bool,
+    /// How many of a thousand orders are split in parts of which one is never picked.
+    pub short_share: u32,
+    /// How many of a thousand shipments have a tracking number with a wrong check digit.
+    pub bad_tracking_share: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            locations: vec!["Default".to_owned(), "Overflow".to_owned()],
+            services: ["Royal Mail Tracked 48", "Royal Mail Tracked 24", "International Tracked"].map(str::to_owned).to_vec(),
+            ttl: 1_800,
+            limits: false,
+            short_share: 0,
+            bad_tracking_share: 0,
+        }
+    }
+}
+
+/// All that somebody needs to connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The application's id.
+    pub application_id: String,
+    /// Its secret.
+    pub application_secret: String,
+    /// The installation token.
+    pub token: String,
+    /// The name of the location that ships.
+    pub location: String,
+    /// The shipping services.
+    pub services: Vec<String>,
+}
+
+/// The account. Cheap to clone.
+#[derive(Clone)]
+pub struct Linnworks(Arc<Inner>);
+
+struct Inner {
+    state: Mutex<State>,
+    /// Session token to the millisecond of its end.
+    sessions: Mutex<BTreeMap<String, i64>>,
+    calls_at: Mutex<BTreeMap<&'static str, VecDeque<i64>>>,
+    violations: Mutex<Vec<String>>,
+    mischief: Mischief,
+    options: Options,
+    seed: u64,
+    logins: AtomicU64,
+    calls: AtomicU64,
+}
+
+/// A call that may be answered.
+struct Asked<'a> {
+    query: Vec<(String, String)>,
+    body: &'a Value,
+}
+
+impl Asked<'_> {
+    fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The methods: path, whether it is a POST, what its body is by the specification, calls a minute, whether it writes.
+const METHODS: &[(&str, bool, Option<&str>, usize, bool)] = &[
+    ("/api/Main/Ping", false, None, 250, false),
+    ("/api/Orders/CreateOrders", true, Some("Orders_CreateOrdersRequest"), 150, true),
+    ("/api/Orders/CancelOrder", true, Some("Orders_CancelOrderRequest"), 150, true),
+    ("/api/Orders/GetOrderDetailsByReferenceId", false, None, 250, false),
+    ("/api/ProcessedOrders/GetPackageSplit", false, None, 150, false),
+    ("/v2/orders", false, None, 150, false),
+    ("/api/PostalServices/GetPostalServices", false, None, 150, false),
+    ("/api/Inventory/GetStockLocations", false, None, 150, false),
+    ("/api/Inventory/GetInventoryItemById", false, None, 250, false),
+    ("/api/Inventory/GetInventoryItemCompositions", false, None, 250, false),
+    ("/api/Inventory/GetStockItemIdsBySKU", true, Some("Inventory_GetStockItemIdsBySKURequest"), 250, false),
+    ("/api/Inventory/AddInventoryItem", true, Some("Inventory_AddInventoryItemRequest"), 150, true),
+    ("/api/Inventory/UpdateInventoryItem", true, Some("Inventory_UpdateInventoryItemRequest"), 150, true),
+    ("/api/Inventory/ArchiveInventoryItems", true, Some("Inventory_ArchiveInventoryItemsRequest"), 150, true),
+    ("/api/Inventory/UnarchiveInventoryItems", true, Some("Inventory_UnarchiveInventoryItemsRequest"), 150, true),
+    ("/api/Stock/GetStockItemsFull", true, Some("Stock_GetStockItemsFullRequest"), 150, false),
+    ("/api/Stock/GetStockLevel_Batch", true, Some("Stock_GetStockLevel_BatchRequest"), 250, false),
+    ("/api/Stock/SetStockLevel", true, Some("Stock_SetStockLevelRequest"), 250, true),
+    ("/api/Stock/UpdateStockLevelsBySKU", true, Some("Stock_UpdateStockLevelsBySKURequest"), 150, true),
+];
+
+fn respond(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(axum::body::Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}
+
+fn ok(body: &Value) -> Response {
+    respond(StatusCode::OK, body)
+}
+
+fn nothing() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    respond(status, &json!({ "Code": "-", "Message": message }))
+}
+
+fn bad(message: &str) -> Response {
+    refuse(StatusCode::BAD_REQUEST, message)
+}
+
+struct LinnworksTongue;
+
+impl Tongue for LinnworksTongue {
+    fn throttled(&self, retry_after: Option<String>) -> Response {
+        let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, "API calls quota exceeded");
+        if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
+    }
+
+    fn server_error(&self) -> Response {
+        refuse(StatusCode::INTERNAL_SERVER_ERROR, "An error occurred while processing the request")
+    }
+
+    /// There is no 200 that stands for a failure of any call; a page of the load balancer comes closest.
+    fn error_in_200(&self) -> Response {
+        Response::new(axum::body::Body::from("<html><body>We will be back soon</body></html>"))
+    }
+}
+
+impl Linnworks {
+    /// Opens the account, with what it kept under `folder`.
+    /// Errors when the journal cannot be used or belongs to another world.
+    pub fn open(
+        seed: u64,
+        identity: &str,
+        items: Vec<Item>,
+        mischief: Mischief,
+        options: Options,
+        folder: Option<&Path>,
+    ) -> anyhow::Result<Linnworks> {
+        let path = folder.map(|folder| folder.join("linnworks.jsonl"));
+        let state = State::open(identity, items, path.as_deref())?;
+        let mischief = mischief.run(state.starts());
+        Ok(Linnworks(Arc::new(Inner {
+            state: Mutex::new(state),
+            sessions: Mutex::default(),
+            calls_at: Mutex::default(),
+            violations: Mutex::default(),
+            mischief,
+            options,
+            seed,
+            logins: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+        })))
+    }
+
+    /// How to connect; the address is the server's.
+    pub fn access(&self) -> Access {
+        let of = |salt: &str| state::uuid_of(salt, self.0.seed);
+        Access {
+            application_id: of("application"),
+            application_secret: of("secret"),
+            token: of("installation"),
+            location: self.0.options.locations.first().cloned().unwrap_or_default(),
+            services: self.0.options.services.clone(),
+        }
+    }
+
+    /// The routes: every path is looked up in the table of methods.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(serve).with_state(self.clone())
+    }
+
+    /// The warehouse does one thing to each open order. Returns how many things happened.
+    /// Errors when the journal cannot be written.
+    pub fn step(&self) -> anyhow::Result<usize> {
+        let now = self.0.now();
+        floor::step(&mut self.0.state(), &self.0.mischief, &self.0.options, now)
+    }
+
+    /// What no client may send.
+    pub fn violations(&self) -> Vec<String> {
+        self.0.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Requests answered or lost so far.
+    pub fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::Relaxed)
+    }
+
+    /// Sessions opened so far.
+    pub fn logins(&self) -> u64 {
+        self.0.logins.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is left to pick.
+    pub fn is_done(&self) -> bool {
+        self.0.state().orders.values().all(|order| !order.is_open() && order.tracking_later.is_empty())
+    }
+
+    /// All orders as they stand. The parts of a split order are one each.
+    pub fn orders(&self) -> Vec<ShelfOrder> {
+        let shown = |order: &state::Order| ShelfOrder {
+            doc: order.reference.clone(),
+            id: order.number.to_string(),
+            cancelled: order.cancelled,
+            service: order.service.clone(),
+            warehouse: order.location.clone(),
+            lines: order.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect(),
+        };
+        self.0.state().orders.values().map(shown).collect()
+    }
+
+    /// What left.
+    pub fn shipments(&self) -> Vec<ShelfShipment> {
+        let shown = |order: &state::Order| {
+            let at = order.processed.filter(|_| !order.cancelled)?;
+            Some(ShelfShipment {
+                doc: order.reference.clone(),
+                id: order.number.to_string(),
+                cancelled: false,
+                lines: order.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect(),
+                carrier: order.vendor.clone(),
+                tracking: order.tracking.clone(),
+                shipped_at: crate::linnworks::moment(at),
+            })
+        };
+        self.0.state().orders.values().filter_map(shown).collect()
+    }
+
+    /// Somebody changes an item's title, weight or barcode there.
+    /// Errors when there is no such item or the journal cannot be written.
+    pub fn meddle_item(&self, sku: &str, change: impl FnOnce(&mut Item)) -> anyhow::Result<()> {
+        let mut state = self.0.state();
+        let Some(mut item) = state.items.get(sku).cloned() else { anyhow::bail!("there is no item {sku}") };
+        change(&mut item.item);
+        state.put_item(item)
+    }
+
+    /// Somebody cancels an order there.
+    /// Errors when there is no such open order or the journal cannot be written.
+    pub fn meddle_cancel(&self, reference: &str) -> anyhow::Result<()> {
+        let mut state = self.0.state();
+        let found: Vec<state::Order> =
+            state.referenced(reference).into_iter().filter(|order| order.processed.is_none()).cloned().collect();
+        anyhow::ensure!(!found.is_empty(), "there is no open order {reference}");
+        let now = self.0.now();
+        for mut order in found {
+            order.cancelled = true;
+            order.processed = Some(now);
+            order.updated = now;
+            state.put(order)?;
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since 1970 as a point in time.
+fn moment(millis: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
+
+impl Inner {
+    fn now(&self) -> i64 {
+        self.mischief.now().as_millisecond()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn blame(&self, what: String) {
+        self.violations.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    fn log_in(&self, body: &Value, host: &str) -> Response {
+        let wanted = Linnworks::access_of(self.seed);
+        let same = |name: &str, value: &str| body[name].as_str() == Some(value);
+        if !same("ApplicationId", &wanted.0) || !same("ApplicationSecret", &wanted.1) {
+            return refuse(StatusCode::UNAUTHORIZED, "Application id or secret is not valid");
+        }
+        if !same("Token", &wanted.2) {
+            return refuse(StatusCode::UNAUTHORIZED, "Token has been revoked");
+        }
+        let number = self.logins.fetch_add(1, Ordering::Relaxed);
+        let token = state::uuid_of("session", mix(self.seed ^ self.calls.load(Ordering::Relaxed)) ^ number);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(token.clone(), self.now() + self.options.ttl * 1_000);
+        ok(&json!({
+            "Id": state::uuid_of("user", self.seed), "EntityId": state::uuid_of("entity", self.seed), "DatabaseName": "sim",
+            "UserName": "someone@example.test", "Locality": "EU", "Token": token, "Server": format!("http://{host}"),
+            "TTL": self.options.ttl, "Status": { "State": "AVAILABLE", "Reason": "", "Parameters": {} },
+        }))
+    }
+
+    /// A session lives on with every call.
+    fn renew(&self, token: &str) -> bool {
+        let now = self.now();
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        match sessions.get_mut(token).filter(|end| **end > now) {
+            Some(end) => {
+                *end = now + self.options.ttl * 1_000;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn within_limit(&self, method: &'static str, a_minute: usize) -> bool {
+        if !self.options.limits {
+            return true;
+        }
+        let now = self.now();
+        let mut calls = self.calls_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = calls.entry(method).or_default();
+        while last.front().is_some_and(|at| *at + 60_000 <= now) {
+            last.pop_front();
+        }
+        if last.len() >= a_minute {
+            return false;
+        }
+        last.push_back(now);
+        true
+    }
+}
+
+impl Linnworks {
+    fn access_of(seed: u64) -> (String, String, String) {
+        (state::uuid_of("application", seed), state::uuid_of("secret", seed), state::uuid_of("installation", seed))
+    }
+}
+
+/// A body as JSON: JSON as it is, or a form whose values are JSON texts (or plain ones).
+fn read_body(content_type: &str, bytes: &Bytes) -> Option<Value> {
+    if bytes.is_empty() {
+        return Some(Value::Null);
+    }
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        return serde_json::from_slice(bytes).ok();
+    }
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
+    if let [(name, text)] = form.as_slice()
+        && name == "request"
+        && let Ok(value) = serde_json::from_str(text)
+    {
+        return Some(value);
+    }
+    let value = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Some(Value::Object(form.into_iter().map(|(name, text)| (name, value(text))).collect()))
+}
+
+async fn serve(Shared(linnworks): Shared<Linnworks>, request: Request) -> Response {
+    let inner = &linnworks.0;
+    inner.calls.fetch_add(1, Ordering::Relaxed);
+    let (parts, body) = request.into_parts();
+    let text =
+        |name: header::HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let Ok(bytes) = axum::body::to_bytes(body, 8 << 20).await else { return bad("The request is too large") };
+    let path = parts.uri.path().to_owned();
+    let Some(body) = read_body(&text(header::CONTENT_TYPE), &bytes) else { return bad("The request is no JSON") };
+    let now = inner.mischief.now();
+    if path == "/api/Auth/AuthorizeByApplication" && parts.method == Method::POST {
+        let fate = inner.mischief.next(false);
+        let host = text(header::HOST);
+        return mischief::answer(fate, now, &LinnworksTongue, async { inner.log_in(&body, &host) }).await;
+    }
+    let Some((method, post, object, limit, writes)) = METHODS.iter().find(|(known, ..)| *known == path).copied() else {
+        inner.blame(format!("{} {path} is no method that is simulated", parts.method));
+        return refuse(StatusCode::NOT_FOUND, "No HTTP resource was found that matches the request URI");
+    };
+    if (parts.method == Method::POST) != post {
+        inner.blame(format!("{path} was called with {}", parts.method));
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "The requested resource does not support this method");
+    }
+    // The token stands alone, without a word before it.
+    if !inner.renew(&text(header::AUTHORIZATION)) {
+        return refuse(StatusCode::UNAUTHORIZED, "Session has expired");
+    }
+    if !inner.within_limit(method, limit) {
+        return LinnworksTongue.throttled(Some("5".to_owned()));
+    }
+    if let Some(object) = object {
+        let mut found = Vec::new();
+        spec::check(object, &body, "", &mut found);
+        if let Some(first) = found.first().cloned() {
+            found.into_iter().for_each(|one| inner.blame(format!("{path}: {one}")));
+            return bad(&format!("The request is invalid: {first}"));
+        }
+    }
+    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let fate = inner.mischief.next(writes);
+    mischief::answer(fate, now, &LinnworksTongue, async {
+        let asked = Asked { query, body: &body };
+        inner.answer(method, &asked)
+    })
+    .await
+}
+
+impl Inner {
+    fn answer(&self, method: &str, asked: &Asked<'_>) -> Response {
+        let done = match method {
+            "/api/Main/Ping" => Ok(ok(&json!(self.now()))),
+            "/api/Orders/CreateOrders" => orders::create(self, asked),
+            "/api/Orders/CancelOrder" => orders::cancel(self, asked),
+            "/api/Orders/GetOrderDetailsByReferenceId" => Ok(orders::by_reference(self, asked)),
+            "/api/ProcessedOrders/GetPackageSplit" => Ok(orders::packages(self, asked)),
+            "/v2/orders" => Ok(orders::changed(self, asked)),
+            _ => inventory::answer(self, method, asked),
+        };
+        done.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "the simulated Linnworks cannot keep its journal");
+            LinnworksTongue.server_error()
+        })
+    }
+
+    /// A location by its name: (name, id). The default one has the nil uuid.
+    fn location(&self, name: &str) -> Option<(String, String)> {
+        let at = self.options.locations.iter().position(|known| known == name)?;
+        Some((name.to_owned(), location_id(at)))
+    }
+}
+
+/// The id of the location at an index.
+fn location_id(at: usize) -> String {
+    if at == 0 {
+        "00000000-0000-0000-0000-000000000000".to_owned()
+    } else {
+        state::uuid_of("location", hash_text(&at.to_string()))
+    }
+}
