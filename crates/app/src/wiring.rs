@@ -17,7 +17,7 @@ use selvedge_store::{Store, StoreError, View};
 
 use crate::{
     config::{
-        Config, ConfigProblem, FlowKind, FlowSettings, Level,
+        CaptureSettings, Config, ConfigProblem, FlowKind, FlowSettings, Level,
         document::below,
         in_order,
         secrets::{self, Environment},
@@ -278,10 +278,12 @@ pub async fn setup(
         let from = ConnectionName::new(&flow.from);
         let kind = flow.kind.kind();
         if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
-            let since = since(config, &store, &from, flow, clock.now()).await?;
+            let settings = config.capture_of(flow);
+            let since = since(config, &store, &from, kind, settings, clock.now()).await?;
             captures.push(capture(
                 &from,
-                flow,
+                kind,
+                settings,
                 connections.get(&from).is_some_and(|connection| connection.feed.is_some()),
                 since,
             ));
@@ -327,14 +329,13 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
     }
 }
 
-fn capture(from: &ConnectionName, flow: &FlowSettings, has_feed: bool, since: Timestamp) -> CaptureSetup {
-    let settings = &flow.capture;
+fn capture(from: &ConnectionName, kind: Kind, settings: &CaptureSettings, has_feed: bool, since: Timestamp) -> CaptureSetup {
     // A queue of news brings orders; everything else is listed.
-    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed && flow.kind == FlowKind::Order);
+    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed && kind == Kind::Order);
     let poll_usual = if feed_every.is_some() { POLL_BESIDE_FEED } else { POLL_ALONE };
     CaptureSetup {
         from: from.clone(),
-        kind: flow.kind.kind(),
+        kind,
         since,
         feed_every,
         poll_every: settings.poll.map_or(Some(poll_usual), |pace| pace.0),
@@ -352,14 +353,15 @@ async fn since(
     config: &Config,
     store: &Store,
     from: &ConnectionName,
-    flow: &FlowSettings,
+    kind: Kind,
+    settings: &CaptureSettings,
     now: Timestamp,
 ) -> selvedge_store::Result<Timestamp> {
-    let wanted = flow.capture.since.instant(now);
-    if matches!(flow.capture.since, Moment::At(_)) {
+    let wanted = settings.since.instant(now);
+    if matches!(settings.since, Moment::At(_)) {
         return Ok(wanted);
     }
-    let (brand, from, overlap, kind) = (config.brand.clone(), from.clone(), flow.capture.poll_overlap.0, flow.kind.kind());
+    let (brand, from, overlap) = (config.brand.clone(), from.clone(), settings.poll_overlap.0);
     let reached = store
         .read(move |view: &View<'_>| {
             let poll = view.proven_until(&brand, &from, kind, "poll")?;

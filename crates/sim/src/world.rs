@@ -26,8 +26,10 @@ pub use crate::netsuite::{Access as NetSuiteAccess, Level, PushTarget};
 
 use crate::centra::{Centra, Progress};
 use crate::data::{Catalogue, Reference};
+use crate::linnworks::{self, Linnworks};
 use crate::mischief::{Mischief, hash_text, mix};
 use crate::netsuite::{self, Entered, Goods, KitSeed, NetSuite, OpeningStock};
+use crate::shelf::{ShelfOrder, ShelfShipment};
 use crate::wire::{self, Server};
 use floor::Floor;
 
@@ -73,6 +75,8 @@ pub struct WorldConfig {
     pub shop_floor: Option<f64>,
     /// Where NetSuite's script posts what moved at first; it may be set later by `POST /stock-push` of the admin server.
     pub stock_push: Option<PushTarget>,
+    /// The warehouse that ships, where one does; else nothing that is ordered ever leaves, or the data's shop floor lets it leave.
+    pub linnworks: Option<linnworks::Options>,
 }
 
 impl Default for WorldConfig {
@@ -95,6 +99,7 @@ impl Default for WorldConfig {
             kits: false,
             shop_floor: None,
             stock_push: None,
+            linnworks: None,
         }
     }
 }
@@ -125,6 +130,10 @@ pub struct Access {
     pub netsuite: NetSuiteAccess,
     /// The secret of NetSuite's script, for whoever aims it without choosing one.
     pub stock_push_secret: String,
+    /// Base address of Linnworks, where there is one.
+    pub linnworks_url: Option<String>,
+    /// Linnworks' credentials.
+    pub linnworks: Option<linnworks::Access>,
     /// Where each market's stock is kept; a mapping that sends orders elsewhere finds nothing there.
     pub locations: Vec<MarketLocation>,
     /// Base address of the admin server.
@@ -151,6 +160,12 @@ pub struct WorldState {
     pub lost_orders: u64,
     /// Documents in NetSuite.
     pub netsuite_documents: u64,
+    /// Whether the warehouses have nothing left to pick.
+    #[serde(default)]
+    pub picked: bool,
+    /// What a warehouse was sent that its vendor's specification does not allow.
+    #[serde(default)]
+    pub violations: Vec<String>,
     /// Requests to each system.
     pub calls: Calls,
     /// Requests that Centra's own rate limits refused.
@@ -164,6 +179,9 @@ pub struct Calls {
     pub centra: u64,
     /// To NetSuite.
     pub netsuite: u64,
+    /// To Linnworks.
+    #[serde(default)]
+    pub linnworks: u64,
 }
 
 /// A running world. Dropping it leaves its tasks to the runtime; call [`World::stop`].
@@ -171,6 +189,7 @@ pub struct World {
     access: Access,
     centra: Centra,
     netsuite: Arc<NetSuite>,
+    linnworks: Option<Linnworks>,
     floor: Floor,
     servers: Vec<Server>,
     living: Vec<JoinHandle<()>>,
@@ -186,10 +205,12 @@ impl Deref for World {
 
 /// The ports of the last run, so that addresses in a configuration stay true over a restart.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Ports {
     centra: u16,
     netsuite: u16,
     admin: u16,
+    linnworks: u16,
 }
 
 fn read_ports(folder: Option<&Path>) -> Ports {
@@ -220,6 +241,7 @@ fn port_of(server: &Server) -> u16 {
 struct Admin {
     centra: Centra,
     netsuite: Arc<NetSuite>,
+    linnworks: Option<Linnworks>,
     floor: Floor,
     webhook_secret: String,
     stock_push_secret: String,
@@ -298,9 +320,17 @@ impl World {
             locations: locations.clone(),
             pace: config.shop_floor,
         };
+        let linnworks = match config.linnworks.clone() {
+            Some(options) => {
+                let items = shelved(&catalogue, options.locations.first().map(String::as_str).unwrap_or_default());
+                Some(Linnworks::open(config.seed, &identity, items, mischief("linnworks"), options, folder)?)
+            }
+            None => None,
+        };
         let admin = Admin {
             centra: centra.clone(),
             netsuite: Arc::clone(&netsuite),
+            linnworks: linnworks.clone(),
             floor: floor.clone(),
             webhook_secret: webhook_secret.clone(),
             stock_push_secret: stock_push_secret.clone(),
@@ -309,9 +339,17 @@ impl World {
         let centra_server = serve(centra.router(), ports.centra).await?;
         let netsuite_server = serve(netsuite_router, ports.netsuite).await?;
         let admin_server = serve(admin_router(admin), ports.admin).await?;
+        let linnworks_server = match &linnworks {
+            Some(linnworks) => Some(serve(linnworks.router(), ports.linnworks).await?),
+            None => None,
+        };
         if let Some(folder) = folder {
-            let ports =
-                Ports { centra: port_of(&centra_server), netsuite: port_of(&netsuite_server), admin: port_of(&admin_server) };
+            let ports = Ports {
+                centra: port_of(&centra_server),
+                netsuite: port_of(&netsuite_server),
+                admin: port_of(&admin_server),
+                linnworks: linnworks_server.as_ref().map_or(0, port_of),
+            };
             std::fs::write(folder.join("ports.json"), serde_json::to_vec(&ports)?)?;
         }
         let access = Access {
@@ -322,6 +360,8 @@ impl World {
             netsuite_url: netsuite_server.url(),
             netsuite: netsuite_access,
             stock_push_secret,
+            linnworks_url: linnworks_server.as_ref().map(Server::url),
+            linnworks: linnworks.as_ref().map(Linnworks::access),
             locations: catalogue
                 .markets()
                 .iter()
@@ -331,14 +371,17 @@ impl World {
             admin_url: admin_server.url(),
             reference: catalogue.reference(&zone),
         };
-        let living = vec![
+        let mut living = vec![
             tokio::spawn({
                 let centra = centra.clone();
                 async move { centra.live().await }
             }),
             tokio::spawn(floor.clone().live()),
         ];
-        Ok(World { access, centra, netsuite, floor, servers: vec![centra_server, netsuite_server, admin_server], living })
+        living.extend(linnworks.clone().map(|linnworks| tokio::spawn(pick(linnworks))));
+        let mut servers = vec![centra_server, netsuite_server, admin_server];
+        servers.extend(linnworks_server);
+        Ok(World { access, centra, netsuite, linnworks, floor, servers, living })
     }
 
     /// How to connect to it.
@@ -353,7 +396,7 @@ impl World {
 
     /// How far the world is.
     pub fn state(&self) -> WorldState {
-        state_of(&self.centra, &self.netsuite, &self.floor)
+        state_of(&self.centra, &self.netsuite, self.linnworks.as_ref(), &self.floor)
     }
 
     /// The documents in NetSuite: `doc,net,tax,gross,currency,country,lines`, sorted by doc.
@@ -448,7 +491,7 @@ fn goods(catalogue: &Catalogue, locations: &[String], kits: bool) -> Goods {
     }
 }
 
-fn state_of(centra: &Centra, netsuite: &NetSuite, floor: &Floor) -> WorldState {
+fn state_of(centra: &Centra, netsuite: &NetSuite, linnworks: Option<&Linnworks>, floor: &Floor) -> WorldState {
     let stock_events_pending = floor.pending();
     let progress = centra.progress();
     WorldState {
@@ -459,7 +502,9 @@ fn state_of(centra: &Centra, netsuite: &NetSuite, floor: &Floor) -> WorldState {
         lost_orders: centra.lost_sales().orders,
         centra: progress,
         netsuite_documents: u64::try_from(netsuite.document_count()).unwrap_or(u64::MAX),
-        calls: Calls { centra: centra.calls(), netsuite: netsuite.calls() },
+        picked: linnworks.is_none_or(Linnworks::is_done),
+        violations: linnworks.map(Linnworks::violations).unwrap_or_default(),
+        calls: Calls { centra: centra.calls(), netsuite: netsuite.calls(), linnworks: linnworks.map_or(0, Linnworks::calls) },
         centra_throttled: centra.throttled(),
     }
 }
@@ -471,6 +516,8 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/centra_documents.csv", get(export_centra))
         .route("/export/stock.csv", get(export_stock))
         .route("/export/centra_stock.csv", get(export_centra_stock))
+        .route("/export/linnworks_orders.csv", get(export_linnworks))
+        .route("/export/centra_shipments.csv", get(export_shipments))
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
@@ -478,7 +525,7 @@ fn admin_router(admin: Admin) -> Router {
 }
 
 async fn show_state(Shared(admin): Shared<Admin>) -> Json<WorldState> {
-    Json(state_of(&admin.centra, &admin.netsuite, &admin.floor))
+    Json(state_of(&admin.centra, &admin.netsuite, admin.linnworks.as_ref(), &admin.floor))
 }
 
 fn csv(body: String) -> Response {
@@ -499,6 +546,74 @@ async fn export_stock(Shared(admin): Shared<Admin>) -> Response {
 
 async fn export_centra_stock(Shared(admin): Shared<Admin>) -> Response {
     csv(admin.centra.stock_csv())
+}
+
+async fn export_linnworks(Shared(admin): Shared<Admin>) -> Response {
+    csv(orders_csv(&admin.linnworks.map(|linnworks| linnworks.orders()).unwrap_or_default()))
+}
+
+async fn export_shipments(Shared(admin): Shared<Admin>) -> Response {
+    csv(shipments_csv(&admin.centra.shipments()))
+}
+
+/// A field as RFC 4180 writes it.
+fn field(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// `doc,sku,qty,service,warehouse`, one row per line of an order that was not cancelled, by doc.
+fn orders_csv(orders: &[ShelfOrder]) -> String {
+    let mut rows: Vec<String> = orders
+        .iter()
+        .filter(|order| !order.cancelled)
+        .flat_map(|order| {
+            order.lines.iter().map(|(sku, units)| {
+                let texts = [&order.doc, sku, &units.to_string(), &order.service, &order.warehouse].map(|text| field(text));
+                texts.join(",")
+            })
+        })
+        .collect();
+    rows.sort();
+    format!("doc,sku,qty,service,warehouse\n{}", rows.iter().map(|row| format!("{row}\n")).collect::<String>())
+}
+
+/// `doc,shipment,sku,qty,carrier,tracking`, one row per line of a shipment, by shipment.
+fn shipments_csv(shipments: &[ShelfShipment]) -> String {
+    let mut out = String::from("doc,shipment,sku,qty,carrier,tracking\n");
+    for shipment in shipments {
+        for (sku, units) in &shipment.lines {
+            let tracking = shipment.tracking.join(" ");
+            let texts = [&shipment.doc, &shipment.id, sku, &units.to_string(), &shipment.carrier, &tracking];
+            out.push_str(&texts.map(|text| field(text)).join(","));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The warehouse works for as long as the world lives.
+async fn pick(linnworks: Linnworks) {
+    let mut clock = tokio::time::interval(Duration::from_millis(100));
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if let Err(fault) = linnworks.step() {
+            tracing::error!(%fault, "the simulated warehouse stands still");
+        }
+    }
+}
+
+/// What the warehouse keeps: every item that is no bundle, and enough of it.
+fn shelved(catalogue: &Catalogue, location: &str) -> Vec<crate::shelf::Item> {
+    let item = |item: &crate::data::Item| crate::shelf::Item {
+        sku: item.sku.clone(),
+        barcode: None,
+        title: format!("{} {} {}", item.product_name, item.variant_name, item.size_name).trim().to_owned(),
+        weight_grams: None,
+        stock: [(location.to_owned(), 1_000_000)].into(),
+        parts: Vec::new(),
+    };
+    catalogue.items().iter().filter(|item| item.components.is_empty()).map(item).collect()
 }
 
 #[derive(Deserialize)]

@@ -264,7 +264,7 @@ impl From<&PolicySettings> for OrderPolicy {
     }
 }
 
-/// How news is found. Flows from one connection share one capture.
+/// How news is found. Flows of one kind from one connection share one capture: it is written in one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CaptureSettings {
@@ -440,6 +440,13 @@ impl Config {
             from: ConnectionName::new(&flow.from),
             to: ConnectionName::new(&flow.to),
         })
+    }
+
+    /// How news of a flow is found: what it says itself, or what another flow of its kind and source says.
+    pub fn capture_of<'a>(&'a self, flow: &'a FlowSettings) -> &'a CaptureSettings {
+        let own = CaptureSettings::default();
+        let same = |other: &&FlowSettings| other.kind == flow.kind && other.from == flow.from && other.capture != own;
+        self.flows.values().find(same).map_or(&flow.capture, |other| &other.capture)
     }
 
     /// Whether a flow brings orders to a place that picks them.
@@ -699,7 +706,7 @@ impl Reading<'_> {
     }
 
     fn flows(&mut self, flows: &BTreeMap<FlowName, FlowSettings>) {
-        let mut captures: BTreeMap<&str, (&FlowName, &CaptureSettings)> = BTreeMap::new();
+        let mut captures: BTreeMap<(&str, Kind), (&FlowName, &CaptureSettings)> = BTreeMap::new();
         let declared = self.declared();
         for (name, flow) in flows {
             let path = below("flows", name.as_str());
@@ -714,9 +721,12 @@ impl Reading<'_> {
             if !flow.from.is_empty() && flow.from == flow.to {
                 self.wrong(&below(&path, "to"), "a flow cannot end where it begins", "Name two different connections.");
             }
-            match captures.get(flow.from.as_str()) {
+            match captures.get(&(flow.from.as_str(), flow.kind.kind())) {
+                // It says nothing of its own: it shares what another flow says.
+                _ if flow.capture == CaptureSettings::default() => {}
                 Some((first, capture)) if **capture != flow.capture => {
-                    let remedy = format!("Write the same [flows.{first}.capture] and [flows.{name}.capture].");
+                    let remedy =
+                        format!("Write it in one of [flows.{first}.capture] and [flows.{name}.capture], or the same in both.");
                     self.wrong(
                         &below(&path, "capture"),
                         format!("flows {first} and {name} share one capture of {}, but ask for two", flow.from),
@@ -725,7 +735,7 @@ impl Reading<'_> {
                 }
                 Some(_) => {}
                 None => {
-                    captures.insert(&flow.from, (name, &flow.capture));
+                    captures.insert((&flow.from, flow.kind.kind()), (name, &flow.capture));
                 }
             }
             if flow.backoff_first > flow.backoff_max {

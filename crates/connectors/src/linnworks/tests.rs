@@ -86,7 +86,7 @@ fn order() -> Order {
 fn words() -> Values {
     let mut values = Values::default();
     values.set("item", "sku=TEE", "TEE-1");
-    values.set("shipping_service", "market=1,method=std,country=SE,weight=500-2000", "Tracked 48");
+    values.set("shipping_service", "market=1,method=Standard,country=SE,weight=500-2000", "Tracked 48");
     values
 }
 
@@ -151,7 +151,7 @@ fn an_order_is_entered_with_every_mandatory_field() {
 fn an_unmapped_service_holds_and_names_its_whole_key() {
     let lookups = encode::lookups(&order(), &form());
     let service = lookups.iter().find(|lookup| lookup.table == "shipping_service").unwrap();
-    assert_eq!(service.key_text(), "market=1,method=std,country=SE,weight=500-2000");
+    assert_eq!(service.key_text(), "market=1,method=Standard,country=SE,weight=500-2000");
     assert!(!service.optional && !service.same_name);
     let mut unmapped = Values::default();
     unmapped.set("item", "sku=TEE", "TEE-1");

@@ -72,8 +72,8 @@ fn currency_lookup(code: &str) -> Lookup {
 }
 
 fn shipping_lookup(order: &Order) -> Option<Lookup> {
-    let method = order.shipping_method.as_ref()?;
-    let word = if method.name.is_empty() { &method.id } else { &method.name };
+    order.shipping_method.as_ref()?;
+    let word = order.method_word();
     let label = format!("{word} in {}", order.market.name);
     Some(Lookup::new("shipping_item", &[("market", &order.market.id), ("method", word)], "shipping_method").label(label))
 }

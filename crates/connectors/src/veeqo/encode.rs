@@ -21,13 +21,11 @@ const PRICE_PLACES: u32 = 4;
 
 /// The delivery method of an order: by market, method, destination and weight.
 pub(super) fn service_lookup(order: &Order, form: &Form) -> Lookup {
-    let method = order.shipping_method.as_ref();
     let country = order.shipping.as_ref().and_then(|address| address.country.as_deref()).unwrap_or("none");
     let band = weight_band(order.weight_grams, &form.weight_bands);
-    let id = method.map_or("none", |method| method.id.as_str());
-    let key = [("market", order.market.id.as_str()), ("method", id), ("country", country), ("weight", band.as_str())];
-    let name = method.map_or("no shipping method", |method| method.name.as_str());
-    Lookup::new("shipping_service", &key, "shipping_method").label(format!("{name}, {}, {country}", order.market.name))
+    let method = Some(order.method_word()).filter(|word| !word.is_empty()).unwrap_or("none");
+    let key = [("market", order.market.id.as_str()), ("method", method), ("country", country), ("weight", band.as_str())];
+    Lookup::new("shipping_service", &key, "shipping_method").label(format!("{method}, {}, {country}", order.market.name))
 }
 
 pub(super) fn lookups(order: &Order, form: &Form) -> Vec<Lookup> {

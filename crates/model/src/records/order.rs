@@ -295,6 +295,16 @@ pub struct Order {
 }
 
 impl Order {
+    /// How it travels, in the word that mapping tables go by: the method's name, its id where it has none, empty where
+    /// there is no method.
+    pub fn method_word(&self) -> &str {
+        match &self.shipping_method {
+            Some(method) if method.name.is_empty() => &method.id,
+            Some(method) => &method.name,
+            None => "",
+        }
+    }
+
     /// The lines that carry a price: everything but a bundle's items, whose price is in the bundle's line.
     pub fn priced_lines(&self) -> impl Iterator<Item = &OrderLine> {
         self.lines.iter().filter(|line| line.kind != LineKind::BundleItem)

@@ -13,7 +13,7 @@ use clap::Args;
 use selvedge_connector::{Answer, Call, Effect, Priority, Session, SessionConfig};
 use selvedge_flow::{Setup, clock::SystemClock};
 use selvedge_sim::{
-    netsuite,
+    linnworks, netsuite,
     world::{Access, Overselling, Profile, Source, StockOptions, WorldConfig, WorldState, child_main},
 };
 use selvedge_store::Tx;
@@ -27,6 +27,8 @@ pub const SHOP: &str = "shop";
 pub const ERP: &str = "erp";
 /// The demo's flow.
 pub const FLOW: &str = "orders";
+/// The demo's warehouse.
+pub const WAREHOUSE: &str = "warehouse";
 /// The demo's stock flow.
 pub const STOCK: &str = "stock";
 
@@ -53,6 +55,8 @@ pub struct WorldArgs {
     latency_ms: u64,
     #[arg(long)]
     concurrency: usize,
+    #[arg(long)]
+    warehouse: bool,
 }
 
 /// What the child process does.
@@ -76,6 +80,7 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
         latency: Duration::from_millis(args.latency_ms),
         stock: StockOptions { overselling, waits_for_stock: sale, ..StockOptions::default() },
         netsuite: netsuite::Options { concurrency: args.concurrency, ..netsuite::Options::default() },
+        linnworks: args.warehouse.then(linnworks::Options::default),
         ..WorldConfig::default()
     };
     child_main(config).await
@@ -110,6 +115,7 @@ pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>>
         words.push(format!("--data={}", std::path::absolute(data)?.display()));
     }
     words.extend(args.limit.map(|limit| format!("--limit={limit}")));
+    words.extend(args.has_warehouse().then(|| "--warehouse".to_owned()));
     words.extend(args.flash.map(|skus| format!("--flash={skus}")));
     words.extend(args.pace.or((!args.headless && args.flash.is_none()).then_some(2.0)).map(|pace| format!("--pace={pace}")));
     Ok(words)
@@ -193,7 +199,11 @@ impl Child {
     /// When it does not answer or the folder cannot be written.
     pub async fn export(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        for name in ["netsuite_documents.csv", "centra_documents.csv", "stock.csv", "centra_stock.csv"] {
+        let mut names = vec!["netsuite_documents.csv", "centra_documents.csv", "stock.csv", "centra_stock.csv"];
+        if self.access.linnworks.is_some() {
+            names.extend(["linnworks_orders.csv", "centra_shipments.csv"]);
+        }
+        for name in names {
             let answer = self.call("GET", &format!("/export/{name}"), String::new()).await?;
             std::fs::write(folder.join(name), &answer.body).with_context(|| format!("cannot write {name}"))?;
         }
@@ -320,6 +330,49 @@ overlap = "5s"
         concurrency = args.parallel.saturating_mul(2),
         parallel = args.parallel,
     )?;
+    if let (Some(url), Some(warehouse)) = (&access.linnworks_url, &access.linnworks) {
+        let id = secret_file(folder, "warehouse-application-id", &warehouse.application_id)?;
+        let secret = secret_file(folder, "warehouse-application-secret", &warehouse.application_secret)?;
+        let token = secret_file(folder, "warehouse-token", &warehouse.token)?;
+        write!(
+            text,
+            r#"
+[connections.{WAREHOUSE}]
+system = "linnworks"
+login_url = {url:?}
+application_id = {id}
+application_secret = {secret}
+token = {token}
+location = {location:?}
+
+[flows.picks]
+kind = "order"
+from = "{SHOP}"
+to = "{WAREHOUSE}"
+unanswered_wait = "1s"
+backoff_first = "200ms"
+backoff_max = "5s"
+
+[flows.shipments]
+kind = "shipment"
+from = "{WAREHOUSE}"
+to = "{SHOP}"
+tracking_wait = "1m"
+unanswered_wait = "1s"
+backoff_first = "200ms"
+backoff_max = "5s"
+
+[flows.shipments.capture]
+since = "2009-01-01T00:00:00Z"
+poll = "1s"
+poll_overlap = "10s"
+poll_lag = "1ms"
+sweep = "24h"
+sweep_back = "3650d"
+"#,
+            location = warehouse.location,
+        )?;
+    }
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
@@ -343,16 +396,35 @@ pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyh
             entries.remove(left_out);
         }
     }
+    let services = services(access);
     let (brand, now) = (setup.brand.clone(), setup.clock.now());
     // All or none: whoever is killed in between would find some of them and take them for all.
     let write = move |tx: &Tx<'_>| {
-        for (table, key, value) in &entries {
-            tx.map(&brand, &connection(ERP), table, key, Some(value), "demo", now)?;
-            tx.audit(&brand, "demo", "mapping.set", &format!("{table} {key}"), &format!("{value} at {ERP}"), now)?;
+        let erp = entries.iter().map(|entry| (ERP, entry));
+        for (target, (table, key, value)) in erp.chain(services.iter().map(|entry| (WAREHOUSE, entry))) {
+            tx.map(&brand, &connection(target), table, key, Some(value), "demo", now)?;
+            tx.audit(&brand, "demo", "mapping.set", &format!("{table} {key}"), &format!("{value} at {target}"), now)?;
         }
         Ok(())
     };
     Ok(setup.store.write(write).await?)
+}
+
+/// Which of the warehouse's services each shipping method goes by, wherever it goes and whatever it weighs.
+fn services(access: &Access) -> Vec<(String, String, String)> {
+    let Some(warehouse) = &access.linnworks else { return Vec::new() };
+    let mut services = Vec::new();
+    for market in &access.reference.markets {
+        for (at, (_, name, _)) in market.shipping_methods.iter().enumerate() {
+            let Some(service) = warehouse.services.get(at % warehouse.services.len().max(1)) else { continue };
+            let id = market.id.to_string();
+            let key = [("market", id.as_str()), ("method", name.as_str()), ("country", "*"), ("weight", "*")];
+            let key: Vec<(String, String)> = key.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            let key = selvedge_model::gate::mapping::key_text(&key);
+            services.push(("shipping_service".to_owned(), key, service.clone()));
+        }
+    }
+    services
 }
 
 fn entries(access: &Access) -> Vec<(String, String, String)> {
