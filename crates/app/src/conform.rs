@@ -13,11 +13,13 @@ use selvedge_connector::{
     format, jws, oauth1,
     retry_after::{self, Wait},
     signature,
+    table::{Dialect, Table},
 };
 use selvedge_model::{
-    Currency, Rounding,
+    Currency, Rounding, barcode, postcode,
     share::allocate,
     tax::{TaxPolicy, TaxRule, Taxed},
+    tracking,
 };
 use serde_json::{Map, Value, json};
 
@@ -52,6 +54,13 @@ fn answer(kind: &str, input: &Value) -> Value {
             Some(json!(input.get("key").is_some_and(|key| text(input, "token").is_some_and(|token| jws::verify(key, token)))))
         }
         "retry_after" => retry(input),
+        "tracking" => text(input, "number")
+            .map(|number| json!(matches!(tracking::check(text(input, "courier"), number), tracking::Verdict::Good(_)))),
+        "gtin" => text(input, "number").map(|number| json!(barcode::is_gtin(number) || barcode::is_sscc(number))),
+        "postcode" => text(input, "country")
+            .zip(text(input, "postcode"))
+            .map(|(country, postcode)| json!(postcode::check(country, postcode).is_ok())),
+        "csv" => table(input),
         "format" => text(input, "format").zip(text(input, "text")).map(|(name, text)| match format::is_well_formed(name, text) {
             Some(good) => json!(good),
             None => json!("unsupported"),
@@ -168,4 +177,23 @@ fn retry(input: &Value) -> Option<Value> {
         Wait::Cap => json!("cap"),
         Wait::Default => json!("default"),
     })
+}
+
+/// Rows as lists, or as objects where there is a header. A partner's file may have a bad row and keep the others;
+/// an example either is one table or none.
+fn table(input: &Value) -> Option<Value> {
+    let bytes = STANDARD.decode(text(input, "csv_base64")?).ok()?;
+    let header = input.get("header").and_then(Value::as_bool).unwrap_or(false);
+    let table = Table::read(&bytes, &Dialect { delimiter: Some(b','), header, ..Dialect::default() }).ok()?;
+    if !table.problems.is_empty() {
+        return None;
+    }
+    let rows = table.rows.into_iter().map(|row| {
+        if header {
+            table.header.iter().cloned().zip(row.cells.into_iter().map(Value::from)).collect::<Map<_, _>>().into()
+        } else {
+            json!(row.cells)
+        }
+    });
+    Some(rows.collect())
 }

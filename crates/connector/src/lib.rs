@@ -27,6 +27,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod cell;
 pub mod clock;
 pub mod fault;
 pub mod format;
