@@ -164,6 +164,11 @@ pub trait Sink<R: Record>: Send + Sync {
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
     /// Which fields the target carries, for the comparison.
     fn carries(&self) -> Carries;
+    /// Whether what one creation makes stands finished. If not, a document that is found after a lost answer is
+    /// looked at, and what is missing is sent, before it is read back.
+    fn finishes_in_one(&self) -> bool {
+        true
+    }
 }
 
 /// A record that must stand at the target first.

@@ -300,7 +300,12 @@ impl Engine {
         match self.find(flow, &row).await? {
             Ok(Some(found)) => {
                 let how = "found under our key after the answer was lost".to_owned();
-                self.record_outcome(flow, &row, "find", Outcome::Delivered { id: found.id, how }).await
+                let outcome = if flow.sink.finishes_in_one() {
+                    Outcome::Delivered { id: found.id, how }
+                } else {
+                    Outcome::Advanced { id: found.id, how }
+                };
+                self.record_outcome(flow, &row, "find", outcome).await
             }
             Ok(None) if row.retries == 0 => {
                 // It may still be on its way in: look once more before anything is repeated.

@@ -33,6 +33,7 @@ pub trait AnySink: Send + Sync {
     async fn find(&self, record: &AnyRecord) -> Result<Option<Found>, Fault>;
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
     fn carries(&self) -> Carries;
+    fn finishes_in_one(&self) -> bool;
 }
 
 struct ErasedSource<R: Record>(Arc<dyn Source<R>>);
@@ -93,6 +94,9 @@ impl<R: Record> AnySink for ErasedSink<R> {
     }
     fn carries(&self) -> Carries {
         self.0.carries()
+    }
+    fn finishes_in_one(&self) -> bool {
+        self.0.finishes_in_one()
     }
 }
 

@@ -242,7 +242,7 @@ impl Bench<'_> {
                 "the warehouse says that it left at {at}, which has not come yet; the time of completion is taken"
             ));
         }
-        let record = Shipment { lines, shipped_at, order_id: Some(order.id.clone()), captured: Some(true), ..shipment.clone() };
+        let record = Shipment { lines, shipped_at, captured: Some(true), ..shipment.clone() };
         Ok(Prepared::As { record: record.into(), routed: Vec::new(), remarks })
     }
 

@@ -169,9 +169,11 @@ fn compare_orders(expected: &Order, actual: &Order, carries: Carries, found: &mu
         found.text(Cause::Currency, "currency", expected.currency.code(), actual.currency.code());
         return;
     }
-    compare_lines(expected, actual, carries, found);
     if carries.amounts {
+        compare_lines(expected, actual, carries, found);
         compare_sums(expected, actual, carries, found);
+    } else {
+        compare_units(expected, actual, found);
     }
     if carries.placed_on {
         found.text(Cause::Timing, "placed_on", &expected.placed_on.to_string(), &actual.placed_on.to_string());
@@ -214,9 +216,7 @@ fn compare_lines(expected: &Order, actual: &Order, carries: Carries, found: &mut
             Some(other) => {
                 found.text(Cause::Sku, path("sku"), line.sku.as_str(), other.sku.as_str());
                 found.text(Cause::Quantity, path("quantity"), &line.quantity.to_string(), &other.quantity.to_string());
-                if carries.amounts {
-                    found.money(Cause::Price, path("net"), line.net, other.net);
-                }
+                found.money(Cause::Price, path("net"), line.net, other.net);
                 if carries.line_tax && line.tax != other.tax {
                     found.money(tax_cause(line, other), path("tax"), line.tax, other.tax);
                 }
@@ -225,6 +225,22 @@ fn compare_lines(expected: &Order, actual: &Order, carries: Carries, found: &mut
     }
     for other in theirs {
         found.add(Cause::Orphan, "lines", None, Some(describe(other)), Some(other.net));
+    }
+}
+
+/// Units per item: a system that keeps no amounts may take lines apart and put them together as it picks them.
+fn compare_units(expected: &Order, actual: &Order, found: &mut Found) {
+    let units = |order: &Order| {
+        let mut units: BTreeMap<String, u64> = BTreeMap::new();
+        for line in order.priced_lines() {
+            *units.entry(line.sku.to_string()).or_default() += u64::from(line.quantity);
+        }
+        units
+    };
+    let (ours, theirs) = (units(expected), units(actual));
+    for sku in ours.keys().chain(theirs.keys().filter(|sku| !ours.contains_key(*sku))) {
+        let of = |side: &BTreeMap<String, u64>| side.get(sku).copied();
+        found.value(Cause::Quantity, &format!("lines {sku}"), of(&ours), of(&theirs));
     }
 }
 
@@ -475,6 +491,18 @@ mod tests {
             }
             assert!(causes(&ours, &theirs).contains(&cause), "case {number}: {:?} is not {cause:?}", causes(&ours, &theirs));
         }
+    }
+
+    #[test]
+    fn without_amounts_only_units_per_item_count() {
+        let (ours, mut theirs) = (order(), order());
+        theirs.lines = vec![line("A", 1, 1, 0), line("B", 1, 2, 0), line("A", 2, 0, 0)];
+        let record = |order: &Order| AnyRecord::Order(Box::new(order.clone()));
+        let carries = Carries { status: true, ..Carries::default() };
+        assert_eq!(compare(&record(&ours), &record(&theirs), carries), []);
+        theirs.lines.pop();
+        let found = compare(&record(&ours), &record(&theirs), carries);
+        assert_eq!((found.len(), found[0].cause, found[0].path.as_str()), (1, Cause::Quantity, "lines A"));
     }
 
     #[test]

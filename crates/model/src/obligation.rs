@@ -95,7 +95,7 @@ pub enum Event {
     Claim,
     /// The target took the write, or the document was found under our key.
     Answer,
-    /// The target took the write, and what stands there needs another one.
+    /// The target took the write (or what it made was found), and what stands there needs another one.
     Advance,
     /// No write left (connection refused, throttled before the target took it): try again later.
     Postpone,
@@ -154,7 +154,7 @@ pub const fn next(state: State, event: Event) -> Option<State> {
         (S::Captured | S::Sending, E::Exclude) => Some(S::Excluded),
         (S::Cleared, E::Claim) => Some(S::Sending),
         (S::Sending | S::Unanswered, E::Answer) => Some(S::Delivered),
-        (S::Sending, E::Postpone | E::Advance) | (S::Unanswered, E::FindNothing) => Some(S::Cleared),
+        (S::Sending, E::Postpone | E::Advance) | (S::Unanswered, E::FindNothing | E::Advance) => Some(S::Cleared),
         (S::Sending, E::LoseAnswer) => Some(S::Unanswered),
         (S::Delivered, E::Confirm) => Some(S::Confirmed),
         (S::Captured | S::Cleared | S::Sending | S::Unanswered | S::Delivered, E::Hold) => Some(S::Held),

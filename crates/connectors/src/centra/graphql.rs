@@ -386,7 +386,8 @@ fn lost(what: &str, effect: Effect, why: String) -> Fault {
     }
 }
 
-fn smells_of_a_breakdown(message: &str) -> bool {
+/// Whether a message speaks of something that passes.
+pub fn smells_of_a_breakdown(message: &str) -> bool {
     let message = message.to_lowercase();
     ["internal", "timeout", "timed out", "temporarily", "try again", "unavailable", "deadlock"]
         .iter()

@@ -29,7 +29,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    graphql::{Api, Reply},
+    graphql::{Api, Reply, smells_of_a_breakdown},
     operations::{self, Operation},
     orders::instant,
     settings::{ShipmentPayment, ShipmentSettings},
@@ -52,6 +52,12 @@ pub struct Shipments {
 struct List<'a> {
     #[serde(borrow)]
     shipments: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Orders<'a> {
+    #[serde(borrow)]
+    orders: Vec<List<'a>>,
 }
 
 impl Shipments {
@@ -142,7 +148,6 @@ fn shipment(document: &Value, fallback: Timestamp) -> Option<Shipment> {
         key: text(&document["externalId"]).map_or_else(|| RecordKey::new(&number), RecordKey::new),
         id: ExternalId::new(id),
         order: RecordKey::new(order),
-        order_id: text(&document["order"]["id"]).map(ExternalId::new),
         status: if flag(&document["isShipped"]) { ShipmentStatus::Shipped } else { ShipmentStatus::Open },
         shipped_at: at(&document["shippedAt"]),
         updated_at: at(&document["updatedAt"]).unwrap_or(fallback),
@@ -310,9 +315,17 @@ impl Sink<Shipment> for Shipments {
 
     async fn find(&self, record: &Shipment) -> Result<Option<Found>, Fault> {
         let what = format!("look for shipment {} of order {}", record.id, record.order);
-        let Some(order) = &record.order_id else { return Ok(None) };
-        let variables = json!({ "order": order });
-        let raws = self.read(&operations::SHIPMENTS_OF_ORDER, variables, &what, Priority::Shipments).await?;
+        let raws = if self.settings.external_ids {
+            let variables = json!({ "key": record.key });
+            self.read(&operations::SHIPMENTS_BY_KEY, variables, &what, Priority::Shipments).await?
+        } else {
+            let Ok(number) = record.order.as_str().parse::<i64>() else { return Ok(None) };
+            let variables = json!({ "number": number });
+            let reply = self.api.ask(&operations::SHIPMENTS_OF_ORDER, variables, &what, Priority::Shipments).await?;
+            let orders: Orders<'_> = reply.read()?;
+            let of_order = orders.orders.iter().flat_map(|order| &order.shipments);
+            of_order.map(|node| raw(node, reply.bytes_of(node))).collect()
+        };
         Ok(raws.into_iter().find(|raw| self.is_this(raw, record)).map(|raw| Found { id: raw.id }))
     }
 
@@ -326,11 +339,20 @@ impl Sink<Shipment> for Shipments {
         let reply = self.api.ask(operation, variables, what, Priority::Shipments).await?;
         match reply.payload() {
             Ok(warnings) => Ok(Receipt { id: made(&reply).or_else(|| request.update.clone()), warnings }),
+            // An error that passes is worded like one of ours; whether anything was done, only a look tells.
+            Err(Fault::Refused { what, problems }) if problems.iter().all(|p| smells_of_a_breakdown(&p.message)) => {
+                let said = problems.into_iter().map(|p| p.message).collect::<Vec<_>>().join("; ");
+                Err(Fault::Unanswered { what, source: Some(said.into()) })
+            }
             Err(Fault::Refused { what, problems }) => {
                 Err(Fault::Refused { what, problems: problems.into_iter().map(refusal).collect() })
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    fn finishes_in_one(&self) -> bool {
+        false
     }
 
     fn carries(&self) -> Carries {
@@ -430,7 +452,7 @@ mod tests {
             "isCaptured": true, "shippedAt": null, "trackingNumber": "1Z1, 1Z2",
             "carrierInformation": { "carrierName": "UPS", "serviceName": "Standard" },
             "lines": [{ "quantity": 2, "orderLine": { "id": 7, "productSize": { "SKU": "A" } } }],
-            "externalId": "1042.wms.s1", "order": { "number": 1042, "id": "abc" },
+            "externalId": "1042.wms.s1", "order": { "number": 1042 },
         });
         change(&mut document);
         document

@@ -276,7 +276,6 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         key: shipment_key(&reference, &form.connection, &part.number),
         id: ExternalId::new(&part.id),
         order: RecordKey::new(reference),
-        order_id: None,
         status: match (part.cancelled, part.processed) {
             (true, _) => ShipmentStatus::Cancelled,
             (false, true) => ShipmentStatus::Shipped,

@@ -190,7 +190,6 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         key: shipment_key(&number, &form.connection, &id),
         id: ExternalId::new(id),
         order: RecordKey::new(number),
-        order_id: None,
         status: if shipped { ShipmentStatus::Shipped } else { ShipmentStatus::Open },
         shipped_at,
         updated_at: raw.version.or(shipped_at).or_else(|| time(&order["updated_at"]))?,

@@ -68,8 +68,6 @@ pub struct Shipment {
     pub id: ExternalId,
     /// The number of the order that it is for.
     pub order: RecordKey,
-    /// The shop's own id of that order, once the gate has found it.
-    pub order_id: Option<ExternalId>,
     /// Where it stands.
     pub status: ShipmentStatus,
     /// When it left, where the warehouse says so.
