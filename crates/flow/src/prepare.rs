@@ -112,7 +112,7 @@ impl Bench<'_> {
             return Ok(Prepared::Excluded { rule: "pick.nothing", version: 1, reason, routed: Vec::new() });
         }
         if setup.routes.is_empty() {
-            return Ok(Prepared::As { record: whole.into(), routed: Vec::new(), remarks: Vec::new() });
+            return self.unless_unchanged(row, whole, Vec::new());
         }
         let known = self.view.routed(self.brand, &row.key)?;
         let taken: BTreeMap<ExternalId, FlowName> = known.iter().map(|row| (row.line.clone(), row.flow.clone())).collect();
@@ -132,10 +132,28 @@ impl Bench<'_> {
             let reason = format!("its lines go to {}", names.join(", "));
             return Ok(Prepared::Excluded { rule: "route.elsewhere", version: 1, reason, routed: news });
         }
-        Ok(match pick_order(order, &goods, Some(&mine)) {
-            Ok(part) => Prepared::As { record: part.into(), routed: news, remarks: Vec::new() },
-            Err(problems) => Prepared::Unfit(problems),
-        })
+        match pick_order(order, &goods, Some(&mine)) {
+            Ok(part) => self.unless_unchanged(row, part, news),
+            Err(problems) => Ok(Prepared::Unfit(problems)),
+        }
+    }
+
+    /// What a payment or a shipment changes in an order is nothing to a warehouse: a pick order that reads as the one
+    /// that stands there costs no call.
+    fn unless_unchanged(&self, row: &ObligationRow, pick: Order, routed: Vec<RoutedLine>) -> Result<Prepared> {
+        let pick = Order { status: OrderStatus::Confirmed, ..pick };
+        let rows = self.view.obligations_of(self.brand, row.kind, &row.key)?;
+        let settled = |other: &&ObligationRow| other.flow == *self.flow && other.revision < row.revision;
+        // Only what came last counts: what was sent after a confirmed revision and not confirmed may stand there.
+        let last = rows.iter().rev().filter(settled).find(|other| other.target.is_some() || other.attempts > 0);
+        if let Some(last) = last.filter(|last| last.state == State::Confirmed)
+            && let Some(AnyRecord::Order(there)) = self.view.prepared(last.id)?
+            && same_work(&there, &pick)
+        {
+            let reason = "what the warehouse has to do is the same as before".to_owned();
+            return Ok(Prepared::Excluded { rule: "pick.unchanged", version: 1, reason, routed });
+        }
+        Ok(Prepared::As { record: pick.into(), routed, remarks: Vec::new() })
     }
 
     /// What an earlier revision was made into for this target.
@@ -277,6 +295,18 @@ impl Bench<'_> {
         }
         Ok(taken)
     }
+}
+
+/// Whether two pick orders ask the same of a warehouse.
+fn same_work(one: &Order, other: &Order) -> bool {
+    let plain = |order: &Order| Order {
+        updated_at: order.placed_at,
+        payments: Vec::new(),
+        payment_method: None,
+        customer: None,
+        ..order.clone()
+    };
+    plain(one) == plain(other)
 }
 
 /// Tracking numbers that fail their own check digit: said, and never a reason to stop.

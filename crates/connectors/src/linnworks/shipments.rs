@@ -45,6 +45,18 @@ pub(super) async fn changed(
     Ok((documents.into_iter().filter(|document| decode::is_ours(document, form)).collect(), next))
 }
 
+/// Parts the vendor's token from the order behind which a page goes on.
+const BEHIND: char = '#';
+
+/// The vendor's token, and the order behind which its page goes on.
+fn place(page: Option<&Cursor>) -> (Option<&str>, Option<&str>) {
+    let Some(Cursor(text)) = page else { return (None, None) };
+    match text.rsplit_once(BEHIND) {
+        Some((token, behind)) => (Some(token).filter(|token| !token.is_empty()), Some(behind)),
+        None => (Some(text), None),
+    }
+}
+
 fn is_processed(document: &Value) -> bool {
     document["Processed"].as_bool().unwrap_or(false) || decode::time(&document["ProcessedOn"]).is_some()
 }
@@ -73,12 +85,30 @@ impl Source<Shipment> for Shipments {
         decode::shipment(raw, &self.form)
     }
 
+    /// Each order costs a call for its parcels. When one of them does not come through, what was read before it is a
+    /// page of its own, and the next one goes on behind the last order that was read.
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
-        let priority = Priority::Shipments;
-        let (documents, next) = changed(&self.client, &self.form, interval, page, priority, "list shipped orders").await?;
-        let mut raws = Vec::new();
-        for document in documents.into_iter().filter(is_processed) {
-            raws.extend(self.raw(document, priority).await?);
+        let (priority, what) = (Priority::Shipments, "list shipped orders");
+        let (token, behind) = place(page);
+        let token = token.map(|token| Cursor(token.to_owned()));
+        let (documents, next) = changed(&self.client, &self.form, interval, token.as_ref(), priority, what).await?;
+        let id = |document: &Value| document["OrderId"].as_str().map(str::to_owned);
+        // Whoever changed meanwhile has left the page; if that was the last one read, the page is read anew.
+        let read = behind.and_then(|behind| documents.iter().position(|document| id(document).as_deref() == Some(behind)));
+        let (mut raws, mut last) = (Vec::new(), None);
+        for document in documents.into_iter().skip(read.map_or(0, |at| at + 1)).filter(is_processed) {
+            let of = id(&document);
+            match (self.raw(document, priority).await, last) {
+                (Ok(raw), _) => {
+                    raws.extend(raw);
+                    last = of;
+                }
+                (Err(_), Some(behind)) => {
+                    let token = token.map(|Cursor(token)| token).unwrap_or_default();
+                    return Ok(Page { raws, next: Some(Cursor(format!("{token}{BEHIND}{behind}"))) });
+                }
+                (Err(fault), None) => return Err(fault),
+            }
         }
         Ok(Page { raws, next })
     }
