@@ -72,7 +72,17 @@ impl Case {
         let folder = tempfile::tempdir()?;
         let report = folder.path().join("report.json");
         let status = Command::new(product)
-            .args(["demo", "--headless", "--until-settled", "--faults", "none", "--guests", "--listen", "127.0.0.1:0"])
+            .args([
+                "demo",
+                "--headless",
+                "--until-settled",
+                "--faults",
+                "none",
+                "--guests",
+                "--no-warehouse",
+                "--listen",
+                "127.0.0.1:0",
+            ])
             .arg(format!("--orders={}", self.orders))
             .arg(format!("--latency-ms={}", self.latency_ms))
             .arg(format!("--parallel={}", self.parallel))
@@ -116,7 +126,7 @@ fn idle(product: &Path) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("idle.db");
     let made = Command::new(product)
-        .args(["demo", "--headless", "--until-settled", "--orders=100", "--listen", "127.0.0.1:0", "--store"])
+        .args(["demo", "--headless", "--until-settled", "--orders=100", "--no-warehouse", "--listen", "127.0.0.1:0", "--store"])
         .arg(&store)
         .stdout(Stdio::null())
         .status()?;

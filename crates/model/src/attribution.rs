@@ -163,3 +163,112 @@ fn too_many(index: usize, order: &Order, shipment: &Shipment, sku: &Sku, units: 
     .value(sku.as_str())
     .cause(shipment.key.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        id::RecordKey,
+        records::ShipmentStatus,
+        samples::{bundle, line, order},
+    };
+
+    fn shipment(lines: &[(Option<&str>, &str, u32)]) -> Shipment {
+        let line = |(id, sku, quantity): &(Option<&str>, &str, u32)| ShipmentLine {
+            order_line: id.map(ExternalId::new),
+            sku: Sku::new(*sku),
+            quantity: *quantity,
+        };
+        Shipment {
+            key: RecordKey::new("1001.w.1"),
+            id: ExternalId::new("1"),
+            order: RecordKey::new("1001"),
+            status: ShipmentStatus::Shipped,
+            shipped_at: None,
+            updated_at: "2026-02-04T09:00:00Z".parse().unwrap(),
+            warehouse: None,
+            lines: lines.iter().map(line).collect(),
+            short: Vec::new(),
+            parcels: Vec::new(),
+            captured: None,
+        }
+    }
+
+    fn told(lines: &[(Option<&str>, &str, u32)], taken: &[(&str, u32)]) -> Result<Vec<(String, u32)>, String> {
+        let lines_of = [
+            vec![line("1", "A", 2, 100), line("2", "B", 1, 100), line("3", "A", 3, 100)],
+            bundle("4", 2, 100, &[("C", 1), ("D", 2)]),
+        ];
+        let order = order(lines_of.concat());
+        let taken = taken.iter().map(|(id, units)| (ExternalId::new(*id), *units)).collect();
+        match attribute(&order, &taken, &shipment(lines)) {
+            Ok(lines) => Ok(lines.into_iter().map(|l| (l.order_line.unwrap().to_string(), l.quantity)).collect()),
+            Err(problems) => Err(problems[0].rule.clone()),
+        }
+    }
+
+    fn units(pairs: &[(&str, u32)]) -> Result<Vec<(String, u32)>, String> {
+        Ok(pairs.iter().map(|(id, units)| ((*id).to_owned(), *units)).collect())
+    }
+
+    #[test]
+    fn a_sku_belongs_to_the_oldest_line_that_still_wants_it() {
+        assert_eq!(told(&[(None, "A", 3)], &[]), units(&[("1", 2), ("3", 1)]));
+        assert_eq!(told(&[(None, "A", 2)], &[("1", 1)]), units(&[("1", 1), ("3", 1)]));
+        assert_eq!(told(&[(None, "A", 1), (None, "A", 2)], &[]), units(&[("1", 2), ("3", 1)]));
+    }
+
+    #[test]
+    fn a_line_that_names_its_own_goes_before_one_that_does_not() {
+        assert_eq!(told(&[(None, "A", 3), (Some("1"), "A", 2)], &[]), units(&[("1", 2), ("3", 3)]));
+    }
+
+    #[test]
+    fn a_bundle_is_units_of_its_components() {
+        assert_eq!(told(&[(None, "SET-4", 1)], &[]), units(&[("4-0", 1), ("4-1", 2)]));
+        assert_eq!(told(&[(Some("4"), "SET-4", 2)], &[]), units(&[("4-0", 2), ("4-1", 4)]));
+        assert_eq!(told(&[(None, "SET-4", 1)], &[("4-1", 3)]), Err("shipment.over".into()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_never_guessed() {
+        assert_eq!(told(&[(None, "A", 6)], &[]), Err("shipment.over".into()));
+        assert_eq!(told(&[(Some("1"), "A", 2)], &[("1", 1)]), Err("shipment.over".into()));
+        assert_eq!(told(&[(Some("1"), "B", 1)], &[]), Err("shipment.substituted".into()));
+        assert_eq!(told(&[(Some("9"), "A", 1)], &[]), Err("shipment.line_unknown".into()));
+        assert_eq!(told(&[(None, "X", 1)], &[]), Err("shipment.sku_unknown".into()));
+    }
+
+    proptest! {
+        /// However an order leaves in parts, no line ships more than was ordered, and in the end nothing is outstanding.
+        #[test]
+        fn parts_never_ship_more_than_the_whole(
+            wanted in prop::collection::vec((0_usize..3, 1_u32..6), 1..6),
+            cuts in prop::collection::vec((0_usize..3, 1_u32..4), 0..30),
+        ) {
+            let names = ["A", "B", "C"];
+            let lines = wanted.iter().enumerate().map(|(at, (sku, units))| line(&at.to_string(), names[*sku], *units, 100));
+            let order = order(lines.collect());
+            let mut taken = Taken::new();
+            let rest = |taken: &Taken| outstanding(&order, taken).into_iter().map(|(_, sku, units)| (sku, units));
+            for (sku, units) in cuts {
+                let open: u32 = rest(&taken).filter(|(known, _)| known.as_str() == names[sku]).map(|(_, units)| units).sum();
+                let parts = attribute(&order, &taken, &shipment(&[(None, names[sku], units)]));
+                prop_assert_eq!(parts.is_ok(), wanted.iter().any(|(known, _)| *known == sku) && units <= open);
+                for part in parts.unwrap_or_default() {
+                    *taken.entry(part.order_line.unwrap()).or_default() += part.quantity;
+                }
+            }
+            let left: Vec<(Sku, u32)> = rest(&taken).collect();
+            let last: Vec<(Option<&str>, &str, u32)> = left.iter().map(|(sku, units)| (None, sku.as_str(), *units)).collect();
+            for part in attribute(&order, &taken, &shipment(&last)).unwrap() {
+                *taken.entry(part.order_line.unwrap()).or_default() += part.quantity;
+            }
+            for line in &order.lines {
+                prop_assert_eq!(taken.get(&line.id).copied().unwrap_or(0), line.quantity);
+            }
+        }
+    }
+}

@@ -23,6 +23,8 @@ pub mod postcode;
 pub mod problem;
 pub mod records;
 pub mod routing;
+#[cfg(test)]
+mod samples;
 pub mod share;
 pub mod stock;
 pub mod tax;

@@ -271,3 +271,104 @@ fn unsplittable(order: &Order, why: &MoneyError) -> Problem {
     )
     .cause(order.number.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        records::Discount,
+        samples::{bundle, eur, line, order},
+    };
+
+    fn sums(order: &Order) -> (Money, Money) {
+        let sum = |amounts: Vec<Money>| Money::sum(order.currency, amounts).unwrap();
+        let priced: Vec<&OrderLine> = order.priced_lines().collect();
+        (sum(priced.iter().map(|line| line.net).collect()), sum(priced.iter().map(|line| line.tax).collect()))
+    }
+
+    #[test]
+    fn a_bundle_becomes_its_components_and_a_gift_certificate_nothing() {
+        let gift = OrderLine { kind: LineKind::GiftCertificate, ..line("3", "GIFT", 1, 5_000) };
+        let lines = [bundle("1", 2, 10_001, &[("A", 1), ("B", 2)]), vec![line("2", "C", 1, 700), gift]].concat();
+        let pick = pick_order(&order(lines), &Goods::new(), None).unwrap();
+        let told: Vec<(&str, &str, u32)> =
+            pick.lines.iter().map(|line| (line.id.as_str(), line.sku.as_str(), line.quantity)).collect();
+        assert_eq!(told, [("1-0", "A", 2), ("1-1", "B", 4), ("2", "C", 1)]);
+        assert!(pick.lines.iter().all(|line| line.kind == LineKind::Product));
+        let (first, second) = (pick.lines[0].recipe.clone().unwrap(), pick.lines[1].recipe.clone().unwrap());
+        assert_eq!(first, second, "both carry the version of one recipe");
+        assert_eq!(pick.lines[0].net.plus(pick.lines[1].net).unwrap(), eur(10_001));
+        assert_eq!(pick.totals.net, eur(10_701));
+    }
+
+    #[test]
+    fn the_recipe_of_the_catalogue_serves_where_the_order_names_none() {
+        let lonely: Vec<OrderLine> = bundle("1", 3, 9_000, &[("A", 1)]).into_iter().take(1).collect();
+        let refused = pick_order(&order(lonely.clone()), &Goods::new(), None).unwrap_err();
+        assert_eq!(refused[0].rule, "bundle.recipe");
+        let recipe = vec![RecipePart { sku: Sku::new("X"), units: 2 }, RecipePart { sku: Sku::new("Y"), units: 1 }];
+        let goods = Goods::from([(Sku::new("SET-1"), Good { recipe, ..Good::default() })]);
+        let pick = pick_order(&order(lonely), &goods, None).unwrap();
+        let told: Vec<(&str, u32)> = pick.lines.iter().map(|line| (line.sku.as_str(), line.quantity)).collect();
+        assert_eq!(told, [("X", 6), ("Y", 3)]);
+    }
+
+    #[test]
+    fn each_warehouse_gets_its_lines_and_one_of_them_the_charges() {
+        let mut whole = order(vec![line("1", "A", 1, 100), line("2", "B", 1, 200)]);
+        whole.shipping_charge.net = eur(50);
+        let part = |id: &str| pick_order(&whole, &Goods::new(), Some(&[ExternalId::new(id)].into())).unwrap();
+        let (first, second) = (part("1"), part("2"));
+        assert_eq!((first.totals.net, second.totals.net), (eur(150), eur(200)));
+    }
+
+    #[test]
+    fn the_weight_is_known_once_every_item_says_its_own() {
+        let heavy = |grams| Good { weight_grams: Some(grams), ..Good::default() };
+        let mut goods = Goods::from([(Sku::new("A"), heavy(200))]);
+        let both = order(vec![line("1", "A", 3, 100), line("2", "B", 1, 200)]);
+        assert_eq!(pick_order(&both, &goods, None).unwrap().weight_grams, None);
+        goods.insert(Sku::new("B"), heavy(1_000));
+        assert_eq!(pick_order(&both, &goods, None).unwrap().weight_grams, Some(1_600));
+    }
+
+    proptest! {
+        /// Whatever is sold: what a warehouse is told sums to what the shop sold, less what reduces the order.
+        #[test]
+        fn amounts_of_components_sum_to_the_order(
+            bundles in prop::collection::vec((1_u32..5, 0_i64..200_000, prop::collection::vec(1_u32..4, 1..5)), 1..4),
+            singles in prop::collection::vec((1_u32..5, 0_i64..100_000), 0..4),
+            off in 0_i64..5_000,
+        ) {
+            let names = ["A", "B", "C", "D", "E"];
+            let mut lines = Vec::new();
+            for (at, (count, net, parts)) in bundles.iter().enumerate() {
+                let parts: Vec<(&str, u32)> = parts.iter().enumerate().map(|(n, units)| (names[n % 3], *units)).collect();
+                lines.extend(bundle(&format!("b{at}"), *count, *net, &parts));
+            }
+            lines.extend(singles.iter().enumerate().map(|(at, (units, net))| line(&format!("s{at}"), names[at], *units, *net)));
+            let mut sold = order(lines);
+            let (net, tax) = sums(&sold);
+            let off = eur(off.min(net.minor()));
+            let off_tax = eur((off.minor() / 4).min(tax.minor()));
+            if !off.is_zero() {
+                sold.discounts.push(Discount { name: "x".into(), tender: false, net: off, tax: off_tax, rate: None });
+            }
+            let pick = pick_order(&sold, &Goods::new(), None).unwrap();
+            let (picked_net, picked_tax) = sums(&pick);
+            prop_assert_eq!(picked_net, net.minus(off).unwrap());
+            prop_assert_eq!(picked_tax, tax.minus(off_tax).unwrap());
+            for line in &pick.lines {
+                let explained = Money::sum(pick.currency, line.taxes.iter().map(|t| t.amount)).unwrap();
+                prop_assert_eq!(explained, line.tax, "the tax lines of {} explain its tax", line.id);
+                prop_assert!(!line.net.is_negative());
+            }
+            let units = |order: &Order| -> u64 {
+                order.lines.iter().filter(|l| l.kind != LineKind::Bundle).map(|l| u64::from(l.quantity)).sum()
+            };
+            prop_assert_eq!(units(&pick), units(&sold));
+        }
+    }
+}

@@ -159,3 +159,76 @@ pub fn route(
         .cause(format!("market={},country={country}", order.market.id)),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pick::Good,
+        samples::{line, order},
+    };
+
+    fn flow(name: &str) -> FlowName {
+        FlowName::new(name)
+    }
+
+    fn to(name: &str, flows: &[&str]) -> Route {
+        Route { name: name.into(), to: flows.iter().map(|name| flow(name)).collect(), ..Route::default() }
+    }
+
+    fn routed(routes: &[Route], taken: &[(&str, &str)], free: &[(&str, &str, i64)]) -> Result<Vec<(String, String)>, String> {
+        let pick = order(vec![line("1", "TEE-1", 2, 100), line("2", "BAG", 1, 100)]);
+        let taken = taken.iter().map(|(line, name)| (ExternalId::new(*line), flow(name))).collect();
+        let goods = Goods::from([(Sku::new("BAG"), Good { collections: vec!["Accessories".into()], ..Good::default() })]);
+        let units = |name: &FlowName, sku: &Sku| {
+            free.iter().find(|(known, item, _)| name.as_str() == *known && sku.as_str() == *item).map(|(.., units)| *units)
+        };
+        match route(&pick, routes, &taken, &goods, &units) {
+            Ok(routed) => Ok(routed.into_iter().map(|one| (one.line.to_string(), one.flow.to_string())).collect()),
+            Err(problems) => Err(problems[0].cause.clone()),
+        }
+    }
+
+    fn all(name: &str) -> Vec<(String, String)> {
+        vec![("1".into(), name.into()), ("2".into(), name.into())]
+    }
+
+    #[test]
+    fn the_first_route_that_fits_decides_and_none_is_a_problem() {
+        let north = Route { countries: vec!["SE".into(), "NO".into()], ..to("north", &["a"]) };
+        let rest = to("rest", &["b"]);
+        assert_eq!(routed(&[north.clone(), rest.clone()], &[], &[]), Ok(all("a")));
+        let south = Route { countries: vec!["ES".into()], ..to("south", &["c"]) };
+        assert_eq!(routed(&[south.clone(), rest], &[], &[]), Ok(all("b")));
+        assert_eq!(routed(&[south], &[], &[]), Err("route.none:market=1,country=SE".into()));
+        let named = Route { markets: vec!["sweden".into()], methods: vec!["Standard".into()], ..to("named", &["d"]) };
+        assert_eq!(routed(&[named], &[], &[]), Ok(all("d")));
+    }
+
+    #[test]
+    fn an_order_goes_whole_or_line_by_line() {
+        let bags = Route { collections: vec!["accessories".into()], by: RouteBy::Line, ..to("bags", &["b"]) };
+        let tees = Route { skus: vec!["TEE*".into()], ..to("tees", &["a"]) };
+        // What is left after the bags are gone is nothing but tees.
+        let both = vec![("2".to_owned(), "b".to_owned()), ("1".to_owned(), "a".to_owned())];
+        assert_eq!(routed(&[bags, tees.clone()], &[], &[]), Ok(both));
+        assert!(routed(&[tees], &[], &[]).is_err(), "the bag keeps the order from going whole");
+    }
+
+    #[test]
+    fn what_is_not_there_goes_elsewhere_and_what_nobody_knows_is_not_there() {
+        let stocked = Route { in_stock: true, ..to("stocked", &["a", "b"]) };
+        let free = [("a", "TEE-1", 1), ("a", "BAG", 9), ("b", "TEE-1", 2), ("b", "BAG", 1)];
+        assert_eq!(routed(std::slice::from_ref(&stocked), &[], &free), Ok(all("b")));
+        assert!(routed(std::slice::from_ref(&stocked), &[], &free[..2]).is_err());
+        let by_line = Route { by: RouteBy::Line, ..stocked };
+        let split = vec![("1".to_owned(), "b".to_owned()), ("2".to_owned(), "a".to_owned())];
+        assert_eq!(routed(&[by_line], &[], &free), Ok(split));
+    }
+
+    #[test]
+    fn what_was_decided_stays() {
+        assert_eq!(routed(&[to("rest", &["b"])], &[("1", "a")], &[]), Ok(vec![("2".into(), "b".into())]));
+        assert_eq!(routed(&[], &[("1", "a"), ("2", "a")], &[]), Ok(vec![]));
+    }
+}

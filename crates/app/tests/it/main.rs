@@ -6,4 +6,5 @@ mod demo;
 mod page;
 mod stock;
 mod stock_page;
+mod warehouse;
 mod webhooks;

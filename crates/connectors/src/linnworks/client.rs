@@ -31,17 +31,7 @@ const LIMITS: &[(&str, u64)] = &[
     ("ProcessedOrders/GetPackageSplit", 150),
     ("PostalServices/GetPostalServices", 150),
     ("Inventory/GetStockLocations", 150),
-    ("Inventory/GetInventoryItemById", 250),
-    ("Inventory/GetStockItemIdsBySKU", 250),
-    ("Inventory/AddInventoryItem", 150),
-    ("Inventory/UpdateInventoryItem", 150),
-    ("Inventory/ArchiveInventoryItems", 150),
-    ("Inventory/UnarchiveInventoryItems", 150),
-    ("Inventory/GetInventoryItemCompositions", 250),
-    ("Inventory/CreateInventoryItemCompositions", 150),
     ("Stock/GetStockItemsFull", 150),
-    ("Stock/GetStockLevel_Batch", 250),
-    ("Stock/SetStockLevel", 250),
     ("v2/orders", 150),
 ];
 
@@ -338,6 +328,6 @@ mod tests {
         let budget = budget();
         assert_eq!(budget.windows.len(), LIMITS.len());
         let limit = |name: &str| budget.windows.iter().find(|window| window.name == name).map(|window| window.quota);
-        assert_eq!((limit("Orders/CreateOrders"), limit("Stock/SetStockLevel")), (Some(150), Some(250)));
+        assert_eq!((limit("Orders/CreateOrders"), limit("Orders/GetOrderDetailsByReferenceId")), (Some(150), Some(250)));
     }
 }

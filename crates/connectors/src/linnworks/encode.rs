@@ -78,9 +78,14 @@ fn address(address: &Address) -> Value {
     })
 }
 
-fn item(line: &OrderLine, values: &Values) -> Result<Value, Problem> {
+fn item(line: &OrderLine, values: &Values) -> Result<Value, Box<Problem>> {
     let gross = line.net.plus(line.tax).map_err(|e| {
-        Problem::new("order.amounts", "lines", format!("the amounts of line {} cannot be added: {e}", line.id), "Mend the order.")
+        Box::new(Problem::new(
+            "order.amounts",
+            "lines",
+            format!("the amounts of line {} cannot be added: {e}", line.id),
+            "Mend the order.",
+        ))
     })?;
     let price = (gross.decimal() / Decimal::from(line.quantity.max(1))).round_dp(PRICE_PLACES);
     let rate: Decimal = line.taxes.iter().map(|tax| tax.rate).sum();
@@ -119,7 +124,7 @@ fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Pr
     for line in &order.lines {
         match item(line, values) {
             Ok(item) => items.push(item),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     let charges = order.shipping_charge.net.plus(order.shipping_charge.tax);

@@ -30,7 +30,6 @@ pub(super) const SETTINGS: Explained = &[
     ),
     ("parcels", "Whether the parcels of each shipped order are asked for, one call each. Default: true"),
     ("dispatch_days", "Days after which an order is to be dispatched where the shop promises nothing. Default: 2"),
-    ("changed_by", "What stock changes are marked with. Default: \"Selvedge\""),
     ("concurrency", "Calls under way at once, 1 to 16. Default: 4"),
     ("timeout_seconds", "How long one call may take, in seconds, 1 to 300. Default: 30"),
 ];
@@ -66,7 +65,6 @@ pub(super) struct Settings {
     pub credentials: Credentials,
     pub form: Form,
     pub parcels: bool,
-    pub changed_by: String,
     pub concurrency: usize,
     pub timeout: Duration,
 }
@@ -83,7 +81,6 @@ impl Settings {
         let weight_bands = reader.rising("weight_bands");
         let dispatch_days = reader.number("dispatch_days", 2, 0..=60);
         let parcels = reader.flag("parcels", true);
-        let changed_by = reader.text("changed_by").unwrap_or_else(|| "Selvedge".to_owned());
         let concurrency = reader.number("concurrency", 4, 1..=16);
         let timeout = reader.number("timeout_seconds", 30, 1..=300);
         let made = match (login_url, secrets, location) {
@@ -100,7 +97,6 @@ impl Settings {
                     connection: context.name.to_string(),
                 },
                 parcels,
-                changed_by,
                 concurrency: usize::try_from(concurrency).unwrap_or(4),
                 timeout: Duration::from_secs(timeout),
             }),

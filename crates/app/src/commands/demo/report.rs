@@ -21,6 +21,8 @@ pub struct Report {
     pub oversold_units: u64,
     /// Orders that the simulated shop refused because something was missing.
     pub lost_orders: u64,
+    /// What a simulated warehouse was sent that its vendor's specification does not allow.
+    pub violations: Vec<String>,
     /// A flash sale in other hands, on the same seed: see `oversold` of each outcome.
     pub others: Vec<super::flash::Other>,
     /// Open exceptions.
@@ -112,7 +114,7 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
     let confirmed = flows.get(&run.orders_flow).map_or(0, |b| b.confirmed);
     let elapsed_s = run.elapsed.as_secs_f64();
     Ok(Report {
-        calls_per_order: ratio(per_connection.values().sum(), confirmed),
+        calls_per_order: ratio(per_connection.values().sum(), run.world.centra.orders_placed),
         orders_per_s: if elapsed_s > 0.0 { ratio(confirmed.saturating_sub(run.confirmed_before), 1) / elapsed_s } else { 0.0 },
         exceptions: exceptions
             .into_iter()
@@ -122,6 +124,7 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
         stock,
         oversold_units: run.world.oversold_units,
         lost_orders: run.world.lost_orders,
+        violations: run.world.violations.clone(),
         others: run.others.clone(),
         flows,
         elapsed_s,
