@@ -172,19 +172,24 @@ system = "netsuite"
 from = "shop"
 to = "erp"
 backoff_first = "1h"
+[flows.a.capture]
+poll = "2m"
 [flows.a-customers]
 from = "shop"
 to = "shop"
 [flows.a-customers.capture]
 poll = "1m"
+[flows.says-nothing-of-its-own]
+from = "shop"
+to = "erp"
 "#;
     assert_found(
         text,
         &[
             (6, "flows.a.backoff_max", "shorter than backoff_first"),
-            (10, "flows.a-customers", "belongs to the flow of customers"),
-            (12, "flows.a-customers.to", "cannot end where it begins"),
-            (13, "flows.a-customers.capture", "share one capture"),
+            (12, "flows.a-customers", "belongs to the flow of customers"),
+            (14, "flows.a-customers.to", "cannot end where it begins"),
+            (15, "flows.a-customers.capture", "share one capture"),
         ],
     );
 }
