@@ -38,7 +38,7 @@ pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (R
 
 pub fn demo(args: &[&str]) -> (Running, String) {
     let mut command = selvedge();
-    command.args(["demo", "--listen", "127.0.0.1:0", "--seed", "3"]).args(args);
+    command.args(["demo", "--listen", "127.0.0.1:0", "--seed", "3", "--no-warehouse"]).args(args);
     start(&mut command, |line| line.trim().strip_prefix("page").map(|address| address.trim().trim_end_matches('/').to_owned()))
 }
 

@@ -48,7 +48,19 @@ fn sign(secret: &str, at: i64, body: &[u8]) -> String {
 fn only_what_is_proven_is_kept_and_nothing_stops_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = selvedge();
-    command.args(["demo", "--listen", "127.0.0.1:0", "--seed", "3", "--orders", "5", "--pace", "100", "--store"]);
+    command.args([
+        "demo",
+        "--no-warehouse",
+        "--listen",
+        "127.0.0.1:0",
+        "--seed",
+        "3",
+        "--orders",
+        "5",
+        "--pace",
+        "100",
+        "--store",
+    ]);
     command.arg(folder.path().join("demo.db"));
     let (_demo, address) = start(&mut command, |line| {
         line.trim().strip_prefix("page")?.trim().strip_prefix("http://").map(|address| address.trim_end_matches('/').to_owned())
