@@ -112,7 +112,7 @@ fn heading(debt: &ObligationView) -> Markup {
     html! {
         h3 {
             (debt.flow)
-            @if debt.kind == Kind::Customer { " " span.quiet { "customer " (debt.key) } }
+            @if debt.kind != Kind::Order { " " span.quiet { (debt.kind) " " (debt.key) } }
             " " span.quiet { "revision " (debt.revision) } " " (state(debt.state))
         }
     }

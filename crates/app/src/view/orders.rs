@@ -210,6 +210,7 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
     if let Some(customer) = order.as_ref().and_then(|order| order.customer.as_ref()) {
         records.push((Kind::Customer, customer.key.clone()));
     }
+    records.extend(view.of_order(brand, Kind::Shipment, &number)?.into_iter().map(|row| (Kind::Shipment, row.record.key())));
     let (mut obligations, mut bindings) = (Vec::new(), Vec::new());
     for (kind, key) in records {
         for row in view.obligations_of(brand, kind, &key)? {
