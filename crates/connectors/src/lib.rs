@@ -3,11 +3,12 @@
 pub mod centra;
 pub mod linnworks;
 pub mod netsuite;
+pub mod veeqo;
 
 use selvedge_connector::Connector;
 
 /// Every system that we know.
-pub const CONNECTORS: &[&dyn Connector] = &[&centra::Centra, &linnworks::Linnworks, &netsuite::NetSuite];
+pub const CONNECTORS: &[&dyn Connector] = &[&centra::Centra, &linnworks::Linnworks, &netsuite::NetSuite, &veeqo::Veeqo];
 
 /// The connector with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Connector> {

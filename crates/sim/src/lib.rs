@@ -10,5 +10,6 @@ pub mod linnworks;
 pub mod mischief;
 pub mod netsuite;
 pub mod shelf;
+pub mod veeqo;
 pub mod wire;
 pub mod world;

@@ -3,6 +3,7 @@
 //! Written from the vendor's specification and help pages. What is not simulated answers 404 and is remembered.
 
 mod floor;
+pub use floor::s10;
 mod inventory;
 mod orders;
 mod spec;

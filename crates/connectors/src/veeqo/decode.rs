@@ -1,0 +1,208 @@
+//! What Veeqo says → orders and shipments. Pure, and it never fails: what cannot be read is a problem.
+//!
+//! The status of an order is that of its least advanced part, so what has left is decided per allocation, by whether it
+//! has a shipment. A shipment can be deleted after it was told of; the allocation stays, and says so by its absence.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use selvedge_connector::{Decoded, Raw};
+use selvedge_model::{
+    Currency, ExternalId, Money, Order, Problem, RecordKey, Shipment, Sku,
+    gate::Values,
+    records::{
+        Charge, LineKind, Named, OrderLine, OrderStatus, Parcel, ShipmentLine, ShipmentStatus, TaxMode, Totals, shipment_key,
+    },
+};
+use serde_json::Value;
+
+use super::settings::Form;
+
+/// What `encode` has to know of an order that stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct There {
+    pub cancelled: bool,
+    pub shipped: bool,
+    /// Units by sellable id.
+    pub units: BTreeMap<String, u64>,
+}
+
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.trim().parse().ok()
+}
+
+/// Whether an order was entered by us.
+pub(super) fn is_ours(order: &Value, form: &Form) -> bool {
+    text(&order["channel"]["id"]).is_some_and(|id| id == form.channel_id.to_string())
+}
+
+fn is_cancelled(order: &Value) -> bool {
+    order["status"] == "cancelled" || time(&order["cancelled_at"]).is_some()
+}
+
+/// Sellable id, SKU and units of each line; top-level sellable ids may be null.
+fn lines(holder: &Value) -> Option<Vec<(String, String, u32)>> {
+    let rows = holder["line_items"].as_array()?;
+    rows.iter()
+        .map(|row| {
+            let sellable = text(&row["sellable"]["id"]).or_else(|| text(&row["sellable_id"]))?;
+            let sku = text(&row["sellable"]["sku_code"])?;
+            Some((sellable, sku, u32::try_from(row["quantity"].as_u64()?).ok()?))
+        })
+        .collect()
+}
+
+/// How an order stands there; none when it cannot be read.
+pub(super) fn there(raw: &Raw) -> Option<There> {
+    let order: Value = serde_json::from_slice(&raw.body).ok()?;
+    let mut units: BTreeMap<String, u64> = BTreeMap::new();
+    for (sellable, _, quantity) in lines(&order)? {
+        *units.entry(sellable).or_default() += u64::from(quantity);
+    }
+    let shipped = order["allocations"].as_array().into_iter().flatten().any(|allocation| allocation["shipment"].is_object());
+    Some(There { cancelled: is_cancelled(&order), shipped, units })
+}
+
+fn unreadable(message: String) -> Problem {
+    Problem::new("decode.unreadable", "", message, "Look at the order in Veeqo; if the system has changed, update the connector.")
+}
+
+/// An order as it stands. It carries items and units; the books are elsewhere.
+pub(super) fn order(raw: &Raw, words: &Values) -> Decoded<Order> {
+    let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
+    match read_order(&document, raw, words) {
+        Some((record, values)) => Decoded { record: Some(record), problems: Vec::new(), values },
+        None => Decoded {
+            record: None,
+            problems: vec![unreadable(format!("order {} at Veeqo cannot be read", raw.id))],
+            values: Values::default(),
+        },
+    }
+}
+
+fn read_order(document: &Value, raw: &Raw, words: &Values) -> Option<(Order, Values)> {
+    let number = text(&document["number"])?;
+    let codes = [&document["currency_code"], &document["channel"]["currency_code"]];
+    let currency =
+        codes.into_iter().find_map(|code| Currency::from_code(code.as_str()?)).or_else(|| Currency::from_code("GBP"))?;
+    let zero = Money::zero(currency);
+    let line = |(sellable, sku, quantity): (String, String, u32)| OrderLine {
+        id: ExternalId::new(&sellable),
+        kind: LineKind::Product,
+        bundle: None,
+        recipe: None,
+        sku: Sku::new(words.name_of("item", &sellable).unwrap_or(sku)),
+        name: String::new(),
+        quantity,
+        cancelled: 0,
+        unit_net: Decimal::ZERO,
+        net: zero,
+        tax: zero,
+        taxes: Vec::new(),
+    };
+    let at = time(&document["created_at"]).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut values = Values::default();
+    let service = text(&document["delivery_method"]["id"]);
+    if let (Some(service), Some((_, key, _))) = (service, words.iter().find(|(table, ..)| *table == "shipping_service")) {
+        values.set("shipping_service", key, service);
+    }
+    let record = Order {
+        number: RecordKey::new(number),
+        id: raw.id.clone(),
+        placed_at: at,
+        updated_at: time(&document["updated_at"]).unwrap_or(at),
+        placed_on: at.to_zoned(jiff::tz::TimeZone::UTC).date(),
+        status: if is_cancelled(document) { OrderStatus::Cancelled } else { OrderStatus::Confirmed },
+        holds: Vec::new(),
+        internal: false,
+        currency,
+        tax_mode: TaxMode::Added,
+        store: Named::default(),
+        market: Named::default(),
+        customer: None,
+        billing: None,
+        shipping: None,
+        lines: lines(document)?.into_iter().map(line).collect(),
+        discounts: Vec::new(),
+        shipping_method: None,
+        shipping_charge: Charge::none(currency),
+        handling_charge: Charge::none(currency),
+        payment_method: None,
+        payments: Vec::new(),
+        totals: Totals { net: zero, tax: zero, gross: zero },
+        comment: None,
+        weight_grams: None,
+        dispatch_by: None,
+    };
+    Some((record, values))
+}
+
+/// One allocation with what is needed of its order (`{"order": …, "allocation": …}`) → what left.
+pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
+    let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
+    let record = read_shipment(&document, raw, form);
+    let problems = match record {
+        Some(_) => Vec::new(),
+        None => vec![unreadable(format!("allocation {} of Veeqo cannot be read", raw.id))],
+    };
+    Decoded { record, problems, values: Values::default() }
+}
+
+fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
+    let (order, allocation) = (&document["order"], &document["allocation"]);
+    let (number, id) = (text(&order["number"])?, text(&allocation["id"])?);
+    let shipment = &allocation["shipment"];
+    let carrier = text(&shipment["carrier"]["name"]);
+    // The vendor's own word for a carrier that it has no number for.
+    let carrier = match carrier.as_deref() {
+        None | Some("Other") => text(&shipment["service_carrier_name"]).or(carrier),
+        Some(_) => carrier,
+    };
+    let service = text(&shipment["service_name"]);
+    let url = text(&shipment["tracking_url"]).filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+    let tracking = &shipment["tracking_number"];
+    let joined = text(&tracking["tracking_number"]).or_else(|| text(tracking));
+    let numbers = joined.map(|joined| numbers_in(&joined)).unwrap_or_default();
+    let parcel =
+        |tracking: Option<String>| Parcel { carrier: carrier.clone(), service: service.clone(), tracking, url: url.clone() };
+    let shipped = shipment.is_object();
+    let parcels = match (shipped, numbers.is_empty()) {
+        (false, _) => Vec::new(),
+        (true, true) => vec![parcel(None)],
+        (true, false) => numbers.into_iter().map(|number| parcel(Some(number))).collect(),
+    };
+    let lines = lines(allocation)?
+        .into_iter()
+        .filter(|(.., quantity)| *quantity > 0)
+        .map(|(_, sku, quantity)| ShipmentLine { order_line: None, sku: Sku::new(sku), quantity })
+        .collect();
+    let shipped_at = time(&shipment["outbound_shipment_date"]).or_else(|| time(&shipment["created_at"]));
+    Some(Shipment {
+        key: shipment_key(&number, &form.connection, &id),
+        id: ExternalId::new(id),
+        order: RecordKey::new(number),
+        status: if shipped { ShipmentStatus::Shipped } else { ShipmentStatus::Open },
+        shipped_at,
+        updated_at: raw.version.or(shipped_at).or_else(|| time(&order["updated_at"]))?,
+        warehouse: text(&allocation["warehouse"]["id"])
+            .map(|id| Named { id, name: text(&allocation["warehouse"]["name"]).unwrap_or_default() }),
+        lines,
+        short: Vec::new(),
+        parcels,
+        captured: None,
+    })
+}
+
+/// The tracking numbers in a field, as they are written; a link or a rounded number is none.
+fn numbers_in(field: &str) -> Vec<String> {
+    selvedge_model::tracking::read(field).unwrap_or_default().into_iter().map(|number| number.raw).collect()
+}

@@ -1,0 +1,171 @@
+//! A pick order → the order that Veeqo takes. Pure.
+//!
+//! Prices go without tax and after every discount, the tax apart as a sum: totals are taken as given. Lines go by the
+//! sellable's id, which the gate has looked up by SKU.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use selvedge_connector::{Encoded, Request, settings::weight_band};
+use selvedge_model::{
+    Order, Problem,
+    gate::{Lookup, Values},
+    records::{Address, OrderLine, OrderStatus, PaymentStatus},
+};
+use serde_json::{Value, json};
+
+use super::{decode, settings::Form};
+
+/// Places after the point of a price per unit.
+const PRICE_PLACES: u32 = 4;
+
+/// The delivery method of an order: by market, method, destination and weight.
+pub(super) fn service_lookup(order: &Order, form: &Form) -> Lookup {
+    let country = order.shipping.as_ref().and_then(|address| address.country.as_deref()).unwrap_or("none");
+    let band = weight_band(order.weight_grams, &form.weight_bands);
+    let method = Some(order.method_word()).filter(|word| !word.is_empty()).unwrap_or("none");
+    let key = [("market", order.market.id.as_str()), ("method", method), ("country", country), ("weight", band.as_str())];
+    Lookup::new("shipping_service", &key, "shipping_method").label(format!("{method}, {}, {country}", order.market.name))
+}
+
+pub(super) fn lookups(order: &Order, form: &Form) -> Vec<Lookup> {
+    if order.status == OrderStatus::Cancelled {
+        return Vec::new();
+    }
+    let item = |(index, line): (usize, &OrderLine)| {
+        Lookup::new("item", &[("sku", line.sku.as_str())], format!("lines[{index}].sku")).label(line.sku.as_str()).same_name()
+    };
+    order.lines.iter().enumerate().map(item).chain([service_lookup(order, form)]).collect()
+}
+
+fn address(address: &Address) -> Value {
+    let text = |text: &Option<String>| text.as_deref().map(str::trim).unwrap_or_default().to_owned();
+    json!({
+        "first_name": text(&address.first_name),
+        "last_name": text(&address.last_name),
+        "company": text(&address.company),
+        "address1": text(&address.line1),
+        "address2": text(&address.line2),
+        "city": text(&address.city),
+        "state": text(&address.state),
+        "zip": text(&address.postcode),
+        "country": text(&address.country),
+        "phone": text(&address.phone),
+        "email": text(&address.email),
+    })
+}
+
+fn id(text: &str) -> Value {
+    text.parse::<u64>().map_or_else(|_| json!(text), |number| json!(number))
+}
+
+fn line(line: &OrderLine, values: &Values) -> Result<Value, Box<Problem>> {
+    let Some(sellable) = values.one("item", "sku", line.sku.as_str()) else {
+        return Err(Box::new(Lookup::new("item", &[("sku", line.sku.as_str())], "lines").missing()));
+    };
+    let price = (line.net.decimal() / Decimal::from(line.quantity.max(1))).round_dp(PRICE_PLACES);
+    let rate: Decimal = line.taxes.iter().map(|tax| tax.rate).sum();
+    Ok(json!({
+        "sellable_id": id(sellable),
+        "quantity": line.quantity,
+        "price_per_unit": price.to_string(),
+        "tax_rate": (rate / Decimal::ONE_HUNDRED).normalize().to_string(),
+        "taxless_discount_per_unit": "0.00",
+    }))
+}
+
+fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut lines = Vec::with_capacity(order.lines.len());
+    for one in &order.lines {
+        match line(one, values) {
+            Ok(line) => lines.push(line),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    let lookup = service_lookup(order, form);
+    let service = values.get(&lookup).map(id);
+    if service.is_none() {
+        problems.push(lookup.missing());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let nothing = Address::default();
+    let shipping = order.shipping.as_ref().unwrap_or(&nothing);
+    let billing = order.billing.as_ref().unwrap_or(shipping);
+    let email = [&shipping.email, &billing.email].into_iter().find_map(|email| email.as_deref()).unwrap_or_default();
+    let paid = order.payments.iter().find(|payment| payment.status == PaymentStatus::Success);
+    let reference = paid.and_then(|payment| payment.reference.clone()).unwrap_or_else(|| order.number.to_string());
+    let delivery = order.shipping_charge.net.decimal() + order.handling_charge.net.decimal();
+    Ok(json!({ "order": {
+        "channel_id": form.channel_id,
+        "number": order.number,
+        "send_notification_email": false,
+        "delivery_method_id": service,
+        "customer_attributes": {
+            "email": email,
+            "phone": shipping.phone.as_deref().unwrap_or_default(),
+            "billing_address_attributes": address(billing),
+        },
+        "deliver_to_attributes": address(shipping),
+        "line_items_attributes": lines,
+        "delivery_cost": delivery.to_string(),
+        "total_tax": order.totals.tax.decimal().to_string(),
+        "total_discounts": "0.00",
+        "payment_attributes": { "payment_type": form.payment_type, "reference_number": reference },
+    } }))
+}
+
+/// What makes a pick order stand.
+pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There>, form: &Form) -> Result<Encoded, Vec<Problem>> {
+    let Some(there) = there else {
+        return Ok(Encoded::Put(Request {
+            what: format!("enter order {}", order.number),
+            method: "POST".to_owned(),
+            path: "/orders".to_owned(),
+            body: document(order, values, form)?,
+            update: None,
+            unfinished: false,
+        }));
+    };
+    if order.status == OrderStatus::Cancelled {
+        return if there.cancelled { Ok(Encoded::Nothing) } else { Err(vec![by_hand(order, there)]) };
+    }
+    let mut wanted: BTreeMap<String, u64> = BTreeMap::new();
+    for line in &order.lines {
+        let sellable = values.one("item", "sku", line.sku.as_str()).unwrap_or_default();
+        *wanted.entry(sellable.to_owned()).or_default() += u64::from(line.quantity);
+    }
+    if wanted == there.units {
+        return Ok(Encoded::Nothing);
+    }
+    let told: Vec<String> = order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.sku)).collect();
+    Err(vec![
+        Problem::new(
+            "pick.changed",
+            "lines",
+            format!("order {} is now {}, and Veeqo has something else", order.number, told.join(", ")),
+            "Change the order in Veeqo by hand if it has not left, then release: it is read back and compared.",
+        )
+        .cause(order.number.as_str()),
+    ])
+}
+
+/// Veeqo's interface cancels nothing.
+fn by_hand(order: &Order, there: &decode::There) -> Problem {
+    let (rule, message, remedy) = if there.shipped {
+        (
+            "pick.gone",
+            format!("order {} was cancelled in the shop, and some of it has left the warehouse", order.number),
+            "Stop the parcel if you can; else take it back as a return. Then dismiss this with a reason.",
+        )
+    } else {
+        (
+            "pick.cancel",
+            format!("order {} was cancelled in the shop, and Veeqo takes no cancellation from another program", order.number),
+            "Cancel it in Veeqo by hand, then release: it is read back and compared.",
+        )
+    };
+    Problem::new(rule, "status", message, remedy).cause(order.number.as_str())
+}
