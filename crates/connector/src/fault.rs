@@ -58,6 +58,12 @@ pub enum Fault {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// It stands there, and the other side has not said yet whether it takes it. The flow asks again later.
+    #[error("{what}: not answered yet")]
+    Pending {
+        /// What waits for an answer.
+        what: String,
+    },
     /// A delivery that its sender did not sign, or signed too long ago. Answered 401, and counted.
     #[error("the delivery is not proven to come from its sender: {reason}")]
     Forged {
@@ -92,6 +98,7 @@ impl Fault {
             Fault::Refused { .. } => "refused",
             Fault::Exists { .. } => "exists",
             Fault::Unanswered { .. } => "unanswered",
+            Fault::Pending { .. } => "pending",
             Fault::Forged { .. } => "forged",
             Fault::Unexpected { .. } => "unexpected",
         }

@@ -33,6 +33,7 @@ pub mod fault;
 pub mod format;
 pub mod jws;
 pub mod oauth1;
+pub mod picking;
 pub mod ports;
 pub mod retry_after;
 pub mod secret;
@@ -49,4 +50,4 @@ pub use ports::{
     Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, Standing, StockSink, StockSource, Wanted,
 };
 pub use secret::{Secret, Secrets};
-pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats};
+pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats, Traffic};

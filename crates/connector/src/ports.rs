@@ -13,7 +13,7 @@ use selvedge_model::{
 };
 use serde_json::Value;
 
-use crate::{clock::Clock, fault::Fault, secret::Secrets, session::Session};
+use crate::{clock::Clock, fault::Fault, secret::Secrets, session::Traffic};
 
 /// The bytes of one document as they came, before anyone tried to understand them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -394,8 +394,8 @@ pub trait Probe: Send + Sync {
 pub struct Connection {
     /// The connector's name.
     pub system: &'static str,
-    /// The one way to its HTTP.
-    pub session: Arc<Session>,
+    /// What is told of its calls.
+    pub traffic: Arc<dyn Traffic>,
     /// Orders out of it.
     pub order_source: Option<Arc<dyn Source<Order>>>,
     /// Orders into it.
@@ -428,10 +428,10 @@ pub struct Connection {
 
 impl Connection {
     /// An account that offers nothing yet.
-    pub fn empty(system: &'static str, session: Arc<Session>) -> Self {
+    pub fn empty(system: &'static str, traffic: Arc<dyn Traffic>) -> Self {
         Self {
             system,
-            session,
+            traffic,
             order_source: None,
             order_sink: None,
             customer_source: None,

@@ -243,6 +243,24 @@ pub struct SessionStats {
     pub paused: bool,
 }
 
+/// What is told of a connection's calls, whatever they go over.
+pub trait Traffic: Send + Sync {
+    /// What it has done.
+    fn stats(&self) -> SessionStats;
+    /// How long every call would come back at once, unsent. Nothing while calls go through.
+    fn rests(&self) -> Option<Duration>;
+}
+
+impl Traffic for Session {
+    fn stats(&self) -> SessionStats {
+        self.stats()
+    }
+
+    fn rests(&self) -> Option<Duration> {
+        self.rests()
+    }
+}
+
 /// One connection's way out. The only place with an HTTP client.
 pub struct Session {
     config: SessionConfig,

@@ -214,9 +214,11 @@ impl Engine {
                 Outcome::Held(vec![unexpected(what, detail)])
             }
             Fault::Unexpected { .. } => Outcome::Unanswered { why: fault.to_string() },
-            Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unauthorized { .. } | Fault::Forged { .. } => {
-                Outcome::Postponed { fault }
-            }
+            Fault::Transient { .. }
+            | Fault::Throttled { .. }
+            | Fault::Unauthorized { .. }
+            | Fault::Pending { .. }
+            | Fault::Forged { .. } => Outcome::Postponed { fault },
         })
     }
 

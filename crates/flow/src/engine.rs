@@ -559,7 +559,7 @@ impl Engine {
         {
             let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
             for (name, connection) in &self.setup.connections {
-                for (purpose, total) in connection.session.stats().calls {
+                for (purpose, total) in connection.traffic.stats().calls {
                     let seen = counted.entry((name.clone(), purpose)).or_default();
                     if total > *seen {
                         deltas.push((name.clone(), purpose, total - *seen));

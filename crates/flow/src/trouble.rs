@@ -30,7 +30,7 @@ impl Engine {
     /// Whether the connection takes no calls: its credentials were refused, it was not reached several
     /// times in a row, or it asked for a pause. What is claimed meanwhile would only come back unsent.
     pub(crate) fn paused(&self, connection: &ConnectionName) -> bool {
-        if self.setup().connections.get(connection).is_some_and(|c| c.session.rests().is_some()) {
+        if self.setup().connections.get(connection).is_some_and(|c| c.traffic.rests().is_some()) {
             return true;
         }
         let now = self.now();

@@ -23,7 +23,7 @@ pub struct Line {
 impl Line {
     /// As it stands now.
     pub fn of(name: &ConnectionName, connection: &Connection) -> Self {
-        Self { connection: name.clone(), system: connection.system, stats: connection.session.stats() }
+        Self { connection: name.clone(), system: connection.system, stats: connection.traffic.stats() }
     }
 }
 

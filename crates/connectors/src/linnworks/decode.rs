@@ -5,14 +5,11 @@
 //! carries its children below it; only the line itself is counted.
 
 use jiff::Timestamp;
-use rust_decimal::Decimal;
-use selvedge_connector::{Decoded, Raw};
+use selvedge_connector::{Decoded, Raw, picking};
 use selvedge_model::{
-    Currency, ExternalId, Money, Order, Problem, RecordKey, Shipment, Sku,
+    Currency, ExternalId, Order, Problem, RecordKey, Shipment, Sku,
     gate::Values,
-    records::{
-        Charge, LineKind, Named, OrderLine, OrderStatus, Parcel, ShipmentLine, ShipmentStatus, TaxMode, Totals, shipment_key,
-    },
+    records::{Named, OrderStatus, Parcel, ShipmentLine, ShipmentStatus, shipment_key},
 };
 use serde_json::Value;
 
@@ -172,24 +169,12 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
     let Some(currency) = currency else {
         return Decoded { record: None, problems: vec![mend("no currency is known")], values: Values::default() };
     };
-    let zero = Money::zero(currency);
     let cancelled = there.parts.iter().all(|part| part.cancelled);
     let counted = there.parts.iter().filter(|part| cancelled || !part.cancelled);
     let lines = counted
         .flat_map(|part| &part.lines)
-        .map(|(id, sku, quantity, _)| OrderLine {
-            id: ExternalId::new(id),
-            kind: LineKind::Product,
-            bundle: None,
-            recipe: None,
-            sku: Sku::new(words.name_of("item", sku).unwrap_or_else(|| sku.clone())),
-            name: String::new(),
-            quantity: *quantity,
-            cancelled: 0,
-            unit_net: Decimal::ZERO,
-            net: zero,
-            tax: zero,
-            taxes: Vec::new(),
+        .map(|(id, sku, quantity, _)| {
+            picking::line(id, &words.name_of("item", sku).unwrap_or_else(|| sku.clone()), *quantity, currency)
         })
         .collect();
     let at = time(&documents[0]["GeneralInfo"]["ReceivedDate"]).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -200,34 +185,8 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
             values.set("shipping_service", key, part.service.clone());
         }
     }
-    let record = Order {
-        number: RecordKey::new(raw.id.as_str()),
-        id: raw.id.clone(),
-        placed_at: at,
-        updated_at: at,
-        placed_on: at.to_zoned(ZONE).date(),
-        status: if cancelled { OrderStatus::Cancelled } else { OrderStatus::Confirmed },
-        holds: Vec::new(),
-        internal: false,
-        currency,
-        tax_mode: TaxMode::Included,
-        store: Named::default(),
-        market: Named::default(),
-        customer: None,
-        billing: None,
-        shipping: None,
-        lines,
-        discounts: Vec::new(),
-        shipping_method: None,
-        shipping_charge: Charge::none(currency),
-        handling_charge: Charge::none(currency),
-        payment_method: None,
-        payments: Vec::new(),
-        totals: Totals { net: zero, tax: zero, gross: zero },
-        comment: None,
-        weight_grams: None,
-        dispatch_by: None,
-    };
+    let status = if cancelled { OrderStatus::Cancelled } else { OrderStatus::Confirmed };
+    let record = Order { status, lines, ..picking::order(raw.id.as_str(), raw.id.clone(), currency, at) };
     Decoded { record: Some(record), problems, values }
 }
 
@@ -253,7 +212,7 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
     let mut numbers: Vec<String> = Vec::new();
     let packages = document["packages"].as_array().into_iter().flatten();
     for number in packages.filter_map(|row| text(&row["TrackingNumber"])).chain(text(&shipping["TrackingNumber"])) {
-        for one in numbers_in(&number) {
+        for one in picking::tracking_numbers(&number) {
             if !numbers.contains(&one) {
                 numbers.push(one);
             }
@@ -289,9 +248,4 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         parcels,
         captured: None,
     })
-}
-
-/// The tracking numbers in a field, as they are written; a link or a rounded number is none.
-fn numbers_in(field: &str) -> Vec<String> {
-    selvedge_model::tracking::read(field).unwrap_or_default().into_iter().map(|number| number.raw).collect()
 }

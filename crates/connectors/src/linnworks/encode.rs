@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use selvedge_connector::{Encoded, Request, settings::weight_band};
+use selvedge_connector::{Encoded, Request, picking};
 use selvedge_model::{
     ExternalId, Order, Problem,
     gate::{Lookup, Values},
@@ -23,15 +23,6 @@ const PRICE_PLACES: u32 = 4;
 /// A post code longer than this parks the order (the vendor's help).
 const POSTCODE_CHARS_MAX: usize = 11;
 
-/// The shipping service of an order: by market, method, destination and weight.
-pub(super) fn service_lookup(order: &Order, form: &Form) -> Lookup {
-    let country = order.shipping.as_ref().and_then(|address| address.country.as_deref()).unwrap_or("none");
-    let band = weight_band(order.weight_grams, &form.weight_bands);
-    let method = Some(order.method_word()).filter(|word| !word.is_empty()).unwrap_or("none");
-    let key = [("market", order.market.id.as_str()), ("method", method), ("country", country), ("weight", band.as_str())];
-    Lookup::new("shipping_service", &key, "shipping_method").label(format!("{method}, {}, {country}", order.market.name))
-}
-
 pub(super) fn lookups(order: &Order, form: &Form) -> Vec<Lookup> {
     if order.status == OrderStatus::Cancelled {
         return Vec::new();
@@ -39,7 +30,7 @@ pub(super) fn lookups(order: &Order, form: &Form) -> Vec<Lookup> {
     let item = |(index, line): (usize, &OrderLine)| {
         Lookup::new("item", &[("sku", line.sku.as_str())], format!("lines[{index}].sku")).label(line.sku.as_str()).same_name()
     };
-    order.lines.iter().enumerate().map(item).chain([service_lookup(order, form)]).collect()
+    order.lines.iter().enumerate().map(item).chain([picking::shipping_service(order, &form.weight_bands)]).collect()
 }
 
 fn number(value: Decimal) -> Value {
@@ -134,8 +125,8 @@ fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Pr
         return Err(problems);
     };
     let postage = shipping_cost.decimal() + handling.decimal();
-    let Some(service) = values.get(&service_lookup(order, form)) else {
-        problems.push(service_lookup(order, form).missing());
+    let Some(service) = values.get(&picking::shipping_service(order, &form.weight_bands)) else {
+        problems.push(picking::shipping_service(order, &form.weight_bands).missing());
         return Err(problems);
     };
     if !problems.is_empty() {

@@ -6,14 +6,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rust_decimal::Decimal;
-use selvedge_connector::{Decoded, Raw};
+use selvedge_connector::{Decoded, Raw, picking};
 use selvedge_model::{
-    Currency, ExternalId, Money, Order, Problem, RecordKey, Shipment, Sku,
+    Currency, ExternalId, Order, Problem, RecordKey, Shipment, Sku,
     gate::Values,
-    records::{
-        Charge, LineKind, Named, OrderLine, OrderStatus, Parcel, ShipmentLine, ShipmentStatus, TaxMode, Totals, shipment_key,
-    },
+    records::{Named, OrderStatus, Parcel, ShipmentLine, ShipmentStatus, shipment_key},
 };
 use serde_json::Value;
 
@@ -94,20 +91,8 @@ fn read_order(document: &Value, raw: &Raw, words: &Values) -> Option<(Order, Val
     let codes = [&document["currency_code"], &document["channel"]["currency_code"]];
     let currency =
         codes.into_iter().find_map(|code| Currency::from_code(code.as_str()?)).or_else(|| Currency::from_code("GBP"))?;
-    let zero = Money::zero(currency);
-    let line = |(sellable, sku, quantity): (String, String, u32)| OrderLine {
-        id: ExternalId::new(&sellable),
-        kind: LineKind::Product,
-        bundle: None,
-        recipe: None,
-        sku: Sku::new(words.name_of("item", &sellable).unwrap_or(sku)),
-        name: String::new(),
-        quantity,
-        cancelled: 0,
-        unit_net: Decimal::ZERO,
-        net: zero,
-        tax: zero,
-        taxes: Vec::new(),
+    let line = |(sellable, sku, quantity): (String, String, u32)| {
+        picking::line(&sellable, &words.name_of("item", &sellable).unwrap_or(sku), quantity, currency)
     };
     let at = time(&document["created_at"]).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut values = Values::default();
@@ -116,32 +101,10 @@ fn read_order(document: &Value, raw: &Raw, words: &Values) -> Option<(Order, Val
         values.set("shipping_service", key, service);
     }
     let record = Order {
-        number: RecordKey::new(number),
-        id: raw.id.clone(),
-        placed_at: at,
         updated_at: time(&document["updated_at"]).unwrap_or(at),
-        placed_on: at.to_zoned(jiff::tz::TimeZone::UTC).date(),
         status: if is_cancelled(document) { OrderStatus::Cancelled } else { OrderStatus::Confirmed },
-        holds: Vec::new(),
-        internal: false,
-        currency,
-        tax_mode: TaxMode::Added,
-        store: Named::default(),
-        market: Named::default(),
-        customer: None,
-        billing: None,
-        shipping: None,
         lines: lines(document)?.into_iter().map(line).collect(),
-        discounts: Vec::new(),
-        shipping_method: None,
-        shipping_charge: Charge::none(currency),
-        handling_charge: Charge::none(currency),
-        payment_method: None,
-        payments: Vec::new(),
-        totals: Totals { net: zero, tax: zero, gross: zero },
-        comment: None,
-        weight_grams: None,
-        dispatch_by: None,
+        ..picking::order(&number, raw.id.clone(), currency, at)
     };
     Some((record, values))
 }
@@ -171,7 +134,7 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
     let url = text(&shipment["tracking_url"]).filter(|url| url.starts_with("https://") || url.starts_with("http://"));
     let tracking = &shipment["tracking_number"];
     let joined = text(&tracking["tracking_number"]).or_else(|| text(tracking));
-    let numbers = joined.map(|joined| numbers_in(&joined)).unwrap_or_default();
+    let numbers = joined.map(|joined| picking::tracking_numbers(&joined)).unwrap_or_default();
     let parcel =
         |tracking: Option<String>| Parcel { carrier: carrier.clone(), service: service.clone(), tracking, url: url.clone() };
     let shipped = shipment.is_object();
@@ -200,9 +163,4 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         parcels,
         captured: None,
     })
-}
-
-/// The tracking numbers in a field, as they are written; a link or a rounded number is none.
-fn numbers_in(field: &str) -> Vec<String> {
-    selvedge_model::tracking::read(field).unwrap_or_default().into_iter().map(|number| number.raw).collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
-use selvedge_connector::{Encoded, Request, settings::weight_band};
+use selvedge_connector::{Encoded, Request, picking};
 use selvedge_model::{
     Order, Problem,
     gate::{Lookup, Values},
@@ -19,15 +19,6 @@ use super::{decode, settings::Form};
 /// Places after the point of a price per unit.
 const PRICE_PLACES: u32 = 4;
 
-/// The delivery method of an order: by market, method, destination and weight.
-pub(super) fn service_lookup(order: &Order, form: &Form) -> Lookup {
-    let country = order.shipping.as_ref().and_then(|address| address.country.as_deref()).unwrap_or("none");
-    let band = weight_band(order.weight_grams, &form.weight_bands);
-    let method = Some(order.method_word()).filter(|word| !word.is_empty()).unwrap_or("none");
-    let key = [("market", order.market.id.as_str()), ("method", method), ("country", country), ("weight", band.as_str())];
-    Lookup::new("shipping_service", &key, "shipping_method").label(format!("{method}, {}, {country}", order.market.name))
-}
-
 pub(super) fn lookups(order: &Order, form: &Form) -> Vec<Lookup> {
     if order.status == OrderStatus::Cancelled {
         return Vec::new();
@@ -35,7 +26,7 @@ pub(super) fn lookups(order: &Order, form: &Form) -> Vec<Lookup> {
     let item = |(index, line): (usize, &OrderLine)| {
         Lookup::new("item", &[("sku", line.sku.as_str())], format!("lines[{index}].sku")).label(line.sku.as_str()).same_name()
     };
-    order.lines.iter().enumerate().map(item).chain([service_lookup(order, form)]).collect()
+    order.lines.iter().enumerate().map(item).chain([picking::shipping_service(order, &form.weight_bands)]).collect()
 }
 
 fn address(address: &Address) -> Value {
@@ -83,7 +74,7 @@ fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Pr
             Err(problem) => problems.push(*problem),
         }
     }
-    let lookup = service_lookup(order, form);
+    let lookup = picking::shipping_service(order, &form.weight_bands);
     let service = values.get(&lookup).map(id);
     if service.is_none() {
         problems.push(lookup.missing());

@@ -16,7 +16,9 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use selvedge_connector::{Connection, Connector, MappingTable, OpenContext, Session, SessionConfig, SettingProblem};
+use selvedge_connector::{
+    Connection, Connector, MappingTable, OpenContext, Session, SessionConfig, SettingProblem, picking::SHIPPING_SERVICE,
+};
 
 use client::Client;
 use settings::{SECRETS, SETTINGS, Settings};
@@ -44,10 +46,7 @@ impl Connector for Veeqo {
     }
 
     fn mapping_tables(&self) -> &'static [MappingTable] {
-        &[
-            MappingTable { name: "item", parts: &["sku"] },
-            MappingTable { name: "shipping_service", parts: &["market", "method", "country", "weight"] },
-        ]
+        &[MappingTable { name: "item", parts: &["sku"] }, SHIPPING_SERVICE]
     }
 
     fn settings(&self) -> BTreeMap<&'static str, &'static str> {

@@ -294,7 +294,61 @@ pub struct Order {
     pub dispatch_by: Option<Timestamp>,
 }
 
+impl OrderLine {
+    /// A line of which only item and units are known.
+    pub fn of_units(id: ExternalId, sku: Sku, quantity: u32, currency: Currency) -> Self {
+        let zero = Money::zero(currency);
+        Self {
+            id,
+            kind: LineKind::Product,
+            bundle: None,
+            recipe: None,
+            sku,
+            name: String::new(),
+            quantity,
+            cancelled: 0,
+            unit_net: Decimal::ZERO,
+            net: zero,
+            tax: zero,
+            taxes: Vec::new(),
+        }
+    }
+}
+
 impl Order {
+    /// An order without lines, of which nothing else is known: what a system that keeps no amounts tells of one.
+    pub fn of_units(number: RecordKey, id: ExternalId, zero: Money, at: Timestamp) -> Self {
+        let currency = zero.currency();
+        Self {
+            number,
+            id,
+            placed_at: at,
+            updated_at: at,
+            placed_on: at.to_zoned(jiff::tz::TimeZone::UTC).date(),
+            status: OrderStatus::Confirmed,
+            holds: Vec::new(),
+            internal: false,
+            currency,
+            tax_mode: TaxMode::Added,
+            store: Named::default(),
+            market: Named::default(),
+            customer: None,
+            billing: None,
+            shipping: None,
+            lines: Vec::new(),
+            discounts: Vec::new(),
+            shipping_method: None,
+            shipping_charge: Charge::none(currency),
+            handling_charge: Charge::none(currency),
+            payment_method: None,
+            payments: Vec::new(),
+            totals: Totals { net: zero, tax: zero, gross: zero },
+            comment: None,
+            weight_grams: None,
+            dispatch_by: None,
+        }
+    }
+
     /// How it travels, in the word that mapping tables go by: the method's name, its id where it has none, empty where
     /// there is no method.
     pub fn method_word(&self) -> &str {

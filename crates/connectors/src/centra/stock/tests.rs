@@ -384,7 +384,7 @@ async fn figures_go_out_as_one_absolute_call_that_names_its_index() {
     assert!(!asked.query.contains("stockChanges"));
     let rows = json!([{ "productSize": { "id": 17 }, "quantity": 12 }, { "productSize": { "id": 18 }, "quantity": 0 }]);
     assert_eq!(asked.variables, json!({ "warehouse": 2, "description": "Selvedge", "productSizes": rows }));
-    let stats = world.shop.session.stats();
+    let stats = world.shop.traffic.stats();
     assert!(stats.calls.contains(&("stock", 1)), "{stats:?}");
 }
 

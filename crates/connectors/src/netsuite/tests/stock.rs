@@ -93,7 +93,7 @@ async fn everything_is_walked_by_item_and_location() {
     );
     assert_eq!(parameters, ["0", "0", "0"]);
     assert_eq!(asked(&came[1]).1, ["500", "500", "32"]);
-    let stats = world.connection.session.stats();
+    let stats = world.connection.traffic.stats();
     assert!(stats.calls.contains(&("stock", 4)), "{stats:?}");
 }
 
