@@ -57,6 +57,18 @@ impl Charset {
     pub fn name(self) -> &'static str {
         self.0.name()
     }
+
+    /// A text in this encoding; nothing when it has a character that the encoding has not.
+    pub fn encode(self, text: &str) -> Option<Vec<u8>> {
+        // It writes no UTF-16, which nobody asks for in files to a partner.
+        let (bytes, written, missing) = self.0.encode(text);
+        (!missing && written == self.0).then(|| bytes.into_owned())
+    }
+
+    /// The text of bytes in this encoding; nothing when they are none.
+    pub fn decode(self, bytes: &[u8]) -> Option<String> {
+        self.0.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
+    }
 }
 
 /// The largest file that is read; more is refused.

@@ -3,12 +3,14 @@
 pub mod centra;
 pub mod linnworks;
 pub mod netsuite;
+pub mod threepl;
 pub mod veeqo;
 
 use selvedge_connector::Connector;
 
 /// Every system that we know.
-pub const CONNECTORS: &[&dyn Connector] = &[&centra::Centra, &linnworks::Linnworks, &netsuite::NetSuite, &veeqo::Veeqo];
+pub const CONNECTORS: &[&dyn Connector] =
+    &[&centra::Centra, &linnworks::Linnworks, &netsuite::NetSuite, &threepl::ThreePl, &veeqo::Veeqo];
 
 /// The connector with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Connector> {

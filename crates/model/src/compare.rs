@@ -290,7 +290,7 @@ fn compare_addresses(name: &str, expected: Option<&Address>, actual: Option<&Add
 fn compare_products(expected: &Product, actual: &Product, fields: ProductFields, found: &mut Found) {
     found.text(Cause::Sku, "sku", expected.sku.as_str(), actual.sku.as_str());
     let trimmed = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    for field in ProductField::ALL.into_iter().filter(|field| fields.has(*field)) {
+    for field in ProductField::ALL.into_iter().filter(|field| fields.and(expected.owned).has(*field)) {
         let path = field.word();
         match field {
             ProductField::Name => found.text(Cause::Party, path, &expected.name, &actual.name),
@@ -392,7 +392,7 @@ mod tests {
         placed_on: true,
         tracking: true,
         captured: true,
-        product: ProductFields::of(&ProductField::ALL),
+        product: ProductFields::ALL,
     };
 
     fn eur(minor: i64) -> Money {

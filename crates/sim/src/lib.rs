@@ -10,6 +10,7 @@ pub mod linnworks;
 pub mod mischief;
 pub mod netsuite;
 pub mod shelf;
+pub mod threepl;
 pub mod veeqo;
 pub mod wire;
 pub mod world;

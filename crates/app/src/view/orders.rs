@@ -5,7 +5,7 @@ use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, Order, Problem, RecordId, RecordKey,
     compare::{Carries, Difference, compare},
     obligation::State,
-    records::{ProductField, ProductFields},
+    records::ProductFields,
 };
 use selvedge_store::{
     Result, Store, View,
@@ -238,7 +238,7 @@ const EVERYTHING: Carries = Carries {
     placed_on: true,
     tracking: true,
     captured: true,
-    product: ProductFields::of(&ProductField::ALL),
+    product: ProductFields::ALL,
 };
 
 fn revisions(rows: &[RecordRow]) -> Vec<RevisionView> {

@@ -94,6 +94,8 @@ pub struct ProductFields(u16);
 impl ProductFields {
     /// None.
     pub const NONE: Self = Self(0);
+    /// Every one.
+    pub const ALL: Self = Self::of(&ProductField::ALL);
 
     /// These.
     pub const fn of(fields: &[ProductField]) -> Self {
@@ -109,6 +111,12 @@ impl ProductFields {
     /// Whether a field is among them.
     pub const fn has(self, field: ProductField) -> bool {
         self.0 & (1 << field as u16) != 0
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
     }
 
     /// The same without those.
@@ -153,6 +161,14 @@ pub struct Product {
     pub prices: Vec<Price>,
     /// What a bundle is made of; empty for anything else.
     pub recipe: Vec<RecipePart>,
+    /// The fields that the source is the master of where this goes; the others are the target's own, neither written nor
+    /// compared. All of them until the gate has made it ready for a target.
+    #[serde(default = "all_fields")]
+    pub owned: ProductFields,
+}
+
+fn all_fields() -> ProductFields {
+    ProductFields::ALL
 }
 
 impl Product {

@@ -38,8 +38,8 @@ pub struct Shortage {
     pub order_line: Option<ExternalId>,
     /// Full SKU.
     pub sku: Sku,
-    /// How many units.
-    pub quantity: u32,
+    /// How many units, where the system says so.
+    pub quantity: Option<u32>,
     /// Whether they will never come; otherwise they follow later.
     pub is_final: bool,
     /// Why, in the system's own words.
