@@ -316,11 +316,18 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
         to: ends.to,
         policy: (&flow.policy).into(),
         preparation: if config.is_pick(flow) {
-            Preparation::Pick(PickSetup { routes: config.routing(), shelves: config.shelves() })
+            Preparation::Pick(PickSetup {
+                routes: config.routing(),
+                shelves: config.shelves(),
+                promises: config.dispatch.promises(),
+                calendar: config.dispatch.calendar(),
+            })
         } else {
             Preparation::None
         },
         shipments: ShipmentPolicy { tracking_wait: flow.tracking_wait.0 },
+        products: (&flow.products).into(),
+        watch_every: flow.products.watch.0,
         parallel: parallel.max(1),
         unanswered_wait: flow.unanswered_wait.0,
         retries_max: flow.retries_max,

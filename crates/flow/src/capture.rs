@@ -19,6 +19,7 @@ use selvedge_store::{
 use crate::{
     backoff::{after, before},
     engine::{Engine, Side},
+    products,
     stock::demand::{Counting, count, counting},
 };
 
@@ -283,8 +284,16 @@ pub(crate) struct Owing {
 pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, new: &NewRecord, now: Timestamp) -> Result<()> {
     let Recorded::Revision(record, revision) = tx.put_record(new)? else { return Ok(()) };
     let (kind, key) = (new.record.kind(), new.record.key());
-    if let AnyRecord::Order(order) = &new.record {
-        count(tx, &owing.counting, &new.connection, order, revision, now)?;
+    match &new.record {
+        AnyRecord::Order(order) => {
+            count(tx, &owing.counting, &new.connection, order, revision, now)?;
+            if new.record.is_cancelled() {
+                tx.promise_moved(brand, &order.number, now)?;
+            }
+        }
+        AnyRecord::Product(product) => products::mark(tx, brand, &new.connection, product, now)?,
+        AnyRecord::Shipment(shipment) => tx.promise_moved(brand, &shipment.order, now)?,
+        AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => {}
     }
     for (flow, from, wanted) in &owing.flows {
         if *from == new.connection && *wanted == kind {

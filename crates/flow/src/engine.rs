@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Arrival, Connection, Delivery, Fault};
-use selvedge_model::{Brand, ConnectionName, Kind};
+use selvedge_model::{Brand, ConnectionName, FlowName, Kind};
 use selvedge_store::{Result, Store, StoreError, captures::NewCapture, obligations::FlowSide};
 use tokio::sync::{Notify, watch};
 
@@ -127,6 +127,7 @@ pub struct Engine {
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
+    watches: Mutex<HashMap<FlowName, Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
     wakes: Wakes,
@@ -155,6 +156,7 @@ impl Engine {
             pauses: Mutex::default(),
             counted: Mutex::default(),
             list_rests: Mutex::default(),
+            watches: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
             wakes: Wakes::default(),
@@ -184,6 +186,11 @@ impl Engine {
 
     pub(crate) fn locked_list_rests(&self) -> MutexGuard<'_, HashMap<(ConnectionName, &'static str), Timestamp>> {
         self.list_rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when the watch over each flow's target rests.
+    pub(crate) fn locked_watches(&self) -> MutexGuard<'_, HashMap<FlowName, Timestamp>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The flows and where their records come from, as the balance asks for them.
@@ -368,7 +375,9 @@ impl Engine {
         }
         for flow in &self.flows {
             report.confirmed += self.confirm(flow).await?;
+            self.watch(flow).await?;
         }
+        self.keep_promises().await?;
         for stock in &self.stocks {
             report.stock += self.read_stock(stock).await?;
             report.stock += self.write_stock(stock).await?;
@@ -393,11 +402,11 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "housekeep"] {
+        for name in ["decode", "lists", "promises", "housekeep"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
-            for name in ["gate", "unanswered", "deliver", "confirm"] {
+            for name in ["gate", "unanswered", "deliver", "confirm", "watch"] {
                 spawn(&mut loops, name, index);
             }
         }
@@ -436,15 +445,17 @@ impl Engine {
                 },
                 ("decode", _) => self.decode().await,
                 ("lists", _) => self.refresh_lists().await,
+                ("promises", _) => self.keep_promises().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
                 ("gate", Some(flow)) => self.gate(flow).await,
                 ("unanswered", Some(flow)) => self.settle_unanswered(flow).await,
                 ("deliver", Some(flow)) => self.deliver(flow).await,
                 ("confirm", Some(flow)) => self.confirm(flow).await,
+                ("watch", Some(flow)) => self.watch(flow).await,
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" => (HOUSEKEEPING, None),
+                "housekeep" | "watch" => (HOUSEKEEPING, None),
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
                 "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
                     (BUSY, Some(&self.wakes.capture))

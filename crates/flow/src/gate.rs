@@ -34,7 +34,7 @@ use crate::{
     capture::enter,
     engine::{Engine, Flow, unless_moved},
     ports::AnySink,
-    prepare::{Bench, Prepared},
+    prepare::{Bench, Prepared, Ready},
 };
 
 /// Rows decided in one batch.
@@ -69,15 +69,10 @@ enum Decision {
 }
 
 /// What a row that may pass takes along.
-#[derive(Default)]
 struct Cleared {
     values: Values,
     /// The record as it was made ready, where it does not go as it came.
-    prepared: Option<AnyRecord>,
-    /// Lines of an order that were given to a flow by this decision.
-    routed: Vec<RoutedLine>,
-    /// What people should know, though it passes.
-    remarks: Vec<String>,
+    ready: Option<Ready>,
 }
 
 impl Engine {
@@ -180,12 +175,9 @@ impl Look<'_> {
             return Ok(Decision::Exclude { rule: "status.cancelled", version: 1, reason, routed: Vec::new() });
         }
         let bench = Bench { view: self.view, brand: self.brand, flow: &self.setup.name, now: self.now };
-        match bench.prepare(row, &record, &self.setup.preparation, &self.setup.shipments)? {
-            Prepared::AsItIs => self.resolve(&record, &record.record, Cleared::default()),
-            Prepared::As { record: ready, routed, remarks } => {
-                let cleared = Cleared { prepared: Some(ready.clone()), routed, remarks, ..Cleared::default() };
-                self.resolve(&record, &ready, cleared)
-            }
+        match bench.prepare(row, &record, self.setup, handed_over)? {
+            Prepared::AsItIs => self.resolve(&record, None),
+            Prepared::As(ready) => self.resolve(&record, Some(*ready)),
             Prepared::Unfit(problems) => Ok(Decision::Hold(problems)),
             Prepared::Excluded { rule, version, reason, routed } => Ok(Decision::Exclude { rule, version, reason, routed }),
             Prepared::Later { after, why } => Ok(Decision::Later { after, why }),
@@ -212,10 +204,11 @@ impl Look<'_> {
     }
 
     /// Every mapped value, and the record that must stand first.
-    fn resolve(&self, record: &RecordRow, ready: &AnyRecord, mut cleared: Cleared) -> Result<Decision> {
+    fn resolve(&self, record: &RecordRow, ready: Option<Ready>) -> Result<Decision> {
+        let goes = ready.as_ref().map_or(&record.record, |ready| &ready.record);
         let mut values = Values::default();
         let mut problems: BTreeMap<String, Problem> = BTreeMap::new();
-        for lookup in self.sink.lookups(ready) {
+        for lookup in self.sink.lookups(goes) {
             let problem = match self.view.answer(self.brand, &self.setup.to, &lookup)? {
                 MappingAnswer::Is(value) => {
                     values.set(&lookup.table, lookup.key_text(), value);
@@ -237,7 +230,7 @@ impl Look<'_> {
         if !problems.is_empty() {
             return Ok(Decision::Hold(problems.into_values().collect()));
         }
-        if let Some(need) = self.sink.needs(ready) {
+        if let Some(need) = self.sink.needs(goes) {
             let (kind, key) = match &need.what {
                 Needed::Record(needed) => (needed.kind(), needed.key()),
                 Needed::Document { kind, key } => (*kind, key.clone()),
@@ -248,8 +241,7 @@ impl Look<'_> {
                 (None, Needed::Document { .. }) => return self.document(kind, &key),
             }
         }
-        cleared.values = values;
-        Ok(Decision::Clear(Box::new(cleared)))
+        Ok(Decision::Clear(Box::new(Cleared { values, ready })))
     }
 
     /// A document that another flow brings here: waited for, or why it never comes.
@@ -337,13 +329,22 @@ fn write_down(
         Written::Decoded(new) => enter(tx, needs.owing, brand, new, now),
         Written::Plain(decision) => match decision {
             Decision::Clear(cleared) => {
-                if !tx.route(brand, &row.key, &cleared.routed, now)? {
-                    return tx.postpone(row.id, now, None);
+                let mut step = Step { values: Some(cleared.values.clone()), ..Step::default() };
+                if let Some(ready) = &cleared.ready {
+                    if !tx.route(brand, &row.key, &ready.routed, now)? {
+                        return tx.postpone(row.id, now, None);
+                    }
+                    step.prepared = Some(ready.record.clone());
                 }
-                let step = Step { values: Some(cleared.values.clone()), prepared: cleared.prepared.clone(), ..Step::default() };
                 tx.step(row.id, Event::Clear, &step, now)?;
-                for remark in &cleared.remarks {
-                    tx.tell(row.id, "gate", "remarked", remark, now)?;
+                if let Some(ready) = &cleared.ready {
+                    for remark in &ready.remarks {
+                        tx.tell(row.id, "gate", "remarked", remark, now)?;
+                    }
+                    tx.forget_accepted(brand, flow, &row.key, &ready.forgotten)?;
+                    if let Some(promise) = &ready.promise {
+                        tx.promise(promise, now)?;
+                    }
                 }
                 tx.tell(row.id, "gate", "cleared", "", now)
             }

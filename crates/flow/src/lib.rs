@@ -26,6 +26,8 @@ mod gate;
 mod lists;
 mod ports;
 mod prepare;
+mod products;
+mod promises;
 mod reading;
 pub mod stock;
 mod trouble;
@@ -34,7 +36,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection};
-use selvedge_model::{Brand, ConnectionName, FlowName, Kind, gate::rules::OrderPolicy};
+use selvedge_model::{
+    Brand, ConnectionName, FlowName, Kind,
+    gate::{products::ProductPolicy, rules::OrderPolicy},
+};
 use selvedge_store::Store;
 
 pub use engine::{Accepted, Engine, Miswired, TickReport};
@@ -84,6 +89,10 @@ pub struct FlowSetup {
     pub preparation: Preparation,
     /// What the gate demands of shipments.
     pub shipments: ShipmentPolicy,
+    /// What the gate demands of products, and whose their fields are there.
+    pub products: ProductPolicy,
+    /// How often changes that somebody made at the target are looked for, for products; `None` = not at all.
+    pub watch_every: Option<Duration>,
     /// Writes and read-backs under way at once.
     pub parallel: usize,
     /// How long a look by our key that found nothing waits before it looks again and a lost write may be repeated.

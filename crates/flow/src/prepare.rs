@@ -14,13 +14,18 @@ use jiff::Timestamp;
 use selvedge_model::{
     AnyRecord, Brand, ExternalId, FlowName, Kind, Order, Problem, RecordKey, Shipment, Sku,
     attribution::{Taken, attribute},
+    dispatch::{Calendar, Promise, dispatch_by},
     obligation::State,
     pick::{Good, Goods, pick_order},
-    records::{OrderStatus, Parcel, ShipmentStatus},
+    records::{OrderStatus, Parcel, ProductField, ShipmentStatus},
     routing::{self, Route},
     tracking::{self, Verdict},
 };
-use selvedge_store::{Result, View, obligations::ObligationRow, records::RecordRow, routed::RoutedLine, stock::Of};
+use selvedge_store::{
+    Result, View, obligations::ObligationRow, promises::NewPromise, records::RecordRow, routed::RoutedLine, stock::Of,
+};
+
+use crate::FlowSetup;
 
 /// How long a shipment waits for its order to be captured before a person is asked.
 const ORDER_PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -44,6 +49,10 @@ pub struct PickSetup {
     pub routes: Vec<Route>,
     /// The stock flow that reads each warehouse's shelves, by the flow that brings it orders.
     pub shelves: BTreeMap<FlowName, FlowName>,
+    /// By when orders are promised to leave; none where nobody promised anything.
+    pub promises: Vec<Promise>,
+    /// When the warehouses work.
+    pub calendar: Calendar,
 }
 
 /// What a shipment must be like before it may pass.
@@ -59,10 +68,29 @@ impl Default for ShipmentPolicy {
     }
 }
 
+/// A record made ready for its target, with what is written down when it passes.
+pub(crate) struct Ready {
+    pub record: AnyRecord,
+    /// Lines of an order that were given to a flow by this decision.
+    pub routed: Vec<RoutedLine>,
+    /// What people should know, though it passes.
+    pub remarks: Vec<String>,
+    /// Fields of a product that stood at the target as somebody changed them, and that the source has changed since.
+    pub forgotten: Vec<ProductField>,
+    /// What the warehouse has to ship, and by when.
+    pub promise: Option<NewPromise>,
+}
+
+impl Ready {
+    pub(crate) fn of(record: impl Into<AnyRecord>) -> Self {
+        Self { record: record.into(), routed: Vec::new(), remarks: Vec::new(), forgotten: Vec::new(), promise: None }
+    }
+}
+
 /// A record made ready, or why not.
 pub(crate) enum Prepared {
     AsItIs,
-    As { record: AnyRecord, routed: Vec<RoutedLine>, remarks: Vec<String> },
+    As(Box<Ready>),
     Unfit(Vec<Problem>),
     Excluded { rule: &'static str, version: u32, reason: String, routed: Vec<RoutedLine> },
     Later { after: Duration, why: String },
@@ -81,12 +109,13 @@ impl Bench<'_> {
         &self,
         row: &ObligationRow,
         record: &RecordRow,
-        preparation: &Preparation,
-        policy: &ShipmentPolicy,
+        setup: &FlowSetup,
+        handed_over: bool,
     ) -> Result<Prepared> {
-        match (&record.record, preparation) {
+        match (&record.record, &setup.preparation) {
             (AnyRecord::Order(order), Preparation::Pick(setup)) => self.pick(row, order, setup),
-            (AnyRecord::Shipment(shipment), _) => self.attributed(row, shipment, record.received_at, policy),
+            (AnyRecord::Shipment(shipment), _) => self.attributed(row, shipment, record.received_at, &setup.shipments),
+            (AnyRecord::Product(product), _) => self.product(row, record, product, &setup.products, handed_over),
             _ => Ok(Prepared::AsItIs),
         }
     }
@@ -97,7 +126,7 @@ impl Bench<'_> {
             return Ok(match self.last_prepared(row)? {
                 Some(AnyRecord::Order(last)) => {
                     let record = Order { status: order.status, updated_at: order.updated_at, ..*last };
-                    Prepared::As { record: record.into(), routed: Vec::new(), remarks: Vec::new() }
+                    Prepared::As(Box::new(Ready::of(record)))
                 }
                 _ => Prepared::AsItIs,
             });
@@ -112,7 +141,7 @@ impl Bench<'_> {
             return Ok(Prepared::Excluded { rule: "pick.nothing", version: 1, reason, routed: Vec::new() });
         }
         if setup.routes.is_empty() {
-            return self.unless_unchanged(row, whole, Vec::new());
+            return self.unless_unchanged(row, whole, Vec::new(), setup);
         }
         let known = self.view.routed(self.brand, &row.key)?;
         let taken: BTreeMap<ExternalId, FlowName> = known.iter().map(|row| (row.line.clone(), row.flow.clone())).collect();
@@ -133,15 +162,16 @@ impl Bench<'_> {
             return Ok(Prepared::Excluded { rule: "route.elsewhere", version: 1, reason, routed: news });
         }
         match pick_order(order, &goods, Some(&mine)) {
-            Ok(part) => self.unless_unchanged(row, part, news),
+            Ok(part) => self.unless_unchanged(row, part, news, setup),
             Err(problems) => Ok(Prepared::Unfit(problems)),
         }
     }
 
     /// What a payment or a shipment changes in an order is nothing to a warehouse: a pick order that reads as the one
     /// that stands there costs no call.
-    fn unless_unchanged(&self, row: &ObligationRow, pick: Order, routed: Vec<RoutedLine>) -> Result<Prepared> {
-        let pick = Order { status: OrderStatus::Confirmed, ..pick };
+    fn unless_unchanged(&self, row: &ObligationRow, pick: Order, routed: Vec<RoutedLine>, setup: &PickSetup) -> Result<Prepared> {
+        let due = dispatch_by(&pick, &setup.promises, &setup.calendar);
+        let pick = Order { status: OrderStatus::Confirmed, dispatch_by: due, ..pick };
         let rows = self.view.obligations_of(self.brand, row.kind, &row.key)?;
         let settled = |other: &&ObligationRow| other.flow == *self.flow && other.revision < row.revision;
         // Only what came last counts: what was sent after a confirmed revision and not confirmed may stand there.
@@ -153,7 +183,15 @@ impl Bench<'_> {
             let reason = "what the warehouse has to do is the same as before".to_owned();
             return Ok(Prepared::Excluded { rule: "pick.unchanged", version: 1, reason, routed });
         }
-        Ok(Prepared::As { record: pick.into(), routed, remarks: Vec::new() })
+        let promise = NewPromise {
+            brand: self.brand.clone(),
+            flow: self.flow.clone(),
+            key: row.key.clone(),
+            ordered: pick.lines.iter().map(|line| u64::from(line.quantity)).sum(),
+            dispatch_by: due,
+            worth: pick.totals.gross,
+        };
+        Ok(Prepared::As(Box::new(Ready { routed, promise: Some(promise), ..Ready::of(pick) })))
     }
 
     /// What an earlier revision was made into for this target.
@@ -235,7 +273,7 @@ impl Bench<'_> {
             return Ok(match self.last_prepared(row)? {
                 Some(AnyRecord::Shipment(last)) => {
                     let record = Shipment { status: ShipmentStatus::Cancelled, updated_at: shipment.updated_at, ..*last };
-                    Prepared::As { record: record.into(), routed: Vec::new(), remarks: Vec::new() }
+                    Prepared::As(Box::new(Ready::of(record)))
                 }
                 _ => Prepared::AsItIs,
             });
@@ -261,7 +299,7 @@ impl Bench<'_> {
             ));
         }
         let record = Shipment { lines, shipped_at, captured: Some(true), ..shipment.clone() };
-        Ok(Prepared::As { record: record.into(), routed: Vec::new(), remarks })
+        Ok(Prepared::As(Box::new(Ready { remarks, ..Ready::of(record) })))
     }
 
     /// What other shipments of the order took already in this flow, by line.
@@ -304,6 +342,7 @@ fn same_work(one: &Order, other: &Order) -> bool {
         payments: Vec::new(),
         payment_method: None,
         customer: None,
+        dispatch_by: None,
         ..order.clone()
     };
     plain(one) == plain(other)

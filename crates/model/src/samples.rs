@@ -1,11 +1,13 @@
-//! Orders for the tests of this crate.
+//! Orders and products for the tests of this crate.
 
 use rust_decimal::Decimal;
 
 use crate::{
     id::{ExternalId, RecordKey, Sku},
     money::{Currency, Money},
-    records::{Address, Charge, LineKind, Named, Order, OrderLine, OrderStatus, TaxLine, TaxMode, Totals},
+    records::{
+        Address, Charge, LineKind, Named, Order, OrderLine, OrderStatus, Price, Product, ProductFields, TaxLine, TaxMode, Totals,
+    },
 };
 
 pub fn eur(minor: i64) -> Money {
@@ -74,5 +76,28 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
         comment: None,
         weight_grams: None,
         dispatch_by: None,
+    }
+}
+
+/// A product with everything that a target may ask for.
+pub fn product(sku: &str) -> Product {
+    Product {
+        sku: Sku::new(sku),
+        id: ExternalId::new("7"),
+        updated_at: "2026-02-03T09:00:00Z".parse().unwrap(),
+        name: "Coat Black M".into(),
+        style: Named { id: "COAT".into(), name: "Coat".into() },
+        variant: Some(Named { id: "BLK".into(), name: "Black".into() }),
+        size: Some("M".into()),
+        active: true,
+        barcode: Some("4006381333931".into()),
+        weight_grams: Some(900),
+        hs_code: Some("6202.40".into()),
+        origin: Some("PT".into()),
+        brand: None,
+        collections: Vec::new(),
+        prices: vec![Price { list: Named { id: "1".into(), name: "Euro".into() }, market: None, amount: eur(19_900) }],
+        recipe: Vec::new(),
+        owned: ProductFields::ALL,
     }
 }

@@ -34,6 +34,13 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(ExternalId)).optional()?)
     }
 
+    /// Our key for their id.
+    pub fn bound_to(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, id: &ExternalId) -> Result<Option<RecordKey>> {
+        let sql = "SELECT key FROM bindings WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4";
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), id.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(RecordKey)).optional()?)
+    }
+
     /// All ties of a record: connection and their id.
     pub fn bindings_of(&self, brand: &Brand, kind: Kind, key: &RecordKey) -> Result<Vec<(ConnectionName, ExternalId)>> {
         let sql = "SELECT connection, external_id FROM bindings WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY connection";
@@ -62,6 +69,8 @@ mod tests {
                 bind(&wms, "w1")?;
                 bind(&erp, "902")?;
                 assert_eq!(tx.binding(&brand(), &erp, Kind::Order, &"1".into())?, Some("902".into()));
+                assert_eq!(tx.bound_to(&brand(), &erp, Kind::Order, &"902".into())?, Some("1".into()));
+                assert_eq!(tx.bound_to(&brand(), &erp, Kind::Order, &"901".into())?, None);
                 assert_eq!(tx.binding(&brand(), &erp, Kind::Customer, &"1".into())?, None);
                 assert_eq!(tx.binding(&"other".into(), &erp, Kind::Order, &"1".into())?, None);
                 assert_eq!(tx.bindings_of(&brand(), Kind::Order, &"1".into())?, [(erp, "902".into()), (wms, "w1".into())]);

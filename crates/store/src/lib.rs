@@ -20,6 +20,8 @@ pub mod mappings;
 mod migrate;
 pub mod obligations;
 mod packing;
+pub mod products;
+pub mod promises;
 pub mod records;
 pub mod routed;
 #[cfg(test)]

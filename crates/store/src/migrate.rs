@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_start.sql"),
     include_str!("../migrations/sqlite/0002_stock.sql"),
     include_str!("../migrations/sqlite/0003_statistics.sql"),
+    include_str!("../migrations/sqlite/0004_catalogue.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
@@ -61,7 +62,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 3, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 4, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();
@@ -96,6 +97,14 @@ mod tests {
                 &format!("stock_figures WHERE {of_flow} AND state = 'due' AND due_at <= 1 AND due_at IS NOT NULL"),
                 "stock_figures_due",
             ),
+            ("bindings WHERE brand = 'b' AND connection = 'c' AND kind = 'k' AND external_id = 'e'", "bindings_by_external"),
+            ("product_marks WHERE brand = 'b' AND connection = 'c' AND item = 'i'", "product_marks_by_item"),
+            (
+                "product_marks WHERE brand = 'b' AND connection = 'c' AND mark = 'alike' AND value = 'v' AND item <> 'i'",
+                "PRIMARY KEY (brand=? AND connection=? AND mark=? AND value=?)",
+            ),
+            ("promises WHERE brand = 'b' AND look_at <= 1 AND look_at IS NOT NULL", "promises_due"),
+            ("promises WHERE exception_id = 1", "promises_by_exception"),
             (&format!("stock_kits WHERE {of_flow} AND part = 'p'"), "stock_kits_by_part"),
             (
                 &format!("stock_drifts WHERE {of_flow} AND place = 'p' AND sku = 's' AND settled_at IS NULL"),

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, Currency, Customer, FlowName, Kind, Money, ObligationId, Order,
-    records::{Address, Charge, LineKind, Named, OrderLine, OrderStatus, TaxMode, Totals},
+    AnyRecord, Brand, ConnectionName, Currency, Customer, FlowName, Kind, Money, ObligationId, Order, Product,
+    records::{Address, Charge, LineKind, Named, OrderLine, OrderStatus, ProductFields, TaxMode, Totals},
 };
 
 use crate::{
@@ -48,6 +48,28 @@ pub(crate) fn customer(key: &str) -> Customer {
         market: Named { id: "2".into(), name: "Sweden".into() },
         store: Named::default(),
         currency: Currency::from_code("EUR").unwrap(),
+    }
+}
+
+pub(crate) fn product(sku: &str) -> Product {
+    Product {
+        sku: sku.into(),
+        id: "7".into(),
+        updated_at: at(1),
+        name: "Coat".into(),
+        style: Named::default(),
+        variant: None,
+        size: None,
+        active: true,
+        barcode: None,
+        weight_grams: None,
+        hs_code: None,
+        origin: None,
+        brand: None,
+        collections: Vec::new(),
+        prices: Vec::new(),
+        recipe: Vec::new(),
+        owned: ProductFields::ALL,
     }
 }
 

@@ -6,7 +6,9 @@
 //!
 //! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
 
+pub mod dispatch;
 pub mod document;
+pub mod products;
 pub mod routes;
 pub mod secrets;
 pub mod shape;
@@ -29,7 +31,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use self::{
+    dispatch::DispatchSettings,
     document::{Document, Lines, below},
+    products::ProductSettings,
     routes::RouteSettings,
     secrets::Reference,
     stock::StockSettings,
@@ -68,6 +72,8 @@ pub struct ConfigFile {
     pub stock: BTreeMap<String, StockSettings>,
     /// Which warehouse ships what, tried in this order: [[routes]]. Needed once orders go to more than one warehouse.
     pub routes: Vec<RouteSettings>,
+    /// By when orders are promised to have left their warehouse.
+    pub dispatch: DispatchSettings,
 }
 
 impl Default for ConfigFile {
@@ -81,6 +87,7 @@ impl Default for ConfigFile {
             flows: BTreeMap::new(),
             stock: BTreeMap::new(),
             routes: Vec::new(),
+            dispatch: DispatchSettings::default(),
         }
     }
 }
@@ -150,6 +157,8 @@ pub struct FlowSettings {
     pub policy: PolicySettings,
     /// How long a shipment without any tracking number waits for one before it goes on without. Default: 15m.
     pub tracking_wait: Span,
+    /// For a flow of products: whose each field is, what must be there, and what becomes of changes made at the target.
+    pub products: ProductSettings,
     /// How news is found.
     pub capture: CaptureSettings,
     /// Writes and read-backs under way at once. Default: the concurrency of the target's connection, or 4.
@@ -174,6 +183,7 @@ impl Default for FlowSettings {
             to: String::new(),
             policy: PolicySettings::default(),
             tracking_wait: Span::seconds(900),
+            products: ProductSettings::default(),
             capture: CaptureSettings::default(),
             parallel: None,
             unanswered_wait: Span::seconds(5),
@@ -392,6 +402,8 @@ pub struct Config {
     pub stocks: BTreeMap<FlowName, StockSettings>,
     /// Which warehouse ships what.
     pub routes: Vec<RouteSettings>,
+    /// By when orders are promised to leave.
+    pub dispatch: DispatchSettings,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -630,6 +642,9 @@ impl Reading<'_> {
         self.flows(&flows);
         let stocks: BTreeMap<FlowName, StockSettings> = read.stock.into_iter().map(|(name, one)| (FlowName(name), one)).collect();
         self.stocks(&stocks, &flows);
+        for (setting, message, remedy) in read.dispatch.faults() {
+            self.wrong(&below("dispatch", &setting), message, remedy);
+        }
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -642,6 +657,7 @@ impl Reading<'_> {
             flows,
             stocks,
             routes: read.routes,
+            dispatch: read.dispatch,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
@@ -737,6 +753,13 @@ impl Reading<'_> {
                 None => {
                     captures.insert((&flow.from, flow.kind.kind()), (name, &flow.capture));
                 }
+            }
+            if flow.kind != FlowKind::Product && flow.products != ProductSettings::default() {
+                let at = below(&path, "products");
+                self.wrong(&at, format!("is for flows of products, and this one moves {}s", flow.kind.kind()), "Take it out.");
+            }
+            for (setting, message, remedy) in flow.products.faults() {
+                self.wrong(&below(&below(&path, "products"), &setting), message, remedy);
             }
             if flow.backoff_first > flow.backoff_max {
                 self.wrong(&below(&path, "backoff_max"), "is shorter than backoff_first", "Make it at least as long.");

@@ -128,7 +128,8 @@ pub enum Day {
 }
 
 impl Day {
-    const fn weekday(self) -> Weekday {
+    /// The day.
+    pub const fn weekday(self) -> Weekday {
         match self {
             Day::Mon => Weekday::Monday,
             Day::Tue => Weekday::Tuesday,

@@ -188,6 +188,8 @@ async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
         policy: OrderPolicy::default(),
         preparation: Default::default(),
         shipments: Default::default(),
+        products: Default::default(),
+        watch_every: None,
         parallel: 1,
         unanswered_wait: Duration::from_secs(1),
         retries_max: 3,

@@ -242,6 +242,8 @@ impl Fake {
                 policy,
                 preparation: Default::default(),
                 shipments: Default::default(),
+                products: Default::default(),
+                watch_every: None,
                 parallel: 4,
                 unanswered_wait: Duration::from_secs(5),
                 retries_max: 1_000,

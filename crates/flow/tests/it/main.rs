@@ -3,5 +3,8 @@
 
 mod fake;
 mod journey;
+mod keeper;
+mod products;
+mod promises;
 mod simulate;
 mod stock;

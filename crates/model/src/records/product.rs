@@ -176,11 +176,63 @@ impl Product {
     pub fn is_bundle(&self) -> bool {
         !self.recipe.is_empty()
     }
+
+    /// The same with another's value of a field. Of prices, only those of lists that both have.
+    #[must_use]
+    pub fn with(mut self, field: ProductField, other: &Self) -> Self {
+        match field {
+            ProductField::Name => self.name.clone_from(&other.name),
+            ProductField::Barcode => self.barcode.clone_from(&other.barcode),
+            ProductField::Weight => self.weight_grams = other.weight_grams,
+            ProductField::HsCode => self.hs_code.clone_from(&other.hs_code),
+            ProductField::Origin => self.origin.clone_from(&other.origin),
+            ProductField::Active => self.active = other.active,
+            ProductField::Price => {
+                for price in &mut self.prices {
+                    if let Some(theirs) = other.prices.iter().find(|theirs| theirs.list.id == price.list.id) {
+                        price.amount = theirs.amount;
+                    }
+                }
+            }
+            ProductField::Recipe => self.recipe.clone_from(&other.recipe),
+        }
+        self
+    }
+
+    /// Whether two say the same of a field.
+    pub fn agrees(&self, field: ProductField, other: &Self) -> bool {
+        match field {
+            ProductField::Name => self.name == other.name,
+            ProductField::Barcode => self.barcode == other.barcode,
+            ProductField::Weight => self.weight_grams == other.weight_grams,
+            ProductField::HsCode => self.hs_code == other.hs_code,
+            ProductField::Origin => self.origin == other.origin,
+            ProductField::Active => self.active == other.active,
+            ProductField::Price => self.prices == other.prices,
+            ProductField::Recipe => self.recipe == other.recipe,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::{eur, product};
+
+    #[test]
+    fn one_field_of_another_is_that_field_alone() {
+        let ours = product("A");
+        let mut theirs = Product { name: "x".into(), barcode: None, weight_grams: Some(1), hs_code: None, ..ours.clone() };
+        theirs = Product { origin: None, active: false, recipe: vec![RecipePart { sku: "B".into(), units: 2 }], ..theirs };
+        theirs.prices[0].amount = eur(1);
+        for field in ProductField::ALL {
+            let mixed = ours.clone().with(field, &theirs);
+            for other in ProductField::ALL {
+                assert_eq!(mixed.agrees(other, &theirs), other == field, "{field:?} {other:?}");
+                assert_eq!(mixed.agrees(other, &ours), other != field, "{field:?} {other:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_set_of_fields_has_what_it_was_made_of() {
