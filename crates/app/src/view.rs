@@ -26,7 +26,8 @@ use serde::Serialize;
 
 pub use calls::{CallsView, ConnectionCalls, Line, calls};
 pub use exceptions::{
-    ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, by_rule, exception, exceptions, reason, total,
+    ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, LateView, MappingAsked, by_rule, exception, exceptions, reason,
+    total,
 };
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};

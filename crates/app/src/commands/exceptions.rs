@@ -165,7 +165,11 @@ fn tell(out: Out, detail: &ExceptionDetail) -> Result<(), Failure> {
     for held in detail.holds.iter().take(HELD_SHOWN) {
         out.line(format!("    {} {} ({})", held.kind, clean(held.key.as_str()), held.obligation))?;
     }
-    let more = one.count.saturating_sub(detail.holds.len().min(HELD_SHOWN) as u64);
+    for late in detail.late.iter().take(HELD_SHOWN) {
+        let by = late.dispatch_by.map(|by| format!(", promised by {}", moment(by))).unwrap_or_default();
+        out.line(format!("    order {}: {} of {} units left{by}", clean(late.order.as_str()), late.shipped, late.ordered))?;
+    }
+    let more = one.count.saturating_sub((detail.holds.len() + detail.late.len()).min(HELD_SHOWN) as u64);
     if more > 0 {
         out.line(format!("    and {more} more"))?;
     }

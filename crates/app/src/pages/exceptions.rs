@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     serve::App,
-    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, MappingAsked, MappingWanted, StockRows},
+    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, LateView, MappingAsked, MappingWanted, StockRows},
 };
 
 /// Open ones, or all.
@@ -115,7 +115,7 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
     };
     let frame = Frame::of(app, Place::Exceptions, format!("Exception {id}")).await?;
     let now = app.clock.now();
-    let ExceptionDetail { exception, holds, mapping } = &detail;
+    let ExceptionDetail { exception, holds, late, mapping } = &detail;
     let rows = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, exception).await?;
     let words = Words::of(exception);
     Ok(frame.around(html! {
@@ -135,7 +135,9 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
                 @if let Some(asked) = mapping { (map_form(exception.id, asked, &app.targets(), tried)) }
                 (acts(exception, &words, tried))
             }
-            div #holds data-live { (held(exception, holds)) }
+            div #holds data-live {
+                @if late.is_empty() { (held(exception, holds)) } @else { (late_orders(exception, late, now)) }
+            }
         }
     }))
 }
@@ -173,6 +175,14 @@ impl Words {
                           somebody changes the shop's figure once more.",
                 released: ", to be worked out anew and written.",
                 dismissed: ", left as the shop shows it.",
+            },
+            "shipment.overdue" | "shipment.short" => Self {
+                one: "order",
+                many: "orders",
+                release: "Looks at the orders once more. What has left meanwhile goes from the list; this happens by itself, too.",
+                dismiss: "Nobody waits for these orders any more. Nothing is cancelled by it, neither in the shop nor at the warehouse.",
+                released: " looked at again.",
+                dismissed: " let go: nobody waits for them any more.",
             },
             _ => Self {
                 one: "record",
@@ -292,6 +302,31 @@ fn acts(exception: &ExceptionView, words: &Words, tried: &Tried) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Orders that have not left whole.
+fn late_orders(exception: &ExceptionView, late: &[LateView], now: Timestamp) -> Markup {
+    let shown = u64::try_from(late.len()).unwrap_or(u64::MAX);
+    html! {
+        section aria-labelledby="held" {
+            h2 #held { "Which orders" }
+            table.cards {
+                thead { tr { th scope="col" { "Order" } th scope="col" { "Promised to leave by" } th.num scope="col" { "Units left" } } }
+                tbody {
+                    @for each in late {
+                        tr {
+                            th scope="row" data-label="Order" { a href=(order_address(each.order.as_str())) { (each.order) } }
+                            td data-label="Promised to leave by" {
+                                @match each.dispatch_by { Some(by) => (when(by, now)), None => span.quiet { "no day promised" } }
+                            }
+                            td.num data-label="Units left" { (grouped(each.shipped)) " of " (grouped(each.ordered)) }
+                        }
+                    }
+                }
+            }
+            @if exception.count > shown { p.quiet { "The longest due " (shown) " of " (grouped(exception.count)) "." } }
         }
     }
 }

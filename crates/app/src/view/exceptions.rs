@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey};
-use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow};
+use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow, promises::PromiseRow};
 use serde::Serialize;
 
 use super::Ends;
@@ -155,6 +155,19 @@ pub struct HeldView {
     pub key: RecordKey,
 }
 
+/// An order that has not left a warehouse whole, of which an exception tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LateView {
+    /// The order's number.
+    pub order: RecordKey,
+    /// By when all of it was promised to have left.
+    pub dispatch_by: Option<Timestamp>,
+    /// Units that the warehouse has to ship.
+    pub ordered: u64,
+    /// Units of these that have left.
+    pub shipped: u64,
+}
+
 /// The mapping that would settle an exception.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MappingAsked {
@@ -174,6 +187,8 @@ pub struct ExceptionDetail {
     pub exception: ExceptionView,
     /// What it holds, oldest first; at most 100 of them.
     pub holds: Vec<HeldView>,
+    /// Orders that it tells of and that have not left whole, the longest due first; at most 100 of them.
+    pub late: Vec<LateView>,
     /// The mapping that would settle it, if one would.
     pub mapping: Option<MappingAsked>,
 }
@@ -195,8 +210,15 @@ pub async fn exception(store: &Store, ends: &[Ends], id: ExceptionId) -> Result<
                 let kind = view.obligation(obligation)?.kind;
                 holds.push(HeldView { obligation, kind, key: RecordKey(key) });
             }
+            let late = |row: PromiseRow| LateView {
+                order: row.key,
+                dispatch_by: row.dispatch_by,
+                ordered: row.ordered,
+                shipped: row.shipped,
+            };
+            let late = view.promises_of(id, HELD_SHOWN_MAX)?.into_iter().map(late).collect();
             let mapping = mapping_asked(&exception, &ends);
-            Ok(Some(ExceptionDetail { exception, holds, mapping }))
+            Ok(Some(ExceptionDetail { exception, holds, late, mapping }))
         })
         .await
 }
