@@ -8,15 +8,17 @@ use anyhow::Context;
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("connector", &["model"]),
-    ("connectors", &["model", "connector"]),
+    // A protocol, as HTTP is one: connectors and stand-ins may both speak it.
+    ("sftp", &[]),
+    ("connectors", &["model", "connector", "sftp"]),
     ("store", &["model"]),
     ("flow", &["model", "connector", "store"]),
-    ("sim", &[]),
+    ("sim", &["sftp"]),
     ("app", &["model", "connector", "connectors", "store", "flow", "sim"]),
 ];
 
 /// The systems by name. In product code they are known to `connectors` and the wiring alone.
-const SYSTEMS: &[&str] = &["centra", "netsuite"];
+const SYSTEMS: &[&str] = &["centra", "linnworks", "netsuite", "threepl", "veeqo"];
 
 /// Where in `app` a system's name may stand: what is written to be read by people who set one up, and the demo.
 const MAY_NAME_SYSTEMS: &[&str] =

@@ -280,13 +280,9 @@ pub async fn setup(
         if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
             let settings = config.capture_of(flow);
             let since = since(config, &store, &from, kind, settings, clock.now()).await?;
-            captures.push(capture(
-                &from,
-                kind,
-                settings,
-                connections.get(&from).is_some_and(|connection| connection.feed.is_some()),
-                since,
-            ));
+            let feed = connections.get(&from).and_then(|connection| connection.feed.as_ref());
+            let has_feed = feed.is_some_and(|feed| feed.kinds().contains(&kind));
+            captures.push(capture(&from, kind, settings, has_feed, since));
         }
         let companion =
             config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
@@ -337,8 +333,7 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
 }
 
 fn capture(from: &ConnectionName, kind: Kind, settings: &CaptureSettings, has_feed: bool, since: Timestamp) -> CaptureSetup {
-    // A queue of news brings orders; everything else is listed.
-    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed && kind == Kind::Order);
+    let feed_every = settings.feed.map_or(Some(FEED_EVERY), |pace| pace.0).filter(|_| has_feed);
     let poll_usual = if feed_every.is_some() { POLL_BESIDE_FEED } else { POLL_ALONE };
     CaptureSetup {
         from: from.clone(),
@@ -514,6 +509,42 @@ poll = "2m"
         assert_eq!((capture.feed_every, capture.poll_every), (Some(FEED_EVERY), Some(Duration::from_secs(120))));
         assert_eq!(capture.since, "2026-02-22T00:00:00Z".parse().unwrap());
         assert!(selvedge_flow::Engine::new(setup).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_queue_of_news_is_read_for_the_kinds_that_it_brings() {
+        provider();
+        let text = format!(
+            "{WHOLE}{}",
+            r#"
+[connections.depot]
+system = "threepl"
+host = "sftp.example.com"
+user = "brand"
+password = { env = "CENTRA_TOKEN" }
+host_key = "SHA256:abc"
+[flows.picks]
+from = "shop"
+to = "depot"
+[flows.shipments]
+kind = "shipment"
+from = "depot"
+to = "shop"
+[flows.booked]
+kind = "shipment"
+from = "shop"
+to = "depot"
+"#
+        );
+        let (config, _) = read_text(Path::new("/tmp/selvedge.toml"), &text);
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
+        let assembly = assemble(&config, Vec::new(), &environment(), None, &clock).await;
+        let setup = setup(&config, assembly.store.unwrap(), assembly.connections, clock).await.unwrap();
+        let fed: Vec<(&str, Kind, bool)> =
+            setup.captures.iter().map(|c| (c.from.as_str(), c.kind, c.feed_every.is_some())).collect();
+        for expected in [("shop", Kind::Order, true), ("shop", Kind::Shipment, false), ("depot", Kind::Shipment, true)] {
+            assert!(fed.contains(&expected), "{fed:?}");
+        }
     }
 
     #[tokio::test]

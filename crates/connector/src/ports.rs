@@ -224,6 +224,8 @@ pub struct FeedPage {
 /// A queue of news that the system keeps for us until we acknowledge.
 #[async_trait]
 pub trait Feed: Send + Sync {
+    /// Of which kinds it brings news; those of every other kind have to be listed.
+    fn kinds(&self) -> &'static [Kind];
     /// The oldest news not yet acknowledged.
     async fn next(&self) -> Result<FeedPage, Fault>;
     /// Tells the system that these are durable here. Never called before they are.

@@ -372,6 +372,8 @@ impl russh_sftp::server::Handler for Shelf {
     async fn rename(&mut self, id: u32, from: String, to: String) -> Result<Status, Self::Error> {
         self.passing(Operation::Rename(from.clone(), to.clone()), |shelf| {
             let (old, new) = (shelf.place(&from)?, shelf.place(&to)?);
+            // As link(2) behind the usual server does: what is not there is said before what is.
+            std::fs::symlink_metadata(&old).map_err(|why| sorted(&why))?;
             if new.exists() {
                 return Err(StatusCode::Failure.with_message("the target exists"));
             }

@@ -183,6 +183,7 @@ token_secret = {{ env = \"{NETSUITE_TOKEN_SECRET}\" }}",
             quoted(token_id)
         )),
     }
+    line(format_args!("{WAREHOUSES}"));
     line(format_args!(
         "
 # ---- what flows -----------------------------------------------------------------------------
@@ -208,6 +209,40 @@ since = \"7d\"                       # nothing older is captured, counted from t
     ));
     text
 }
+
+/// Samples of what may be added; each line begins with two marks, as a block is wanted whole or not at all.
+const WAREHOUSES: &str = "
+# ---- warehouses (take away the marks of a block that is wanted; more in docs/systems/) -------
+
+## [connections.depot]
+## system = \"linnworks\"
+## application_id = { env = \"LINNWORKS_APPLICATION_ID\" }
+## application_secret = { env = \"LINNWORKS_APPLICATION_SECRET\" }
+## token = { env = \"LINNWORKS_TOKEN\" }
+## location = \"Default\"             # orders are placed at this location
+
+## [connections.depot]
+## system = \"veeqo\"
+## api_key = { env = \"VEEQO_API_KEY\" }
+## channel_id = 501                 # the store of type direct; GET /channels lists it
+
+## [connections.depot]
+## system = \"threepl\"             # a warehouse that exchanges files over SFTP
+## host = \"sftp.example.com\"
+## user = \"mybrand\"
+## password = { env = \"DEPOT_PASSWORD\" } # or private_key = { file = \"depot.key\" }
+## host_key = \"SHA256:...\"          # ssh-keyscan HOST | ssh-keygen -lf -; ask the partner whether it is theirs
+## format = \"csv\"                 # or x12, with x12.sender and x12.receiver
+
+## [flows.picks]                    # orders to be picked
+## kind = \"order\"
+## from = \"shop\"
+## to = \"depot\"
+
+## [flows.shipments]                # what left
+## kind = \"shipment\"
+## from = \"depot\"
+## to = \"shop\"";
 
 /// What `.env` begins with.
 pub const DOTENV_HEAD: &str = "# Secrets for selvedge. Keep this file out of version control; only its owner may read it.\n";
@@ -237,6 +272,28 @@ mod tests {
             assert_eq!(config.flows.len(), 1);
             let shop = &config.connections[&"shop".into()];
             assert_eq!(shop.references.contains_key("webhook_secret"), answers.shop.webhooks);
+        }
+    }
+
+    #[test]
+    fn each_warehouse_that_is_offered_reads_without_a_mistake() {
+        let text = render(&Answers::default());
+        let blocks: Vec<String> = text
+            .split("\n\n")
+            .filter(|block| block.starts_with("## ["))
+            .map(|block| block.lines().map(|line| format!("{}\n", line.trim_start_matches("## "))).collect())
+            .collect();
+        let (warehouses, flows): (Vec<&String>, Vec<&String>) = blocks.iter().partition(|block| block.contains("system ="));
+        assert_eq!((warehouses.len(), flows.len()), (3, 2));
+        for warehouse in warehouses {
+            let text = format!("{text}\n{warehouse}\n{}\n{}", flows[0], flows[1]);
+            let (config, problems) = crate::config::read_text(Path::new("selvedge.toml"), &text);
+            assert!(problems.is_empty(), "{problems:#?}\n{text}");
+            assert_eq!(config.flows.len(), 3);
+            let depot = &config.connections[&"depot".into()];
+            let known = depot.connector.settings();
+            let settings = depot.settings.as_object().unwrap();
+            assert!(settings.keys().all(|name| known.keys().any(|path| path.split('.').next() == Some(name))), "{settings:?}");
         }
     }
 

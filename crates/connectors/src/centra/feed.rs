@@ -111,6 +111,10 @@ fn page(events: &[Event<'_>], page_size: u32, bytes_of: impl Fn(&RawValue) -> By
 
 #[async_trait]
 impl Feed for EventFeed {
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Order]
+    }
+
     async fn next(&self) -> Result<FeedPage, Fault> {
         self.listen().await?;
         let mut variables = self.scope.clone();

@@ -17,7 +17,7 @@ use selvedge_model::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    message::{Answer, LineState, Row},
+    message::{Answer, FileKind, LineState, Row},
     settings::{Form, Format},
     x12,
 };
@@ -96,7 +96,7 @@ pub(super) fn there(raw: &Raw, form: &Form) -> Option<There> {
     for (_, sku, quantity) in lines {
         *units.entry(sku).or_default() += u64::from(quantity);
     }
-    let rejected = sent.answer.as_ref().is_some_and(|answer| answer.status == "rejected");
+    let rejected = sent.answer.as_ref().is_some_and(Answer::is_rejected);
     Some(There { id: raw.id.clone(), staged: sent.staged, cancelled: sent.cancelled, rejected, units })
 }
 
@@ -128,12 +128,17 @@ fn read_order(raw: &Raw, form: &Form) -> Result<Order, Box<Problem>> {
         )));
     }
     if let Some(answer) = sent.answer.as_ref().filter(|answer| !answer.is_good()) {
+        let remedy = if answer.is_rejected() {
+            "Mend what they name, in the shop or with them, then release: a new file is written under a new number."
+        } else {
+            "Settle it with them, then release once they have answered the file anew, or dismiss. It is not sent again by itself: what they took would be picked twice."
+        };
         return Err(Box::new(
             Problem::new(
                 "pick.refused",
                 "",
                 format!("the warehouse answers {} to {}: {}", answer.status, sent.file, answer.messages.join("; ")),
-                "Mend what they name, in the shop or with them, then release: a new file is written under a new number.",
+                remedy,
             )
             .cause(answer.messages.first().map_or("", String::as_str)),
         ));
@@ -161,6 +166,9 @@ pub(super) struct Told {
     /// Rows of the same file that cannot be read, where they hold up the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
+    /// What it tells of instead of a shipment, where it does: nothing takes that yet, so it is kept and said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<FileKind>,
 }
 
 /// One shipment out of its rows.
@@ -193,6 +201,38 @@ fn row_problem(told: &Told, row: &Row, rule: &str, path: &str, message: String) 
     .cause(told.file.as_str())
 }
 
+/// Rows of a receipt that its problem names; the others stand in the raw document.
+const KEPT_ROWS: usize = 20;
+
+/// What came and nothing takes yet, so that a person can.
+fn kept(told: &Told, kind: FileKind) -> Problem {
+    let what = if kind == FileKind::Return { "return receipt" } else { "goods receipt" };
+    let say = |name: &str| told.rows.iter().find_map(|row| row.get(name)).map(str::to_owned);
+    let number = say("return_ref").or_else(|| say("receipt_ref")).unwrap_or_else(|| "without a number".to_owned());
+    let about = say("order_ref").map(|order| format!(" of order {order}"));
+    let about = about.or_else(|| say("asn_ref").map(|asn| format!(" for {asn}"))).unwrap_or_default();
+    let row = |row: &Row| {
+        if let Some(why) = &row.fault {
+            return format!("row {}: {why}", row.number);
+        }
+        let more = ["quantity_damaged", "quantity_short", "quantity_over", "disposition", "grade", "reason_code", "comment"];
+        let more: Vec<String> = more.iter().filter_map(|name| Some(format!("{name} {}", row.get(name)?))).collect();
+        let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+        let sku = row.get("sku").or_else(|| row.get("barcode")).unwrap_or("an item without a SKU");
+        format!("{} × {sku}{more}", row.get("quantity_received").unwrap_or("an untold number"))
+    };
+    let rows: Vec<String> = told.rows.iter().take(KEPT_ROWS).map(row).collect();
+    let rest = told.rows.len().saturating_sub(KEPT_ROWS);
+    let rest = if rest == 0 { String::new() } else { format!("; and {rest} rows more") };
+    Problem::new(
+        "file.kept",
+        "",
+        format!("{what} {number}{about} has arrived with {}: {}{rest}", told.file, rows.join("; ")),
+        "Book it by hand where it belongs, then dismiss this: nothing takes receipts by itself yet. The file was answered and is in the archive folder, and its rows are kept with this document.",
+    )
+    .cause(what)
+}
+
 fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem>) -> Option<Shipment> {
     if let Some(why) = &told.refused {
         problems.push(
@@ -204,6 +244,10 @@ fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem
             )
             .cause(told.file.as_str()),
         );
+        return None;
+    }
+    if let Some(kind) = told.kept {
+        problems.push(kept(told, kind));
         return None;
     }
     if let Some(why) = &told.held_by {
@@ -247,7 +291,7 @@ fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem
         }
         match row.get("shipped_at").map(|text| form.times.instant(text)) {
             Some(Ok(at)) => shipped_at = shipped_at.max(Some(at)),
-            Some(Err(why)) => problems.push(row_problem(told, row, "file.row", "shipped_at", why.to_string())),
+            Some(Err(why)) => problems.push(row_problem(told, row, "file.row", "shipped_at", format!("shipped_at: {why}"))),
             None => {}
         }
     }
@@ -309,19 +353,19 @@ fn line<'a>(told: &Told, row: &'a Row, form: &Form, problems: &mut Vec<Problem>)
     let quantity = match row.get("quantity_shipped").map(|text| form.numbers.units(text)) {
         Some(Ok(units)) => u32::try_from(units).ok(),
         Some(Err(why)) => {
-            wrong("quantity_shipped", why.to_string());
+            wrong("quantity_shipped", format!("quantity_shipped: {why}"));
             return None;
         }
         None => None,
     };
     let Some(quantity) = quantity else {
         let stated = row.get("quantity_shipped").unwrap_or("nothing");
-        wrong("quantity_shipped", format!("it counts {stated}; an empty quantity is not nought"));
+        wrong("quantity_shipped", format!("quantity_shipped: it counts {stated}; an empty quantity is not nought"));
         return None;
     };
     match row.get("unit").map(|unit| cell::pieces(i64::from(quantity), unit, None)) {
         Some(Err(why)) => {
-            wrong("unit", why.to_string());
+            wrong("unit", format!("unit: {why}"));
             None
         }
         _ => Some((sku, quantity, state)),
@@ -343,7 +387,7 @@ fn shortage(
         None => Some(None),
         Some(Ok(units)) => Some(u32::try_from(units).ok()),
         Some(Err(why)) => {
-            problems.push(row_problem(told, row, "file.row", name, why.to_string()));
+            problems.push(row_problem(told, row, "file.row", name, format!("{name}: {why}")));
             None
         }
     };
@@ -370,7 +414,7 @@ fn parcel(told: &Told, row: &Row, parcels: &mut Vec<Parcel>, problems: &mut Vec<
         None => Vec::new(),
         Some(Ok(numbers)) => numbers.into_iter().map(|number| number.raw).collect(),
         Some(Err(why)) => {
-            problems.push(row_problem(told, row, "file.row", "tracking_number", why.to_string()));
+            problems.push(row_problem(told, row, "file.row", "tracking_number", format!("tracking_number: {why}")));
             return;
         }
     };

@@ -179,42 +179,53 @@ impl Exchange {
         Ok(())
     }
 
-    /// Renames a file; whether it was there.
+    /// Renames a file; whether it was there. Servers differ in what they complain of first, so whether it still is there is
+    /// looked at: a folder that is missing, or a name that is taken, is no file that is gone.
     pub async fn rename(&self, from: &str, to: &str, priority: Priority) -> Result<bool, Fault> {
         self.count(priority);
-        match self.sftp.rename(from, to).await {
-            Ok(()) => Ok(true),
-            Err(SftpFault::Missing { .. }) => Ok(false),
-            Err(fault) => Err(self.fault(&format!("rename {from} to {to}"), Effect::Write, fault)),
+        let fault = match self.sftp.rename(from, to).await {
+            Ok(()) => return Ok(true),
+            Err(SftpFault::Missing { .. }) => SftpFault::Missing { path: to.to_owned() },
+            Err(fault @ SftpFault::Failed { .. }) => fault,
+            Err(fault) => return Err(self.fault(&format!("rename {from} to {to}"), Effect::Write, fault)),
+        };
+        if self.exists(from, priority).await? {
+            return Err(self.fault(&format!("rename {from} to {to}"), Effect::Write, fault));
         }
+        Ok(false)
     }
 
-    /// The next running number. What is put aside is on disk there before any of it is used.
+    /// Writes a file of ours that is read by its name: it has the name once it is whole.
+    pub async fn write_whole(&self, folder: &str, name: &str, bytes: &[u8], priority: Priority) -> Result<(), Fault> {
+        let part = format!(".{name}.part");
+        self.write(folder, &part, bytes, priority).await?;
+        self.rename(&format!("{folder}/{part}"), &format!("{folder}/{name}"), priority).await.map(|_| ())
+    }
+
+    /// The next running number. What is put aside is on disk there before any of it is used: it is the name of a file, as a
+    /// name changes at once or not at all.
     pub async fn number(&self) -> Result<u32, Fault> {
-        let sent = &self.form.folders.sent;
+        let folder = format!("{}/number", self.form.folders.sent);
         let mut numbers = self.numbers.lock().await;
         let (next, last) = match *numbers {
             Some((next, last)) if next <= last => (next, last),
             _ => {
-                let path = format!("{sent}/number");
-                let used = match self.read(&path, Priority::Orders).await? {
-                    None => 0,
-                    Some(bytes) => match std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse::<u32>().ok()) {
-                        Some(used) if used < NUMBER_MAX => used,
-                        Some(_) => 0,
-                        None => {
-                            let problem = Problem::new(
-                                "exchange.number",
-                                "",
-                                format!("{path} holds no number, so the next running number is not known"),
-                                "Write the number of the last file that was sent into it, by hand.",
-                            );
-                            return Err(Fault::Refused { what: "take a running number".to_owned(), problems: vec![problem] });
-                        }
-                    },
-                };
+                let entries = self.list(&folder, Priority::Orders).await?.unwrap_or_default();
+                let known = entries.into_iter().filter_map(|entry| Some((entry.name.parse::<u32>().ok()?, entry.name))).max();
+                let used = known.as_ref().map_or(0, |(used, _)| *used);
+                let used = if used < NUMBER_MAX { used } else { 0 };
                 let last = used.saturating_add(NUMBERS_AT_ONCE).min(NUMBER_MAX);
-                self.write(sent, "number", last.to_string().as_bytes(), Priority::Orders).await?;
+                let name = format!("{last:09}");
+                match known {
+                    None => self.write(&folder, &name, b"", Priority::Orders).await?,
+                    Some((_, before)) => {
+                        let (from, to) = (format!("{folder}/{before}"), format!("{folder}/{name}"));
+                        if !self.rename(&from, &to, Priority::Orders).await? {
+                            let detail = "somebody else took the next running numbers".to_owned();
+                            return Err(Fault::Transient { what: detail, source: None });
+                        }
+                    }
+                }
                 (used + 1, last)
             }
         };
@@ -307,6 +318,7 @@ impl Exchange {
         }
         match self.rename(&from, &to, priority).await {
             Ok(_) => {}
+            // There is no such folder yet; servers say so in one way or another.
             Err(Fault::Refused { .. } | Fault::Unexpected { .. }) => {
                 self.make(&folders.archive).await?;
                 self.rename(&from, &to, priority).await?;

@@ -114,4 +114,9 @@ impl Answer {
     pub fn is_good(&self) -> bool {
         matches!(self.status.as_str(), "accepted" | "accepted_with_errors")
     }
+
+    /// Nothing of the file was taken.
+    pub fn is_rejected(&self) -> bool {
+        self.status == "rejected"
+    }
 }

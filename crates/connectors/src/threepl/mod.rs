@@ -19,7 +19,10 @@ mod x12;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use selvedge_connector::{Connection, Connector, MappingTable, OpenContext, SettingProblem, picking::SHIPPING_SERVICE};
 use selvedge_sftp::Sftp;
@@ -62,7 +65,7 @@ impl Connector for ThreePl {
             order_sink: Some(orders),
             shipment_source: Some(news.clone()),
             feed: Some(news),
-            stock_source: Some(Arc::new(stock::Snapshots { exchange: Arc::clone(&exchange) })),
+            stock_source: Some(Arc::new(stock::Snapshots { exchange: Arc::clone(&exchange), answered: Mutex::default() })),
             probe: Some(Arc::new(probe::ServerProbe { exchange: Arc::clone(&exchange) })),
             ..Connection::empty(self.name(), exchange)
         })

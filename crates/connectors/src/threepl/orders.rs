@@ -146,7 +146,7 @@ impl Orders {
             self.exchange.write(&index, &format!("{number:09}"), file.as_bytes(), Priority::Orders).await?;
         }
         self.exchange.write(&form.folders.staging, &file, &bytes, Priority::Orders).await?;
-        self.exchange.write(&self.folder(order), &file, &bytes, Priority::Orders).await?;
+        self.exchange.write_whole(&self.folder(order), &file, &bytes, Priority::Orders).await?;
         Ok(Receipt { id: (kind == FileKind::Order).then(|| ExternalId::new(&file)), warnings: Vec::new() })
     }
 
@@ -167,6 +167,26 @@ pub(super) fn envelope(exchange: &Exchange, number: u32, functional: &'static st
         functional,
         code,
     }
+}
+
+/// Writes the 997s that a file with this content is owed, once: a copy of ours says that it was written before, when a
+/// crash comes between, or the file once more.
+pub(super) async fn acknowledge_syntax(exchange: &Exchange, hash: &str, owed: &[Vec<Vec<String>>]) -> Result<(), Fault> {
+    let folders = &exchange.form.folders;
+    let copies = format!("{}/acknowledged", folders.sent);
+    for (at, segments) in owed.iter().enumerate() {
+        let name = format!("fa_{hash}_{at}.x12");
+        if exchange.exists(&format!("{copies}/{name}"), Priority::Control).await? {
+            continue;
+        }
+        let number = exchange.number().await?;
+        let text = x12::write(&envelope(exchange, number, "FA", "997"), segments);
+        exchange.write(&folders.staging, &name, text.as_bytes(), Priority::Control).await?;
+        let (from, to) = (format!("{}/{name}", folders.staging), format!("{}/{name}", folders.orders));
+        exchange.rename(&from, &to, Priority::Control).await?;
+        exchange.write_whole(&copies, &name, text.as_bytes(), Priority::Control).await?;
+    }
+    Ok(())
 }
 
 #[async_trait]

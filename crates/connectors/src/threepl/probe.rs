@@ -18,7 +18,7 @@ fn finding(level: FindingLevel, setting: &str, message: String, remedy: &str) ->
 }
 
 impl ServerProbe {
-    /// A folder of the partner's must be there; one of ours is made.
+    /// A folder of the partner's must be there; one of ours is made when something is first put into it, not here.
     async fn folder(&self, setting: &str, folder: &str, ours: bool) -> Result<Finding, Fault> {
         match self.exchange.list(folder, Priority::Control).await? {
             Some(entries) => {
@@ -34,10 +34,12 @@ impl ServerProbe {
                 let message = format!("{folder} holds files that are read by nothing: {}", strangers.join(", "));
                 Ok(finding(FindingLevel::Warning, setting, message, "If they are for us, say under names how their names begin."))
             }
-            None if ours => {
-                self.exchange.make(folder).await?;
-                Ok(finding(FindingLevel::Good, setting, format!("{folder} was made"), ""))
-            }
+            None if ours => Ok(finding(
+                FindingLevel::Warning,
+                setting,
+                format!("there is no folder {folder} yet; it is made when it is first needed"),
+                "If the partner lets nobody make folders, ask them to make it.",
+            )),
             None => Ok(finding(
                 FindingLevel::Bad,
                 setting,

@@ -3,7 +3,7 @@
 use super::{
     csv,
     decode::Told,
-    message::{Answer, Contents, FileKind, Unread},
+    message::{Answer, Contents, FileKind, Row, Unread},
     settings::{Form, Format},
     x12,
 };
@@ -76,24 +76,62 @@ pub(super) fn shipments(file: &str, all: &[Contents], form: &Form) -> Vec<(Strin
     told
 }
 
-/// What an acknowledgement says of files of ours: the file's name or, in a 997, its control number.
-pub(super) fn answers(bytes: &[u8], form: &Form) -> Result<Vec<(String, Answer)>, Unread> {
+/// The receipts of a file, of goods or of returns, each under what tells it from the others.
+pub(super) fn receipts(file: &str, all: &[Contents]) -> Vec<(String, Told)> {
+    let mut told: Vec<(String, Told)> = Vec::new();
+    for contents in all {
+        for row in &contents.rows {
+            // With the reporting code C, a 944 is about goods that customers sent back.
+            let kind = if row.get("report") == Some("C") { FileKind::Return } else { contents.kind };
+            let number = row.get("return_ref").or_else(|| row.get("receipt_ref"));
+            let key = number.map_or_else(|| format!("row {}", row.number), str::to_owned);
+            match told.iter_mut().find(|(known, one)| *known == key && one.kept == Some(kind)) {
+                Some((_, one)) => one.rows.push(row.clone()),
+                None => {
+                    let one = Told { file: file.to_owned(), rows: vec![row.clone()], kept: Some(kind), ..Told::default() };
+                    told.push((key, one));
+                }
+            }
+        }
+    }
+    told
+}
+
+/// What acknowledgements say of files of ours.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The file's name or, in a 997, its control number; and what is said of it.
+    pub said: Vec<(String, Answer)>,
+    /// What could not be read.
+    pub unread: Vec<Row>,
+}
+
+/// What an acknowledgement says of files of ours.
+pub(super) fn answers(bytes: &[u8], form: &Form) -> Result<Answers, Unread> {
+    let mut answers = Answers::default();
     if form.format == Format::X12 {
-        let interchanges = x12::read_all(&text(bytes, form)?)?;
-        return Ok(interchanges.iter().flat_map(x12::acknowledge::answers).collect());
+        for interchange in &x12::read_all(&text(bytes, form)?)? {
+            let (said, unread) = x12::acknowledge::answers(interchange);
+            answers.said.extend(said);
+            answers.unread.extend(unread.into_iter().map(|why| Row { fault: Some(why), ..Row::default() }));
+        }
+        return Ok(answers);
     }
     let contents = csv::read(bytes, FileKind::Answer, form)?;
-    let mut answers: Vec<(String, Answer)> = Vec::new();
-    for row in &contents.rows {
-        let Some(file) = row.get("file_name").filter(|_| row.fault.is_none()) else { continue };
+    for row in contents.rows {
+        let Some(file) = row.get("file_name").filter(|_| row.fault.is_none()).map(str::to_owned) else {
+            let fault = row.fault.clone().or_else(|| Some("it names no file".to_owned()));
+            answers.unread.push(Row { fault, ..row });
+            continue;
+        };
         let status = row.get("line_status").unwrap_or_default().to_lowercase();
         let parts = [row.get("order_ref"), row.get("code"), row.get("message")];
         let said: Vec<&str> = parts.into_iter().flatten().collect();
-        let place = answers.iter().position(|(known, _)| known == file).unwrap_or_else(|| {
-            answers.push((file.to_owned(), Answer { status, messages: Vec::new() }));
-            answers.len() - 1
+        let place = answers.said.iter().position(|(known, _)| *known == file).unwrap_or_else(|| {
+            answers.said.push((file, Answer { status, messages: Vec::new() }));
+            answers.said.len() - 1
         });
-        if let Some((_, answer)) = answers.get_mut(place).filter(|_| !said.is_empty()) {
+        if let Some((_, answer)) = answers.said.get_mut(place).filter(|_| !said.is_empty()) {
             answer.messages.push(said.join(" "));
         }
     }

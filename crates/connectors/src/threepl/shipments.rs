@@ -13,12 +13,14 @@ use super::{
     decode::{self, Told},
     exchange::{Exchange, File, named, order_of},
     message::{Answer, Contents, FileKind, Unread},
-    orders::{ANSWER, envelope},
-    read, x12,
+    orders::{ANSWER, acknowledge_syntax},
+    read,
 };
 
 /// Files read in one turn.
 const FILES_AT_ONCE: usize = 20;
+/// Shipments fetched at once, which costs a look at the archive.
+const FETCH_MAX: usize = 50;
 /// How long a file that ends before its end is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Characters of a hash that are kept: enough to tell files apart.
@@ -52,10 +54,13 @@ fn raw(file: &File, hash: &str, key: &str, told: &Told) -> Raw {
 impl News {
     fn raws(&self, file: &File, hash: &str, read: &Result<Vec<Contents>, Unread>) -> Vec<Raw> {
         match read {
-            Ok(contents) => read::shipments(&file.name, contents, &self.exchange.form)
-                .iter()
-                .map(|(key, told)| raw(file, hash, key, told))
-                .collect(),
+            Ok(contents) => {
+                let told = match file.kind {
+                    FileKind::Receipt | FileKind::Return => read::receipts(&file.name, contents),
+                    _ => read::shipments(&file.name, contents, &self.exchange.form),
+                };
+                told.iter().map(|(key, told)| raw(file, hash, key, told)).collect()
+            }
             Err(Unread::Refused(why) | Unread::Unfinished(why)) => {
                 let told = Told { file: file.name.clone(), refused: Some(why.clone()), ..Told::default() };
                 vec![raw(file, hash, "whole", &told)]
@@ -99,10 +104,17 @@ impl News {
             tracing::info!(file = file.name, "the same content was read before; it is put away");
             return Ok(Some((Vec::new(), taken)));
         }
-        let young = self.exchange.unchanged_for(&file.name) < PATIENCE.max(self.exchange.form.settle);
+        let patience = PATIENCE.max(self.exchange.form.settle);
+        let young = self.exchange.unchanged_for(&file.name) < patience;
         if file.kind == FileKind::Answer {
             match read::answers(&bytes, &self.exchange.form) {
-                Ok(answers) => self.keep_answers(&answers).await?,
+                Ok(answers) => {
+                    self.keep_answers(&answers.said).await?;
+                    if !answers.unread.is_empty() {
+                        let told = Told { file: file.name.clone(), rows: answers.unread, ..Told::default() };
+                        return Ok(Some((vec![Arrival::Document(raw(file, &hash, "answers", &told))], taken)));
+                    }
+                }
                 Err(Unread::Unfinished(_)) if young => return Ok(None),
                 Err(Unread::Unfinished(why) | Unread::Refused(why)) => {
                     let told = Told { file: file.name.clone(), refused: Some(why), ..Told::default() };
@@ -121,35 +133,21 @@ impl News {
         let arrivals = self.raws(file, &hash, &read).into_iter().map(Arrival::Document).collect();
         Ok(Some((arrivals, taken)))
     }
-
-    /// Writes the 997s that a file is owed, once.
-    async fn acknowledge_syntax(&self, taken: &Taken) -> Result<(), Fault> {
-        let folders = &self.exchange.form.folders;
-        for (at, segments) in taken.acknowledgements.iter().enumerate() {
-            let name = format!("fa_{}_{at}.x12", taken.hash);
-            // A copy of ours says that it was written before: a crash comes between, or the file once more.
-            if self.exchange.exists(&format!("{}/acknowledged/{name}", folders.sent), Priority::Control).await? {
-                continue;
-            }
-            let number = self.exchange.number().await?;
-            let text = x12::write(&envelope(&self.exchange, number, "FA", "997"), segments);
-            self.exchange.write(&folders.staging, &name, text.as_bytes(), Priority::Control).await?;
-            let (from, to) = (format!("{}/{name}", folders.staging), format!("{}/{name}", folders.orders));
-            self.exchange.rename(&from, &to, Priority::Control).await?;
-            self.exchange.write(&format!("{}/acknowledged", folders.sent), &name, text.as_bytes(), Priority::Control).await?;
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
 impl Feed for News {
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Shipment]
+    }
+
     async fn next(&self) -> Result<FeedPage, Fault> {
-        let wanted = [FileKind::Shipment, FileKind::Answer];
-        let files: Vec<File> =
-            self.exchange.news(Priority::Shipments).await?.into_iter().filter(|file| wanted.contains(&file.kind)).collect();
-        let mut page = FeedPage { more: files.len() > FILES_AT_ONCE, ..FeedPage::default() };
-        for file in files.iter().take(FILES_AT_ONCE) {
+        let mut page = FeedPage::default();
+        for file in self.exchange.news(Priority::Shipments).await?.iter().filter(|file| file.kind != FileKind::Stock) {
+            if page.receipts.len() >= FILES_AT_ONCE {
+                page.more = true;
+                break;
+            }
             if let Some((arrivals, taken)) = self.take(file).await? {
                 page.arrivals.extend(arrivals);
                 page.receipts.extend(serde_json::to_string(&taken).ok());
@@ -161,7 +159,7 @@ impl Feed for News {
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
         for receipt in receipts {
             let Ok(taken) = serde_json::from_str::<Taken>(receipt) else { continue };
-            self.acknowledge_syntax(&taken).await?;
+            acknowledge_syntax(&self.exchange, &taken.hash, &taken.acknowledgements).await?;
             self.exchange.archive(&taken.name, &taken.hash, Priority::Control).await?;
         }
         Ok(())
@@ -179,7 +177,8 @@ impl Source<Shipment> for News {
         for (file, hash) in self.exchange.archived(Priority::Sweeps).await? {
             let within = file.modified >= interval.from && file.modified < interval.to;
             // Only the first of those that hold the same.
-            if !within || file.kind != FileKind::Shipment || hash.contains('~') {
+            let told = matches!(file.kind, FileKind::Shipment | FileKind::Receipt | FileKind::Return);
+            if !within || !told || hash.contains('~') {
                 continue;
             }
             let path = format!("{}/{}~{hash}", self.exchange.form.folders.archive, file.name);
@@ -196,22 +195,25 @@ impl Source<Shipment> for News {
     }
 
     async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
-        let mut found = Vec::new();
+        let mut found: Vec<Raw> = Vec::new();
+        let archived = self.exchange.archived(priority).await?;
         for id in ids {
-            let Some((file, key)) = id.as_str().split_once('#') else { continue };
+            let Some((file, _)) = id.as_str().split_once('#') else { continue };
             let Some((name, hash)) = file.split_once('~') else { continue };
-            let Some(kind) = self.exchange.kind_of(name) else { continue };
-            let archived = self.exchange.archived(priority).await?;
-            let Some((about, _)) = archived.into_iter().find(|(known, end)| known.name == name && end == hash) else { continue };
+            let Some((about, _)) = archived.iter().find(|(known, end)| known.name == name && end == hash) else { continue };
+            // One file tells of many shipments.
+            if found.iter().any(|raw| raw.id == *id) {
+                continue;
+            }
             let path = format!("{}/{file}", self.exchange.form.folders.archive);
             let Some(bytes) = self.exchange.read(&path, priority).await? else { continue };
-            let raws = self.raws(&about, hash, &read::contents(&bytes, kind, &self.exchange.form));
-            found.extend(raws.into_iter().filter(|raw| raw.id.as_str().ends_with(&format!("#{key}"))));
+            let raws = self.raws(about, hash, &read::contents(&bytes, about.kind, &self.exchange.form));
+            found.extend(raws.into_iter().filter(|raw| ids.contains(&raw.id)));
         }
         Ok(found)
     }
 
     fn fetch_max(&self) -> usize {
-        1
+        FETCH_MAX
     }
 }

@@ -1,6 +1,10 @@
 //! Stock out of the partner's snapshots: the newest one counts, older ones are put away.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,6 +14,7 @@ use selvedge_model::{ExternalId, Kit, LocationId, Problem, Sku, StockLevel};
 use super::{
     exchange::{Exchange, File},
     message::{Contents, FileKind, Row, Unread},
+    orders::acknowledge_syntax,
     read,
     settings::Form,
     shipments::hash,
@@ -18,6 +23,8 @@ use super::{
 /// The port.
 pub(super) struct Snapshots {
     pub exchange: Arc<Exchange>,
+    /// The content that was answered last, so that its answer is not looked for each time.
+    pub answered: Mutex<Option<String>>,
 }
 
 /// Figures of one item at one place while rows are added up: lots, bins and states have rows of their own.
@@ -36,7 +43,7 @@ pub(super) fn levels(contents: &[Contents], taken_at: Timestamp, form: &Form) ->
     for row in contents.iter().flat_map(|contents| &contents.rows) {
         if let Err((sku, message)) = add(row, taken_at, form, &mut sums) {
             let problem = Problem::new(
-                "stock.row",
+                "stock.unreadable",
                 "",
                 format!("row {} of the snapshot: {message}", row.number),
                 "Ask the partner to correct it; the next snapshot closes this by itself. The item keeps its last figure.",
@@ -132,6 +139,8 @@ impl Snapshots {
         for old in files {
             let path = format!("{}/{}", self.exchange.form.folders.news, old.name);
             if let Some(bytes) = self.exchange.read(&path, priority).await? {
+                let read = read::contents(&bytes, FileKind::Stock, &self.exchange.form);
+                self.acknowledge(&bytes, read.as_deref().unwrap_or_default()).await?;
                 self.exchange.archive(&old.name, &hash(&bytes), Priority::Control).await?;
             }
         }
@@ -145,6 +154,23 @@ impl Snapshots {
             "there is no stock file of the partner's yet",
             "Ask them for a whole snapshot; nothing is changed in the shop until it comes.",
         ))
+    }
+}
+
+impl Snapshots {
+    /// Tells the partner that a snapshot was read, where its format has a word for that; once, however often it is read.
+    async fn acknowledge(&self, bytes: &[u8], contents: &[Contents]) -> Result<(), Fault> {
+        let owed: Vec<Vec<Vec<String>>> = contents.iter().filter_map(|one| one.acknowledgement.clone()).collect();
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let hash = hash(bytes);
+        if self.answered.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&hash) {
+            return Ok(());
+        }
+        acknowledge_syntax(&self.exchange, &hash, &owed).await?;
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash);
+        Ok(())
     }
 }
 
@@ -170,6 +196,7 @@ impl StockSource for Snapshots {
                 "Ask the partner for the snapshot once more, whole; nothing is changed in the shop until it comes.",
             ),
         })?;
+        self.acknowledge(&bytes, &contents).await?;
         if contents.iter().all(|contents| contents.rows.is_empty()) {
             return Err(refused(
                 &format!("{} holds no row", file.name),
@@ -177,6 +204,9 @@ impl StockSource for Snapshots {
             ));
         }
         let (mut levels, unread) = levels(&contents, file.modified, form);
+        // A clock of theirs that is ahead would keep every later snapshot from taking effect.
+        let now = self.exchange.clock.now();
+        levels.iter_mut().for_each(|level| level.as_of = level.as_of.min(now));
         levels.retain(|level| {
             let asked = match wanted {
                 Wanted::Items(items) => items.contains(&level.item),

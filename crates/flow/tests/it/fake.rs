@@ -337,6 +337,10 @@ impl Source<Order> for Fake {
 
 #[async_trait]
 impl Feed for Fake {
+    fn kinds(&self) -> &'static [Kind] {
+        &[Kind::Order]
+    }
+
     async fn next(&self) -> Result<FeedPage, Fault> {
         if let Mood::Before(fault) = self.mood(false) {
             return Err(fault);

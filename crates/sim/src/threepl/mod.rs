@@ -257,7 +257,8 @@ impl ThreePl {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| !name.starts_with('.'))
             .collect();
-        names.sort();
+        // In the order in which they were numbered: a cancellation is read after its order.
+        names.sort_by_key(|name| (number_in(name), name.clone()));
         for name in &names {
             let path = self.0.root.join("in").join(name);
             let text = std::fs::read_to_string(&path)?;
@@ -423,6 +424,12 @@ impl ThreePl {
             .map(|(_, units)| units)
             .sum()
     }
+}
+
+/// The running number in a file's name.
+fn number_in(name: &str) -> u64 {
+    let digits = |part: &str| part.split('.').next().and_then(|digits| digits.parse().ok());
+    name.rsplit('_').next().and_then(digits).unwrap_or(u64::MAX)
 }
 
 /// Whether something is left to do for it.

@@ -1,6 +1,6 @@
 //! What files say, whole and broken.
 
-use selvedge_connector::{Encoded, Raw, Standing};
+use selvedge_connector::{Encoded, Raw};
 use selvedge_model::{ExternalId, Kind, Order, Shipment, compare::compare, records::ShipmentStatus};
 use serde_json::{Value, json};
 
@@ -188,8 +188,44 @@ fn receipts_returns_and_acknowledgements_are_read() {
     let blind = &returns[0].rows[2];
     assert_eq!((returns[0].rows.len(), blind.get("order_ref"), blind.get("reason_code")), (3, None, Some("UNANNOUNCED")));
     let answers = read::answers(ACK.as_bytes(), &form).unwrap();
-    assert_eq!(answers[0].1.status, "partial");
-    assert_eq!(answers[0].1.messages, ["100046 UNKNOWN_SKU CAP-BLU not found"]);
+    assert_eq!(answers.said[0].1.status, "partial");
+    assert_eq!(answers.said[0].1.messages, ["100046 UNKNOWN_SKU CAP-BLU not found"]);
+    let torn = read::answers(format!("{ACK},,,accepted,,100047,,\n").as_bytes(), &form).unwrap();
+    assert_eq!((torn.unread.len(), torn.unread[0].fault.as_deref()), (1, Some("it names no file")));
+}
+
+/// What is told of a file that is kept and not taken.
+fn kept(bytes: &[u8], kind: FileKind, change: Value) -> Vec<String> {
+    let form = form(change);
+    let contents = read::contents(bytes, kind, &form).unwrap();
+    let told = read::receipts("file", &contents);
+    let problem = |told: &Told| {
+        let body = serde_json::to_vec(told).unwrap().into();
+        let decoded = decode::shipment(&Raw { kind: Kind::Shipment, id: ExternalId::new("f"), version: None, body }, &form);
+        assert!(decoded.record.is_none());
+        assert_eq!(decoded.problems.len(), 1);
+        format!("{}: {}", decoded.problems[0].rule, decoded.problems[0].message)
+    };
+    told.iter().map(|(_, told)| problem(told)).collect()
+}
+
+#[test]
+fn a_receipt_is_told_whole_as_nothing_takes_it_yet() {
+    let returns = kept(RETURNS.as_bytes(), FileKind::Return, json!({}));
+    assert_eq!(returns.len(), 3, "one each, the unannounced one, too");
+    assert!(returns[0].starts_with("file.kept: return receipt RMA-77 of order 100045 has arrived"), "{returns:?}");
+    assert!(returns[1].contains("1 × CAP-RED (disposition scrap, grade D, reason_code DAMAGED, comment torn)"), "{returns:?}");
+    assert!(returns[2].contains("without a number"), "{returns:?}");
+    let goods = kept(RECEIPT.as_bytes(), FileKind::Receipt, json!({}));
+    assert!(goods[0].contains("goods receipt RCV9001 for ASN-500") && goods[0].contains("98 × TEE-BLK-M"), "{goods:?}");
+    let goods = kept(X944.as_bytes(), FileKind::Receipt, super::x12());
+    assert!(goods[0].contains("98 × TEE-BLK-M (quantity_damaged 1, quantity_short 1)"), "{goods:?}");
+    let back = kept(X944.replace("W17*F", "W17*C").as_bytes(), FileKind::Receipt, super::x12());
+    assert!(back[0].contains("return receipt RCV9001"), "{back:?}");
+    let returned = kept(X180.as_bytes(), FileKind::Return, super::x12());
+    assert!(returned[0].contains("RMA-77 of order 100045") && returned[0].contains("disposition RA"), "{returned:?}");
+    let torn = kept(X180.replace("SE*7*", "SE*8*").as_bytes(), FileKind::Return, super::x12());
+    assert!(torn[0].contains("states 8 segments"), "{torn:?}");
 }
 
 #[test]
@@ -215,8 +251,10 @@ fn x12_says_the_same_under_the_same_names() {
     let of = ["return_ref", "order_ref", "sku", "disposition", "reason_code"].map(|name| returned[0].rows[0].get(name));
     assert_eq!(of, [Some("RMA-77"), Some("100045"), Some("TEE-BLK-M"), Some("RA"), Some("PF")]);
 
-    let answers = X997.map(|text| read::answers(text.as_bytes(), &form).unwrap().remove(0));
+    let answers = X997.map(|text| read::answers(text.as_bytes(), &form).unwrap().said.remove(0));
     assert_eq!((answers[0].0.as_str(), answers[0].1.is_good()), ("1", true));
+    let torn = read::answers(X997[0].replace("AK5*A", "AK5*A~AK5*A").as_bytes(), &form).unwrap();
+    assert!(torn.said.is_empty() && torn.unread[0].fault.as_ref().is_some_and(|why| why.contains("segments")), "{torn:?}");
     assert_eq!(
         (answers[1].1.status.as_str(), answers[1].1.messages[0].as_str()),
         ("rejected", "segment W01 at 13: element 1 is missing")
@@ -282,24 +320,28 @@ fn cut_repeated_and_garbled_files_never_panic_and_never_pass_as_whole() {
         for at in 0..text.len() {
             let mut bytes = text.as_bytes().to_vec();
             bytes[at] = 0xE5;
-            for kind in FileKind::ALL {
-                let _ = read::contents(&bytes, kind, &form);
-            }
+            let _ = read::contents(&bytes, FileKind::Shipment, &form);
             let _ = read::answers(&bytes, &form);
         }
     }
     let plain = form(json!({}));
-    for text in [TWO_PARCELS.as_bytes(), STOCK, RETURNS.as_bytes(), RECEIPT.as_bytes(), ACK.as_bytes(), SEMICOLONS] {
+    let all = [
+        (TWO_PARCELS.as_bytes(), FileKind::Shipment),
+        (STOCK, FileKind::Stock),
+        (RETURNS.as_bytes(), FileKind::Return),
+        (RECEIPT.as_bytes(), FileKind::Receipt),
+        (ACK.as_bytes(), FileKind::Answer),
+        (SEMICOLONS, FileKind::Shipment),
+    ];
+    for (text, kind) in all {
         for end in 0..text.len() {
-            for kind in FileKind::ALL {
-                if let Ok(contents) = read::contents(&text[..end], kind, &plain) {
-                    let _ = stock::levels(&contents, jiff::Timestamp::UNIX_EPOCH, &plain);
-                    for (_, told) in read::shipments("f", &contents, &plain) {
-                        let body = serde_json::to_vec(&told).unwrap().into();
-                        let raw = Raw { kind: Kind::Shipment, id: ExternalId::new("f"), version: None, body };
-                        let _ = decode::shipment(&raw, &plain);
-                    }
-                }
+            let Ok(contents) = read::contents(&text[..end], kind, &plain) else { continue };
+            let _ = stock::levels(&contents, jiff::Timestamp::UNIX_EPOCH, &plain);
+            let told = read::shipments("f", &contents, &plain).into_iter().chain(read::receipts("f", &contents));
+            for (_, told) in told {
+                let body = serde_json::to_vec(&told).unwrap().into();
+                let raw = Raw { kind: Kind::Shipment, id: ExternalId::new("f"), version: None, body };
+                let _ = decode::shipment(&raw, &plain);
             }
         }
     }
@@ -387,6 +429,5 @@ fn a_940_is_written_as_the_sample_is_and_takes_no_text_that_does_not_fit() {
 fn nothing_is_sent_without_a_mapped_service() {
     let none = selvedge_model::gate::Values::default();
     let problems = encode::order(&order("1"), &none, None, &form(json!({}))).unwrap_err();
-    assert_eq!(problems[0].rule, "mapping.missing");
-    let _ = Standing::default();
+    assert_eq!(problems[0].rule, "mapping.shipping_service");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use selvedge_connector::{
-    Arrival, Connection, Encoded, Fault, FindingLevel, Priority, Raw, Standing, Wanted, clock::ManualClock,
+    Arrival, Clock, Connection, Encoded, Fault, FindingLevel, Priority, Raw, Standing, Wanted, clock::ManualClock,
 };
 use selvedge_model::{ExternalId, Interval, Order, compare::compare, records::OrderStatus};
 use selvedge_sftp::{Fate, Operation, Served, Server};
@@ -272,6 +272,50 @@ async fn stock_comes_from_the_newest_snapshot_and_an_empty_one_empties_nothing()
 }
 
 #[tokio::test]
+async fn receipts_are_answered_put_away_and_kept() {
+    let whole = [
+        (Format::Csv, json!({}), include_str!("../samples/csv_receipt.csv"), include_str!("../samples/csv_return_receipt.csv")),
+        (
+            Format::X12,
+            json!({ "format": "x12", "x12": { "sender": "ZZ:SHOP01", "receiver": "ZZ:WH01", "production": false } }),
+            include_str!("../samples/x12_944_receipt_short_damaged.edi"),
+            include_str!("../samples/x12_180_return.edi"),
+        ),
+    ];
+    for (format, change, goods, returned) in whole {
+        let depot = depot(Options { format, ..Options::default() }, change).await;
+        depot.warehouse.put("rcv_1", goods.as_bytes()).unwrap();
+        depot.warehouse.put("ret_2", returned.as_bytes()).unwrap();
+        let raws = depot.news().await;
+        let source = depot.connection.shipment_source.clone().unwrap();
+        let rules: Vec<String> =
+            raws.iter().flat_map(|raw| source.decode(raw, &values()).problems).map(|problem| problem.rule).collect();
+        assert!(rules.len() >= 2 && rules.iter().all(|rule| rule == "file.kept"), "{rules:?}");
+        assert!(!depot.names("out").iter().any(|name| name.starts_with('r')));
+        assert_eq!(depot.names("archive").len(), 2);
+        assert_eq!(depot.names("in").len(), if format == Format::X12 { 2 } else { 0 }, "a 997 each");
+        let listed = source.enumerate(&all_time(), None).await.unwrap().items;
+        assert_eq!(listed.len(), raws.len(), "the sweep finds them, too");
+        let ids: Vec<ExternalId> = listed.into_iter().map(|item| item.id).collect();
+        assert_eq!(source.fetch(&ids, Priority::Sweeps).await.unwrap().len(), raws.len());
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_in_x12_is_answered_once_however_often_it_is_read() {
+    let change = json!({ "format": "x12", "x12": { "sender": "ZZ:SHOP01", "receiver": "ZZ:WH01" } });
+    let depot = depot(Options { format: Format::X12, ..Options::default() }, change).await;
+    let stock = depot.connection.stock_source.clone().unwrap();
+    for _ in 0..3 {
+        let page = stock.levels(Wanted::Everything, &[], None, Priority::Stock).await.unwrap();
+        assert!(page.levels.iter().all(|level| level.as_of <= depot.clock.now()), "whatever their clock says");
+    }
+    assert_eq!(depot.names("in").len(), 1);
+    depot.warehouse.step().unwrap();
+    assert_eq!(depot.warehouse.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn lost_answers_lose_and_double_nothing() {
     let folder = tempfile();
     for name in ["in", "out"] {
@@ -340,6 +384,7 @@ async fn check_says_what_is_wrong_with_the_way_there() {
         findings.into_iter().filter(|f| f.level == FindingLevel::Bad).map(|f| f.setting).collect()
     };
     assert_eq!(bad(depot.connection.probe.clone().unwrap().check().await), [Some("folders.orders".to_owned())]);
+    assert!(depot.names("sent").is_empty() && !depot.warehouse.root().join("sent").exists(), "check writes nothing");
     let served = Server::new(depot.warehouse.root(), "brand", "secret").serve(0, None).await.unwrap();
     for (key, password, setting) in [("SHA256:other", "secret", "host_key"), (served.host_key.as_str(), "wrong", "user")] {
         let connection = connect(key, served.address.port(), password, json!({}), &clock());

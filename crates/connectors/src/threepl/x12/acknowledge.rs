@@ -101,10 +101,21 @@ pub(in crate::threepl) fn segments(group: &Group) -> Option<Vec<Vec<String>>> {
     Some(out)
 }
 
-/// What a partner's 997s say: each of our groups by its control number, and the answer.
-pub(in crate::threepl) fn answers(interchange: &Interchange) -> Vec<(String, Answer)> {
-    let sets = interchange.groups.iter().filter(|group| group.functional == "FA").flat_map(|group| &group.sets);
-    sets.filter_map(answer).collect()
+/// What a partner's 997s say: each of our groups by its control number, and the answer; and why others say nothing.
+pub(in crate::threepl) fn answers(interchange: &Interchange) -> (Vec<(String, Answer)>, Vec<String>) {
+    let (mut said, mut unread) = (Vec::new(), Vec::new());
+    for group in &interchange.groups {
+        for set in &group.sets {
+            let name = format!("set {} {} of group {}", set.code, set.control, group.control);
+            match (group.functional == "FA" && set.code == "997", set.faults.said(), answer(set)) {
+                (true, None, Some(answer)) => said.push(answer),
+                (true, Some(why), _) => unread.push(format!("{name}: {why}")),
+                (true, None, None) => unread.push(format!("{name} says nothing of a group")),
+                (false, ..) => unread.push(format!("{name} is no acknowledgement")),
+            }
+        }
+    }
+    (said, unread)
 }
 
 fn answer(set: &Set) -> Option<(String, Answer)> {
