@@ -127,6 +127,7 @@ pub struct Engine {
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
+    preflight: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
     wakes: Wakes,
@@ -155,6 +156,7 @@ impl Engine {
             pauses: Mutex::default(),
             counted: Mutex::default(),
             list_rests: Mutex::default(),
+            preflight: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
             wakes: Wakes::default(),
@@ -184,6 +186,11 @@ impl Engine {
 
     pub(crate) fn locked_list_rests(&self) -> MutexGuard<'_, HashMap<(ConnectionName, &'static str), Timestamp>> {
         self.list_rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the last pre-flight was, once it has been asked of the store.
+    pub(crate) fn locked_preflight(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.preflight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The flows and where their records come from, as the balance asks for them.
@@ -355,6 +362,7 @@ impl Engine {
     pub async fn tick(&self) -> Result<TickReport> {
         let mut report = TickReport::default();
         self.refresh_lists().await?;
+        self.preflight_if_due().await?;
         for side in &self.sides {
             report.captured += self.capture(side).await?;
         }
@@ -435,7 +443,7 @@ impl Engine {
                     None => no_work().await,
                 },
                 ("decode", _) => self.decode().await,
-                ("lists", _) => self.refresh_lists().await,
+                ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
                 ("gate", Some(flow)) => self.gate(flow).await,
                 ("unanswered", Some(flow)) => self.settle_unanswered(flow).await,

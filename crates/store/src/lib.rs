@@ -20,6 +20,7 @@ pub mod mappings;
 mod migrate;
 pub mod obligations;
 mod packing;
+pub mod preflights;
 pub mod records;
 pub mod routed;
 #[cfg(test)]

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_start.sql"),
     include_str!("../migrations/sqlite/0002_stock.sql"),
     include_str!("../migrations/sqlite/0003_statistics.sql"),
+    include_str!("../migrations/sqlite/0004_preflight.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".

@@ -320,11 +320,15 @@ impl Sendable {
     }
 
     /// On which lists the keys of each table hang: tables that do not ask differently when a value differs do not hang
-    /// on its list. A table that asks by weight is not among them, as no list tells all weights.
-    pub fn tables_by_list(lookups: &dyn Fn(&Order) -> Vec<Lookup>, at: Timestamp) -> BTreeMap<String, BTreeSet<ValueList>> {
+    /// on its list. `accounts` as in [`Sendable::accounts`]. A table that asks by weight is not among them, as no list tells all weights.
+    pub fn tables_by_list(
+        lookups: &dyn Fn(&Order) -> Vec<Lookup>,
+        accounts: bool,
+        at: Timestamp,
+    ) -> BTreeMap<String, BTreeSet<ValueList>> {
         let with = |changed: Option<ValueList>| {
             let pick = |list: ValueList, one: &str, other: &str| if changed == Some(list) { other } else { one }.to_owned();
-            let mut sendable = Sendable { weights: BTreeSet::from([Some(1_000)]), ..Sendable::default() };
+            let mut sendable = Sendable { weights: BTreeSet::from([Some(1_000)]), accounts, ..Sendable::default() };
             let country = pick(ValueList::Markets, "SE", "DE");
             let market = pick(ValueList::Markets, "1", "2");
             sendable.add(SourceValue::Market {
@@ -669,7 +673,7 @@ mod tests {
 
     #[test]
     fn which_list_a_table_hangs_on_is_told_by_what_it_asks() {
-        let hangs = Sendable::tables_by_list(&lookups, at());
+        let hangs = Sendable::tables_by_list(&lookups, false, at());
         let of = |table: &str| hangs.get(table).map(|lists| lists.iter().copied().collect::<Vec<_>>());
         assert_eq!(of("subsidiary"), Some(vec![ValueList::Markets]));
         assert_eq!(of("service"), Some(vec![ValueList::Markets, ValueList::ShippingMethods]));

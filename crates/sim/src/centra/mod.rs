@@ -12,6 +12,7 @@ mod mutate;
 mod plan;
 mod shipments;
 mod state;
+mod values;
 pub mod stock;
 
 use std::collections::{BTreeMap, HashMap};
