@@ -29,6 +29,8 @@ const OPTIONAL: &str = "directive @optional on FIELD | INLINE_FRAGMENT\n";
 const STOCK: &str = "# @stock";
 /// The line that marks an operation of which only shipments have need.
 const SHIPMENTS: &str = "# @shipments";
+/// The line that marks an operation that lists what orders can carry.
+const VALUES: &str = "# @values";
 /// The line that names input fields, as `Type.field`, which are sent inside a variable, where the compiler cannot see them.
 const SENDS: &str = "# @sends";
 
@@ -61,6 +63,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     let sources = sources(&centra.join("operations"))?;
     let mut operations = String::new();
     let (mut needs, mut stock_needs, mut shipment_needs) = (Needs::default(), Needs::default(), Needs::default());
+    let mut value_needs = Needs::default();
     for (path, source) in &sources.operations {
         let whole = sources.with_fragments(source);
         let document =
@@ -70,6 +73,8 @@ fn build() -> Result<(), Box<dyn Error>> {
             &mut stock_needs
         } else if marks(source, SHIPMENTS).next().is_some() {
             &mut shipment_needs
+        } else if marks(source, VALUES).next().is_some() {
+            &mut value_needs
         } else {
             &mut needs
         };
@@ -85,6 +90,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     operations.push_str(&stock_needs.text("STOCK_NEEDS", "stock needs beside that")?);
     shipment_needs.leave_to(&needs);
     operations.push_str(&shipment_needs.text("SHIPMENT_NEEDS", "shipments need beside that")?);
+    value_needs.leave_to(&needs);
+    operations.push_str(&value_needs.text("VALUE_NEEDS", "listing what orders can carry needs beside that")?);
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"), operations)?;
     Ok(())
 }

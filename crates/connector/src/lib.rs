@@ -6,7 +6,7 @@
 //!
 //! Per kind of record there is a [`Source`] (lists, fetches, decodes) and a [`Sink`] (asks for
 //! mapped values, encodes, finds by *our* key, puts). Per connection there may be a [`Feed`] (a queue
-//! of news), [`Hooks`] (signed webhooks), [`Lists`] (the system's own lists of values) and a [`Probe`]
+//! of news), [`Hooks`] (signed webhooks), [`Lists`] (the system's own lists of values), [`SourceValues`] (what its orders can carry) and a [`Probe`]
 //! (what `check` asks). Decoding and encoding are pure; every talking function is one call and one
 //! effect, without retries: those belong to the flow.
 //!
@@ -47,7 +47,8 @@ pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,
     Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, Needed, OpenContext, Page,
-    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, Standing, StockSink, StockSource, Wanted,
+    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, SourceValues, Standing, StockSink, StockSource, ValuesPage,
+    Wanted,
 };
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats, Traffic};

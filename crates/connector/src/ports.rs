@@ -9,7 +9,10 @@ use selvedge_model::{
     ConnectionName, Customer, ExternalId, Interval, Kind, Kit, LocationId, Order, Problem, Product, Record, RecordKey, Shipment,
     Sku, StockLevel,
     compare::Carries,
-    gate::{Lookup, Values},
+    gate::{
+        Lookup, Values,
+        preflight::{SourceValue, ValueList},
+    },
 };
 use serde_json::Value;
 
@@ -287,6 +290,28 @@ pub trait Lists: Send + Sync {
     fn tables(&self) -> &'static [&'static str];
     /// One page of one table.
     async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault>;
+    /// Whether an id may stand for something although the list does not show it: one that the system has built in.
+    fn is_built_in(&self, _table: &str, _id: &str) -> bool {
+        false
+    }
+}
+
+/// One page of values that orders can carry.
+#[derive(Clone, Debug, Default)]
+pub struct ValuesPage {
+    /// The values.
+    pub values: Vec<SourceValue>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// What orders out of a system *can* carry: asked before the first order carries it.
+#[async_trait]
+pub trait SourceValues: Send + Sync {
+    /// The lists that it tells.
+    fn lists(&self) -> &'static [ValueList];
+    /// One page of one list.
+    async fn values(&self, list: ValueList, page: Option<&Cursor>) -> Result<ValuesPage, Fault>;
 }
 
 /// One page of stock levels.
@@ -420,6 +445,8 @@ pub struct Connection {
     pub hooks: Option<Arc<dyn Hooks>>,
     /// Its lists of values.
     pub lists: Option<Arc<dyn Lists>>,
+    /// What orders out of it can carry.
+    pub values: Option<Arc<dyn SourceValues>>,
     /// Stock out of it.
     pub stock_source: Option<Arc<dyn StockSource>>,
     /// Stock into it.
@@ -445,6 +472,7 @@ impl Connection {
             feed: None,
             hooks: None,
             lists: None,
+            values: None,
             stock_source: None,
             stock_sink: None,
             probe: None,

@@ -128,6 +128,7 @@ pub struct Engine {
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
     watches: Mutex<HashMap<FlowName, Timestamp>>,
+    preflight: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
     wakes: Wakes,
@@ -157,6 +158,7 @@ impl Engine {
             counted: Mutex::default(),
             list_rests: Mutex::default(),
             watches: Mutex::default(),
+            preflight: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
             wakes: Wakes::default(),
@@ -191,6 +193,11 @@ impl Engine {
     /// Until when the watch over each flow's target rests.
     pub(crate) fn locked_watches(&self) -> MutexGuard<'_, HashMap<FlowName, Timestamp>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the last pre-flight was, once it has been asked of the store.
+    pub(crate) fn locked_preflight(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.preflight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The flows and where their records come from, as the balance asks for them.
@@ -362,6 +369,7 @@ impl Engine {
     pub async fn tick(&self) -> Result<TickReport> {
         let mut report = TickReport::default();
         self.refresh_lists().await?;
+        self.preflight_if_due().await?;
         for side in &self.sides {
             report.captured += self.capture(side).await?;
         }
@@ -444,8 +452,8 @@ impl Engine {
                     None => no_work().await,
                 },
                 ("decode", _) => self.decode().await,
-                ("lists", _) => self.refresh_lists().await,
                 ("promises", _) => self.keep_promises().await,
+                ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
                 ("gate", Some(flow)) => self.gate(flow).await,
                 ("unanswered", Some(flow)) => self.settle_unanswered(flow).await,

@@ -25,6 +25,7 @@ mod engine;
 mod gate;
 mod lists;
 mod ports;
+mod preflight;
 mod prepare;
 mod products;
 mod promises;
@@ -43,6 +44,7 @@ use selvedge_model::{
 use selvedge_store::Store;
 
 pub use engine::{Accepted, Engine, Miswired, TickReport};
+pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
 pub use reading::Swept;
 pub use stock::{Foreign, StockSetup};
@@ -125,4 +127,6 @@ pub struct Setup {
     pub stocks: Vec<StockSetup>,
     /// How often the targets' lists of values are read again.
     pub lists_every: Duration,
+    /// When the mappings are looked through every night; `None` = not at all.
+    pub preflight: Option<PreflightSetup>,
 }

@@ -29,6 +29,32 @@ impl Engine {
         Ok(read)
     }
 
+    /// The same, and the nightly look through the mappings after it: it wants lists that are whole and fresh.
+    pub(crate) async fn lists_and_preflight(&self) -> Result<usize> {
+        let read = self.refresh_lists().await?;
+        Ok(read + usize::from(self.preflight_if_due().await?))
+    }
+
+    /// Reads every list now, whether it is due or not, for as long as nobody else reads them; which could not be read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn reread_lists(&self) -> Result<Vec<(ConnectionName, &'static str)>> {
+        let mut unread = Vec::new();
+        for (name, connection) in &self.setup().connections {
+            let Some(lists) = &connection.lists else { continue };
+            if !self.setup().flows.iter().any(|flow| flow.to == *name) {
+                continue;
+            }
+            for table in lists.tables() {
+                if !self.read_list(name, lists.as_ref(), table).await? {
+                    unread.push((name.clone(), *table));
+                }
+            }
+        }
+        Ok(unread)
+    }
+
     async fn list_is_due(&self, connection: &ConnectionName, table: &'static str) -> Result<bool> {
         let now = self.now();
         if self.locked_list_rests().get(&(connection.clone(), table)).is_some_and(|until| *until > now) {

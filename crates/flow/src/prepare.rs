@@ -206,7 +206,7 @@ impl Bench<'_> {
     }
 
     /// What the catalogue says of the items of an order and of their components.
-    fn goods(&self, order: &Order) -> Result<Goods> {
+    pub(crate) fn goods(&self, order: &Order) -> Result<Goods> {
         let mut goods = Goods::new();
         let mut wanted: Vec<Sku> = order.lines.iter().map(|line| line.sku.clone()).collect();
         while let Some(sku) = wanted.pop() {

@@ -10,11 +10,13 @@ pub mod attribution;
 pub mod barcode;
 pub mod bundle;
 pub mod compare;
+pub mod daily;
 pub mod dispatch;
 pub mod gate;
 pub mod id;
 #[cfg(test)]
 mod laws;
+pub mod likeness;
 mod mask;
 pub mod moment;
 pub mod money;

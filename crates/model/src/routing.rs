@@ -90,6 +90,29 @@ impl Route {
     }
 }
 
+/// Whether a line, or an order of which no line is known yet, could be given to a flow by these routes, whatever the shelves hold.
+pub fn may_go(order: &Order, sku: Option<&Sku>, routes: &[Route], flow: &FlowName, goods: &Goods) -> bool {
+    if routes.is_empty() {
+        return true;
+    }
+    for route in routes.iter().filter(|route| route.fits_order(order)) {
+        match sku {
+            Some(sku) if !route.fits_line(sku, goods) => continue,
+            _ => {}
+        }
+        // Without a look at the shelves the first warehouse gets it.
+        let takes = if route.in_stock { route.to.contains(flow) } else { route.to.first() == Some(flow) };
+        if takes {
+            return true;
+        }
+        let narrow = !route.skus.is_empty() || !route.collections.is_empty();
+        if !route.in_stock && !(narrow && (sku.is_none() || route.by == RouteBy::Order)) {
+            return false;
+        }
+    }
+    false
+}
+
 /// Routes the lines of a pick order that nobody has been given yet. `taken` are those that somebody
 /// has: they stay where they are, and what they need is not free for others.
 ///
@@ -224,6 +247,32 @@ mod tests {
         let by_line = Route { by: RouteBy::Line, ..stocked };
         let split = vec![("1".to_owned(), "b".to_owned()), ("2".to_owned(), "a".to_owned())];
         assert_eq!(routed(&[by_line], &[], &free), Ok(split));
+    }
+
+    #[test]
+    fn what_may_come_to_a_warehouse_is_told_without_its_shelves() {
+        let pick = order(vec![line("1", "TEE-1", 2, 100), line("2", "BAG", 1, 100)]);
+        let may = |routes: &[Route], sku: Option<&str>, name: &str| {
+            may_go(&pick, sku.map(Sku::new).as_ref(), routes, &flow(name), &Goods::new())
+        };
+        assert!(may(&[], Some("BAG"), "a"), "one warehouse gets everything");
+        let stocked = Route { in_stock: true, ..to("stocked", &["a", "b"]) };
+        let rest = to("rest", &["c", "a"]);
+        let both = [stocked, rest];
+        for (name, takes) in [("a", true), ("b", true), ("c", true), ("d", false)] {
+            assert_eq!(may(&both, Some("BAG"), name), takes, "{name}");
+        }
+        assert!(!may(&both[1..], Some("BAG"), "a"), "the first warehouse of a route gets it");
+        let bags = Route { skus: vec!["BAG".into()], by: RouteBy::Line, ..to("bags", &["b"]) };
+        let routes = [bags.clone(), to("rest", &["c"])];
+        assert!(may(&routes, Some("BAG"), "b") && !may(&routes, Some("BAG"), "c"));
+        assert!(may(&routes, Some("TEE-1"), "c") && !may(&routes, Some("TEE-1"), "b"));
+        assert!(may(&routes, None, "b") && may(&routes, None, "c"));
+        // By order, a bag beside a shirt goes on to the next route.
+        let routes = [Route { by: RouteBy::Order, ..bags }, to("rest", &["c"])];
+        assert!(may(&routes, Some("BAG"), "b") && may(&routes, Some("BAG"), "c"));
+        let abroad = [Route { countries: vec!["DE".into()], ..to("abroad", &["d"]) }];
+        assert!(!may(&abroad, None, "d"));
     }
 
     #[test]

@@ -98,6 +98,19 @@ impl Tx<'_> {
         Ok(id)
     }
 
+    /// The same for trouble whose figures change while it stands: it is told in its newest words.
+    pub fn raise_standing_anew(&self, brand: &Brand, flow: &FlowName, problem: &Problem, now: Timestamp) -> Result<ExceptionId> {
+        let id = self.raise_standing(brand, flow, problem, now)?;
+        let sql = "UPDATE exceptions SET value = ?2, message = ?3, remedy = ?4 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![
+            id.0,
+            problem.value.as_deref().map(|value| short(value, PATH_CHARS_MAX)),
+            short(&problem.message, TEXT_CHARS_MAX),
+            short(&problem.remedy, TEXT_CHARS_MAX),
+        ])?;
+        Ok(id)
+    }
+
     /// Standing trouble is over: closes it with this evidence, unless it still holds something
     /// (then it closes as any other does). Nothing happens if there is none with this cause.
     pub fn settle_standing(&self, brand: &Brand, cause: &str, why: &str, now: Timestamp) -> Result<()> {
@@ -423,6 +436,11 @@ mod tests {
                 tx.raise_standing(&brand(), &none, &problem, at(6))?;
                 assert!(tx.exception(id)?.open);
                 assert!(tx.close_empty(&brand(), at(7))?.is_empty());
+                let worse = Problem { message: "refused again".into(), ..problem.clone() };
+                assert_eq!(tx.raise_standing(&brand(), &none, &worse, at(8))?, id);
+                assert_eq!(tx.exception(id)?.problem.message, "refused");
+                assert_eq!(tx.raise_standing_anew(&brand(), &none, &worse, at(9))?, id);
+                assert_eq!(tx.exception(id)?.problem.message, "refused again");
                 Ok(())
             })
             .await;

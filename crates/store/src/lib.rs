@@ -20,6 +20,7 @@ pub mod mappings;
 mod migrate;
 pub mod obligations;
 mod packing;
+pub mod preflights;
 pub mod products;
 pub mod promises;
 pub mod records;

@@ -132,24 +132,37 @@ impl View<'_> {
     /// Answers a lookup: own entry, then (if the lookup allows) the target's entry of the same name, then the table's default `*`.
     /// Names compare byte for byte; only a key of one part has a name to compare.
     pub fn answer(&self, brand: &Brand, connection: &ConnectionName, lookup: &Lookup) -> Result<MappingAnswer> {
-        if let Some(value) = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, &lookup.key_text())? {
-            return Ok(MappingAnswer::Is(value));
+        Ok(self.answer_by(brand, connection, lookup)?.0)
+    }
+
+    /// The same, with the key of the mapping that answers, where one does.
+    pub fn answer_by(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        lookup: &Lookup,
+    ) -> Result<(MappingAnswer, Option<String>)> {
+        let mapped = |key: String| -> Result<Option<(MappingAnswer, Option<String>)>> {
+            let value = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, &key)?;
+            Ok(value.map(|value| (MappingAnswer::Is(value), Some(key))))
+        };
+        if let Some(answer) = mapped(lookup.key_text())? {
+            return Ok(answer);
         }
         if lookup.same_name
             && let [(_, name)] = lookup.key.as_slice()
         {
             let answer = self.of_same_name(connection, &lookup.table, name)?;
             if answer != MappingAnswer::Nothing {
-                return Ok(answer);
+                return Ok((answer, None));
             }
         }
         for key in lookup.wider_keys() {
-            if let Some(value) = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, &key)? {
-                return Ok(MappingAnswer::Is(value));
+            if let Some(answer) = mapped(key)? {
+                return Ok(answer);
             }
         }
-        let default = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, DEFAULT_KEY)?;
-        Ok(default.map_or(MappingAnswer::Nothing, MappingAnswer::Is))
+        Ok(mapped(DEFAULT_KEY.to_owned())?.unwrap_or((MappingAnswer::Nothing, None)))
     }
 
     fn of_same_name(&self, connection: &ConnectionName, table: &str, name: &str) -> Result<MappingAnswer> {
@@ -212,6 +225,21 @@ impl View<'_> {
         moment_maybe(read_at)
     }
 
+    /// Whether an entry of a list may be used, by its id; `None` when the list does not have it.
+    pub fn list_has(&self, connection: &ConnectionName, table: &str, id: &str) -> Result<Option<bool>> {
+        let sql = "SELECT active FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND id = ?3";
+        Ok(self.connection.prepare_cached(sql)?.query_row([connection.as_str(), table, id], |row| row.get(0)).optional()?)
+    }
+
+    /// The entries of a list that may be used, as (id, name); at most so many.
+    pub fn list_names(&self, connection: &ConnectionName, table: &str, limit_rows: usize) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT id, name FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND active = 1 ORDER BY id LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows =
+            statement.query_map(params![connection.as_str(), table, limit(limit_rows)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// How many entries a list holds.
     pub fn list_count(&self, connection: &ConnectionName, table: &str) -> Result<u64> {
         let sql = "SELECT count(*) FROM list_entries WHERE connection = ?1 AND tbl = ?2";
@@ -259,6 +287,13 @@ mod tests {
 
                 tx.map(&brand(), &erp, "item", "*", Some("99"), "anna", at(6))?;
                 assert_eq!(ask("unknown"), is("99"));
+                let by =
+                    |sku: &str| tx.answer_by(&brand(), &erp, &Lookup::new("item", &[("sku", sku)], "").same_name()).unwrap().1;
+                assert_eq!((by("unknown").as_deref(), by("15056BL")), (Some("*"), None));
+                assert_eq!(tx.list_has(&erp, "item", "10")?, Some(true));
+                assert_eq!((tx.list_has(&erp, "item", "15")?, tx.list_has(&erp, "item", "98")?), (Some(false), None));
+                assert_eq!(tx.list_names(&erp, "item", 2)?, [("10".into(), "15056BL".into()), ("11".into(), "15056bl".into())]);
+                assert_eq!(tx.list_names(&erp, "item", 99)?.len(), 5, "what may not be used is no suggestion");
                 // A doubtful name is asked about, not papered over by the default.
                 assert_eq!(ask("OLD"), MappingAnswer::Inactive("15".into()));
                 tx.map(&brand(), &erp, "item", "sku=DOUBLE", Some("13"), "anna", at(7))?;

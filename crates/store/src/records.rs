@@ -176,6 +176,35 @@ impl View<'_> {
         rows.collect()
     }
 
+    /// The newest revisions of the records of a kind from a connection whose bytes arrived since an instant, from a row on (not
+    /// included): a page of them, and the row to go on from, where there may be more.
+    pub fn arrived_since(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        kind: Kind,
+        since: Timestamp,
+        after: Option<RecordId>,
+        limit_rows: usize,
+    ) -> Result<(Vec<RecordRow>, Option<RecordId>)> {
+        // Where to begin is told by the index of arrivals alone; from there on rows come in their own order, nothing is sorted.
+        let start = match after {
+            Some(row) => row.0,
+            None => {
+                let sql = "SELECT coalesce(min(id), 1) - 1 FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4";
+                let values = params![brand.as_str(), connection.as_str(), kind.word(), micros(since)];
+                self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?
+            }
+        };
+        let sql = "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records INDEXED BY records_latest
+                   WHERE brand = ?1 AND kind = ?3 AND latest = 1 AND id > ?5 AND connection = ?2 AND received_at >= ?4 ORDER BY id LIMIT ?6";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), micros(since), start, limit(limit_rows)];
+        let rows = statement.query_and_then(values, record_row)?.collect::<Result<Vec<_>>>()?;
+        let next = rows.last().map(|row| row.id).filter(|_| rows.len() >= limit_rows);
+        Ok((rows, next))
+    }
+
     /// The newest records of a kind whose key, name, e-mail or SKU contains `search` (empty = all),
     /// whether written large or small.
     pub fn records(&self, brand: &Brand, kind: Kind, search: &str, limit_rows: usize) -> Result<Vec<RecordLine>> {
@@ -364,6 +393,37 @@ mod tests {
                 let all = tx.revisions(&brand(), Kind::Order, &"1001".into())?;
                 assert_eq!(all.iter().map(|row| row.revision).collect::<Vec<_>>(), [1, 2, 3, 4]);
                 assert!(matches!(tx.record(RecordId(99)), Err(StoreError::Absent(_))));
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_arrived_since_is_paged_and_each_record_once() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                for n in 1..=7 {
+                    tx.put_record(&new_record(order(&n.to_string(), 100), n))?;
+                }
+                // The second revision of an old one arrives late.
+                tx.put_record(&new_record(order("1", 200), 9))?;
+                let shop = new_record(order("0", 0), 1).connection;
+                let (mut keys, mut after) = (Vec::new(), None);
+                loop {
+                    let (rows, next) = tx.arrived_since(&brand(), &shop, Kind::Order, at(4), after, 2)?;
+                    keys.extend(rows.into_iter().map(|row| (row.record.key().to_string(), row.revision)));
+                    after = next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                let expected =
+                    [("4", 1), ("5", 1), ("6", 1), ("7", 1), ("1", 2)].map(|(key, revision)| (key.to_owned(), revision));
+                assert_eq!(keys, expected);
+                assert!(tx.arrived_since(&brand(), &"elsewhere".into(), Kind::Order, at(0), None, 9)?.0.is_empty());
+                assert!(tx.arrived_since(&brand(), &shop, Kind::Product, at(0), None, 9)?.0.is_empty());
                 Ok(())
             })
             .await

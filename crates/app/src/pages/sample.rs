@@ -206,6 +206,7 @@ async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
         flows: vec![flow],
         stocks,
         lists_every: Duration::from_secs(3_600),
+        preflight: None,
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     (Arc::new(App::new(Arc::new(engine))), clock)

@@ -17,6 +17,7 @@ mod schema_check;
 mod settings;
 mod shipments;
 mod stock;
+mod values;
 mod wire;
 
 #[cfg(test)]
@@ -83,6 +84,7 @@ impl Connector for Centra {
             order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings))),
             feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
+            values: Some(Arc::new(values::OrderValues::new(Arc::clone(&api), &settings))),
             stock_source: Some(Arc::new(stock::Source::new(Arc::clone(&api), &settings))),
             stock_sink: Some(Arc::new(stock::Sink::new(Arc::clone(&api), &settings))),
             probe: Some(Arc::new(CentraProbe::new(api, settings))),

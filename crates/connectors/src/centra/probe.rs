@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     graphql::{Api, Reply},
-    operations::{self, NEEDS, Operation, SHIPMENT_NEEDS, STOCK_NEEDS},
+    operations::{self, NEEDS, Operation, SHIPMENT_NEEDS, STOCK_NEEDS, VALUE_NEEDS},
     schema_check,
     settings::Settings,
     wire::{EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text},
@@ -105,6 +105,7 @@ impl CentraProbe {
                 let mut findings = schema_findings(unmet);
                 findings.extend(of_stock.into_iter().map(|unmet| part_finding(unmet, "stock")));
                 findings.extend(of_shipments.into_iter().map(|unmet| part_finding(unmet, "shipments")));
+                findings.extend(schema_check::compare(VALUE_NEEDS, &live.schema).into_iter().map(value_finding));
                 (findings, true)
             }
             Err(fault) => {
@@ -254,6 +255,15 @@ fn part_finding(unmet: schema_check::Unmet, part: &str) -> Finding {
     let remedy =
         format!("Flows of {part} will not work on this version of Centra's schema; report it with this line. Others do.");
     finding(FindingLevel::Warning, None, format!("schema, for {part}: {}", unmet.message), &remedy)
+}
+
+/// What only the pre-flight needs.
+fn value_finding(unmet: schema_check::Unmet) -> Finding {
+    if unmet.level != FindingLevel::Bad {
+        return schema_finding(unmet);
+    }
+    let remedy = "The pre-flight does without this list and takes the values of recent orders; report it with this line.";
+    finding(FindingLevel::Warning, None, format!("schema, for the pre-flight: {}", unmet.message), remedy)
 }
 
 fn skew(date: Option<&str>, now: Timestamp) -> Option<Finding> {

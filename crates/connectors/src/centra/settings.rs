@@ -17,7 +17,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write",
+        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write; for the pre-flight also Market:read, Pricelist:read, Country:read, ShippingOption:read, TaxGroup:read, TaxRule:read and ProductSize:read",
     ),
     (
         "time_zone",

@@ -73,6 +73,11 @@ impl Lists for ValueLists {
         let next = rows.rows.last().and_then(|row| row.get("id")).filter(|_| full).map(|id| Cursor(id.clone()));
         Ok(ListPage { entries: rows.rows.iter().filter_map(|row| entry(table, row)).collect(), next })
     }
+
+    /// Ids below nought (`-8`, not taxable) are the system's own; lists begin above it.
+    fn is_built_in(&self, _table: &str, id: &str) -> bool {
+        id.rsplit(':').next().is_some_and(|id| id.starts_with('-'))
+    }
 }
 
 fn entry(table: &Table, row: &Row) -> Option<ListEntry> {

@@ -252,6 +252,7 @@ impl Fake {
             }],
             stocks: self.stocks(),
             lists_every: Duration::from_secs(600),
+            preflight: None,
         };
         Arc::new(Engine::new(setup).unwrap())
     }

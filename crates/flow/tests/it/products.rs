@@ -75,6 +75,7 @@ async fn world(policy: ProductPolicy) -> World {
         }],
         stocks: Vec::new(),
         lists_every: Duration::from_secs(600),
+        preflight: None,
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

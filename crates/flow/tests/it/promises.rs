@@ -61,6 +61,7 @@ async fn world() -> World {
         flows: vec![FlowSetup { preparation: Preparation::Pick(pick), ..flow("picks", Kind::Order, "shop", "wms") }],
         stocks: Vec::new(),
         lists_every: Duration::from_secs(600),
+        preflight: None,
     };
     World { clock, shop, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

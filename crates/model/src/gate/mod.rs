@@ -4,6 +4,7 @@
 //! differently. Together they give a [`Verdict`]. No write happens before it says [`Verdict::Cleared`].
 
 pub mod mapping;
+pub mod preflight;
 pub mod products;
 pub mod rules;
 

@@ -204,6 +204,8 @@ impl Reader<'_> {
             "countries" => rows(out, 0..catalogue.countries().len(), |out, at| {
                 self.country(out, pick, u32::try_from(at).ok());
             }),
+            "shippingOptions" => self.shipping_options(out, pick)?,
+            "taxGroups" => self.tax_groups(out, pick)?,
             "warehouses" => {
                 let (skip, limit) = self.page(pick)?;
                 rows(out, (0..self.state.ledger.warehouses()).skip(skip).take(limit), |out, at| self.warehouse(out, pick, at));
@@ -439,11 +441,7 @@ impl Reader<'_> {
             "totals" => self.totals(out, pick, order, &totals, life, created),
             "shippingPriceGroup" => match market.and_then(|market| market.methods.get(order.method)) {
                 Some(method) => object(out, "ShippingPriceGroup", pick.shape("ShippingPriceGroup"), |out, pick| {
-                    object(out, "ShippingOption", pick.shape("ShippingOption"), |out, pick| match pick.name.as_str() {
-                        "id" => number(out, method.id),
-                        "name" => push_text(out, method.name),
-                        _ => push_text(out, method.uri),
-                    });
+                    self.shipping_option(out, pick, method);
                 }),
                 None => out.push_str("null"),
             },
@@ -783,7 +781,7 @@ impl Reader<'_> {
         rows(out, mine, |out, at| self.country(out, pick, u32::try_from(at).ok()));
     }
 
-    fn market(&self, out: &mut String, pick: &Pick, market: &Market) {
+    pub fn market(&self, out: &mut String, pick: &Pick, market: &Market) {
         object(out, "Market", pick.shape("Market"), |out, pick| match pick.name.as_str() {
             "id" => number(out, market.id),
             "name" => push_text(out, market.name),

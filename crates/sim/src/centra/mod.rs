@@ -13,6 +13,7 @@ mod plan;
 mod shipments;
 mod state;
 pub mod stock;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

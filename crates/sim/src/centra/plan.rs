@@ -462,6 +462,11 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ("Query", "currencies") => "Currency:read",
         ("Query", "countries") => "Country:read",
         ("Query", "warehouses") => "Warehouse:read",
+        ("Query", "shippingOptions") => "ShippingOption:read",
+        // Inferred from the pattern; the permission of its rules is documented.
+        ("Query", "taxGroups") => "TaxGroup:read",
+        ("TaxGroup", "rules") => "TaxRule:read",
+        ("ShippingOption", "markets") => "Market:read",
         ("Query", "allocationRules") => "AllocationRule:read",
         ("Query", "product" | "products") => "Product:read",
         ("Query", "productSizes") => "ProductSize:read",

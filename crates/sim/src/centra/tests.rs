@@ -1,6 +1,7 @@
 //! The stand-in over real HTTP.
 
 mod parcels;
+mod values;
 mod warehouse;
 
 use std::collections::BTreeMap;
