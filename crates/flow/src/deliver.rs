@@ -203,6 +203,10 @@ impl Engine {
             },
             Fault::Exists { id: Some(id), .. } => Outcome::Delivered { id, how: "it stood there already".to_owned() },
             Fault::Exists { id: None, what } => match self.find(flow, row).await? {
+                // What stands there may be another's, or half of ours: it is looked at before it is read back.
+                Ok(Some(found)) if !flow.sink.finishes_in_one() => {
+                    Outcome::Advanced { id: found.id, how: "it stood there already, under our key".to_owned() }
+                }
                 Ok(Some(found)) => Outcome::Delivered { id: found.id, how: "it stood there already, under our key".to_owned() },
                 Ok(None) => Outcome::Held(vec![elsewhere(&what)]),
                 Err(_) => {

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use selvedge_model::{
     AnyRecord, Brand, ExternalId, FlowName, Kind, Order, Problem, RecordKey, Shipment, Sku,
-    attribution::{Taken, attribute},
+    attribution::{Taken, attribute, bundles},
     dispatch::{Calendar, Promise, dispatch_by},
     obligation::State,
     pick::{Good, Goods, pick_order},
@@ -285,7 +285,7 @@ impl Bench<'_> {
         if shipment.tracking().is_empty() && age < waited {
             return Ok(Prepared::Later { after: ORDER_LOOK, why: "no tracking number yet".to_owned() });
         }
-        let taken = self.taken(row, &shipment.order)?;
+        let (taken, whole) = self.taken(row, &shipment.order)?;
         let lines = match attribute(&order, &taken, shipment) {
             Ok(lines) => lines,
             Err(problems) => return Ok(Prepared::Unfit(problems)),
@@ -298,13 +298,14 @@ impl Bench<'_> {
                 "the warehouse says that it left at {at}, which has not come yet; the time of completion is taken"
             ));
         }
-        let record = Shipment { lines, shipped_at, captured: Some(true), ..shipment.clone() };
+        let bundles = bundles(&order, &taken, &whole, &lines);
+        let record = Shipment { lines, shipped_at, captured: Some(true), bundles, ..shipment.clone() };
         Ok(Prepared::As(Box::new(Ready { remarks, ..Ready::of(record) })))
     }
 
-    /// What other shipments of the order took already in this flow, by line.
-    fn taken(&self, row: &ObligationRow, order: &RecordKey) -> Result<Taken> {
-        let mut taken = Taken::new();
+    /// What other shipments of the order took already in this flow, by line, and the whole bundles that they completed.
+    fn taken(&self, row: &ObligationRow, order: &RecordKey) -> Result<(Taken, Taken)> {
+        let (mut taken, mut whole) = (Taken::new(), Taken::new());
         for record in self.view.of_order(self.brand, Kind::Shipment, order)? {
             let key = record.record.key();
             if key == row.key {
@@ -314,7 +315,14 @@ impl Bench<'_> {
             let counts = |state: State| {
                 matches!(
                     state,
-                    State::Cleared | State::Sending | State::Unanswered | State::Delivered | State::Confirmed | State::Held
+                    State::Cleared
+                        | State::Sending
+                        | State::Unanswered
+                        | State::Delivered
+                        | State::Confirmed
+                        | State::Held
+                        // Let through, and the target needed no document for it: its units have left all the same.
+                        | State::Excluded
                 )
             };
             // The newest that was let through speaks for it: what it holds stands there, or is about to.
@@ -326,12 +334,16 @@ impl Bench<'_> {
                             let units = taken.entry(id.clone()).or_default();
                             *units = units.saturating_add(line.quantity);
                         }
+                        for bundle in &shipment.bundles {
+                            let units = whole.entry(bundle.line.clone()).or_default();
+                            *units = units.saturating_add(bundle.quantity);
+                        }
                     }
                     break;
                 }
             }
         }
-        Ok(taken)
+        Ok((taken, whole))
     }
 }
 

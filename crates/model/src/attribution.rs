@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::{ExternalId, Sku},
     problem::Problem,
-    records::{LineKind, Order, OrderLine, Shipment, ShipmentLine},
+    records::{LineKind, Order, OrderLine, Shipment, ShipmentLine, ShippedBundle},
 };
 
 /// Units per line of the order that other shipments took already.
@@ -63,6 +63,39 @@ pub fn attribute(order: &Order, taken: &Taken, shipment: &Shipment) -> Result<Ve
         }
     }
     Ok(lines)
+}
+
+/// The bundles that the attributed lines of a shipment belong to, with the whole bundles that it completes: as many as
+/// all that has left makes, less those that other shipments (`whole`, by the bundle's line) completed already. So the
+/// sum over all shipments is what has left whole, in whatever order they are told.
+pub fn bundles(order: &Order, taken: &Taken, whole: &Taken, lines: &[ShipmentLine]) -> Vec<ShippedBundle> {
+    let here = |id: &ExternalId| -> u32 {
+        lines.iter().filter(|line| line.order_line.as_ref() == Some(id)).map(|line| line.quantity).sum()
+    };
+    let mut found = Vec::new();
+    for bundle in order.lines.iter().filter(|line| line.kind == LineKind::Bundle) {
+        let parts: Vec<&OrderLine> = order
+            .lines
+            .iter()
+            .filter(|line| line.kind == LineKind::BundleItem && line.bundle.as_ref() == Some(&bundle.id) && line.quantity > 0)
+            .collect();
+        if !parts.iter().any(|part| here(&part.id) > 0) {
+            continue;
+        }
+        let made = |part: &&OrderLine| {
+            let left = u64::from(taken.get(&part.id).copied().unwrap_or(0)) + u64::from(here(&part.id));
+            left * u64::from(bundle.quantity) / u64::from(part.quantity)
+        };
+        let all = parts.iter().map(made).min().unwrap_or(0).min(u64::from(bundle.quantity));
+        let all = u32::try_from(all).unwrap_or(bundle.quantity);
+        found.push(ShippedBundle {
+            line: bundle.id.clone(),
+            sku: bundle.sku.clone(),
+            quantity: all.saturating_sub(whole.get(&bundle.id).copied().unwrap_or(0)),
+            parts: parts.into_iter().map(|part| part.id.clone()).collect(),
+        });
+    }
+    found
 }
 
 /// The lines of which units can leave a warehouse.
@@ -193,6 +226,7 @@ mod tests {
             short: Vec::new(),
             parcels: Vec::new(),
             captured: None,
+            bundles: Vec::new(),
         }
     }
 
@@ -233,6 +267,22 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_is_complete_with_the_last_of_its_parts() {
+        let order = order(bundle("4", 3, 100, &[("C", 1), ("D", 2)]));
+        let part = |id: &str, units: u32| ShipmentLine { order_line: Some(id.into()), sku: Sku::new("x"), quantity: units };
+        let taken = |pairs: &[(&str, u32)]| pairs.iter().map(|(id, units)| (ExternalId::new(*id), *units)).collect::<Taken>();
+        let completes = |before: &[(&str, u32)], whole: u32, now: &[ShipmentLine]| {
+            bundles(&order, &taken(before), &taken(&[("4", whole)]), now).iter().map(|bundle| bundle.quantity).collect::<Vec<_>>()
+        };
+        assert_eq!(completes(&[], 0, &[part("4-0", 2)]), [0]);
+        assert_eq!(completes(&[("4-0", 2)], 0, &[part("4-1", 3)]), [1]);
+        assert_eq!(completes(&[("4-0", 2), ("4-1", 3)], 1, &[part("4-0", 1), part("4-1", 3)]), [2]);
+        // A parcel that is looked at again after the others finds what they have completed.
+        assert_eq!(completes(&[("4-0", 1), ("4-1", 6)], 3, &[part("4-0", 2)]), [0]);
+        assert_eq!(completes(&[], 0, &[part("9", 1)]), Vec::<u32>::new());
+    }
+
+    #[test]
     fn what_does_not_fit_is_never_guessed() {
         assert_eq!(told(&[(None, "A", 6)], &[]), Err("shipment.over".into()));
         assert_eq!(told(&[(Some("1"), "A", 2)], &[("1", 1)]), Err("shipment.over".into()));
@@ -242,6 +292,32 @@ mod tests {
     }
 
     proptest! {
+        /// However the parts of a bundle leave, the shipments together complete what has left whole, and never more.
+        #[test]
+        fn shipments_complete_every_bundle_once(
+            sold in 1_u32..5,
+            per in prop::collection::vec(1_u32..4, 1..4),
+            cuts in prop::collection::vec((0_usize..3, 1_u32..5), 0..30),
+        ) {
+            let names = ["C", "D", "E"];
+            let parts: Vec<(&str, u32)> = per.iter().enumerate().map(|(at, units)| (names[at], *units)).collect();
+            let order = order(bundle("4", sold, 100, &parts));
+            let (mut taken, mut whole) = (Taken::new(), Taken::new());
+            let rest = per.iter().enumerate().map(|(at, units)| (at, sold * units));
+            for (at, units) in cuts.into_iter().filter(|(at, _)| *at < per.len()).chain(rest) {
+                let id = ExternalId::new(format!("4-{at}"));
+                let units = units.min(sold * per[at] - taken.get(&id).copied().unwrap_or(0));
+                let lines = [ShipmentLine { order_line: Some(id.clone()), sku: Sku::new(names[at]), quantity: units }];
+                for one in bundles(&order, &taken, &whole, &lines) {
+                    *whole.entry(one.line).or_default() += one.quantity;
+                }
+                *taken.entry(id).or_default() += units;
+                let left = per.iter().enumerate().map(|(at, units)| taken.get(&ExternalId::new(format!("4-{at}"))).copied().unwrap_or(0) / units);
+                prop_assert_eq!(whole.get(&ExternalId::new("4")).copied().unwrap_or(0), left.min().unwrap());
+            }
+            prop_assert_eq!(whole.get(&ExternalId::new("4")).copied(), Some(sold));
+        }
+
         /// However an order leaves in parts, no line ships more than was ordered, and in the end nothing is outstanding.
         #[test]
         fn parts_never_ship_more_than_the_whole(

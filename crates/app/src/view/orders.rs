@@ -238,6 +238,8 @@ const EVERYTHING: Carries = Carries {
     placed_on: true,
     tracking: true,
     captured: true,
+    // A revision is told by its own lines.
+    bundles: false,
     product: ProductFields::ALL,
 };
 

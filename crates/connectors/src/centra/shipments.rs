@@ -156,6 +156,7 @@ fn shipment(document: &Value, fallback: Timestamp) -> Option<Shipment> {
         short: Vec::new(),
         parcels,
         captured: Some(flag(&document["isPaid"]) || flag(&document["isCaptured"])),
+        bundles: Vec::new(),
     })
 }
 

@@ -247,5 +247,6 @@ fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {
         short: Vec::new(),
         parcels,
         captured: None,
+        bundles: Vec::new(),
     })
 }

@@ -316,6 +316,7 @@ fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem
         short,
         parcels,
         captured: None,
+        bundles: Vec::new(),
     })
 }
 

@@ -94,6 +94,7 @@ impl World {
             short,
             parcels: Vec::new(),
             captured: None,
+            bundles: Vec::new(),
         };
         self.parcels.set(id, shipment);
     }

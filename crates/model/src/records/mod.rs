@@ -14,7 +14,7 @@ pub use order::{
     TaxLine, TaxMode, Totals,
 };
 pub use product::{Price, Product, ProductField, ProductFields, RecipePart};
-pub use shipment::{Parcel, Shipment, ShipmentLine, ShipmentStatus, Shortage, shipment_key};
+pub use shipment::{Parcel, Shipment, ShipmentLine, ShipmentStatus, ShippedBundle, Shortage, shipment_key};
 pub use stock::{Kit, KitPart, StockLevel};
 
 use crate::id::RecordKey;

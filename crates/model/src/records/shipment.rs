@@ -59,6 +59,19 @@ pub struct Parcel {
     pub url: Option<String>,
 }
 
+/// A bundle of the order of which units are in a shipment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShippedBundle {
+    /// The order's line of the bundle.
+    pub line: ExternalId,
+    /// The bundle's own SKU.
+    pub sku: Sku,
+    /// Whole bundles that this shipment completes; none while other components are still to leave.
+    pub quantity: u32,
+    /// The order's lines of its components, in the order's order.
+    pub parts: Vec<ExternalId>,
+}
+
 /// What left a warehouse at once for one order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipment {
@@ -84,6 +97,10 @@ pub struct Shipment {
     pub parcels: Vec<Parcel>,
     /// Whether its money was taken, where a system tells. A warehouse does not.
     pub captured: Option<bool>,
+    /// The bundles that its units belong to, once the gate has attributed them: for a target that keeps a bundle as one
+    /// line and hands it over whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<ShippedBundle>,
 }
 
 /// The key of a shipment: unique over all warehouses, and readable.
@@ -92,6 +109,12 @@ pub fn shipment_key(order: &str, connection: &str, id: &str) -> RecordKey {
 }
 
 impl Shipment {
+    /// The bundle that units of this line belong to.
+    pub fn bundle_of(&self, line: &ShipmentLine) -> Option<&ShippedBundle> {
+        let id = line.order_line.as_ref()?;
+        self.bundles.iter().find(|bundle| bundle.parts.contains(id))
+    }
+
     /// The tracking numbers, in the order of the parcels, each once.
     pub fn tracking(&self) -> Vec<&str> {
         let mut numbers: Vec<&str> = Vec::new();
