@@ -9,6 +9,7 @@ mod calls;
 mod exceptions;
 mod mappings;
 mod orders;
+mod parcels;
 pub mod stock;
 mod stock_rows;
 
@@ -31,6 +32,7 @@ pub use exceptions::{
 };
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
+pub use parcels::{ShipmentView, Whereabouts};
 pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
 /// The slots of the picture of throughput, and how long each is.

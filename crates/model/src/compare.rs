@@ -8,7 +8,7 @@ use crate::{
     money::Money,
     records::{
         Address, AnyRecord, Customer, LineKind, Order, OrderLine, OrderStatus, Product, ProductField, ProductFields, Shipment,
-        ShipmentLine, ShipmentStatus,
+        ShipmentLine,
     },
 };
 
@@ -327,13 +327,8 @@ fn compare_products(expected: &Product, actual: &Product, fields: ProductFields,
 /// Units are compared per line of the order where both sides name lines, else per item.
 fn compare_shipments(expected: &Shipment, actual: &Shipment, carries: Carries, found: &mut Found) {
     found.text(Cause::Party, "order", expected.order.as_str(), actual.order.as_str());
-    let word = |status: ShipmentStatus| match status {
-        ShipmentStatus::Open => "open",
-        ShipmentStatus::Shipped => "shipped",
-        ShipmentStatus::Cancelled => "cancelled",
-    };
     if carries.status && expected.status != actual.status {
-        found.text(Cause::Status, "status", word(expected.status), word(actual.status));
+        found.text(Cause::Status, "status", expected.status.word(), actual.status.word());
     }
     let whole = carries.bundles.then(|| with_whole_bundles(expected));
     let expected = whole.as_ref().unwrap_or(expected);

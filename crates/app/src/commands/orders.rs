@@ -7,7 +7,7 @@ use super::{
     About,
     out::{Done, Failure, Out, Paint, clean, cut, failed, moment},
 };
-use crate::view::{self, ORDERS_MAX, OrderStory};
+use crate::view::{self, ORDERS_MAX, OrderStory, Whereabouts};
 
 /// Find orders and show the whole story of one.
 #[derive(Debug, clap::Args)]
@@ -122,6 +122,7 @@ fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
             }
         }
     }
+    whereabouts(out, &story.whereabouts)?;
     for revision in &story.revisions {
         out.line(format!("\nRevision {} received {}", revision.revision, moment(revision.received_at)))?;
         for problem in &revision.problems {
@@ -177,6 +178,46 @@ fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
     for exception in &story.exceptions {
         out.line(format!("\n{} {}: {}", out.paint(Paint::Bad, exception.id), exception.rule, clean(&exception.message)))?;
         out.line(format!("  {}", clean(&exception.remedy)))?;
+    }
+    Ok(())
+}
+
+/// Where the goods are.
+fn whereabouts(out: Out, goods: &Whereabouts) -> Result<(), Failure> {
+    if goods.shipments.is_empty() && goods.promises.is_empty() && goods.lines.iter().all(|line| line.flow.is_none()) {
+        return Ok(());
+    }
+    out.line("\nWhere it is")?;
+    for line in &goods.lines {
+        let by = line.flow.as_ref().map(|flow| format!(", by {flow}")).unwrap_or_default();
+        out.line(format!("  {}: {} of {} left{by}", clean(line.sku.as_str()), line.shipped, line.ordered))?;
+    }
+    for promise in &goods.promises {
+        out.line(format!("  {} is to ship by {}", promise.flow, moment(promise.dispatch_by)))?;
+    }
+    for shipment in &goods.shipments {
+        let at = shipment.shipped_at.map(|at| format!(", left {}", moment(at))).unwrap_or_default();
+        let status = out.paint(Paint::Strong, shipment.status.word());
+        out.line(format!("  {} from {}: {status}{at}", clean(shipment.key.as_str()), shipment.connection))?;
+        for (sku, units) in &shipment.units {
+            out.line(format!("    {units} × {}", clean(sku.as_str())))?;
+        }
+        for parcel in &shipment.parcels {
+            let words = [&parcel.carrier, &parcel.service, &parcel.tracking, &parcel.url];
+            let words: Vec<String> = words.into_iter().flatten().map(|word| clean(word)).collect();
+            out.line(format!(
+                "    parcel: {}",
+                if words.is_empty() { "nothing is said of it".to_owned() } else { words.join(", ") }
+            ))?;
+        }
+        for short in &shipment.short {
+            let units = short.quantity.map_or_else(String::new, |units| format!("{units} × "));
+            let ever = if short.is_final { "will not come" } else { "follows" };
+            out.line(format!("    {units}{} {ever}: {}", clean(short.sku.as_str()), clean(&short.reason)))?;
+        }
+        for told in &shipment.told {
+            out.line(format!("    {}: {}", told.flow, told.state.word()))?;
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-use super::{Ends, ExceptionView};
+use super::{Ends, ExceptionView, Whereabouts, parcels::whereabouts};
 
 /// How many lines a list of orders has at most.
 pub const ORDERS_MAX: usize = 500;
@@ -177,6 +177,8 @@ pub struct OrderStory {
     pub from: ConnectionName,
     /// The latest revision; `None` when its bytes could not be read.
     pub order: Option<Order>,
+    /// Where its goods are.
+    pub whereabouts: Whereabouts,
     /// The revisions, oldest first.
     pub revisions: Vec<RevisionView>,
     /// What is owed for it and for its customer, flow by flow, oldest revision first.
@@ -223,7 +225,8 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
     held_by.sort_unstable();
     held_by.dedup();
     let exceptions = held_by.into_iter().map(|id| view.exception(id).map(ExceptionView::from)).collect::<Result<_>>()?;
-    Ok(Some(OrderStory { number, from, order, revisions: revisions(&rows), obligations, bindings, exceptions }))
+    let whereabouts = order.as_ref().map(|order| whereabouts(view, brand, order)).transpose()?.unwrap_or_default();
+    Ok(Some(OrderStory { number, from, order, whereabouts, revisions: revisions(&rows), obligations, bindings, exceptions }))
 }
 
 /// Every field counts when a revision is compared with the one before.

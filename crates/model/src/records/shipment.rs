@@ -20,6 +20,17 @@ pub enum ShipmentStatus {
     Cancelled,
 }
 
+impl ShipmentStatus {
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ShipmentStatus::Open => "open",
+            ShipmentStatus::Shipped => "shipped",
+            ShipmentStatus::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Units of one line in a shipment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShipmentLine {
