@@ -21,6 +21,19 @@ pub struct Item {
     pub parts: Vec<(String, u32)>,
 }
 
+/// A line of an order in a shop that has to leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLine {
+    /// The shop's number of the order.
+    pub doc: String,
+    /// The shop's id of the line.
+    pub id: i64,
+    /// What is to leave.
+    pub sku: String,
+    /// Units ordered and not cancelled.
+    pub units: i64,
+}
+
 /// An order as a warehouse keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShelfOrder {

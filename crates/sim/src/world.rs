@@ -1,4 +1,4 @@
-//! A world: both stand-ins on the loopback, stocked with the same data, and a way to look into them.
+//! A world: the stand-ins on the loopback, stocked with the same data, and a way to look into them.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -29,7 +29,9 @@ use crate::data::{Catalogue, Reference};
 use crate::linnworks::{self, Linnworks};
 use crate::mischief::{Mischief, hash_text, mix};
 use crate::netsuite::{self, Entered, Goods, KitSeed, NetSuite, OpeningStock};
-use crate::shelf::{ShelfOrder, ShelfShipment};
+use crate::shelf::{OpenLine, ShelfOrder, ShelfShipment};
+use crate::threepl::{self, ThreePl};
+use crate::veeqo::{self, Veeqo};
 use crate::wire::{self, Server};
 use floor::Floor;
 
@@ -75,8 +77,12 @@ pub struct WorldConfig {
     pub shop_floor: Option<f64>,
     /// Where NetSuite's script posts what moved at first; it may be set later by `POST /stock-push` of the admin server.
     pub stock_push: Option<PushTarget>,
-    /// The warehouse that ships, where one does; else nothing that is ordered ever leaves, or the data's shop floor lets it leave.
+    /// The warehouses that ship; without any nothing that is ordered ever leaves, or the data's shop floor lets it leave.
     pub linnworks: Option<linnworks::Options>,
+    /// A second one.
+    pub veeqo: Option<veeqo::Options>,
+    /// A third one, which exchanges files.
+    pub threepl: Option<threepl::Options>,
 }
 
 impl Default for WorldConfig {
@@ -100,6 +106,8 @@ impl Default for WorldConfig {
             shop_floor: None,
             stock_push: None,
             linnworks: None,
+            veeqo: None,
+            threepl: None,
         }
     }
 }
@@ -134,6 +142,15 @@ pub struct Access {
     pub linnworks_url: Option<String>,
     /// Linnworks' credentials.
     pub linnworks: Option<linnworks::Access>,
+    /// Base address of Veeqo, where there is one.
+    #[serde(default)]
+    pub veeqo_url: Option<String>,
+    /// Veeqo's credentials.
+    #[serde(default)]
+    pub veeqo: Option<veeqo::Access>,
+    /// How to reach the 3PL's server, where there is one.
+    #[serde(default)]
+    pub threepl: Option<threepl::Access>,
     /// Where each market's stock is kept; a mapping that sends orders elsewhere finds nothing there.
     pub locations: Vec<MarketLocation>,
     /// Base address of the admin server.
@@ -163,7 +180,7 @@ pub struct WorldState {
     /// Whether the warehouses have nothing left to pick.
     #[serde(default)]
     pub picked: bool,
-    /// What a warehouse was sent that its vendor's specification does not allow.
+    /// What a warehouse was sent that its vendor's specification does not allow, or that it would complain of.
     #[serde(default)]
     pub violations: Vec<String>,
     /// Requests to each system.
@@ -182,6 +199,46 @@ pub struct Calls {
     /// To Linnworks.
     #[serde(default)]
     pub linnworks: u64,
+    /// To Veeqo.
+    #[serde(default)]
+    pub veeqo: u64,
+    /// Operations at the 3PL's server.
+    #[serde(default)]
+    pub threepl: u64,
+}
+
+/// The warehouses of a world.
+#[derive(Clone, Default)]
+struct Warehouses {
+    linnworks: Option<Linnworks>,
+    veeqo: Option<Veeqo>,
+    threepl: Option<ThreePl>,
+}
+
+impl Warehouses {
+    /// Each does one thing to each order that can move.
+    fn step(&self) -> [anyhow::Result<usize>; 3] {
+        [
+            self.linnworks.as_ref().map_or(Ok(0), Linnworks::step),
+            self.veeqo.as_ref().map_or(Ok(0), Veeqo::step),
+            self.threepl.as_ref().map_or(Ok(0), ThreePl::step),
+        ]
+    }
+
+    fn is_done(&self) -> bool {
+        self.linnworks.as_ref().is_none_or(Linnworks::is_done)
+            && self.veeqo.as_ref().is_none_or(Veeqo::is_done)
+            && self.threepl.as_ref().is_none_or(ThreePl::is_done)
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let all = [
+            ("Linnworks", self.linnworks.as_ref().map(Linnworks::violations)),
+            ("Veeqo", self.veeqo.as_ref().map(Veeqo::violations)),
+            ("3PL", self.threepl.as_ref().map(ThreePl::violations)),
+        ];
+        all.into_iter().flat_map(|(name, found)| found.into_iter().flatten().map(move |one| format!("{name}: {one}"))).collect()
+    }
 }
 
 /// A running world. Dropping it leaves its tasks to the runtime; call [`World::stop`].
@@ -189,10 +246,12 @@ pub struct World {
     access: Access,
     centra: Centra,
     netsuite: Arc<NetSuite>,
-    linnworks: Option<Linnworks>,
+    warehouses: Warehouses,
     floor: Floor,
     servers: Vec<Server>,
     living: Vec<JoinHandle<()>>,
+    /// The 3PL's server ends with it.
+    _files: Option<selvedge_sftp::Served>,
 }
 
 impl Deref for World {
@@ -211,6 +270,8 @@ struct Ports {
     netsuite: u16,
     admin: u16,
     linnworks: u16,
+    veeqo: u16,
+    threepl: u16,
 }
 
 fn read_ports(folder: Option<&Path>) -> Ports {
@@ -241,7 +302,7 @@ fn port_of(server: &Server) -> u16 {
 struct Admin {
     centra: Centra,
     netsuite: Arc<NetSuite>,
-    linnworks: Option<Linnworks>,
+    warehouses: Warehouses,
     floor: Floor,
     webhook_secret: String,
     stock_push_secret: String,
@@ -322,15 +383,30 @@ impl World {
         };
         let linnworks = match config.linnworks.clone() {
             Some(options) => {
-                let items = shelved(&catalogue, options.locations.first().map(String::as_str).unwrap_or_default());
+                let items = shelved(&catalogue, options.locations.get(..1).unwrap_or_default());
                 Some(Linnworks::open(config.seed, &identity, items, mischief("linnworks"), options, folder)?)
             }
             None => None,
         };
+        let veeqo = match config.veeqo.clone() {
+            Some(options) => {
+                let items = shelved(&catalogue, &options.warehouses);
+                Some(Veeqo::open(config.seed, &identity, items, mischief("veeqo"), options, folder)?)
+            }
+            None => None,
+        };
+        let threepl = match config.threepl.clone() {
+            Some(options) => {
+                let items = shelved(&catalogue, std::slice::from_ref(&options.warehouse));
+                Some(ThreePl::open(config.seed, &identity, items, mischief("threepl"), options, folder)?)
+            }
+            None => None,
+        };
+        let warehouses = Warehouses { linnworks: linnworks.clone(), veeqo: veeqo.clone(), threepl: threepl.clone() };
         let admin = Admin {
             centra: centra.clone(),
             netsuite: Arc::clone(&netsuite),
-            linnworks: linnworks.clone(),
+            warehouses: warehouses.clone(),
             floor: floor.clone(),
             webhook_secret: webhook_secret.clone(),
             stock_push_secret: stock_push_secret.clone(),
@@ -343,12 +419,29 @@ impl World {
             Some(linnworks) => Some(serve(linnworks.router(), ports.linnworks).await?),
             None => None,
         };
+        let veeqo_server = match &veeqo {
+            Some(veeqo) => Some(serve(veeqo.router(), ports.veeqo).await?),
+            None => None,
+        };
+        let (files, threepl_access) = match &threepl {
+            Some(threepl) => {
+                let served = match threepl.serve(ports.threepl).await {
+                    Err(_) if ports.threepl != 0 => threepl.serve(0).await,
+                    served => served,
+                };
+                let (served, access) = served.context("serve the simulated 3PL's files")?;
+                (Some(served), Some(access))
+            }
+            None => (None, None),
+        };
         if let Some(folder) = folder {
             let ports = Ports {
                 centra: port_of(&centra_server),
                 netsuite: port_of(&netsuite_server),
                 admin: port_of(&admin_server),
                 linnworks: linnworks_server.as_ref().map_or(0, port_of),
+                veeqo: veeqo_server.as_ref().map_or(0, port_of),
+                threepl: threepl_access.as_ref().map_or(0, |access| access.port),
             };
             std::fs::write(folder.join("ports.json"), serde_json::to_vec(&ports)?)?;
         }
@@ -362,6 +455,9 @@ impl World {
             stock_push_secret,
             linnworks_url: linnworks_server.as_ref().map(Server::url),
             linnworks: linnworks.as_ref().map(Linnworks::access),
+            veeqo_url: veeqo_server.as_ref().map(Server::url),
+            veeqo: veeqo.as_ref().map(Veeqo::access),
+            threepl: threepl_access,
             locations: catalogue
                 .markets()
                 .iter()
@@ -371,17 +467,17 @@ impl World {
             admin_url: admin_server.url(),
             reference: catalogue.reference(&zone),
         };
-        let mut living = vec![
+        let living = vec![
             tokio::spawn({
                 let centra = centra.clone();
                 async move { centra.live().await }
             }),
             tokio::spawn(floor.clone().live()),
+            tokio::spawn(pick(warehouses.clone())),
         ];
-        living.extend(linnworks.clone().map(|linnworks| tokio::spawn(pick(linnworks))));
         let mut servers = vec![centra_server, netsuite_server, admin_server];
-        servers.extend(linnworks_server);
-        Ok(World { access, centra, netsuite, linnworks, floor, servers, living })
+        servers.extend([linnworks_server, veeqo_server].into_iter().flatten());
+        Ok(World { access, centra, netsuite, warehouses, floor, servers, living, _files: files })
     }
 
     /// How to connect to it.
@@ -396,7 +492,7 @@ impl World {
 
     /// How far the world is.
     pub fn state(&self) -> WorldState {
-        state_of(&self.centra, &self.netsuite, self.linnworks.as_ref(), &self.floor)
+        state_of(&self.centra, &self.netsuite, &self.warehouses, &self.floor)
     }
 
     /// The documents in NetSuite: `doc,net,tax,gross,currency,country,lines`, sorted by doc.
@@ -491,7 +587,7 @@ fn goods(catalogue: &Catalogue, locations: &[String], kits: bool) -> Goods {
     }
 }
 
-fn state_of(centra: &Centra, netsuite: &NetSuite, linnworks: Option<&Linnworks>, floor: &Floor) -> WorldState {
+fn state_of(centra: &Centra, netsuite: &NetSuite, warehouses: &Warehouses, floor: &Floor) -> WorldState {
     let stock_events_pending = floor.pending();
     let progress = centra.progress();
     WorldState {
@@ -502,9 +598,15 @@ fn state_of(centra: &Centra, netsuite: &NetSuite, linnworks: Option<&Linnworks>,
         lost_orders: centra.lost_sales().orders,
         centra: progress,
         netsuite_documents: u64::try_from(netsuite.document_count()).unwrap_or(u64::MAX),
-        picked: linnworks.is_none_or(Linnworks::is_done),
-        violations: linnworks.map(Linnworks::violations).unwrap_or_default(),
-        calls: Calls { centra: centra.calls(), netsuite: netsuite.calls(), linnworks: linnworks.map_or(0, Linnworks::calls) },
+        picked: warehouses.is_done(),
+        violations: warehouses.violations(),
+        calls: Calls {
+            centra: centra.calls(),
+            netsuite: netsuite.calls(),
+            linnworks: warehouses.linnworks.as_ref().map_or(0, Linnworks::calls),
+            veeqo: warehouses.veeqo.as_ref().map_or(0, Veeqo::calls),
+            threepl: warehouses.threepl.as_ref().map_or(0, ThreePl::calls),
+        },
         centra_throttled: centra.throttled(),
     }
 }
@@ -516,7 +618,10 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/centra_documents.csv", get(export_centra))
         .route("/export/stock.csv", get(export_stock))
         .route("/export/centra_stock.csv", get(export_centra_stock))
+        .route("/export/centra_lines.csv", get(export_lines))
         .route("/export/linnworks_orders.csv", get(export_linnworks))
+        .route("/export/veeqo_orders.csv", get(export_veeqo))
+        .route("/export/threepl_orders.csv", get(export_threepl))
         .route("/export/centra_shipments.csv", get(export_shipments))
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
@@ -525,7 +630,7 @@ fn admin_router(admin: Admin) -> Router {
 }
 
 async fn show_state(Shared(admin): Shared<Admin>) -> Json<WorldState> {
-    Json(state_of(&admin.centra, &admin.netsuite, admin.linnworks.as_ref(), &admin.floor))
+    Json(state_of(&admin.centra, &admin.netsuite, &admin.warehouses, &admin.floor))
 }
 
 fn csv(body: String) -> Response {
@@ -549,7 +654,19 @@ async fn export_centra_stock(Shared(admin): Shared<Admin>) -> Response {
 }
 
 async fn export_linnworks(Shared(admin): Shared<Admin>) -> Response {
-    csv(orders_csv(&admin.linnworks.map(|linnworks| linnworks.orders()).unwrap_or_default()))
+    csv(orders_csv(&admin.warehouses.linnworks.map(|linnworks| linnworks.orders()).unwrap_or_default()))
+}
+
+async fn export_veeqo(Shared(admin): Shared<Admin>) -> Response {
+    csv(orders_csv(&admin.warehouses.veeqo.map(|veeqo| veeqo.orders()).unwrap_or_default()))
+}
+
+async fn export_threepl(Shared(admin): Shared<Admin>) -> Response {
+    csv(orders_csv(&admin.warehouses.threepl.map(|threepl| threepl.orders()).unwrap_or_default()))
+}
+
+async fn export_lines(Shared(admin): Shared<Admin>) -> Response {
+    csv(lines_csv(&admin.centra.lines()))
 }
 
 async fn export_shipments(Shared(admin): Shared<Admin>) -> Response {
@@ -577,6 +694,17 @@ fn orders_csv(orders: &[ShelfOrder]) -> String {
     format!("doc,sku,qty,service,warehouse\n{}", rows.iter().map(|row| format!("{row}\n")).collect::<String>())
 }
 
+/// `doc,line,sku,qty`, one row per line that has to leave: components instead of bundles, no gift certificates, by doc.
+fn lines_csv(lines: &[OpenLine]) -> String {
+    let mut out = String::from("doc,line,sku,qty\n");
+    for line in lines {
+        let texts = [&line.doc, &line.id.to_string(), &line.sku, &line.units.to_string()].map(|text| field(text));
+        out.push_str(&texts.join(","));
+        out.push('\n');
+    }
+    out
+}
+
 /// `doc,shipment,sku,qty,carrier,tracking`, one row per line of a shipment, by shipment.
 fn shipments_csv(shipments: &[ShelfShipment]) -> String {
     let mut out = String::from("doc,shipment,sku,qty,carrier,tracking\n");
@@ -591,26 +719,34 @@ fn shipments_csv(shipments: &[ShelfShipment]) -> String {
     out
 }
 
-/// The warehouse works for as long as the world lives.
-async fn pick(linnworks: Linnworks) {
+/// The warehouses work for as long as the world lives.
+async fn pick(warehouses: Warehouses) {
     let mut clock = tokio::time::interval(Duration::from_millis(100));
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        if let Err(fault) = linnworks.step() {
-            tracing::error!(%fault, "the simulated warehouse stands still");
+        for stepped in warehouses.step() {
+            if let Err(fault) = stepped {
+                tracing::error!(%fault, "a simulated warehouse stands still");
+            }
         }
     }
 }
 
-/// What the warehouse keeps: every item that is no bundle, and enough of it.
-fn shelved(catalogue: &Catalogue, location: &str) -> Vec<crate::shelf::Item> {
+/// What a warehouse keeps: every item that is no bundle, and enough of it. Where there are several places, one item in
+/// seven lies in the last of them.
+fn shelved(catalogue: &Catalogue, places: &[String]) -> Vec<crate::shelf::Item> {
+    let place = |sku: &str| {
+        let far = hash_text(sku).is_multiple_of(7);
+        let name = if far { places.last() } else { places.first() };
+        name.cloned().unwrap_or_default()
+    };
     let item = |item: &crate::data::Item| crate::shelf::Item {
         sku: item.sku.clone(),
         barcode: None,
         title: format!("{} {} {}", item.product_name, item.variant_name, item.size_name).trim().to_owned(),
         weight_grams: None,
-        stock: [(location.to_owned(), 1_000_000)].into(),
+        stock: [(place(&item.sku), 1_000_000)].into(),
         parts: Vec::new(),
     };
     catalogue.items().iter().filter(|item| item.components.is_empty()).map(item).collect()
@@ -732,6 +868,44 @@ mod tests {
 
         let other = WorldConfig { seed: 4, ..config };
         assert!(World::start(other).await.is_err(), "the state is another world's");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn three_warehouses_answer_at_the_same_addresses_after_a_restart() {
+        let folder = std::env::temp_dir().join(format!("sim-world-{}", uuid::Uuid::new_v4()));
+        let config = WorldConfig {
+            linnworks: Some(linnworks::Options::default()),
+            veeqo: Some(veeqo::Options::default()),
+            threepl: Some(threepl::Options::default()),
+            source: Source::Generated { orders: 5 },
+            state_dir: Some(folder.clone()),
+            ..WorldConfig::default()
+        };
+        let world = World::start(config.clone()).await.unwrap();
+        let before = world.access().clone();
+        let client = client();
+        let get = |path: &str| client.get(format!("{}{path}", world.admin_url)).send();
+        for name in ["linnworks_orders.csv", "veeqo_orders.csv", "threepl_orders.csv"] {
+            let text = get(&format!("/export/{name}")).await.unwrap().text().await.unwrap();
+            assert_eq!(text, "doc,sku,qty,service,warehouse\n", "{name}");
+        }
+        let depot = before.threepl.clone().unwrap();
+        let file = folder.join("threepl/in/ord_9_000000001.csv");
+        let row = "9,1,1000BLKXS,1,STD,Ada,1 Road,GB,1";
+        let head = "order_ref,order_line_id,sku,quantity,service_code,ship_name,ship_address1,ship_country,total_units";
+        std::fs::write(file, format!("{head}\n{row}\n")).unwrap();
+        let state = until(&world, |state| !state.picked).await;
+        assert_eq!(state.violations, Vec::<String>::new());
+        world.stop().await;
+
+        let world = World::start(config).await.unwrap();
+        let after = world.access().clone();
+        assert_eq!((&after.veeqo_url, &after.linnworks_url), (&before.veeqo_url, &before.linnworks_url));
+        assert_eq!(after.threepl.as_ref(), Some(&depot), "the same port, password and host key");
+        let text = client.get(format!("{}/export/threepl_orders.csv", world.admin_url)).send().await.unwrap().text().await;
+        assert_eq!(text.unwrap(), "doc,sku,qty,service,warehouse\n9,1000BLKXS,1,STD,WH01\n");
+        world.stop().await;
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -312,6 +312,26 @@ impl Centra {
         out
     }
 
+    /// The lines that have to leave, as they stand now: components instead of bundles, no gift certificates.
+    pub fn lines(&self) -> Vec<crate::shelf::OpenLine> {
+        let state = self.0.read();
+        let mut all = Vec::new();
+        for index in state.walk(state::Sort::Number, false, None) {
+            let (order, _) = state.order(index);
+            let goods = order.lines.iter().filter(|line| !matches!(line.kind, crate::data::LineKind::Bundle));
+            for line in goods.filter(|line| line.cancelled < line.ordered) {
+                let Some(item) = line.item.and_then(|item| state.catalogue.items().get(item as usize)) else { continue };
+                all.push(crate::shelf::OpenLine {
+                    doc: order.number.to_string(),
+                    id: line.id.into(),
+                    sku: item.sku.clone(),
+                    units: (line.ordered - line.cancelled).into(),
+                });
+            }
+        }
+        all
+    }
+
     /// How all shipments that have left stand in Centra.
     pub fn shipments(&self) -> Vec<crate::shelf::ShelfShipment> {
         self.0.read().shelf_shipments()

@@ -10,6 +10,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -213,7 +214,7 @@ impl Veeqo {
         !self.0.state().orders.values().any(can_move)
     }
 
-    /// All orders as they stand: one row per part and warehouse, what is not allocated under no warehouse.
+    /// All orders as they stand: one row per order and warehouse, what is not allocated under no warehouse.
     pub fn orders(&self) -> Vec<ShelfOrder> {
         let state = self.0.state();
         let sku = |id: u64| state.items.get(&id).map(|item| item.sku.clone()).unwrap_or_default();
@@ -221,20 +222,30 @@ impl Veeqo {
             let at = order.delivery_method.checked_sub(METHODS_FROM).and_then(|at| usize::try_from(at).ok());
             at.and_then(|at| self.0.options.delivery_methods.get(at)).cloned().unwrap_or_default()
         };
-        let shown = |order: &Order| ShelfOrder {
-            doc: order.number.clone(),
-            id: order.id.to_string(),
-            cancelled: order.cancelled,
-            service: service(order),
-            warehouse: order
-                .allocations
-                .first()
-                .and_then(|allocation| self.0.options.warehouses.get(allocation.warehouse))
-                .cloned()
-                .unwrap_or_default(),
-            lines: order.lines.iter().map(|line| (sku(line.sellable), line.quantity)).collect(),
-        };
-        state.orders.values().map(shown).collect()
+        let mut all = Vec::new();
+        for order in state.orders.values() {
+            let mut parts: BTreeMap<&str, Vec<(String, i64)>> = BTreeMap::new();
+            for allocation in &order.allocations {
+                let name = self.0.options.warehouses.get(allocation.warehouse).map_or("", String::as_str);
+                let lines = allocation.lines.iter().map(|line| (sku(line.sellable), line.quantity));
+                parts.entry(name).or_default().extend(lines);
+            }
+            let sellables: BTreeSet<u64> = order.lines.iter().map(|line| line.sellable).collect();
+            let open = sellables.into_iter().map(|id| (sku(id), order.unallocated(id))).filter(|(_, units)| *units > 0);
+            let open: Vec<(String, i64)> = open.collect();
+            if !open.is_empty() {
+                parts.insert("", open);
+            }
+            all.extend(parts.into_iter().map(|(warehouse, lines)| ShelfOrder {
+                doc: order.number.clone(),
+                id: order.id.to_string(),
+                cancelled: order.cancelled,
+                service: service(order),
+                warehouse: warehouse.to_owned(),
+                lines,
+            }));
+        }
+        all
     }
 
     /// What left.

@@ -84,16 +84,19 @@ pub struct DemoArgs {
     /// One generic customer for all shoppers, instead of a customer record for each.
     #[arg(long)]
     guests: bool,
-    /// No warehouse: orders go into the books, and nothing ever leaves. (A folder's data and a flash sale have none.)
+    /// No warehouses: orders go into the books, and nothing ever leaves. (A folder's data and a flash sale have none.)
     #[arg(long)]
     no_warehouse: bool,
+    /// How the third warehouse writes its files.
+    #[arg(long, value_enum, default_value = "csv")]
+    depot_format: world::Form,
     /// Latency that the simulated systems add to every answer.
     #[arg(long, default_value_t = 0, hide = true)]
     latency_ms: u64,
 }
 
 impl DemoArgs {
-    /// Whether a warehouse ships what is ordered.
+    /// Whether warehouses ship what is ordered.
     fn has_warehouse(&self) -> bool {
         !self.no_warehouse && self.data.is_none() && self.flash.is_none()
     }
@@ -335,7 +338,11 @@ fn announce(args: &DemoArgs, store: &Path, config: &Path, address: &str) {
         tracing::info!(store = %store.display(), config = %config.display(), "the demo runs");
         return;
     }
-    println!("\n  Selvedge demo: {} orders from a simulated shop into a simulated ERP, faults: {}\n", args.orders, args.faults);
+    let warehouses = if args.has_warehouse() { " and three warehouses" } else { "" };
+    println!(
+        "\n  Selvedge demo: {} orders from a simulated shop into a simulated ERP{warehouses}, faults: {}\n",
+        args.orders, args.faults
+    );
     println!("  page     http://{address}/");
     println!("  config   {}", config.display());
     println!("  try      selvedge --config {} orders list\n", config.display());

@@ -13,7 +13,7 @@ use clap::Args;
 use selvedge_connector::{Answer, Call, Effect, Priority, Session, SessionConfig};
 use selvedge_flow::{Setup, clock::SystemClock};
 use selvedge_sim::{
-    linnworks, netsuite,
+    linnworks, netsuite, threepl, veeqo,
     world::{Access, Overselling, Profile, Source, StockOptions, WorldConfig, WorldState, child_main},
 };
 use selvedge_store::Tx;
@@ -27,8 +27,16 @@ pub const SHOP: &str = "shop";
 pub const ERP: &str = "erp";
 /// The demo's flow.
 pub const FLOW: &str = "orders";
-/// The demo's warehouse.
+/// The demo's warehouses.
 pub const WAREHOUSE: &str = "warehouse";
+/// The second.
+pub const NORTH: &str = "north";
+/// The third, which exchanges files.
+pub const DEPOT: &str = "depot";
+/// The flows that bring orders to them.
+const PICKS: &str = "picks";
+const PICKS_NORTH: &str = "picks-north";
+const PICKS_DEPOT: &str = "picks-depot";
 /// The demo's stock flow.
 pub const STOCK: &str = "stock";
 
@@ -57,6 +65,8 @@ pub struct WorldArgs {
     concurrency: usize,
     #[arg(long)]
     warehouse: bool,
+    #[arg(long, default_value = "csv")]
+    depot_format: Form,
 }
 
 /// What the child process does.
@@ -81,9 +91,29 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
         stock: StockOptions { overselling, waits_for_stock: sale, ..StockOptions::default() },
         netsuite: netsuite::Options { concurrency: args.concurrency, ..netsuite::Options::default() },
         linnworks: args.warehouse.then(linnworks::Options::default),
+        veeqo: args.warehouse.then(veeqo::Options::default),
+        threepl: args.warehouse.then(|| threepl::Options { format: args.depot_format.into(), ..threepl::Options::default() }),
         ..WorldConfig::default()
     };
     child_main(config).await
+}
+
+/// How the demo's third warehouse writes its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Comma separated.
+    Csv,
+    /// X12: 940, 945, 846 and 997.
+    X12,
+}
+
+impl From<Form> for threepl::Format {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Csv => threepl::Format::Csv,
+            Form::X12 => threepl::Format::X12,
+        }
+    }
 }
 
 fn profile(name: &str) -> anyhow::Result<Profile> {
@@ -116,6 +146,9 @@ pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>>
     }
     words.extend(args.limit.map(|limit| format!("--limit={limit}")));
     words.extend(args.has_warehouse().then(|| "--warehouse".to_owned()));
+    if args.depot_format == Form::X12 {
+        words.push("--depot-format=x12".to_owned());
+    }
     words.extend(args.flash.map(|skus| format!("--flash={skus}")));
     words.extend(args.pace.or((!args.headless && args.flash.is_none()).then_some(2.0)).map(|pace| format!("--pace={pace}")));
     Ok(words)
@@ -201,7 +234,8 @@ impl Child {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let mut names = vec!["netsuite_documents.csv", "centra_documents.csv", "stock.csv", "centra_stock.csv"];
         if self.access.linnworks.is_some() {
-            names.extend(["linnworks_orders.csv", "centra_shipments.csv"]);
+            let warehouses = ["linnworks_orders.csv", "veeqo_orders.csv", "threepl_orders.csv"];
+            names.extend(warehouses.into_iter().chain(["centra_lines.csv", "centra_shipments.csv"]));
         }
         for name in names {
             let answer = self.call("GET", &format!("/export/{name}"), String::new()).await?;
@@ -330,6 +364,15 @@ overlap = "5s"
         concurrency = args.parallel.saturating_mul(2),
         parallel = args.parallel,
     )?;
+    text.push_str(&warehouses_config(folder, access)?);
+    let file = folder.join("selvedge.toml");
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+/// The warehouses, the flows to and from them, and who ships what.
+fn warehouses_config(folder: &Path, access: &Access) -> anyhow::Result<String> {
+    let mut text = String::new();
     if let (Some(url), Some(warehouse)) = (&access.linnworks_url, &access.linnworks) {
         let id = secret_file(folder, "warehouse-application-id", &warehouse.application_id)?;
         let secret = secret_file(folder, "warehouse-application-secret", &warehouse.application_secret)?;
@@ -344,38 +387,114 @@ application_id = {id}
 application_secret = {secret}
 token = {token}
 location = {location:?}
+"#,
+            location = warehouse.location,
+        )?;
+        text.push_str(&warehouse_flows(WAREHOUSE, PICKS, "shipments", "poll = \"1s\""));
+    }
+    if let (Some(url), Some(warehouse)) = (&access.veeqo_url, &access.veeqo) {
+        let key = secret_file(folder, "north-api-key", &warehouse.api_key)?;
+        write!(
+            text,
+            r#"
+[connections.{NORTH}]
+system = "veeqo"
+base_url = {url:?}
+api_key = {key}
+channel_id = {channel}
+"#,
+            channel = warehouse.channel_id,
+        )?;
+        text.push_str(&warehouse_flows(NORTH, PICKS_NORTH, "shipments-north", "poll = \"2s\""));
+    }
+    if let Some(warehouse) = &access.threepl {
+        let password = secret_file(folder, "depot-password", &warehouse.password)?;
+        write!(
+            text,
+            r#"
+[connections.{DEPOT}]
+system = "threepl"
+host = "127.0.0.1"
+port = {port}
+user = {user:?}
+password = {password}
+host_key = {key:?}
+format = {format:?}
+warehouse = {code:?}
+settle_seconds = 0
+acknowledgement_minutes = 10
+"#,
+            port = warehouse.port,
+            user = warehouse.user,
+            key = warehouse.host_key,
+            format = warehouse.format,
+            code = warehouse.warehouse,
+        )?;
+        if warehouse.format == "x12" {
+            let shop = threepl::SHOP;
+            writeln!(text, "x12 = {{ sender = \"ZZ:{shop}\", receiver = \"ZZ:{}\" }}", warehouse.warehouse)?;
+        }
+        text.push_str(&warehouse_flows(DEPOT, PICKS_DEPOT, "shipments-depot", "feed = \"1s\"\npoll = \"off\""));
+    }
+    if access.veeqo.is_some() && access.threepl.is_some() {
+        write!(
+            text,
+            r#"
+[[routes]]
+name = "the Disa line and small goods are kept at the depot"
+to = ["{PICKS_DEPOT}"]
+by = "line"
+skus = ["13*", "TOTE", "BEANIE", "LOOKBOOK"]
 
-[flows.picks]
+[[routes]]
+name = "Sweden from the north"
+to = ["{PICKS_NORTH}"]
+markets = ["Sweden"]
+
+[[routes]]
+name = "Europe from the warehouse"
+to = ["{PICKS}"]
+markets = ["Germany", "United Kingdom"]
+
+[[routes]]
+name = "the rest of the world from the depot"
+to = ["{PICKS_DEPOT}"]
+"#
+        )?;
+    }
+    Ok(text)
+}
+
+/// Orders to a warehouse, and what left it.
+fn warehouse_flows(warehouse: &str, picks: &str, shipments: &str, pace: &str) -> String {
+    format!(
+        r#"
+[flows.{picks}]
 kind = "order"
 from = "{SHOP}"
-to = "{WAREHOUSE}"
+to = "{warehouse}"
 unanswered_wait = "1s"
 backoff_first = "200ms"
 backoff_max = "5s"
 
-[flows.shipments]
+[flows.{shipments}]
 kind = "shipment"
-from = "{WAREHOUSE}"
+from = "{warehouse}"
 to = "{SHOP}"
 tracking_wait = "1m"
 unanswered_wait = "1s"
 backoff_first = "200ms"
 backoff_max = "5s"
 
-[flows.shipments.capture]
+[flows.{shipments}.capture]
 since = "2009-01-01T00:00:00Z"
-poll = "1s"
+{pace}
 poll_overlap = "10s"
 poll_lag = "1ms"
 sweep = "24h"
 sweep_back = "3650d"
-"#,
-            location = warehouse.location,
-        )?;
-    }
-    let file = folder.join("selvedge.toml");
-    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(file)
+"#
+    )
 }
 
 /// Fills the mapping tables so that they fit the world. With the page, one shipping method is left
@@ -401,7 +520,7 @@ pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyh
     // All or none: whoever is killed in between would find some of them and take them for all.
     let write = move |tx: &Tx<'_>| {
         let erp = entries.iter().map(|entry| (ERP, entry));
-        for (target, (table, key, value)) in erp.chain(services.iter().map(|entry| (WAREHOUSE, entry))) {
+        for (target, (table, key, value)) in erp.chain(services.iter().map(|(target, entry)| (*target, entry))) {
             tx.map(&brand, &connection(target), table, key, Some(value), "demo", now)?;
             tx.audit(&brand, "demo", "mapping.set", &format!("{table} {key}"), &format!("{value} at {target}"), now)?;
         }
@@ -410,24 +529,40 @@ pub async fn map_everything(setup: &Setup, access: &Access, whole: bool) -> anyh
     Ok(setup.store.write(write).await?)
 }
 
-/// Which of the warehouse's services each shipping method goes by, wherever it goes and whatever it weighs.
-fn services(access: &Access) -> Vec<(String, String, String)> {
-    let Some(warehouse) = &access.linnworks else { return Vec::new() };
+/// A row of a mapping table: the table, the key text, the value.
+type Entry = (String, String, String);
+
+/// Which of each warehouse's services each shipping method goes by, wherever it goes and whatever it weighs.
+fn services(access: &Access) -> Vec<(&'static str, Entry)> {
+    let offered: [(&str, Vec<String>); 3] = [
+        (WAREHOUSE, access.linnworks.as_ref().map(|one| one.services.clone()).unwrap_or_default()),
+        (
+            NORTH,
+            access
+                .veeqo
+                .as_ref()
+                .map(|one| one.delivery_methods.iter().map(|(id, _)| id.to_string()).collect())
+                .unwrap_or_default(),
+        ),
+        (DEPOT, access.threepl.as_ref().map(|one| one.services.clone()).unwrap_or_default()),
+    ];
     let mut services = Vec::new();
-    for market in &access.reference.markets {
-        for (at, (_, name, _)) in market.shipping_methods.iter().enumerate() {
-            let Some(service) = warehouse.services.get(at % warehouse.services.len().max(1)) else { continue };
-            let id = market.id.to_string();
-            let key = [("market", id.as_str()), ("method", name.as_str()), ("country", "*"), ("weight", "*")];
-            let key: Vec<(String, String)> = key.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-            let key = selvedge_model::gate::mapping::key_text(&key);
-            services.push(("shipping_service".to_owned(), key, service.clone()));
+    for (target, offered) in &offered {
+        for market in &access.reference.markets {
+            for (at, (_, name, _)) in market.shipping_methods.iter().enumerate() {
+                let Some(service) = offered.get(at % offered.len().max(1)) else { continue };
+                let id = market.id.to_string();
+                let key = [("market", id.as_str()), ("method", name.as_str()), ("country", "*"), ("weight", "*")];
+                let key: Vec<(String, String)> = key.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+                let key = selvedge_model::gate::mapping::key_text(&key);
+                services.push((*target, ("shipping_service".to_owned(), key, service.clone())));
+            }
         }
     }
     services
 }
 
-fn entries(access: &Access) -> Vec<(String, String, String)> {
+fn entries(access: &Access) -> Vec<Entry> {
     let ids = netsuite::seed_ids();
     let mut entries = Vec::new();
     let mut add = |table: &str, key: &[(&str, &str)], value: &str| {
