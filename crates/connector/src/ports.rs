@@ -172,6 +172,11 @@ pub trait Sink<R: Record>: Send + Sync {
     fn finishes_in_one(&self) -> bool {
         true
     }
+    /// Whether it is looked for by our key before the *first* creation, too: for systems that guard nothing against a
+    /// second document of one key, and in which others may have entered it. What stands is then adopted.
+    fn looks_first(&self) -> bool {
+        false
+    }
 }
 
 /// A record that must stand at the target first.

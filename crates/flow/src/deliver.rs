@@ -112,7 +112,7 @@ impl Engine {
             })
             .await?;
         let mut bound = bound;
-        if bound.is_none() && (others_tried || row.attempts > 1) {
+        if bound.is_none() && (others_tried || row.attempts > 1 || flow.sink.looks_first()) {
             match flow.sink.find(&record).await {
                 Ok(found) => bound = found.map(|found| found.id),
                 Err(fault) => return Ok(Err(nothing_left(fault))),

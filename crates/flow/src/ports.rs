@@ -34,6 +34,7 @@ pub trait AnySink: Send + Sync {
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
     fn carries(&self) -> Carries;
     fn finishes_in_one(&self) -> bool;
+    fn looks_first(&self) -> bool;
 }
 
 struct ErasedSource<R: Record>(Arc<dyn Source<R>>);
@@ -97,6 +98,9 @@ impl<R: Record> AnySink for ErasedSink<R> {
     }
     fn finishes_in_one(&self) -> bool {
         self.0.finishes_in_one()
+    }
+    fn looks_first(&self) -> bool {
+        self.0.looks_first()
     }
 }
 

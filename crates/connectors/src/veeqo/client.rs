@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Budget, BudgetWindow, Call, Clock, Cursor, Effect, Fault, Priority, Secret, Session, session::HeaderText,
+    Answer, Budget, BudgetWindow, Call, Clock, Cursor, Effect, Fault, Priority, Request, Secret, Session, session::HeaderText,
 };
 use selvedge_model::Problem;
 use serde_json::Value;
@@ -40,6 +40,20 @@ pub(super) struct Ask<'a> {
 impl Ask<'_> {
     pub fn get(what: impl Into<String>, path: impl Into<String>, priority: Priority) -> Self {
         Self { what: what.into(), method: "GET", path: path.into(), body: None, effect: Effect::Read, priority }
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// The write that a request is.
+    pub fn of(request: &'a Request, priority: Priority) -> Self {
+        Self {
+            what: request.what.clone(),
+            method: if request.method == "PUT" { "PUT" } else { "POST" },
+            path: request.path.clone(),
+            body: Some(&request.body),
+            effect: Effect::Write,
+            priority,
+        }
     }
 }
 
@@ -124,6 +138,25 @@ impl Client {
     }
 }
 
+/// The pages of one answer after another, before it is taken for a circle.
+const PAGES_MAX: usize = 1_000;
+
+impl Client {
+    /// All rows of a list.
+    pub async fn all(&self, what: &str, path: &str, query: &[(&str, &str)], priority: Priority) -> Result<Vec<Value>, Fault> {
+        let (mut rows, mut page) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let read = self.page(what, path, query, page.as_ref(), priority).await?;
+            rows.extend(read.rows);
+            match read.next {
+                Some(next) => page = Some(next),
+                None => return Ok(rows),
+            }
+        }
+        Err(Fault::Unexpected { what: what.to_owned(), detail: format!("more than {PAGES_MAX} pages") })
+    }
+}
+
 /// What an error body says: an object with messages, a list, a text or a page.
 fn message(body: &[u8]) -> String {
     let told: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -148,8 +181,8 @@ fn lost(ask: &Ask<'_>, why: String) -> Fault {
     }
 }
 
-/// The fault that an answer is. A 500 can also mean bad data, and a write may have taken effect before it: it is looked
-/// for, sent again, and held after some tries.
+/// The fault that an answer is. A 500 to a write can also mean bad data, and it may have taken effect before it: it is
+/// looked for, sent again, and held after some tries, which is what becomes of an answer that nobody understands.
 pub(super) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
     let (what, said) = (ask.what.clone(), message(&answer.body));
     match answer.status {
@@ -166,6 +199,10 @@ pub(super) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
         }
         401 | 403 => Fault::Unauthorized { what, detail: format!("{said} (a wrong key, or unpaid invoices of the account)") },
         429 => Fault::Throttled { what, wait: None },
+        500 if ask.effect == Effect::Write => {
+            let why = "Veeqo answers so to attributes that it does not take, too";
+            Fault::Unexpected { what, detail: format!("HTTP 500: {said} ({why})") }
+        }
         500..=599 | 408 => lost(ask, format!("HTTP {}: {said}", answer.status)),
         status => Fault::Unexpected { what, detail: format!("HTTP {status}: {said}") },
     }

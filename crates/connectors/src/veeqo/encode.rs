@@ -46,7 +46,7 @@ fn address(address: &Address) -> Value {
     })
 }
 
-fn id(text: &str) -> Value {
+pub(super) fn id(text: &str) -> Value {
     text.parse::<u64>().map_or_else(|_| json!(text), |number| json!(number))
 }
 
@@ -131,6 +131,9 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There
     if wanted == there.units {
         return Ok(Encoded::Nothing);
     }
+    if there.merged_into.is_some() {
+        return Err(vec![by_hand(order, there)]);
+    }
     let told: Vec<String> = order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.sku)).collect();
     Err(vec![
         Problem::new(
@@ -143,9 +146,15 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There
     ])
 }
 
-/// Veeqo's interface cancels nothing.
+/// Veeqo's interface cancels nothing, and nobody takes an order out of another.
 fn by_hand(order: &Order, there: &decode::There) -> Problem {
-    let (rule, message, remedy) = if there.shipped {
+    let (rule, message, remedy) = if let Some(into) = &there.merged_into {
+        (
+            "pick.merged",
+            format!("order {} changed in the shop, and in Veeqo it was merged into order {into}", order.number),
+            "Change that order in Veeqo by hand as long as it has not left, then dismiss this with a reason.",
+        )
+    } else if there.shipped {
         (
             "pick.gone",
             format!("order {} was cancelled in the shop, and some of it has left the warehouse", order.number),

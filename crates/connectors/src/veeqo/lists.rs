@@ -18,7 +18,11 @@ pub(super) struct ValueLists {
 fn sellables(product: &Value) -> Vec<ListEntry> {
     let gone = !product["deleted_at"].is_null();
     let entry = |sellable: &Value| {
-        Some(ListEntry { id: text(&sellable["id"])?, name: sellable["sku_code"].as_str()?.to_owned(), active: !gone })
+        Some(ListEntry {
+            id: text(&sellable["id"])?,
+            name: sellable["sku_code"].as_str()?.to_owned(),
+            active: !gone && sellable["deleted_at"].is_null(),
+        })
     };
     product["sellables"].as_array().into_iter().flatten().filter_map(entry).collect()
 }

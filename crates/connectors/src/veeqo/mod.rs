@@ -1,4 +1,4 @@
-//! Veeqo: pick orders into it, and what its warehouses shipped out of it.
+//! Veeqo: pick orders and products into it, what its warehouses shipped out of it, and stock both ways.
 //!
 //! Facts and traps: `docs/systems/veeqo.md`. Reading order: settings, client, encode and decode (pure), the ports.
 
@@ -8,8 +8,10 @@ mod encode;
 mod lists;
 mod orders;
 mod probe;
+mod products;
 mod settings;
 mod shipments;
+mod stock;
 
 #[cfg(test)]
 mod tests;
@@ -76,10 +78,16 @@ impl Connector for Veeqo {
         );
         let form = Arc::new(settings.form);
         let orders = Arc::new(orders::Orders { client: client.clone(), form: Arc::clone(&form) });
+        let products = Arc::new(products::Products { client: client.clone(), form: Arc::clone(&form) });
+        let stock = Arc::new(stock::Stock { client: client.clone(), settings: settings.stock });
         Ok(Connection {
             order_source: Some(orders.clone()),
             order_sink: Some(orders),
             shipment_source: Some(Arc::new(shipments::Shipments { client: client.clone(), form: Arc::clone(&form) })),
+            product_source: Some(products.clone()),
+            product_sink: Some(products),
+            stock_source: Some(stock.clone()),
+            stock_sink: Some(stock),
             lists: Some(Arc::new(lists::ValueLists { client: client.clone() })),
             probe: Some(Arc::new(probe::AccountProbe { client, form })),
             ..Connection::empty(self.name(), session)

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use selvedge_connector::{
-    Cursor, Decoded, Effect, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request,
-    Sink, Source, Standing,
+    Cursor, Decoded, Encoded, Enumerated, EnumeratedPage, Fault, Found, Need, Page, Priority, Raw, Receipt, Request, Sink,
+    Source, Standing,
 };
 use selvedge_model::{
     ExternalId, Interval, Kind, Order, Problem, RecordKey,
@@ -41,27 +42,53 @@ fn raw(order: &Value) -> Option<Raw> {
     Some(Raw { kind: Kind::Order, id, version: decode::time(&order["updated_at"]), body })
 }
 
+/// The shortest text that a search takes: said of products (a shorter one is a 400), taken to hold for orders, too.
+pub(super) const QUERY_LEAST: usize = 3;
+/// How much earlier than the shop says an order may seem to have been entered, where it is looked for by time.
+const ENTERED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
+/// The second half of a list: what was cancelled, which the usual one leaves out.
+const CANCELLED: &str = "cancelled";
+
+/// One page of orders of ours, those that were cancelled after the others.
+pub(super) async fn ours(
+    client: &Client,
+    form: &Form,
+    what: &str,
+    filter: (&str, &str),
+    page: Option<&Cursor>,
+    priority: Priority,
+) -> Result<(Vec<Value>, Option<Cursor>), Fault> {
+    let later = page.and_then(|Cursor(text)| text.strip_prefix(CANCELLED)).map(|text| Cursor(text.to_owned()));
+    let mut query = vec![filter];
+    query.extend(later.is_some().then_some(("status", CANCELLED)));
+    let rows = client.page(what, "/orders", &query, later.as_ref().or(page), priority).await?;
+    let next = match (rows.next, later) {
+        (Some(Cursor(next)), Some(_)) => Some(Cursor(format!("{CANCELLED}{next}"))),
+        (None, Some(_)) => None,
+        (Some(next), None) => Some(next),
+        (None, None) => Some(Cursor(format!("{CANCELLED}1"))),
+    };
+    Ok((rows.rows.into_iter().filter(|order| decode::is_ours(order, form)).collect(), next))
+}
+
 impl Orders {
     /// Orders of ours with exactly this number, the oldest first.
-    async fn numbered(&self, number: &str) -> Result<Vec<Value>, Fault> {
+    async fn numbered(&self, record: &Order) -> Result<Vec<Value>, Fault> {
+        let number = record.number.as_str();
+        let since = instant(record.placed_at.checked_sub(ENTERED_BEFORE).unwrap_or(record.placed_at));
+        let by = if number.chars().count() < QUERY_LEAST { ("created_at_min", since.as_str()) } else { ("query", number) };
         let mut found: Vec<Value> = Vec::new();
-        for status in [None, Some("cancelled")] {
-            let mut page = None;
-            loop {
-                let mut query = vec![("query", number)];
-                query.extend(status.map(|status| ("status", status)));
-                let what = format!("look for order {number}");
-                let rows = self.client.page(&what, "/orders", &query, page.as_ref(), Priority::Orders).await?;
-                let exact = |order: &Value| decode::text(&order["number"]).is_some_and(|text| text == number);
-                for order in rows.rows.into_iter().filter(|order| exact(order) && decode::is_ours(order, &self.form)) {
-                    if !found.iter().any(|known| known["id"] == order["id"]) {
-                        found.push(order);
-                    }
+        let (what, mut page) = (format!("look for order {number}"), None);
+        loop {
+            let (rows, next) = ours(&self.client, &self.form, &what, by, page.as_ref(), Priority::Orders).await?;
+            for order in rows.into_iter().filter(|order| decode::text(&order["number"]).is_some_and(|text| text == number)) {
+                if !found.iter().any(|known| known["id"] == order["id"]) {
+                    found.push(order);
                 }
-                match rows.next {
-                    Some(next) => page = Some(next),
-                    None => break,
-                }
+            }
+            match next {
+                Some(next) => page = Some(next),
+                None => break,
             }
         }
         found.sort_by_key(|order| order["id"].as_u64());
@@ -77,10 +104,9 @@ impl Source<Order> for Orders {
 
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
         let from = instant(interval.from);
-        let rows =
-            self.client.page("list changed orders", "/orders", &[("updated_at_min", &from)], page, Priority::Orders).await?;
-        let raws = rows.rows.iter().filter(|order| decode::is_ours(order, &self.form)).filter_map(raw).collect();
-        Ok(Page { raws, next: rows.next })
+        let by = ("updated_at_min", from.as_str());
+        let (rows, next) = ours(&self.client, &self.form, "list changed orders", by, page, Priority::Orders).await?;
+        Ok(Page { raws: rows.iter().filter_map(raw).collect(), next })
     }
 
     async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
@@ -130,8 +156,8 @@ impl Sink<Order> for Orders {
 
     async fn find(&self, record: &Order) -> Result<Option<Found>, Fault> {
         let number = record.number.as_str();
-        let found = self.numbered(number).await?;
-        let standing: Vec<&Value> = found.iter().filter(|order| order["status"] != "cancelled").collect();
+        let found = self.numbered(record).await?;
+        let standing: Vec<&Value> = found.iter().filter(|order| order["status"] != CANCELLED).collect();
         if standing.len() > 1 {
             let ids: Vec<String> = standing.iter().filter_map(|order| decode::text(&order["id"])).collect();
             let problem = Problem::new(
@@ -147,19 +173,15 @@ impl Sink<Order> for Orders {
     }
 
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
-        let ask = Ask {
-            what: request.what.clone(),
-            method: "POST",
-            path: request.path.clone(),
-            body: Some(&request.body),
-            effect: Effect::Write,
-            priority: Priority::Orders,
-        };
-        let answer = self.client.json(&ask).await?.unwrap_or_default();
+        let answer = self.client.json(&Ask::of(request, Priority::Orders)).await?.unwrap_or_default();
         Ok(Receipt { id: decode::text(&answer["id"]).map(ExternalId::new), warnings: Vec::new() })
     }
 
     fn carries(&self) -> Carries {
         Carries { status: true, ..Carries::default() }
+    }
+
+    fn looks_first(&self) -> bool {
+        true
     }
 }

@@ -78,7 +78,12 @@ impl Probe for AccountProbe {
             Err(fault) => findings.push(of_fault(&fault)),
         }
         let now = instant(self.client.now());
-        for (what, path) in [("orders", "/orders"), ("items", "/products"), ("delivery methods", "/delivery_methods")] {
+        for (what, path) in [
+            ("orders", "/orders"),
+            ("items", "/products"),
+            ("delivery methods", "/delivery_methods"),
+            ("warehouses", "/warehouses"),
+        ] {
             match self.client.page(&format!("list {what}"), path, &[("created_at_min", &now)], None, Priority::Control).await {
                 Ok(_) => findings.push(finding(FindingLevel::Good, None, format!("{what} can be listed"), "")),
                 Err(fault) => findings.push(of_fault(&fault)),

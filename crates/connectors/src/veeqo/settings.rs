@@ -6,6 +6,7 @@ use selvedge_connector::{
     OpenContext, Secret, SettingProblem,
     settings::{Explained, Reader},
 };
+use selvedge_model::Currency;
 
 /// Path and explanation of every setting.
 pub(super) const SETTINGS: Explained = &[
@@ -19,6 +20,19 @@ pub(super) const SETTINGS: Explained = &[
     (
         "weight_bands",
         "Limits in grams that part shipping services, e.g. [500, 2000]: keys of the table shipping_service then name a band such as weight=0-500. Default: none, weight=any",
+    ),
+    (
+        "price_list",
+        "The id of the price list whose prices products are given there. Default: none; new products then cost nothing there, and prices are left alone",
+    ),
+    ("price_currency", "The currency of these prices, as EUR: the account keeps numbers only. Required with price_list"),
+    (
+        "stock_changes",
+        "How changed stock is asked for: \"whole\" reads everything each time, as it is not documented whether stock moves a product's last change; \"products\" reads the products that changed, for accounts where it was seen to. Default: \"whole\"",
+    ),
+    (
+        "commit_lag_seconds",
+        "How long after it was entered an order's units may still be missing from the stock figures, in seconds, 0 to 3600. Default: 30",
     ),
     ("page_size", "Rows per page, 1 to 100. Default: 100"),
     ("concurrency", "Calls under way at once, 1 to 16. Default: 4"),
@@ -36,6 +50,16 @@ pub(super) struct Form {
     pub weight_bands: Vec<u64>,
     /// The connection's name: part of the key of its shipments.
     pub connection: String,
+    /// The price list whose prices products are given, and their currency.
+    pub prices: Option<(String, Currency)>,
+}
+
+/// How stock is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StockSettings {
+    /// Whether only products that changed are asked for what changed.
+    pub by_product: bool,
+    pub commit_lag: Duration,
 }
 
 /// The settings of one connection.
@@ -44,6 +68,7 @@ pub(super) struct Settings {
     pub base_url: String,
     pub api_key: Secret,
     pub form: Form,
+    pub stock: StockSettings,
     pub page_size: u64,
     pub concurrency: usize,
     pub timeout: Duration,
@@ -71,6 +96,9 @@ impl Settings {
             );
         }
         let weight_bands = reader.rising("weight_bands");
+        let prices = prices(&mut reader);
+        let by_product = reader.word("stock_changes", &[("whole", false), ("products", true)]).unwrap_or(false);
+        let commit_lag = reader.number("commit_lag_seconds", 30, 0..=3_600);
         let page_size = reader.number("page_size", 100, 1..=100);
         let concurrency = reader.number("concurrency", 4, 1..=16);
         let timeout = reader.number("timeout_seconds", 30, 1..=300);
@@ -78,7 +106,8 @@ impl Settings {
             (Some(base_url), Some(api_key)) => Some(Settings {
                 base_url,
                 api_key,
-                form: Form { channel_id, payment_type, weight_bands, connection: context.name.to_string() },
+                form: Form { channel_id, payment_type, weight_bands, connection: context.name.to_string(), prices },
+                stock: StockSettings { by_product, commit_lag: Duration::from_secs(commit_lag) },
                 page_size,
                 concurrency: usize::try_from(concurrency).unwrap_or(4),
                 timeout: Duration::from_secs(timeout),
@@ -86,5 +115,25 @@ impl Settings {
             _ => None,
         };
         reader.finish(made)
+    }
+}
+
+fn prices(reader: &mut Reader<'_>) -> Option<(String, Currency)> {
+    let (list, code) = (reader.text("price_list"), reader.text("price_currency"));
+    match (list, code.as_deref().map(Currency::from_code)) {
+        (Some(list), Some(Some(currency))) => Some((list, currency)),
+        (Some(_), None) => {
+            reader.wrong("price_currency", "is missing", "Write the currency of the price list, as EUR.");
+            None
+        }
+        (_, Some(None)) => {
+            reader.wrong("price_currency", "is no currency", "Write its three letters, as EUR.");
+            None
+        }
+        (None, Some(Some(_))) => {
+            reader.wrong("price_list", "is missing", "Name the price list that price_currency is for, or remove that.");
+            None
+        }
+        (None, None) => None,
     }
 }

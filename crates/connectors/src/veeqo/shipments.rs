@@ -1,4 +1,5 @@
-//! What left: the allocations of our orders, each with its shipment once it has one.
+//! What left: the allocations of our orders, each with its shipment once it has one, cancelled orders included: what
+//! had left before has left.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     client::{Ask, Client},
     decode,
-    orders::instant,
+    orders::{instant, ours},
     settings::Form,
 };
 
@@ -20,24 +21,63 @@ pub(super) struct Shipments {
     pub form: Arc<Form>,
 }
 
+/// How many orders may be merged into each other one after another.
+const MERGES_MAX: usize = 5;
+
 /// The allocations of an order. One's *as of* is the latest instant that it, its shipment or its order tells: whether a
 /// tracking number that comes later moves the order is not documented.
-fn raws(order: &Value) -> Vec<Raw> {
-    let about = json!({ "number": order["number"], "id": order["id"], "updated_at": order["updated_at"] });
+fn raws(order: &Value, into: Option<&Value>) -> Vec<Raw> {
+    let holder = into.unwrap_or(order);
+    let mut about = json!({ "number": order["number"], "id": order["id"], "updated_at": order["updated_at"] });
+    if into.is_some() {
+        about["line_items"] = order["line_items"].clone();
+    } else if order["merged_order"] == true {
+        about["merged_order"] = json!(true);
+    }
     let raw = |allocation: &Value| {
         let id = decode::text(&allocation["id"])?;
+        if into.is_some() && !decode::has_goods_of(allocation, order) {
+            return None;
+        }
         let shipment = &allocation["shipment"];
-        let times = [&order["updated_at"], &allocation["updated_at"], &shipment["created_at"], &shipment["updated_at"]];
+        let times = [
+            &order["updated_at"],
+            &holder["updated_at"],
+            &allocation["updated_at"],
+            &shipment["created_at"],
+            &shipment["updated_at"],
+        ];
         let version = times.into_iter().filter_map(decode::time).max();
-        let body = json!({ "order": about, "allocation": allocation }).to_string().into_bytes().into();
+        let mut body = json!({ "order": about, "allocation": allocation });
+        if let Some(into) = into {
+            body["into"] = json!({ "line_items": into["line_items"], "allocations": into["allocations"] });
+        }
         // An order is fetched, and its allocations with it: both ids are needed to find one again.
         let id = ExternalId::new(format!("{}/{id}", decode::text(&order["id"])?));
-        Some(Raw { kind: Kind::Shipment, id, version, body })
+        Some(Raw { kind: Kind::Shipment, id, version, body: body.to_string().into_bytes().into() })
     };
-    order["allocations"].as_array().into_iter().flatten().filter_map(raw).collect()
+    holder["allocations"].as_array().into_iter().flatten().filter_map(raw).collect()
 }
 
 impl Shipments {
+    async fn order(&self, id: &str, priority: Priority) -> Result<Option<Value>, Fault> {
+        self.client.json(&Ask::get(format!("read order {id}"), format!("/orders/{id}"), priority)).await
+    }
+
+    /// The allocations of an order; of one that was merged into another, those of the other that hold goods of it.
+    async fn allocations(&self, order: &Value, priority: Priority) -> Result<Vec<Raw>, Fault> {
+        let Some(mut into) = decode::merged_into(order) else { return Ok(raws(order, None)) };
+        for _ in 0..MERGES_MAX {
+            let Some(holder) = self.order(&into, priority).await? else { break };
+            match decode::merged_into(&holder) {
+                Some(next) => into = next,
+                None => return Ok(raws(order, Some(&holder))),
+            }
+        }
+        tracing::warn!(order = %order["number"], into, "an order was merged into one that cannot be found");
+        Ok(Vec::new())
+    }
+
     async fn changed(
         &self,
         interval: &Interval,
@@ -46,9 +86,13 @@ impl Shipments {
         priority: Priority,
     ) -> Result<(Vec<Raw>, Option<Cursor>), Fault> {
         let from = instant(interval.from);
-        let rows = self.client.page("list shipped orders", "/orders", &[(by, &from)], page, priority).await?;
-        let ours = rows.rows.iter().filter(|order| decode::is_ours(order, &self.form));
-        Ok((ours.flat_map(raws).collect(), rows.next))
+        let filter = (by, from.as_str());
+        let (rows, next) = ours(&self.client, &self.form, "list shipped orders", filter, page, priority).await?;
+        let mut found = Vec::new();
+        for order in &rows {
+            found.extend(self.allocations(order, priority).await?);
+        }
+        Ok((found, next))
     }
 }
 
@@ -74,9 +118,9 @@ impl Source<Shipment> for Shipments {
         let mut found = Vec::new();
         for id in ids {
             let Some((order, _)) = id.as_str().split_once('/') else { continue };
-            let ask = Ask::get(format!("read order {order}"), format!("/orders/{order}"), priority.max(Priority::Shipments));
-            let order = self.client.json(&ask).await?.unwrap_or_default();
-            found.extend(raws(&order).into_iter().filter(|raw| raw.id == *id));
+            let priority = priority.max(Priority::Shipments);
+            let Some(order) = self.order(order, priority).await? else { continue };
+            found.extend(self.allocations(&order, priority).await?.into_iter().filter(|raw| raw.id == *id));
         }
         Ok(found)
     }

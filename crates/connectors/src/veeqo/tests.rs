@@ -6,8 +6,12 @@ use serde_json::{Value, json};
 
 use super::{decode, settings::Form};
 
+mod attacks;
+mod products;
+mod stock;
+
 fn form() -> Form {
-    Form { channel_id: 501, payment_type: "credit_card".into(), weight_bands: vec![], connection: "vq".into() }
+    Form { channel_id: 501, payment_type: "credit_card".into(), weight_bands: vec![], connection: "vq".into(), prices: None }
 }
 
 fn raw(document: &Value, id: &str) -> Raw {
@@ -36,6 +40,13 @@ fn a_shipment_is_told_by_its_allocation() {
     assert_eq!((shipment.carrier(), shipment.tracking()), (Some("DPD"), vec!["09980000020033F"]));
     let text = allocation(|d| d["allocation"]["shipment"]["tracking_number"] = json!("RB123456785GB"));
     assert_eq!(decode::shipment(&raw(&text, "31/41"), &form()).record.unwrap().tracking(), ["RB123456785GB"]);
+    let named = allocation(|d| d["allocation"]["shipment"]["carrier"] = json!("DPD"));
+    assert_eq!(decode::shipment(&raw(&named, "31/41"), &form()).record.unwrap().carrier(), Some("DPD"));
+    let void = allocation(|d| d["allocation"]["shipment"]["tracking_number"]["cancelled"] = json!(true));
+    let void = decode::shipment(&raw(&void, "31/41"), &form()).record.unwrap();
+    assert!(void.tracking().is_empty(), "the number of a cancelled label is nobody's");
+    let whole = allocation(|d| d["allocation"]["line_items"][0]["quantity"] = json!("2.0"));
+    assert_eq!(decode::shipment(&raw(&whole, "31/41"), &form()).record.unwrap().units(), 2);
     let none = allocation(|d| d["allocation"]["shipment"]["tracking_number"] = Value::Null);
     let none = decode::shipment(&raw(&none, "31/41"), &form()).record.unwrap();
     assert!(none.tracking().is_empty() && none.parcels.len() == 1);
@@ -77,7 +88,7 @@ mod stand_in {
 
     use super::super::Veeqo;
 
-    fn order(number: &str) -> Order {
+    pub fn order(number: &str) -> Order {
         let currency = Currency::from_code("GBP").unwrap();
         let money = |minor| Money::from_minor(minor, currency);
         let at = "2026-02-03T09:10:00Z".parse().unwrap();
@@ -125,18 +136,28 @@ mod stand_in {
         }
     }
 
-    async fn account() -> (Simulated, Connection) {
-        let item = Item {
-            sku: "TEE".into(),
-            title: "Tee".into(),
-            stock: [("Main".to_owned(), 5), ("North".to_owned(), 50)].into(),
+    /// What the account has when a test begins: a tee, a cap, and five of the one and fifty of it elsewhere.
+    fn items() -> Vec<Item> {
+        let item = |sku: &str, main: i64, north: i64| Item {
+            sku: sku.into(),
+            title: sku[..1].to_owned() + &sku[1..].to_lowercase(),
+            stock: [("Main".to_owned(), main), ("North".to_owned(), north)].into(),
             ..Item::default()
         };
+        vec![item("TEE", 5, 50), item("CAP", 9, 0), item("HAT", 2, 2)]
+    }
+
+    pub async fn account() -> (Simulated, Connection) {
+        account_with(json!({})).await
+    }
+
+    pub async fn account_with(more: serde_json::Value) -> (Simulated, Connection) {
         let options = Options { search_lag: 0, ..Options::default() };
-        let veeqo = Simulated::open(7, "test", vec![item], Mischief::new(7, Profile::None, "veeqo"), options, None).unwrap();
+        let veeqo = Simulated::open(7, "test", items(), Mischief::new(7, Profile::None, "veeqo"), options, None).unwrap();
         let url = Box::leak(Box::new(wire::serve(veeqo.router()).await.unwrap())).url();
         let access = veeqo.access();
-        let settings = json!({ "base_url": url, "channel_id": access.channel_id });
+        let mut settings = json!({ "base_url": url, "channel_id": access.channel_id });
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let mut secrets = Secrets::default();
         secrets.set("api_key", Secret::new(access.api_key));
         let name = ConnectionName::new("vq");
@@ -145,14 +166,26 @@ mod stand_in {
         (veeqo, Veeqo.open(&context).unwrap_or_else(|problems| panic!("{problems:?}")))
     }
 
-    async fn words(connection: &Connection) -> Values {
+    pub async fn words(connection: &Connection) -> Values {
         let lists = connection.lists.as_ref().unwrap();
         let mut values = Values::default();
-        let items = lists.list("item", None).await.unwrap().entries;
-        values.set("item", "sku=TEE", items.iter().find(|entry| entry.name == "TEE").unwrap().id.clone());
+        for entry in lists.list("item", None).await.unwrap().entries {
+            values.set("item", format!("sku={}", entry.name), entry.id);
+        }
         let methods = lists.list("shipping_service", None).await.unwrap().entries;
         values.set("shipping_service", "market=1,method=Standard,country=GB,weight=any", methods[0].id.clone());
         values
+    }
+
+    pub fn ever() -> Interval {
+        Interval { from: "2020-01-01T00:00:00Z".parse().unwrap(), to: "2040-01-01T00:00:00Z".parse().unwrap() }
+    }
+
+    /// Enters an order; its id.
+    pub async fn enter(connection: &Connection, order: &Order) -> ExternalId {
+        let (sink, values) = (connection.order_sink.clone().unwrap(), words(connection).await);
+        let Ok(Encoded::Put(request)) = sink.encode(order, &values, Standing::default()) else { panic!() };
+        sink.put(&request).await.unwrap().id.unwrap()
     }
 
     #[tokio::test]
@@ -178,7 +211,7 @@ mod stand_in {
             veeqo.step().unwrap();
         }
         let shipments = connection.shipment_source.clone().unwrap();
-        let interval = Interval { from: "2020-01-01T00:00:00Z".parse().unwrap(), to: "2040-01-01T00:00:00Z".parse().unwrap() };
+        let interval = ever();
         let raws = shipments.list(&interval, None).await.unwrap().raws;
         let read: Vec<_> = raws.iter().map(|raw| shipments.decode(raw, &values).record.unwrap()).collect();
         assert_eq!(read.iter().map(|shipment| shipment.units()).collect::<Vec<_>>(), [5, 2]);

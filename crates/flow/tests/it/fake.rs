@@ -104,6 +104,8 @@ pub(crate) struct World {
     events: u64,
     /// The order whose write never gets an answer.
     hangs: Option<RecordKey>,
+    /// Whether the books are searched before the first creation.
+    looks_first: bool,
     /// What stands in the books: every document ever created, by its id.
     pub(crate) documents: BTreeMap<u32, Order>,
     writes_per_key: BTreeMap<RecordKey, u32>,
@@ -125,6 +127,13 @@ pub(crate) enum Mood {
 }
 
 impl Fake {
+    /// Somebody else has entered this order in the books, which are searched before anything is entered.
+    pub fn entered_by_hand(&self, order: Order) {
+        let mut world = self.world.lock().unwrap();
+        world.looks_first = true;
+        world.documents.insert(7, order);
+    }
+
     pub fn new(seed: u64, percent: u32) -> Self {
         let world = World {
             stock: None,
@@ -134,6 +143,7 @@ impl Fake {
             news: Vec::new(),
             events: 0,
             hangs: None,
+            looks_first: false,
             documents: BTreeMap::new(),
             writes_per_key: BTreeMap::new(),
         };
@@ -431,6 +441,9 @@ impl Sink<Order> for Books {
         }
         let world = self.0.world.lock().unwrap();
         Ok(world.documents.iter().find(|(_, o)| o.number == *key).map(|(id, _)| Found { id: ExternalId::new(id.to_string()) }))
+    }
+    fn looks_first(&self) -> bool {
+        self.0.world.lock().unwrap().looks_first
     }
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
         let mood = self.0.mood(true);

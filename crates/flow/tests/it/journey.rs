@@ -6,7 +6,7 @@ use selvedge_flow::{Engine, actions::Actions};
 use selvedge_model::{Brand, ConnectionName, Kind, RecordKey, gate::rules::OrderPolicy, obligation::State, records::OrderStatus};
 use selvedge_store::Store;
 
-use crate::fake::Fake;
+use crate::fake::{Fake, order, start};
 
 pub fn brand() -> Brand {
     Brand::from("nordvik")
@@ -67,6 +67,20 @@ async fn an_order_is_confirmed_once_and_an_edit_follows() {
     let documents = fake.documents();
     assert_eq!(documents.len(), 1);
     assert_eq!(documents[0].shipping.as_ref().unwrap().line1.as_deref(), Some("Vägen 2"));
+}
+
+#[tokio::test]
+async fn what_somebody_else_entered_is_adopted_where_the_target_guards_nothing() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    fake.entered_by_hand(order(1, 5, start()));
+    fake.place(1, 2);
+    settle(&engine, &fake).await;
+    assert_eq!(states(&store, 1).await, [State::Confirmed]);
+    let documents = fake.documents();
+    assert_eq!((documents.len(), documents[0].lines[0].quantity), (1, 2), "changed where it stood, not entered twice");
 }
 
 #[tokio::test]

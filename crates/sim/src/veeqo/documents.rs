@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::state::{Allocation, Line, Order, State};
+use super::state::{Allocation, Content, Line, Order, State};
 use super::{CHANNEL, Inner, METHODS_FROM, moment};
 
 /// With milliseconds, in UTC.
@@ -11,7 +11,7 @@ pub fn time(millis: i64) -> String {
 }
 
 fn line(state: &State, line: &Line, top: bool) -> Value {
-    let sku = state.items.get(&line.sellable).map(|item| item.sku.clone());
+    let sku = state.sellables.get(&line.sellable).map(|item| item.sku.clone());
     let mut shown =
         json!({ "id": line.sellable, "quantity": line.quantity, "sellable": { "id": line.sellable, "sku_code": sku } });
     // Inside an allocation the id at the top may be missing.
@@ -25,7 +25,9 @@ fn allocation(inner: &Inner, state: &State, order: &Order, one: &Allocation) -> 
             "id": shipment.id, "created_at": time(shipment.at), "allocation_id": one.id, "order_id": order.id,
             "carrier": { "id": if shipment.carrier == "Other" { 3 } else { 1 }, "name": shipment.carrier },
             "service_carrier_name": (shipment.carrier == "Other").then_some("Evri"),
-            "tracking_number": shipment.tracking.as_ref().map(|number| json!({ "id": shipment.id, "tracking_number": number })),
+            "tracking_number": shipment.tracking.as_ref().map(|number| json!({
+                "id": shipment.id, "tracking_number": number, "cancelled": shipment.void,
+            })),
         })
     });
     json!({
@@ -46,29 +48,64 @@ pub fn order(inner: &Inner, state: &State, order: &Order) -> Value {
         "delivery_method": { "id": order.delivery_method, "name": method },
         "line_items": order.lines.iter().map(|l| line(state, l, true)).collect::<Vec<_>>(),
         "allocations": order.allocations.iter().map(|one| allocation(inner, state, order, one)).collect::<Vec<_>>(),
-        "returns": [],
+        "returns": [], "merged_to_id": order.merged_to, "merged_order": order.merged,
     })
 }
 
-/// A product with its one sellable.
+/// A number as the vendor shows it, out of the decimal that was sent.
+fn number(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!(0))
+}
+
+/// A product with its sellables.
 pub fn product(inner: &Inner, state: &State, id: u64) -> Value {
-    let Some(item) = state.items.get(&id) else { return Value::Null };
+    let Some(product) = state.products.get(&id) else { return Value::Null };
+    let own = state.sellables.iter().filter(|(_, sellable)| sellable.product == id);
+    json!({
+        "id": id, "title": product.title, "created_at": time(product.created), "updated_at": time(product.updated),
+        "deleted_at": product.deleted.then(|| time(product.updated)), "hs_tariff_number": null, "origin_country": null,
+        "sellables": own.map(|(id, _)| sellable(inner, state, *id)).collect::<Vec<_>>(),
+    })
+}
+
+/// A sellable with what every warehouse has of it. What a kit is made of is told elsewhere.
+pub fn sellable(inner: &Inner, state: &State, id: u64) -> Value {
+    let Some(sellable) = state.sellables.get(&id) else { return Value::Null };
+    let product = state.products.get(&sellable.product);
+    let title = product.map(|product| product.title.clone()).unwrap_or_default();
+    let deleted = product.filter(|product| product.deleted).map(|product| time(product.updated));
     let entries: Vec<Value> = (0..inner.options.warehouses.len()).map(|at| stock_entry(inner, state, id, at)).collect();
     json!({
-        "id": id, "title": item.title, "updated_at": time(0),
-        "sellables": [{ "id": id, "type": "ProductVariant", "title": item.title, "sku_code": item.sku, "upc_code": item.barcode,
-                        "product_id": id, "stock_entries": entries }],
+        "id": id, "type": if sellable.kit.is_some() { "Kit" } else { "ProductVariant" }, "title": sellable.title,
+        "sku_code": sellable.sku, "upc_code": sellable.barcode, "price": number(&sellable.price), "cost_price": 0,
+        "weight_grams": sellable.weight_grams, "weight_unit": "g", "updated_at": time(sellable.updated),
+        "product_title": title, "sellable_title": sellable.title, "full_title": format!("{title} {}", sellable.title),
+        "product": { "id": sellable.product, "title": title, "deleted_at": deleted }, "deleted_at": deleted,
+        "stock_entries": entries,
+    })
+}
+
+/// One row of a kit.
+pub fn content(state: &State, kit: u64, row: &Content) -> Value {
+    let part = state.sellables.get(&row.variant);
+    json!({
+        "id": row.id, "kit_id": kit, "product_variant_id": row.variant, "quantity": row.quantity, "deleted_at": null,
+        "sku_code": part.map(|part| part.sku.clone()), "title": part.map(|part| part.title.clone()),
     })
 }
 
 /// What a warehouse has of a sellable.
 pub fn stock_entry(inner: &Inner, state: &State, id: u64, at: usize) -> Value {
     let name = inner.options.warehouses.get(at).cloned().unwrap_or_default();
+    let sellable = state.sellables.get(&id);
     let (physical, reserved) = state.levels(id, at, &name);
+    let updated = sellable.map_or(0, |sellable| sellable.updated);
     json!({
-        "sellable_id": id, "warehouse_id": at + 1, "infinite": false, "physical_stock_level": physical,
-        "allocated_stock_level": reserved, "available_stock_level": physical - reserved, "incoming_stock_level": 0,
-        "warehouse": { "id": at + 1, "name": name },
+        "sellable_id": id, "warehouse_id": at + 1, "infinite": sellable.is_some_and(|one| one.infinite.contains(&name)),
+        "physical_stock_level": physical, "allocated_stock_level": reserved, "available_stock_level": physical - reserved,
+        "incoming_stock_level": 0, "transit_incoming_stock_level": 0, "transit_outgoing_stock_level": 0,
+        "stock_running_low": if sellable.is_some_and(|one| one.kit.is_some()) { Value::Null } else { json!(physical < 1) },
+        "location": null, "updated_at": time(updated), "warehouse": { "id": at + 1, "name": name, "deleted_at": null },
     })
 }
 

@@ -4,6 +4,8 @@
 //! file, so what a request may hold is a table here. What is not simulated answers 404 and is remembered.
 
 mod documents;
+mod meddle;
+mod products;
 mod requests;
 mod state;
 
@@ -27,6 +29,7 @@ use crate::linnworks::s10;
 use crate::mischief::{self, Mischief, Tongue, mix};
 use crate::shelf::{Item, ShelfOrder, ShelfShipment};
 
+pub use meddle::Tracking;
 use state::{Allocation, Line, Order, Shipment, State};
 
 /// How the account is set up.
@@ -88,6 +91,8 @@ struct Inner {
     options: Options,
     key: String,
     calls: AtomicU64,
+    /// Writes that take effect and are answered with a 504, before anything else goes wrong.
+    to_lose: AtomicU64,
 }
 
 fn respond(status: StatusCode, body: &Value) -> Response {
@@ -142,6 +147,7 @@ impl Veeqo {
             options,
             key: format!("Vqt/{:016x}", mix(seed)),
             calls: AtomicU64::new(0),
+            to_lose: AtomicU64::new(0),
         })))
     }
 
@@ -188,11 +194,14 @@ impl Veeqo {
             match &mut allocation.shipment {
                 Some(shipment) => shipment.tracking = shipment.tracking_later.take(),
                 None => {
-                    for line in &allocation.lines {
-                        let Some(mut item) = state.items.get(&line.sellable).cloned() else { continue };
-                        let name = self.0.options.warehouses.get(allocation.warehouse).cloned().unwrap_or_default();
-                        *item.stock.entry(name).or_default() -= line.quantity;
-                        state.put_item(line.sellable, item)?;
+                    let name = self.0.options.warehouses.get(allocation.warehouse).cloned().unwrap_or_default();
+                    let parts: Vec<(u64, i64)> =
+                        allocation.lines.iter().flat_map(|line| state.parts(line.sellable, line.quantity)).collect();
+                    for (id, units) in parts {
+                        let Some(mut sellable) = state.sellables.get(&id).cloned() else { continue };
+                        *sellable.stock.entry(name.clone()).or_default() -= units;
+                        sellable.updated = now;
+                        state.put_sellable(id, sellable)?;
                     }
                     let number = s10(key * 16 + allocation.id, false);
                     // The vendor's own sample begins with a blank.
@@ -200,7 +209,7 @@ impl Veeqo {
                     let (tracking, later) = if dice == 0 { (None, Some(number)) } else { (Some(number), None) };
                     let carrier = if dice == 2 { "Other".to_owned() } else { "Royal Mail".to_owned() };
                     let id = key * 100 + allocation.id;
-                    allocation.shipment = Some(Shipment { id, carrier, tracking, tracking_later: later, at: now });
+                    allocation.shipment = Some(Shipment { id, carrier, tracking, tracking_later: later, void: false, at: now });
                 }
             }
             order.updated = now;
@@ -217,7 +226,7 @@ impl Veeqo {
     /// All orders as they stand: one row per order and warehouse, what is not allocated under no warehouse.
     pub fn orders(&self) -> Vec<ShelfOrder> {
         let state = self.0.state();
-        let sku = |id: u64| state.items.get(&id).map(|item| item.sku.clone()).unwrap_or_default();
+        let sku = |id: u64| state.sellables.get(&id).map(|item| item.sku.clone()).unwrap_or_default();
         let service = |order: &Order| {
             let at = order.delivery_method.checked_sub(METHODS_FROM).and_then(|at| usize::try_from(at).ok());
             at.and_then(|at| self.0.options.delivery_methods.get(at)).cloned().unwrap_or_default()
@@ -251,7 +260,7 @@ impl Veeqo {
     /// What left.
     pub fn shipments(&self) -> Vec<ShelfShipment> {
         let state = self.0.state();
-        let sku = |id: u64| state.items.get(&id).map(|item| item.sku.clone()).unwrap_or_default();
+        let sku = |id: u64| state.sellables.get(&id).map(|item| item.sku.clone()).unwrap_or_default();
         let all = state.orders.values().flat_map(|order| order.allocations.iter().map(move |allocation| (order, allocation)));
         let shown = |(order, allocation): (&Order, &Allocation)| {
             let shipment = allocation.shipment.as_ref()?;
@@ -267,28 +276,6 @@ impl Veeqo {
         };
         all.filter_map(shown).collect()
     }
-
-    /// Somebody cancels an order there.
-    /// Errors when there is no such order or the journal cannot be written.
-    pub fn meddle_cancel(&self, number: &str) -> anyhow::Result<()> {
-        self.meddle(number, |order| order.cancelled = true)
-    }
-
-    /// Somebody deletes the shipments of an order.
-    /// Errors when there is no such order or the journal cannot be written.
-    pub fn meddle_unship(&self, number: &str) -> anyhow::Result<()> {
-        self.meddle(number, |order| order.allocations.iter_mut().for_each(|allocation| allocation.shipment = None))
-    }
-
-    fn meddle(&self, number: &str, change: impl FnOnce(&mut Order)) -> anyhow::Result<()> {
-        let mut state = self.0.state();
-        let Some(mut order) = state.orders.values().find(|order| order.number == number).cloned() else {
-            anyhow::bail!("there is no order {number}");
-        };
-        change(&mut order);
-        order.updated = self.0.now();
-        state.put(order)
-    }
 }
 
 /// Whether an allocation waits for somebody.
@@ -297,7 +284,7 @@ fn waits(allocation: &Allocation) -> bool {
 }
 
 fn can_move(order: &Order) -> bool {
-    order.paid && !order.cancelled && order.allocations.iter().any(waits)
+    order.paid && !order.cancelled && order.merged_to.is_none() && order.allocations.iter().any(waits)
 }
 
 /// Milliseconds since 1970 as a point in time.
@@ -341,15 +328,19 @@ impl Inner {
             let mut lines: Vec<Line> = Vec::new();
             for line in &order.lines {
                 let (physical, reserved) = state.levels(line.sellable, warehouse, name);
+                let endless = state.sellables.get(&line.sellable).is_some_and(|one| one.infinite.contains(name));
+                let free = if endless { i64::MAX } else { physical - reserved };
                 let wanted = order.unallocated(line.sellable)
                     - lines.iter().filter(|l| l.sellable == line.sellable).map(|l| l.quantity).sum::<i64>();
-                let taken = wanted.min(line.quantity).min(physical - reserved).max(0);
+                let taken = wanted.min(line.quantity).min(free).max(0);
                 if taken > 0 {
                     lines.push(Line { sellable: line.sellable, quantity: taken });
                 }
             }
             if !lines.is_empty() {
-                let id = order.id * 10 + u64::try_from(order.allocations.len()).unwrap_or(0);
+                // No id comes twice, whatever was deleted.
+                let id = order.id * 10 + order.allocated;
+                order.allocated += 1;
                 order.allocations.push(Allocation { id, warehouse, lines, shipment: None, updated: now });
             }
         }
@@ -379,7 +370,10 @@ async fn serve(Shared(veeqo): Shared<Veeqo>, request: Request) -> Response {
         },
     };
     let writes = parts.method != Method::GET;
-    let fate = inner.mischief.next(writes);
+    let mut fate = inner.mischief.next(writes);
+    if writes && inner.to_lose.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+        fate.fault = mischief::Fault::ServerErrorAfter;
+    }
     let now = inner.mischief.now();
     let query: Vec<(String, String)> =
         url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();

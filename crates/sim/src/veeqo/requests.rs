@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::state::{Line, Order};
-use super::{CHANNEL, Inner, METHODS_FROM, documents, refuse, respond};
+use super::{CHANNEL, Inner, METHODS_FROM, documents, products, refuse, respond};
 
 /// Members of `order` in a creation, and of the objects in it.
 const ORDER: &[&str] = &[
@@ -36,7 +36,7 @@ const PAYMENT: &[&str] = &["payment_type", "reference_number"];
 const PAYMENT_TYPES: &[&str] =
     &["none", "cash", "credit_card", "bank_transfer", "paypal", "paypal_express", "sagepay", "checkmo", "online_finance"];
 
-fn strangers(value: &Value, known: &[&str], at: &str, found: &mut Vec<String>) {
+pub fn strangers(value: &Value, known: &[&str], at: &str, found: &mut Vec<String>) {
     for key in value.as_object().into_iter().flat_map(|map| map.keys()).filter(|key| !known.contains(&key.as_str())) {
         found.push(format!("{at}.{key} is not known"));
     }
@@ -71,7 +71,7 @@ fn checked(order: &Value) -> Vec<String> {
 }
 
 /// One page of rows, with the four headers.
-fn page(query: &[(String, String)], size_name: &str, rows: Vec<Value>) -> Response {
+pub fn page(query: &[(String, String)], size_name: &str, rows: Vec<Value>) -> Response {
     let number = |name: &str, usual: usize| {
         query.iter().find(|(key, _)| key == name).and_then(|(_, text)| text.parse::<usize>().ok()).unwrap_or(usual).max(1)
     };
@@ -90,15 +90,14 @@ fn page(query: &[(String, String)], size_name: &str, rows: Vec<Value>) -> Respon
 
 /// Answers one request. Errors when the journal cannot be written.
 pub fn answer(inner: &Inner, method: &Method, path: &str, query: &[(String, String)], body: &Value) -> anyhow::Result<Response> {
-    let of = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let not_found = || refuse(StatusCode::NOT_FOUND, "Not found");
     let done = match (method.as_str(), parts.as_slice()) {
         ("GET", ["current_company"]) => respond(StatusCode::OK, &json!({ "id": 1, "name": "Selvedge Test" })),
         ("GET", ["channels"]) => page(query, "page_size", documents::channels()),
         ("GET", ["warehouses"]) => {
-            let rows = (1_u64..).zip(&inner.options.warehouses).map(|(id, name)| json!({ "id": id, "name": name })).collect();
-            page(query, "page_size", rows)
+            let row = |(id, name): (u64, &String)| json!({ "id": id, "name": name, "deleted_at": null });
+            page(query, "page_size", (1..).zip(&inner.options.warehouses).map(row).collect())
         }
         ("GET", ["delivery_methods"]) => {
             let rows = (METHODS_FROM..)
@@ -107,31 +106,6 @@ pub fn answer(inner: &Inner, method: &Method, path: &str, query: &[(String, Stri
                 .map(|(id, name)| json!({ "id": id, "name": name, "cost": "0.0" }))
                 .collect();
             page(query, "page_size", rows)
-        }
-        ("GET", ["products"]) => {
-            let state = inner.state();
-            let wanted = of("query").unwrap_or_default().to_lowercase();
-            let fits = |sku: &str| sku.to_lowercase().contains(&wanted);
-            let rows =
-                state.items.iter().filter(|(_, item)| fits(&item.sku)).map(|(id, _)| documents::product(inner, &state, *id));
-            page(query, "page_size", rows.collect())
-        }
-        (verb @ ("GET" | "PUT"), ["sellables", id, "warehouses", at, "stock_entry"]) => {
-            let mut state = inner.state();
-            let found = (id.parse::<u64>().ok(), at.parse::<usize>().ok().and_then(|at| at.checked_sub(1)));
-            let (Some(id), Some(at)) = found else { return Ok(not_found()) };
-            let (Some(mut item), Some(name)) = (state.items.get(&id).cloned(), inner.options.warehouses.get(at).cloned()) else {
-                return Ok(not_found());
-            };
-            if verb == "PUT" {
-                let entry = &body["stock_entry"];
-                let (Some(level), Some(_)) = (entry["physical_stock_level"].as_i64(), entry["infinite"].as_bool()) else {
-                    return Ok(refuse(StatusCode::BAD_REQUEST, "physical_stock_level and infinite are required"));
-                };
-                item.stock.insert(name, level);
-                state.put_item(id, item)?;
-            }
-            respond(StatusCode::OK, &documents::stock_entry(inner, &state, id, at))
         }
         ("GET", ["orders"]) => orders(inner, query),
         ("GET", ["orders", id]) => {
@@ -142,22 +116,30 @@ pub fn answer(inner: &Inner, method: &Method, path: &str, query: &[(String, Stri
             }
         }
         ("POST", ["orders"]) => create(inner, body)?,
-        _ => {
-            inner.blame(format!("{method} {path} is not simulated"));
-            not_found()
-        }
+        _ => match products::answer(inner, method, &parts, query, body)? {
+            Some(answer) => answer,
+            None => {
+                inner.blame(format!("{method} {path} is not simulated"));
+                not_found()
+            }
+        },
     };
     Ok(done)
 }
 
-fn orders(inner: &Inner, query: &[(String, String)]) -> Response {
-    let of = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
-    let instant = |text: &str| {
+/// A filter by time, in the form that the vendor takes; anything else finds nothing.
+pub fn from(query: &[(String, String)], name: &str) -> Option<i64> {
+    let (_, text) = query.iter().find(|(key, _)| key == name)?;
+    let instant = || {
         let local: jiff::civil::DateTime = text.replace(' ', "T").parse().ok()?;
         Some(jiff::tz::TimeZone::UTC.to_timestamp(local).ok()?.as_millisecond())
     };
-    let from = |name: &str| of(name).map(|text| instant(text).unwrap_or(i64::MAX));
-    let (updated, created) = (from("updated_at_min"), from("created_at_min"));
+    Some(instant().unwrap_or(i64::MAX))
+}
+
+fn orders(inner: &Inner, query: &[(String, String)]) -> Response {
+    let of = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
+    let (updated, created) = (from(query, "updated_at_min"), from(query, "created_at_min"));
     let (wanted, status, now) = (of("query"), of("status"), inner.now());
     let state = inner.state();
     let rows = state
@@ -193,7 +175,7 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         .iter()
         .map(|row| Line { sellable: row["sellable_id"].as_u64().unwrap_or(0), quantity: row["quantity"].as_i64().unwrap_or(0) })
         .collect();
-    let sellables = !lines.is_empty() && lines.iter().all(|line| state.items.contains_key(&line.sellable));
+    let sellables = !lines.is_empty() && lines.iter().all(|line| state.live(line.sellable).is_some());
     // An unknown id anywhere in the body is a 404.
     if told["channel_id"].as_u64() != Some(CHANNEL) || !known || !sellables {
         return Ok(refuse(StatusCode::NOT_FOUND, "Record not found"));
@@ -211,6 +193,9 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         updated: now,
         lines,
         allocations: Vec::new(),
+        allocated: 0,
+        merged_to: None,
+        merged: false,
     };
     inner.allocate(&state, &mut order, now);
     let shown = documents::order(inner, &state, &order);

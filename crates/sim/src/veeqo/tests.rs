@@ -138,6 +138,83 @@ async fn a_wrong_key_and_unpaid_invoices_look_alike() {
     assert_eq!(desk.ask(Method::GET, "/channels", None).await.0, 401);
 }
 
+fn variant(sku: &str) -> Value {
+    json!({ "title": "", "price": "8.00", "sku_code": sku, "upc_code": "4006381333931", "weight_grams": 180 })
+}
+
+fn product(sku: &str) -> Value {
+    json!({ "product": { "title": format!("Product {sku}"), "product_variants_attributes": [variant(sku)] } })
+}
+
+#[tokio::test]
+async fn products_are_strict_about_their_members_and_about_nothing_else() {
+    let desk = Desk::open(Options { search_lag: 0, ..Options::default() }).await;
+    let (status, made, _) = desk.ask(Method::POST, "/products", Some(product("COAT"))).await;
+    assert_eq!((status, &made["sellables"][0]["sku_code"]), (201, &json!("COAT")), "{made}");
+    assert_eq!(desk.ask(Method::POST, "/products", Some(product("COAT"))).await.0, 201, "nothing guards against a double");
+    let (_, found, _) = desk.ask(Method::GET, "/products?query=coa", None).await;
+    assert_eq!(found.as_array().unwrap().len(), 2);
+    assert_eq!(desk.ask(Method::GET, "/products?query=co", None).await.0, 400, "three letters at least");
+    assert_eq!(desk.veeqo.violations(), Vec::<String>::new());
+
+    let (path, id) = (format!("/products/{}", made["id"]), made["sellables"][0]["id"].clone());
+    let change = json!({ "product": { "product_variants_attributes": [{ "id": id, "title": "M", "weight_grams": 9 }] } });
+    let (status, changed, _) = desk.ask(Method::PUT, &path, Some(change)).await;
+    let own = &changed["sellables"][0];
+    assert_eq!((status, &own["title"], &own["weight_grams"]), (200, &json!("M"), &json!(180)), "a weight is fixed for good");
+    let mut odd = product("HAT");
+    odd["product"]["colour"] = json!("red");
+    assert_eq!(desk.ask(Method::POST, "/products", Some(odd.clone())).await.0, 500);
+    assert_eq!(desk.ask(Method::PUT, &path, Some(odd)).await.0, 500);
+    let stranger = json!({ "product": { "product_variants_attributes": [{ "id": 9_001, "title": "M" }] } });
+    assert_eq!(desk.ask(Method::PUT, &path, Some(stranger)).await.0, 404);
+    let another = json!({ "product": { "product_variants_attributes": [variant("X")] } });
+    assert_eq!(desk.ask(Method::PUT, &path, Some(another)).await.0, 500, "how a variant is added is not documented");
+    let nameless = json!({ "product": { "product_variants_attributes": [variant("X")] } });
+    assert_eq!(desk.ask(Method::POST, "/products", Some(nameless)).await.0, 400);
+    desk.veeqo.meddle_delete("TEE").unwrap();
+    let (_, rows, _) = desk.ask(Method::GET, "/products?page_size=100", None).await;
+    assert_eq!(rows.as_array().unwrap().len(), 3, "what was deleted is not listed");
+    assert!(desk.ask(Method::GET, "/sellables/9001", None).await.1["deleted_at"].is_string());
+}
+
+#[tokio::test]
+async fn the_search_learns_of_a_product_some_time_later() {
+    let desk = Desk::open(Options { search_lag: 3_600_000, ..Options::default() }).await;
+    desk.ask(Method::POST, "/products", Some(product("COAT"))).await;
+    let found = async |path: &str| desk.ask(Method::GET, path, None).await.1.as_array().unwrap().len();
+    assert_eq!((found("/products?query=COAT").await, found("/products?query=TEE").await), (0, 1));
+    assert_eq!(found("/products?page_size=100").await, 3);
+}
+
+#[tokio::test]
+async fn a_kit_has_what_its_parts_make_and_takes_them_when_it_leaves() {
+    let desk = Desk::open(Options::default()).await;
+    desk.ask(Method::POST, "/products", Some(product("SET"))).await;
+    let kit = json!({ "product_variant_id": 9_003, "contents": [
+        { "product_variant_id": 9_001, "quantity": 2 }, { "product_variant_id": 9_002, "quantity": 1 },
+    ] });
+    assert_eq!(desk.ask(Method::POST, "/kits", Some(kit.clone())).await.0, 201);
+    assert_eq!(desk.ask(Method::POST, "/kits", Some(kit)).await.0, 404, "it is no variant any more");
+    let entry =
+        async |id: u64, at: u64| desk.ask(Method::GET, &format!("/sellables/{id}/warehouses/{at}/stock_entry"), None).await.1;
+    let available = async |id: u64, at: u64| entry(id, at).await["available_stock_level"].as_i64().unwrap();
+    assert_eq!((available(9_003, 1).await, available(9_003, 2).await), (0, 2), "no cap in the one, two tees a set in the other");
+    desk.create("1", &[(9_003, 2)]).await;
+    assert_eq!((available(9_001, 2).await, available(9_002, 2).await, available(9_003, 2).await), (1, 1, 0));
+    while !desk.veeqo.is_done() {
+        desk.veeqo.step().unwrap();
+    }
+    assert_eq!(entry(9_001, 2).await["physical_stock_level"], 1);
+    let level = json!({ "stock_entry": { "physical_stock_level": 7, "infinite": false } });
+    assert_eq!(desk.ask(Method::PUT, "/sellables/9003/warehouses/1/stock_entry", Some(level.clone())).await.0, 500);
+    assert_eq!(desk.ask(Method::PUT, "/sellables/9001/warehouses/7/stock_entry", Some(level)).await.0, 404);
+    let row = json!({ "kit_content": { "product_variant_id": 9_001, "quantity": 5 } });
+    let (_, rows, _) = desk.ask(Method::GET, "/kits/9003/kit_contents", None).await;
+    let path = format!("/kits/9003/kit_contents/{}", rows[0]["id"]);
+    assert_eq!(desk.ask(Method::PUT, &path, Some(row)).await.1["quantity"], 5);
+}
+
 #[test]
 fn a_restart_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -148,8 +225,10 @@ fn a_restart_forgets_nothing() {
     let before = {
         let veeqo = open();
         requests::answer(&veeqo.0, &Method::POST, "/orders", &[], &order("1", &[(9_001, 2)])).unwrap();
-        veeqo.orders()
+        requests::answer(&veeqo.0, &Method::POST, "/products", &[], &product("COAT")).unwrap();
+        (veeqo.orders(), veeqo.shelves())
     };
-    assert_eq!(before.len(), 1);
-    assert_eq!(open().orders(), before);
+    assert_eq!((before.0.len(), before.1.len()), (1, 3));
+    let after = open();
+    assert_eq!((after.orders(), after.shelves()), before);
 }
