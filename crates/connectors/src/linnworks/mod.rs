@@ -16,8 +16,6 @@ mod shipments;
 mod stock;
 
 #[cfg(test)]
-mod stand_in;
-#[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -73,7 +73,8 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
     let paid = status == "Paid";
     let parked = inner.options.centres.iter().any(|name| name == location)
         || !paid
-        || postcode.chars().count() > POSTCODE_CHARS_MAX || wish["OrderState"] == "Park";
+        || postcode.chars().count() > POSTCODE_CHARS_MAX
+        || wish["OrderState"] == "Park";
     // A service that is not there is made only if asked for; else the order goes by the default one.
     let service = text(&wish["PostalServiceName"]);
     let makes = wish["SavePostalServiceIfNotExist"].as_bool().unwrap_or(false);
@@ -145,7 +146,8 @@ pub fn cancel(inner: &Inner, asked: &Asked<'_>) -> anyhow::Result<Response> {
 pub fn by_reference(inner: &Inner, asked: &Asked<'_>) -> Response {
     let Some(reference) = asked.query("ReferenceId") else { return bad("ReferenceId is required") };
     let state = inner.state();
-    let found: Vec<Value> = state.referenced(reference).into_iter().take(50).map(|order| document(inner, &state, order, false)).collect();
+    let found: Vec<Value> =
+        state.referenced(reference).into_iter().take(50).map(|order| document(inner, &state, order, false)).collect();
     ok(&json!(found))
 }
 
@@ -197,7 +199,10 @@ pub fn changed(inner: &Inner, asked: &Asked<'_>) -> Response {
         token
     });
     let of = |processed: bool| -> Vec<Value> {
-        page.iter().filter(|order| order.processed.is_some() == processed).map(|order| document(inner, &state, order, true)).collect()
+        page.iter()
+            .filter(|order| order.processed.is_some() == processed)
+            .map(|order| document(inner, &state, order, true))
+            .collect()
     };
     ok(&json!({ "TotalOrders": total, "NextSearchToken": next, "OpenOrders": of(false), "ProcessedOrders": of(true) }))
 }

@@ -230,18 +230,9 @@ pub const OBJECTS: &[(&str, Members)] = &[
         "Inventory_UpdateInventoryItemFieldRequest",
         &[("inventoryItemId", Id), ("fieldName", Words(&["SKU", "Title", "Barcode", "Weight"])), ("fieldValue", Text)],
     ),
-    (
-        "Inventory_CreateInventoryItemCompositionsRequest",
-        &[("inventoryItemCompositions", Objects("StockItemComposition"))],
-    ),
-    (
-        "Inventory_UpdateInventoryItemCompositionsRequest",
-        &[("inventoryItemCompositions", Objects("StockItemComposition"))],
-    ),
-    (
-        "Inventory_DeleteInventoryItemCompositionsRequest",
-        &[("stockItemId", Id), ("inventoryItemCompositionIds", Ids)],
-    ),
+    ("Inventory_CreateInventoryItemCompositionsRequest", &[("inventoryItemCompositions", Objects("StockItemComposition"))]),
+    ("Inventory_UpdateInventoryItemCompositionsRequest", &[("inventoryItemCompositions", Objects("StockItemComposition"))]),
+    ("Inventory_DeleteInventoryItemCompositionsRequest", &[("stockItemId", Id), ("inventoryItemCompositionIds", Ids)]),
     (
         "StockItemComposition",
         &[

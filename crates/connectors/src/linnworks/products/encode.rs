@@ -72,12 +72,7 @@ fn request(what: String, method: &str, body: Value, item: Option<&Item>) -> Requ
 }
 
 /// What makes a product stand, or takes it a step nearer.
-pub(super) fn product(
-    product: &Product,
-    values: &Values,
-    own: Option<&Item>,
-    form: &Form,
-) -> Result<Encoded, Vec<Problem>> {
+pub(super) fn product(product: &Product, values: &Values, own: Option<&Item>, form: &Form) -> Result<Encoded, Vec<Problem>> {
     let title = product.name.trim();
     if title.is_empty() && (own.is_none() || product.owned.has(ProductField::Name)) {
         return Err(vec![Problem::new(
@@ -166,9 +161,7 @@ fn customs(product: &Product, item: &Item, form: &Form) -> Result<Vec<Request>, 
     let (mut missing, mut other, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for (_, name, value) in fields.into_iter().filter(|(field, ..)| product.owned.has(*field)) {
         let rows = item.property(name);
-        let told = |value: &str| {
-            json!({ "fkStockItemId": item.id, "ProperyName": name, "PropertyValue": value, "PropertyType": "Attribute" })
-        };
+        let told = |value: &str| json!({ "fkStockItemId": item.id, "ProperyName": name, "PropertyValue": value, "PropertyType": "Attribute" });
         match (rows.as_slice(), trimmed(value)) {
             ([], None) => {}
             ([], Some(value)) => missing.push(told(value)),

@@ -165,7 +165,8 @@ fn no_part(sku: &str, composite: bool) -> Problem {
     } else {
         format!("{sku} is part of a bundle and stands in Linnworks no more")
     };
-    Problem::new("product.part", "recipe", message, "Mend the part in Linnworks or the recipe in the shop, then release.").cause(sku)
+    Problem::new("product.part", "recipe", message, "Mend the part in Linnworks or the recipe in the shop, then release.")
+        .cause(sku)
 }
 
 #[async_trait]
@@ -191,8 +192,7 @@ impl Source<Product> for Products {
 
     async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
         let priority = priority.max(Priority::Products);
-        let ids: Vec<String> =
-            ids.iter().map(|id| id.as_str().to_ascii_lowercase()).filter(|id| inventory::is_id(id)).collect();
+        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_ascii_lowercase()).filter(|id| inventory::is_id(id)).collect();
         let rows = inventory::by_ids(&self.client, &ids, &["ExtendedProperties"], priority).await?;
         self.raws(rows, priority).await
     }

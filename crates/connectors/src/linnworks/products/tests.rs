@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use super::{
     super::{
         settings::Form,
-        stand_in::{Stand, ever, item, options, shelf, stand},
-        tests::form,
+        tests::{
+            form,
+            stand_in::{Stand, ever, item, options, shelf, stand},
+        },
     },
     decode, encode,
 };
@@ -60,7 +62,9 @@ impl Stand {
         for lookup in self.connection.product_sink.as_ref().unwrap().lookups(product) {
             let name = &lookup.key[0].1;
             let found = page.entries.iter().find(|entry| entry.name == *name);
-            if values.get(&lookup).is_none() && let Some(entry) = found {
+            if values.get(&lookup).is_none()
+                && let Some(entry) = found
+            {
                 values.set(&lookup.table, lookup.key_text(), entry.id.clone());
             }
             assert!(values.get(&lookup).is_some() || lookup.optional, "{} holds the product", lookup.missing().message);
@@ -150,11 +154,18 @@ fn read(document: &Value, form: &Form) -> Result<Product, String> {
 fn an_item_reads_as_a_product() {
     let product = read(&document(|_| {}), &form()).unwrap();
     assert_eq!((product.id.as_str(), product.name.as_str()), ("6f0c1a52-0000-4000-8000-00000000000a", "Coat"));
-    assert_eq!((product.barcode, product.weight_grams, product.hs_code, product.origin.as_deref()), (None, Some(1_250), None, Some("PT")));
+    assert_eq!(
+        (product.barcode, product.weight_grams, product.hs_code, product.origin.as_deref()),
+        (None, Some(1_250), None, Some("PT"))
+    );
     assert_eq!(product.updated_at.to_string(), "2024-05-06T07:08:09.1234567Z");
     let kilograms = Form { kilograms: true, ..form().as_ref().clone() };
     for (weight, grams) in [(json!(1.25), Some(1_250)), (json!(1.25e0), Some(1_250)), (json!(0), None), (Value::Null, None)] {
-        assert_eq!(read(&document(|d| d["item"]["Weight"] = weight.clone()), &kilograms).unwrap().weight_grams, grams, "{weight}");
+        assert_eq!(
+            read(&document(|d| d["item"]["Weight"] = weight.clone()), &kilograms).unwrap().weight_grams,
+            grams,
+            "{weight}"
+        );
     }
     let unset = read(&document(|d| d["item"]["CreationDate"] = json!("0001-01-01T00:00:00")), &form()).unwrap();
     assert_eq!(unset.updated_at, jiff::Timestamp::UNIX_EPOCH);
@@ -199,7 +210,9 @@ fn only_what_the_shop_owns_is_written() {
     let paths = |owned: &[ProductField]| {
         let product = Product { active: false, owned: ProductFields::of(owned), ..product("COAT") };
         match encode::product(&product, &Values::default(), Some(&item), &form()) {
-            Ok(Encoded::Put(request)) => (request.path.trim_start_matches("Inventory/").to_owned(), request.body, request.unfinished),
+            Ok(Encoded::Put(request)) => {
+                (request.path.trim_start_matches("Inventory/").to_owned(), request.body, request.unfinished)
+            }
             other => (format!("{other:?}"), Value::Null, false),
         }
     };
@@ -212,7 +225,10 @@ fn only_what_the_shop_owns_is_written() {
     assert_eq!(paths(&[ProductField::Active]).0, "ArchiveInventoryItems");
     let (path, body, _) = paths(&[ProductField::HsCode, ProductField::Origin]);
     let rows = body["inventoryItemExtendedProperties"].as_array().unwrap();
-    assert_eq!((path.as_str(), rows.len(), &rows[0]["ProperyName"]), ("CreateInventoryItemExtendedProperties", 1, &json!("HS Tariff Code")));
+    assert_eq!(
+        (path.as_str(), rows.len(), &rows[0]["ProperyName"]),
+        ("CreateInventoryItemExtendedProperties", 1, &json!("HS Tariff Code"))
+    );
     let nameless = Product { name: " ".into(), ..product("COAT") };
     assert_eq!(encode::product(&nameless, &Values::default(), None, &form()).unwrap_err()[0].rule, "product.title");
     let off = Product { active: false, ..product("COAT") };

@@ -50,13 +50,9 @@ pub(super) fn levels(rows: &[Value], places: &[LocationId], as_of: Timestamp) ->
             // Where an item was never kept there is no row.
             let Some(row_here) = told.iter().find(here) else { continue };
             match level(row, row_here) {
-                Some(level) => levels.push(StockLevel {
-                    sku: Sku::new(sku),
-                    location: place.clone(),
-                    item: item.clone(),
-                    as_of,
-                    ..level
-                }),
+                Some(level) => {
+                    levels.push(StockLevel { sku: Sku::new(sku), location: place.clone(), item: item.clone(), as_of, ..level })
+                }
                 None => {
                     let message = format!("the level of {sku} at {place} has no whole StockLevel and InOrders");
                     unreadable.push((item.clone(), unread(message)));

@@ -178,7 +178,8 @@ fn places_findings(places: &[LocationId], rows: &[Value]) -> Vec<Finding> {
         if flag("IsNotTrackable") {
             findings.push(bad(format!("{told} keeps no stock"), "Take it out of the flow.".to_owned()));
         } else if flag("IsWarehouseManaged") {
-            let message = format!("{told} is kept by bin: Linnworks takes a level there only with its batch, and refuses a plain one");
+            let message =
+                format!("{told} is kept by bin: Linnworks takes a level there only with its batch, and refuses a plain one");
             findings.push(bad(message, "Let Linnworks be the source of its stock, or take it out of the flow.".to_owned()));
         } else if flag("IsFulfillmentCenter") {
             let remedy = "See that the centre's own system does not write its stock there as well.";

@@ -6,7 +6,7 @@ use selvedge_sim::{linnworks::Options, shelf::Item};
 use serde_json::{Value, json};
 
 use super::{
-    super::stand_in::{Stand, item, options, shelf, stand},
+    super::tests::stand_in::{Stand, item, options, shelf, stand},
     decode,
 };
 
@@ -78,7 +78,7 @@ async fn an_account_without_items_is_no_refusal() {
     assert_eq!(stand.walk(Wanted::Everything).await, []);
     assert_eq!(stand.connection.stock_source.as_ref().unwrap().kits().await.unwrap(), []);
     let denied = Options { denied: vec!["Stock/GetStockItemsFull".into()], ..options() };
-    let stand = super::super::stand_in::stand(denied, json!({}), vec![]).await;
+    let stand = super::super::tests::stand_in::stand(denied, json!({}), vec![]).await;
     let source = stand.connection.stock_source.as_ref().unwrap();
     let fault = source.levels(Wanted::Everything, &default_place(), None, Priority::Stock).await.unwrap_err();
     assert!(matches!(fault, Fault::Unauthorized { .. }), "{fault:?}");
@@ -181,7 +181,7 @@ async fn the_row_that_was_not_taken_is_named() {
     let told = paths(stand.set(&[("TEE-1", 8), ("NOPE", 8)]).await);
     assert_eq!(told, [("stockLevels.1".to_owned(), "there is no item NOPE in Linnworks".to_owned())]);
     let denied = Options { denied: vec!["Stock/SetStockLevel".into()], ..options() };
-    let stand = super::super::stand_in::stand(denied, json!({}), shelf()).await;
+    let stand = super::super::tests::stand_in::stand(denied, json!({}), shelf()).await;
     let Err(Fault::Unauthorized { detail, .. }) = stand.set(&[("TEE-1", 7)]).await else { panic!() };
     assert!(detail.contains("Inventory.Stock.StockWrite.ChangeStockLevelsNode"), "{detail}");
 }

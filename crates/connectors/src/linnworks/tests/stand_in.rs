@@ -21,30 +21,30 @@ use selvedge_sim::{
 };
 use serde_json::{Value, json};
 
-use super::tests::{order, words};
+use super::{order, words};
 
-pub(super) struct Stand {
+pub(in super::super) struct Stand {
     pub connection: Connection,
     pub account: Linnworks,
     server: Server,
     clock: Arc<ManualClock>,
 }
 
-pub(super) fn item(sku: &str, units: i64) -> Item {
+pub(in super::super) fn item(sku: &str, units: i64) -> Item {
     Item { sku: sku.into(), title: sku.into(), stock: [("Default".to_owned(), units)].into(), ..Item::default() }
 }
 
 /// Two items and a composite of them.
-pub(super) fn shelf() -> Vec<Item> {
+pub(in super::super) fn shelf() -> Vec<Item> {
     let set = Item { parts: vec![("TEE-1".into(), 2), ("CAP".into(), 1)], ..item("SET", 0) };
     vec![item("TEE-1", 10), item("CAP", 3), set]
 }
 
-pub(super) fn options() -> Options {
+pub(in super::super) fn options() -> Options {
     Options { services: vec!["Tracked 48".into()], ..Options::default() }
 }
 
-pub(super) async fn stand(options: Options, settings: Value, items: Vec<Item>) -> Stand {
+pub(in super::super) async fn stand(options: Options, settings: Value, items: Vec<Item>) -> Stand {
     let mischief = Mischief::new(7, Profile::None, "linnworks");
     let clock = Arc::new(ManualClock::at(mischief.now()));
     let account = Linnworks::open(7, "test", items, mischief, options, None).unwrap();
@@ -65,10 +65,10 @@ fn open(account: &Linnworks, server: &Server, clock: &Arc<ManualClock>, settings
     secrets.set("token", Secret::new(&*access.token));
     let name = ConnectionName::new("wms");
     let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone() };
-    super::Linnworks.open(&context).unwrap()
+    super::super::Linnworks.open(&context).unwrap()
 }
 
-pub(super) fn ever() -> Interval {
+pub(in super::super) fn ever() -> Interval {
     Interval { from: "2020-01-01T00:00:00Z".parse().unwrap(), to: "2040-01-01T00:00:00Z".parse().unwrap() }
 }
 
@@ -79,7 +79,7 @@ impl Stand {
     }
 
     /// An order of these items is entered.
-    pub(super) async fn order(&self, number: &str, lines: &[(&str, u32)]) {
+    pub(in super::super) async fn order(&self, number: &str, lines: &[(&str, u32)]) {
         let line = |(sku, quantity): &(&str, u32)| OrderLine {
             id: ExternalId::new(*sku),
             sku: Sku::new(*sku),

@@ -1,5 +1,7 @@
 //! The pure halves against documents as the vendor's specification shapes them.
 
+pub(super) mod stand_in;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
