@@ -22,23 +22,62 @@ const TTL_USUAL: Duration = Duration::from_secs(1_800);
 /// The share of its life after which a session is opened anew, in percent.
 const RENEW_PERCENT: u64 = 80;
 
-/// Each method that we call and how often a minute it may be called (the vendor's own statement per method).
-const LIMITS: &[(&str, u64)] = &[
-    ("Auth/AuthorizeByApplication", 150),
-    ("Orders/CreateOrders", 150),
-    ("Orders/CancelOrder", 150),
-    ("Orders/GetOrderDetailsByReferenceId", 250),
-    ("ProcessedOrders/GetPackageSplit", 150),
-    ("PostalServices/GetPostalServices", 150),
-    ("Inventory/GetStockLocations", 150),
-    ("Stock/GetStockItemsFull", 150),
-    ("v2/orders", 150),
+/// What the vendor states of a method that we call.
+struct Method {
+    name: &'static str,
+    /// Calls a minute.
+    quota: u64,
+    /// The permission that the installing user needs for it.
+    permission: Option<&'static str>,
+}
+
+const fn method(name: &'static str, quota: u64, permission: &'static str) -> Method {
+    Method { name, quota, permission: if permission.is_empty() { None } else { Some(permission) } }
+}
+
+/// Changes an item.
+const ITEM: &str = "Inventory.Stock.StockWrite.ChangeStockItemDetailsNode";
+
+/// Every method that we call.
+const METHODS: &[Method] = &[
+    method("Auth/AuthorizeByApplication", 150, ""),
+    method("Orders/CreateOrders", 150, ""),
+    method("Orders/CancelOrder", 150, ""),
+    method("Orders/GetOrderDetailsByReferenceId", 250, "OrderBook.ViewOrderDetailsNode"),
+    method("ProcessedOrders/GetPackageSplit", 150, ""),
+    method("PostalServices/GetPostalServices", 150, "ShippingService.PostalServicesNode"),
+    method("Inventory/GetStockLocations", 150, ""),
+    method("Inventory/GetInventoryItemsCount", 150, ""),
+    method("Inventory/GetInventoryItemsCompositionByIds", 250, ""),
+    method("Inventory/AddInventoryItem", 150, "Inventory.MyInventoryNode"),
+    method("Inventory/UpdateInventoryItemField", 250, ITEM),
+    method("Inventory/ArchiveInventoryItems", 150, ""),
+    method("Inventory/UnarchiveInventoryItems", 150, ""),
+    method("Inventory/CreateInventoryItemCompositions", 150, ITEM),
+    method("Inventory/UpdateInventoryItemCompositions", 150, ITEM),
+    method("Inventory/DeleteInventoryItemCompositions", 150, ITEM),
+    method("Inventory/CreateInventoryItemExtendedProperties", 250, ITEM),
+    method("Inventory/UpdateInventoryItemExtendedProperties", 150, ITEM),
+    method("Inventory/DeleteInventoryItemExtendedProperties", 250, ITEM),
+    method("Stock/GetStockItemsFull", 150, ""),
+    method("Stock/GetStockItemsFullByIds", 250, ""),
+    method("Stock/GetStockItemTypeInfo", 150, "Inventory.Stock.StockReadNode"),
+    method("Stock/SetStockLevel", 250, "Inventory.Stock.StockWrite.ChangeStockLevelsNode"),
+    method("v2/orders", 150, ""),
 ];
 
 /// What the vendor grants, method by method.
 pub(super) fn budget() -> Budget {
-    let window = |(name, quota): &(&'static str, u64)| BudgetWindow { name, quota: *quota, per: Duration::from_secs(60) };
-    Budget { windows: LIMITS.iter().map(window).collect() }
+    let window = |method: &Method| BudgetWindow { name: method.name, quota: method.quota, per: Duration::from_secs(60) };
+    Budget { windows: METHODS.iter().map(window).collect() }
+}
+
+/// What a refusal of the credentials may mean for this method.
+fn permission(name: &str) -> String {
+    match METHODS.iter().find(|method| method.name == name).and_then(|method| method.permission) {
+        Some(permission) => format!("{name} needs the permission {permission} of the user who installed the application"),
+        None => format!("the user who installed the application may lack a permission for {name}"),
+    }
 }
 
 /// An open session.
@@ -285,11 +324,8 @@ pub(super) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
             );
             Fault::Refused { what, problems: vec![problem.cause(cause)] }
         }
-        401 => Fault::Unauthorized { what, detail: format!("the session is refused, also a new one: {said}") },
-        403 => Fault::Unauthorized {
-            what,
-            detail: format!("{said} (the user who installed the application may lack a permission for {})", ask.method),
-        },
+        // A new session has been tried by then.
+        401 | 403 => Fault::Unauthorized { what, detail: format!("{said} ({})", permission(ask.method)) },
         429 => Fault::Throttled { what, wait: None },
         500..=599 | 408 => lost(ask, format!("HTTP {}: {said}", answer.status)),
         status => Fault::Unexpected { what, detail: format!("HTTP {status}: {said}") },
@@ -324,10 +360,40 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_permission_is_named() {
+        let ask = Ask::get("x", "Stock/SetStockLevel", &[], Priority::Stock);
+        for status in [401, 403] {
+            let answer = Answer { status, headers: vec![], body: r#"{"Message":"no"}"#.into() };
+            let Fault::Unauthorized { detail, .. } = fault(&ask, &answer) else { panic!("{status}") };
+            assert!(detail.contains("no (") && detail.contains("ChangeStockLevelsNode"), "{detail}");
+        }
+    }
+
+    #[test]
     fn every_method_has_its_limit() {
         let budget = budget();
-        assert_eq!(budget.windows.len(), LIMITS.len());
+        assert_eq!(budget.windows.len(), METHODS.len());
         let limit = |name: &str| budget.windows.iter().find(|window| window.name == name).map(|window| window.quota);
         assert_eq!((limit("Orders/CreateOrders"), limit("Orders/GetOrderDetailsByReferenceId")), (Some(150), Some(250)));
+    }
+
+    /// Limits and permissions against the vendor's own statement, where it is at hand.
+    #[test]
+    fn limits_and_permissions_are_the_vendors() {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let sheet = ["../../../shared", "../../../../shared"]
+            .iter()
+            .find_map(|up| std::fs::read_to_string(here.join(up).join("facts/linnworks_endpoints.csv")).ok());
+        let Some(sheet) = sheet else { return };
+        for method in METHODS.iter().filter(|method| !method.name.starts_with("v2/")) {
+            let path = format!("/api/{}", method.name);
+            let row: Vec<&str> = sheet
+                .lines()
+                .map(|line| line.split(',').collect::<Vec<_>>())
+                .find(|row| row.get(1) == Some(&path.as_str()))
+                .unwrap_or_else(|| panic!("{path} is no method of the vendor's"));
+            assert_eq!(row[2], method.quota.to_string(), "{path}");
+            assert_eq!(row[7].trim(), method.permission.unwrap_or_default(), "{path}");
+        }
     }
 }

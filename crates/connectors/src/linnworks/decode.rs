@@ -15,6 +15,15 @@ use serde_json::Value;
 
 use super::settings::{Form, ZONE};
 
+/// A look by reference answers with so many orders at most.
+const BY_REFERENCE_MAX: usize = 50;
+
+/// The status of an order that is sent once more (unpaid, paid, return, pending, resend).
+const RESEND: i64 = 4;
+
+/// The tag of a parked order.
+const PARKED: i64 = 7;
+
 /// The uuid that stands for none; the default location has it, too.
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -25,7 +34,12 @@ pub(super) struct Part {
     pub number: String,
     pub processed: bool,
     pub cancelled: bool,
-    pub parked: bool,
+    /// Open, and nobody picks it: parked, or locked.
+    pub set_aside: Option<&'static str>,
+    /// Some of it has left while it is still open.
+    pub part_shipped: bool,
+    pub currency: Option<String>,
+    pub received_at: Option<Timestamp>,
     pub location: String,
     pub service: String,
     /// Line id, SKU, units, and whether no item of the account is behind it.
@@ -96,13 +110,23 @@ fn lines(document: &Value) -> Option<Vec<(String, String, u32, bool)>> {
 fn part(document: &Value) -> Option<Part> {
     let general = &document["GeneralInfo"];
     let processed = flag(&document["Processed"]);
+    // On an open order the flag of a cancelled one means locked.
+    let locked = flag(&general["HoldOrCancel"]) || flag(&general["IsLocked"]);
+    let parked = flag(&general["IsParked"]) || general["Marker"].as_i64() == Some(PARKED);
+    let left = |item: &Value| item["PartShippedQty"].as_i64().is_some_and(|units| units > 0) || flag(&item["PartShipped"]);
     Some(Part {
         id: text(&document["OrderId"])?,
         number: text(&document["NumOrderId"])?,
         processed,
-        // On an open order the same flag means locked.
         cancelled: processed && flag(&general["HoldOrCancel"]) || flag(&general["IsCancelled"]),
-        parked: flag(&general["IsParked"]),
+        set_aside: match (processed, parked, locked) {
+            (false, true, _) => Some("parked"),
+            (false, false, true) => Some("locked"),
+            _ => None,
+        },
+        part_shipped: !processed && (flag(&general["PartShipped"]) || document["Items"].as_array()?.iter().any(left)),
+        currency: text(&document["TotalsInfo"]["Currency"]),
+        received_at: time(&general["ReceivedDate"]),
         location: text(&document["FulfilmentLocationId"]).unwrap_or_else(|| NIL.to_owned()),
         service: text(&document["ShippingInfo"]["PostalServiceName"]).unwrap_or_default(),
         lines: lines(document)?,
@@ -116,12 +140,21 @@ pub(super) fn is_ours(document: &Value, form: &Form) -> bool {
     same(&general["Source"], &form.source) && same(&general["SubSource"], &form.sub_source)
 }
 
+/// Whether a document is an order that is sent once more: it has the reference of ours, and is not what was ordered.
+pub(super) fn is_copy(document: &Value) -> bool {
+    let status = &document["GeneralInfo"]["Status"];
+    status.as_i64() == Some(RESEND) || status.as_str() == Some("RESEND")
+}
+
 /// How the order with this reference stands, from the answer to a look by reference.
 pub(super) fn standing(documents: &Value, reference: &str, form: &Form) -> Standing {
     let mut standing = Standing::default();
-    for document in documents.as_array().into_iter().flatten() {
+    let documents = documents.as_array().map(Vec::as_slice).unwrap_or_default();
+    // There may be more than are shown.
+    standing.unread += usize::from(documents.len() >= BY_REFERENCE_MAX);
+    for document in documents {
         let exact = text(&document["GeneralInfo"]["ReferenceNum"]).is_some_and(|text| text == reference);
-        if exact && is_ours(document, form) {
+        if exact && is_ours(document, form) && !is_copy(document) {
             match part(document) {
                 Some(part) => standing.parts.push(part),
                 None => standing.unread += 1,
@@ -164,12 +197,15 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
         );
         return Decoded { record: None, problems, values: Values::default() };
     }
-    let currency = documents[0]["TotalsInfo"]["Currency"].as_str().and_then(Currency::from_code);
-    let currency = currency.or_else(|| Currency::from_code("EUR"));
-    let Some(currency) = currency else {
+    let cancelled = there.parts.iter().all(|part| part.cancelled);
+    if !cancelled && let Some(problem) = unfit(&there, raw.id.as_str(), form) {
+        return Decoded { record: None, problems: vec![problem], values: Values::default() };
+    }
+    // What is cancelled moves no money any more, whatever currency it had.
+    let currency = there.parts.iter().find_map(|part| Currency::from_code(part.currency.as_deref()?));
+    let Some(currency) = currency.or_else(|| Currency::from_code("EUR")) else {
         return Decoded { record: None, problems: vec![mend("no currency is known")], values: Values::default() };
     };
-    let cancelled = there.parts.iter().all(|part| part.cancelled);
     let counted = there.parts.iter().filter(|part| cancelled || !part.cancelled);
     let lines = counted
         .flat_map(|part| &part.lines)
@@ -177,7 +213,7 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
             picking::line(id, &words.name_of("item", sku).unwrap_or_else(|| sku.clone()), *quantity, currency)
         })
         .collect();
-    let at = time(&documents[0]["GeneralInfo"]["ReceivedDate"]).unwrap_or(Timestamp::UNIX_EPOCH);
+    let at = there.parts.iter().find_map(|part| part.received_at).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut values = Values::default();
     // Which service each part goes by, under the key that the gate asked with.
     for part in there.parts.iter().filter(|part| !part.cancelled && !part.service.is_empty()) {
@@ -188,6 +224,36 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
     let status = if cancelled { OrderStatus::Cancelled } else { OrderStatus::Confirmed };
     let record = Order { status, lines, ..picking::order(raw.id.as_str(), raw.id.clone(), currency, at) };
     Decoded { record: Some(record), problems, values }
+}
+
+/// What keeps an order that stands there from leaving as it should.
+fn unfit(there: &Standing, reference: &str, form: &Form) -> Option<Problem> {
+    let alive = || there.parts.iter().filter(|part| !part.cancelled);
+    if let Some(part) = alive().find(|part| part.currency.as_deref().is_none_or(|code| Currency::from_code(code).is_none())) {
+        let told = part.currency.as_deref().unwrap_or("none");
+        return Some(
+            Problem::new(
+                "pick.currency",
+                "currency",
+                format!("order {reference} stands in Linnworks in the currency {told}, so its parcel's papers have no value"),
+                "Set the order's currency in Linnworks, then release.",
+            )
+            .cause(told),
+        );
+    }
+    if form.parked_is_fine {
+        return None;
+    }
+    let (part, how) = alive().find_map(|part| Some((part, part.set_aside?)))?;
+    Some(
+        Problem::new(
+            "pick.parked",
+            "status",
+            format!("order {reference} ({}) stands {how} in Linnworks, where nobody picks it", part.number),
+            "See in Linnworks why, and let it go on; then release. Where orders are to stand so, set parked = \"accept\".",
+        )
+        .cause(how),
+    )
 }
 
 /// A processed order with its parcels (`{"order": …, "packages": […]}`) → what left.

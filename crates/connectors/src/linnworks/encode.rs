@@ -4,7 +4,7 @@
 //! takes a line discount in percent only, which does not hit every amount; the price per unit does, to four places, and
 //! the books are elsewhere.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -112,7 +112,13 @@ fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Pr
         );
     }
     let mut items = Vec::with_capacity(order.lines.len());
+    let mut numbers = BTreeSet::new();
     for line in &order.lines {
+        if !numbers.insert(line.id.as_str()) {
+            let message = format!("line {} stands twice, and Linnworks saves no such order and says nothing", line.id);
+            let remedy = "Look at the order in the shop; if its lines are right there, update the connector.";
+            problems.push(Problem::new("pick.line_twice", "lines", message, remedy).value(line.id.as_str()));
+        }
         match item(line, values) {
             Ok(item) => items.push(item),
             Err(problem) => problems.push(*problem),
@@ -180,7 +186,7 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&Standing>, fo
 
 /// One call cancels one of the orders that ours was split into; what has left cannot be called back.
 fn cancel(order: &Order, there: &Standing) -> Result<Encoded, Vec<Problem>> {
-    if there.parts.iter().any(|part| part.processed && !part.cancelled) {
+    if there.parts.iter().any(|part| (part.processed || part.part_shipped) && !part.cancelled) {
         return Err(vec![gone_already(order)]);
     }
     let mut open = there.parts.iter().filter(|part| !part.cancelled);

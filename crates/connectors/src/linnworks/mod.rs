@@ -1,16 +1,19 @@
-//! Linnworks: pick orders into one location of it, and what it shipped out of it.
+//! Linnworks: pick orders into one location of it, and what it shipped out of it; products as its items; stock both ways.
 //!
 //! Facts and traps: `docs/systems/linnworks.md`. Reading order: settings, client (sessions, limits), encode and decode
-//! (pure), the ports.
+//! (pure), the ports of orders and shipments; inventory (items as they are listed), products, stock.
 
 mod client;
 mod decode;
 mod encode;
+mod inventory;
 mod lists;
 mod orders;
 mod probe;
+mod products;
 mod settings;
 mod shipments;
+mod stock;
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +79,7 @@ impl Connector for Linnworks {
         );
         let form = Arc::new(settings.form);
         let orders = Arc::new(orders::Orders { client: client.clone(), form: Arc::clone(&form) });
+        let products = Arc::new(products::Products { client: client.clone(), form: Arc::clone(&form) });
         Ok(Connection {
             order_source: Some(orders.clone()),
             order_sink: Some(orders),
@@ -84,6 +88,10 @@ impl Connector for Linnworks {
                 form: Arc::clone(&form),
                 parcels: settings.parcels,
             })),
+            product_source: Some(products.clone()),
+            product_sink: Some(products),
+            stock_source: Some(Arc::new(stock::Levels { client: client.clone(), commit_lag: settings.commit_lag })),
+            stock_sink: Some(Arc::new(stock::Sink { client: client.clone() })),
             lists: Some(Arc::new(lists::ValueLists { client: client.clone() })),
             probe: Some(Arc::new(probe::AccountProbe { client, form })),
             ..Connection::empty(self.name(), session)

@@ -46,6 +46,16 @@ impl Orders {
     }
 }
 
+fn not_saved(reference: &str) -> Problem {
+    Problem::new(
+        "pick.not_saved",
+        "",
+        format!("Linnworks answered without saving order {reference}, and gives no reason"),
+        "Look at the order's lines and dates; release tries once more.",
+    )
+    .cause(reference)
+}
+
 #[async_trait]
 impl Source<Order> for Orders {
     fn decode(&self, raw: &Raw, words: &Values) -> Decoded<Order> {
@@ -117,13 +127,15 @@ impl Sink<Order> for Orders {
         if cancels {
             return Ok(Receipt { id: request.update.clone(), warnings: Vec::new() });
         }
+        let reference = request.body["orders"][0]["ReferenceNumber"].as_str().unwrap_or_default();
         match answer.as_array().map(Vec::as_slice) {
             // Skipped: it has a paid order of this reference, or would not save this one. A look by reference tells which.
-            Some([]) => Err(Fault::Exists { what: request.what.clone(), id: None }),
-            Some(_) => {
-                let reference = request.body["orders"][0]["ReferenceNumber"].as_str().unwrap_or_default();
-                Ok(Receipt { id: Some(ExternalId::new(reference)), warnings: Vec::new() })
-            }
+            Some([]) => match self.by_reference(reference, Priority::Orders).await {
+                Ok(Some(raw)) => Err(Fault::Exists { what: request.what.clone(), id: Some(raw.id) }),
+                Ok(None) => Err(Fault::Refused { what: request.what.clone(), problems: vec![not_saved(reference)] }),
+                Err(fault) => Err(Fault::Unanswered { what: request.what.clone(), source: Some(fault.into()) }),
+            },
+            Some(_) => Ok(Receipt { id: Some(ExternalId::new(reference)), warnings: Vec::new() }),
             None => {
                 Err(Fault::Unanswered { what: request.what.clone(), source: Some("the answer names no saved orders".into()) })
             }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     client::{Ask, Client},
+    inventory,
     settings::Form,
     shipments::changed,
 };
@@ -20,11 +21,11 @@ pub(super) struct AccountProbe {
     pub form: Arc<Form>,
 }
 
-fn finding(level: FindingLevel, setting: Option<&str>, message: impl Into<String>, remedy: &str) -> Finding {
+pub(super) fn finding(level: FindingLevel, setting: Option<&str>, message: impl Into<String>, remedy: &str) -> Finding {
     Finding { level, setting: setting.map(str::to_owned), message: message.into(), remedy: remedy.to_owned() }
 }
 
-fn of_fault(fault: &Fault) -> Finding {
+pub(super) fn of_fault(fault: &Fault) -> Finding {
     let (setting, remedy) = match fault {
         Fault::Unauthorized { .. } => (
             Some("token"),
@@ -60,9 +61,16 @@ impl Probe for AccountProbe {
                 format!("{} is a fulfilment centre: orders there are parked until somebody else takes them", self.form.location),
                 "Use a normal location, or see that the centre's own system releases them.",
             )),
-            Some(_) => {
-                findings.push(finding(FindingLevel::Good, Some("location"), format!("{} is there", self.form.location), ""))
+            Some(row) => {
+                let id = row["StockLocationId"].as_str().unwrap_or("unknown");
+                let message = format!("{} is there; stock flows name it {id}", self.form.location);
+                findings.push(finding(FindingLevel::Good, Some("location"), message, ""));
             }
+        }
+        // Which flows the connection has is not known here: what products and stock alone need is only said.
+        match inventory::known(&self.client, &["selvedge-check".to_owned()], Priority::Control).await {
+            Ok(_) => findings.push(finding(FindingLevel::Good, None, "items can be looked up", "")),
+            Err(fault) => findings.push(Finding { level: FindingLevel::Warning, ..of_fault(&fault) }),
         }
         let ask = Ask::get("list shipping services", "PostalServices/GetPostalServices", &[], Priority::Control);
         match self.client.json(&ask).await {

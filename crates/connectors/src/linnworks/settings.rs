@@ -29,6 +29,20 @@ pub(super) const SETTINGS: Explained = &[
         "Limits in grams that part shipping services, e.g. [500, 2000]: keys of the table shipping_service then name a band such as weight=0-500. Default: none, weight=any",
     ),
     ("parcels", "Whether the parcels of each shipped order are asked for, one call each. Default: true"),
+    (
+        "parked",
+        "\"ask\" or \"accept\": whether an order that stands parked or locked when it is read back is held for a person. Default: \"ask\"; \"accept\" for a fulfilment centre's location, which parks what comes",
+    ),
+    (
+        "hs_code_property",
+        "The extended property of an item that holds its customs tariff code, as the account's shipping integrations map it (Shipping > Integrations > Properties). Default: \"HS Tariff Code\"",
+    ),
+    ("origin_property", "The extended property that holds the country of origin. Default: \"Country of Origin\""),
+    ("weight_unit", "\"g\" or \"kg\": the unit of the account's item weights. Default: \"g\""),
+    (
+        "commit_lag_seconds",
+        "How long after an order was taken in its units may still be missing from the levels, in seconds, 0 to 86400. Default: 60",
+    ),
     ("dispatch_days", "Days after which an order is to be dispatched where the shop promises nothing. Default: 2"),
     ("concurrency", "Calls under way at once, 1 to 16. Default: 4"),
     ("timeout_seconds", "How long one call may take, in seconds, 1 to 300. Default: 30"),
@@ -53,6 +67,13 @@ pub(super) struct Form {
     pub sub_source: String,
     pub weight_bands: Vec<u64>,
     pub dispatch_days: i64,
+    /// Whether orders may stand parked or locked.
+    pub parked_is_fine: bool,
+    /// Names of the extended properties of customs.
+    pub hs_code_property: String,
+    pub origin_property: String,
+    /// Whether item weights are kept in kilograms, and not in grams.
+    pub kilograms: bool,
     /// The connection's name: part of the key of its shipments.
     pub connection: String,
 }
@@ -65,6 +86,7 @@ pub(super) struct Settings {
     pub credentials: Credentials,
     pub form: Form,
     pub parcels: bool,
+    pub commit_lag: Duration,
     pub concurrency: usize,
     pub timeout: Duration,
 }
@@ -80,6 +102,15 @@ impl Settings {
         let sub_source = reader.text("sub_source").unwrap_or_else(|| context.name.to_string());
         let weight_bands = reader.rising("weight_bands");
         let dispatch_days = reader.number("dispatch_days", 2, 0..=60);
+        let parked_is_fine = reader.word("parked", &[("ask", false), ("accept", true)]).unwrap_or(false);
+        let hs_code_property = reader.text("hs_code_property").unwrap_or_else(|| "HS Tariff Code".to_owned());
+        let origin_property = reader.text("origin_property").unwrap_or_else(|| "Country of Origin".to_owned());
+        if hs_code_property == origin_property {
+            let remedy = "Name two properties; see Shipping > Integrations > Properties in Linnworks.";
+            reader.wrong("origin_property", "is the property of the customs tariff code, too", remedy);
+        }
+        let kilograms = reader.word("weight_unit", &[("g", false), ("kg", true)]).unwrap_or(false);
+        let commit_lag = reader.number("commit_lag_seconds", 60, 0..=86_400);
         let parcels = reader.flag("parcels", true);
         let concurrency = reader.number("concurrency", 4, 1..=16);
         let timeout = reader.number("timeout_seconds", 30, 1..=300);
@@ -94,9 +125,14 @@ impl Settings {
                     sub_source,
                     weight_bands,
                     dispatch_days: i64::try_from(dispatch_days).unwrap_or(2),
+                    parked_is_fine,
+                    hs_code_property,
+                    origin_property,
+                    kilograms,
                     connection: context.name.to_string(),
                 },
                 parcels,
+                commit_lag: Duration::from_secs(commit_lag),
                 concurrency: usize::try_from(concurrency).unwrap_or(4),
                 timeout: Duration::from_secs(timeout),
             }),

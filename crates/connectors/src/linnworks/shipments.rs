@@ -57,8 +57,10 @@ fn place(page: Option<&Cursor>) -> (Option<&str>, Option<&str>) {
     }
 }
 
-fn is_processed(document: &Value) -> bool {
-    document["Processed"].as_bool().unwrap_or(false) || decode::time(&document["ProcessedOn"]).is_some()
+/// Whether an order is processed, and what was ordered: one that is sent once more ships nothing new of it.
+fn is_shipment(document: &Value) -> bool {
+    let processed = document["Processed"].as_bool().unwrap_or(false) || decode::time(&document["ProcessedOn"]).is_some();
+    processed && !decode::is_copy(document)
 }
 
 impl Shipments {
@@ -96,7 +98,7 @@ impl Source<Shipment> for Shipments {
         // Whoever changed meanwhile has left the page; if that was the last one read, the page is read anew.
         let read = behind.and_then(|behind| documents.iter().position(|document| id(document).as_deref() == Some(behind)));
         let (mut raws, mut last) = (Vec::new(), None);
-        for document in documents.into_iter().skip(read.map_or(0, |at| at + 1)).filter(is_processed) {
+        for document in documents.into_iter().skip(read.map_or(0, |at| at + 1)).filter(is_shipment) {
             let of = id(&document);
             match (self.raw(document, priority).await, last) {
                 (Ok(raw), _) => {
@@ -120,7 +122,7 @@ impl Source<Shipment> for Shipments {
             let id = ExternalId::new(document["OrderId"].as_str()?);
             Some(Enumerated { id, key: None, version: decode::time(&document["LastUpdated"]) })
         };
-        Ok(EnumeratedPage { items: documents.iter().filter(|document| is_processed(document)).filter_map(item).collect(), next })
+        Ok(EnumeratedPage { items: documents.iter().filter(|document| is_shipment(document)).filter_map(item).collect(), next })
     }
 
     async fn fetch(&self, ids: &[ExternalId], priority: Priority) -> Result<Vec<Raw>, Fault> {
@@ -128,7 +130,8 @@ impl Source<Shipment> for Shipments {
         let ask = Ask::get(format!("fetch {} shipped orders", ids.len()), "v2/orders", &query, priority.max(Priority::Shipments));
         let answer = self.client.json(&ask).await?;
         let mut raws = Vec::new();
-        for document in answer["ProcessedOrders"].as_array().cloned().unwrap_or_default() {
+        let documents = answer["ProcessedOrders"].as_array().cloned().unwrap_or_default();
+        for document in documents.into_iter().filter(|document| !decode::is_copy(document)) {
             raws.extend(self.raw(document, priority.max(Priority::Shipments)).await?);
         }
         Ok(raws)

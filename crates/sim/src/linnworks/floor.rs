@@ -53,7 +53,7 @@ fn wants_split(order: &Order, mischief: &Mischief) -> bool {
 }
 
 /// A unit of the last line becomes an order of its own, with the same reference.
-fn split(state: &mut State, mut order: Order, now: i64) -> anyhow::Result<()> {
+pub fn split(state: &mut State, mut order: Order, now: i64) -> anyhow::Result<()> {
     let fresh = state.next_number();
     let Some(last) = order.lines.last_mut() else { return Ok(()) };
     let part = Line { quantity: 1, row: uuid_of("row", mix(fresh.unsigned_abs())), ..last.clone() };

@@ -1,50 +1,76 @@
-//! Items, their levels and the lists.
+//! Items, their levels and the lists: what is read. What is written is in `items` and `levels`.
 
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::state::{State, Stocked, uuid_of};
-use super::{Asked, Inner, bad, location_id, nothing, ok, refuse};
-use crate::shelf::Item;
+use super::{Asked, Inner, bad, items, levels, location_id, ok};
 
 /// The most items of a page.
 const PAGE_MAX: usize = 200;
+/// The most ids of one call. (Not stated anywhere; refused above, so that nobody relies on more.)
+const IDS_MAX: usize = 200;
 
-fn level(inner: &Inner, state: &State, stocked: &Stocked, at: usize, name: &str) -> Value {
+pub fn level(inner: &Inner, state: &State, stocked: &Stocked, at: usize, name: &str) -> Value {
     let sku = &stocked.item.sku;
-    let (level, reserved) = (state.level(sku, name), state.reserved(sku, name));
+    let (level, reserved) = state.level(sku, name);
     json!({
         "StockItemId": stocked.id, "SKU": sku, "StockLevel": level, "InOrders": reserved, "InOrderBook": reserved,
-        "Available": level - reserved, "Due": 0, "MinimumLevel": -1, "JIT": false,
+        "Available": level - reserved, "Due": 0, "MinimumLevel": if stocked.is_composite() { -1 } else { 1 }, "JIT": false,
+        "UnitCost": 0, "PendingUpdate": false,
         "Location": { "StockLocationId": location_id(at), "LocationName": name, "IsFulfillmentCenter": false },
         "LastUpdateDate": super::moment(inner.now()).strftime("%Y-%m-%dT%H:%M:%S").to_string(),
     })
 }
 
-fn levels(inner: &Inner, state: &State, stocked: &Stocked) -> Vec<Value> {
+fn all_levels(inner: &Inner, state: &State, stocked: &Stocked) -> Vec<Value> {
     let names = inner.options.locations.iter().enumerate();
     names.map(|(at, name)| level(inner, state, stocked, at, name)).collect()
 }
 
+/// An item as lists show it. Whether it is archived is told by another method alone.
 fn document(stocked: &Stocked) -> Value {
     let item = &stocked.item;
     json!({
-        "StockItemId": stocked.id, "ItemNumber": item.sku, "ItemTitle": item.title, "BarcodeNumber": item.barcode,
-        "Weight": item.weight_grams.unwrap_or(0), "IsCompositeParent": !item.parts.is_empty(), "IsArchived": stocked.archived,
+        "StockItemId": stocked.id, "ItemNumber": item.sku, "ItemTitle": item.title, "BarcodeNumber": item.barcode.as_deref().unwrap_or_default(),
+        "Weight": item.weight_grams.unwrap_or(0), "IsCompositeParent": stocked.is_composite(),
+        "isBatchedStockType": stocked.batched, "IsVariationParent": false, "InventoryTrackingType": i32::from(stocked.batched),
+        "CategoryName": "Default", "RetailPrice": 0, "PurchasePrice": 0, "TaxRate": -1, "CreationDate": "2020-01-01T00:00:00",
     })
 }
 
-fn by_id<'a>(state: &'a State, id: &str) -> Option<&'a Stocked> {
-    state.items.values().find(|stocked| stocked.id == id)
+pub fn properties(stocked: &Stocked) -> Vec<Value> {
+    let row = |property: &super::state::Property| {
+        json!({ "pkRowId": property.row, "fkStockItemId": stocked.id, "ProperyName": property.name,
+                "PropertyValue": property.value, "PropertyType": property.kind })
+    };
+    stocked.properties.iter().map(row).collect()
 }
 
-/// Writes what a request says of an item over what is known of it.
-fn overlay(item: &mut Item, told: &Value) {
-    if let Some(title) = told["ItemTitle"].as_str() {
-        title.clone_into(&mut item.title);
+fn compositions(state: &State, stocked: &Stocked) -> Vec<Value> {
+    let row = |(sku, units): &(String, u32)| {
+        let part = state.items.get(sku);
+        json!({ "LinkedStockItemId": part.map(|part| &part.id), "SKU": sku, "Quantity": units,
+                "ItemTitle": part.map(|part| &part.item.title), "StockItemId": stocked.id })
+    };
+    stocked.item.parts.iter().map(row).collect()
+}
+
+/// An item with what is asked for of it.
+fn full(inner: &Inner, state: &State, stocked: &Stocked, requirements: &Value) -> Value {
+    let wants = |word: &str| requirements.as_array().is_some_and(|list| list.contains(&json!(word)));
+    let mut row = document(stocked);
+    if wants("StockLevels") {
+        row["StockLevels"] = json!(all_levels(inner, state, stocked));
     }
-    item.barcode = told["BarcodeNumber"].as_str().map(str::to_owned).filter(|text| !text.is_empty());
-    item.weight_grams = told["Weight"].as_u64().and_then(|grams| u32::try_from(grams).ok());
+    if wants("ExtendedProperties") {
+        row["ItemExtendedProperties"] = json!(properties(stocked));
+    }
+    row
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// Methods of the controllers Inventory, Stock and PostalServices.
@@ -52,16 +78,11 @@ pub fn answer(inner: &Inner, method: &str, asked: &Asked<'_>) -> anyhow::Result<
     let mut state = inner.state();
     Ok(match method {
         "/api/Inventory/GetStockLocations" => {
-            let rows: Vec<Value> = inner
-                .options
-                .locations
-                .iter()
-                .enumerate()
-                .map(|(at, name)| {
-                    json!({ "StockLocationId": location_id(at), "LocationName": name, "IsFulfillmentCenter": false, "IsWarehouseManaged": false })
-                })
-                .collect();
-            ok(&json!(rows))
+            let row = |(at, name): (usize, &String)| {
+                json!({ "StockLocationId": location_id(at), "LocationName": name, "IsFulfillmentCenter": inner.options.centres.contains(name),
+                        "IsWarehouseManaged": inner.options.managed.contains(name), "IsNotTrackable": false })
+            };
+            ok(&json!(inner.options.locations.iter().enumerate().map(row).collect::<Vec<_>>()))
         }
         "/api/PostalServices/GetPostalServices" => {
             let rows: Vec<Value> = (0_u64..)
@@ -73,122 +94,105 @@ pub fn answer(inner: &Inner, method: &str, asked: &Asked<'_>) -> anyhow::Result<
                 .collect();
             ok(&json!(rows))
         }
-        "/api/Stock/GetStockItemsFull" => {
-            let size = asked.body["entriesPerPage"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
-            let page = asked.body["pageNumber"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-            if size == 0 || size > PAGE_MAX || page == 0 {
-                return Ok(bad("entriesPerPage must be between 1 and 200"));
+        "/api/Inventory/GetInventoryItemsCount" => {
+            let archived = asked.query("includeArchived") == Some("true");
+            ok(&json!(state.items.values().filter(|stocked| archived || !stocked.archived).count()))
+        }
+        "/api/Stock/GetStockItemsFull" => page(inner, &state, asked.body),
+        "/api/Stock/GetStockItemsFullByIds" => {
+            let request = &asked.body["request"];
+            let ids = texts(&request["StockItemIds"]);
+            if ids.len() > IDS_MAX {
+                return Ok(bad("Too many ids"));
             }
-            let composites = asked.body["loadCompositeParents"].as_bool().unwrap_or(false);
-            let wants_levels = asked.body["dataRequirements"].as_array().is_some_and(|list| list.contains(&json!("StockLevels")));
-            let rows: Vec<Value> = state
-                .items
-                .values()
-                .filter(|stocked| !stocked.archived && (composites || stocked.item.parts.is_empty()))
-                .skip((page - 1) * size)
-                .take(size)
-                .map(|stocked| {
-                    let mut row = document(stocked);
-                    if wants_levels {
-                        row["StockLevels"] = json!(levels(inner, &state, stocked));
-                    }
-                    row
-                })
-                .collect();
-            // Past the end there is no empty list.
-            if rows.is_empty() { bad("No items found") } else { ok(&json!(rows)) }
+            let rows = ids.iter().filter_map(|id| state.item(id));
+            let rows: Vec<Value> = rows.map(|stocked| full(inner, &state, stocked, &request["DataRequirements"])).collect();
+            ok(&json!({ "StockItemsFullExtended": rows }))
+        }
+        "/api/Stock/GetStockItemTypeInfo" => {
+            let skus = texts(&asked.body["SKUS"]);
+            if skus.len() > IDS_MAX {
+                return Ok(bad("Too many SKUs"));
+            }
+            // All that a SKU may mean, whatever its case; archived ones, too.
+            let same = |stocked: &&Stocked| skus.iter().any(|sku| stocked.item.sku.eq_ignore_ascii_case(sku));
+            let row = |stocked: &Stocked| {
+                json!({ "SKU": stocked.item.sku, "StockItemId": stocked.id, "IsVariationGroup": false,
+                        "IsCompositeParent": stocked.is_composite(), "IsArchived": stocked.archived,
+                        "InventoryTrackingType": i32::from(stocked.batched) })
+            };
+            ok(&json!({ "StockItemInfo": state.items.values().filter(same).map(row).collect::<Vec<_>>() }))
         }
         "/api/Stock/GetStockLevel_Batch" => {
-            let ids = asked.body["request"]["StockItemIds"].as_array().cloned().unwrap_or_default();
+            let ids = texts(&asked.body["request"]["StockItemIds"]);
             let rows: Vec<Value> = ids
                 .iter()
-                .filter_map(|id| by_id(&state, id.as_str()?))
-                .map(|stocked| json!({ "pkStockItemId": stocked.id, "StockItemLevels": levels(inner, &state, stocked) }))
+                .filter_map(|id| state.item(id))
+                .map(|stocked| json!({ "pkStockItemId": stocked.id, "StockItemLevels": all_levels(inner, &state, stocked) }))
                 .collect();
             ok(&json!(rows))
         }
-        "/api/Stock/SetStockLevel" | "/api/Stock/UpdateStockLevelsBySKU" => {
-            let adds = method.ends_with("BySKU");
-            let mut shown = Vec::new();
-            for row in asked.body["stockLevels"].as_array().cloned().unwrap_or_default() {
-                let (sku, id) = (row["SKU"].as_str().unwrap_or_default(), row["LocationId"].as_str().unwrap_or_default());
-                let at = (0..inner.options.locations.len()).find(|at| location_id(*at) == id);
-                let name = at.and_then(|at| inner.options.locations.get(at)).cloned();
-                let (Some(mut stocked), Some(name), Some(at)) = (state.items.get(sku).cloned(), name, at) else {
-                    return Ok(bad("Stock item or location was not found"));
-                };
-                let level = row["Level"].as_i64().unwrap_or(0);
-                let kept = stocked.item.stock.entry(name.clone()).or_default();
-                *kept = if adds { *kept + level } else { level };
-                state.put_item(stocked.clone())?;
-                shown.push(self::level(inner, &state, &stocked, at, &name));
-            }
-            ok(&json!(shown))
-        }
         "/api/Inventory/GetStockItemIdsBySKU" => {
-            let skus = asked.body["request"]["SKUS"].as_array().cloned().unwrap_or_default();
+            let skus = texts(&asked.body["request"]["SKUS"]);
             let rows: Vec<Value> = skus
                 .iter()
-                .filter_map(|sku| state.items.get(sku.as_str()?))
+                .filter_map(|sku| state.named(sku))
+                .filter(|stocked| !stocked.archived)
                 .map(|stocked| json!({ "SKU": stocked.item.sku, "StockItemId": stocked.id }))
                 .collect();
             ok(&json!({ "Items": rows }))
         }
-        "/api/Inventory/GetInventoryItemById" => match asked.query("id").and_then(|id| by_id(&state, id)) {
+        "/api/Inventory/GetInventoryItemById" => match asked.query("id").and_then(|id| state.item(id)) {
             Some(stocked) => ok(&document(stocked)),
             None => bad("Item was not found"),
         },
-        "/api/Inventory/GetInventoryItemCompositions" => match asked.query("inventoryItemId").and_then(|id| by_id(&state, id)) {
-            Some(stocked) => {
-                let rows: Vec<Value> = stocked
-                        .item
-                        .parts
-                        .iter()
-                        .map(|(sku, units)| {
-                            json!({ "LinkedStockItemId": state.items.get(sku).map(|part| part.id.clone()), "SKU": sku, "Quantity": units })
-                        })
-                        .collect();
-                ok(&json!(rows))
+        "/api/Inventory/GetInventoryItemExtendedProperties" => {
+            match state.item(asked.body["inventoryItemId"].as_str().unwrap_or_default()) {
+                Some(stocked) => ok(&json!(properties(stocked))),
+                None => bad("Item was not found"),
             }
+        }
+        "/api/Inventory/GetInventoryItemCompositions" => match asked.query("inventoryItemId").and_then(|id| state.item(id)) {
+            Some(stocked) => ok(&json!(compositions(&state, stocked))),
             None => bad("Item was not found"),
         },
-        "/api/Inventory/AddInventoryItem" => {
-            let told = &asked.body["inventoryItem"];
-            let sku = told["ItemNumber"].as_str().unwrap_or_default().to_owned();
-            if sku.is_empty() || told["ItemTitle"].as_str().unwrap_or_default().is_empty() {
-                return Ok(bad("ItemNumber and ItemTitle are required"));
-            }
-            if state.items.contains_key(&sku) {
-                return Ok(bad("Stock item with this SKU already exists"));
-            }
-            let mut item = Item { sku: sku.clone(), ..Item::default() };
-            overlay(&mut item, told);
-            let id = told["StockItemId"].as_str().map(str::to_owned).filter(|id| uuid::Uuid::parse_str(id).is_ok());
-            let id = id.unwrap_or_else(|| uuid_of("item", crate::mischief::hash_text(&sku)));
-            state.put_item(Stocked { id, item, archived: false })?;
-            nothing()
+        "/api/Inventory/GetInventoryItemsCompositionByIds" => {
+            let ids = texts(&asked.body["request"]["InventoryItemIds"]);
+            // Items that are not put together have no entry.
+            let found = ids.iter().filter_map(|id| state.item(id)).filter(|stocked| !stocked.item.parts.is_empty());
+            let rows: Map<String, Value> =
+                found.map(|stocked| (stocked.id.clone(), json!(compositions(&state, stocked)))).collect();
+            ok(&json!({ "InventoryItemsCompositionByIds": rows }))
         }
-        "/api/Inventory/UpdateInventoryItem" => {
-            let told = &asked.body["inventoryItem"];
-            let Some(mut stocked) = told["StockItemId"].as_str().and_then(|id| by_id(&state, id)).cloned() else {
-                return Ok(bad("Item was not found"));
-            };
-            // The whole item is replaced: what is not told is gone.
-            overlay(&mut stocked.item, told);
-            state.put_item(stocked)?;
-            nothing()
+        "/api/Stock/SetStockLevel" | "/api/Stock/UpdateStockLevelsBySKU" | "/api/Stock/UpdateStockLevelsBulk" => {
+            return levels::answer(inner, &mut state, method, asked.body);
         }
-        "/api/Inventory/ArchiveInventoryItems" | "/api/Inventory/UnarchiveInventoryItems" => {
-            let archived = method.ends_with("/ArchiveInventoryItems");
-            for id in asked.body["parameters"]["InventoryItemIds"].as_array().cloned().unwrap_or_default() {
-                let Some(mut stocked) = id.as_str().and_then(|id| by_id(&state, id)).cloned() else {
-                    return Ok(bad("Item was not found"));
-                };
-                stocked.archived = archived;
-                state.put_item(stocked)?;
-            }
-            nothing()
-        }
-        _ => refuse(axum::http::StatusCode::NOT_FOUND, "not simulated"),
+        _ => return items::answer(inner, &mut state, method, asked.body),
     })
+}
+
+fn page(inner: &Inner, state: &State, body: &Value) -> Response {
+    let whole = |name: &str| body[name].as_u64().and_then(|number| usize::try_from(number).ok());
+    let (size, page) = (whole("entriesPerPage").unwrap_or(100), whole("pageNumber").unwrap_or(1));
+    if size == 0 || size > PAGE_MAX || page == 0 {
+        return bad("entriesPerPage must be between 1 and 200");
+    }
+    let keyword = body["keyword"].as_str().unwrap_or_default().to_lowercase();
+    let composites = body["loadCompositeParents"].as_bool().unwrap_or(false);
+    let hit = |stocked: &&Stocked| keyword.is_empty() || stocked.item.sku.to_lowercase().contains(&keyword);
+    let items = state.items.values().filter(|stocked| !stocked.archived).filter(hit);
+    let cut = |items: Vec<&Stocked>| -> Vec<Value> {
+        items.into_iter().map(|stocked| full(inner, state, stocked, &body["dataRequirements"])).collect()
+    };
+    let wanted = |stocked: &&Stocked| composites || !stocked.is_composite();
+    let (past, rows) = if inner.options.thin_pages {
+        // Composites are taken out of a page after it was cut: it may be short, or have nothing left, in the middle.
+        let all: Vec<&Stocked> = items.skip((page - 1) * size).take(size).collect();
+        (all.is_empty(), cut(all.into_iter().filter(wanted).collect()))
+    } else {
+        let all: Vec<&Stocked> = items.filter(wanted).skip((page - 1) * size).take(size).collect();
+        (all.is_empty(), cut(all))
+    };
+    // Past the end there is no empty list.
+    if past { bad("No items found") } else { ok(&json!(rows)) }
 }

@@ -5,6 +5,8 @@
 mod floor;
 pub use floor::s10;
 mod inventory;
+mod items;
+mod levels;
 mod orders;
 mod spec;
 mod state;
@@ -45,6 +47,18 @@ pub struct Options {
     pub short_share: u32,
     /// How many of a thousand shipments have a tracking number with a wrong check digit.
     pub bad_tracking_share: u32,
+    /// Locations that somebody else ships from: orders there are parked when they come.
+    pub centres: Vec<String>,
+    /// Locations whose stock is kept by bin.
+    pub managed: Vec<String>,
+    /// Methods that the installing user may not call (`Stock/SetStockLevel`): 401, also for a new session.
+    pub denied: Vec<String>,
+    /// Whether composites are taken out of a page of items after it was cut, so that it may be short in the middle.
+    pub thin_pages: bool,
+    /// Whether a new item gets another id than the one that it was entered under.
+    pub ids_of_its_own: bool,
+    /// Characters of a title; the rest is cut off without a word.
+    pub title_chars_max: usize,
 }
 
 impl Default for Options {
@@ -56,6 +70,12 @@ impl Default for Options {
             limits: false,
             short_share: 0,
             bad_tracking_share: 0,
+            centres: Vec::new(),
+            managed: Vec::new(),
+            denied: Vec::new(),
+            thin_pages: false,
+            ids_of_its_own: false,
+            title_chars_max: 255,
         }
     }
 }
@@ -75,6 +95,42 @@ pub struct Access {
     pub services: Vec<String>,
 }
 
+/// An item as the account keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShelfItem {
+    /// Its id.
+    pub id: String,
+    /// Title, weight, barcode, stock and parts.
+    pub item: Item,
+    /// Whether it is archived.
+    pub archived: bool,
+    /// Extended properties: name and value.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What somebody does to an order in the account, behind the back of whoever entered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It is cancelled, shipped or not.
+    Cancel,
+    /// It is parked.
+    Park,
+    /// It is locked.
+    Lock,
+    /// It leaves as it is, without a tracking number.
+    Process,
+    /// A unit of its first line leaves; the order stays open.
+    ShipPart,
+    /// Its lines lose the items behind them.
+    Unlink,
+    /// Its currency is no longer known.
+    LoseCurrency,
+    /// A unit of its last line becomes an order of its own.
+    Split,
+    /// It is entered once more, to be sent once more.
+    Resend,
+}
+
 /// The account. Cheap to clone.
 #[derive(Clone)]
 pub struct Linnworks(Arc<Inner>);
@@ -84,6 +140,8 @@ struct Inner {
     /// Session token to the millisecond of its end.
     sessions: Mutex<BTreeMap<String, i64>>,
     calls_at: Mutex<BTreeMap<&'static str, VecDeque<i64>>>,
+    /// Search tokens to the last order of their page: when it changed, and its number.
+    searches: Mutex<BTreeMap<String, (i64, i64)>>,
     violations: Mutex<Vec<String>>,
     mischief: Mischief,
     options: Options,
@@ -115,17 +173,95 @@ const METHODS: &[(&str, bool, Option<&str>, usize, bool)] = &[
     ("/api/PostalServices/GetPostalServices", false, None, 150, false),
     ("/api/Inventory/GetStockLocations", false, None, 150, false),
     ("/api/Inventory/GetInventoryItemById", false, None, 250, false),
+    ("/api/Inventory/GetInventoryItemsCount", false, None, 150, false),
     ("/api/Inventory/GetInventoryItemCompositions", false, None, 250, false),
+    (
+        "/api/Inventory/GetInventoryItemsCompositionByIds",
+        true,
+        Some("Inventory_GetInventoryItemsCompositionByIdsRequest"),
+        250,
+        false,
+    ),
     ("/api/Inventory/GetStockItemIdsBySKU", true, Some("Inventory_GetStockItemIdsBySKURequest"), 250, false),
     ("/api/Inventory/AddInventoryItem", true, Some("Inventory_AddInventoryItemRequest"), 150, true),
-    ("/api/Inventory/UpdateInventoryItem", true, Some("Inventory_UpdateInventoryItemRequest"), 150, true),
+    ("/api/Inventory/UpdateInventoryItem", true, Some("Inventory_UpdateInventoryItemRequest"), 250, true),
+    ("/api/Inventory/UpdateInventoryItemField", true, Some("Inventory_UpdateInventoryItemFieldRequest"), 250, true),
     ("/api/Inventory/ArchiveInventoryItems", true, Some("Inventory_ArchiveInventoryItemsRequest"), 150, true),
     ("/api/Inventory/UnarchiveInventoryItems", true, Some("Inventory_UnarchiveInventoryItemsRequest"), 150, true),
+    ("/api/Inventory/CreateInventoryItemCompositions", true, Some("Inventory_CreateInventoryItemCompositionsRequest"), 150, true),
+    ("/api/Inventory/UpdateInventoryItemCompositions", true, Some("Inventory_UpdateInventoryItemCompositionsRequest"), 150, true),
+    ("/api/Inventory/DeleteInventoryItemCompositions", true, Some("Inventory_DeleteInventoryItemCompositionsRequest"), 150, true),
+    (
+        "/api/Inventory/GetInventoryItemExtendedProperties",
+        true,
+        Some("Inventory_GetInventoryItemExtendedPropertiesRequest"),
+        250,
+        false,
+    ),
+    (
+        "/api/Inventory/CreateInventoryItemExtendedProperties",
+        true,
+        Some("Inventory_CreateInventoryItemExtendedPropertiesRequest"),
+        250,
+        true,
+    ),
+    (
+        "/api/Inventory/UpdateInventoryItemExtendedProperties",
+        true,
+        Some("Inventory_UpdateInventoryItemExtendedPropertiesRequest"),
+        150,
+        true,
+    ),
+    (
+        "/api/Inventory/DeleteInventoryItemExtendedProperties",
+        true,
+        Some("Inventory_DeleteInventoryItemExtendedPropertiesRequest"),
+        250,
+        true,
+    ),
     ("/api/Stock/GetStockItemsFull", true, Some("Stock_GetStockItemsFullRequest"), 150, false),
+    ("/api/Stock/GetStockItemsFullByIds", true, Some("Stock_GetStockItemsFullByIdsRequest"), 250, false),
+    ("/api/Stock/GetStockItemTypeInfo", true, Some("GetStockItemTypeInfoRequest"), 150, false),
     ("/api/Stock/GetStockLevel_Batch", true, Some("Stock_GetStockLevel_BatchRequest"), 250, false),
     ("/api/Stock/SetStockLevel", true, Some("Stock_SetStockLevelRequest"), 250, true),
     ("/api/Stock/UpdateStockLevelsBySKU", true, Some("Stock_UpdateStockLevelsBySKURequest"), 150, true),
+    ("/api/Stock/UpdateStockLevelsBulk", true, Some("UpdateStockLevelsBulkRequest"), 150, true),
 ];
+
+/// What each GET takes in its query; whether a value is a uuid.
+const QUERIES: &[(&str, &[(&str, bool)])] = &[
+    ("/api/Main/Ping", &[]),
+    ("/api/Orders/GetOrderDetailsByReferenceId", &[("ReferenceId", false)]),
+    ("/api/ProcessedOrders/GetPackageSplit", &[("pkOrderId", true)]),
+    (
+        "/v2/orders",
+        &[
+            ("id", true),
+            ("fromDate", false),
+            ("entriesPerPage", false),
+            ("includeProcessed", false),
+            ("onlyPaid", false),
+            ("locationId", true),
+            ("searchToken", true),
+        ],
+    ),
+    ("/api/PostalServices/GetPostalServices", &[]),
+    ("/api/Inventory/GetStockLocations", &[]),
+    ("/api/Inventory/GetInventoryItemById", &[("id", true)]),
+    ("/api/Inventory/GetInventoryItemsCount", &[("includeDeleted", false), ("includeArchived", false)]),
+    ("/api/Inventory/GetInventoryItemCompositions", &[("inventoryItemId", true), ("getFullDetail", false)]),
+];
+
+/// What a query has that the specification does not know.
+fn strange_query(path: &str, query: &[(String, String)]) -> Vec<String> {
+    let known = QUERIES.iter().find(|(name, _)| *name == path).map_or(&[][..], |(_, known)| known);
+    let strange = |(name, value): &(String, String)| match known.iter().find(|(known, _)| known == name) {
+        None => Some(format!("{name}: the query has no parameter of this name")),
+        Some((_, true)) if uuid::Uuid::parse_str(value).is_err() => Some(format!("{name}: {value} is no uuid")),
+        Some(_) => None,
+    };
+    query.iter().filter_map(strange).collect()
+}
 
 fn respond(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(axum::body::Body::from(body.to_string()));
@@ -191,6 +327,7 @@ impl Linnworks {
             state: Mutex::new(state),
             sessions: Mutex::default(),
             calls_at: Mutex::default(),
+            searches: Mutex::default(),
             violations: Mutex::default(),
             mischief,
             options,
@@ -274,27 +411,98 @@ impl Linnworks {
         self.0.state().orders.values().filter_map(shown).collect()
     }
 
-    /// Somebody changes an item's title, weight or barcode there.
-    /// Errors when there is no such item or the journal cannot be written.
-    pub fn meddle_item(&self, sku: &str, change: impl FnOnce(&mut Item)) -> anyhow::Result<()> {
-        let mut state = self.0.state();
-        let Some(mut item) = state.items.get(sku).cloned() else { anyhow::bail!("there is no item {sku}") };
-        change(&mut item.item);
-        state.put_item(item)
+    /// All items as they stand: each with its id, whether it is archived, and its extended properties.
+    pub fn items(&self) -> Vec<ShelfItem> {
+        let shown = |stocked: &state::Stocked| ShelfItem {
+            id: stocked.id.clone(),
+            item: stocked.item.clone(),
+            archived: stocked.archived,
+            properties: stocked.properties.iter().map(|kept| (kept.name.clone(), kept.value.clone())).collect(),
+        };
+        self.0.state().items.values().map(shown).collect()
     }
 
-    /// Somebody cancels an order there.
-    /// Errors when there is no such open order or the journal cannot be written.
-    pub fn meddle_cancel(&self, reference: &str) -> anyhow::Result<()> {
+    /// Somebody changes an item's title, weight, barcode, stock or parts there.
+    /// Errors when there is no such item or the journal cannot be written.
+    pub fn meddle_item(&self, sku: &str, change: impl FnOnce(&mut Item)) -> anyhow::Result<()> {
+        self.meddle_stocked(sku, |stocked| change(&mut stocked.item))
+    }
+
+    /// Somebody archives an item there, or takes it back.
+    /// Errors when there is no such item or the journal cannot be written.
+    pub fn meddle_archive(&self, sku: &str, archived: bool) -> anyhow::Result<()> {
+        self.meddle_stocked(sku, |stocked| stocked.archived = archived)
+    }
+
+    /// Somebody has an item kept by batch from now on.
+    /// Errors when there is no such item or the journal cannot be written.
+    pub fn meddle_batches(&self, sku: &str) -> anyhow::Result<()> {
+        self.meddle_stocked(sku, |stocked| stocked.batched = true)
+    }
+
+    /// Somebody writes an extended property there: one more row, whatever rows there are.
+    /// Errors when there is no such item or the journal cannot be written.
+    pub fn meddle_property(&self, sku: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        self.meddle_stocked(sku, |stocked| {
+            let row = state::uuid_of("by hand", hash_text(value) ^ hash_text(name));
+            let (name, value, kind) = (name.to_owned(), value.to_owned(), "Attribute".to_owned());
+            stocked.properties.push(state::Property { row, name, value, kind });
+        })
+    }
+
+    fn meddle_stocked(&self, sku: &str, change: impl FnOnce(&mut state::Stocked)) -> anyhow::Result<()> {
         let mut state = self.0.state();
-        let found: Vec<state::Order> =
-            state.referenced(reference).into_iter().filter(|order| order.processed.is_none()).cloned().collect();
-        anyhow::ensure!(!found.is_empty(), "there is no open order {reference}");
+        let Some(mut stocked) = state.items.get(sku).cloned() else { anyhow::bail!("there is no item {sku}") };
+        change(&mut stocked);
+        state.put_item(stocked)
+    }
+
+    /// Every session ends now.
+    pub fn end_sessions(&self) {
+        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Every search token is forgotten.
+    pub fn end_searches(&self) {
+        self.0.searches.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Somebody does something to an order there. Of an order that was split, each part is meant.
+    /// Errors when there is no such order or the journal cannot be written.
+    pub fn meddle_order(&self, reference: &str, deed: Deed) -> anyhow::Result<()> {
+        let mut state = self.0.state();
+        let found: Vec<state::Order> = state.referenced(reference).into_iter().cloned().collect();
+        anyhow::ensure!(!found.is_empty(), "there is no order {reference}");
         let now = self.0.now();
         for mut order in found {
-            order.cancelled = true;
-            order.processed = Some(now);
             order.updated = now;
+            match deed {
+                Deed::Cancel => {
+                    order.cancelled = true;
+                    order.processed = Some(order.processed.unwrap_or(now));
+                }
+                Deed::Park => order.parked = true,
+                Deed::Lock => order.locked = true,
+                Deed::Process => order.processed = Some(now),
+                Deed::ShipPart => {
+                    if let Some(line) = order.lines.first_mut() {
+                        line.part_shipped += 1;
+                    }
+                }
+                Deed::Unlink => order.lines.iter_mut().for_each(|line| line.unlinked = true),
+                Deed::LoseCurrency => "UNK".clone_into(&mut order.currency),
+                Deed::Split => {
+                    floor::split(&mut state, order, now)?;
+                    continue;
+                }
+                Deed::Resend => {
+                    let number = state.next_number();
+                    let id = state::uuid_of("order", number.unsigned_abs());
+                    let (processed, tracking) = (None, Vec::new());
+                    let copy = state::Order { id, number, processed, tracking, resend: true, split: true, ..order.clone() };
+                    state.put(copy)?;
+                }
+            }
             state.put(order)?;
         }
         Ok(())
@@ -425,6 +633,9 @@ async fn serve(Shared(linnworks): Shared<Linnworks>, request: Request) -> Respon
     if !inner.within_limit(method, limit) {
         return LinnworksTongue.throttled(Some("5".to_owned()));
     }
+    if inner.options.denied.iter().any(|denied| path.ends_with(denied.as_str())) {
+        return refuse(StatusCode::UNAUTHORIZED, "User does not have permission to call this method");
+    }
     if let Some(object) = object {
         let mut found = Vec::new();
         spec::check(object, &body, "", &mut found);
@@ -433,7 +644,13 @@ async fn serve(Shared(linnworks): Shared<Linnworks>, request: Request) -> Respon
             return bad(&format!("The request is invalid: {first}"));
         }
     }
-    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let query: Vec<(String, String)> =
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let strange = strange_query(&path, &query);
+    if let Some(first) = strange.first().cloned() {
+        strange.into_iter().for_each(|one| inner.blame(format!("{path}: {one}")));
+        return bad(&format!("The request is invalid: {first}"));
+    }
     let fate = inner.mischief.next(writes);
     mischief::answer(fate, now, &LinnworksTongue, async {
         let asked = Asked { query, body: &body };

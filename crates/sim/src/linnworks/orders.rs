@@ -3,7 +3,7 @@
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::state::{Line, Order, uuid_of};
+use super::state::{Line, Order, State, uuid_of};
 use super::{Asked, Inner, bad, location_id, moment, ok};
 
 /// The most orders of one call (the vendor's help).
@@ -71,7 +71,10 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
     let id = known.as_ref().map_or_else(|| uuid_of("order", number.unsigned_abs()), |order| order.id.clone());
     let postcode = text(&wish["DeliveryAddress"]["PostCode"]);
     let paid = status == "Paid";
-    let parked = !paid || postcode.chars().count() > POSTCODE_CHARS_MAX || wish["OrderState"] == "Park";
+    let parked = inner.options.centres.iter().any(|name| name == location)
+        || !paid
+        || postcode.chars().count() > POSTCODE_CHARS_MAX
+        || wish["OrderState"] == "Park";
     // A service that is not there is made only if asked for; else the order goes by the default one.
     let service = text(&wish["PostalServiceName"]);
     let makes = wish["SavePostalServiceIfNotExist"].as_bool().unwrap_or(false);
@@ -89,6 +92,7 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
                 title: text(&item["ItemTitle"]),
                 quantity: item["Qty"].as_i64().unwrap_or(0),
                 price: item["PricePerUnit"].to_string(),
+                part_shipped: 0,
             }
         })
         .collect();
@@ -112,6 +116,8 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
         parked,
         cancelled: false,
         split: false,
+        resend: false,
+        locked: false,
         processed: None,
         updated: inner.now(),
         tracking: Vec::new(),
@@ -140,7 +146,8 @@ pub fn cancel(inner: &Inner, asked: &Asked<'_>) -> anyhow::Result<Response> {
 pub fn by_reference(inner: &Inner, asked: &Asked<'_>) -> Response {
     let Some(reference) = asked.query("ReferenceId") else { return bad("ReferenceId is required") };
     let state = inner.state();
-    let found: Vec<Value> = state.referenced(reference).into_iter().take(50).map(|order| document(inner, order, false)).collect();
+    let found: Vec<Value> =
+        state.referenced(reference).into_iter().take(50).map(|order| document(inner, &state, order, false)).collect();
     ok(&json!(found))
 }
 
@@ -170,10 +177,11 @@ pub fn changed(inner: &Inner, asked: &Asked<'_>) -> Response {
         return bad("fromDate is required");
     }
     let from = from.map_or(i64::MIN, jiff::Timestamp::as_millisecond);
-    let after = asked.query("searchToken").and_then(|token| {
-        let (updated, number) = token.split_once('_')?;
-        Some((updated.parse::<i64>().ok()?, number.parse::<i64>().ok()?))
-    });
+    let mut searches = inner.searches.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let after = match asked.query("searchToken").map(|token| searches.get(token).copied()) {
+        Some(None) => return bad("Search token is not valid or has expired"),
+        known => known.flatten(),
+    };
     let mut found: Vec<&Order> = state
         .orders
         .values()
@@ -184,9 +192,17 @@ pub fn changed(inner: &Inner, asked: &Asked<'_>) -> Response {
     found.sort_by_key(|order| (order.updated, order.number));
     let total = found.len();
     let page: Vec<&Order> = found.into_iter().take(size).collect();
-    let next = page.last().filter(|_| total > size).map(|last| format!("{}_{}", last.updated, last.number));
+    let next = page.last().filter(|_| total > size).map(|last| {
+        let at = (last.updated, last.number);
+        let token = uuid_of("search", at.0.unsigned_abs().wrapping_mul(31).wrapping_add(at.1.unsigned_abs()));
+        searches.insert(token.clone(), at);
+        token
+    });
     let of = |processed: bool| -> Vec<Value> {
-        page.iter().filter(|order| order.processed.is_some() == processed).map(|order| document(inner, order, true)).collect()
+        page.iter()
+            .filter(|order| order.processed.is_some() == processed)
+            .map(|order| document(inner, &state, order, true))
+            .collect()
     };
     ok(&json!({ "TotalOrders": total, "NextSearchToken": next, "OpenOrders": of(false), "ProcessedOrders": of(true) }))
 }
@@ -197,11 +213,11 @@ fn time(millis: i64) -> String {
 }
 
 /// An order in the shape of v1 or of v2.
-fn document(inner: &Inner, order: &Order, second: bool) -> Value {
+fn document(inner: &Inner, state: &State, order: &Order, second: bool) -> Value {
     let at = inner.options.locations.iter().position(|name| *name == order.location).unwrap_or(0);
     let tracking = if order.tracking.len() > 1 { order.tracking.first() } else { order.tracking.last() };
     let mut general = json!({
-        "Status": i32::from(order.paid), "ReferenceNum": order.reference, "SecondaryReference": order.secondary,
+        "Status": if order.resend { 4 } else { i32::from(order.paid) }, "ReferenceNum": order.reference, "SecondaryReference": order.secondary,
         "ExternalReferenceNum": order.external, "Source": order.source, "SubSource": order.sub_source,
         "ReceivedDate": order.received, "DespatchByDate": order.dispatch_by, "NumItems": order.lines.len(),
         "Marker": if order.parked { 7 } else { 0 },
@@ -212,20 +228,40 @@ fn document(inner: &Inner, order: &Order, second: bool) -> Value {
             general["IsCancelled"] = json!(cancelled);
         } else {
             general["IsParked"] = json!(order.parked);
+            general["IsLocked"] = json!(order.locked);
         }
     } else {
         general["IsParked"] = json!(order.parked);
-        general["HoldOrCancel"] = json!(cancelled);
+        general["HoldOrCancel"] = json!(if order.processed.is_some() { cancelled } else { order.locked });
+        general["PartShipped"] = json!(order.lines.iter().any(|line| line.part_shipped > 0));
     }
-    let items: Vec<Value> = order
-        .lines
-        .iter()
-        .map(|line| {
-            json!({ "RowId": line.row, "ItemNumber": line.item_number, "SKU": if line.unlinked { Value::Null } else { json!(line.sku) },
-                    "ChannelSKU": line.sku, "Title": line.title, "Quantity": line.quantity, "IsService": false,
-                    "IsUnlinked": line.unlinked, "CompositeSubItems": [] })
-        })
-        .collect();
+    let mut items: Vec<Value> = Vec::new();
+    for line in &order.lines {
+        let mut row = json!({
+            "RowId": line.row, "ItemNumber": line.item_number, "SKU": if line.unlinked { Value::Null } else { json!(line.sku) },
+            "ChannelSKU": line.sku, "Title": line.title, "Quantity": line.quantity, "IsService": false,
+            "IsUnlinked": line.unlinked,
+        });
+        let parts = state.items.get(&line.sku).filter(|_| !line.unlinked).map(|stocked| stocked.item.parts.as_slice());
+        let children = parts.unwrap_or_default().iter().map(|(sku, each)| {
+            json!({ "RowId": uuid_of("child", crate::mischief::hash_text(&format!("{}{sku}", line.row))), "ItemNumber": "", "SKU": sku,
+                    "ChannelSKU": "", "Quantity": line.quantity * i64::from(*each), "IsService": false, "IsUnlinked": false })
+        });
+        if second {
+            // Children stand beside their parent and name it.
+            let parent = json!(line.row);
+            items.push(row);
+            items.extend(children.map(|mut child| {
+                child["ParentItemId"] = parent.clone();
+                child
+            }));
+        } else {
+            row["CompositeSubItems"] = json!(children.collect::<Vec<_>>());
+            row["PartShipped"] = json!(line.part_shipped > 0);
+            row["PartShippedQty"] = json!(line.part_shipped);
+            items.push(row);
+        }
+    }
     let never = "0001-01-01T00:00:00".to_owned();
     let processed_on = order.processed.map_or(never, time);
     let mut shown = json!({

@@ -18,11 +18,17 @@ pub enum Kind {
     Objects(&'static str),
     /// A list of texts.
     Texts,
+    /// A uuid.
+    Id,
+    /// A list of uuids.
+    Ids,
     /// One of these words.
     Words(&'static [&'static str]),
+    /// A list of these words.
+    Each(&'static [&'static str]),
 }
 
-use Kind::{Flag, Number, Object, Objects, Text, Texts, Whole, Words};
+use Kind::{Each, Flag, Id, Ids, Number, Object, Objects, Text, Texts, Whole, Words};
 
 /// The members of one object.
 pub type Members = &'static [(&'static str, Kind)];
@@ -103,7 +109,7 @@ pub const OBJECTS: &[(&str, Members)] = &[
             ("IsService", Flag),
         ],
     ),
-    ("Orders_CancelOrderRequest", &[("orderId", Text), ("fulfilmentCenter", Text), ("refund", Number), ("note", Text)]),
+    ("Orders_CancelOrderRequest", &[("orderId", Id), ("fulfilmentCenter", Id), ("refund", Number), ("note", Text)]),
     (
         "Stock_GetStockItemsFullRequest",
         &[
@@ -112,15 +118,28 @@ pub const OBJECTS: &[(&str, Members)] = &[
             ("loadVariationParents", Flag),
             ("entriesPerPage", Whole),
             ("pageNumber", Whole),
-            ("dataRequirements", Texts),
-            ("searchTypes", Texts),
+            (
+                "dataRequirements",
+                Each(&[
+                    "StockLevels",
+                    "Pricing",
+                    "Supplier",
+                    "ShippingInformation",
+                    "ChannelTitle",
+                    "ChannelDescription",
+                    "ChannelPrice",
+                    "ExtendedProperties",
+                    "Images",
+                ]),
+            ),
+            ("searchTypes", Each(&["SKU", "Title", "Barcode"])),
         ],
     ),
     ("Stock_SetStockLevelRequest", &[("stockLevels", Objects("StockLevelUpdate")), ("changeSource", Text)]),
     ("Stock_UpdateStockLevelsBySKURequest", &[("stockLevels", Objects("StockLevelUpdate")), ("changeSource", Text)]),
-    ("StockLevelUpdate", &[("SKU", Text), ("LocationId", Text), ("Level", Whole)]),
+    ("StockLevelUpdate", &[("SKU", Text), ("LocationId", Id), ("Level", Whole)]),
     ("Stock_GetStockLevel_BatchRequest", &[("request", Object("GetStockLevel_BatchRequest"))]),
-    ("GetStockLevel_BatchRequest", &[("StockItemIds", Texts)]),
+    ("GetStockLevel_BatchRequest", &[("StockItemIds", Ids)]),
     ("Inventory_GetStockItemIdsBySKURequest", &[("request", Object("GetStockItemIdsBySKURequest"))]),
     ("GetStockItemIdsBySKURequest", &[("SKUS", Texts)]),
     ("Inventory_AddInventoryItemRequest", &[("inventoryItem", Object("StockItem"))]),
@@ -128,7 +147,7 @@ pub const OBJECTS: &[(&str, Members)] = &[
     (
         "StockItem",
         &[
-            ("StockItemId", Text),
+            ("StockItemId", Id),
             ("ItemNumber", Text),
             ("ItemTitle", Text),
             ("ItemDescription", Text),
@@ -143,11 +162,11 @@ pub const OBJECTS: &[(&str, Members)] = &[
             ("Depth", Number),
             ("Quantity", Whole),
             ("MinimumLevel", Whole),
-            ("CategoryId", Text),
+            ("CategoryId", Id),
             ("CategoryName", Text),
-            ("PackageGroupId", Text),
+            ("PackageGroupId", Id),
             ("PackageGroupName", Text),
-            ("PostalServiceId", Text),
+            ("PostalServiceId", Id),
             ("PostalServiceName", Text),
             ("IsCompositeParent", Flag),
             ("CreationDate", Text),
@@ -156,7 +175,7 @@ pub const OBJECTS: &[(&str, Members)] = &[
     (
         "UpdateInventoryItemRequest",
         &[
-            ("StockItemId", Text),
+            ("StockItemId", Id),
             ("ItemNumber", Text),
             ("ItemTitle", Text),
             ("ItemDescription", Text),
@@ -171,11 +190,11 @@ pub const OBJECTS: &[(&str, Members)] = &[
             ("Depth", Number),
             ("Quantity", Whole),
             ("MinimumLevel", Whole),
-            ("CategoryId", Text),
+            ("CategoryId", Id),
             ("CategoryName", Text),
-            ("PackageGroupId", Text),
+            ("PackageGroupId", Id),
             ("PackageGroupName", Text),
-            ("PostalServiceId", Text),
+            ("PostalServiceId", Id),
             ("PostalServiceName", Text),
             ("IsCompositeParent", Flag),
             ("CreationDate", Text),
@@ -183,7 +202,96 @@ pub const OBJECTS: &[(&str, Members)] = &[
     ),
     ("Inventory_ArchiveInventoryItemsRequest", &[("parameters", Object("InventoryParametersRequest"))]),
     ("Inventory_UnarchiveInventoryItemsRequest", &[("parameters", Object("InventoryParametersRequest"))]),
-    ("InventoryParametersRequest", &[("InventoryItemIds", Texts)]),
+    ("InventoryParametersRequest", &[("InventoryItemIds", Ids), ("SelectedRegions", Objects("Tuple_Int32_Int32"))]),
+    ("Tuple_Int32_Int32", &[("Item1", Whole), ("Item2", Whole)]),
+    ("Stock_GetStockItemsFullByIdsRequest", &[("request", Object("GetStockItemsFullByIdsRequest"))]),
+    (
+        "GetStockItemsFullByIdsRequest",
+        &[
+            ("StockItemIds", Ids),
+            (
+                "DataRequirements",
+                Each(&[
+                    "StockLevels",
+                    "Supplier",
+                    "ChannelTitle",
+                    "ChannelDescription",
+                    "ChannelPrice",
+                    "ExtendedProperties",
+                    "Images",
+                ]),
+            ),
+        ],
+    ),
+    ("GetStockItemTypeInfoRequest", &[("SKUS", Texts)]),
+    ("Inventory_GetInventoryItemsCompositionByIdsRequest", &[("request", Object("GetInventoryItemsCompositionByIdsRequest"))]),
+    ("GetInventoryItemsCompositionByIdsRequest", &[("InventoryItemIds", Ids)]),
+    (
+        "Inventory_UpdateInventoryItemFieldRequest",
+        &[("inventoryItemId", Id), ("fieldName", Words(&["SKU", "Title", "Barcode", "Weight"])), ("fieldValue", Text)],
+    ),
+    ("Inventory_CreateInventoryItemCompositionsRequest", &[("inventoryItemCompositions", Objects("StockItemComposition"))]),
+    ("Inventory_UpdateInventoryItemCompositionsRequest", &[("inventoryItemCompositions", Objects("StockItemComposition"))]),
+    ("Inventory_DeleteInventoryItemCompositionsRequest", &[("stockItemId", Id), ("inventoryItemCompositionIds", Ids)]),
+    (
+        "StockItemComposition",
+        &[
+            ("StockItemId", Id),
+            ("LinkedStockItemId", Id),
+            ("SKU", Text),
+            ("ItemTitle", Text),
+            ("Quantity", Whole),
+            ("PurchasePrice", Number),
+        ],
+    ),
+    (
+        "Inventory_GetInventoryItemExtendedPropertiesRequest",
+        &[("inventoryItemId", Id), ("propertyParams", Object("GetExtendedPropertyFilter")), ("itemNumber", Text)],
+    ),
+    ("GetExtendedPropertyFilter", &[("PropertyName", Text), ("PropertyType", Text)]),
+    (
+        "Inventory_CreateInventoryItemExtendedPropertiesRequest",
+        &[("inventoryItemExtendedProperties", Objects("StockItemExtendedPropertyUpsertItem"))],
+    ),
+    (
+        "StockItemExtendedPropertyUpsertItem",
+        &[("fkStockItemId", Id), ("SKU", Text), ("ProperyName", Text), ("PropertyValue", Text), ("PropertyType", Text)],
+    ),
+    (
+        "Inventory_UpdateInventoryItemExtendedPropertiesRequest",
+        &[("inventoryItemExtendedProperties", Objects("StockItemExtendedPropertyWithSku"))],
+    ),
+    (
+        "StockItemExtendedPropertyWithSku",
+        &[
+            ("ItemNumber", Text),
+            ("pkRowId", Id),
+            ("fkStockItemId", Id),
+            ("ProperyName", Text),
+            ("PropertyValue", Text),
+            ("PropertyType", Text),
+        ],
+    ),
+    (
+        "Inventory_DeleteInventoryItemExtendedPropertiesRequest",
+        &[("inventoryItemId", Id), ("inventoryItemExtendedPropertyIds", Ids), ("itemNumber", Text)],
+    ),
+    ("UpdateStockLevelsBulkRequest", &[("Items", Objects("UpdateStockLevelsBulkRequestItem"))]),
+    (
+        "UpdateStockLevelsBulkRequestItem",
+        &[
+            ("SKU", Text),
+            ("StockItemId", Id),
+            ("StockLocationName", Text),
+            ("StockLocationId", Id),
+            ("StockLevel", Whole),
+            ("StockValue", Number),
+            ("UnitCost", Number),
+            ("Binrack", Text),
+            ("MinimumLevel", Whole),
+            ("RowIndex", Whole),
+        ],
+    ),
 ];
 
 /// Members that a request must have. (The vendor's help names them for orders; the specification marks none.)
@@ -206,6 +314,11 @@ pub const MANDATORY: &[(&str, &[&str])] = &[
         ],
     ),
     ("StockLevelUpdate", &["SKU", "LocationId", "Level"]),
+    ("StockItem", &["ItemNumber", "ItemTitle"]),
+    ("Inventory_UpdateInventoryItemFieldRequest", &["inventoryItemId", "fieldName", "fieldValue"]),
+    ("StockItemComposition", &["StockItemId", "LinkedStockItemId", "Quantity"]),
+    ("StockItemExtendedPropertyUpsertItem", &["fkStockItemId", "ProperyName", "PropertyValue", "PropertyType"]),
+    ("StockItemExtendedPropertyWithSku", &["pkRowId", "fkStockItemId", "ProperyName", "PropertyValue", "PropertyType"]),
 ];
 
 /// What the specification does not allow in a value, each with its place.
@@ -232,6 +345,10 @@ pub fn check(object: &str, value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
+fn is_id(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| uuid::Uuid::parse_str(text).is_ok())
+}
+
 fn member(kind: Kind, value: &Value, at: &str, found: &mut Vec<String>) {
     let fits = match kind {
         Text => value.is_string(),
@@ -239,7 +356,12 @@ fn member(kind: Kind, value: &Value, at: &str, found: &mut Vec<String>) {
         Whole => value.is_i64() || value.is_u64(),
         Flag => value.is_boolean(),
         Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
+        Id => is_id(value),
+        Ids => value.as_array().is_some_and(|list| list.iter().all(is_id)),
         Words(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        Each(words) => {
+            value.as_array().is_some_and(|list| list.iter().all(|one| one.as_str().is_some_and(|word| words.contains(&word))))
+        }
         Object(name) => return check(name, value, at, found),
         Objects(name) => {
             match value.as_array() {
@@ -266,17 +388,25 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
     }
 
-    #[test]
-    fn the_lists_are_the_vendors() {
+    /// The vendor's files, where they are at hand; they carry no licence, so they are not shipped.
+    fn specification(name: &str) -> Option<Value> {
         let folder = ["../../../shared", "../../../../shared"]
             .iter()
             .map(|up| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join("facts/specs"))
-            .find(|path| path.is_dir());
-        let Some(folder) = folder else { return };
+            .find(|path| path.is_dir())?;
+        Some(serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap())
+    }
+
+    fn words_are(words: &[&str], property: &Value) -> bool {
+        let all: Vec<&str> = property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        words.iter().all(|word| all.contains(word))
+    }
+
+    #[test]
+    fn the_lists_are_the_vendors() {
         let mut definitions = serde_json::Map::new();
         for name in ["orders", "stock", "inventory"] {
-            let text = std::fs::read(folder.join(format!("linnworks-1.0-{name}.json"))).unwrap();
-            let document: Value = serde_json::from_slice(&text).unwrap();
+            let Some(document) = specification(&format!("linnworks-1.0-{name}.json")) else { return };
             definitions.extend(document["definitions"].as_object().unwrap().clone());
         }
         for (object, members) in OBJECTS {
@@ -285,23 +415,62 @@ mod tests {
                 let property = &theirs["properties"][*name];
                 assert!(!property.is_null(), "{object}.{name} is not in the specification");
                 let ty = property["type"].as_str();
+                let refers = |to: &Value, of: &str| to["$ref"].as_str().is_some_and(|to| to.ends_with(&format!("/{of}")));
+                let items = &property["items"];
                 let fits = match kind {
-                    Text => ty == Some("string"),
+                    Text => ty == Some("string") && property["format"] != "uuid",
                     Number => ty == Some("number"),
                     Whole => ty == Some("integer"),
                     Flag => ty == Some("boolean"),
-                    Texts => ty == Some("array") && property["items"]["type"] == "string",
-                    Objects(of) => {
-                        ty == Some("array")
-                            && property["items"]["$ref"].as_str().is_some_and(|to| to.ends_with(&format!("/{of}")))
-                    }
-                    Object(of) => property["$ref"].as_str().is_some_and(|to| to.ends_with(&format!("/{of}"))),
-                    Words(words) => {
-                        let all: Vec<&str> = property["enum"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
-                        words.iter().all(|word| all.contains(word))
-                    }
+                    Texts => ty == Some("array") && items["type"] == "string" && items["enum"].is_null(),
+                    Id => ty == Some("string") && property["format"] == "uuid",
+                    Ids => ty == Some("array") && items["type"] == "string" && items["format"] == "uuid",
+                    Objects(of) => ty == Some("array") && refers(items, of),
+                    Object(of) => refers(property, of),
+                    Words(words) => words_are(words, property),
+                    Each(words) => ty == Some("array") && words_are(words, items),
                 };
                 assert!(fits, "{object}.{name}: {kind:?} against {property}");
+            }
+        }
+    }
+
+    /// Path, verb, body, query and calls a minute of every method.
+    #[test]
+    fn the_methods_are_the_vendors() {
+        let mut paths = serde_json::Map::new();
+        for name in ["auth", "orders", "processedorders", "stock", "inventory", "postalservices"] {
+            let Some(document) = specification(&format!("linnworks-1.0-{name}.json")) else { return };
+            paths.extend(document["paths"].as_object().unwrap().clone());
+        }
+        let second = specification("linnworks-2.0-orders-v2.json").unwrap();
+        for (path, post, body, limit, _) in super::super::METHODS {
+            if *path == "/api/Main/Ping" {
+                continue;
+            }
+            let theirs = match path.strip_prefix("/v2") {
+                Some(path) => &second["paths"][path],
+                None => &paths.get(*path).unwrap_or_else(|| panic!("{path} is no method of the specification")),
+            };
+            let theirs = &theirs[if *post { "post" } else { "get" }];
+            assert!(theirs.is_object(), "{path} has another verb");
+            let none = Vec::new();
+            let parameters = theirs["parameters"].as_array().unwrap_or(&none);
+            let sent = parameters.iter().find(|one| one["in"] == "body").and_then(|one| one["schema"]["$ref"].as_str());
+            assert_eq!(sent.and_then(|to| to.rsplit('/').next()), *body, "{path}");
+            if !*post {
+                let (_, known) = super::super::QUERIES.iter().find(|(name, _)| name == path).unwrap();
+                let query: Vec<&Value> = parameters.iter().filter(|one| one["in"] == "query").collect();
+                assert_eq!(query.len(), known.len(), "{path}");
+                for (name, id) in *known {
+                    let one = query.iter().find(|one| one["name"] == *name).unwrap_or_else(|| panic!("{path}: {name}"));
+                    let ids = [&one["format"], &one["schema"]["format"], &one["schema"]["items"]["format"]];
+                    assert_eq!(ids.iter().any(|format| **format == "uuid"), *id, "{path}: {name}");
+                }
+            }
+            if !path.starts_with("/v2") {
+                let told = theirs["description"].as_str().unwrap_or_default();
+                assert!(told.contains(&format!("<b>{limit}</b>")), "{path}: {limit} against {told}");
             }
         }
     }

@@ -20,6 +20,9 @@ pub struct Line {
     pub quantity: i64,
     pub price: String,
     pub unlinked: bool,
+    /// Units that have left while the order is still open.
+    #[serde(default)]
+    pub part_shipped: i64,
 }
 
 /// An order, open or processed.
@@ -43,6 +46,12 @@ pub struct Order {
     pub parked: bool,
     pub cancelled: bool,
     pub split: bool,
+    /// Sent once more after it had left: another order with the same reference.
+    #[serde(default)]
+    pub resend: bool,
+    /// Frozen by somebody; it reserves nothing.
+    #[serde(default)]
+    pub locked: bool,
     /// Milliseconds since 1970.
     pub processed: Option<i64>,
     pub updated: i64,
@@ -56,21 +65,45 @@ pub struct Order {
 impl Order {
     /// Whether it may be picked.
     pub fn is_open(&self) -> bool {
-        self.processed.is_none() && self.paid && !self.parked && !self.cancelled
+        self.processed.is_none() && self.paid && !self.parked && !self.locked && !self.cancelled
     }
 
-    /// Whether its lines reserve stock: parked ones do, too.
+    /// Whether its lines reserve stock: parked ones do, locked ones do not.
     fn reserves(&self) -> bool {
-        self.processed.is_none() && !self.cancelled
+        self.processed.is_none() && !self.cancelled && !self.locked
     }
 }
 
 /// A stock item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stocked {
     pub id: String,
     pub item: Item,
     pub archived: bool,
+    /// Marked as a composite parent, with or without parts.
+    #[serde(default)]
+    pub composite: bool,
+    /// Kept by batch: its level is that of its batches, and no plain figure is taken.
+    #[serde(default)]
+    pub batched: bool,
+    #[serde(default)]
+    pub properties: Vec<Property>,
+}
+
+impl Stocked {
+    /// Whether its stock is that of its parts.
+    pub fn is_composite(&self) -> bool {
+        self.composite || !self.item.parts.is_empty()
+    }
+}
+
+/// An extended property of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Property {
+    pub row: String,
+    pub name: String,
+    pub value: String,
+    pub kind: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,7 +146,7 @@ impl State {
         };
         for item in items {
             let id = uuid_of("item", crate::mischief::hash_text(&item.sku));
-            state.items.insert(item.sku.clone(), Stocked { id, item, archived: false });
+            state.items.insert(item.sku.clone(), Stocked { id, item, ..Stocked::default() });
         }
         if let Some(path) = path {
             let journal = Journal::open_with(path, |line| {
@@ -174,19 +207,43 @@ impl State {
         self.orders.values().find(|order| order.id == id)
     }
 
-    /// Units of an item that open orders of a location have reserved.
-    pub fn reserved(&self, sku: &str, location: &str) -> i64 {
-        let orders = self.orders.values().filter(|order| order.reserves() && order.location == location);
-        orders.flat_map(|order| &order.lines).filter(|line| !line.unlinked && line.sku == sku).map(|line| line.quantity).sum()
+    /// The item with this id. Ids are compared as the vendor's database does: without regard to case.
+    pub fn item(&self, id: &str) -> Option<&Stocked> {
+        self.items.values().find(|stocked| stocked.id.eq_ignore_ascii_case(id))
     }
 
-    /// The level of an item at a location: a composite has what its scarcest part gives.
-    pub fn level(&self, sku: &str, location: &str) -> i64 {
-        let Some(stocked) = self.items.get(sku) else { return 0 };
+    /// The item that a SKU means; its database does not tell upper from lower case.
+    pub fn named(&self, sku: &str) -> Option<&Stocked> {
+        self.items.get(sku).or_else(|| self.items.values().find(|stocked| stocked.item.sku.eq_ignore_ascii_case(sku)))
+    }
+
+    /// Units of an item that open orders of a location have reserved: its own lines, and those of composites that it is a
+    /// part of.
+    pub fn reserved(&self, sku: &str, location: &str) -> i64 {
+        let orders = self.orders.values().filter(|order| order.reserves() && order.location == location);
+        let lines = orders.flat_map(|order| &order.lines).filter(|line| !line.unlinked);
+        let units = |line: &Line| {
+            let left = line.quantity - line.part_shipped;
+            if line.sku == sku {
+                return left;
+            }
+            let parts = self.items.get(&line.sku).map(|stocked| stocked.item.parts.as_slice()).unwrap_or_default();
+            parts.iter().filter(|(part, _)| part == sku).map(|(_, each)| left * i64::from(*each)).sum()
+        };
+        lines.map(units).sum()
+    }
+
+    /// The level of an item at a location and what is promised of it. A composite has what its scarcest part gives.
+    pub fn level(&self, sku: &str, location: &str) -> (i64, i64) {
+        let Some(stocked) = self.items.get(sku) else { return (0, 0) };
         if stocked.item.parts.is_empty() {
-            return stocked.item.stock.get(location).copied().unwrap_or(0);
+            return (stocked.item.stock.get(location).copied().unwrap_or(0), self.reserved(sku, location));
         }
-        let parts = stocked.item.parts.iter();
-        parts.map(|(part, units)| self.level(part, location).div_euclid(i64::from((*units).max(1)))).min().unwrap_or(0)
+        let scarcest = |units: fn((i64, i64)) -> i64| {
+            let of = |(part, each): &(String, u32)| units(self.level(part, location)).div_euclid(i64::from((*each).max(1)));
+            stocked.item.parts.iter().map(of).min().unwrap_or(0)
+        };
+        let (level, available) = (scarcest(|(level, _)| level), scarcest(|(level, reserved)| level - reserved));
+        (level, level - available)
     }
 }

@@ -198,6 +198,100 @@ async fn the_limit_of_a_method_is_kept() {
     assert_eq!(desk.get("api/Inventory/GetStockLocations").await.0, 200, "another method has its own");
 }
 
+#[tokio::test]
+async fn a_sku_means_one_item_whatever_its_case_and_archived_or_not() {
+    let desk = Desk::open(Options::default()).await;
+    let add = async |sku: &str| {
+        let item = json!({"StockItemId": "6f0c1a52-0000-4000-8000-000000000001", "ItemNumber": sku, "ItemTitle": sku});
+        desk.post("Inventory/AddInventoryItem", json!({"inventoryItem": item})).await.0
+    };
+    assert_eq!((add("tee").await, add("COAT").await, add("COAT").await), (400, 204, 400));
+    let types =
+        async |sku: &str| desk.post("Stock/GetStockItemTypeInfo", json!({"SKUS": [sku]})).await.1["StockItemInfo"].clone();
+    let coat = types("coat").await;
+    assert_eq!((&coat[0]["StockItemId"], &coat[0]["SKU"]), (&json!("6f0c1a52-0000-4000-8000-000000000001"), &json!("COAT")));
+    let archive = json!({"parameters": {"InventoryItemIds": [coat[0]["StockItemId"]], "SelectedRegions": []}});
+    assert_eq!(desk.post("Inventory/ArchiveInventoryItems", archive).await.0, 204);
+    assert_eq!(types("COAT").await[0]["IsArchived"], true);
+    let (_, ids) = desk.post("Inventory/GetStockItemIdsBySKU", json!({"request": {"SKUS": ["COAT", "cap"]}})).await;
+    assert_eq!(ids["Items"].as_array().unwrap().len(), 1, "{ids}");
+    assert_eq!(desk.get("api/Inventory/GetInventoryItemsCount").await.1, 3);
+    assert_eq!(desk.linnworks.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_update_empties_what_it_does_not_tell_and_a_field_leaves_the_rest() {
+    let desk = Desk::open(Options { title_chars_max: 5, ..Options::default() }).await;
+    desk.linnworks.meddle_item("TEE", |item| (item.barcode, item.weight_grams) = (Some("7".into()), Some(9))).unwrap();
+    let tee = || desk.linnworks.items().into_iter().find(|shown| shown.item.sku == "TEE").unwrap();
+    let field = async |name: &str, value: &str| {
+        let body = json!({"inventoryItemId": tee().id, "fieldName": name, "fieldValue": value});
+        desk.post("Inventory/UpdateInventoryItemField", body).await.0
+    };
+    assert_eq!((field("Title", "A longer title").await, field("Weight", "x").await, field("Title", "").await), (200, 400, 400));
+    assert_eq!((tee().item.title.as_str(), tee().item.barcode.as_deref()), ("A lon", Some("7")), "cut off without a word");
+    let whole = json!({"inventoryItem": {"StockItemId": tee().id, "ItemNumber": "TEE", "ItemTitle": "Tee", "Weight": 12}});
+    assert_eq!(desk.post("Inventory/UpdateInventoryItem", whole).await.0, 204);
+    assert_eq!((tee().item.barcode, tee().item.weight_grams), (None, Some(12)));
+    assert_eq!(desk.linnworks.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_composite_takes_plain_items_and_reserves_them() {
+    let desk = Desk::open(Options::default()).await;
+    let id = |sku: &str| desk.linnworks.items().into_iter().find(|shown| shown.item.sku == sku).unwrap().id;
+    let compose = async |parent: &str, part: &str, units: i64| {
+        let row = json!({"StockItemId": id(parent), "LinkedStockItemId": id(part), "SKU": part, "Quantity": units});
+        desk.post("Inventory/CreateInventoryItemCompositions", json!({"inventoryItemCompositions": [row]})).await.0
+    };
+    assert_eq!((compose("CAP", "SET", 1).await, compose("SET", "TEE", 1).await, compose("SET", "SET", 1).await), (400, 400, 400));
+    desk.create(vec![order("1", &[("SET", 1)])]).await;
+    let (_, rows) = desk.post("Stock/GetStockLevel_Batch", json!({"request": {"StockItemIds": [id("TEE"), id("CAP")]}})).await;
+    let promised: Vec<i64> =
+        rows.as_array().unwrap().iter().map(|row| row["StockItemLevels"][0]["InOrders"].as_i64().unwrap()).collect();
+    assert_eq!(promised, [2, 1]);
+    desk.linnworks.meddle_order("1", Deed::Lock).unwrap();
+    let (_, rows) = desk.post("Stock/GetStockLevel_Batch", json!({"request": {"StockItemIds": [id("TEE")]}})).await;
+    assert_eq!(rows[0]["StockItemLevels"][0]["InOrders"], 0, "a locked order reserves nothing");
+    let (_, made_of) = desk
+        .post("Inventory/GetInventoryItemsCompositionByIds", json!({"request": {"InventoryItemIds": [id("SET"), id("CAP")]}}))
+        .await;
+    let made_of = made_of["InventoryItemsCompositionByIds"].as_object().unwrap();
+    assert_eq!((made_of.len(), made_of[&id("SET")].as_array().unwrap().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn levels_are_set_or_moved_by_one_body_and_in_bulk_each_row_has_its_error() {
+    let desk = Desk::open(Options::default()).await;
+    let one = |sku: &str| json!({"stockLevels": [{"SKU": sku, "LocationId": location_id(0), "Level": 4}], "changeSource": "t"});
+    for _ in 0..2 {
+        assert_eq!(desk.post("Stock/SetStockLevel", one("TEE")).await.1[0]["StockLevel"], 4);
+    }
+    assert_eq!(desk.post("Stock/UpdateStockLevelsBySKU", one("TEE")).await.1[0]["StockLevel"], 8, "it adds");
+    assert_eq!(desk.post("Stock/SetStockLevel", one("SET")).await, (200, json!([])), "passed over without a word");
+    assert_eq!(desk.post("Stock/SetStockLevel", one("NOPE")).await.0, 400);
+    let row = |sku: &str, nth: i64| json!({"SKU": sku, "StockLocationName": "Default", "StockLevel": 1, "RowIndex": nth});
+    let (status, answer) =
+        desk.post("Stock/UpdateStockLevelsBulk", json!({"Items": [row("CAP", 0), row("SET", 1), row("NOPE", 2)]})).await;
+    let errors: Vec<usize> =
+        answer["Items"].as_array().unwrap().iter().map(|row| row["Errors"].as_array().unwrap().len()).collect();
+    assert_eq!((status, errors), (200, vec![0, 1, 1]));
+    assert_eq!(desk.linnworks.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_may_not_be_called_or_is_asked_strangely_is_refused() {
+    let desk = Desk::open(Options { denied: vec!["Inventory/GetStockLocations".into()], ..Options::default() }).await;
+    assert_eq!(desk.get("api/Inventory/GetStockLocations").await.0, 401);
+    assert_eq!(desk.get("api/PostalServices/GetPostalServices").await.0, 200);
+    assert_eq!(desk.linnworks.violations(), Vec::<String>::new());
+    let token = "6f0c1a52-0000-4000-8000-000000000001";
+    assert_eq!(desk.get(&format!("v2/orders?fromDate=2020-01-01T00:00:00Z&searchToken={token}")).await.0, 400);
+    assert_eq!(desk.get("v2/orders?fromDate=2020-01-01T00:00:00Z&searchToken=7_8").await.0, 400);
+    assert_eq!(desk.get("api/ProcessedOrders/GetPackageSplit?orderId=1").await.0, 400);
+    assert_eq!(desk.linnworks.violations().len(), 2, "{:?}", desk.linnworks.violations());
+}
+
 #[test]
 fn a_restart_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();

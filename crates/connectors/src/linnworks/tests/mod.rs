@@ -1,5 +1,7 @@
 //! The pure halves against documents as the vendor's specification shapes them.
 
+pub(super) mod stand_in;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,13 +15,17 @@ use serde_json::{Value, json};
 
 use super::{decode, encode, settings::Form};
 
-fn form() -> Arc<Form> {
+pub(super) fn form() -> Arc<Form> {
     Arc::new(Form {
         location: "Default".into(),
         source: "SELVEDGE".into(),
         sub_source: "wms".into(),
         weight_bands: vec![500, 2_000],
         dispatch_days: 2,
+        parked_is_fine: false,
+        hs_code_property: "HS Tariff Code".into(),
+        origin_property: "Country of Origin".into(),
+        kilograms: false,
         connection: "wms".into(),
     })
 }
@@ -28,7 +34,7 @@ fn sek(minor: i64) -> Money {
     Money::from_minor(minor, Currency::from_code("SEK").unwrap())
 }
 
-fn order() -> Order {
+pub(super) fn order() -> Order {
     let currency = Currency::from_code("SEK").unwrap();
     let at: Timestamp = "2026-02-03T09:10:00.5Z".parse().unwrap();
     let address = Address {
@@ -83,7 +89,7 @@ fn order() -> Order {
     }
 }
 
-fn words() -> Values {
+pub(super) fn words() -> Values {
     let mut values = Values::default();
     values.set("item", "sku=TEE", "TEE-1");
     values.set("shipping_service", "market=1,method=Standard,country=SE,weight=500-2000", "Tracked 48");
