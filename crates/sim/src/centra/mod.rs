@@ -3,6 +3,7 @@
 //! Written from Centra's developer documentation. What is not simulated says so; nothing is pretended.
 
 mod answer;
+mod catalogue;
 mod dates;
 mod filter;
 pub mod hooks;
@@ -13,6 +14,7 @@ mod plan;
 mod shipments;
 mod state;
 pub mod stock;
+pub mod wares;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
