@@ -455,6 +455,7 @@ pub(super) mod tests {
         assert_eq!(settings.base_url, "https://brand.centra.com");
         assert_eq!((settings.page_size, settings.feed_page_size, settings.events), (50, 100, true));
         assert_eq!((settings.stock_page_size, settings.stock_batch, settings.stock_details), (200, 100, true));
+        assert_eq!((settings.product_page_size, settings.product_prices, settings.product_events), (200, true, false));
         assert_eq!(settings.token.reveal(), "abc");
         assert!(settings.webhook_secret.is_none());
     }
@@ -464,7 +465,7 @@ pub(super) mod tests {
         let settings = json!({
             "base_url": "brand.centra.com", "time_zone": "Stockholm", "webhook_tolerence_seconds": 5,
             "page_size": 500, "events": "yes", "stores": ["one"], "colour": "blue",
-            "stock_page_size": 201, "stock_batch": 0, "stock_details": 1
+            "stock_page_size": 201, "stock_batch": 0, "stock_details": 1, "product_page_size": 0, "product_events": "on"
         });
         let problems = read(&settings, &[]).unwrap_err();
         let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
@@ -480,6 +481,8 @@ pub(super) mod tests {
             "stock_page_size",
             "stock_batch",
             "stock_details",
+            "product_page_size",
+            "product_events",
         ] {
             assert!(paths.contains(&path), "{path} is not among {paths:?}");
         }

@@ -11,8 +11,6 @@ mod decode;
 mod source;
 
 #[cfg(test)]
-mod stand_in;
-#[cfg(test)]
 mod tests;
 
 pub use source::ProductSource;

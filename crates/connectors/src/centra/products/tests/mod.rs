@@ -1,5 +1,7 @@
 //! Documents → canonical products, and what must hold for any bytes at all.
 
+mod stand_in;
+
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use selvedge_connector::Decoded;

@@ -16,7 +16,7 @@ use selvedge_sim::{
 };
 use serde_json::{Value, json};
 
-use super::super::Centra;
+use super::super::super::Centra;
 
 struct Shop {
     centra: Simulated,
