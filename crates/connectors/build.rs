@@ -31,6 +31,8 @@ const STOCK: &str = "# @stock";
 const SHIPMENTS: &str = "# @shipments";
 /// The line that marks an operation that lists what orders can carry.
 const VALUES: &str = "# @values";
+/// The line that marks an operation of which only products have need.
+const PRODUCTS: &str = "# @products";
 /// The line that names input fields, as `Type.field`, which are sent inside a variable, where the compiler cannot see them.
 const SENDS: &str = "# @sends";
 
@@ -64,6 +66,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     let mut operations = String::new();
     let (mut needs, mut stock_needs, mut shipment_needs) = (Needs::default(), Needs::default(), Needs::default());
     let mut value_needs = Needs::default();
+    let mut product_needs = Needs::default();
     for (path, source) in &sources.operations {
         let whole = sources.with_fragments(source);
         let document =
@@ -75,6 +78,8 @@ fn build() -> Result<(), Box<dyn Error>> {
             &mut shipment_needs
         } else if marks(source, VALUES).next().is_some() {
             &mut value_needs
+        } else if marks(source, PRODUCTS).next().is_some() {
+            &mut product_needs
         } else {
             &mut needs
         };
@@ -92,6 +97,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     operations.push_str(&shipment_needs.text("SHIPMENT_NEEDS", "shipments need beside that")?);
     value_needs.leave_to(&needs);
     operations.push_str(&value_needs.text("VALUE_NEEDS", "listing what orders can carry needs beside that")?);
+    product_needs.leave_to(&needs);
+    operations.push_str(&product_needs.text("PRODUCT_NEEDS", "products need beside that")?);
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"), operations)?;
     Ok(())
 }
@@ -201,12 +208,15 @@ fn is_optional(directives: &DirectiveList) -> bool {
 }
 
 /// The names whose refusal means that this selection has to be left out: its own alone, those
-/// inside it together with their type (`Voucher.code`).
+/// inside it together with their type (`Voucher.code`), and the types of what it is asked with.
 fn guards(selection: &Selection) -> Vec<String> {
     match selection {
         Selection::Field(field) => {
             let mut guards = vec![field.name.to_string()];
             inner_guards(&field.selection_set, &mut guards);
+            let given = field.arguments.iter().filter_map(|given| field.definition.argument_by_name(&given.name));
+            let types = given.map(|argument| argument.ty.inner_named_type().to_string());
+            guards.extend(types.filter(|ty| !["Int", "String", "Boolean", "Float"].contains(&ty.as_str())));
             guards
         }
         Selection::InlineFragment(inline) => {
@@ -282,10 +292,17 @@ struct FieldNeed {
 struct Needs {
     /// Type and field → what is needed of it.
     fields: BTreeMap<(String, String), FieldNeed>,
-    /// Input type and field → printed type.
-    inputs: BTreeMap<(String, String), String>,
-    /// Enum type and value.
-    values: BTreeSet<(String, String)>,
+    /// Input type and field → printed type, and the optional part that alone needs it.
+    inputs: BTreeMap<(String, String), (String, Option<String>)>,
+    /// Enum type and value → the optional part that alone needs it.
+    values: BTreeMap<(String, String), Option<String>>,
+}
+
+/// What is needed anywhere without an optional part is needed.
+fn unless_needed(known: &mut Option<String>, part: Option<&str>) {
+    if part.is_none() {
+        *known = None;
+    }
 }
 
 impl Needs {
@@ -330,25 +347,29 @@ impl Needs {
         }
         for argument in &field.arguments {
             if let Some(definition) = field.definition.argument_by_name(&argument.name) {
-                self.value(schema, definition.ty.inner_named_type(), &argument.value);
+                self.value(schema, definition.ty.inner_named_type(), &argument.value, part);
             }
         }
     }
 
-    fn value(&mut self, schema: &Valid<Schema>, ty: &str, value: &Value) {
+    fn value(&mut self, schema: &Valid<Schema>, ty: &str, value: &Value, part: Option<&str>) {
         match value {
             Value::Enum(name) => {
-                self.values.insert((ty.to_owned(), name.to_string()));
+                let known = self.values.entry((ty.to_owned(), name.to_string())).or_insert_with(|| part.map(str::to_owned));
+                unless_needed(known, part);
             }
-            Value::List(items) => items.iter().for_each(|item| self.value(schema, ty, item)),
+            Value::List(items) => items.iter().for_each(|item| self.value(schema, ty, item, part)),
             Value::Object(fields) => {
                 let Some(input) = schema.get_input_object(ty) else {
                     return;
                 };
                 for (name, value) in fields {
                     if let Some(definition) = input.fields.get(name) {
-                        self.inputs.insert((ty.to_owned(), name.to_string()), definition.ty.to_string());
-                        self.value(schema, definition.ty.inner_named_type(), value);
+                        let key = (ty.to_owned(), name.to_string());
+                        let known =
+                            self.inputs.entry(key).or_insert_with(|| (definition.ty.to_string(), part.map(str::to_owned)));
+                        unless_needed(&mut known.1, part);
+                        self.value(schema, definition.ty.inner_named_type(), value, part);
                     }
                 }
             }
@@ -361,7 +382,7 @@ impl Needs {
         let (ty, field) = named.split_once('.').ok_or_else(|| format!("{named} is not Type.field"))?;
         let definition = schema.get_input_object(ty).and_then(|input| input.fields.get(field));
         let definition = definition.ok_or_else(|| format!("the schema has no input field {named}"))?;
-        self.inputs.insert((ty.to_owned(), field.to_owned()), definition.ty.to_string());
+        self.inputs.insert((ty.to_owned(), field.to_owned()), (definition.ty.to_string(), None));
         Ok(())
     }
 
@@ -374,7 +395,7 @@ impl Needs {
             })
         });
         self.inputs.retain(|key, _| !others.inputs.contains_key(key));
-        self.values.retain(|key| !others.values.contains(key));
+        self.values.retain(|key, _| !others.values.contains_key(key));
     }
 
     fn text(&self, name: &str, whose: &str) -> Result<String, Box<dyn Error>> {
@@ -386,11 +407,11 @@ impl Needs {
                 "    Need::Field {{ owner: {owner:?}, field: {field:?}, ty: {ty:?}, arguments: &{arguments:?}, part: {part:?} }},"
             )?;
         }
-        for ((owner, field), ty) in &self.inputs {
-            writeln!(out, "    Need::Input {{ owner: {owner:?}, field: {field:?}, ty: {ty:?} }},")?;
+        for ((owner, field), (ty, part)) in &self.inputs {
+            writeln!(out, "    Need::Input {{ owner: {owner:?}, field: {field:?}, ty: {ty:?}, part: {part:?} }},")?;
         }
-        for (owner, value) in &self.values {
-            writeln!(out, "    Need::Value {{ owner: {owner:?}, value: {value:?} }},")?;
+        for ((owner, value), part) in &self.values {
+            writeln!(out, "    Need::Value {{ owner: {owner:?}, value: {value:?}, part: {part:?} }},")?;
         }
         out.push_str("];\n");
         Ok(out)

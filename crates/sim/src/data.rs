@@ -21,12 +21,14 @@ mod flash;
 mod folder;
 mod generated;
 mod stock;
+mod wares;
 
 use flash::Flash;
 use generated::RATES;
 pub use generated::state_name;
 use stock::Shelves;
 pub use stock::{FloorEvent, Opening};
+pub use wares::ean;
 
 /// One item that a downstream system is stocked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -552,6 +554,8 @@ struct Folder {
     lines: Vec<DocLine>,
     /// (number, index), by number.
     by_number: Vec<(i32, u32)>,
+    /// What each item cost last, in mills; nought where nobody ever paid for it.
+    prices: Vec<i64>,
 }
 
 #[derive(Debug)]

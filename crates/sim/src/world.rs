@@ -20,6 +20,7 @@ pub use crate::centra::Options as CentraOptions;
 pub use crate::centra::hooks::WebhookTarget;
 pub use crate::centra::limits::Plan;
 pub use crate::centra::stock::{Figures, Overselling, StockOptions};
+pub use crate::centra::wares::ItemEdit;
 pub use crate::data::Source;
 pub use crate::mischief::{Profile, RetryAfterForm};
 pub use crate::netsuite::{Access as NetSuiteAccess, Level, PushTarget};
@@ -531,6 +532,12 @@ impl World {
         self.centra.foreign_stock_edit(sku, market, physical)
     }
 
+    /// Somebody changes an item of the shop's catalogue by hand. Answers whether there is such an item (and price list).
+    /// Errors when the journal cannot be written.
+    pub fn edit_shop_item(&self, sku: &str, edit: ItemEdit) -> anyhow::Result<bool> {
+        self.centra.edit_item(sku, edit)
+    }
+
     /// Units of an item come to the place of a market (Centra's id), or go (`delta` below nought).
     /// Errors when there is no such item or market, or the journal cannot be written.
     pub fn move_stock(&self, sku: &str, market: i32, delta: i64, why: &str) -> anyhow::Result<()> {
@@ -623,6 +630,7 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/veeqo_orders.csv", get(export_veeqo))
         .route("/export/threepl_orders.csv", get(export_threepl))
         .route("/export/centra_shipments.csv", get(export_shipments))
+        .route("/edit-item", post(edit_item))
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
@@ -741,15 +749,15 @@ fn shelved(catalogue: &Catalogue, places: &[String]) -> Vec<crate::shelf::Item> 
         let name = if far { places.last() } else { places.first() };
         name.cloned().unwrap_or_default()
     };
-    let item = |item: &crate::data::Item| crate::shelf::Item {
+    let item = |(at, item): (u32, &crate::data::Item)| crate::shelf::Item {
         sku: item.sku.clone(),
-        barcode: None,
-        title: format!("{} {} {}", item.product_name, item.variant_name, item.size_name).trim().to_owned(),
-        weight_grams: None,
+        barcode: catalogue.barcode(at),
+        title: item.full_name(),
+        weight_grams: Some(catalogue.weight_grams(at)),
         stock: [(place(&item.sku), 1_000_000)].into(),
         parts: Vec::new(),
     };
-    catalogue.items().iter().filter(|item| item.components.is_empty()).map(item).collect()
+    (0..).zip(catalogue.items()).filter(|(_, item)| item.components.is_empty()).map(item).collect()
 }
 
 #[derive(Deserialize)]
@@ -770,6 +778,21 @@ async fn set_stock_push(Shared(admin): Shared<Admin>, Json(wish): Json<NewWebhoo
     let secret = wish.secret.unwrap_or_else(|| admin.stock_push_secret.clone());
     admin.netsuite.aim_pushes(wish.url.map(|url| PushTarget { url, secret }));
     StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct WishedEdit {
+    sku: String,
+    edit: ItemEdit,
+}
+
+/// Changes an item of the shop's catalogue: `{"sku": "TOTE", "edit": {"name": "Big Tote"}}`.
+async fn edit_item(Shared(admin): Shared<Admin>, Json(wish): Json<WishedEdit>) -> StatusCode {
+    match admin.centra.edit_item(&wish.sku, wish.edit) {
+        Ok(true) => StatusCode::NO_CONTENT,
+        Ok(false) => StatusCode::NOT_FOUND,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 async fn listen(Shared(admin): Shared<Admin>) -> StatusCode {

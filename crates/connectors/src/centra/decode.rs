@@ -241,7 +241,7 @@ pub(super) fn decimal(text: &str) -> Option<Decimal> {
 }
 
 /// The amount, if what is finer than its minor unit is only what a binary float leaves behind.
-fn without_noise(value: Decimal, currency: Currency) -> Option<Money> {
+pub(super) fn without_noise(value: Decimal, currency: Currency) -> Option<Money> {
     let money = Money::rounded(value, currency, Rounding::HalfUp).ok()?;
     let off = money.decimal().checked_sub(value)?;
     (off.abs() <= Decimal::new(1, 6)).then_some(money)

@@ -20,10 +20,10 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     graphql::Api,
-    operations,
+    operations::{self, Operation},
     orders::{raw_order, scope},
     settings::Settings,
-    wire::{Event, Events, id_text},
+    wire::{Event, Events, ProductEvent, ProductEvents, id_text},
 };
 
 /// The queue of one integration name.
@@ -32,23 +32,38 @@ pub struct EventFeed {
     api: Arc<Api>,
     page_size: u32,
     scope: Map<String, Value>,
+    products: bool,
     listening: AtomicBool,
 }
 
 impl EventFeed {
     /// For one instance.
     pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
-        Self { api, page_size: settings.feed_page_size, scope: scope(settings), listening: AtomicBool::new(false) }
+        Self {
+            api,
+            page_size: settings.feed_page_size,
+            scope: scope(settings),
+            products: settings.product_events,
+            listening: AtomicBool::new(false),
+        }
     }
 
-    /// Subscribes to orders, once per start: it adds to what is there and may be repeated, so
-    /// there is no need to look first.
+    /// Subscribes to orders and, where they are wanted, to products, once per start: it adds to what is there and may be
+    /// repeated, so there is no need to look first.
     async fn listen(&self) -> Result<(), Fault> {
         if self.listening.load(Ordering::Acquire) {
             return Ok(());
         }
-        let what = "subscribe to order events";
-        let reply = self.api.ask(&operations::SET_EVENT_LISTENERS, json!({}), what, Priority::Control).await;
+        self.subscribe(&operations::SET_EVENT_LISTENERS, "subscribe to order events").await?;
+        if self.products {
+            self.subscribe(&operations::SET_PRODUCT_EVENT_LISTENERS, "subscribe to product events").await?;
+        }
+        self.listening.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn subscribe(&self, operation: &'static Operation, what: &str) -> Result<(), Fault> {
+        let reply = self.api.ask(operation, json!({}), what, Priority::Control).await;
         match reply.and_then(|reply| reply.payload()) {
             Ok(warnings) => warn(what, &warnings),
             // It may be repeated, so a lost answer is nothing worse than no answer.
@@ -61,7 +76,6 @@ impl EventFeed {
             }
             Err(fault) => return Err(fault),
         }
-        self.listening.store(true, Ordering::Release);
         Ok(())
     }
 }
@@ -109,6 +123,35 @@ fn page(events: &[Event<'_>], page_size: u32, bytes_of: impl Fn(&RawValue) -> By
     }
 }
 
+/// Word of every size that these events touch, each once. Of a product or variant that is gone nothing is left to be read,
+/// and its sizes, gone with it, have events of their own.
+fn notices(events: &[ProductEvent]) -> Vec<Arrival> {
+    let mut ids = BTreeSet::new();
+    for event in events {
+        sizes(&event.object, event.object_type == "ProductSize", &mut ids);
+        if event.object_type == "ProductSize" {
+            ids.extend(id_text(&event.object_reference));
+        }
+    }
+    ids.into_iter().map(|id| Arrival::Notice { kind: Kind::Product, id: ExternalId::new(id) }).collect()
+}
+
+/// The ids of the sizes in an object of an event, wherever it keeps them. `own`: the object is a size itself.
+fn sizes(object: &Value, own: bool, ids: &mut BTreeSet<String>) {
+    if own {
+        ids.extend(id_text(&object["id"]));
+    }
+    let below = ["productSizes", "variants"].into_iter().filter_map(|list| Some((list, object[list].as_array()?)));
+    for (list, items) in below {
+        items.iter().for_each(|item| sizes(item, list == "productSizes", ids));
+    }
+    for one in ["productVariant", "product"] {
+        if object[one].is_object() {
+            sizes(&object[one], false, ids);
+        }
+    }
+}
+
 #[async_trait]
 impl Feed for EventFeed {
     fn kinds(&self) -> &'static [Kind] {
@@ -119,11 +162,16 @@ impl Feed for EventFeed {
         self.listen().await?;
         let mut variables = self.scope.clone();
         variables.insert("limit".to_owned(), json!(self.page_size));
-        let reply = self
-            .api
-            .ask(&operations::ORDER_EVENTS, Value::Object(variables), "read the queue of events", Priority::Orders)
-            .await?;
-        Ok(page(&reply.read::<Events<'_>>()?.events, self.page_size, |part| reply.bytes_of(part)))
+        let operation = if self.products { &operations::ORDER_AND_PRODUCT_EVENTS } else { &operations::ORDER_EVENTS };
+        let reply = self.api.ask(operation, Value::Object(variables), "read the queue of events", Priority::Orders).await?;
+        let mut page = page(&reply.read::<Events<'_>>()?.events, self.page_size, |part| reply.bytes_of(part));
+        if self.products {
+            let ProductEvents { events } = reply.read()?;
+            page.arrivals.extend(notices(&events));
+            page.receipts.extend(events.iter().map(|event| event.id.to_string()));
+            page.more |= u32::try_from(events.len()).is_ok_and(|count| count >= self.page_size);
+        }
+        Ok(page)
     }
 
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
@@ -166,6 +214,28 @@ mod tests {
         assert_eq!(page.arrivals.len(), 2);
         assert!(matches!(&page.arrivals[0], Arrival::Document(raw) if raw.id.as_str() == "1001"));
         assert!(matches!(&page.arrivals[1], Arrival::Notice { id, .. } if id.as_str() == "1002"));
+    }
+
+    #[test]
+    fn an_event_of_the_catalogue_is_word_of_the_sizes_that_it_touches() {
+        let text = r#"{"productEvents":[
+            {"id":7,"objectType":"Product","objectReference":3,"object":{"variants":[{"productSizes":[{"id":11},{"id":12}]}]}},
+            {"id":8,"objectType":"ProductSize","objectReference":12,"object":{"id":12}},
+            {"id":9,"objectType":"ProductSize","objectReference":13,"object":null},
+            {"id":10,"objectType":"Price","objectReference":99,"object":{"productVariant":{"productSizes":[{"id":14}]}}},
+            {"id":11,"objectType":"Bundle","objectReference":3,"object":{"product":{"variants":[{"productSizes":[{"id":15}]}]}}},
+            {"id":12,"objectType":"Product","objectReference":4,"object":null},
+            {"id":13,"objectType":"Price","objectReference":98,"object":{}},
+            {"id":14}]}"#;
+        let events = serde_json::from_str::<ProductEvents>(text).unwrap().events;
+        let told: Vec<String> = notices(&events)
+            .into_iter()
+            .filter_map(|arrival| match arrival {
+                Arrival::Notice { kind: Kind::Product, id } => Some(id.to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, ["11", "12", "13", "14", "15"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Centra: orders out of it, stock out of it and into it, over the GraphQL Integration API.
+//! Centra: orders and products out of it, stock out of it and into it, over the GraphQL Integration API.
 //!
 //! Three ways in, all to the same document: the queue of events (which carries the orders), signed
 //! webhooks (which only name them), and windows of changes for polls and sweeps. The operations in
@@ -13,6 +13,7 @@ mod hooks;
 mod operations;
 mod orders;
 mod probe;
+mod products;
 mod schema_check;
 mod settings;
 mod shipments;
@@ -77,11 +78,15 @@ impl Connector for Centra {
         if !settings.stock_details {
             api.leave_out(&settings::STOCK_DETAILS.into_iter().collect());
         }
+        if !settings.product_prices {
+            api.leave_out(&settings::PRODUCT_PRICES.into_iter().collect());
+        }
         let shipments = Arc::new(shipments::Shipments::new(Arc::clone(&api), settings.shipments));
         Ok(Connection {
             shipment_source: Some(shipments.clone()),
             shipment_sink: Some(shipments),
             order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings))),
+            product_source: Some(Arc::new(products::ProductSource::new(Arc::clone(&api), &settings))),
             feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
             values: Some(Arc::new(values::OrderValues::new(Arc::clone(&api), &settings))),

@@ -72,6 +72,8 @@ pub enum Need {
         field: &'static str,
         /// Its type as we know it.
         ty: &'static str,
+        /// The guard of the optional part that alone needs it.
+        part: Option<&'static str>,
     },
     /// A value of an enum.
     Value {
@@ -79,6 +81,8 @@ pub enum Need {
         owner: &'static str,
         /// The value.
         value: &'static str,
+        /// The guard of the optional part that alone needs it.
+        part: Option<&'static str>,
     },
 }
 
@@ -125,6 +129,23 @@ mod tests {
     fn each_operation_runs_as_many_mutations_as_it_names() {
         assert_eq!((CONFIRM_EVENTS.mutations, SET_EVENT_LISTENERS.mutations, ORDER_EVENTS.mutations), (1, 1, 0));
         assert_eq!((SET_STOCK.mutations, STOCK_LEVELS.mutations), (1, 0));
+    }
+
+    #[test]
+    fn a_list_that_an_instance_cannot_give_is_left_out_whole() {
+        for message in [
+            "Cannot query field \"productVariants\" on type \"Query\".",
+            "Field \"updatedAt\" is not defined by type \"ProductVariantFilter\".",
+            "Value \"id_ASC\" does not exist in \"ProductVariantSort\" enum.",
+        ] {
+            let names = PRODUCT_GROUPS_CHANGED.refused_names(&[message.to_owned()], &BTreeSet::new());
+            let cut = PRODUCT_GROUPS_CHANGED.text(&names);
+            assert!(cut.contains("products(") && !cut.contains("productVariants("), "{message}: {names:?}");
+        }
+        let prices = ["prices", "Bundle.prices"].into();
+        let cut = PRODUCTS_CHANGED.text(&prices);
+        assert!(!cut.contains("prices") && cut.contains("sections{"), "{cut}");
+        assert_eq!(SET_PRODUCT_EVENT_LISTENERS.mutations, 1);
     }
 
     #[test]

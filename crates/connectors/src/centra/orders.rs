@@ -63,7 +63,7 @@ fn version(identity: &Identity) -> Option<Timestamp> {
 }
 
 /// A stable name for bytes (FNV-1a); it only has to tell documents without a number apart.
-fn fnv(bytes: &[u8]) -> u64 {
+pub fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

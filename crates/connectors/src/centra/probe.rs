@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     graphql::{Api, Reply},
-    operations::{self, NEEDS, Operation, SHIPMENT_NEEDS, STOCK_NEEDS, VALUE_NEEDS},
+    operations::{self, NEEDS, Operation, PRODUCT_NEEDS, SHIPMENT_NEEDS, STOCK_NEEDS, VALUE_NEEDS},
     schema_check,
     settings::Settings,
     wire::{EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text},
@@ -99,13 +99,16 @@ impl CentraProbe {
                 let unmet = schema_check::compare(NEEDS, &live.schema);
                 let of_stock = schema_check::compare(STOCK_NEEDS, &live.schema);
                 let of_shipments = schema_check::compare(SHIPMENT_NEEDS, &live.schema);
-                let all = unmet.iter().chain(&of_stock).chain(&of_shipments);
+                let of_products = schema_check::compare(PRODUCT_NEEDS, &live.schema);
+                let all = unmet.iter().chain(&of_stock).chain(&of_shipments).chain(&of_products);
                 let left_out: BTreeSet<&'static str> = all.filter_map(|u| u.leave_out).collect();
                 self.api.leave_out(&left_out);
                 let mut findings = schema_findings(unmet);
                 findings.extend(of_stock.into_iter().map(|unmet| part_finding(unmet, "stock")));
                 findings.extend(of_shipments.into_iter().map(|unmet| part_finding(unmet, "shipments")));
                 findings.extend(schema_check::compare(VALUE_NEEDS, &live.schema).into_iter().map(value_finding));
+                findings.extend(of_products.into_iter().map(|unmet| part_finding(unmet, "products")));
+                findings.extend(schema_check::cut_lists(&live.schema).into_iter().map(cut_finding));
                 (findings, true)
             }
             Err(fault) => {
@@ -186,6 +189,37 @@ impl CentraProbe {
         }
     }
 
+    /// One size as flows of products read it. Whether there is such a flow is not known here, so the worst is a warning.
+    async fn products(&self, findings: &mut Vec<Finding>) {
+        let variables = json!({ "from": "1970-01-01T00:00:00+00:00", "limit": 1, "page": 1 });
+        let mut used = BTreeSet::new();
+        for (operation, what) in [
+            (&operations::PRODUCTS_CHANGED, "read one product size"),
+            (&operations::PRODUCT_GROUPS_ENUMERATED, "list products and variants"),
+        ] {
+            match self.ask(operation, variables.clone(), what).await {
+                Ok(reply) => used.extend(reply.extensions.permissions_used),
+                Err(fault) => {
+                    let found = fault_finding(&fault);
+                    let remedy = format!("{} Only flows of products need it.", found.remedy);
+                    findings.push(finding(
+                        FindingLevel::Warning,
+                        found.setting.as_deref(),
+                        format!("for products: {}", found.message),
+                        remedy,
+                    ));
+                    return;
+                }
+            }
+        }
+        let used: Vec<String> = used.into_iter().collect();
+        findings.push(good(if used.is_empty() {
+            "products can be read".to_owned()
+        } else {
+            format!("products can be read, with the permissions {}", used.join(", "))
+        }));
+    }
+
     async fn queue(&self, findings: &mut Vec<Finding>) {
         match self
             .ask(&operations::EVENT_LISTENERS, json!({}), "read the event listeners")
@@ -195,7 +229,8 @@ impl CentraProbe {
             Ok(found) => {
                 let listeners: Vec<(String, String)> =
                     found.listeners.into_iter().map(|l| (l.integration_name, l.object_type)).collect();
-                findings.extend(listener_findings(&listeners, self.settings.integration_name.as_deref()));
+                let own = self.settings.integration_name.as_deref();
+                findings.extend(listener_findings(&listeners, own, self.settings.product_events));
             }
             Err(fault) => findings.push(fault_finding(&fault)),
         }
@@ -215,7 +250,7 @@ impl CentraProbe {
                         )
                     })
                     .collect();
-                findings.extend(queue_findings(&events, self.api.now()));
+                findings.extend(queue_findings(&events, self.api.now(), self.settings.product_events));
             }
             Err(fault) => findings.push(fault_finding(&fault)),
         }
@@ -244,6 +279,16 @@ fn schema_finding(unmet: schema_check::Unmet) -> Finding {
         _ => "Nothing to do now; report it with this line.",
     };
     finding(unmet.level, None, format!("schema: {}", unmet.message), remedy)
+}
+
+/// A list that we take for whole and that is not.
+fn cut_finding(list: String) -> Finding {
+    finding(
+        FindingLevel::Warning,
+        None,
+        format!("schema, for products: {list} gives no more than a page of its rows"),
+        "A product with more variants or sizes is not read whole; report it with this line, a new version of Selvedge has to follow.",
+    )
 }
 
 /// What stock alone needs. Whether there is a flow of stock is not known here, so the worst is a warning.
@@ -309,7 +354,12 @@ fn zone(created_at: &str, zone: &TimeZone, name: &str) -> Option<Finding> {
     })
 }
 
-fn listener_findings(listeners: &[(String, String)], own: Option<&str>) -> Vec<Finding> {
+/// Whether events of this kind are ours: of orders always, of products where they are asked for.
+fn is_ours(kind: &str, products: bool) -> bool {
+    kind == "Order" || products && matches!(kind, "Product" | "ProductVariant" | "ProductSize" | "Price" | "Bundle")
+}
+
+fn listener_findings(listeners: &[(String, String)], own: Option<&str>, products: bool) -> Vec<Finding> {
     if listeners.is_empty() {
         return vec![finding(
             FindingLevel::Warning,
@@ -319,8 +369,8 @@ fn listener_findings(listeners: &[(String, String)], own: Option<&str>) -> Vec<F
         )];
     }
     let mine = |name: &str| own.is_none_or(|own| own == name || name.is_empty());
-    let foreign: BTreeSet<&str> =
-        listeners.iter().filter(|(name, kind)| mine(name) && kind != "Order").map(|(_, kind)| kind.as_str()).collect();
+    let foreign = listeners.iter().filter(|(name, kind)| mine(name) && !is_ours(kind, products));
+    let foreign: BTreeSet<&str> = foreign.map(|(_, kind)| kind.as_str()).collect();
     let mut findings = Vec::new();
     if foreign.is_empty() {
         findings.push(good("the queue of events is ours alone, as far as its listeners tell"));
@@ -344,9 +394,9 @@ fn listener_findings(listeners: &[(String, String)], own: Option<&str>) -> Vec<F
     findings
 }
 
-fn queue_findings(events: &[(String, Option<Timestamp>)], now: Timestamp) -> Vec<Finding> {
+fn queue_findings(events: &[(String, Option<Timestamp>)], now: Timestamp, products: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let foreign: BTreeSet<&str> = events.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "Order").collect();
+    let foreign: BTreeSet<&str> = events.iter().map(|(kind, _)| kind.as_str()).filter(|kind| !is_ours(kind, products)).collect();
     if !foreign.is_empty() {
         let kinds: Vec<&str> = foreign.into_iter().collect();
         findings.push(finding(
@@ -414,6 +464,7 @@ impl Probe for CentraProbe {
         }
         let newest = self.newest_order(&mut findings).await;
         self.reads(newest, &mut findings).await;
+        self.products(&mut findings).await;
         if self.settings.events {
             self.queue(&mut findings).await;
         }
@@ -461,14 +512,19 @@ mod tests {
     #[test]
     fn a_shared_queue_is_noticed() {
         let pair = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
-        let found = listener_findings(&[pair("wms", "Order"), pair("wms", "Shipment")], None);
+        let found = listener_findings(&[pair("wms", "Order"), pair("wms", "Shipment")], None, false);
         assert!(found.iter().any(|f| f.level == FindingLevel::Warning && f.message.contains("Shipment")));
-        let found = listener_findings(&[pair("ours", "Order"), pair("wms", "Shipment")], Some("ours"));
+        let found = listener_findings(&[pair("ours", "Order"), pair("wms", "Shipment")], Some("ours"), false);
         assert!(found.iter().all(|f| f.level == FindingLevel::Good), "{found:?}");
         let now: Timestamp = "2026-02-03T10:00:00Z".parse().unwrap();
-        let found =
-            queue_findings(&[("Return".to_owned(), None), ("Order".to_owned(), "2026-02-01T00:00:00Z".parse().ok())], now);
+        let queued = [("Return".to_owned(), None), ("Order".to_owned(), "2026-02-01T00:00:00Z".parse().ok())];
+        let found = queue_findings(&queued, now, false);
         assert_eq!(found.len(), 2, "{found:?}");
+        for (products, warned) in [(false, true), (true, false)] {
+            let found = listener_findings(&[pair("ours", "Order"), pair("ours", "Price")], Some("ours"), products);
+            assert_eq!(found.iter().any(|f| f.level == FindingLevel::Warning), warned, "{found:?}");
+            assert_eq!(queue_findings(&[("ProductSize".to_owned(), None)], now, products).len(), usize::from(warned));
+        }
     }
 
     #[test]

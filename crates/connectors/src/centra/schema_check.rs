@@ -33,13 +33,9 @@ pub fn compare(needs: &[Need], live: &LiveSchema) -> Vec<Unmet> {
         match types.get(owner) {
             Some(ty) => one(need, ty, &mut unmet),
             None => {
-                let part = match need {
-                    Need::Field { part, .. } => *part,
-                    Need::Input { .. } | Need::Value { .. } => None,
-                };
+                let (Need::Field { part, .. } | Need::Input { part, .. } | Need::Value { part, .. }) = *need;
                 if missing_types.insert(owner) {
-                    let level = if part.is_some() { FindingLevel::Warning } else { FindingLevel::Bad };
-                    unmet.push(Unmet { level, message: format!("the type {owner} is missing"), leave_out: part });
+                    unmet.push(Unmet { level: level_of(part), message: format!("the type {owner} is missing"), leave_out: part });
                 }
             }
         }
@@ -48,10 +44,15 @@ pub fn compare(needs: &[Need], live: &LiveSchema) -> Vec<Unmet> {
     unmet
 }
 
+/// What is left out is done without; the rest is needed.
+fn level_of(part: Option<&str>) -> FindingLevel {
+    if part.is_some() { FindingLevel::Warning } else { FindingLevel::Bad }
+}
+
 fn one(need: &Need, ty: &LiveType, unmet: &mut Vec<Unmet>) {
     match need {
         Need::Field { owner, field, ty: wanted, arguments, part } => {
-            let worst = if part.is_some() { FindingLevel::Warning } else { FindingLevel::Bad };
+            let worst = level_of(*part);
             let mut bad = |message: String| unmet.push(Unmet { level: worst, message, leave_out: *part });
             let Some(live) = ty.fields.iter().flatten().find(|f| f.name == *field) else {
                 bad(format!("{owner}.{field} is missing"));
@@ -89,26 +90,35 @@ fn one(need: &Need, ty: &LiveType, unmet: &mut Vec<Unmet>) {
                 bad(format!("{owner}.{field} demands an argument that we do not know: {}", demanded.name));
             }
         }
-        Need::Input { owner, field, ty: wanted } => match ty.input_fields.iter().flatten().find(|f| f.name == *field) {
-            None => {
-                unmet.push(Unmet { level: FindingLevel::Bad, message: format!("{owner}.{field} is missing"), leave_out: None })
-            }
-            Some(live) if shape(&live.ty.print()) != shape(wanted) => {
-                let message = format!("{owner}.{field} is {}, it should be {wanted}", live.ty.print());
-                unmet.push(Unmet { level: FindingLevel::Bad, message, leave_out: None });
-            }
-            Some(_) => {}
-        },
-        Need::Value { owner, value } => {
+        Need::Input { owner, field, ty: wanted, part } => {
+            let live = ty.input_fields.iter().flatten().find(|f| f.name == *field).map(|live| live.ty.print());
+            let message = match live {
+                None => format!("{owner}.{field} is missing"),
+                Some(found) if shape(&found) != shape(wanted) => format!("{owner}.{field} is {found}, it should be {wanted}"),
+                Some(_) => return,
+            };
+            unmet.push(Unmet { level: level_of(*part), message, leave_out: *part });
+        }
+        Need::Value { owner, value, part } => {
             if !ty.enum_values.iter().flatten().any(|v| v.name == *value) {
-                unmet.push(Unmet {
-                    level: FindingLevel::Bad,
-                    message: format!("the value {value} of {owner} is missing"),
-                    leave_out: None,
-                });
+                let message = format!("the value {value} of {owner} is missing");
+                unmet.push(Unmet { level: level_of(*part), message, leave_out: *part });
             }
         }
     }
+}
+
+/// Lists of a product that we read as whole, which Centra's guides do, and that this instance cuts by a page size of its own.
+pub fn cut_lists(live: &LiveSchema) -> Vec<String> {
+    let mut cut = Vec::new();
+    for (owner, field) in [("Product", "variants"), ("ProductVariant", "productSizes"), ("BundleSection", "productVariants")] {
+        let ty = live.types.iter().find(|ty| ty.name == owner);
+        let found = ty.and_then(|ty| ty.fields.iter().flatten().find(|known| known.name == field));
+        if found.is_some_and(|found| found.args.iter().any(|arg| arg.name == "limit" && arg.default.is_some())) {
+            cut.push(format!("{owner}.{field}"));
+        }
+    }
+    cut
 }
 
 /// Fields that an input type demands and our operations do not send.
@@ -248,6 +258,29 @@ mod tests {
         assert_eq!(found.len(), 8, "{found:?}");
         let left_out: Vec<_> = compare(NEEDS, &live).into_iter().filter_map(|u| u.leave_out).collect();
         assert_eq!(left_out, ["appliedTaxRules", "AppliedVoucher"]);
+    }
+
+    #[test]
+    fn what_only_an_optional_part_needs_is_left_out_and_no_fault() {
+        let live = LiveSchema { types: Vec::new() };
+        let found = compare(crate::centra::operations::PRODUCT_NEEDS, &live);
+        let of = |name: &str| found.iter().find(|unmet| unmet.message.contains(name)).unwrap();
+        let sort = of("ProductVariantSort");
+        assert_eq!((sort.level, sort.leave_out), (FindingLevel::Warning, Some("productVariants")));
+        assert_eq!(of("ProductVariantFilter").level, FindingLevel::Warning);
+        assert_eq!(of("the type ProductSize is").level, FindingLevel::Bad);
+    }
+
+    #[test]
+    fn a_list_with_a_page_size_of_its_own_is_told() {
+        let variants = |args: Value| {
+            let field = json!({ "name": "variants", "type": reference("[ProductVariant!]!"), "args": args });
+            let fields = Some(vec![serde_json::from_value(field).unwrap()]);
+            LiveSchema { types: vec![LiveType { name: "Product".to_owned(), fields, ..LiveType::default() }] }
+        };
+        let limit = json!([{ "name": "limit", "type": reference("Int"), "defaultValue": "20" }]);
+        assert_eq!(cut_lists(&variants(limit)), ["Product.variants"]);
+        assert!(cut_lists(&variants(json!([{ "name": "limit", "type": reference("Int") }]))).is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write; for the pre-flight also Market:read, Pricelist:read, Country:read, ShippingOption:read, TaxGroup:read, TaxRule:read and ProductSize:read",
+        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write; for products also ProductSize:read, ProductVariant:read, Product:read, Product.countryOfOrigin:read, Brand:read, Collection:read, Folder:read, Bundle:read and, with product_prices, Price:read; for the pre-flight also Market:read, Pricelist:read, Country:read, ShippingOption:read, TaxGroup:read, TaxRule:read and ProductSize:read",
     ),
     (
         "time_zone",
@@ -56,6 +56,18 @@ const SETTINGS: &[(&str, &str)] = &[
         "shipment_external_ids",
         "Whether the instance takes an external id while a shipment is made. Default: true; without it a lost shipment is recognised by its lines and tracking numbers",
     ),
+    (
+        "product_page_size",
+        "Product sizes per page when listing and fetching, 1 to 200. Default: 200; less where pages cost more complexity than the limits grant",
+    ),
+    (
+        "product_prices",
+        "Whether prices are read with products. Default: true; false needs fewer permissions and costs less, and no flow then touches a price",
+    ),
+    (
+        "product_events",
+        "Whether the queue of events is asked for changes of products, variants, sizes, prices and bundles, too. Default: false; turn it on where a flow reads products and Centra has enabled events: a changed price is told in no other way",
+    ),
     ("stores", "Ids of the stores whose orders are read, e.g. [1, 2]. Default: all that the token sees"),
     ("markets", "Ids of the markets whose orders are read, e.g. [3]. Default: all that the token sees"),
     (
@@ -72,6 +84,9 @@ pub const SECRETS: &[&str] = &["token", "webhook_secret"];
 pub const STOCK_DETAILS: [&str; 3] = ["unitCost", "folder", "collection"];
 /// The optional part that is asked for only with `stock_fills_waiting`: a quantity costs complexity.
 pub const STOCK_WAITING: &str = "demandQuantity";
+
+/// The optional parts that are asked for only with `product_prices`: a variant's and a bundle's.
+pub const PRODUCT_PRICES: [&str; 2] = ["prices", "Bundle.prices"];
 
 /// Path → explanation.
 pub fn explained() -> BTreeMap<&'static str, &'static str> {
@@ -129,6 +144,12 @@ pub struct Settings {
     pub stock_details: bool,
     /// Whether waiting orders are allocated by themselves.
     pub stock_fills_waiting: bool,
+    /// Product sizes per page.
+    pub product_page_size: u32,
+    /// Whether prices are read with products.
+    pub product_prices: bool,
+    /// Whether the queue of events tells of products.
+    pub product_events: bool,
     /// How shipments are made.
     pub shipments: ShipmentSettings,
     /// Store ids; empty means all.
@@ -319,6 +340,9 @@ impl Settings {
         let stock_batch = reading.number("stock_batch", 100, 1..=1000);
         let stock_details = reading.flag("stock_details", true);
         let stock_fills_waiting = reading.flag("stock_fills_waiting", false);
+        let product_page_size = reading.number("product_page_size", 200, 1..=200);
+        let product_prices = reading.flag("product_prices", true);
+        let product_events = reading.flag("product_events", false);
         let payment = match reading.text("shipment_payment").as_deref() {
             None | Some("capture") => ShipmentPayment::Capture,
             Some("elsewhere") => ShipmentPayment::Elsewhere,
@@ -353,6 +377,9 @@ impl Settings {
                 stock_batch,
                 stock_details,
                 stock_fills_waiting,
+                product_page_size,
+                product_prices,
+                product_events,
                 shipments,
                 stores,
                 markets,
@@ -428,6 +455,7 @@ pub(super) mod tests {
         assert_eq!(settings.base_url, "https://brand.centra.com");
         assert_eq!((settings.page_size, settings.feed_page_size, settings.events), (50, 100, true));
         assert_eq!((settings.stock_page_size, settings.stock_batch, settings.stock_details), (200, 100, true));
+        assert_eq!((settings.product_page_size, settings.product_prices, settings.product_events), (200, true, false));
         assert_eq!(settings.token.reveal(), "abc");
         assert!(settings.webhook_secret.is_none());
     }
@@ -437,7 +465,7 @@ pub(super) mod tests {
         let settings = json!({
             "base_url": "brand.centra.com", "time_zone": "Stockholm", "webhook_tolerence_seconds": 5,
             "page_size": 500, "events": "yes", "stores": ["one"], "colour": "blue",
-            "stock_page_size": 201, "stock_batch": 0, "stock_details": 1
+            "stock_page_size": 201, "stock_batch": 0, "stock_details": 1, "product_page_size": 0, "product_events": "on"
         });
         let problems = read(&settings, &[]).unwrap_err();
         let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
@@ -453,6 +481,8 @@ pub(super) mod tests {
             "stock_page_size",
             "stock_batch",
             "stock_details",
+            "product_page_size",
+            "product_events",
         ] {
             assert!(paths.contains(&path), "{path} is not among {paths:?}");
         }

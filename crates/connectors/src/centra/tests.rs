@@ -186,6 +186,7 @@ fn a_connection_offers_what_centra_has_and_nothing_else() {
     assert_eq!(shop.order_source.as_ref().unwrap().fetch_max(), 20);
     assert!(shop.feed.is_some() && shop.hooks.is_some() && shop.probe.is_some());
     assert!(shop.stock_source.is_some() && shop.stock_sink.is_some());
+    assert!(shop.product_source.is_some() && shop.product_sink.is_none());
     assert!(shop.order_sink.is_none() && shop.customer_source.is_none() && shop.customer_sink.is_none() && shop.lists.is_none());
     let shop = open(json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "events": false }));
     assert!(shop.feed.is_none());

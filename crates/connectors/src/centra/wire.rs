@@ -166,6 +166,30 @@ pub struct Event<'a> {
     pub object: Option<&'a RawValue>,
 }
 
+/// `productEvents`, beside the events of orders.
+#[derive(Debug, Default, Deserialize)]
+pub struct ProductEvents {
+    /// Oldest first; absent where they are not asked for.
+    #[serde(rename = "productEvents", default)]
+    pub events: Vec<ProductEvent>,
+}
+
+/// One event of the catalogue.
+#[derive(Debug, Deserialize)]
+pub struct ProductEvent {
+    /// What `confirmEvents` takes.
+    pub id: i64,
+    /// `Product`, `ProductVariant`, `ProductSize`, `Price`, `Bundle`.
+    #[serde(rename = "objectType", default)]
+    pub object_type: String,
+    /// Its internal id.
+    #[serde(rename = "objectReference", default)]
+    pub object_reference: serde_json::Value,
+    /// The sizes that it touches as they hang on it now; null when it is gone.
+    #[serde(default)]
+    pub object: serde_json::Value,
+}
+
 /// `events`, of any kind.
 #[derive(Debug, Deserialize)]
 pub struct QueuedEvents {

@@ -214,12 +214,13 @@ impl Reader<'_> {
             "product" => {
                 let wanted = self.argument(pick, "id").and_then(|id| i32::try_from(id.as_i64()?).ok());
                 let found = wanted.and_then(|id| self.state.shelf.of_product(id).next());
-                match found.and_then(|at| catalogue.items().get(at as usize)) {
+                match found.and_then(|at| self.state.item(at)) {
                     Some(item) => self.product(out, pick, item),
                     None => out.push_str("null"),
                 }
             }
             "products" => self.products(out, pick)?,
+            "productVariants" => self.variants(out, pick)?,
             "productSizes" => self.product_sizes(out, pick)?,
             "order" => match self.find_order(pick)? {
                 Some(index) => self.order(out, pick, index),
@@ -654,7 +655,7 @@ impl Reader<'_> {
             LineKind::BundleItem(_) => "BundleItemOrderLine",
             LineKind::GiftCertificate => "GiftCertificateOrderLine",
         };
-        let item = line.item.and_then(|at| self.state.catalogue.items().get(at as usize));
+        let item = line.item.and_then(|at| self.state.item(at));
         let value = order.line_value(line);
         let unit = |mills: i64| Taxed { quoted: mills, tax: order.tax_of(mills, line.rate) };
         object(out, type_name, pick.shape(type_name), |out, pick| match pick.name.as_str() {
@@ -792,7 +793,7 @@ impl Reader<'_> {
         });
     }
 
-    fn pricelist(&self, out: &mut String, pick: &Pick, market: &Market) {
+    pub fn pricelist(&self, out: &mut String, pick: &Pick, market: &Market) {
         object(out, "Pricelist", pick.shape("Pricelist"), |out, pick| match pick.name.as_str() {
             "id" => number(out, market.id),
             "name" => push_text(out, &format!("{} {}", market.name, market.currency.code)),
@@ -800,6 +801,7 @@ impl Reader<'_> {
             "currency" => self.currency(out, pick, market.currency),
             "store" => self.store(out, pick),
             "assignedToCountries" => self.market_countries(out, pick, market),
+            "prices" => self.prices_in(out, pick, market),
             _ => out.push_str("null"),
         });
     }
@@ -829,7 +831,7 @@ impl Reader<'_> {
                             holds(&stores, Value::from(STORE))
                                 && (markets.is_none() || holds(&markets, Value::from(market(order))))
                         }
-                        Subject::StockChange(_) | Subject::Shipment(_) => stores.is_none() && markets.is_none(),
+                        _ => stores.is_none() && markets.is_none(),
                     }
             })
             .take(limit);
@@ -847,7 +849,15 @@ impl Reader<'_> {
             ("objectType", subject) => push_text(out, subject.name()),
             ("changeType", _) => push_text(out, event.change),
             ("objectReference", Subject::Order(order)) => number(out, self.state.number(order)),
-            ("objectReference", Subject::StockChange(id) | Subject::Shipment(id)) => number(out, id),
+            (
+                "objectReference",
+                Subject::StockChange(id)
+                | Subject::Shipment(id)
+                | Subject::Product(id)
+                | Subject::Variant(id)
+                | Subject::Price(id),
+            ) => number(out, id),
+            ("objectReference", Subject::Size(at)) => number(out, at + 1),
             ("createdAt", _) => self.date(out, pick, moment(event.at)),
             ("store", Subject::Order(_)) => self.store(out, pick),
             ("market", Subject::Order(order)) => match self.market_of(order) {
@@ -861,6 +871,16 @@ impl Reader<'_> {
                 Some(shipment) => self.shipment(out, pick, shipment),
                 None => out.push_str("null"),
             },
+            ("object", Subject::Product(id)) => match self.state.shelf.of_product(id).next().and_then(|at| self.state.item(at)) {
+                Some(item) => self.product(out, pick, item),
+                None => out.push_str("null"),
+            },
+            ("object", Subject::Variant(id)) => match self.state.of_variant(id) {
+                Some((_, item)) => self.variant(out, pick, item),
+                None => out.push_str("null"),
+            },
+            ("object", Subject::Size(at)) => self.product_size(out, pick, at),
+            ("object", Subject::Price(id)) => self.price_by_id(out, pick, id),
             _ => out.push_str("null"),
         });
     }

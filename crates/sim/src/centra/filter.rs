@@ -48,8 +48,13 @@ pub fn list(filter: &Value, key: &str) -> Option<Vec<Value>> {
     }
 }
 
+/// A list argument of whole numbers. `None` when it is not given.
+pub fn integers_given(filter: &Value, key: &str) -> Option<Vec<i64>> {
+    Some(list(filter, key)?.iter().filter_map(|v| v.as_i64()).collect())
+}
+
 fn integers(filter: &Value, key: &str) -> Vec<i64> {
-    list(filter, key).unwrap_or_default().iter().filter_map(|v| v.as_i64()).collect()
+    integers_given(filter, key).unwrap_or_default()
 }
 
 fn texts(filter: &Value, key: &str) -> Vec<String> {
@@ -138,7 +143,8 @@ impl Filter {
     }
 }
 
-fn inside((from, to): Window, second: i64) -> bool {
+/// Whether a second lies in a window, both ends in.
+pub fn inside((from, to): Window, second: i64) -> bool {
     from.is_none_or(|from| from <= second) && to.is_none_or(|to| second <= to)
 }
 

@@ -3,6 +3,7 @@
 //! Written from Centra's developer documentation. What is not simulated says so; nothing is pretended.
 
 mod answer;
+mod catalogue;
 mod dates;
 mod filter;
 pub mod hooks;
@@ -14,6 +15,7 @@ mod shipments;
 mod state;
 pub mod stock;
 mod values;
+pub mod wares;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

@@ -227,7 +227,7 @@ impl State {
     pub fn shelf_shipments(&self) -> Vec<ShelfShipment> {
         let sku = |order: u32, id: i32| {
             let item = self.base(order).lines.into_iter().find(|line| line.id == id)?.item?;
-            Some(self.catalogue.items().get(item as usize)?.sku.clone())
+            Some(self.item(item)?.sku.clone())
         };
         let shown = |shipment: &Shipment| ShelfShipment {
             doc: self.number(shipment.order).to_string(),

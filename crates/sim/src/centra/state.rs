@@ -15,6 +15,7 @@ use crate::journal::Journal;
 
 use super::shipments::{Deed, Shipments};
 use super::stock::{Figure, Goods, Ledger, Rules, Sale, Shelf, wants};
+use super::wares::{ItemEdit, Wares};
 
 /// `OrderStatus`, as far as it is lived through here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +156,8 @@ pub enum Entry {
     Shipped { line: i32, units: i32, at: i64 },
     /// A shipment was made or changed.
     Shipment { id: i32, order: u32, at: i64, deed: Box<Deed> },
+    /// Somebody changed an item of the catalogue, told by its index.
+    Ware { item: u32, edit: ItemEdit, at: i64 },
     /// From here on, units that become free go to those who wait, or do not.
     Fill { on: bool },
     /// An order changed. Orders are counted as they were placed.
@@ -187,6 +190,14 @@ pub enum Subject {
     StockChange(i32),
     /// The shipment with this id.
     Shipment(i32),
+    /// The product with this id.
+    Product(i32),
+    /// The variant with this id.
+    Variant(i32),
+    /// The size at this index.
+    Size(u32),
+    /// The price with this id.
+    Price(i32),
 }
 
 impl Subject {
@@ -196,6 +207,10 @@ impl Subject {
             Self::Order(_) => "Order",
             Self::StockChange(_) => "StockChange",
             Self::Shipment(_) => "Shipment",
+            Self::Product(_) => "Product",
+            Self::Variant(_) => "ProductVariant",
+            Self::Size(_) => "ProductSize",
+            Self::Price(_) => "Price",
         }
     }
 }
@@ -205,7 +220,7 @@ impl Subject {
 pub struct Event {
     /// What it is about.
     pub subject: Subject,
-    /// `CREATED` or `UPDATED`.
+    /// `CREATED`, `UPDATED` or `COMPLETED`.
     pub change: &'static str,
     /// Milliseconds since 1970.
     pub at: i64,
@@ -297,6 +312,8 @@ pub struct State {
     pub shipments: Shipments,
     /// Look-ups over the items.
     pub shelf: Shelf,
+    /// What was changed in the catalogue.
+    pub wares: Wares,
     /// How stock is written.
     pub rules: Rules,
     /// Rows that `setStock` applied since this start.
@@ -328,6 +345,7 @@ impl State {
             ledger: Ledger::new(catalogue.items().len(), catalogue.markets().len()),
             shipments: Shipments::default(),
             shelf: Shelf::new(&catalogue),
+            wares: Wares::default(),
             rules: Rules::default(),
             set_stock_rows: 0,
             sources: Vec::new(),
@@ -436,6 +454,7 @@ impl State {
                 }
                 self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
             }
+            Entry::Ware { item, edit, at } => self.edit_wares(item, edit, at),
             Entry::Fill { on } => self.ledger.set_fill(on),
             Entry::Changed { order, at, change, planned } => {
                 self.change(order, at, *change);
@@ -493,7 +512,7 @@ impl State {
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         self.queues.values_mut().for_each(|queue| queue.tell(event));
     }
 

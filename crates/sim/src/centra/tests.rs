@@ -1,5 +1,6 @@
 //! The stand-in over real HTTP.
 
+mod catalogue;
 mod parcels;
 mod values;
 mod warehouse;
@@ -207,6 +208,8 @@ async fn every_field_that_can_be_asked_for_is_answered_as_the_schema_says() {
         ("order", "(number: 10001)", 3),
         ("product", "(id: 1)", 3),
         ("products", "", 2),
+        ("products", "(where: {id: [64, 65]})", 4),
+        ("productVariants", "", 2),
         ("productSizes", "", 3),
         ("rateLimits", "", 1),
         ("stores", "", 1),
@@ -245,6 +248,14 @@ async fn every_field_that_can_be_asked_for_is_answered_as_the_schema_says() {
         "ProductVariant.unitCost",
         "Product.folder",
         "Product.collection",
+        "Product.countryOfOrigin",
+        "Product.weight",
+        "Product.harmonizedCommodityCode",
+        "Bundle.sections",
+        "BundleSection.productVariants",
+        "Price.price",
+        "Pricelist.prices",
+        "ProductVariant.prices",
     ] {
         assert_eq!(seen.get(must), Some(&true), "{must}");
     }

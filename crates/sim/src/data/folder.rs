@@ -181,9 +181,10 @@ impl Catalogue {
         let shelves = stock::of_folder(path, &docs, docs.len() == all, |sku| add_item(sku, sku, &mut items))?;
         let currency = docs.first().map_or_else(|| Currency { id: 3, code: "GBP", digits: 2 }, |doc| doc.currency);
         let singles = u32::try_from(items.len())?;
+        let prices = wares::last_prices(items.len(), &lines, currency);
         Ok(Catalogue {
             seed,
-            source: Orders::Folder(Folder { docs, lines, by_number }),
+            source: Orders::Folder(Folder { docs, lines, by_number, prices }),
             items,
             flash: None,
             shelves,

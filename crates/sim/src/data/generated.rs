@@ -216,7 +216,7 @@ impl Catalogue {
             }
         }
         let singles = u32::try_from(items.len() + 3).unwrap_or(0);
-        let mut one = |sku: &str, name: &str, euros: i64, tax: TaxGroup, components: &[(u32, i32)]| {
+        let mut one = |sku: &str, name: &str, size: &str, euros: i64, tax: TaxGroup, components: &[(u32, i32)]| {
             product += 1;
             variant += 1;
             items.push(Item {
@@ -226,7 +226,7 @@ impl Catalogue {
                 size_number: String::new(),
                 product_name: name.to_owned(),
                 variant_name: String::new(),
-                size_name: ONE_SIZE.to_owned(),
+                size_name: size.to_owned(),
                 product,
                 variant,
                 euros,
@@ -234,12 +234,13 @@ impl Catalogue {
                 tax,
             });
         };
-        one("TOTE", "Canvas Tote", 19, TaxGroup::Standard, &[]);
-        one("BEANIE", "Rib Beanie", 35, TaxGroup::Standard, &[]);
-        one("LOOKBOOK", "Lookbook No 4", 12, TaxGroup::Reduced, &[]);
-        // What stands above are single items; what follows are bundles of them.
-        one("SETWINTER", "Winter Set", 139, TaxGroup::Standard, &[(26, 1), (singles - 2, 1)]);
-        one("SETTEE3", "Three Tees", 75, TaxGroup::Standard, &[(2, 2), (8, 1)]);
+        one("TOTE", "Canvas Tote", ONE_SIZE, 19, TaxGroup::Standard, &[]);
+        one("BEANIE", "Rib Beanie", ONE_SIZE, 35, TaxGroup::Standard, &[]);
+        one("LOOKBOOK", "Lookbook No 4", ONE_SIZE, 12, TaxGroup::Reduced, &[]);
+        // What stands above are single items; what follows are bundles of them. A fixed bundle has a size, and its parts
+        // have the same one, or come in one only.
+        one("SETWINTER", "Winter Set", "M", 139, TaxGroup::Standard, &[(26, 1), (singles - 2, 1)]);
+        one("SETTEE3", "Three Tees", "M", 75, TaxGroup::Standard, &[(2, 2), (8, 1)]);
         let markets = generated_markets();
         Catalogue {
             seed,

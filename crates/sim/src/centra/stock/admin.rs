@@ -73,11 +73,11 @@ pub fn rules(options: &StockOptions, mischief: &Mischief) -> Rules {
 
 /// The figures that a new instance starts with; none for bundles.
 pub fn opening(state: &State, opening: &Opening) -> Vec<Figure> {
-    let single = |item: u32| state.catalogue.items().get(item as usize).is_some_and(|item| item.components.is_empty());
+    let single = |item: u32| state.item(item).is_some_and(|item| item.components.is_empty());
     match opening {
         Opening::Nothing => Vec::new(),
-        Opening::Each(units) => (0_u32..)
-            .zip(state.catalogue.items())
+        Opening::Each(units) => state
+            .items()
             .filter(|(item, _)| single(*item))
             .flat_map(|(item, _)| {
                 let physical = i64::from(*units).max(0);
@@ -173,7 +173,7 @@ impl Centra {
     /// `false` when there is no such size or market, or it is a bundle. Errors when the journal cannot be written.
     pub fn foreign_stock_edit(&self, sku: &str, market: i32, physical: i64) -> anyhow::Result<bool> {
         let mut state = self.0.write();
-        let single = |item: &u32| state.catalogue.items().get(*item as usize).is_some_and(|item| item.components.is_empty());
+        let single = |item: &u32| state.item(*item).is_some_and(|item| item.components.is_empty());
         let (Some(item), Some(warehouse)) = (state.shelf.sku(sku).filter(single), warehouse(&state, market)) else {
             return Ok(false);
         };
@@ -188,11 +188,8 @@ impl Centra {
     /// its id). Bundles have no row.
     pub fn stock_csv(&self) -> String {
         let state = self.0.read();
-        let mut items: Vec<(&str, u32)> = (0_u32..)
-            .zip(state.catalogue.items())
-            .filter(|(_, item)| item.components.is_empty())
-            .map(|(at, item)| (item.sku.as_str(), at))
-            .collect();
+        let mut items: Vec<(&str, u32)> =
+            state.items().filter(|(_, item)| item.components.is_empty()).map(|(at, item)| (item.sku.as_str(), at)).collect();
         items.sort_unstable();
         let mut warehouses: Vec<(i32, u32)> = state.catalogue.markets().iter().map(|market| market.id).zip(0..).collect();
         warehouses.sort_unstable();
@@ -235,5 +232,5 @@ impl Centra {
 }
 
 fn sku(state: &State, item: u32) -> String {
-    state.catalogue.items().get(item as usize).map_or_else(String::new, |item| item.sku.clone())
+    state.item(item).map_or_else(String::new, |item| item.sku.clone())
 }

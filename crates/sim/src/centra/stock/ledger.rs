@@ -160,6 +160,12 @@ impl Ledger {
         }
     }
 
+    /// Makes room for one more item, at the end.
+    pub fn grow(&mut self) {
+        let room = self.cells.len().saturating_add(self.warehouses as usize);
+        self.cells.resize(room, Cell::default());
+    }
+
     /// How many warehouses there are.
     pub fn warehouses(&self) -> u32 {
         self.warehouses

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use admin::{Figures, LostSales, Refused, StockCounts, opening, rules, uncovered};
 pub use ledger::{Goods, Ledger, wants};
 pub use sale::Sale;
-pub use shelf::Shelf;
+pub use shelf::{Shelf, collection, folder, unit_cost};
 pub use write::{change_stock, policy_action, set_stock};
 
 /// What the warehouses hold before the first order.

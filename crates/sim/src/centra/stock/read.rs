@@ -1,15 +1,14 @@
-//! Reading the catalogue and its stock: products, sizes, warehouses, quantities.
+//! Reading the stock: warehouses, quantities, allocations.
 
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::data::{Currency, Item, Line, Market, Order};
+use crate::data::{Line, Market, Order};
 
-use super::super::answer::{Reader, Refused, flag, maybe_text, named, number, object, push_text, rows};
-use super::super::filter::{list, window};
+use super::super::answer::{Reader, flag, maybe_text, named, number, object, push_text, rows};
+use super::super::filter::integers_given;
 use super::super::plan::Pick;
 use super::ledger::Cell;
-use super::shelf;
-use jiff::Timestamp;
 
 /// The quantities of one row.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,10 +48,6 @@ impl Quantities {
             _ => return None,
         })
     }
-}
-
-fn ids(filter: &Value, key: &str) -> Option<Vec<i64>> {
-    Some(list(filter, key)?.iter().filter_map(Value::as_i64).collect())
 }
 
 impl Reader<'_> {
@@ -97,7 +92,7 @@ impl Reader<'_> {
     }
 
     /// The page of a list inside of something; a wrong one fails the whole root field.
-    fn inner_page(&self, pick: &Pick) -> (usize, usize) {
+    pub fn inner_page(&self, pick: &Pick) -> (usize, usize) {
         self.page(pick).unwrap_or_else(|refused| {
             self.trouble.borrow_mut().get_or_insert(refused);
             (0, 0)
@@ -112,9 +107,9 @@ impl Reader<'_> {
     fn warehouse_stock(&self, out: &mut String, pick: &Pick, at: u32) {
         let (skip, limit) = self.inner_page(pick);
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        let wanted = ids(&filter, "warehouseId").is_none_or(|ids| ids.contains(&i64::from(self.warehouse_id(at))));
-        let items = u32::try_from(self.state.catalogue.items().len()).unwrap_or(u32::MAX);
-        let found: Box<dyn Iterator<Item = u32>> = match ids(&filter, "productSizeId") {
+        let wanted = integers_given(&filter, "warehouseId").is_none_or(|ids| ids.contains(&i64::from(self.warehouse_id(at))));
+        let items = self.state.item_count();
+        let found: Box<dyn Iterator<Item = u32>> = match integers_given(&filter, "productSizeId") {
             _ if !wanted => Box::new(std::iter::empty()),
             Some(ids) => Box::new(self.items_of_ids(&ids).into_iter()),
             None => Box::new(0..items),
@@ -123,11 +118,11 @@ impl Reader<'_> {
         rows(out, found, |out, item| self.stock(out, pick, item, at));
     }
 
-    fn size_stock(&self, out: &mut String, pick: &Pick, item: u32) {
+    pub fn size_stock(&self, out: &mut String, pick: &Pick, item: u32) {
         let (skip, limit) = self.inner_page(pick);
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        let mine = ids(&filter, "productSizeId").is_none_or(|ids| ids.contains(&(i64::from(item) + 1)));
-        let warehouses = ids(&filter, "warehouseId");
+        let mine = integers_given(&filter, "productSizeId").is_none_or(|ids| ids.contains(&(i64::from(item) + 1)));
+        let warehouses = integers_given(&filter, "warehouseId");
         // The stock of a bundle is that of its parts; it has no row of its own.
         let found = (0..self.state.ledger.warehouses())
             .filter(|_| mine && !self.is_bundle(item))
@@ -150,7 +145,7 @@ impl Reader<'_> {
 
     /// What a size has over the warehouses asked for. A bundle has as many as its scarcest part allows (inferred).
     fn totals_of(&self, item: u32, warehouses: Option<&[i64]>) -> Quantities {
-        let parts = self.state.catalogue.items().get(item as usize).map_or(&[][..], |item| &item.components);
+        let parts = self.state.item(item).map_or(&[][..], |item| &item.components);
         (0..self.state.ledger.warehouses())
             .filter(|at| warehouses.is_none_or(|ids| ids.contains(&i64::from(self.warehouse_id(*at)))))
             .map(|at| {
@@ -167,9 +162,14 @@ impl Reader<'_> {
             .fold(Quantities::default(), Quantities::and)
     }
 
-    fn stock_totals(&self, out: &mut String, pick: &Pick, item: u32) {
+    /// What is free of a size over all warehouses.
+    pub fn free_of(&self, item: u32) -> i64 {
+        self.totals_of(item, None).free
+    }
+
+    pub fn stock_totals(&self, out: &mut String, pick: &Pick, item: u32) {
         let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        let totals = self.totals_of(item, ids(&filter, "warehouseId").as_deref());
+        let totals = self.totals_of(item, integers_given(&filter, "warehouseId").as_deref());
         object(out, "StockTotals", pick.shape("StockTotals"), |out, pick| {
             number(out, totals.field(&pick.name).unwrap_or(0));
         });
@@ -214,207 +214,17 @@ impl Reader<'_> {
         });
     }
 
-    // ------------------------------------------------------------ the catalogue
-
-    fn is_bundle(&self, item: u32) -> bool {
-        self.state.catalogue.items().get(item as usize).is_some_and(|item| !item.components.is_empty())
-    }
-
-    /// Writes a product, told by one of its items.
-    pub fn product(&self, out: &mut String, pick: &Pick, item: &Item) {
-        object(out, "Product", pick.shape("Product"), |out, pick| match pick.name.as_str() {
-            "id" => number(out, item.product),
-            "name" => push_text(out, &item.product_name),
-            "status" => push_text(out, "ACTIVE"),
-            "productNumber" => push_text(out, &item.product_number),
-            "brand" => named(out, "Brand", pick, 1, "Selvage Studio"),
-            "folder" => {
-                let (id, name) = shelf::folder(item);
-                named(out, "Folder", pick, id, name);
-            }
-            "collection" => {
-                let (id, name) = shelf::collection(item);
-                named(out, "Collection", pick, id, name);
-            }
-            "variants" => {
-                let items = self.state.catalogue.items();
-                let mut last = 0;
-                let variants =
-                    self.state.shelf.of_product(item.product).filter_map(|at| items.get(at as usize)).filter(|other| {
-                        let new = other.variant != last;
-                        last = other.variant;
-                        new
-                    });
-                rows(out, variants, |out, item| self.variant(out, pick, item));
-            }
-            "attributes" => out.push_str("[]"),
-            "updatedAt" => self.date(out, pick, started()),
-            _ => out.push_str("null"),
-        });
-    }
-
-    /// Writes a variant, told by one of its items.
-    pub fn variant(&self, out: &mut String, pick: &Pick, item: &Item) {
-        object(out, "ProductVariant", pick.shape("ProductVariant"), |out, pick| match pick.name.as_str() {
-            "id" => number(out, item.variant),
-            "name" => push_text(out, &item.variant_name),
-            "status" => push_text(out, "ACTIVE"),
-            "variantNumber" => push_text(out, &item.variant_number),
-            "unitCost" => match (shelf::unit_cost(item), self.euro()) {
-                (Some(mills), Some(euro)) => self.money(out, pick, euro, mills, started()),
-                _ => out.push_str("null"),
-            },
-            "product" => self.product(out, pick, item),
-            "productSizes" => {
-                rows(out, self.state.shelf.of_variant(item.variant), |out, at| self.product_size(out, pick, at));
-            }
-            _ => out.push_str("null"),
-        });
-    }
-
-    fn euro(&self) -> Option<Currency> {
-        self.state.catalogue.currencies().iter().copied().find(|currency| currency.code == "EUR")
-    }
-
-    /// Writes the size at an index.
-    pub fn product_size(&self, out: &mut String, pick: &Pick, at: u32) {
-        let Some(item) = self.state.catalogue.items().get(at as usize) else {
-            out.push_str("null");
-            return;
-        };
-        object(out, "ProductSize", pick.shape("ProductSize"), |out, pick| match pick.name.as_str() {
-            "id" => number(out, at + 1),
-            "description" => push_text(out, &item.full_name()),
-            "SKU" => push_text(out, &item.sku),
-            "EAN" => maybe_text(out, self.state.shelf.ean(at).as_deref()),
-            "sizeNumber" => push_text(out, &item.size_number),
-            // What this counts is not documented; free to allocate over all warehouses is our reading.
-            "quantity" => number(out, self.totals_of(at, None).free),
-            "preorder" => flag(out, false),
-            "isActive" => flag(out, true),
-            "updatedAt" => self.date(out, pick, started()),
-            "size" => {
-                let id = self.state.shelf.size_id(&item.size_name).unwrap_or(0);
-                named(out, "Size", pick, id, &item.size_name);
-            }
-            "productVariant" => self.variant(out, pick, item),
-            "stock" => self.size_stock(out, pick, at),
-            "stockTotals" => self.stock_totals(out, pick, at),
-            _ => out.push_str("null"),
-        });
-    }
-
-    /// Writes the answer to `products`.
-    pub fn products(&self, out: &mut String, pick: &Pick) -> Result<(), Refused> {
-        let (skip, limit) = self.page(pick)?;
-        let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        if filter.as_object().is_some_and(|map| map.keys().any(|key| key != "id")) {
-            return Err("products can only be filtered by id here".to_owned());
-        }
-        let wanted = ids(&filter, "id");
-        let mut last = 0;
-        let found = self
-            .state
-            .catalogue
-            .items()
-            .iter()
-            .filter(|item| {
-                let new = item.product != last;
-                last = item.product;
-                new && wanted.as_ref().is_none_or(|ids| ids.contains(&i64::from(item.product)))
-            })
-            .skip(skip)
-            .take(limit);
-        rows(out, found, |out, item| self.product(out, pick, item));
-        Ok(())
+    pub fn is_bundle(&self, item: u32) -> bool {
+        self.state.item(item).is_some_and(|item| !item.components.is_empty())
     }
 
     /// The items with these ids, each once, by id.
-    fn items_of_ids(&self, ids: &[i64]) -> Vec<u32> {
-        let count = self.state.catalogue.items().len();
-        let at = |id: &i64| u32::try_from(id.checked_sub(1)?).ok().filter(|at| (*at as usize) < count);
+    pub fn items_of_ids(&self, ids: &[i64]) -> Vec<u32> {
+        let count = self.state.item_count();
+        let at = |id: &i64| u32::try_from(id.checked_sub(1)?).ok().filter(|at| *at < count);
         let mut found: Vec<u32> = ids.iter().filter_map(at).collect();
         found.sort_unstable();
         found.dedup();
         found
     }
-
-    /// Writes the answer to `productSizes`.
-    pub fn product_sizes(&self, out: &mut String, pick: &Pick) -> Result<(), Refused> {
-        let (skip, limit) = self.page(pick)?;
-        let filter = self.argument(pick, "where").unwrap_or(Value::Null);
-        let mut found = self.sizes(&filter)?;
-        // Nothing ever changes a size here, so that sorting by updatedAt is sorting by id.
-        let sort =
-            list(&Value::Object(Map::from_iter(self.argument(pick, "sort").map(|sort| ("sort".to_owned(), sort)))), "sort");
-        let down = match sort.unwrap_or_default().as_slice() {
-            [] => false,
-            [one] => one.as_str().is_some_and(|name| name.ends_with("_DESC")),
-            _ => return Err("sorting by several fields is not simulated".to_owned()),
-        };
-        if down {
-            found.reverse();
-        }
-        rows(out, found.into_iter().skip(skip).take(limit), |out, at| self.product_size(out, pick, at));
-        Ok(())
-    }
-
-    /// The items that a `ProductSizeFilter` shows, by id. What is not simulated is refused, never ignored.
-    fn sizes(&self, filter: &Value) -> Result<Vec<u32>, Refused> {
-        let empty = Map::new();
-        let map = filter.as_object().unwrap_or(&empty);
-        let count = self.state.catalogue.items().len();
-        // Those of the filters that name few come first, so that the rest looks at few.
-        let mut found: Option<Vec<u32>> = None;
-        let mut narrow = |few: Vec<u32>| match &mut found {
-            None => found = Some(few),
-            Some(found) => found.retain(|item| few.contains(item)),
-        };
-        for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-            let equals =
-                || match value.as_object().map(|keys| keys.iter().filter(|(_, text)| !text.is_null()).collect::<Vec<_>>()) {
-                    Some(keys) => match keys.as_slice() {
-                        [(name, text)] if name.as_str() == "equals" => Ok(text.as_str().unwrap_or("")),
-                        [_] => Err(format!("{key}: only equals is simulated")),
-                        _ => Err(format!("{key}: exactly one of the ways to match must be given")),
-                    },
-                    None => Err(format!("{key} is no StringMatch")),
-                };
-            match key.as_str() {
-                "id" => narrow(self.items_of_ids(&ids(filter, "id").unwrap_or_default())),
-                "SKU" => narrow(self.state.shelf.sku(equals()?).into_iter().collect()),
-                "EAN" => narrow(self.state.shelf.by_ean(equals()?, count)),
-                // No size has one.
-                "UPC" => equals().map(|_| narrow(Vec::new()))?,
-                "isActive" if value == true => {}
-                "isActive" => narrow(Vec::new()),
-                "preorder" if value == false => {}
-                "preorder" => narrow(Vec::new()),
-                "updatedAt" => {
-                    let (from, to) = window(value, self.zone)?;
-                    let second = started().as_second();
-                    if from.is_some_and(|from| second < from) || to.is_some_and(|to| second > to) {
-                        narrow(Vec::new());
-                    }
-                }
-                "notNull" => {}
-                other => return Err(format!("productSizes cannot be filtered by {other} here")),
-            }
-        }
-        let mut found = found.unwrap_or_else(|| (0..u32::try_from(count).unwrap_or(u32::MAX)).collect());
-        for field in list(filter, "notNull").unwrap_or_default() {
-            match field.as_str().unwrap_or("") {
-                "UPC" | "comment" | "weight" => found.clear(),
-                "EAN" => found.retain(|item| self.state.shelf.ean(*item).is_some()),
-                "id" | "SKU" | "description" | "sizeNumber" | "updatedAt" | "size" | "productVariant" => {}
-                other => return Err(format!("notNull of {other} is not simulated")),
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// When the catalogue was made.
-fn started() -> Timestamp {
-    Timestamp::from_second(1_750_000_000).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::data::{Catalogue, Item};
+use crate::data::{Catalogue, Item, ean};
 use crate::mischief::{hash_text, mix};
 
 const FOLDERS: [&str; 7] = ["Tops", "Knitwear", "Denim", "Shirts", "Dresses", "Outerwear", "Accessories"];
@@ -19,6 +19,10 @@ pub struct Shelf {
     products: Vec<(i32, u32)>,
     /// Whether some sizes have no EAN and some the EAN of their neighbour.
     pub odd_eans: bool,
+    /// EANs that somebody wrote.
+    eans: HashMap<u32, Option<String>>,
+    /// UPCs that somebody wrote; no size has one at first.
+    upcs: HashMap<u32, String>,
 }
 
 impl Shelf {
@@ -41,7 +45,55 @@ impl Shelf {
             variants: sorted(|item| item.variant),
             products: sorted(|item| item.product),
             odd_eans: false,
+            eans: HashMap::new(),
+            upcs: HashMap::new(),
         }
+    }
+
+    /// Takes a size in that was made later, at an index beyond all known ones.
+    pub fn add(&mut self, at: u32, item: &Item, ean: Option<String>) {
+        self.by_sku.entry(item.sku.clone()).or_insert(at);
+        self.size_ids.entry(item.size_name.clone()).or_insert_with(|| i32::try_from(at).unwrap_or(0).saturating_add(1));
+        for (pairs, id) in [(&mut self.variants, item.variant), (&mut self.products, item.product)] {
+            let place = pairs.partition_point(|pair| *pair < (id, at));
+            pairs.insert(place, (id, at));
+        }
+        self.set_ean(at, ean);
+    }
+
+    /// Writes an EAN; an empty one is none.
+    pub fn set_ean(&mut self, item: u32, ean: Option<String>) {
+        self.eans.insert(item, ean.filter(|ean| !ean.is_empty()));
+    }
+
+    /// Writes a UPC; an empty one is none.
+    pub fn set_upc(&mut self, item: u32, upc: Option<String>) {
+        match upc.filter(|upc| !upc.is_empty()) {
+            Some(upc) => self.upcs.insert(item, upc),
+            None => self.upcs.remove(&item),
+        };
+    }
+
+    /// The UPC of an item.
+    pub fn upc(&self, item: u32) -> Option<&str> {
+        self.upcs.get(&item).map(String::as_str)
+    }
+
+    /// The items with this UPC, by id.
+    pub fn by_upc(&self, text: &str) -> Vec<u32> {
+        let mut found: Vec<u32> = self.upcs.iter().filter(|(_, upc)| *upc == text).map(|(item, _)| *item).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The ids of all products, each once, upwards.
+    pub fn product_ids(&self) -> impl Iterator<Item = i32> + '_ {
+        firsts(&self.products)
+    }
+
+    /// The ids of all variants, each once, upwards.
+    pub fn variant_ids(&self) -> impl Iterator<Item = i32> + '_ {
+        firsts(&self.variants)
     }
 
     /// The item with this SKU.
@@ -66,6 +118,9 @@ impl Shelf {
 
     /// The EAN of an item. Where EANs are odd, every 97th has none and every 89th its predecessor's.
     pub fn ean(&self, item: u32) -> Option<String> {
+        if let Some(written) = self.eans.get(&item) {
+            return written.clone();
+        }
         let id = item + 1;
         match self.odd_eans {
             true if id.is_multiple_of(97) => None,
@@ -74,27 +129,25 @@ impl Shelf {
         }
     }
 
-    /// The items with this EAN, of `count` items: none, one, or where EANs are odd two.
+    /// The items with this EAN, of `count` items, by id: nobody sees to it that there is but one.
     pub fn by_ean(&self, text: &str, count: usize) -> Vec<u32> {
-        let Some(id) = text.strip_prefix("7340").and_then(|rest| rest.get(..rest.len().checked_sub(1)?)?.parse::<u32>().ok())
-        else {
-            return Vec::new();
-        };
-        let near = [id.wrapping_sub(1), id];
-        near.into_iter().filter(|at| (*at as usize) < count && self.ean(*at).as_deref() == Some(text)).collect()
+        let id = text.strip_prefix("7340").and_then(|rest| rest.get(..rest.len().checked_sub(1)?)?.parse::<u32>().ok());
+        let near = id.into_iter().flat_map(|id| [id.wrapping_sub(1), id]).filter(|at| !self.eans.contains_key(at));
+        let mut found: Vec<u32> = near.chain(self.eans.keys().copied()).collect();
+        found.retain(|at| (*at as usize) < count && self.ean(*at).as_deref() == Some(text));
+        found.sort_unstable();
+        found
     }
+}
+
+fn firsts(pairs: &[(i32, u32)]) -> impl Iterator<Item = i32> + '_ {
+    let mut last = None;
+    pairs.iter().map(|(id, _)| *id).filter(move |id| last.replace(*id) != Some(*id))
 }
 
 fn group(pairs: &[(i32, u32)], id: i32) -> impl Iterator<Item = u32> + '_ {
     let from = pairs.partition_point(|(known, _)| *known < id);
     pairs.get(from..).unwrap_or(&[]).iter().take_while(move |(known, _)| *known == id).map(|(_, item)| *item)
-}
-
-/// An EAN-13 made from a number.
-fn ean(id: u32) -> String {
-    let twelve = format!("7340{id:08}");
-    let sum: u32 = twelve.bytes().zip([1, 3].into_iter().cycle()).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
-    format!("{twelve}{}", (10 - sum % 10) % 10)
 }
 
 /// What a unit of a variant costs, in mills of a euro: 2 to 82 euro, the same in every world; `None` for one in 41.
@@ -122,13 +175,6 @@ fn pick(names: &[&'static str], product: i32) -> (i32, &'static str) {
 mod tests {
     use super::*;
     use crate::data::Source;
-
-    #[test]
-    fn an_ean_has_its_check_digit() {
-        assert_eq!(ean(12_345).len(), 13);
-        let sum: u32 = ean(12_345).bytes().zip([1, 3].into_iter().cycle()).map(|(d, w)| u32::from(d - b'0') * w).sum();
-        assert_eq!(sum % 10, 0);
-    }
 
     #[test]
     fn every_item_is_found_by_what_it_shows() {

@@ -62,10 +62,11 @@ impl Names<'_> {
     /// The item of a `ProductSizeInput`.
     fn size(&self, reference: &Value) -> Result<u32, String> {
         let (key, value) = only_key(reference).ok_or(ONE_KEY)?;
-        let count = self.state.catalogue.items().len();
+        let count = self.state.item_count() as usize;
         let text = value.as_str().unwrap_or("");
         let by_sku = || self.state.shelf.sku(text).map_or_else(Vec::new, |item| vec![item]);
         let by_ean = || self.state.shelf.by_ean(text, count);
+        let by_upc = || self.state.shelf.by_upc(text);
         let found = match key {
             "id" => {
                 let at = value.as_i64().and_then(|id| u32::try_from(id.checked_sub(1)?).ok());
@@ -74,9 +75,8 @@ impl Names<'_> {
             "SKU" => by_sku(),
             "EAN" => by_ean(),
             // SKU, then EAN, then UPC; but not ids.
-            "any" => Some(by_sku()).filter(|found| !found.is_empty()).unwrap_or_else(by_ean),
-            // No size has a UPC.
-            _ => Vec::new(),
+            "any" => [by_sku(), by_ean()].into_iter().find(|found| !found.is_empty()).unwrap_or_else(by_upc),
+            _ => by_upc(),
         };
         match found.as_slice() {
             [one] if self.is_bundle(*one) => Err("Stock cannot be set on a bundle.".to_owned()),
@@ -87,7 +87,7 @@ impl Names<'_> {
     }
 
     fn is_bundle(&self, item: u32) -> bool {
-        self.state.catalogue.items().get(item as usize).is_some_and(|item| !item.components.is_empty())
+        self.state.item(item).is_some_and(|item| !item.components.is_empty())
     }
 
     /// The item of a size of a variant.
@@ -97,7 +97,7 @@ impl Names<'_> {
         let mut items = self.state.shelf.of_variant(id).peekable();
         items.peek().ok_or("Could not find the product variant.")?;
         let (key, value) = only_key(size).ok_or(ONE_KEY)?;
-        let name = |item: u32| self.state.catalogue.items().get(item as usize).map(|item| item.size_name.as_str());
+        let name = |item: u32| self.state.item(item).map(|item| item.size_name.as_str());
         let wanted = self.id("Size", key, value);
         let found = items.find(|item| match key {
             "name" => name(*item) == value.as_str(),
