@@ -450,7 +450,7 @@ mod tests {
             }
             let theirs = match path.strip_prefix("/v2") {
                 Some(path) => &second["paths"][path],
-                None => &paths.get(*path).unwrap_or_else(|| panic!("{path} is no method of the specification")),
+                None => paths.get(*path).unwrap_or_else(|| panic!("{path} is no method of the specification")),
             };
             let theirs = &theirs[if *post { "post" } else { "get" }];
             assert!(theirs.is_object(), "{path} has another verb");
