@@ -171,16 +171,15 @@ impl Engine {
             return Ok(0);
         }
         let grace = if side.is_fed() { side.setup.notice_grace } else { Duration::ZERO };
-        let (brand, from, limit) = (self.brand().clone(), side.setup.from.clone(), side.source.fetch_max());
+        let (brand, from, kind, limit) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind, side.source.fetch_max());
         let heard_before = before(now, grace);
         let notices = self
             .store()
             .write(move |tx| {
                 tx.notices_overtaken(&brand, &from)?;
-                tx.notices_due(&brand, &from, heard_before, limit)
+                tx.notices_due(&brand, &from, kind, heard_before, limit)
             })
             .await?;
-        let notices: Vec<_> = notices.into_iter().filter(|notice| notice.kind == side.setup.kind).collect();
         if notices.is_empty() {
             self.set_rhythm(side, |r| r.notices = Some(after(now, Duration::from_millis(500))));
             return Ok(0);

@@ -270,13 +270,14 @@ impl View<'_> {
         &self,
         brand: &Brand,
         connection: &ConnectionName,
+        kind: Kind,
         heard_before: Timestamp,
         limit_rows: usize,
     ) -> Result<Vec<NoticeRow>> {
         let sql = "SELECT id, kind, external_id, heard_at FROM notices
-                   WHERE brand = ?1 AND connection = ?2 AND heard_at < ?3 ORDER BY heard_at, id LIMIT ?4";
+                   WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND heard_at < ?4 ORDER BY heard_at, id LIMIT ?5";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), connection.as_str(), micros(heard_before), limit(limit_rows)];
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), micros(heard_before), limit(limit_rows)];
         let rows = statement.query_and_then(values, |row| {
             let kind: String = row.get(1)?;
             Ok(NoticeRow {
@@ -427,7 +428,7 @@ mod tests {
             .write(|tx| {
                 let shop = connection("shop");
                 let hear = |id: &str, when| tx.notice(&brand(), &shop, Kind::Order, &id.into(), at(when)).unwrap();
-                let due = |before| tx.notices_due(&brand(), &shop, at(before), 10).unwrap();
+                let due = |before| tx.notices_due(&brand(), &shop, Kind::Order, at(before), 10).unwrap();
                 hear("1", 10);
                 hear("1", 12);
                 hear("2", 11);

@@ -35,7 +35,8 @@ impl Bench<'_> {
                 return Ok(Prepared::Unfit(problems));
             }
         }
-        let mut ready = Product { owned: policy.owned, ..product.clone() };
+        // What a source could not tell is nobody's to write.
+        let mut ready = Product { owned: policy.owned.and(product.owned), ..product.clone() };
         let (mut remarks, mut forgotten) = (Vec::new(), Vec::new());
         for accepted in self.view.accepted_fields(self.brand, self.flow, &row.key)? {
             let field = accepted.field;
