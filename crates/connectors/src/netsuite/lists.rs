@@ -35,7 +35,8 @@ const TABLES: [Table; 8] = [
 ];
 
 /// The names alone.
-const NAMES: [&str; 8] = ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method", "price_level"];
+const NAMES: [&str; 8] =
+    ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method", "price_level"];
 
 /// The port.
 pub(crate) struct ValueLists {

@@ -90,11 +90,8 @@ impl Connector for NetSuite {
         let client = client::Client::new(Arc::clone(&session), auth, &settings.base_url);
         let orders = Arc::new(orders::Orders { client: client.clone(), form: settings.form.clone() });
         let customers = Arc::new(customers::Customers { client: client.clone(), form: settings.form.clone() });
-        let items = Arc::new(items::Items {
-            client: client.clone(),
-            form: settings.form.clone(),
-            settings: settings.items.clone(),
-        });
+        let items =
+            Arc::new(items::Items { client: client.clone(), form: settings.form.clone(), settings: settings.items.clone() });
         let shipments = Arc::new(shipments::Shipments {
             client: client.clone(),
             form: settings.form.clone(),

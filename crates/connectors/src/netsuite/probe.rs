@@ -329,9 +329,8 @@ impl AccountProbe {
     /// Whether an item can be read and has the fields that products go to. Whether there is a flow of products is not known here,
     /// so the worst is a warning.
     async fn items(&self, findings: &mut Vec<Finding>) {
-        let warning = |setting: Option<&str>, message: String, remedy: &str| {
-            finding(FindingLevel::Warning, setting, message, remedy)
-        };
+        let warning =
+            |setting: Option<&str>, message: String, remedy: &str| finding(FindingLevel::Warning, setting, message, remedy);
         let sql = "SELECT id FROM item WHERE itemtype = 'InvtPart' AND id > ? ORDER BY id";
         let rows = suiteql::query(&self.client, "look at an item", sql, &["0"], 1, Priority::Control).await;
         // A refusal shows where the table is looked into.
@@ -354,7 +353,8 @@ impl AccountProbe {
         let Ok(schema) = self.client.json(&ask).await else { return };
         let names = names_in(&schema);
         let has = |name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        for (setting, name) in [("items.name_field", &self.items.name_field), ("items.hs_code_field", &self.items.hs_code_field)] {
+        for (setting, name) in [("items.name_field", &self.items.name_field), ("items.hs_code_field", &self.items.hs_code_field)]
+        {
             if !has(name) {
                 findings.push(warning(
                     Some(setting),

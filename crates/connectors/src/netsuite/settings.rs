@@ -84,11 +84,20 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "Subsidiary ids of new items, several separated by commas. Needed to make items in an account with subsidiaries.",
     ),
     ("items.include_children", "Whether new items belong to the subsidiaries below, too. Default: false."),
-    ("items.tax_schedule", "Tax schedule id of new items; default leaves it to the account. Needed to make items unless tax is none."),
-    ("items.income_account", "Income account id of new items; default leaves it to the accounting preferences. Needed to make items."),
+    (
+        "items.tax_schedule",
+        "Tax schedule id of new items; default leaves it to the account. Needed to make items unless tax is none.",
+    ),
+    (
+        "items.income_account",
+        "Income account id of new items; default leaves it to the accounting preferences. Needed to make items.",
+    ),
     ("items.cogs_account", "Account id of what sold goods cost, of new inventory items; or default. Needed to make them."),
     ("items.asset_account", "Inventory asset account id of new inventory items; or default. Needed to make them."),
-    ("items.units_type", "Units type id of new inventory items, where the account counts in several units. Default: none is sent."),
+    (
+        "items.units_type",
+        "Units type id of new inventory items, where the account counts in several units. Default: none is sent.",
+    ),
     (
         "items.name_field",
         "Field that takes the name of a product: displayName (which NetSuite limits), salesDescription, description or a custom field. Default: displayName.",
@@ -586,13 +595,11 @@ fn stock(reader: &mut Reader<'_>) -> StockSettings {
 fn items(reader: &mut Reader<'_>) -> ItemSettings {
     let default = ItemSettings::default();
     let subsidiaries = reader.text("items.subsidiary").unwrap_or_default();
-    let subsidiaries: Vec<String> =
-        subsidiaries.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
+    let subsidiaries: Vec<String> = subsidiaries.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
     if subsidiaries.iter().any(|id| !id.bytes().all(|b| b.is_ascii_digit())) {
         reader.problem("items.subsidiary", "must be ids, separated by commas", Reader::explain("items.subsidiary"));
     }
-    let units =
-        [("g", WeightUnit::Gram), ("kg", WeightUnit::Kilogram), ("lb", WeightUnit::Pound), ("oz", WeightUnit::Ounce)];
+    let units = [("g", WeightUnit::Gram), ("kg", WeightUnit::Kilogram), ("lb", WeightUnit::Pound), ("oz", WeightUnit::Ounce)];
     ItemSettings {
         subsidiaries,
         include_children: reader.truth("items.include_children", default.include_children),

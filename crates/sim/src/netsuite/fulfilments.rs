@@ -22,8 +22,8 @@ use super::errors::At;
 use super::fields::{FULFILMENT_LINE_TABLE, FULFILMENT_TABLE, Field, PACKAGE_TABLE};
 use super::fixed::Fixed;
 use super::items::{choice, decimal};
-use super::records::{Desk, number, some_text, sublist};
 use super::read::utc;
+use super::records::{Desk, number, some_text, sublist};
 use super::seed;
 use super::state::{Fulfilment, Gone, Kind, Package, ShipStatus, State, Tran};
 use super::stock::place;
@@ -299,9 +299,7 @@ impl Account {
         let found = match &key {
             None => None,
             Some(Key::Id(id)) => state.fulfilments.get(id),
-            Some(Key::External(external)) => {
-                state.by_external.get(external.as_str()).and_then(|id| state.fulfilments.get(id))
-            }
+            Some(Key::External(external)) => state.by_external.get(external.as_str()).and_then(|id| state.fulfilments.get(id)),
         };
         let unknown = || match key {
             Some(Key::Id(_)) => Refusal::user("Transaction type specified is incorrect."),
@@ -421,9 +419,8 @@ fn plain(external: &str) -> String {
     let mut out = String::new();
     let mut rest = external;
     while let Some((before, after)) = rest.split_once("_u") {
-        let letter = after.split_once('_').and_then(|(hex, tail)| {
-            Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, tail))
-        });
+        let letter =
+            after.split_once('_').and_then(|(hex, tail)| Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, tail)));
         out.push_str(before);
         match letter {
             Some((letter, tail)) => {

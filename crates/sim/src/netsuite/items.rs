@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{Field, ITEM_TABLE, MEMBER_TABLE, PRICE_TABLE, Shape};
 use super::fixed::Fixed;
-use super::records::{Desk, number, sublist};
 use super::read::utc;
+use super::records::{Desk, number, sublist};
 use super::seed::{self, Item, ItemKind, Items, PriceCell};
 use super::state::State;
 use super::{Account, Answer, Call, Key, Options, Refusal, SINGULAR, TaxRegime, broken, key_fits, not_allowed};
@@ -156,7 +156,8 @@ impl Desk<'_> {
             self.missing("Subsidiary");
         }
         if !self.options.default_accounts {
-            let stocked = [("incomeAccount", "Income Account"), ("cogsAccount", "COGS Account"), ("assetAccount", "Asset Account")];
+            let stocked =
+                [("incomeAccount", "Income Account"), ("cogsAccount", "COGS Account"), ("assetAccount", "Asset Account")];
             let of_kind = if item.kind == ItemKind::Inventory { &stocked[..] } else { &stocked[..1] };
             for (name, label) in of_kind {
                 if !item.fields.contains_key(*name) {
@@ -173,7 +174,9 @@ impl Desk<'_> {
         let text = self.text(path, value)?;
         if text.chars().count() > NAME_MOST {
             let name = path.to_ascii_lowercase();
-            self.business(format!("The field {name} contained more than the maximum number ( {NAME_MOST} ) of characters allowed."));
+            self.business(format!(
+                "The field {name} contained more than the maximum number ( {NAME_MOST} ) of characters allowed."
+            ));
             return None;
         }
         Some(text)

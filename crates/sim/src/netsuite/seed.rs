@@ -541,7 +541,11 @@ impl Items {
     pub(super) fn put(&mut self, item: Item, members: Option<&[(u32, i64)]>) {
         if let Some(members) = members {
             self.members.retain(|member| member.parent != item.id);
-            self.members.extend(members.iter().map(|(part, quantity)| Member { parent: item.id, item: *part, quantity: *quantity }));
+            self.members.extend(members.iter().map(|(part, quantity)| Member {
+                parent: item.id,
+                item: *part,
+                quantity: *quantity,
+            }));
             self.members.sort_unstable();
         }
         if let Some(old) = self.get(item.id) {

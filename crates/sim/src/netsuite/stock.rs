@@ -275,13 +275,7 @@ impl Stock {
 
     /// Takes in an item, new or changed, at `at` (milliseconds since 1970). What open orders ask for follows the new parts of a
     /// kit, as the vendor reads them when it is handed over.
-    pub(super) fn put_item(
-        &mut self,
-        item: Item,
-        members: Option<&[(u32, i64)]>,
-        trans: &BTreeMap<u32, Box<Tran>>,
-        at: i64,
-    ) {
+    pub(super) fn put_item(&mut self, item: Item, members: Option<&[(u32, i64)]>, trans: &BTreeMap<u32, Box<Tran>>, at: i64) {
         let id = item.id;
         let uses = |tran: &&Box<Tran>| tran.lines.iter().any(|line| line.item == id) && !self.uncommitted.contains_key(&tran.id);
         let before: Vec<(u32, Vec<Pull>)> = match members {

@@ -148,8 +148,12 @@ pub(crate) fn product(raw: &Raw, words: &Values, settings: &ItemSettings) -> Dec
         match (sku, units(row)) {
             (Some(sku), Some(units)) => recipe.push(RecipePart { sku: Sku::new(sku), units }),
             _ => problems.push(
-                problem("decode.field", &format!("recipe[{index}]"), format!("part {item} of the kit is not so many units of an item"))
-                    .value(row.to_string()),
+                problem(
+                    "decode.field",
+                    &format!("recipe[{index}]"),
+                    format!("part {item} of the kit is not so many units of an item"),
+                )
+                .value(row.to_string()),
             ),
         }
     }
@@ -178,7 +182,8 @@ pub(crate) fn product(raw: &Raw, words: &Values, settings: &ItemSettings) -> Dec
                 amount,
             })),
             None => problems.push(
-                problem("decode.field", "prices", format!("the price of level {level} is finer than its currency")).value(amount.to_string()),
+                problem("decode.field", "prices", format!("the price of level {level} is finer than its currency"))
+                    .value(amount.to_string()),
             ),
         }
     }

@@ -325,14 +325,25 @@ fn renamed(product: &Product, raw: &Raw, there: &There) -> Problem {
 
 fn other_type(product: &Product, raw: &Raw, there: &There) -> Problem {
     let (ours, remedy) = if product.is_bundle() {
-        ("a bundle", "Rename the item there and release: a kit is made beside it. Or leave the recipe to NetSuite (owned fields of the flow).")
+        (
+            "a bundle",
+            "Rename the item there and release: a kit is made beside it. Or leave the recipe to NetSuite (owned fields of the flow).",
+        )
     } else {
-        ("no bundle", "Rename the kit there and release: an item is made beside it. Or leave the recipe to NetSuite (owned fields of the flow).")
+        (
+            "no bundle",
+            "Rename the kit there and release: an item is made beside it. Or leave the recipe to NetSuite (owned fields of the flow).",
+        )
     };
     Problem::new(
         "product.type",
         "recipe",
-        format!("{} is {ours}, and item {} there is of the type {}, which cannot be changed", product.sku, raw.id, there.item_type()),
+        format!(
+            "{} is {ours}, and item {} there is of the type {}, which cannot be changed",
+            product.sku,
+            raw.id,
+            there.item_type()
+        ),
         remedy,
     )
     .value(there.item_type())

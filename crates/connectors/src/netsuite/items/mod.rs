@@ -124,7 +124,8 @@ impl Items {
         }
         let named = by("itemid", sku).await?;
         // Whether the account compares letters by their case is not documented; we do.
-        let same: Vec<&suiteql::Row> = named.rows.iter().filter(|row| row.get("itemid").is_some_and(|name| name == sku)).collect();
+        let same: Vec<&suiteql::Row> =
+            named.rows.iter().filter(|row| row.get("itemid").is_some_and(|name| name == sku)).collect();
         match same[..] {
             [] => Ok(None),
             [only] => Ok(only.get("id").map(|id| Found { id: ExternalId::new(id) })),

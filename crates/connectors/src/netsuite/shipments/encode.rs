@@ -28,8 +28,7 @@ use super::{
 /// The longest memo that is sent.
 const MEMO_CHARS_MAX: usize = 999;
 /// Types of lines that are never fulfilled.
-const NO_GOODS: [&str; 8] =
-    ["Discount", "Markup", "Subtotal", "Description", "EndGroup", "Payment", "ShipItem", "OthCharge"];
+const NO_GOODS: [&str; 8] = ["Discount", "Markup", "Subtotal", "Description", "EndGroup", "Payment", "ShipItem", "OthCharge"];
 
 fn warehouse_lookup(shipment: &Shipment) -> Option<Lookup> {
     let warehouse = shipment.warehouse.as_ref().filter(|warehouse| !warehouse.id.is_empty())?;
@@ -94,7 +93,8 @@ fn order_lines(document: &Value) -> Vec<OrderLine<'_>> {
             let number = row.get("line").filter(|number| !number.is_null())?;
             let ordered = wire::decimal(row, "quantity").unwrap_or_default();
             // Picked and packed units are in fulfilments that stand already.
-            let taken = ["quantityFulfilled", "quantityPicked", "quantityPacked"].map(|name| wire::decimal(row, name).unwrap_or_default());
+            let taken = ["quantityFulfilled", "quantityPicked", "quantityPacked"]
+                .map(|name| wire::decimal(row, name).unwrap_or_default());
             let taken = taken.into_iter().max().unwrap_or_default();
             let remaining = ordered.checked_sub(taken).unwrap_or_default();
             (remaining > Decimal::ZERO).then_some(OrderLine { row, number, remaining, now: 0 })
@@ -232,7 +232,8 @@ fn packages(shipment: &Shipment, settings: &ShipmentSettings) -> Vec<Value> {
         let mut map = Map::new();
         map.insert("packageTrackingNumber".to_owned(), Value::String(number.to_owned()));
         let parcel = shipment.parcels.iter().find(|parcel| parcel.tracking.as_deref() == Some(number));
-        let by = parcel.map(|parcel| [parcel.carrier.as_deref(), parcel.service.as_deref()].into_iter().flatten().collect::<Vec<_>>());
+        let by =
+            parcel.map(|parcel| [parcel.carrier.as_deref(), parcel.service.as_deref()].into_iter().flatten().collect::<Vec<_>>());
         if let Some(words) = by.filter(|words| !words.is_empty()) {
             map.insert("packageDescr".to_owned(), Value::String(wire::text_out(&words.join(" "))));
         }
@@ -296,7 +297,10 @@ fn no_fulfilment(shipment: &Shipment) -> Problem {
     Problem::new(
         "shipment.no_fulfilment",
         "order",
-        format!("order {} stands in NetSuite as a cash sale, which hands its goods over at once: it has no fulfilment", shipment.order),
+        format!(
+            "order {} stands in NetSuite as a cash sale, which hands its goods over at once: it has no fulfilment",
+            shipment.order
+        ),
         "Set document = \"sales_order\" for this connection, or take the flow of shipments into it out; then dismiss this with the reason.",
     )
 }
@@ -322,10 +326,14 @@ fn unreadable(raw: &Raw) -> Problem {
 fn order_state(shipment: &Shipment, order: &Raw, letter: Option<char>) -> Problem {
     let (words, remedy) = match letter {
         Some('A') => ("waits for approval", "Approve it there, or set order_status = \"B\" for this connection; then release."),
-        Some('C' | 'H') => ("is closed or cancelled", "Open its lines again there and release; or dismiss this with the reason, and see to the goods that left."),
-        Some('F' | 'G') => {
-            ("has nothing left to be fulfilled", "See who fulfilled it (another integration, or somebody by hand). If these units are in it, dismiss this with the reason; otherwise mend it there and release.")
-        }
+        Some('C' | 'H') => (
+            "is closed or cancelled",
+            "Open its lines again there and release; or dismiss this with the reason, and see to the goods that left.",
+        ),
+        Some('F' | 'G') => (
+            "has nothing left to be fulfilled",
+            "See who fulfilled it (another integration, or somebody by hand). If these units are in it, dismiss this with the reason; otherwise mend it there and release.",
+        ),
         _ => ("is in a state that we do not know", "Look at it there; then release."),
     };
     let shown = letter.map_or_else(|| "nothing".to_owned(), |letter| letter.to_string());

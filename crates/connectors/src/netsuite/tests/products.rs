@@ -222,14 +222,18 @@ async fn what_changed_is_listed_and_everything_is_enumerated() {
     let hours = |n: i64| now.checked_add(jiff::SignedDuration::from_hours(n)).unwrap();
     let lately = Interval { from: hours(-2), to: hours(2) };
     let page = source.list(&lately, None).await.unwrap();
-    let skus: Vec<String> = page.raws.iter().filter_map(|raw| source.decode(raw, &Values::default()).record).map(|p| p.sku.to_string()).collect();
+    let skus: Vec<String> =
+        page.raws.iter().filter_map(|raw| source.decode(raw, &Values::default()).record).map(|p| p.sku.to_string()).collect();
     assert_eq!(skus, ["COAT-BLK-M"]);
     let all = source.enumerate(&lately, None).await.unwrap();
     assert_eq!(all.items.len(), seeds().len() + 2, "the inactive item and the new one, too");
     assert!(all.items.iter().any(|item| item.key.as_ref().is_some_and(|key| key.as_str() == "COAT-BLK-M")));
     assert_eq!(source.fetch(&["1 OR 1=1".into(), "99999999".into()], Priority::Sweeps).await.unwrap(), []);
     let findings = stand.connection.probe.clone().unwrap().check().await;
-    assert!(findings.iter().any(|f| f.level == FindingLevel::Good && f.message.contains("read an inventory item")), "{findings:#?}");
+    assert!(
+        findings.iter().any(|f| f.level == FindingLevel::Good && f.message.contains("read an inventory item")),
+        "{findings:#?}"
+    );
 }
 
 #[test]

@@ -83,7 +83,9 @@ impl Stand {
                     assert_eq!(self.left(shipment, order, &id).await, []);
                     Put::Done(id)
                 }
-                Err(Fault::Refused { problems, .. }) => Put::Refused(problems.into_iter().map(|p| p.message + " " + &p.remedy).collect()),
+                Err(Fault::Refused { problems, .. }) => {
+                    Put::Refused(problems.into_iter().map(|p| p.message + " " + &p.remedy).collect())
+                }
                 Err(other) => panic!("{other:?}"),
             },
         }
@@ -114,7 +116,8 @@ fn status(raw: &Raw) -> String {
 
 fn stocked() -> Goods {
     let at = |sku: &str| seeds().iter().position(|seed| seed.sku == sku).unwrap();
-    let opening = ["SHIRT-WHITE-M", "SOCK-BLK", "CAP", "BOOK"].map(|sku| OpeningStock { item: at(sku), location: 21, quantity: 10 });
+    let opening =
+        ["SHIRT-WHITE-M", "SOCK-BLK", "CAP", "BOOK"].map(|sku| OpeningStock { item: at(sku), location: 21, quantity: 10 });
     Goods {
         items: seeds(),
         kits: vec![KitSeed { item: at("SET"), parts: vec![(at("CAP"), 2), (at("BOOK"), 1)] }],
@@ -136,13 +139,23 @@ async fn an_order_leaves_in_parts_and_each_is_a_fulfilment() {
     assert_eq!(document["tranDate"], "2026-02-05", "the day in the set zone");
     assert_eq!(document["externalId"], "if_1042_u2e_wms_u2e_s1");
     assert_eq!(document["package"]["items"][0]["packageTrackingNumber"], "1Zs1");
-    assert_eq!((stand.account.level("SOCK-BLK", "21").unwrap().on_hand, stand.account.level("SHIRT-WHITE-M", "21").unwrap().on_hand), (8, 10));
+    assert_eq!(
+        (stand.account.level("SOCK-BLK", "21").unwrap().on_hand, stand.account.level("SHIRT-WHITE-M", "21").unwrap().on_hand),
+        (8, 10)
+    );
     // The answer was lost: it is found by our key, and a second one is refused as one.
     let sink = stand.connection.shipment_sink.clone().unwrap();
     assert_eq!(sink.find(&first).await.unwrap().map(|found| found.id), Some(id.clone()));
     let values = stand.shipment_words(&first, &raw).await;
     let Ok(Encoded::Put(again)) = sink.encode(&first, &values, Standing { own: None, needed: Some(&raw) }) else { panic!() };
-    let again = Request { body: { let mut body = again.body; body["item"]["items"][1]["quantity"] = json!(1); body }, ..again };
+    let again = Request {
+        body: {
+            let mut body = again.body;
+            body["item"]["items"][1]["quantity"] = json!(1);
+            body
+        },
+        ..again
+    };
     assert!(matches!(sink.put(&again).await.unwrap_err(), Fault::Exists { .. }));
     let rest = ready(&order, "s2", &[("SOCK-BLK", 1), ("SHIRT-WHITE-M", 2)], &mut before);
     let Put::Done(_) = stand.ship(&rest, &raw, None).await else { panic!() };
@@ -153,10 +166,12 @@ async fn an_order_leaves_in_parts_and_each_is_a_fulfilment() {
     );
     let source = stand.connection.shipment_source.clone().unwrap();
     let always = Interval { from: "2020-01-01T00:00:00Z".parse().unwrap(), to: "2099-01-01T00:00:00Z".parse().unwrap() };
-    let keys: Vec<String> = source.enumerate(&always, None).await.unwrap().items.into_iter().map(|item| item.key.unwrap().to_string()).collect();
+    let keys: Vec<String> =
+        source.enumerate(&always, None).await.unwrap().items.into_iter().map(|item| item.key.unwrap().to_string()).collect();
     assert_eq!(keys, ["1042.wms.s1", "1042.wms.s2"]);
     let listed = source.list(&always, None).await.unwrap().raws;
-    let orders: Vec<String> = listed.iter().map(|raw| source.decode(raw, &Values::default()).record.unwrap().order.to_string()).collect();
+    let orders: Vec<String> =
+        listed.iter().map(|raw| source.decode(raw, &Values::default()).record.unwrap().order.to_string()).collect();
     assert_eq!(orders, ["1042", "1042"], "without the gate's words by our key");
     let third = Shipment { key: "1042.wms.s3".into(), ..rest };
     assert_eq!(stand.ship(&third, &raw, None).await, Put::Refused(vec!["shipment.order_state".into()]));
@@ -185,8 +200,13 @@ async fn a_kit_is_fulfilled_with_the_last_of_its_components() {
     let one = ready(&order, "s2", &[("BOOK", 1), ("SHIRT-WHITE-M", 1)], &mut before);
     let Put::Done(id) = stand.ship(&one, &raw, None).await else { panic!() };
     let document: Value = serde_json::from_slice(&stand.fulfilment(&id).await.body).unwrap();
-    let rows: Vec<(String, String)> = document["item"]["items"].as_array().unwrap().iter().map(|row| (row["item"]["refName"].as_str().unwrap().to_owned(), row["quantity"].to_string())).collect();
-    let told = [("SHIRT-WHITE-M", "1.0"), ("SET", "1.0"), ("CAP", "2.0"), ("BOOK", "1.0")];
+    let rows: Vec<(String, String)> = document["item"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["item"]["refName"].as_str().unwrap().to_owned(), row["quantity"].to_string()))
+        .collect();
+    let told = [("SHIRT-WHITE-M", "1.0"), ("SET", "1.0"), ("BOOK", "1.0"), ("CAP", "2.0")];
     assert_eq!(rows, told.map(|(sku, units)| (sku.to_owned(), units.to_owned())));
     assert_eq!(stand.account.level("CAP", "21").unwrap().on_hand, 8);
     let last = ready(&order, "s3", &[("BOOK", 1), ("SHIRT-WHITE-M", 1), ("SOCK-BLK", 3)], &mut before);
@@ -232,10 +252,17 @@ async fn what_the_order_there_does_not_take_is_said() {
     // Somebody fulfilled some of it by hand.
     let by_hand = stand_with(Options::default(), json!({}), stocked()).await;
     let (raw, _) = by_hand.deliver(&order, &by_hand.words(&order).await, None).await;
-    let other = Shipment { key: "1042.hand.1".into(), lines: vec![ShipmentLine { quantity: 1, ..shipment.lines[0].clone() }], ..shipment.clone() };
+    let other = Shipment {
+        key: "1042.hand.1".into(),
+        lines: vec![ShipmentLine { quantity: 1, ..shipment.lines[0].clone() }],
+        ..shipment.clone()
+    };
     assert!(matches!(by_hand.ship(&other, &raw, None).await, Put::Done(_)));
     assert_eq!(rules(by_hand.ship(&shipment, &raw, None).await), "shipment.over_there");
-    let gone = Shipment { lines: vec![ShipmentLine { order_line: Some("77".into()), sku: "HAT".into(), quantity: 1 }], ..shipment.clone() };
+    let gone = Shipment {
+        lines: vec![ShipmentLine { order_line: Some("77".into()), sku: "HAT".into(), quantity: 1 }],
+        ..shipment.clone()
+    };
     assert_eq!(rules(by_hand.ship(&gone, &raw, None).await), "shipment.line_absent");
     // Not enough of it is committed, and the period is closed.
     for (options, words, remedy) in [

@@ -207,18 +207,9 @@ impl Table {
                 DoNotDisplayLine,
                 UniqueKey,
             ],
-            Table::Item => &[
-                Id,
-                ItemId,
-                ExternalId,
-                DisplayName,
-                FullName,
-                Description,
-                ItemType,
-                IsInactive,
-                CreatedDate,
-                LastModifiedDate,
-            ],
+            Table::Item => {
+                &[Id, ItemId, ExternalId, DisplayName, FullName, Description, ItemType, IsInactive, CreatedDate, LastModifiedDate]
+            }
             Table::PriceLevel => &[Id, Name, IsInactive],
             Table::Subsidiary => &[Id, Name, FullName, Currency, Country, Parent, IsInactive, IsElimination],
             Table::Location => &[Id, Name, FullName, ExternalId, Subsidiary, IsInactive],
