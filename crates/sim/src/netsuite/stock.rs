@@ -277,9 +277,9 @@ impl Stock {
     /// kit, as the vendor reads them when it is handed over.
     pub(super) fn put_item(&mut self, item: Item, members: Option<&[(u32, i64)]>, trans: &BTreeMap<u32, Box<Tran>>, at: i64) {
         let id = item.id;
-        let uses = |tran: &&Box<Tran>| tran.lines.iter().any(|line| line.item == id) && !self.uncommitted.contains_key(&tran.id);
+        let uses = |tran: &Tran| tran.lines.iter().any(|line| line.item == id) && !self.uncommitted.contains_key(&tran.id);
         let before: Vec<(u32, Vec<Pull>)> = match members {
-            Some(_) => trans.values().filter(uses).map(|tran| (tran.id, self.pulls(tran))).collect(),
+            Some(_) => trans.values().filter(|tran| uses(tran)).map(|tran| (tran.id, self.pulls(tran))).collect(),
             None => Vec::new(),
         };
         self.items.put(item, members);

@@ -270,7 +270,8 @@ fn go_on(shipment: &Shipment, values: &Values, raw: &Raw, settings: &ShipmentSet
     let mut path = format!("{RECORDS}/itemFulfillment/{}", raw.id);
     let (mut wanted, mut numbers): (Vec<String>, Vec<String>) =
         (shipment.tracking().into_iter().map(str::to_owned).collect(), decode::tracking(&document));
-    (wanted.sort(), numbers.sort());
+    wanted.sort();
+    numbers.sort();
     if wanted != numbers {
         body.insert("package".to_owned(), list(packages(shipment, settings)));
         // Packages have no key: without this they would be added.

@@ -216,9 +216,9 @@ async fn what_changed_is_listed_and_everything_is_enumerated() {
         all
     })
     .await;
-    stand.put_product(&product("COAT-BLK-M"), None).await.unwrap();
+    let id = stand.put_product(&product("COAT-BLK-M"), None).await.unwrap().0.unwrap().id.unwrap();
     let source = stand.connection.product_source.clone().unwrap();
-    let now = jiff::Timestamp::now();
+    let now = stand.item(&id).await.version.unwrap();
     let hours = |n: i64| now.checked_add(jiff::SignedDuration::from_hours(n)).unwrap();
     let lately = Interval { from: hours(-2), to: hours(2) };
     let page = source.list(&lately, None).await.unwrap();
