@@ -305,7 +305,9 @@ fn compare_products(expected: &Product, actual: &Product, fields: ProductFields,
             ProductField::Active => found.value(Cause::Status, path, Some(expected.active), Some(actual.active)),
             ProductField::Price => {
                 for price in &expected.prices {
-                    let same = |other: &&crate::records::Price| other.list.id == price.list.id;
+                    let same = |other: &&crate::records::Price| {
+                        other.list.id == price.list.id && other.amount.currency() == price.amount.currency()
+                    };
                     if let Some(theirs) = actual.prices.iter().find(same) {
                         found.money(Cause::Price, format!("price {}", price.list.name), price.amount, theirs.amount);
                     }

@@ -110,6 +110,7 @@ fn is_duplicate(detail: &Detail) -> bool {
         || text.contains("already exist")
         || text.contains("already been used")
         || text.contains("already in use")
+        || text.contains("already an item with that name")
         || text.contains("must be unique")
         || text.contains("duplicate")
         || text.contains("dup_")
@@ -191,6 +192,16 @@ fn our_path(path: &str) -> String {
         "firstName" => "first_name".to_owned(),
         "lastName" => "last_name".to_owned(),
         "companyName" => "company".to_owned(),
+        "itemId" => "sku".to_owned(),
+        "displayName" | "salesDescription" => "name".to_owned(),
+        "upcCode" => "barcode".to_owned(),
+        "weightUnit" => "weight".to_owned(),
+        "manufacturerTariff" => "hs_code".to_owned(),
+        "countryOfManufacture" => "origin".to_owned(),
+        "isInactive" => "active".to_owned(),
+        _ if head.starts_with("price.items") || head.starts_with("price[") || head == "price" => "prices".to_owned(),
+        "member" => "recipe".to_owned(),
+        "package" => "parcels".to_owned(),
         _ if head.starts_with("taxDetails") => "lines".to_owned(),
         _ => path.to_owned(),
     }
@@ -233,7 +244,26 @@ fn remedy(code: &str, text: &str) -> &'static str {
         "RCRD_HAS_BEEN_CHANGED" | "CANT_UPDATE_RECRD_HAS_CHANGED" | "RCRD_EDITED_SINCE_RETRIEVED" => {
             "Someone saved it at the same moment. Release; it is read again first."
         }
+        "VALID_LINE_ITEM_REQD" | "INVALID_INITIALIZE_REF" => FULFIL,
         _ if about(&["period"]) => PERIOD,
+        _ if about(&["initialize", "valid line item"]) => FULFIL,
+        _ if about(&["quantity remaining", "greater than the quantity", "exceeds the quantity"]) => {
+            "The order there has less left than was shipped: see what fulfilled it already, or who changed it. Mend it there, then release."
+        }
+        _ if about(&["not enough inventory", "insufficient inventory", "inventory quantit", "committed", "on hand"]) => {
+            "The location there has less than was shipped. Receive or count the stock there (or map the table warehouse to the right location), then release."
+        }
+        _ if about(&["maximum number", "characters allowed", "too long"]) => {
+            "The text is longer than the field takes. Shorten it at its source; for names set items.name_field = \"salesDescription\". Then release."
+        }
+        _ if about(&["member of itself"]) => "A bundle contains itself. Mend the recipe at its source, then release.",
+        _ if about(&["items list: location"]) => {
+            "The order's lines have no location there. Set default_location or map the table location, or map the table warehouse; give the order its location there, then release."
+        }
+        _ if about(&["for: weight", "package weight"]) => "Set shipments.package_weight of this connection, then release.",
+        _ if about(&["tax schedule", "asset account", "cogs account", "income account"]) => {
+            "The account demands a value of new items that we do not send. Set it under items of this connection, then release."
+        }
         _ if about(&["please enter value", "please enter a value", "mandatory", "required field", "missing required"]) => {
             "The custom form demands a field that we do not send. Give it a default there, name it under fields or line_fields of the connection, or choose another custom_form; then release."
         }
@@ -266,6 +296,7 @@ fn remedy(code: &str, text: &str) -> &'static str {
     }
 }
 
+const FULFIL: &str = "The order there cannot be fulfilled now: it waits for approval, is closed or billed, has no location, or its items are not committed and the account fulfils only what is. Mend it there, then release.";
 const PERIOD: &str = "The accounting period of the date is closed or locked. Let finance open it or decide on another date there; we do not re-date. Then release.";
 const SUBSIDIARY: &str = "Customer, items, location and currency must belong to the subsidiary of the document. See the mapping of the market and the records there, then release.";
 const CURRENCY: &str = "Add the currency to the customer and the subsidiary there, or mend the mapping; then release.";

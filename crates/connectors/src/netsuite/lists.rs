@@ -23,7 +23,7 @@ struct Table {
     needed: bool,
 }
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table { name: "item", from: "item", by: "itemid", has_inactive: true, needed: true },
     Table { name: "subsidiary", from: "subsidiary", by: "name", has_inactive: true, needed: false },
     Table { name: "location", from: "location", by: "name", has_inactive: true, needed: false },
@@ -31,10 +31,12 @@ const TABLES: [Table; 7] = [
     Table { name: "shipping_item", from: "shipitem", by: "itemid", has_inactive: false, needed: false },
     Table { name: "tax_code", from: "salestaxitem", by: "name", has_inactive: false, needed: false },
     Table { name: "payment_method", from: "paymentmethod", by: "name", has_inactive: false, needed: false },
+    Table { name: "price_level", from: "pricelevel", by: "name", has_inactive: true, needed: false },
 ];
 
 /// The names alone.
-const NAMES: [&str; 7] = ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method"];
+const NAMES: [&str; 8] =
+    ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method", "price_level"];
 
 /// The port.
 pub(crate) struct ValueLists {

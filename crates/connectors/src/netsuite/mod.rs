@@ -1,9 +1,9 @@
-//! NetSuite: orders as sales orders or cash sales, shoppers as customers, over the REST record
-//! service; look-ups and stock by SuiteQL.
+//! NetSuite: orders as sales orders or cash sales, shoppers as customers, products as items, shipments as item
+//! fulfilments, over the REST record service; look-ups and stock by SuiteQL.
 //!
 //! `settings` is what can be configured, `plan` what an order becomes, `encode` and `decode` the two
 //! directions (pure), `errors` what an answer means, `auth` and `client` how calls leave, and `orders`,
-//! `customers`, `lists`, `stock`, `hooks` and `probe` the ports.
+//! `customers`, `items`, `shipments`, `lists`, `stock`, `hooks` and `probe` the ports.
 
 mod auth;
 mod change;
@@ -13,11 +13,13 @@ mod decode;
 mod encode;
 mod errors;
 mod hooks;
+mod items;
 mod lists;
 mod orders;
 mod plan;
 mod probe;
 mod settings;
+mod shipments;
 mod stock;
 mod suiteql;
 #[cfg(test)]
@@ -61,6 +63,8 @@ impl Connector for NetSuite {
                 table("discount_item", &["kind"]),
                 table("guest_customer", &["market", "currency"]),
                 table("customer", &["customer"]),
+                table("price_level", &["list"]),
+                table("warehouse", &["warehouse"]),
             ]
         }
     }
@@ -86,7 +90,18 @@ impl Connector for NetSuite {
         let client = client::Client::new(Arc::clone(&session), auth, &settings.base_url);
         let orders = Arc::new(orders::Orders { client: client.clone(), form: settings.form.clone() });
         let customers = Arc::new(customers::Customers { client: client.clone(), form: settings.form.clone() });
+        let items =
+            Arc::new(items::Items { client: client.clone(), form: settings.form.clone(), settings: settings.items.clone() });
+        let shipments = Arc::new(shipments::Shipments {
+            client: client.clone(),
+            form: settings.form.clone(),
+            settings: settings.shipments.clone(),
+        });
         Ok(Connection {
+            product_source: Some(items.clone()),
+            product_sink: Some(items),
+            shipment_source: Some(shipments.clone()),
+            shipment_sink: Some(shipments),
             order_source: Some(orders.clone()),
             order_sink: Some(orders),
             customer_source: Some(customers.clone()),
@@ -107,6 +122,8 @@ impl Connector for NetSuite {
                 client,
                 form: settings.form,
                 stock: settings.stock,
+                items: settings.items,
+                shipments: settings.shipments,
                 clock: Arc::clone(&context.clock),
                 concurrency: settings.concurrency,
             })),

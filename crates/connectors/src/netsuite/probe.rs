@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     client::{Ask, Client},
     encode::RECORDS,
-    settings::{Changes, Form, StockSettings, Tax},
+    settings::{Changes, Form, ItemSettings, ShipmentSettings, StockSettings, Tax},
     stock, suiteql, wire,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct AccountProbe {
     pub client: Client,
     pub form: Form,
     pub stock: StockSettings,
+    pub items: ItemSettings,
+    pub shipments: ShipmentSettings,
     pub clock: Arc<dyn Clock>,
     pub concurrency: usize,
 }
@@ -75,6 +77,8 @@ impl Probe for AccountProbe {
         self.stock(&mut findings).await;
         self.beside_stock(&mut findings).await;
         self.schema(&mut findings).await;
+        self.items(&mut findings).await;
+        self.fulfilments(&mut findings).await;
         self.limits(&mut findings).await;
         findings.push(finding(
             FindingLevel::Good,
@@ -320,6 +324,85 @@ impl AccountProbe {
             )),
             Err(fault) => findings.push(failed(Some("tax"), "the schema of the document", &fault)),
         }
+    }
+
+    /// Whether an item can be read and has the fields that products go to. Whether there is a flow of products is not known here,
+    /// so the worst is a warning.
+    async fn items(&self, findings: &mut Vec<Finding>) {
+        let warning =
+            |setting: Option<&str>, message: String, remedy: &str| finding(FindingLevel::Warning, setting, message, remedy);
+        let sql = "SELECT id FROM item WHERE itemtype = 'InvtPart' AND id > ? ORDER BY id";
+        let rows = suiteql::query(&self.client, "look at an item", sql, &["0"], 1, Priority::Control).await;
+        // A refusal shows where the table is looked into.
+        if let Some(id) = rows.ok().and_then(|rows| rows.rows.into_iter().next()).and_then(|row| row.get("id").cloned()) {
+            let path = format!("{RECORDS}/inventoryItem/{id}");
+            match self.client.json(&Ask::get(format!("read inventory item {id}"), &path, Priority::Control)).await {
+                Ok(_) => findings.push(good("the role may read an inventory item")),
+                Err(fault) => findings.push(warning(
+                    None,
+                    format!("an inventory item cannot be read: {fault}"),
+                    "For products, grant the role Lists > Items with full access: the service opens a record for editing even to read it. Nothing to do without.",
+                )),
+            }
+        }
+        let path = format!("{RECORDS}/metadata-catalog/inventoryItem");
+        let ask = Ask {
+            headers: vec![("accept", "application/schema+json")],
+            ..Ask::get("read the schema of items", &path, Priority::Control)
+        };
+        let Ok(schema) = self.client.json(&ask).await else { return };
+        let names = names_in(&schema);
+        let has = |name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        for (setting, name) in [("items.name_field", &self.items.name_field), ("items.hs_code_field", &self.items.hs_code_field)]
+        {
+            if !has(name) {
+                findings.push(warning(
+                    Some(setting),
+                    format!("items have no field {name} in this account"),
+                    "For products, mend the name, or make the field and show it on the role's form.",
+                ));
+            }
+        }
+        for name in self.items.fields.keys().filter(|name| !has(name)) {
+            findings.push(warning(
+                Some("items.fields"),
+                format!("items have no field {name} in this account"),
+                "For products, mend the name, or make the field and show it on the role's form.",
+            ));
+        }
+    }
+
+    /// Whether an item fulfilment can be read, and what cannot be asked.
+    async fn fulfilments(&self, findings: &mut Vec<Finding>) {
+        let sql = "SELECT id FROM transaction WHERE type = 'ItemShip' AND id > ? ORDER BY id";
+        let rows = suiteql::query(&self.client, "look at an item fulfilment", sql, &["0"], 1, Priority::Control).await;
+        let permission = "For shipments, grant the role Item Fulfillment (edit), Fulfill Sales Orders and Find Transaction. Nothing to do without.";
+        match rows {
+            Err(fault) => findings.push(finding(
+                FindingLevel::Warning,
+                None,
+                format!("SuiteQL does not show item fulfillments: {fault}"),
+                permission,
+            )),
+            Ok(rows) => {
+                if let Some(id) = rows.rows.into_iter().next().and_then(|row| row.get("id").cloned()) {
+                    let path = format!("{RECORDS}/itemFulfillment/{id}");
+                    match self.client.json(&Ask::get(format!("read item fulfillment {id}"), &path, Priority::Control)).await {
+                        Ok(_) => findings.push(good("the role may read an item fulfillment")),
+                        Err(fault) => findings.push(finding(
+                            FindingLevel::Warning,
+                            None,
+                            format!("an item fulfillment cannot be read: {fault}"),
+                            permission,
+                        )),
+                    }
+                }
+            }
+        }
+        let posts = if self.shipments.status == "C" { "posts goods and cost" } else { "is made without posting" };
+        findings.push(good(format!(
+            "whether Advanced Shipping is on cannot be asked: without it each fulfilment of a flow of shipments, which {posts} here, bills as well, and nothing else may invoice the order"
+        )));
     }
 
     async fn limits(&self, findings: &mut Vec<Finding>) {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use selvedge_connector::{Secret, Secrets, SettingProblem, jws, oauth1};
 use serde_json::{Map, Value};
 
@@ -78,12 +79,49 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "What the script in the account signs with, see docs/systems/netsuite.md; without it every webhook is refused. Secret.",
     ),
     ("webhook_tolerance_seconds", "How old a webhook's signature may be, in seconds, 1 to 86400. Default: 300."),
+    (
+        "items.subsidiary",
+        "Subsidiary ids of new items, several separated by commas. Needed to make items in an account with subsidiaries.",
+    ),
+    ("items.include_children", "Whether new items belong to the subsidiaries below, too. Default: false."),
+    (
+        "items.tax_schedule",
+        "Tax schedule id of new items; default leaves it to the account. Needed to make items unless tax is none.",
+    ),
+    (
+        "items.income_account",
+        "Income account id of new items; default leaves it to the accounting preferences. Needed to make items.",
+    ),
+    ("items.cogs_account", "Account id of what sold goods cost, of new inventory items; or default. Needed to make them."),
+    ("items.asset_account", "Inventory asset account id of new inventory items; or default. Needed to make them."),
+    (
+        "items.units_type",
+        "Units type id of new inventory items, where the account counts in several units. Default: none is sent.",
+    ),
+    (
+        "items.name_field",
+        "Field that takes the name of a product: displayName (which NetSuite limits), salesDescription, description or a custom field. Default: displayName.",
+    ),
+    ("items.hs_code_field", "Field that takes the customs tariff code. Default: manufacturerTariff (HS Tariff Number)."),
+    ("items.weight_unit", "Unit in which weights are written: g, kg, lb or oz. Default: g."),
+    ("items.custom_form", "Custom form id of new items. Default: the role's preferred form."),
+    ("items.fields", "Fields that every new item gets as they are: { costingMethod = { id = \"FIFO\" } }."),
+    (
+        "shipments.status",
+        "Status of a new item fulfilment: C (shipped: goods and cost are posted), B (packed) or A (picked). Default: C.",
+    ),
+    ("shipments.time_zone", "Zone in whose calendar the day of a fulfilment is taken: Europe/Stockholm. Default: Etc/UTC."),
+    (
+        "shipments.package_weight",
+        "Weight of each package in pounds: NetSuite demands one, and warehouses tell none. Default: 1; 0 sends none.",
+    ),
+    ("shipments.fields", "Body fields that every new item fulfilment gets as they are."),
     ("fields", "Body fields that every new document gets as they are: { department = { id = \"4\" } }."),
     ("line_fields", "Line fields that every new line gets as they are: { class = { id = \"7\" } }."),
 ];
 
 /// Settings that hold a table of free names.
-const OPEN_TABLES: &[&str] = &["tax_types", "fields", "line_fields"];
+const OPEN_TABLES: &[&str] = &["tax_types", "fields", "line_fields", "items.fields", "shipments.fields"];
 
 /// The settings that are secrets.
 pub(crate) const SECRETS: &[&str] = &["auth.private_key", "auth.consumer_secret", "auth.token_secret", "webhook_secret"];
@@ -218,6 +256,106 @@ impl Default for StockSettings {
     }
 }
 
+/// In which unit an item's weight is kept. The ids are those of the vendor's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WeightUnit {
+    Pound,
+    Ounce,
+    Kilogram,
+    Gram,
+}
+
+impl WeightUnit {
+    /// The unit of this id.
+    pub fn of_id(id: &str) -> Option<Self> {
+        match id {
+            "1" => Some(Self::Pound),
+            "2" => Some(Self::Ounce),
+            "3" => Some(Self::Kilogram),
+            "4" => Some(Self::Gram),
+            _ => None,
+        }
+    }
+
+    fn id(self) -> &'static str {
+        match self {
+            Self::Pound => "1",
+            Self::Ounce => "2",
+            Self::Kilogram => "3",
+            Self::Gram => "4",
+        }
+    }
+
+    /// One of it in grams, exactly.
+    pub fn grams(self) -> Decimal {
+        match self {
+            Self::Pound => Decimal::new(45_359_237, 5),
+            Self::Ounce => Decimal::new(28_349_523_125, 9),
+            Self::Kilogram => Decimal::ONE_THOUSAND,
+            Self::Gram => Decimal::ONE,
+        }
+    }
+
+    /// Its id, and so many grams in it: in pounds and ounces to six places, from which the grams can be told again.
+    pub fn of_grams(self, grams: u32) -> (&'static str, Decimal) {
+        let weight = Decimal::from(grams).checked_div(self.grams()).unwrap_or_default();
+        (self.id(), weight.round_dp(6).normalize())
+    }
+}
+
+/// What items are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct ItemSettings {
+    pub subsidiaries: Vec<String>,
+    pub include_children: bool,
+    pub tax_schedule: Option<String>,
+    pub income_account: Option<String>,
+    pub cogs_account: Option<String>,
+    pub asset_account: Option<String>,
+    pub units_type: Option<String>,
+    pub name_field: String,
+    pub hs_code_field: String,
+    pub weight_unit: WeightUnit,
+    pub custom_form: Option<String>,
+    pub fields: Map<String, Value>,
+}
+
+impl Default for ItemSettings {
+    fn default() -> Self {
+        Self {
+            subsidiaries: Vec::new(),
+            include_children: false,
+            tax_schedule: None,
+            income_account: None,
+            cogs_account: None,
+            asset_account: None,
+            units_type: None,
+            name_field: "displayName".to_owned(),
+            hs_code_field: "manufacturerTariff".to_owned(),
+            weight_unit: WeightUnit::Gram,
+            custom_form: None,
+            fields: Map::new(),
+        }
+    }
+}
+
+/// What item fulfilments are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct ShipmentSettings {
+    /// A letter of `shipStatus`.
+    pub status: &'static str,
+    pub time_zone: TimeZone,
+    /// In pounds; none is sent where it is nought.
+    pub package_weight: Decimal,
+    pub fields: Map<String, Value>,
+}
+
+impl Default for ShipmentSettings {
+    fn default() -> Self {
+        Self { status: "C", time_zone: TimeZone::UTC, package_weight: Decimal::ONE, fields: Map::new() }
+    }
+}
+
 /// How we prove who we are.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
@@ -234,6 +372,8 @@ pub(crate) struct Settings {
     pub timeout: Duration,
     pub form: Form,
     pub stock: StockSettings,
+    pub items: ItemSettings,
+    pub shipments: ShipmentSettings,
     /// What the script in the account signs with.
     pub webhook_secret: Option<Secret>,
     /// How old a signature may be.
@@ -417,6 +557,8 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
     let timeout = Duration::from_secs(reader.whole("timeout_seconds", 1..=900).unwrap_or(60));
     let form = form(&mut reader);
     let stock = stock(&mut reader);
+    let items = items(&mut reader);
+    let shipments = shipments(&mut reader);
     // It may be left out, but not be empty.
     let webhook_secret = secrets.get("webhook_secret").is_some().then(|| reader.secret("webhook_secret"));
     let webhook_tolerance = Duration::from_secs(reader.whole("webhook_tolerance_seconds", 1..=86_400).unwrap_or(300));
@@ -428,6 +570,8 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
             timeout,
             form,
             stock,
+            items,
+            shipments,
             webhook_secret,
             webhook_tolerance,
         })
@@ -445,6 +589,59 @@ fn stock(reader: &mut Reader<'_>) -> StockSettings {
         table: reader.word("stock_table", &tables, default.table),
         changes: reader.word("stock_changes", &changes, default.changes),
         commit_lag: reader.whole("commit_lag_seconds", 0..=86_400).map_or(default.commit_lag, Duration::from_secs),
+    }
+}
+
+fn items(reader: &mut Reader<'_>) -> ItemSettings {
+    let default = ItemSettings::default();
+    let subsidiaries = reader.text("items.subsidiary").unwrap_or_default();
+    let subsidiaries: Vec<String> = subsidiaries.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
+    if subsidiaries.iter().any(|id| !id.bytes().all(|b| b.is_ascii_digit())) {
+        reader.problem("items.subsidiary", "must be ids, separated by commas", Reader::explain("items.subsidiary"));
+    }
+    let units = [("g", WeightUnit::Gram), ("kg", WeightUnit::Kilogram), ("lb", WeightUnit::Pound), ("oz", WeightUnit::Ounce)];
+    ItemSettings {
+        subsidiaries,
+        include_children: reader.truth("items.include_children", default.include_children),
+        tax_schedule: reader.text("items.tax_schedule"),
+        income_account: reader.text("items.income_account"),
+        cogs_account: reader.text("items.cogs_account"),
+        asset_account: reader.text("items.asset_account"),
+        units_type: reader.text("items.units_type"),
+        name_field: reader.text("items.name_field").unwrap_or(default.name_field),
+        hs_code_field: reader.text("items.hs_code_field").unwrap_or(default.hs_code_field),
+        weight_unit: reader.word("items.weight_unit", &units, default.weight_unit),
+        custom_form: reader.text("items.custom_form"),
+        fields: reader.table("items.fields"),
+    }
+}
+
+fn shipments(reader: &mut Reader<'_>) -> ShipmentSettings {
+    let default = ShipmentSettings::default();
+    let time_zone = match reader.text("shipments.time_zone") {
+        None => default.time_zone,
+        Some(name) => TimeZone::get(&name).unwrap_or_else(|_| {
+            let message = format!("{name:?} is not a time zone");
+            reader.problem("shipments.time_zone", message, "Write it as Europe/Stockholm or Etc/UTC.");
+            TimeZone::UTC
+        }),
+    };
+    let package_weight = match reader.text("shipments.package_weight") {
+        None => default.package_weight,
+        Some(text) => Decimal::from_str_exact(&text).ok().filter(|weight| !weight.is_sign_negative()).unwrap_or_else(|| {
+            reader.problem(
+                "shipments.package_weight",
+                format!("{text:?} is not a weight"),
+                Reader::explain("shipments.package_weight"),
+            );
+            default.package_weight
+        }),
+    };
+    ShipmentSettings {
+        status: reader.word("shipments.status", &[("C", "C"), ("B", "B"), ("A", "A")], default.status),
+        time_zone,
+        package_weight,
+        fields: reader.table("shipments.fields"),
     }
 }
 

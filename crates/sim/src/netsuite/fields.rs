@@ -1,6 +1,7 @@
 //! Which fields a record has. The names are the vendor's; case does not matter on the way in.
 //!
-//! Source: the vendor's REST API Browser, records `salesOrder`, `cashSale` and `customer`.
+//! Source: the vendor's REST API Browser, records `salesOrder`, `cashSale`, `customer`, `inventoryItem`, `kitItem` and
+//! `itemFulfillment`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -64,6 +65,28 @@ pub(super) enum Field {
     IsInactive,
     CurrencyList,
     AddressBook,
+    // item
+    ItemId,
+    DisplayName,
+    Weight,
+    WeightUnit,
+    Country,
+    /// An account of this type.
+    Account(&'static str),
+    TaxSchedule,
+    UnitsType,
+    Prices,
+    Members,
+    Subsidiaries,
+    IncludeChildren,
+    // fulfilment
+    ShipStatus,
+    Packages,
+    OrderLine,
+    ItemReceive,
+    Tracking,
+    PackageDescription,
+    PackageWeight,
     /// Kept and given back as it came.
     Plain,
     /// Written by the system; ignored on the way in.
@@ -97,6 +120,10 @@ pub(super) enum When {
     Order,
     /// Cash sales only.
     Sale,
+    /// Inventory items only.
+    Stocked,
+    /// Kits only.
+    Kit,
 }
 
 /// One field.
@@ -109,7 +136,8 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    /// Whether an account with these options has it on such a record.
+    /// Whether an account with these options has it on such a record: `order` tells sales orders from cash sales, and
+    /// inventory items from kits.
     pub(super) fn exists(&self, options: &Options, order: bool) -> bool {
         match self.when {
             When::Always => true,
@@ -118,8 +146,8 @@ impl Spec {
                 matches!(options.tax, TaxRegime::LegacyLine | TaxRegime::LegacyTransaction)
             }
             When::OneWorld => options.one_world,
-            When::Order => order,
-            When::Sale => !order,
+            When::Order | When::Stocked => order,
+            When::Sale | When::Kit => !order,
         }
     }
 }
@@ -130,7 +158,7 @@ const fn f(name: &'static str, field: Field, shape: Shape, when: When) -> Spec {
 
 use Field::{Plain, ReadOnly};
 use Shape::{Choice, Date, Flag, List, Number, Record, Reference, Text, Time};
-use When::{Always, Legacy, OneWorld, Order, Sale, SuiteTax};
+use When::{Always, Kit, Legacy, OneWorld, Order, Sale, Stocked, SuiteTax};
 
 pub(super) const BODY: &[Spec] = &[
     f("id", ReadOnly, Text, Always),
@@ -329,6 +357,132 @@ pub(super) const CUSTOMER: &[Spec] = &[
     f("defaultAddress", ReadOnly, Text, Always),
 ];
 
+pub(super) const ITEM: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("internalId", ReadOnly, Number, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("itemId", Field::ItemId, Text, Always),
+    f("itemType", ReadOnly, Choice, Always),
+    f("displayName", Field::DisplayName, Text, Always),
+    f("description", Plain, Text, Always),
+    f("salesDescription", Plain, Text, Stocked),
+    f("purchaseDescription", Plain, Text, Stocked),
+    f("storeDisplayName", Plain, Text, Always),
+    f("storeDescription", Plain, Text, Always),
+    f("storeDetailedDescription", Plain, Text, Always),
+    f("upcCode", Plain, Text, Always),
+    f("mpn", Plain, Text, Always),
+    f("vendorName", Plain, Text, Stocked),
+    f("isInactive", Field::IsInactive, Flag, Always),
+    f("isOnline", Plain, Flag, Always),
+    f("isTaxable", Plain, Flag, Always),
+    f("isFulfillable", Plain, Flag, Kit),
+    f("printItems", Plain, Flag, Kit),
+    f("weight", Field::Weight, Number, Always),
+    f("weightUnit", Field::WeightUnit, Choice, Always),
+    f("countryOfManufacture", Field::Country, Choice, Always),
+    f("manufacturer", Plain, Text, Always),
+    f("manufacturerTariff", Plain, Text, Always),
+    f("scheduleBNumber", Plain, Text, Always),
+    f("scheduleBQuantity", Plain, Number, Always),
+    f("cost", Plain, Number, Stocked),
+    f("costingMethod", Plain, Choice, Stocked),
+    f("averageCost", ReadOnly, Number, Stocked),
+    f("incomeAccount", Field::Account("Income"), Reference, Always),
+    f("cogsAccount", Field::Account("COGS"), Reference, Stocked),
+    f("assetAccount", Field::Account("OthCurrAsset"), Reference, Stocked),
+    f("taxSchedule", Field::TaxSchedule, Reference, Always),
+    f("unitsType", Field::UnitsType, Reference, Stocked),
+    f("subsidiary", Field::Subsidiaries, List, OneWorld),
+    f("includeChildren", Field::IncludeChildren, Flag, OneWorld),
+    f("price", Field::Prices, List, Always),
+    f("member", Field::Members, List, Kit),
+    f("parent", Plain, Reference, Always),
+    f("class", Plain, Reference, Always),
+    f("department", Plain, Reference, Always),
+    f("customForm", Plain, Choice, Always),
+    f("quantityOnHand", ReadOnly, Number, Stocked),
+    f("quantityAvailable", ReadOnly, Number, Stocked),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+];
+
+pub(super) const PRICE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("currencyPage", Field::Currency, Reference, Always),
+    f("priceLevel", Field::Price, Reference, Always),
+    f("priceLevelName", ReadOnly, Text, Always),
+    f("price", Field::Amount, Number, Always),
+    f("quantity", Field::Quantity, Record, Always),
+    f("discountDisplay", ReadOnly, Number, Always),
+    f("isInactive", ReadOnly, Flag, Always),
+    f("priceQty", ReadOnly, Number, Always),
+];
+
+pub(super) const MEMBER: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("id", ReadOnly, Number, Always),
+    f("lineNumber", ReadOnly, Number, Always),
+    f("item", Field::Item, Reference, Always),
+    f("quantity", Field::Quantity, Number, Always),
+    f("memberDescr", ReadOnly, Text, Always),
+    f("memberUnit", ReadOnly, Text, Always),
+];
+
+pub(super) const FULFILMENT: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("createdFrom", ReadOnly, Reference, Always),
+    f("orderId", ReadOnly, Number, Always),
+    f("entity", ReadOnly, Reference, Always),
+    f("subsidiary", ReadOnly, Reference, OneWorld),
+    f("tranDate", Field::TranDate, Date, Always),
+    f("tranId", ReadOnly, Text, Always),
+    f("memo", Field::Memo, Text, Always),
+    f("shipStatus", Field::ShipStatus, Choice, Always),
+    f("status", ReadOnly, Choice, Always),
+    f("shipMethod", ReadOnly, Reference, Always),
+    f("item", Field::Items, List, Always),
+    f("package", Field::Packages, List, Always),
+    f("pickedDate", ReadOnly, Date, Always),
+    f("packedDate", ReadOnly, Date, Always),
+    f("shippedDate", ReadOnly, Date, Always),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+];
+
+pub(super) const FULFILMENT_LINE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("line", ReadOnly, Number, Always),
+    f("orderLine", Field::OrderLine, Number, Always),
+    f("orderDoc", ReadOnly, Reference, Always),
+    f("item", ReadOnly, Reference, Always),
+    f("itemReceive", Field::ItemReceive, Flag, Always),
+    f("quantity", Field::Quantity, Number, Always),
+    f("location", Field::Location, Reference, Always),
+    f("quantityRemaining", ReadOnly, Number, Always),
+    f("onHand", ReadOnly, Number, Always),
+    f("kitMemberOf", ReadOnly, Number, Always),
+    f("itemType", ReadOnly, Text, Always),
+    f("description", ReadOnly, Text, Always),
+];
+
+pub(super) const PACKAGE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("packageTrackingNumber", Field::Tracking, Text, Always),
+    f("packageDescr", Field::PackageDescription, Text, Always),
+    f("packageWeight", Field::PackageWeight, Number, Always),
+    f("packageCartonNumber", ReadOnly, Text, Always),
+];
+
 /// A list of fields that can be asked by name.
 pub(super) struct Table(HashMap<String, &'static Spec>);
 
@@ -347,3 +501,9 @@ pub(super) static BODY_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(BODY
 pub(super) static LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(LINE));
 pub(super) static TAX_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(TAX_DETAIL));
 pub(super) static CUSTOMER_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(CUSTOMER));
+pub(super) static ITEM_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ITEM));
+pub(super) static PRICE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PRICE));
+pub(super) static MEMBER_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(MEMBER));
+pub(super) static FULFILMENT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FULFILMENT));
+pub(super) static FULFILMENT_LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FULFILMENT_LINE));
+pub(super) static PACKAGE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PACKAGE));

@@ -1,7 +1,7 @@
 //! A stand-in for NetSuite: its REST record service, SuiteQL and both ways to log in, for the flow of orders.
 //!
-//! It keeps sales orders, cash sales and customers; subsidiaries, currencies, locations, items, tax codes and so on are
-//! fixed lists with ids by rule ([`seed_ids`], [`tax_code_id`], [`guest_customer_id`]). What it imitates:
+//! It keeps sales orders, cash sales, customers, item fulfilments, inventory items and kits; subsidiaries, currencies, locations,
+//! tax codes, accounts and so on are fixed lists with ids by rule ([`seed_ids`], [`tax_code_id`], [`guest_customer_id`]). What it imitates:
 //!
 //! * `externalId` is unique over all transactions, and over all entities.
 //! * `PUT .../eid:` merges: lines without their `line` are added, unless `replace=item`.
@@ -13,7 +13,9 @@
 //! * Approved orders commit stock; what is not there is back ordered. SuiteQL and the lines of an order tell of it,
 //!   and a script of the account says what moved ([`PushTarget`]); it does not hear of imports.
 //!
-//! Not here: asynchronous requests, batches, transforms, `q` filters, `inventoryAdjustment`. They are refused with a
+//! * A sales order becomes item fulfilments, in parts, kits with their members; without Advanced Shipping they bill as well.
+//!
+//! Not here: asynchronous requests, batches, other transforms, `q` filters, `inventoryAdjustment`. They are refused with a
 //! clear text; units come and go by [`NetSuite::move_stock`] and [`NetSuite::fulfil`].
 //!
 //! Source: the vendor's help center, "SuiteTalk REST Web Services", and its REST API Browser 2026.1.
@@ -22,6 +24,8 @@ mod auth;
 mod errors;
 mod fields;
 mod fixed;
+mod fulfilments;
+mod items;
 mod json;
 mod push;
 mod read;
@@ -125,6 +129,12 @@ pub struct Options {
     pub stock_change_time: bool,
     /// How long after it was saved an order is committed, in milliseconds: some accounts leave it to a job.
     pub commit_delay_ms: u32,
+    /// Whether Advanced Shipping is on. Without it a fulfilment bills as well: here, the order is billed with the last of them.
+    pub advanced_shipping: bool,
+    /// Whether no more may be fulfilled than is committed.
+    pub limit_to_committed: bool,
+    /// Whether the accounting preferences name the accounts of new items.
+    pub default_accounts: bool,
     /// How long after it was saved what is committed of an order is handed over by itself, in milliseconds; what is
     /// not there is tried again after as long. `None`: never.
     pub fulfil_after_ms: Option<u32>,
@@ -149,6 +159,9 @@ impl Default for Options {
             stock_change_time: true,
             commit_delay_ms: 0,
             fulfil_after_ms: None,
+            advanced_shipping: true,
+            limit_to_committed: false,
+            default_accounts: false,
         }
     }
 }
@@ -201,7 +214,6 @@ impl Drop for NetSuite {
 
 struct Account {
     options: Options,
-    items: Arc<Items>,
     auth: Auth,
     mischief: Arc<Mischief>,
     zone: TimeZone,
@@ -225,12 +237,11 @@ pub async fn build(
 ) -> anyhow::Result<NetSuite> {
     let zone = TimeZone::get(&options.session_zone).context("the session zone")?;
     let goods = goods.into();
-    let items = Arc::new(Items::new(goods.items, &goods.kits));
-    let mut stock = Stock::new(Arc::clone(&items), i64::from(options.commit_delay_ms));
+    let mut stock = Stock::new(Items::new(goods.items, &goods.kits), i64::from(options.commit_delay_ms));
     for opening in &goods.opening {
         stock.open(seed::stocked_id(opening.item), opening.location, Fixed::whole(opening.quantity), OPENED);
     }
-    let mut state = State::new(stock, options.fulfil_after_ms.map(i64::from));
+    let mut state = State::new(stock, options.fulfil_after_ms.map(i64::from), !options.advanced_shipping);
     if let Some(path) = journal {
         let journal = Journal::open_with(&path, |entry| state.replay(entry))?;
         state.keep_in(journal);
@@ -239,7 +250,6 @@ pub async fn build(
     let auth = Auth::new(&options.account)?;
     let access = auth.access.clone();
     let account = Arc::new(Account {
-        items,
         auth,
         mischief,
         zone,
@@ -287,7 +297,7 @@ impl NetSuite {
             .trans
             .values()
             .filter(|tran| !tran.is_closed())
-            .map(|tran| read::document_row(tran, &self.account.items))
+            .map(|tran| read::document_row(tran, &state.stock.items))
             .collect();
         drop(state);
         rows.sort();
@@ -298,6 +308,43 @@ impl NetSuite {
             (Ok(()), Ok(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
             _ => String::new(),
         }
+    }
+
+    /// What left by item fulfilments of the status Shipped, as CSV with the header `doc,shipment,sku,qty,tracking`, sorted: one row
+    /// per fulfilment and item, kits as kits.
+    ///
+    /// `doc` is the order as in [`NetSuite::documents_csv`], `shipment` the fulfilment's external id without `if_`, both with
+    /// `_u<hex>_` as the character it stands for; several tracking numbers are joined by `;`.
+    pub fn fulfilments_csv(&self) -> String {
+        let rows = fulfilments::rows(&self.account.state());
+        let mut out = csv::Writer::from_writer(Vec::new());
+        let header = ["doc", "shipment", "sku", "qty", "tracking"];
+        let written = out.write_record(header).and_then(|()| rows.iter().try_for_each(|row| out.write_record(row)));
+        match (written, out.into_inner()) {
+            (Ok(()), Ok(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
+    /// Someone edits the items of this name by hand: a field by its name in the record service, `isInactive` and `displayName`
+    /// among them. Answers whether there is one. Errors when the journal cannot be written.
+    pub fn edit_item(&self, sku: &str, field: &str, value: &Value) -> anyhow::Result<bool> {
+        let mut state = self.account.state();
+        let found: Vec<seed::Item> = state.stock.items.named(sku).cloned().collect();
+        let now = self.account.mischief.now();
+        for mut item in found.iter().cloned() {
+            match (field, value) {
+                ("displayName", Value::String(text)) => item.name = text.as_str().into(),
+                ("itemId", Value::String(text)) => item.sku = text.as_str().into(),
+                ("isInactive", Value::Bool(flag)) => item.inactive = *flag,
+                ("externalId", Value::String(text)) => item.external = Some(text.as_str().into()),
+                (_, Value::Null) => drop(item.fields.remove(field)),
+                _ => drop(item.fields.insert(field.to_owned(), value.clone())),
+            }
+            item.modified = now.as_second();
+            state.put_item(item, None, now.as_millisecond())?;
+        }
+        Ok(!found.is_empty())
     }
 
     /// How many sales orders and cash sales there are, closed ones too.
@@ -360,23 +407,16 @@ impl NetSuite {
     }
 
     fn play(&self, event: Option<u32>, moves: &[(&str, &str, i64)], why: &str, entered: Entered) -> anyhow::Result<bool> {
-        let moves = moves
-            .iter()
-            .map(|(sku, location, delta)| self.shelf(sku, location).map(|(item, location)| (item, location, *delta)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
         let at = self.account.mischief.now().as_millisecond();
         let import = entered == Entered::ByImport;
         let mut state = self.account.state();
+        let moves = moves
+            .iter()
+            .map(|(sku, location, delta)| shelf(&state, sku, location).map(|(item, location)| (item, location, *delta)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let played = state.play(&Movement { at, event, why: why.to_owned(), moves, import })?;
         self.account.tell(&mut state);
         Ok(played)
-    }
-
-    fn shelf(&self, sku: &str, location: &str) -> anyhow::Result<(u32, u32)> {
-        let item = self.account.items.by_sku(sku).filter(|item| item.kind == seed::ItemKind::Inventory);
-        let item = item.with_context(|| format!("there is no item {sku} that is kept on shelves"))?;
-        let place = location.parse().ok().and_then(seed::location).with_context(|| format!("there is no location {location}"))?;
-        Ok((item.id, place.id))
     }
 
     /// Hands over what is committed of the sales order with this external id. Answers whether that was anything.
@@ -393,8 +433,8 @@ impl NetSuite {
 
     /// The figures of an item at a place, if it was ever kept there.
     pub fn level(&self, sku: &str, location: &str) -> Option<Level> {
-        let (item, place) = self.shelf(sku, location).ok()?;
         let state = self.account.settled();
+        let (item, place) = shelf(&state, sku, location).ok()?;
         state.stock.get(item, place).map(|shelf| Level {
             on_hand: shelf.on_hand.units(),
             committed: shelf.committed().units(),
@@ -413,6 +453,13 @@ impl NetSuite {
     pub fn oversold(&self) -> u64 {
         self.account.settled().stock.oversold()
     }
+}
+
+fn shelf(state: &State, sku: &str, location: &str) -> anyhow::Result<(u32, u32)> {
+    let item = state.stock.items.by_sku(sku).filter(|item| item.kind == seed::ItemKind::Inventory);
+    let item = item.with_context(|| format!("there is no item {sku} that is kept on shelves"))?;
+    let place = location.parse().ok().and_then(seed::location).with_context(|| format!("there is no location {location}"))?;
+    Ok((item.id, place.id))
 }
 
 /// A request's place among the concurrent ones.
@@ -726,7 +773,8 @@ impl Account {
         let base = format!("{site}/record/v1");
         let mut wanted = call.list("select");
         if wanted.is_empty() {
-            wanted = ["salesorder", "cashsale", "customer"].map(str::to_owned).to_vec();
+            let all = ["salesorder", "cashsale", "customer", "inventoryitem", "kititem", "itemfulfillment"];
+            wanted = all.map(str::to_owned).to_vec();
         }
         let mut schemas = Vec::new();
         for name in &wanted {
@@ -735,6 +783,9 @@ impl Account {
             let name = match name.as_str() {
                 "salesorder" => "salesOrder",
                 "cashsale" => "cashSale",
+                "inventoryitem" => "inventoryItem",
+                "kititem" => "kitItem",
+                "itemfulfillment" => "itemFulfillment",
                 other => other,
             };
             schemas.push(format!("\"{name}\":{schema}"));
@@ -795,7 +846,7 @@ impl Account {
         let state = self.settled();
         let engine = suiteql::Engine {
             state: &state,
-            items: &self.items,
+            items: &state.stock.items,
             change_time: self.options.stock_change_time,
             zone: &self.zone,
             now: self.mischief.now(),
@@ -809,11 +860,13 @@ impl Account {
         let (Some(record), rest) = (parts.first(), parts.get(1..).unwrap_or(&[])) else {
             return Err(Refusal::missing(call.path));
         };
-        if rest.iter().any(|part| part.starts_with("!transform") || part.starts_with("!attach")) {
-            return Err(Refusal::request(
-                "Transforming and attaching records is not available in this account.",
-                At::Url(call.path.to_owned()),
-            ));
+        if let [id, action, target] = rest
+            && action.eq_ignore_ascii_case("!transform")
+        {
+            return self.transform(call, base, record, id, target);
+        }
+        if rest.iter().any(|part| part.starts_with('!')) {
+            return Err(Refusal::request("Attaching records is not available in this account.", At::Url(call.path.to_owned())));
         }
         let key = match rest.first() {
             None => None,
@@ -834,6 +887,12 @@ impl Account {
         if let Some(kind) = kind {
             return self.transaction(call, base, kind, key, inner);
         }
+        if let Some(kind) = items::kind_of(record) {
+            return self.item(call, base, kind, key, inner);
+        }
+        if record.eq_ignore_ascii_case("itemFulfillment") && inner.is_empty() {
+            return self.fulfilment(call, base, key);
+        }
         if record.eq_ignore_ascii_case("customer") && inner.is_empty() {
             return self.customer(call, base, key);
         }
@@ -846,7 +905,7 @@ impl Account {
         let state = self.state();
         let view = self.view(call, base, &state);
         match key {
-            None => self.collection(call, base, list.record(), &list.ids(&self.items)),
+            None => self.collection(call, base, list.record(), &list.ids(&state.stock.items)),
             Some(Key::Id(id)) => {
                 view.listed(list, id).map(|json| Answer::Json(json, SINGULAR)).ok_or_else(|| Refusal::missing(call.path))
             }
@@ -865,7 +924,7 @@ impl Account {
     fn view<'a>(&'a self, call: &Call<'_>, base: &'a str, state: &'a State) -> View<'a> {
         View {
             options: &self.options,
-            items: &self.items,
+            items: &state.stock.items,
             symbols: &state.symbols,
             stock: &state.stock,
             base,
@@ -889,7 +948,7 @@ impl Account {
         };
         Ok(Desk {
             options: &self.options,
-            items: &self.items,
+            items: &state.stock.items,
             customers: &state.customers,
             customer_by_external: &state.customer_by_external,
             symbols: &mut state.symbols,
@@ -1028,7 +1087,8 @@ impl Account {
         tran.memo = Some(text.trim().into());
         if quantity {
             let digits = tran.digits();
-            let stocked = tran.lines.iter_mut().filter(|line| self.items.get(line.item).is_some_and(|item| item.kind.is_goods()));
+            let items = &state.stock.items;
+            let stocked = tran.lines.iter_mut().filter(|line| items.get(line.item).is_some_and(|item| item.kind.is_goods()));
             if let Some(line) = stocked.last()
                 && let Some(more) = line.quantity.plus(Fixed::whole(1))
                 && let Some(amount) = line.rate.times(more, digits)

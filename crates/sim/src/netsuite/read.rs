@@ -467,6 +467,10 @@ impl View<'_> {
                 json.text("rate", &format!("{}%", code.rate.text(1)));
                 json.reference("taxType", code.tax_type, &seed::tax_type(code.tax_type)?);
             }
+            List::PriceLevel => {
+                json.text("name", seed::named(seed::PRICE_LEVELS, id)?);
+                json.flag("isInactive", false);
+            }
             List::Item(kind) => {
                 let item = self.items.get(id).filter(|item| item.kind == kind)?;
                 json.text("itemId", &item.sku);
@@ -494,13 +498,14 @@ pub(super) enum List {
     ShipItem,
     PaymentMethod,
     TaxCode,
+    PriceLevel,
     Item(seed::ItemKind),
 }
 
 impl List {
     /// The list of a record type, in any case.
     pub(super) fn find(record: &str) -> Option<List> {
-        use seed::ItemKind::{Charge, Discount, Inventory, Kit};
+        use seed::ItemKind::{Charge, Discount};
         Some(match record.to_ascii_lowercase().as_str() {
             "subsidiary" => List::Subsidiary,
             "location" => List::Location,
@@ -508,8 +513,7 @@ impl List {
             "shipitem" => List::ShipItem,
             "paymentmethod" => List::PaymentMethod,
             "salestaxitem" => List::TaxCode,
-            "inventoryitem" => List::Item(Inventory),
-            "kititem" => List::Item(Kit),
+            "pricelevel" => List::PriceLevel,
             "discountitem" => List::Item(Discount),
             "otherchargesaleitem" => List::Item(Charge),
             _ => return None,
@@ -524,6 +528,7 @@ impl List {
             List::ShipItem => "shipItem",
             List::PaymentMethod => "paymentMethod",
             List::TaxCode => "salesTaxItem",
+            List::PriceLevel => "priceLevel",
             List::Item(kind) => kind.record(),
         }
     }
@@ -537,6 +542,7 @@ impl List {
             List::ShipItem => seed::SHIP_ITEMS.iter().map(|(id, _)| *id).collect(),
             List::PaymentMethod => seed::PAYMENT_METHODS.iter().map(|(id, _)| *id).collect(),
             List::TaxCode => seed::listed_tax_codes(),
+            List::PriceLevel => seed::PRICE_LEVELS.iter().map(|(id, _)| *id).collect(),
             List::Item(kind) => items.all().filter(|item| item.kind == kind).map(|item| item.id).collect(),
         }
     }
@@ -571,6 +577,14 @@ pub(super) fn schema(options: &Options, base: &str, name: &str) -> Option<String
         "salesorder" => (fields::BODY, true, "salesOrder"),
         "cashsale" => (fields::BODY, false, "cashSale"),
         "customer" => (fields::CUSTOMER, true, "customer"),
+        "inventoryitem" => (fields::ITEM, true, "inventoryItem"),
+        "kititem" => (fields::ITEM, false, "kitItem"),
+        "itemfulfillment" => (fields::FULFILMENT, true, "itemFulfillment"),
+        "inventoryitem-priceelement" => (fields::PRICE, true, "inventoryItem-priceElement"),
+        "kititem-priceelement" => (fields::PRICE, true, "kitItem-priceElement"),
+        "kititem-memberelement" => (fields::MEMBER, false, "kitItem-memberElement"),
+        "itemfulfillment-itemelement" => (fields::FULFILMENT_LINE, true, "itemFulfillment-itemElement"),
+        "itemfulfillment-packageelement" => (fields::PACKAGE, true, "itemFulfillment-packageElement"),
         "salesorder-itemelement" => (fields::LINE, true, "salesOrder-itemElement"),
         "cashsale-itemelement" => (fields::LINE, false, "cashSale-itemElement"),
         "salesorder-taxdetailselement" if options.tax.is_suite_tax() => {
@@ -642,6 +656,7 @@ pub(super) fn schema(options: &Options, base: &str, name: &str) -> Option<String
 fn belongs(custom: &str, record: &str) -> bool {
     let prefix = match record {
         "customer" => "custentity",
+        "inventoryItem" | "kitItem" => "custitem",
         line if line.ends_with("-itemElement") => "custcol",
         body if body.contains('-') => return false,
         _ => "custbody",

@@ -79,7 +79,7 @@ pub(super) struct Desk<'a> {
 }
 
 /// A number as the wire writes it: a JSON number, or a text holding one.
-fn number(value: &Value) -> Option<Fixed> {
+pub(super) fn number(value: &Value) -> Option<Fixed> {
     match value {
         Value::Number(number) => Fixed::parse(number.as_str()),
         Value::String(text) => Fixed::parse(text.trim()),
@@ -120,7 +120,7 @@ fn rate_of(value: &Value) -> Option<Rate> {
 }
 
 /// The lines of a sublist: `None` when it is to be emptied.
-fn sublist(value: &Value) -> Result<Option<&[Value]>, ()> {
+pub(super) fn sublist(value: &Value) -> Result<Option<&[Value]>, ()> {
     match value {
         Value::Null => Ok(None),
         Value::Object(object) => match object.get("items") {
@@ -151,16 +151,16 @@ struct Draft {
 }
 
 impl Desk<'_> {
-    fn content(&mut self, path: &str) {
+    pub(super) fn content(&mut self, path: &str) {
         let name = path.rsplit('.').next().unwrap_or(path);
         self.content_as(path, format!("Invalid value for the resource or sub-resource field '{name}'. Provide a valid value."));
     }
 
-    fn content_as(&mut self, path: &str, text: String) {
+    pub(super) fn content_as(&mut self, path: &str, text: String) {
         self.findings.content.push(Detail { text, code: "INVALID_CONTENT", at: At::Path(path.to_owned()) });
     }
 
-    fn business(&mut self, text: impl std::fmt::Display) {
+    pub(super) fn business(&mut self, text: impl std::fmt::Display) {
         self.findings.business.push(Detail {
             text: format!("Error while accessing a resource. {text}"),
             code: "USER_ERROR",
@@ -168,12 +168,12 @@ impl Desk<'_> {
         });
     }
 
-    fn missing(&mut self, label: &str) {
+    pub(super) fn missing(&mut self, label: &str) {
         self.business(format!("Please enter value(s) for: {label}."));
     }
 
     /// Finds the field of a name, or deals with there being none.
-    fn field(&mut self, table: &Table, order: bool, prefix: &str, name: &str) -> Option<Spec> {
+    pub(super) fn field(&mut self, table: &Table, order: bool, prefix: &str, name: &str) -> Option<Spec> {
         if let Some(spec) = table.get(name)
             && spec.exists(self.options, order)
         {
@@ -197,7 +197,7 @@ impl Desk<'_> {
         }
     }
 
-    fn text(&mut self, path: &str, value: &Value) -> Option<String> {
+    pub(super) fn text(&mut self, path: &str, value: &Value) -> Option<String> {
         match value {
             Value::Null => Some(String::new()),
             Value::String(text) if text.contains(['\n', '\r']) => {
@@ -213,7 +213,7 @@ impl Desk<'_> {
         }
     }
 
-    fn flag(&mut self, path: &str, value: &Value) -> Option<bool> {
+    pub(super) fn flag(&mut self, path: &str, value: &Value) -> Option<bool> {
         let flag = value.as_bool();
         if flag.is_none() {
             self.content(path);
@@ -221,7 +221,7 @@ impl Desk<'_> {
         flag
     }
 
-    fn amount(&mut self, path: &str, value: &Value) -> Option<Fixed> {
+    pub(super) fn amount(&mut self, path: &str, value: &Value) -> Option<Fixed> {
         if value.is_null() {
             return Some(Fixed::ZERO);
         }
@@ -232,7 +232,7 @@ impl Desk<'_> {
         number
     }
 
-    fn date(&mut self, path: &str, value: &Value) -> Option<Date> {
+    pub(super) fn date(&mut self, path: &str, value: &Value) -> Option<Date> {
         let date = value.as_str().filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
         if date.is_none() {
             self.content(path);
@@ -241,7 +241,7 @@ impl Desk<'_> {
     }
 
     /// The id of a reference that `known` knows; 0 for null.
-    fn reference(&mut self, path: &str, value: &Value, known: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn reference(&mut self, path: &str, value: &Value, known: impl Fn(u32) -> bool) -> Option<u32> {
         if value.is_null() {
             return Some(0);
         }
@@ -258,7 +258,7 @@ impl Desk<'_> {
         }
     }
 
-    fn external_id(&mut self, value: &Value) -> Option<Option<Box<str>>> {
+    pub(super) fn external_id(&mut self, value: &Value) -> Option<Option<Box<str>>> {
         let text = self.text("externalId", value)?;
         if text.is_empty() {
             return Some(None);
@@ -316,7 +316,7 @@ impl Desk<'_> {
     }
 
     /// A field that is kept as it came: the JSON to keep, `None` to clear it.
-    fn plain(&mut self, path: &str, shape: Shape, value: &Value) -> Option<Option<Box<str>>> {
+    pub(super) fn plain(&mut self, path: &str, shape: Shape, value: &Value) -> Option<Option<Box<str>>> {
         if value.is_null() {
             return Some(None);
         }
@@ -354,7 +354,7 @@ impl Desk<'_> {
         if spec.name.is_empty() { self.symbols.put(&name.to_ascii_lowercase()) } else { self.symbols.put(spec.name) }
     }
 
-    fn find_item(&mut self, path: &str, value: &Value) -> Option<u32> {
+    pub(super) fn find_item(&mut self, path: &str, value: &Value) -> Option<u32> {
         match id_of(value) {
             Some(Id::Internal(id)) if self.items.get(id).is_some() => Some(id),
             Some(_) => {
@@ -579,7 +579,7 @@ impl Desk<'_> {
         }
     }
 
-    fn location_fits(&mut self, id: u32, subsidiary: u32) {
+    pub(super) fn location_fits(&mut self, id: u32, subsidiary: u32) {
         let Some(location) = seed::location(id) else {
             return;
         };
@@ -772,6 +772,10 @@ impl Desk<'_> {
         };
         if item.inactive && (fresh || changed) {
             self.business(format!("The item {} is inactive.", item.sku));
+        }
+        if self.options.one_world && (fresh || changed) && !item.is_of(tran.subsidiary) {
+            let name = seed::subsidiary(tran.subsidiary).map_or("?", |s| s.name);
+            self.business(format!("The item {} is not available in the subsidiary {name}.", item.sku));
         }
         set(&mut line.description, draft.description);
         set(&mut line.reference, draft.reference);
@@ -1240,11 +1244,11 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn some_text(text: String) -> Option<Box<str>> {
+pub(super) fn some_text(text: String) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into_boxed_str())
 }
 
-fn keep(extra: &mut Vec<Extra>, line: u32, name: Sym, json: Option<Box<str>>) {
+pub(super) fn keep(extra: &mut Vec<Extra>, line: u32, name: Sym, json: Option<Box<str>>) {
     extra.retain(|known| known.line != line || known.name != name);
     if let Some(json) = json {
         extra.push(Extra { line, name, json });

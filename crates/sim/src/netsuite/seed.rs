@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::fixed::Fixed;
 use crate::data::ItemSeed;
@@ -170,6 +171,24 @@ pub(super) const PAYMENT_METHODS: &[(u32, &str)] = &[
     (12, "Swish"),
 ];
 
+/// Tax schedules of items.
+pub(super) const TAX_SCHEDULES: &[(u32, &str)] = &[(1, "Standard rated"), (2, "Reduced rated"), (3, "Not taxable")];
+
+/// Types of units of items.
+pub(super) const UNITS_TYPES: &[(u32, &str)] = &[(1, "Each")];
+
+/// Price levels.
+pub(super) const PRICE_LEVELS: &[(u32, &str)] = &[(1, "Base Price"), (2, "Wholesale"), (3, "Employee"), (5, "Online Price")];
+
+/// Accounts: id, type, name.
+pub(super) const ACCOUNTS: &[(u32, &str, &str)] = &[
+    (54, "Income", "4000 Sales"),
+    (55, "Income", "4010 Sales, shoes"),
+    (212, "OthCurrAsset", "1200 Inventory"),
+    (213, "COGS", "5000 Cost of goods sold"),
+    (214, "Expense", "6000 Freight"),
+];
+
 pub(super) fn named(list: &'static [(u32, &'static str)], id: u32) -> Option<&'static str> {
     list.iter().find(|(known, _)| *known == id).map(|(_, name)| *name)
 }
@@ -302,7 +321,7 @@ pub(super) fn guest(id: u32) -> Option<(u32, u32)> {
 }
 
 /// What kind of item it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ItemKind {
     Inventory,
     /// Sold as one, kept as its parts.
@@ -338,17 +357,69 @@ impl ItemKind {
     }
 }
 
+/// A price of an item: one cell of its matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PriceCell {
+    pub(super) currency: u32,
+    pub(super) level: u32,
+    /// From how many units on.
+    pub(super) quantity: i64,
+    pub(super) price: Fixed,
+}
+
 /// An item.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Item {
     pub(super) id: u32,
     pub(super) sku: Box<str>,
     pub(super) name: Box<str>,
     pub(super) kind: ItemKind,
     pub(super) inactive: bool,
+    #[serde(default)]
+    pub(super) external: Option<Box<str>>,
+    /// Seconds since 1970.
+    pub(super) created: i64,
+    /// Seconds since 1970.
+    pub(super) modified: i64,
+    /// What else is known of it, by the name of the field.
+    #[serde(default)]
+    pub(super) fields: Map<String, Value>,
+    #[serde(default)]
+    pub(super) prices: Vec<PriceCell>,
+    /// Where it may be sold; empty for everywhere.
+    #[serde(default)]
+    pub(super) subsidiaries: Vec<u32>,
+    /// And in the subsidiaries below.
+    #[serde(default)]
+    pub(super) children: bool,
 }
 
 impl Item {
+    /// One of which no more is known than that it is there.
+    pub(super) fn plain(id: u32, sku: &str, name: &str, kind: ItemKind, inactive: bool) -> Item {
+        Item {
+            id,
+            sku: sku.into(),
+            name: name.into(),
+            kind,
+            inactive,
+            external: None,
+            created: FOUNDED,
+            modified: FOUNDED,
+            fields: Map::new(),
+            prices: Vec::new(),
+            subsidiaries: Vec::new(),
+            children: false,
+        }
+    }
+
+    /// Whether documents of a subsidiary may use it. Every subsidiary but the first lies below the first.
+    pub(super) fn is_of(&self, subsidiary: u32) -> bool {
+        self.subsidiaries.is_empty()
+            || self.subsidiaries.contains(&subsidiary)
+            || (self.children && self.subsidiaries.contains(&1))
+    }
+
     /// The list price, which replaces a rate that was not marked as custom: 10.00 to 209.99, in any currency.
     pub(super) fn list_price(&self, digits: u32) -> Fixed {
         let cents = 1_000 + mix(hash_text(&self.sku)) % 20_000;
@@ -361,6 +432,8 @@ const DISCOUNT: u32 = 31;
 const GIFT_CARD: u32 = 32;
 const HANDLING: u32 = 33;
 const INACTIVE: u32 = 34;
+/// When the items that are there from the start were made, in seconds since 1970.
+const FOUNDED: i64 = 1_262_304_000; // 2010-01-01
 /// Id of the first stocked item.
 const FIRST_ITEM: u32 = 1_001;
 
@@ -372,12 +445,15 @@ pub(super) struct Member {
     pub(super) quantity: i64,
 }
 
-/// All items; they do not change while the account lives.
+/// All items.
 #[derive(Debug)]
 pub(super) struct Items {
     fixed: Vec<Item>,
+    /// From [`FIRST_ITEM`] on without gaps.
     stocked: Vec<Item>,
-    by_sku: HashMap<Box<str>, u32>,
+    /// Names are unique within a type only.
+    by_sku: HashMap<Box<str>, Vec<u32>>,
+    by_external: HashMap<Box<str>, u32>,
     /// By kit.
     members: Vec<Member>,
 }
@@ -390,21 +466,17 @@ pub(super) fn stocked_id(place: usize) -> u32 {
 impl Items {
     pub(super) fn new(seeds: Vec<ItemSeed>, kits: &[KitSeed]) -> Items {
         let is_kit: HashSet<usize> = kits.iter().map(|kit| kit.item).collect();
-        let special = |id, sku: &str, name: &str, kind, inactive| Item { id, sku: sku.into(), name: name.into(), kind, inactive };
         let fixed = vec![
-            special(DISCOUNT, "Discount", "Discount", ItemKind::Discount, false),
-            special(GIFT_CARD, "Gift card redeemed", "Gift card redeemed", ItemKind::Discount, false),
-            special(HANDLING, "Handling", "Handling", ItemKind::Charge, false),
-            special(INACTIVE, "Inactive item", "Inactive item", ItemKind::Inventory, true),
+            Item::plain(DISCOUNT, "Discount", "Discount", ItemKind::Discount, false),
+            Item::plain(GIFT_CARD, "Gift card redeemed", "Gift card redeemed", ItemKind::Discount, false),
+            Item::plain(HANDLING, "Handling", "Handling", ItemKind::Charge, false),
+            Item::plain(INACTIVE, "Inactive item", "Inactive item", ItemKind::Inventory, true),
         ];
         let stocked: Vec<Item> = (FIRST_ITEM..)
             .zip(seeds.into_iter().enumerate())
-            .map(|(id, (place, seed))| Item {
-                id,
-                sku: seed.sku.into_boxed_str(),
-                name: seed.name.into_boxed_str(),
-                kind: if is_kit.contains(&place) { ItemKind::Kit } else { ItemKind::Inventory },
-                inactive: false,
+            .map(|(id, (place, seed))| {
+                let kind = if is_kit.contains(&place) { ItemKind::Kit } else { ItemKind::Inventory };
+                Item::plain(id, &seed.sku, &seed.name, kind, false)
             })
             .collect();
         let mut members: Vec<Member> = kits
@@ -415,8 +487,11 @@ impl Items {
             })
             .collect();
         members.sort_unstable();
-        let by_sku = fixed.iter().chain(&stocked).map(|item| (item.sku.clone(), item.id)).collect();
-        Items { fixed, stocked, by_sku, members }
+        let mut by_sku: HashMap<Box<str>, Vec<u32>> = HashMap::new();
+        for item in fixed.iter().chain(&stocked) {
+            by_sku.entry(item.sku.clone()).or_default().push(item.id);
+        }
+        Items { fixed, stocked, by_sku, by_external: HashMap::new(), members }
     }
 
     /// The parts of a kit; none for anything else.
@@ -438,13 +513,62 @@ impl Items {
         }
     }
 
+    /// The first item of this name.
     pub(super) fn by_sku(&self, sku: &str) -> Option<&Item> {
-        self.get(*self.by_sku.get(sku)?)
+        self.named(sku).next()
+    }
+
+    /// All items of this name, byte for byte.
+    pub(super) fn named(&self, sku: &str) -> impl Iterator<Item = &Item> {
+        self.by_sku.get(sku).into_iter().flatten().filter_map(|id| self.get(*id))
+    }
+
+    pub(super) fn by_external(&self, external: &str) -> Option<&Item> {
+        self.get(*self.by_external.get(external)?)
     }
 
     /// All, by rising id.
     pub(super) fn all(&self) -> impl Iterator<Item = &Item> {
         self.fixed.iter().chain(&self.stocked)
+    }
+
+    /// The id of the next new item.
+    pub(super) fn next_id(&self) -> u32 {
+        stocked_id(self.stocked.len())
+    }
+
+    /// Takes in an item, new or changed, and the parts of a kit where they are given, as (item, units).
+    pub(super) fn put(&mut self, item: Item, members: Option<&[(u32, i64)]>) {
+        if let Some(members) = members {
+            self.members.retain(|member| member.parent != item.id);
+            self.members.extend(members.iter().map(|(part, quantity)| Member {
+                parent: item.id,
+                item: *part,
+                quantity: *quantity,
+            }));
+            self.members.sort_unstable();
+        }
+        if let Some(old) = self.get(item.id) {
+            let (id, sku, external) = (old.id, old.sku.clone(), old.external.clone());
+            if let Some(ids) = self.by_sku.get_mut(&sku) {
+                ids.retain(|known| *known != id);
+            }
+            if let Some(external) = external {
+                self.by_external.remove(&external);
+            }
+        }
+        self.by_sku.entry(item.sku.clone()).or_default().push(item.id);
+        if let Some(external) = &item.external {
+            self.by_external.insert(external.clone(), item.id);
+        }
+        let place = match item.id.checked_sub(FIRST_ITEM).and_then(|at| usize::try_from(at).ok()) {
+            Some(at) if at == self.stocked.len() => return self.stocked.push(item),
+            Some(at) => self.stocked.get_mut(at),
+            None => self.fixed.iter_mut().find(|known| known.id == item.id),
+        };
+        if let Some(place) = place {
+            *place = item;
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::fixed::Fixed;
-use super::seed;
+use super::seed::{self, Item};
 use super::stock::{self, Stock};
 use crate::journal::Journal;
 use crate::mischief::mix;
@@ -215,6 +215,91 @@ pub(super) struct Shipped {
     pub(super) location: u32,
     #[serde(rename = "q")]
     pub(super) quantity: Fixed,
+    /// What a kit was made of then, with units per kit.
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<(u32, Fixed)>,
+    /// The fulfilment that took it; 0 where somebody did it by hand.
+    #[serde(rename = "f", default, skip_serializing_if = "is_default")]
+    pub(super) by: u32,
+}
+
+/// How far a fulfilment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum ShipStatus {
+    #[serde(rename = "A")]
+    Picked,
+    #[serde(rename = "B")]
+    Packed,
+    #[serde(rename = "C")]
+    Shipped,
+}
+
+impl ShipStatus {
+    /// The status of this letter.
+    pub(super) fn of(letter: &str) -> Option<ShipStatus> {
+        match letter {
+            "A" => Some(ShipStatus::Picked),
+            "B" => Some(ShipStatus::Packed),
+            "C" => Some(ShipStatus::Shipped),
+            _ => None,
+        }
+    }
+
+    /// Letter and name.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            ShipStatus::Picked => ("A", "Picked"),
+            ShipStatus::Packed => ("B", "Packed"),
+            ShipStatus::Shipped => ("C", "Shipped"),
+        }
+    }
+}
+
+/// One line of a fulfilment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Gone {
+    pub(super) number: u32,
+    /// The order's line.
+    pub(super) order_line: u32,
+    pub(super) item: u32,
+    pub(super) quantity: Fixed,
+    pub(super) location: u32,
+    /// The line of the kit that it is a part of; 0 for none.
+    pub(super) member_of: u32,
+}
+
+/// One package.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Package {
+    pub(super) tracking: Box<str>,
+    pub(super) description: Box<str>,
+    /// In pounds.
+    pub(super) weight: Fixed,
+}
+
+/// An item fulfilment of a sales order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fulfilment {
+    pub(super) id: u32,
+    /// The document number's digits.
+    pub(super) number: u32,
+    pub(super) external: Option<Box<str>>,
+    pub(super) order: u32,
+    pub(super) date: Date,
+    /// Seconds since 1970.
+    pub(super) created: i64,
+    /// Seconds since 1970.
+    pub(super) modified: i64,
+    pub(super) status: ShipStatus,
+    pub(super) memo: Option<Box<str>>,
+    pub(super) lines: Vec<Gone>,
+    pub(super) packages: Vec<Package>,
+}
+
+impl Fulfilment {
+    pub(super) fn tran_id(&self) -> String {
+        format!("IF{}", self.number)
+    }
 }
 
 /// The figures of a document.
@@ -427,6 +512,15 @@ enum Entry<'a> {
     CustomerDeleted(u32),
     #[serde(rename = "m")]
     Moved(&'a Movement),
+    /// (item, its parts where they are given, milliseconds since 1970).
+    #[serde(rename = "i")]
+    Item(&'a Item, Option<&'a [(u32, i64)]>, i64),
+    /// (fulfilment, milliseconds since 1970).
+    #[serde(rename = "f")]
+    Fulfilment(&'a Fulfilment, i64),
+    /// (fulfilment, milliseconds since 1970).
+    #[serde(rename = "u")]
+    FulfilmentDeleted(u32, i64),
 }
 
 /// Units that come or go at places, all at once.
@@ -459,6 +553,12 @@ enum Kept {
     CustomerDeleted(u32),
     #[serde(rename = "m")]
     Moved(Movement),
+    #[serde(rename = "i")]
+    Item(Box<Item>, Option<Vec<(u32, i64)>>, i64),
+    #[serde(rename = "f")]
+    Fulfilment(Box<Fulfilment>, i64),
+    #[serde(rename = "u")]
+    FulfilmentDeleted(u32, i64),
 }
 
 /// First transaction id.
@@ -473,7 +573,14 @@ pub(super) const PENDING_APPROVAL: &str = "A";
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) trans: BTreeMap<u32, Box<Tran>>,
+    /// By external id: it is unique over orders, sales and fulfilments.
     pub(super) by_external: HashMap<Box<str>, u32>,
+    pub(super) fulfilments: BTreeMap<u32, Box<Fulfilment>>,
+    /// The fulfilments of each order.
+    fulfilled_by: HashMap<u32, Vec<u32>>,
+    /// Whether an order is billed by what is fulfilled of it (no Advanced Shipping).
+    bills_with_fulfilment: bool,
+    last_fulfilment: u32,
     /// Documents that wait for approval.
     pub(super) unapproved: BTreeSet<u32>,
     pub(super) customers: BTreeMap<u32, Box<Customer>>,
@@ -496,10 +603,14 @@ pub(super) struct State {
 
 impl State {
     /// An account without documents. Nothing is kept until [`State::keep_in`].
-    pub(super) fn new(stock: Stock, fulfil_after: Option<i64>) -> State {
+    pub(super) fn new(stock: Stock, fulfil_after: Option<i64>, bills_with_fulfilment: bool) -> State {
         let mut state = State {
             trans: BTreeMap::new(),
             by_external: HashMap::new(),
+            fulfilments: BTreeMap::new(),
+            fulfilled_by: HashMap::new(),
+            bills_with_fulfilment,
+            last_fulfilment: 300,
             unapproved: BTreeSet::new(),
             customers: BTreeMap::new(),
             customer_by_external: HashMap::new(),
@@ -540,6 +651,9 @@ impl State {
             Kept::Deleted(id, at) => self.remove_tran(id, at),
             Kept::Moved(movement) => self.shift(&movement),
             Kept::CustomerDeleted(id) => self.remove_customer(id),
+            Kept::Item(item, members, at) => self.stock.put_item(*item, members.as_deref(), &self.trans, at),
+            Kept::Fulfilment(fulfilment, at) => self.place_fulfilment(fulfilment, at),
+            Kept::FulfilmentDeleted(id, at) => self.remove_fulfilment(id, at),
         }
         Ok(())
     }
@@ -706,6 +820,8 @@ impl State {
                 item: line.item,
                 location: stock::place(tran, line),
                 quantity: self.stock.line(tran, line).0,
+                parts: self.kit_parts(line.item),
+                by: 0,
             })
             .filter(|gone| !gone.quantity.is_zero())
             .collect();
@@ -718,6 +834,99 @@ impl State {
         self.journal.append(&Entry::Tran(&tran))?;
         self.place_tran(tran, now, false);
         Ok(true)
+    }
+
+    /// What a kit is made of now; nothing for anything else.
+    fn kit_parts(&self, item: u32) -> Vec<(u32, Fixed)> {
+        let is_kit = self.stock.items.get(item).is_some_and(|found| found.kind == seed::ItemKind::Kit);
+        if is_kit { self.stock.parts(item) } else { Vec::new() }
+    }
+
+    /// Keeps an item, new or changed, and the parts of a kit where they are given, at `now` (milliseconds since 1970).
+    /// Errors as [`State::put_tran`].
+    pub(super) fn put_item(&mut self, item: Item, members: Option<&[(u32, i64)]>, now: i64) -> anyhow::Result<()> {
+        self.journal.append(&Entry::Item(&item, members, now))?;
+        self.stock.put_item(item, members, &self.trans, now);
+        Ok(())
+    }
+
+    /// The digits of the next fulfilment's number.
+    pub(super) fn next_fulfilment(&mut self) -> u32 {
+        self.last_fulfilment = self.last_fulfilment.saturating_add(1);
+        self.last_fulfilment
+    }
+
+    /// Units of an order's line that are in fulfilments, whether they have left or not.
+    pub(super) fn in_fulfilments(&self, order: &Tran, line: u32) -> Fixed {
+        let of_order = self.fulfilled_by.get(&order.id).into_iter().flatten().filter_map(|id| self.fulfilments.get(id));
+        let waiting = of_order.filter(|it| it.status != ShipStatus::Shipped);
+        let lines = waiting.flat_map(|it| &it.lines).filter(|gone| gone.order_line == line && gone.member_of == 0);
+        Fixed::sum(lines.map(|gone| gone.quantity).chain([stock::shipped(order, line)])).unwrap_or_default()
+    }
+
+    /// Keeps a fulfilment, new or changed; with the status Shipped its units have left. Errors as [`State::put_tran`].
+    pub(super) fn put_fulfilment(&mut self, fulfilment: Box<Fulfilment>, now: i64) -> anyhow::Result<()> {
+        self.journal.append(&Entry::Fulfilment(&fulfilment, now))?;
+        self.place_fulfilment(fulfilment, now);
+        Ok(())
+    }
+
+    fn place_fulfilment(&mut self, fulfilment: Box<Fulfilment>, at: i64) {
+        let id = fulfilment.id;
+        let old = self.fulfilments.get(&id);
+        let left = old.is_some_and(|old| old.status == ShipStatus::Shipped);
+        if let Some(external) = old.and_then(|old| old.external.clone()) {
+            self.by_external.remove(&external);
+        }
+        if let Some(external) = &fulfilment.external {
+            self.by_external.insert(external.clone(), id);
+        }
+        self.last_tran = self.last_tran.max(id);
+        self.last_fulfilment = self.last_fulfilment.max(fulfilment.number);
+        if fulfilment.status == ShipStatus::Shipped
+            && !left
+            && let Some(mut order) = self.trans.get(&fulfilment.order).cloned()
+        {
+            let gone = fulfilment.lines.iter().filter(|line| line.member_of == 0);
+            order.shipped.extend(gone.map(|line| Shipped {
+                line: line.order_line,
+                item: line.item,
+                location: line.location,
+                quantity: line.quantity,
+                parts: self.kit_parts(line.item),
+                by: id,
+            }));
+            order.modified = order.modified.max(fulfilment.modified);
+            order.billed |= self.bills_with_fulfilment && self.stock.is_fulfilled(&order);
+            self.place_tran(order, at, false);
+        }
+        let of_order = self.fulfilled_by.entry(fulfilment.order).or_default();
+        if !of_order.contains(&id) {
+            of_order.push(id);
+        }
+        self.fulfilments.insert(id, fulfilment);
+    }
+
+    /// Deletes a fulfilment: its units are back, and its order is open again. Errors as [`State::put_tran`].
+    pub(super) fn delete_fulfilment(&mut self, id: u32, now: i64) -> anyhow::Result<()> {
+        self.journal.append(&Entry::FulfilmentDeleted(id, now))?;
+        self.remove_fulfilment(id, now);
+        Ok(())
+    }
+
+    fn remove_fulfilment(&mut self, id: u32, at: i64) {
+        let Some(fulfilment) = self.fulfilments.remove(&id) else { return };
+        if let Some(of_order) = self.fulfilled_by.get_mut(&fulfilment.order) {
+            of_order.retain(|known| *known != id);
+        }
+        if let Some(external) = &fulfilment.external {
+            self.by_external.remove(external);
+        }
+        if let Some(mut order) = self.trans.get(&fulfilment.order).cloned() {
+            order.shipped.retain(|gone| gone.by != id);
+            order.modified = order.modified.max(at.div_euclid(1_000));
+            self.place_tran(order, at, false);
+        }
     }
 
     /// Units come or go. An event that was taken before is not taken again; answers whether it was taken.
@@ -782,8 +991,7 @@ mod tests {
 
     #[test]
     fn ids_rise_and_have_gaps() {
-        let items = std::sync::Arc::new(seed::Items::new(Vec::new(), &[]));
-        let mut state = State::new(Stock::new(items, 0), None);
+        let mut state = State::new(Stock::new(seed::Items::new(Vec::new(), &[]), 0), None, false);
         let ids: Vec<u32> = (0..100).map(|_| state.next_tran()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(ids.windows(2).any(|pair| pair[1] - pair[0] > 1));

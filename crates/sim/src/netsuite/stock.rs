@@ -14,10 +14,9 @@
 //! Sums are kept, never searched for, so that an account of 100,000 items at five places stays quick.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
 use super::fixed::Fixed;
-use super::seed::{ItemKind, Items};
+use super::seed::{Item, ItemKind, Items};
 use super::state::{Kind, Line, Tran};
 
 /// One item at one place.
@@ -121,7 +120,8 @@ impl Slice {
 /// All shelves of the account.
 #[derive(Debug)]
 pub(super) struct Stock {
-    items: Arc<Items>,
+    /// What there is.
+    pub(super) items: Items,
     /// By item, then place.
     shelves: BTreeMap<(u32, u32), Shelf>,
     /// (second, item, place) of every shelf that ever changed.
@@ -138,7 +138,7 @@ pub(super) struct Stock {
 
 impl Stock {
     /// Empty shelves. `delay` is how many milliseconds after an order was saved it is committed.
-    pub(super) fn new(items: Arc<Items>, delay: i64) -> Stock {
+    pub(super) fn new(items: Items, delay: i64) -> Stock {
         Stock {
             items,
             shelves: BTreeMap::new(),
@@ -230,7 +230,14 @@ impl Stock {
             }
         }
         for gone in &tran.shipped {
-            self.spread(&mut pulls, gone.item, gone.location, gone.line, Fixed::ZERO, gone.quantity);
+            if gone.parts.is_empty() {
+                self.spread(&mut pulls, gone.item, gone.location, gone.line, Fixed::ZERO, gone.quantity);
+            }
+            // What a kit was made of when it left stays, whatever it is made of now.
+            for (part, per) in gone.parts.iter().filter(|_| gone.location != 0) {
+                let taken = gone.quantity.times(*per, 8).unwrap_or_default();
+                pulls.push(Pull { item: *part, location: gone.location, line: gone.line, open: Fixed::ZERO, taken });
+            }
         }
         pulls.sort_unstable();
         pulls.dedup_by(|next, kept| {
@@ -256,13 +263,31 @@ impl Stock {
     }
 
     /// What is asked for when an item is sold, with units per unit: itself, its parts, or nothing.
-    fn parts(&self, item: u32) -> Vec<(u32, Fixed)> {
+    pub(super) fn parts(&self, item: u32) -> Vec<(u32, Fixed)> {
         match self.items.get(item).map(|found| found.kind) {
             Some(ItemKind::Inventory) => vec![(item, Fixed::whole(1))],
             Some(ItemKind::Kit) => {
                 self.items.members(item).iter().map(|member| (member.item, Fixed::whole(member.quantity))).collect()
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// Takes in an item, new or changed, at `at` (milliseconds since 1970). What open orders ask for follows the new parts of a
+    /// kit, as the vendor reads them when it is handed over.
+    pub(super) fn put_item(&mut self, item: Item, members: Option<&[(u32, i64)]>, trans: &BTreeMap<u32, Box<Tran>>, at: i64) {
+        let id = item.id;
+        let uses = |tran: &Tran| tran.lines.iter().any(|line| line.item == id) && !self.uncommitted.contains_key(&tran.id);
+        let before: Vec<(u32, Vec<Pull>)> = match members {
+            Some(_) => trans.values().filter(|tran| uses(tran)).map(|tran| (tran.id, self.pulls(tran))).collect(),
+            None => Vec::new(),
+        };
+        self.items.put(item, members);
+        for (id, was) in before {
+            if let Some(tran) = trans.get(&id) {
+                let is = self.pulls(tran);
+                self.post(id, &was, &is, at.div_euclid(1_000));
+            }
         }
     }
 

@@ -249,7 +249,7 @@ async fn without_the_custom_price_level_the_list_price_wins() {
     body["item"]["items"][0].as_object_mut().unwrap().remove("price");
     let id = create(&ns, body).await;
     let reply = send(&ns, "GET", &format!("/record/v1/salesOrder/{id}/item/1"), &[], Value::Null).await;
-    let list = ns.account.items.get(1_001).unwrap().list_price(2);
+    let list = ns.account.state().stock.items.get(1_001).unwrap().list_price(2);
     assert_ne!(list, n("100"));
     assert_eq!(dec(&reply.body["rate"]), list);
     assert_eq!(dec(&reply.body["amount"]), list.times(n("2"), 2).unwrap());

@@ -5,7 +5,7 @@ use selvedge_model::{RecordKey, Sku};
 
 use super::{super::settings::ShippingForm, *};
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(super) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),

@@ -382,7 +382,8 @@ async fn check_names_what_is_wrong_and_goes_on() {
     let bad = |level: FindingLevel| {
         findings.iter().filter(|f| f.level == level).map(|f| f.setting.clone().unwrap_or_default()).collect::<Vec<_>>()
     };
-    assert_eq!(bad(FindingLevel::Warning), ["", "query_time_zone"], "{findings:#?}");
+    let expected = ["", "query_time_zone", "items.name_field", "items.hs_code_field"];
+    assert_eq!(bad(FindingLevel::Warning), expected, "{findings:#?}");
     assert_eq!(bad(FindingLevel::Bad), ["auth", "tax"], "{findings:#?}");
     assert!(findings.iter().all(|f| f.level == FindingLevel::Good || !f.remedy.is_empty()));
     assert!(findings.iter().any(|f| f.message.contains("60 s ahead")));

@@ -4,6 +4,8 @@ mod anything;
 mod calls;
 mod changed;
 mod customers;
+mod products;
+mod shipments;
 mod stand_in;
 mod stock;
 mod written;

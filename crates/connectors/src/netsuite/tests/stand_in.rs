@@ -21,22 +21,22 @@ use super::{
     *,
 };
 
-struct Stand {
-    connection: Connection,
-    account: NetSuite,
+pub(super) struct Stand {
+    pub connection: Connection,
+    pub account: NetSuite,
     _server: Server,
 }
 
-fn seeds() -> Vec<ItemSeed> {
+pub(super) fn seeds() -> Vec<ItemSeed> {
     let items = ["SHIRT-WHITE-M", "SOCK-BLK", "COAT", "BOOK", "SET", "STICKER", "CAP"];
     items.map(|sku| ItemSeed { sku: sku.into(), name: format!("Item {sku}") }).to_vec()
 }
 
-async fn stand(options: Options, settings: Value) -> Stand {
+pub(super) async fn stand(options: Options, settings: Value) -> Stand {
     stand_with(options, settings, seeds()).await
 }
 
-async fn stand_with(options: Options, settings: Value, goods: impl Into<Goods>) -> Stand {
+pub(super) async fn stand_with(options: Options, settings: Value, goods: impl Into<Goods>) -> Stand {
     let mischief = Arc::new(Mischief::new(7, Profile::None, "netsuite"));
     let clock = Arc::new(ManualClock::at(mischief.now()));
     let account = build(options, goods, mischief, None).await.unwrap();
@@ -64,7 +64,7 @@ async fn stand_with(options: Options, settings: Value, goods: impl Into<Goods>) 
 
 impl Stand {
     /// Answers lookups as the gate would: items and currencies by the account's lists, the rest by a mapping.
-    async fn words(&self, order: &Order) -> Values {
+    pub async fn words(&self, order: &Order) -> Values {
         let seed = seed_ids();
         let subsidiary = "2";
         let mut values = Values::default();
@@ -93,7 +93,7 @@ impl Stand {
     }
 
     /// Puts an order and says what disagrees with what then stands there.
-    async fn deliver(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> (Raw, Vec<Difference>) {
+    pub async fn deliver(&self, order: &Order, values: &Values, existing: Option<&Raw>) -> (Raw, Vec<Difference>) {
         let sink = self.connection.order_sink.as_ref().unwrap();
         let id = match sink.encode(order, values, Standing { own: existing, needed: None }).unwrap() {
             Encoded::Put(request) => {
@@ -112,13 +112,13 @@ impl Stand {
         (raw, differences)
     }
 
-    async fn read(&self, id: &ExternalId) -> Raw {
+    pub async fn read(&self, id: &ExternalId) -> Raw {
         let source = self.connection.order_source.as_ref().unwrap();
         source.fetch(std::slice::from_ref(id), Priority::Orders).await.unwrap().remove(0)
     }
 }
 
-fn as_guest(mut order: Order) -> Order {
+pub(super) fn as_guest(mut order: Order) -> Order {
     order.customer = None;
     order
 }

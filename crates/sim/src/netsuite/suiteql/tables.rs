@@ -9,7 +9,7 @@ use super::super::fixed::Fixed;
 use super::super::read::unique_key;
 use super::super::records::country_of;
 use super::super::seed::{self, Item, Items, Member};
-use super::super::state::{Customer, Kind, Line, PENDING_APPROVAL, SHIPPING, State, TaxLine, Tran};
+use super::super::state::{Customer, Fulfilment, Kind, Line, PENDING_APPROVAL, SHIPPING, State, TaxLine, Tran};
 use super::super::stock::{Shelf, Slice, shipped};
 use super::Cell;
 
@@ -132,6 +132,7 @@ pub(super) enum Table {
     PerPlaceFull,
     /// `itemmember`.
     Member,
+    PriceLevel,
 }
 
 impl Table {
@@ -152,6 +153,7 @@ impl Table {
             "aggregateitemlocation" => Table::PerPlace,
             "inventoryitemlocations" => Table::PerPlaceFull,
             "itemmember" => Table::Member,
+            "pricelevel" => Table::PriceLevel,
             _ => return None,
         })
     }
@@ -205,7 +207,10 @@ impl Table {
                 DoNotDisplayLine,
                 UniqueKey,
             ],
-            Table::Item => &[Id, ItemId, ExternalId, DisplayName, FullName, Description, ItemType, IsInactive],
+            Table::Item => {
+                &[Id, ItemId, ExternalId, DisplayName, FullName, Description, ItemType, IsInactive, CreatedDate, LastModifiedDate]
+            }
+            Table::PriceLevel => &[Id, Name, IsInactive],
             Table::Subsidiary => &[Id, Name, FullName, Currency, Country, Parent, IsInactive, IsElimination],
             Table::Location => &[Id, Name, FullName, ExternalId, Subsidiary, IsInactive],
             Table::Currency => &[Id, Symbol, Name, CurrencyPrecision, IsInactive],
@@ -264,7 +269,7 @@ impl Table {
             (self, col),
             (Table::Transaction, Col::Id | Col::ExternalId | Col::Status)
                 | (Table::Line, Col::Transaction)
-                | (Table::Item, Col::Id | Col::ItemId)
+                | (Table::Item, Col::Id | Col::ItemId | Col::ExternalId)
                 | (Table::Customer, Col::Id | Col::ExternalId | Col::EntityId)
                 | (Table::TaxItem, Col::Id)
                 | (Table::ShippingAddress | Table::BillingAddress, Col::NKey)
@@ -289,6 +294,7 @@ pub(super) enum Row<'a> {
     /// No row: the other side of a left join.
     Null,
     Tran(&'a Tran),
+    Fulfilment(&'a Fulfilment),
     Line(&'a Tran, Part<'a>),
     Item(&'a Item),
     Subsidiary(&'static seed::Subsidiary),
@@ -370,9 +376,29 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::TaxDetailsOverride => yes(tran.tax_override),
             _ => Cell::Null,
         },
+        Row::Fulfilment(it) => match col {
+            Col::Id => whole(it.id),
+            Col::TranId => owned(it.tran_id()),
+            Col::ExternalId => it.external.as_deref().map_or(Cell::Null, text),
+            Col::Type => Cell::Text("ItemShip".into()),
+            Col::RecordType => Cell::Text("itemfulfillment".into()),
+            Col::Status => Cell::Text(it.status.words().0.into()),
+            Col::Entity => state.trans.get(&it.order).map_or(Cell::Null, |order| id(order.entity)),
+            Col::TranDate => Cell::Date(it.date),
+            Col::CreatedDate => Cell::Time(it.created),
+            Col::LastModifiedDate => Cell::Time(it.modified),
+            Col::Posting => yes(it.status.words().0 == "C"),
+            Col::Voided => yes(false),
+            Col::Memo => it.memo.as_deref().map_or(Cell::Null, text),
+            Col::Subsidiary => state.trans.get(&it.order).map_or(Cell::Null, |order| id(order.subsidiary)),
+            _ => Cell::Null,
+        },
         Row::Line(tran, part) => line(tran, part, col, state),
         Row::Item(item) => match col {
             Col::Id => whole(item.id),
+            Col::ExternalId => item.external.as_deref().map_or(Cell::Null, text),
+            Col::CreatedDate => Cell::Time(item.created),
+            Col::LastModifiedDate => Cell::Time(item.modified),
             Col::ItemId | Col::FullName => text(&item.sku),
             Col::DisplayName | Col::Description => text(&item.name),
             Col::ItemType => Cell::Text(item.kind.code().into()),
@@ -594,7 +620,10 @@ pub(super) fn scan<'a>(
     };
     let from = (Bound::Included(from), Bound::Unbounded);
     match table {
-        Table::Transaction => state.trans.range(from).try_for_each(|(_, tran)| each(Row::Tran(tran))),
+        Table::Transaction => {
+            state.trans.range(from).try_for_each(|(_, tran)| each(Row::Tran(tran)))?;
+            state.fulfilments.range(from).try_for_each(|(_, it)| each(Row::Fulfilment(it)))
+        }
         Table::Line => state.trans.values().try_for_each(|tran| lines_of(tran, each)),
         Table::Item => items.all().try_for_each(|item| each(Row::Item(item))),
         Table::Subsidiary => seed::SUBSIDIARIES.iter().try_for_each(|it| each(Row::Subsidiary(it))),
@@ -603,6 +632,7 @@ pub(super) fn scan<'a>(
         Table::Customer => state.customers.range(from).try_for_each(|(_, it)| each(Row::Customer(it))),
         Table::TaxItem => seed::listed_tax_codes().into_iter().try_for_each(|it| each(Row::TaxCode(it))),
         Table::ShipItem => seed::SHIP_ITEMS.iter().try_for_each(|(id, name)| each(Row::ShipItem(*id, name))),
+        Table::PriceLevel => seed::PRICE_LEVELS.iter().try_for_each(|(id, name)| each(Row::PaymentMethod(*id, name))),
         Table::PaymentMethod => seed::PAYMENT_METHODS.iter().try_for_each(|(id, name)| each(Row::PaymentMethod(*id, name))),
         Table::PerPlace | Table::PerPlaceFull => {
             state.stock.scan(&Slice::default(), &mut |item, location, shelf| each(Row::Shelf(item, location, shelf)))
@@ -628,26 +658,44 @@ fn find<'a>(
     each: &mut impl FnMut(Row<'a>) -> Result<(), String>,
 ) -> Result<(), String> {
     let tran = |id: Option<u32>| id.and_then(|id| state.trans.get(&id));
+    // An order, a sale or a fulfilment.
+    let any = |id: Option<u32>| {
+        let fulfilment = || id.and_then(|id| state.fulfilments.get(&id)).map(|it| Row::Fulfilment(it));
+        tran(id).map(|tran| Row::Tran(tran)).or_else(fulfilment)
+    };
     match (table, col) {
-        (Table::Transaction, Col::Id) => tran(number_of(value)).map_or(Ok(()), |tran| each(Row::Tran(tran))),
+        (Table::Transaction, Col::Id) => any(number_of(value)).map_or(Ok(()), each),
         (Table::Transaction, Col::Status) => {
             let status = key_of(value);
             let waits = |id: &u32| state.trans.get(id);
             match status.as_deref() {
-                Some(PENDING_APPROVAL) => state.unapproved.iter().filter_map(waits).try_for_each(|tran| each(Row::Tran(tran))),
+                // A picked fulfilment has the same letter.
+                Some(PENDING_APPROVAL) => {
+                    state.unapproved.iter().filter_map(waits).try_for_each(|tran| each(Row::Tran(tran)))?;
+                    let mut picked = state.fulfilments.values().filter(|it| it.status.words().0 == PENDING_APPROVAL);
+                    picked.try_for_each(|it| each(Row::Fulfilment(it)))
+                }
                 other => {
                     let mut same = state.trans.values().filter(|tran| Some(tran.status().0) == other);
-                    same.try_for_each(|tran| each(Row::Tran(tran)))
+                    same.try_for_each(|tran| each(Row::Tran(tran)))?;
+                    let mut same = state.fulfilments.values().filter(|it| Some(it.status.words().0) == other);
+                    same.try_for_each(|it| each(Row::Fulfilment(it)))
                 }
             }
         }
         (Table::Transaction, _) => {
             let id = key_of(value).and_then(|key| state.by_external.get(key.as_str()).copied());
-            tran(id).map_or(Ok(()), |tran| each(Row::Tran(tran)))
+            any(id).map_or(Ok(()), each)
         }
         (Table::Line, _) => tran(number_of(value)).map_or(Ok(()), |tran| lines_of(tran, each)),
         (Table::Item, Col::Id) => number_of(value).and_then(|id| items.get(id)).map_or(Ok(()), |item| each(Row::Item(item))),
-        (Table::Item, _) => key_of(value).and_then(|key| items.by_sku(&key)).map_or(Ok(()), |item| each(Row::Item(item))),
+        (Table::Item, Col::ExternalId) => {
+            key_of(value).and_then(|key| items.by_external(&key)).map_or(Ok(()), |item| each(Row::Item(item)))
+        }
+        (Table::Item, _) => {
+            let key = key_of(value).unwrap_or_default();
+            items.named(&key).try_for_each(|item| each(Row::Item(item)))
+        }
         (Table::Customer, col) => {
             let id = match col {
                 Col::Id => number_of(value),
