@@ -94,7 +94,10 @@ async fn a_figure_is_written_as_it_is_and_read_back() {
     veeqo.lose_answers(1);
     let request = sink.encode(&place, &[figure(&item, 8)]);
     assert!(matches!(sink.put(&request).await, Err(Fault::Unanswered { .. })));
-    assert_eq!(read(&connection, Wanted::Items(&[item.clone()])).await.0[&("TEE".to_owned(), "1".to_owned())].on_hand, 8);
+    assert_eq!(
+        read(&connection, Wanted::Items(std::slice::from_ref(&item))).await.0[&("TEE".to_owned(), "1".to_owned())].on_hand,
+        8
+    );
     for (place, item, rule) in [
         ("9", item.as_str(), "stock.refused"),
         ("1", "7/7", "stock.refused"),
