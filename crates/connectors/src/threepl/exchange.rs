@@ -23,6 +23,9 @@ pub(super) const FILE_BYTES_MAX: usize = 64 << 20;
 const NUMBERS_AT_ONCE: u32 = 20;
 /// A control number has nine digits, and begins anew.
 const NUMBER_MAX: u32 = 999_999_999;
+/// How often an operation is tried whose answer was lost. All of them share one connection, so one that breaks takes the
+/// others with it; and each may be repeated: the same bytes are written once more, and a file that was renamed is gone.
+const TRIES: usize = 4;
 /// What stays as it is in the name of a file.
 const NAMED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.');
 
@@ -126,10 +129,26 @@ impl Exchange {
         }
     }
 
+    /// Does something that may be repeated, until there is an answer or it was tried often enough.
+    async fn tried<T, F: Future<Output = Result<T, SftpFault>>>(
+        &self,
+        priority: Priority,
+        operation: impl Fn() -> F,
+    ) -> Result<T, SftpFault> {
+        for _ in 1..TRIES {
+            self.count(priority);
+            match operation().await {
+                Err(SftpFault::Lost { .. }) => self.lost.fetch_add(1, Ordering::Relaxed),
+                answered => return answered,
+            };
+        }
+        self.count(priority);
+        operation().await
+    }
+
     /// The files of a folder; none where there is no such folder.
     pub async fn list(&self, folder: &str, priority: Priority) -> Result<Option<Vec<Entry>>, Fault> {
-        self.count(priority);
-        match self.sftp.list(folder).await {
+        match self.tried(priority, || self.sftp.list(folder)).await {
             Ok(entries) => Ok(Some(entries)),
             Err(SftpFault::Missing { .. }) => Ok(None),
             Err(fault) => Err(self.fault(&format!("list the folder {folder}"), Effect::Read, fault)),
@@ -138,8 +157,7 @@ impl Exchange {
 
     /// The bytes of a file; none where it is not there.
     pub async fn read(&self, path: &str, priority: Priority) -> Result<Option<Vec<u8>>, Fault> {
-        self.count(priority);
-        match self.sftp.read(path, FILE_BYTES_MAX).await {
+        match self.tried(priority, || self.sftp.read(path, FILE_BYTES_MAX)).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(SftpFault::Missing { .. }) => Ok(None),
             Err(fault) => Err(self.fault(&format!("read {path}"), Effect::Read, fault)),
@@ -147,18 +165,19 @@ impl Exchange {
     }
 
     pub async fn exists(&self, path: &str, priority: Priority) -> Result<bool, Fault> {
-        self.count(priority);
-        self.sftp.exists(path).await.map_err(|fault| self.fault(&format!("look for {path}"), Effect::Read, fault))
+        self.tried(priority, || self.sftp.exists(path))
+            .await
+            .map_err(|fault| self.fault(&format!("look for {path}"), Effect::Read, fault))
     }
 
     /// Writes a file of ours, in a folder that is made if need be.
     pub async fn write(&self, folder: &str, name: &str, bytes: &[u8], priority: Priority) -> Result<(), Fault> {
-        self.count(priority);
         let (path, what) = (format!("{folder}/{name}"), format!("write {folder}/{name}"));
-        match self.sftp.write(&path, bytes).await {
+        let write = || self.tried(priority, || self.sftp.write(&path, bytes));
+        match write().await {
             Err(SftpFault::Missing { .. }) => {
                 self.make(folder).await?;
-                self.sftp.write(&path, bytes).await.map_err(|fault| self.fault(&what, Effect::Write, fault))
+                write().await.map_err(|fault| self.fault(&what, Effect::Write, fault))
             }
             done => done.map_err(|fault| self.fault(&what, Effect::Write, fault)),
         }
@@ -172,8 +191,7 @@ impl Exchange {
             if path.is_empty() {
                 continue;
             }
-            self.count(Priority::Control);
-            let made = self.sftp.make_folder(&path).await;
+            let made = self.tried(Priority::Control, || self.sftp.make_folder(&path)).await;
             made.map_err(|fault| self.fault(&format!("make the folder {path}"), Effect::Write, fault))?;
         }
         Ok(())
@@ -182,8 +200,7 @@ impl Exchange {
     /// Renames a file; whether it was there. Servers differ in what they complain of first, so whether it still is there is
     /// looked at: a folder that is missing, or a name that is taken, is no file that is gone.
     pub async fn rename(&self, from: &str, to: &str, priority: Priority) -> Result<bool, Fault> {
-        self.count(priority);
-        let fault = match self.sftp.rename(from, to).await {
+        let fault = match self.tried(priority, || self.sftp.rename(from, to)).await {
             Ok(()) => return Ok(true),
             Err(SftpFault::Missing { .. }) => SftpFault::Missing { path: to.to_owned() },
             Err(fault @ SftpFault::Failed { .. }) => fault,
@@ -220,7 +237,8 @@ impl Exchange {
                     None => self.write(&folder, &name, b"", Priority::Orders).await?,
                     Some((_, before)) => {
                         let (from, to) = (format!("{folder}/{before}"), format!("{folder}/{name}"));
-                        if !self.rename(&from, &to, Priority::Orders).await? {
+                        // A file that is gone was renamed by a try whose answer was lost, or by somebody else.
+                        if !self.rename(&from, &to, Priority::Orders).await? && !self.exists(&to, Priority::Orders).await? {
                             let detail = "somebody else took the next running numbers".to_owned();
                             return Err(Fault::Transient { what: detail, source: None });
                         }

@@ -454,9 +454,10 @@ impl Inner {
         }
         let writes = matches!(operation, Operation::Write(_) | Operation::Rename(..));
         match self.mischief.next(writes).fault {
-            Fault::None => Fate::Do,
+            // A file server knows no word for "too many", and none that means the opposite.
+            Fault::None | Fault::Throttle { .. } | Fault::ErrorIn200 => Fate::Do,
             Fault::ServerErrorAfter | Fault::LoseAnswerAfter | Fault::TruncateBody => Fate::BreakAfter,
-            _ => Fate::BreakBefore,
+            Fault::ServerErrorBefore | Fault::DropBefore => Fate::BreakBefore,
         }
     }
 }
