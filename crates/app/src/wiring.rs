@@ -303,6 +303,7 @@ pub async fn setup(
         flows,
         stocks: config.stocks.iter().map(|(name, stock)| stock.setup(name)).collect(),
         lists_every: config.lists_every,
+        preflight: config.preflight(),
     })
 }
 

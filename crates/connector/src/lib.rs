@@ -47,8 +47,8 @@ pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,
     Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, Needed, OpenContext, Page,
-    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, SourceValues, Standing, StockSink, StockSource,
-    ValuesPage, Wanted,
+    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, SourceValues, Standing, StockSink, StockSource, ValuesPage,
+    Wanted,
 };
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats, Traffic};

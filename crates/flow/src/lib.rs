@@ -28,6 +28,7 @@ mod ports;
 mod preflight;
 mod prepare;
 mod reading;
+mod routes;
 pub mod stock;
 mod trouble;
 
@@ -42,6 +43,7 @@ pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
 pub use reading::Swept;
+pub use routes::RouteTrial;
 pub use stock::{Foreign, StockSetup};
 
 /// How records of one kind are captured from one connection.

@@ -190,7 +190,10 @@ mod tests {
 
     #[test]
     fn the_nearest_few_are_named_in_order() {
-        let names = Names::of([("1", "Standard SE"), ("2", "Express SE"), ("3", "express  se"), ("4", "Pallet")].map(|(i, n)| (i.to_owned(), n.to_owned())));
+        let names = Names::of(
+            [("1", "Standard SE"), ("2", "Express SE"), ("3", "express  se"), ("4", "Pallet")]
+                .map(|(i, n)| (i.to_owned(), n.to_owned())),
+        );
         let ids = |text: &str, most| names.nearest(&[text.to_owned()], most).into_iter().map(|near| near.id).collect::<Vec<_>>();
         assert_eq!(ids("Express SE", 3), ["2", "3"]);
         assert_eq!(ids("Express SE", 1), ["2"]);

@@ -235,8 +235,8 @@ impl View<'_> {
     pub fn list_names(&self, connection: &ConnectionName, table: &str, limit_rows: usize) -> Result<Vec<(String, String)>> {
         let sql = "SELECT id, name FROM list_entries WHERE connection = ?1 AND tbl = ?2 AND active = 1 ORDER BY id LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement
-            .query_map(params![connection.as_str(), table, limit(limit_rows)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows =
+            statement.query_map(params![connection.as_str(), table, limit(limit_rows)], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -287,9 +287,8 @@ mod tests {
 
                 tx.map(&brand(), &erp, "item", "*", Some("99"), "anna", at(6))?;
                 assert_eq!(ask("unknown"), is("99"));
-                let by = |sku: &str| {
-                    tx.answer_by(&brand(), &erp, &Lookup::new("item", &[("sku", sku)], "").same_name()).unwrap().1
-                };
+                let by =
+                    |sku: &str| tx.answer_by(&brand(), &erp, &Lookup::new("item", &[("sku", sku)], "").same_name()).unwrap().1;
                 assert_eq!((by("unknown").as_deref(), by("15056BL")), (Some("*"), None));
                 assert_eq!(tx.list_has(&erp, "item", "10")?, Some(true));
                 assert_eq!((tx.list_has(&erp, "item", "15")?, tx.list_has(&erp, "item", "98")?), (Some(false), None));

@@ -199,8 +199,7 @@ impl View<'_> {
         let sql = "SELECT id, connection, revision, form, version, received_at, capture_id, problems, body FROM records INDEXED BY records_latest
                    WHERE brand = ?1 AND kind = ?3 AND latest = 1 AND id > ?5 AND connection = ?2 AND received_at >= ?4 ORDER BY id LIMIT ?6";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values =
-            params![brand.as_str(), connection.as_str(), kind.word(), micros(since), start, limit(limit_rows)];
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), micros(since), start, limit(limit_rows)];
         let rows = statement.query_and_then(values, record_row)?.collect::<Result<Vec<_>>>()?;
         let next = rows.last().map(|row| row.id).filter(|_| rows.len() >= limit_rows);
         Ok((rows, next))
@@ -420,7 +419,8 @@ mod tests {
                         break;
                     }
                 }
-                let expected = [("4", 1), ("5", 1), ("6", 1), ("7", 1), ("1", 2)].map(|(key, revision)| (key.to_owned(), revision));
+                let expected =
+                    [("4", 1), ("5", 1), ("6", 1), ("7", 1), ("1", 2)].map(|(key, revision)| (key.to_owned(), revision));
                 assert_eq!(keys, expected);
                 assert!(tx.arrived_since(&brand(), &"elsewhere".into(), Kind::Order, at(0), None, 9)?.0.is_empty());
                 assert!(tx.arrived_since(&brand(), &shop, Kind::Product, at(0), None, 9)?.0.is_empty());

@@ -7,6 +7,7 @@ pub(crate) mod live;
 mod mappings;
 mod order;
 mod orders;
+mod preflight;
 mod rehearse;
 #[cfg(test)]
 pub(crate) mod sample;

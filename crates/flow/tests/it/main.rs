@@ -3,5 +3,6 @@
 
 mod fake;
 mod journey;
+mod preflight;
 mod simulate;
 mod stock;

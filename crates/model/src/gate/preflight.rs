@@ -253,7 +253,8 @@ impl Sendable {
     }
 
     fn currencies_of(&self, country: Option<&str>) -> Vec<Currency> {
-        let paid = |countries: &BTreeSet<String>| countries.is_empty() || country.is_none_or(|country| countries.contains(country));
+        let paid =
+            |countries: &BTreeSet<String>| countries.is_empty() || country.is_none_or(|country| countries.contains(country));
         let fits = self.currencies.iter().filter(|(_, countries)| paid(countries));
         fits.filter_map(|(code, _)| Currency::from_code(code)).collect()
     }
@@ -336,10 +337,7 @@ impl Sendable {
                 countries: vec![country.clone()],
             });
             let method = pick(ValueList::ShippingMethods, "first", "second");
-            sendable.add(SourceValue::ShippingMethod {
-                method: Named { name: method.clone(), id: method },
-                markets: Vec::new(),
-            });
+            sendable.add(SourceValue::ShippingMethod { method: Named { name: method.clone(), id: method }, markets: Vec::new() });
             sendable.add(SourceValue::PaymentMethod(pick(ValueList::PaymentMethods, "first", "second")));
             if let Some(currency) = Currency::from_code(&pick(ValueList::Currencies, "SEK", "EUR")) {
                 sendable.add(SourceValue::Currency { currency, countries: Vec::new() });
@@ -360,8 +358,11 @@ impl Sendable {
         let base = asked(&plain);
         let heavy: Vec<Order> = plain.iter().map(|order| Order { weight_grams: Some(1_000_000), ..order.clone() }).collect();
         let heavy = asked(&heavy);
-        let mut hangs: BTreeMap<String, BTreeSet<ValueList>> =
-            base.iter().filter(|(table, keys)| heavy.get(*table) == Some(*keys)).map(|(table, _)| (table.clone(), BTreeSet::new())).collect();
+        let mut hangs: BTreeMap<String, BTreeSet<ValueList>> = base
+            .iter()
+            .filter(|(table, keys)| heavy.get(*table) == Some(*keys))
+            .map(|(table, _)| (table.clone(), BTreeSet::new()))
+            .collect();
         for list in ValueList::ALL {
             let other = asked(&with(Some(list)));
             for (table, lists) in &mut hangs {
@@ -537,11 +538,12 @@ pub struct Preflight {
     pub values: BTreeMap<ValueList, u64>,
     /// Lists that the source does not tell, and why; the values of the orders looked at stand in for them.
     pub unlisted: BTreeMap<ValueList, String>,
-    /// Whether one of these could not be read for a passing reason: what was not found is not proven gone.
+    /// Whether one of these could be told and was not this time: what was not found is not proven gone.
     pub partial: bool,
     /// How many values were looked up.
     pub lookups: u64,
     /// What would stop orders, the most orders first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// Mappings that no value which can be sent ever asks for.
     pub unused: Vec<Idle>,

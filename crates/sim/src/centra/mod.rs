@@ -12,8 +12,8 @@ mod mutate;
 mod plan;
 mod shipments;
 mod state;
-mod values;
 pub mod stock;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
