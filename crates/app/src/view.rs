@@ -10,6 +10,7 @@ mod exceptions;
 mod mappings;
 mod orders;
 mod parcels;
+mod preflight;
 pub mod stock;
 mod stock_rows;
 
@@ -33,6 +34,7 @@ pub use exceptions::{
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 pub use parcels::{ShipmentView, Whereabouts};
+pub use preflight::{GapView, PreflightView};
 pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
 /// The slots of the picture of throughput, and how long each is.

@@ -299,7 +299,7 @@ pub async fn setup(
         flows,
         stocks: config.stocks.iter().map(|(name, stock)| stock.setup(name)).collect(),
         lists_every: config.lists_every,
-        preflight: None,
+        preflight: config.preflight(),
     })
 }
 

@@ -171,7 +171,8 @@ impl Engine {
             return Ok(0);
         }
         let grace = if side.is_fed() { side.setup.notice_grace } else { Duration::ZERO };
-        let (brand, from, kind, limit) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind, side.source.fetch_max());
+        let (brand, from, kind, limit) =
+            (self.brand().clone(), side.setup.from.clone(), side.setup.kind, side.source.fetch_max());
         let heard_before = before(now, grace);
         let notices = self
             .store()

@@ -30,6 +30,7 @@ mod prepare;
 mod products;
 mod promises;
 mod reading;
+mod routes;
 pub mod stock;
 mod trouble;
 
@@ -47,6 +48,7 @@ pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
 pub use reading::Swept;
+pub use routes::RouteTrial;
 pub use stock::{Foreign, StockSetup};
 
 /// How records of one kind are captured from one connection.

@@ -79,6 +79,9 @@ struct Told {
 /// A value that was looked up, and the orders that carried it.
 type Asked = BTreeMap<(String, String), (Lookup, Carried)>;
 
+/// Values that were looked up and have a good answer, by table and key.
+type Fine = BTreeSet<(String, String)>;
+
 /// What is gathered on the way through the orders.
 #[derive(Default)]
 struct Gathered {
@@ -115,10 +118,10 @@ impl Engine {
                 told.insert(from.clone(), of_source);
             }
             let of_source = told.get(from).cloned().unwrap_or_default();
-            let one = self.preflight_of(flow, of_source).await?;
+            let (one, fine) = self.preflight_of(flow, of_source).await?;
             if keep {
                 let (brand, kept) = (self.brand().clone(), one.clone());
-                self.store().write(move |tx| write_down(tx, &brand, &kept)).await?;
+                self.store().write(move |tx| write_down(tx, &brand, &kept, &fine)).await?;
             }
             found.push(one);
         }
@@ -189,7 +192,11 @@ impl Engine {
                     let wait = match &fault {
                         Fault::Throttled { wait, .. } => wait.unwrap_or(TRY_WAIT),
                         Fault::Transient { .. } => TRY_WAIT,
-                        _ => return Some(fault.to_string()),
+                        // Who refuses it will refuse it again.
+                        _ => {
+                            told.partial = true;
+                            return Some(fault.to_string());
+                        }
                     };
                     tries += 1;
                     if tries >= TRIES || self.is_stopping() {
@@ -204,7 +211,7 @@ impl Engine {
         Some("it has no end".to_owned())
     }
 
-    async fn preflight_of(&self, flow: &Flow, told: Told) -> Result<Preflight> {
+    async fn preflight_of(&self, flow: &Flow, told: Told) -> Result<(Preflight, Fine)> {
         let tools =
             Tools { brand: self.brand().clone(), setup: flow.setup.clone(), sink: Arc::clone(&flow.sink), now: self.now() };
         let mut gathered = Gathered { told, ..Gathered::default() };
@@ -380,7 +387,7 @@ impl Tools {
     }
 
     /// What the mappings and the lists say to all of it.
-    fn judge(&self, view: &View<'_>, gathered: Gathered, built_in: &dyn Fn(&str, &str) -> bool) -> Result<Preflight> {
+    fn judge(&self, view: &View<'_>, gathered: Gathered, built_in: &dyn Fn(&str, &str) -> bool) -> Result<(Preflight, Fine)> {
         let Gathered { told: Told { sendable, unlisted, partial }, asked, orders, .. } = gathered;
         let to = &self.setup.to;
         let mut lists: BTreeMap<String, bool> = BTreeMap::new();
@@ -399,6 +406,7 @@ impl Tools {
         let mut gaps: Vec<(Gap, Lookup)> = Vec::new();
         let mut reached: BTreeSet<(String, String)> = BTreeSet::new();
         let mut blamed: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut fine = Fine::new();
         let lookups = asked.len() as u64;
         for ((table, key), (lookup, carried)) in asked {
             let (answer, mapping) = view.answer_by(&self.brand, to, &lookup)?;
@@ -417,7 +425,10 @@ impl Tools {
                 MappingAnswer::Nothing => Some(Why::Missing),
             };
             reached.insert((table.clone(), key.clone()));
-            let Some(why) = why else { continue };
+            let Some(why) = why else {
+                fine.insert((table, key));
+                continue;
+            };
             blamed.extend(mapping.clone().map(|mapping| (table.clone(), mapping)));
             let shown = lookup.label.clone().map_or_else(|| key.clone(), |label| format!("{label} ({key})"));
             gaps.push((Gap { table, key, shown, mapping, why, carried, suggestions: Vec::new() }, lookup));
@@ -454,7 +465,7 @@ impl Tools {
         }
         unused.truncate(IDLE_MAX);
         dangling.truncate(IDLE_MAX);
-        Ok(Preflight {
+        let found = Preflight {
             flow: self.setup.name.clone(),
             from: self.setup.from.clone(),
             to: to.clone(),
@@ -468,12 +479,13 @@ impl Tools {
             gaps: gaps.into_iter().map(|(gap, _)| gap).collect(),
             unused,
             dangling,
-        })
+        };
+        Ok((found, fine))
     }
 }
 
 /// Keeps what was found, raises an exception for each gap that nobody owns yet, and closes those that are gone.
-fn write_down(tx: &Tx<'_>, brand: &Brand, found: &Preflight) -> Result<()> {
+fn write_down(tx: &Tx<'_>, brand: &Brand, found: &Preflight, fine: &Fine) -> Result<()> {
     tx.keep_preflight(brand, found)?;
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
     let mut rest: BTreeMap<&str, (u64, Carried)> = BTreeMap::new();
@@ -495,10 +507,18 @@ fn write_down(tx: &Tx<'_>, brand: &Brand, found: &Preflight) -> Result<()> {
     for (table, (more, carried)) in rest {
         tx.raise_standing_anew(brand, &found.flow, &and_more(table, more, carried.orders, found), found.at)?;
     }
-    // What was not found because nobody could look is not gone.
+    let why = "a later pre-flight does not find it any more";
     if !found.partial {
-        let why = "a later pre-flight does not find it any more";
-        tx.settle_unseen(brand, &found.flow, "preflight.", found.at, why, found.at)?;
+        return tx.settle_unseen(brand, &found.flow, "preflight.", found.at, why, found.at);
+    }
+    // What was not found because nobody could look is not gone; what has its answer now is.
+    for exception in tx.exceptions(brand, false)? {
+        let cause = &exception.problem.cause;
+        let place = cause.strip_prefix("preflight.").and_then(|cause| cause.split_once(':')?.1.split_once(':'));
+        let answered = place.is_some_and(|(table, key)| fine.contains(&(table.to_owned(), key.to_owned())));
+        if answered && exception.flow == found.flow {
+            tx.settle_standing(brand, cause, why, found.at)?;
+        }
     }
     Ok(())
 }

@@ -231,7 +231,7 @@ impl Bench<'_> {
         Ok(goods)
     }
 
-    fn shelves(&self, order: &Order, setup: &PickSetup) -> Result<BTreeMap<(FlowName, Sku), i64>> {
+    pub(crate) fn shelves(&self, order: &Order, setup: &PickSetup) -> Result<BTreeMap<(FlowName, Sku), i64>> {
         let mut free = BTreeMap::new();
         for (flow, stock) in &setup.shelves {
             for line in &order.lines {

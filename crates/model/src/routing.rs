@@ -4,6 +4,8 @@
 //! it decides. A line for which none does is a problem, never a default: the last route may be one
 //! without conditions, if a person wants it so.
 
+pub mod dry_run;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -176,7 +178,7 @@ pub fn route(
                 order.market.name,
                 if routes.iter().any(|route| route.in_stock) { ", or those that do have too few units free" } else { "" }
             ),
-            "Add or mend a route in the config (try it first: selvedge routes), then release what waits.",
+            "Add or mend a route in the config (try it first: selvedge routes dry-run), then release what waits.",
         )
         .value(format!("market {}, {country}", order.market.id))
         .cause(format!("market={},country={country}", order.market.id)),

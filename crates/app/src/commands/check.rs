@@ -35,12 +35,16 @@ const CLOCK_BEHIND: Duration = Duration::from_secs(300);
 /// clock, mapping coverage. Exits with 1 if anything will not work.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is written to any system.\n\nExamples:\n  selvedge check\n  selvedge check --offline\n  selvedge check --json"
+    after_help = "Nothing is written to any system.\n\nExamples:\n  selvedge check\n  selvedge check --offline\n  selvedge check --mappings\n  selvedge check --json"
 )]
 pub struct Args {
     /// Make no call; look at config, secrets and store only.
     #[arg(long)]
     offline: bool,
+    /// Look up every value that the shop can send (SKUs, markets, shipping and payment methods, tax rates, currencies) in the
+    /// mappings and in the targets' own lists, read anew; with what each gap would have stopped, and suggestions.
+    #[arg(long)]
+    mappings: bool,
 }
 
 /// How a finding stands.
@@ -83,6 +87,9 @@ struct Report<'a> {
 /// # Errors
 /// Nobody listens. What is wrong with the set-up is a finding.
 pub async fn run(about: &About, args: &Args) -> Done {
+    if args.mappings {
+        return super::preflight::run(about, args.offline).await;
+    }
     let (config, problems) = about.read();
     let out = about.out;
     if !config.file.is_file() {
@@ -133,7 +140,7 @@ pub async fn run(about: &About, args: &Args) -> Done {
     })
 }
 
-fn plain(level: Stands, about: &str, message: String, remedy: impl Into<String>) -> Line {
+pub(super) fn plain(level: Stands, about: &str, message: String, remedy: impl Into<String>) -> Line {
     Line { level, about: about.to_owned(), file: None, line: None, message, remedy: remedy.into() }
 }
 
@@ -404,7 +411,7 @@ async fn wired(
     }
 }
 
-fn print(out: Out, lines: &[Line]) -> Result<(), Failure> {
+pub(super) fn print(out: Out, lines: &[Line]) -> Result<(), Failure> {
     let mut last = "";
     for line in lines {
         if out.quiet && line.level == Stands::Good {

@@ -12,6 +12,8 @@ pub mod init;
 pub mod mappings;
 pub mod orders;
 pub mod out;
+mod preflight;
+pub mod routes;
 pub mod run;
 pub mod secrets;
 pub mod stock;
@@ -90,6 +92,8 @@ pub enum Command {
     Exceptions(exceptions::Args),
     /// List, set, import and export what the targets call things
     Mappings(mappings::Args),
+    /// See which warehouse ships what; try other routes on past orders
+    Routes(routes::Args),
     /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
     Balance(balance::Args),
     /// See how fresh stock is and why each figure is what it is; play recorded days again under other settings
@@ -130,6 +134,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Orders(args) => orders::run(&about, args).await,
         Command::Exceptions(args) => exceptions::run(&about, args).await,
         Command::Mappings(args) => mappings::run(&about, args).await,
+        Command::Routes(args) => routes::run(&about, args).await,
         Command::Balance(args) => balance::run(&about, &args).await,
         Command::Stock(args) => stock::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
@@ -228,6 +233,8 @@ mod tests {
             "demo --orders 10 --pace 2.5 --listen 127.0.0.1:0 --parallel 3 --latency-ms 50",
             "init --non-interactive --config a.toml",
             "--config a.toml check --offline --json",
+            "check --mappings --json",
+            "check --mappings --offline",
             "run --headless",
             "flows --json",
             "orders show 1042",
@@ -245,6 +252,10 @@ mod tests {
             "mappings import a.csv",
             "mappings export",
             "mappings export a.csv",
+            "routes",
+            "routes list --json",
+            "routes dry-run",
+            "routes dry-run --with c.toml --days 90 --limit 5 --json",
             "balance --since 24h --until 2026-01-01T00:00:00Z",
             "stock status --json",
             "stock list --warehouse 2 --state held --search 15056 --limit 5",
@@ -273,6 +284,8 @@ mod tests {
             "exceptions dismiss exc_3",
             "balance --since yesterday",
             "demo --data D --orders 5",
+            "routes dry-run --days 0",
+            "routes --with c.toml",
             "stock rehearse --orders o.csv",
             "stock rehearse --data D --orders o.csv --opening s.csv",
             "stock rehearse --buffer two",

@@ -8,6 +8,7 @@
 
 pub mod dispatch;
 pub mod document;
+pub mod preflight;
 pub mod products;
 pub mod routes;
 pub mod secrets;
@@ -33,6 +34,7 @@ use serde_json::{Map, Value, json};
 use self::{
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
+    preflight::PreflightSettings,
     products::ProductSettings,
     routes::RouteSettings,
     secrets::Reference,
@@ -61,6 +63,8 @@ pub struct ConfigFile {
     pub server: ServerSettings,
     /// How often the targets' own lists of values (items, currencies) are read again. Default: 10m.
     pub lists_every: Span,
+    /// When the mappings are looked through every night: { at = "03:00", zone = "Europe/Stockholm" }, or "off".
+    pub preflight: PreflightSettings,
     /// The brand's accounts on the systems, by a name of your choice: [connections.shop].
     #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
     pub connections: BTreeMap<String, Map<String, Value>>,
@@ -83,6 +87,7 @@ impl Default for ConfigFile {
             store: StoreSettings::default(),
             server: ServerSettings::default(),
             lists_every: Span::seconds(600),
+            preflight: PreflightSettings::default(),
             connections: BTreeMap::new(),
             flows: BTreeMap::new(),
             stock: BTreeMap::new(),
@@ -394,6 +399,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// How often lists are read again.
     pub lists_every: Duration,
+    /// When the mappings are looked through.
+    pub preflight: PreflightSettings,
     /// The accounts.
     pub connections: BTreeMap<ConnectionName, ConnectionConfig>,
     /// The flows.
@@ -548,6 +555,10 @@ pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
     }
     let mut value = value;
     let many = reading.one_brand(&mut value);
+    // The short way of writing that there is none.
+    if let Some(preflight) = value.get_mut("preflight").filter(|preflight| **preflight == json!("off")) {
+        *preflight = json!({ "at": "off" });
+    }
     let mut value = Value::Object(value);
     for difference in shape::hold(&strict_schema(), &mut value) {
         let counted = many && difference.path == "brand";
@@ -653,6 +664,7 @@ impl Reading<'_> {
             listen: read.server.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7700))),
             hosts: read.server.hosts,
             lists_every: read.lists_every.0,
+            preflight: read.preflight,
             connections,
             flows,
             stocks,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     document::below,
-    words::{self, Moment, Pace, Span, did_you_mean, short},
+    words::{self, DayTime, Moment, Pace, Span, did_you_mean, short},
 };
 
 /// One difference: the path, what is wrong and what to do.
@@ -180,6 +180,10 @@ fn text_problem(schema: &Value, text: &str) -> Option<(String, String)> {
         "span" => of(text.parse::<Span>().map(drop), words::SPAN_REMEDY),
         "pace" => of(text.parse::<Pace>().map(drop), "Write \"off\", or a whole number and a unit: \"30s\", \"10m\" or \"24h\"."),
         "moment" => of(text.parse::<Moment>().map(drop), words::MOMENT_REMEDY),
+        "day_time" => of(text.parse::<DayTime>().map(drop), words::DAY_TIME_REMEDY),
+        "time_zone" => jiff::tz::TimeZone::get(text)
+            .is_err()
+            .then(|| (format!("{:?} is no time zone", short(text)), "Write its IANA name: \"Europe/Stockholm\".".to_owned())),
         "name" => {
             (!words::is_name(text)).then(|| (format!("{:?} cannot serve as a name", short(text)), words::NAME_REMEDY.to_owned()))
         }

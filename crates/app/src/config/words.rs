@@ -182,6 +182,52 @@ impl JsonSchema for Moment {
     }
 }
 
+/// How a time of day is written.
+pub const DAY_TIME_REMEDY: &str = "Write hours and minutes as a clock shows them (\"03:00\"), or \"off\".";
+
+/// A time of day, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DayTime(pub Option<jiff::civil::Time>);
+
+impl FromStr for DayTime {
+    type Err = Unclear;
+    fn from_str(text: &str) -> Result<Self, Unclear> {
+        let text = text.trim();
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let unclear = || Unclear(format!("{:?} is no time of day", short(text)));
+        let (hours, minutes) = text.split_once(':').ok_or_else(unclear)?;
+        let number =
+            |part: &str| Some(part).filter(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_digit()))?.parse::<i8>().ok();
+        let time = number(hours).zip(number(minutes)).and_then(|(h, m)| jiff::civil::Time::new(h, m, 0, 0).ok());
+        time.map(|time| Self(Some(time))).ok_or_else(unclear)
+    }
+}
+
+impl TryFrom<String> for DayTime {
+    type Error = Unclear;
+    fn try_from(text: String) -> Result<Self, Unclear> {
+        text.parse()
+    }
+}
+
+impl From<DayTime> for String {
+    fn from(at: DayTime) -> Self {
+        at.0.map_or_else(|| "off".to_owned(), |time| time.strftime("%H:%M").to_string())
+    }
+}
+
+impl JsonSchema for DayTime {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DayTime".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "day_time", "pattern": "^(off|[0-2][0-9]:[0-5][0-9])$", "description": "A time of the local clock as in 03:00; or off." })
+    }
+}
+
 /// How a name is written.
 pub const NAME_REMEDY: &str = "Use letters a to z, digits, - and _; begin with a letter or digit; at most 64 characters.";
 
@@ -250,6 +296,16 @@ mod tests {
         assert_eq!("2026-01-01T00:00:00+01:00".parse::<Moment>().unwrap().instant(now), "2025-12-31T23:00:00Z".parse().unwrap());
         assert!("2026-01-01T00:00:00".parse::<Moment>().unwrap_err().0.contains("offset"));
         assert!("yesterday".parse::<Moment>().is_err());
+    }
+
+    #[test]
+    fn a_time_of_day_is_what_a_clock_shows() {
+        for text in ["03:00", "23:59", "00:00", "off"] {
+            assert_eq!(String::from(text.parse::<DayTime>().unwrap()), text);
+        }
+        for text in ["", "3:00", "24:00", "03:60", "03:00:00", "0300", "+3:00", "on", "0３:00"] {
+            assert!(text.parse::<DayTime>().is_err(), "{text}");
+        }
     }
 
     #[test]

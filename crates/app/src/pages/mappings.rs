@@ -28,7 +28,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(done): Query<Done>) 
 }
 
 async fn shown(app: &App, done: &Done, tried: Option<&Tried>) -> Result<Markup, Failure> {
-    let view::MappingsView { mappings, history } = view::mappings(&app.store, &app.brand).await?;
+    let view::MappingsView { mappings, history, preflight } = view::mappings(&app.store, &app.brand).await?;
     let frame = Frame::of(app, Place::Mappings, "Mappings").await?;
     let now = app.clock.now();
     Ok(frame.around(html! {
@@ -36,6 +36,7 @@ async fn shown(app: &App, done: &Done, tried: Option<&Tried>) -> Result<Markup, 
         p.lead { "What the target calls our values. What a target lists under the same name, such as a SKU, needs no entry here." }
         (done.shown())
         (form(app, tried))
+        (super::preflight::section(&preflight, now))
         section aria-labelledby="set" {
             h2 #set { "What is set" }
             @if mappings.is_empty() {

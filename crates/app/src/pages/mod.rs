@@ -8,6 +8,7 @@ mod mappings;
 mod order;
 mod orders;
 mod parcels;
+mod preflight;
 mod rehearse;
 #[cfg(test)]
 pub(crate) mod sample;

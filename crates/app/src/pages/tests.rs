@@ -405,7 +405,15 @@ async fn deliveries_are_kept_before_they_are_answered() {
 
     let notices = app
         .store
-        .read(|view| view.notices_due(&brand(), &"shop".into(), selvedge_model::Kind::Order, start() + std::time::Duration::from_secs(1), 10))
+        .read(|view| {
+            view.notices_due(
+                &brand(),
+                &"shop".into(),
+                selvedge_model::Kind::Order,
+                start() + std::time::Duration::from_secs(1),
+                10,
+            )
+        })
         .await
         .unwrap();
     assert_eq!(notices.len(), 2);

@@ -8,6 +8,7 @@ use selvedge_store::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::PreflightView;
 use crate::config::words::nearest;
 
 /// How many changes of mappings are shown.
@@ -20,6 +21,8 @@ pub struct MappingsView {
     pub mappings: Vec<MappingRow>,
     /// The last changes, newest first.
     pub history: Vec<MappingChange>,
+    /// What the last pre-flight of each flow found.
+    pub preflight: Vec<PreflightView>,
 }
 
 /// The mapping tables and who changed them.
@@ -30,7 +33,11 @@ pub async fn mappings(store: &Store, brand: &Brand) -> Result<MappingsView> {
     let brand = brand.clone();
     store
         .read(move |view| {
-            Ok(MappingsView { mappings: view.mappings(&brand)?, history: view.mapping_history(&brand, HISTORY_MAX)? })
+            Ok(MappingsView {
+                mappings: view.mappings(&brand)?,
+                history: view.mapping_history(&brand, HISTORY_MAX)?,
+                preflight: view.preflights(&brand)?.into_iter().map(PreflightView::from).collect(),
+            })
         })
         .await
 }

@@ -209,6 +209,91 @@ mod tests {
         assert_eq!(group(r#"[{"rate": "25", "countries": [{"code": "SE"}]}, {"countries": []}]"#), Ok(vec![]));
     }
 
+    /// Everything that a stand-in's instance tells, by list.
+    async fn told(withheld: &[&str]) -> (Arc<selvedge_sim::data::Catalogue>, Vec<(ValueList, Result<Vec<SourceValue>, Fault>)>) {
+        use selvedge_connector::{Connector, OpenContext, Secret, Secrets, clock::ManualClock};
+        use selvedge_sim::{
+            centra::{Centra as StandIn, Options},
+            data::{Catalogue, Source},
+            mischief::{Mischief, Profile},
+            wire,
+        };
+        let catalogue = Arc::new(Catalogue::open(7, &Source::Generated { orders: 0 }).unwrap());
+        let options =
+            Options { withheld_permissions: withheld.iter().map(|name| (*name).to_owned()).collect(), ..Options::default() };
+        let instance =
+            StandIn::open(7, "test", Arc::clone(&catalogue), Mischief::new(7, Profile::None, "centra"), options, None).unwrap();
+        let server = wire::serve(instance.router()).await.unwrap();
+        let mut secrets = Secrets::default();
+        secrets.set("token", Secret::new(instance.token()));
+        let settings = json!({ "base_url": server.url(), "time_zone": "Europe/Stockholm" });
+        let name = selvedge_model::ConnectionName::new("shop");
+        let clock = Arc::new(ManualClock::at("2026-02-03T09:00:00Z".parse().unwrap()));
+        let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock };
+        let shop = super::super::Centra.open(&context).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let port = shop.values.unwrap();
+        let mut all = Vec::new();
+        for list in port.lists() {
+            let (mut values, mut cursor) = (Vec::new(), None);
+            let read = loop {
+                match port.values(*list, cursor.as_ref()).await {
+                    Err(fault) => break Err(fault),
+                    Ok(page) => {
+                        values.extend(page.values);
+                        cursor = page.next;
+                    }
+                }
+                if cursor.is_none() {
+                    break Ok(values);
+                }
+            };
+            all.push((*list, read));
+        }
+        (catalogue, all)
+    }
+
+    #[tokio::test]
+    async fn an_instance_tells_all_that_its_orders_can_carry() {
+        let (catalogue, all) = told(&[]).await;
+        let mut sendable = selvedge_model::gate::preflight::Sendable::default();
+        for (list, read) in all {
+            read.unwrap_or_else(|fault| panic!("{list:?}: {fault}")).into_iter().for_each(|value| sendable.add(value));
+        }
+        assert_eq!(sendable.markets.len(), catalogue.markets().len());
+        assert_eq!(
+            sendable.skus.len(),
+            catalogue.items().iter().map(|item| &item.sku).collect::<std::collections::BTreeSet<_>>().len()
+        );
+        for market in catalogue.markets() {
+            let id = market.id.to_string();
+            assert_eq!(sendable.markets[&id].name, market.name);
+            assert!(market.countries.iter().all(|country| sendable.markets[&id].countries.contains(*country)));
+            assert!(sendable.currencies.contains_key(market.currency.code));
+            for method in &market.methods {
+                assert!(sendable.methods[&(method.id.to_string(), method.name.to_owned())].contains(&id));
+            }
+        }
+        let taxes = catalogue.reference("UTC").taxes;
+        assert_eq!(sendable.taxes.len(), taxes.len());
+        for (country, rate) in taxes {
+            assert!(sendable.taxes.contains(&(country.clone(), rate.parse().unwrap())), "{country} {rate}");
+        }
+        assert!(sendable.probes("2026-02-03T09:00:00Z".parse().unwrap()).len() > catalogue.markets().len());
+    }
+
+    #[tokio::test]
+    async fn a_list_that_the_token_may_not_see_costs_no_other() {
+        let (_, all) = told(&["ShippingOption:read", "TaxRule:read"]).await;
+        for (list, read) in all {
+            match list {
+                ValueList::ShippingMethods | ValueList::Taxes => {
+                    assert!(matches!(read, Err(Fault::Unauthorized { .. })), "{list:?}: {read:?}");
+                }
+                _ => assert!(read.is_ok_and(|values| !values.is_empty()), "{list:?}"),
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_odd_panics(text in ".{0,40}", number in any::<f64>(), list in 0..6_usize) {

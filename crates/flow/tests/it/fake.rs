@@ -210,6 +210,11 @@ impl Fake {
     }
 
     pub async fn engine(&self, store: Store, policy: OrderPolicy) -> Arc<Engine> {
+        Arc::new(Engine::new(self.setup(store, policy)).unwrap())
+    }
+
+    /// What the engine is made of.
+    pub fn setup(&self, store: Store, policy: OrderPolicy) -> Setup {
         let session = |name: &str| Session::new(SessionConfig::named(name), self.clock.clone());
         let keeps_stock = self.world.lock().unwrap().stock.is_some();
         let shop = Connection {
@@ -226,7 +231,7 @@ impl Fake {
             stock_source: keeps_stock.then(|| Arc::new(Shelf(self.clone())) as _),
             ..Connection::empty("books", session("books"))
         };
-        let setup = Setup {
+        Setup {
             brand: Brand::from("nordvik"),
             store,
             clock: self.clock.clone(),
@@ -263,8 +268,7 @@ impl Fake {
             stocks: self.stocks(),
             lists_every: Duration::from_secs(600),
             preflight: None,
-        };
-        Arc::new(Engine::new(setup).unwrap())
+        }
     }
 
     pub(crate) fn mood(&self, write: bool) -> Mood {

@@ -4,6 +4,7 @@
 mod fake;
 mod journey;
 mod keeper;
+mod preflight;
 mod products;
 mod promises;
 mod simulate;

@@ -538,11 +538,12 @@ pub struct Preflight {
     pub values: BTreeMap<ValueList, u64>,
     /// Lists that the source does not tell, and why; the values of the orders looked at stand in for them.
     pub unlisted: BTreeMap<ValueList, String>,
-    /// Whether one of these could not be read for a passing reason: what was not found is not proven gone.
+    /// Whether one of these could be told and was not this time: what was not found is not proven gone.
     pub partial: bool,
     /// How many values were looked up.
     pub lookups: u64,
     /// What would stop orders, the most orders first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// Mappings that no value which can be sent ever asks for.
     pub unused: Vec<Idle>,
