@@ -180,9 +180,11 @@ async fn a_missing_acknowledgement_is_waited_for_then_told_and_nothing_is_sent_a
     }
     let id = sink.find(&order).await.unwrap().unwrap().id;
     // The server's clock dates the file.
-    depot.clock.set(jiff::Timestamp::now());
+    let sent = depot.warehouse.root().join("sent/1042").join(id.as_str());
+    let written = jiff::Timestamp::try_from(std::fs::metadata(sent).unwrap().modified().unwrap()).unwrap();
+    depot.clock.set(written + jiff::SignedDuration::from_mins(1));
     assert!(matches!(depot.fetch(&id).await, Err(Fault::Pending { .. })));
-    depot.clock.set(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2));
+    depot.clock.set(written + jiff::SignedDuration::from_hours(2));
     let Err(Fault::Refused { problems, .. }) = depot.fetch(&id).await else { panic!() };
     assert_eq!(problems[0].rule, "pick.unacknowledged");
     assert_eq!(depot.names("in").len(), 1);
