@@ -39,13 +39,15 @@ pub enum Priority {
     Orders,
     /// Stock.
     Stock,
+    /// The target's own lists of values: orders wait for one that was never read.
+    Lists,
     /// Shipments.
     Shipments,
     /// Returns and credits.
     Returns,
     /// Products.
     Products,
-    /// Sweeps, reconciliation, lists.
+    /// Sweeps, reconciliation.
     Sweeps,
 }
 
@@ -116,10 +118,11 @@ pub struct Answer {
 
 impl Priority {
     /// All of them, most urgent first.
-    pub const ALL: [Priority; 7] = [
+    pub const ALL: [Priority; 8] = [
         Priority::Control,
         Priority::Orders,
         Priority::Stock,
+        Priority::Lists,
         Priority::Shipments,
         Priority::Returns,
         Priority::Products,
@@ -132,6 +135,7 @@ impl Priority {
             Priority::Control => "control",
             Priority::Orders => "orders",
             Priority::Stock => "stock",
+            Priority::Lists => "lists",
             Priority::Shipments => "shipments",
             Priority::Returns => "returns",
             Priority::Products => "products",

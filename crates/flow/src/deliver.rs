@@ -6,7 +6,7 @@
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use selvedge_connector::{Encoded, Fault, Found, Need, Needed, Priority, Raw, Request, Standing};
 use selvedge_model::{
-    AnyRecord, ExternalId, Problem,
+    AnyRecord, ExternalId, Kind, Problem,
     gate::Values,
     obligation::{Event, State},
 };
@@ -111,6 +111,10 @@ impl Engine {
                 Ok((view.owed(&owed)?, view.binding(&brand, &to, kind, &key)?, others_tried))
             })
             .await?;
+        let _turn = match record.order().filter(|_| row.kind == Kind::Shipment) {
+            Some(order) => Some(self.turn_with(&flow.setup.to, order).await),
+            None => None,
+        };
         let mut bound = bound;
         if bound.is_none() && (others_tried || row.attempts > 1 || flow.sink.looks_first()) {
             match flow.sink.find(&record).await {

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Arrival, Connection, Delivery, Fault};
-use selvedge_model::{Brand, ConnectionName, FlowName, Kind};
+use selvedge_model::{Brand, ConnectionName, FlowName, Kind, RecordKey};
 use selvedge_store::{Result, Store, StoreError, captures::NewCapture, obligations::FlowSide};
 use tokio::sync::{Notify, watch};
 
@@ -128,6 +128,7 @@ pub struct Engine {
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
     watches: Mutex<HashMap<FlowName, Timestamp>>,
+    turns: Mutex<HashMap<(ConnectionName, RecordKey), Arc<tokio::sync::Mutex<()>>>>,
     preflight: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
@@ -158,6 +159,7 @@ impl Engine {
             counted: Mutex::default(),
             list_rests: Mutex::default(),
             watches: Mutex::default(),
+            turns: Mutex::default(),
             preflight: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -198,6 +200,18 @@ impl Engine {
     /// When the last pre-flight was, once it has been asked of the store.
     pub(crate) fn locked_preflight(&self) -> MutexGuard<'_, Option<Timestamp>> {
         self.preflight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for its turn with an order at a target: two shipments of one order that look at it at once, and then both
+    /// write, write against each other.
+    pub(crate) async fn turn_with(&self, to: &ConnectionName, order: &RecordKey) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whose turn is over is forgotten.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry((to.clone(), order.clone())).or_default())
+        };
+        turn.lock_owned().await
     }
 
     /// The flows and where their records come from, as the balance asks for them.

@@ -630,6 +630,7 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/veeqo_orders.csv", get(export_veeqo))
         .route("/export/threepl_orders.csv", get(export_threepl))
         .route("/export/centra_shipments.csv", get(export_shipments))
+        .route("/export/netsuite_fulfilments.csv", get(export_fulfilments))
         .route("/edit-item", post(edit_item))
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
@@ -651,6 +652,10 @@ async fn export_netsuite(Shared(admin): Shared<Admin>) -> Response {
 
 async fn export_centra(Shared(admin): Shared<Admin>) -> Response {
     csv(admin.centra.documents_csv())
+}
+
+async fn export_fulfilments(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.netsuite.fulfilments_csv())
 }
 
 async fn export_stock(Shared(admin): Shared<Admin>) -> Response {

@@ -25,7 +25,7 @@ impl Lists for ValueLists {
 
     async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault> {
         if table == "shipping_service" {
-            let ask = Ask::get("list shipping services", "PostalServices/GetPostalServices", &[], Priority::Sweeps);
+            let ask = Ask::get("list shipping services", "PostalServices/GetPostalServices", &[], Priority::Lists);
             let answer = self.client.json(&ask).await?;
             let entry = |row: &Value| {
                 let name = row["PostalServiceName"].as_str()?.trim().to_owned();
@@ -34,7 +34,7 @@ impl Lists for ValueLists {
             let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
             return Ok(ListPage { entries: rows.iter().filter_map(entry).collect(), next: None });
         }
-        let items = inventory::page(&self.client, page, &[], Priority::Sweeps).await?;
+        let items = inventory::page(&self.client, page, &[], Priority::Lists).await?;
         let entry = |row: &Value| {
             let sku = row["ItemNumber"].as_str()?.trim().to_owned();
             Some(ListEntry { id: sku.clone(), name: sku, active: true })

@@ -63,7 +63,7 @@ impl Lists for ValueLists {
         };
         let sql = format!("SELECT id, {}{also} FROM {} WHERE id > ? ORDER BY id", table.by, table.from);
         let last = page.map_or("0", |cursor| cursor.0.as_str());
-        let rows = match query_or_refusal(&self.client, &what, &sql, &[last], PAGE, Priority::Sweeps).await? {
+        let rows = match query_or_refusal(&self.client, &what, &sql, &[last], PAGE, Priority::Lists).await? {
             Ok(rows) => rows,
             Err((answer, fault)) if !table.needed && matches!(answer.status, 400 | 403 | 404) => {
                 tracing::warn!(table = table.name, %fault, "the account does not show this list; its ids have to be mapped without suggestions");

@@ -35,7 +35,7 @@ impl Lists for ValueLists {
 
     async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault> {
         let path = if table == "shipping_service" { "/delivery_methods" } else { "/products" };
-        let rows = self.client.page(&format!("list {table}"), path, &[], page, Priority::Sweeps).await?;
+        let rows = self.client.page(&format!("list {table}"), path, &[], page, Priority::Lists).await?;
         let entries = if table == "shipping_service" {
             let entry = |row: &Value| Some(ListEntry { id: text(&row["id"])?, name: text(&row["name"])?, active: true });
             rows.rows.iter().filter_map(entry).collect()

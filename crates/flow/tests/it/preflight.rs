@@ -1,7 +1,6 @@
 //! Every value that the shop can send is looked up before an order carries it, every night and once.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };

@@ -90,6 +90,9 @@ pub struct DemoArgs {
     /// How the third warehouse writes its files.
     #[arg(long, value_enum, default_value = "csv")]
     depot_format: world::Form,
+    /// Brings the shop's whole catalogue to the ERP and the warehouses, too; without it only what changes from now on.
+    #[arg(long, conflicts_with_all = ["data", "flash", "no_warehouse"])]
+    products: bool,
     /// Latency that the simulated systems add to every answer.
     #[arg(long, default_value_t = 0, hide = true)]
     latency_ms: u64,

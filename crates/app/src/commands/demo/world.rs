@@ -89,7 +89,8 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
         pace: args.pace,
         latency: Duration::from_millis(args.latency_ms),
         stock: StockOptions { overselling, waits_for_stock: sale, ..StockOptions::default() },
-        netsuite: netsuite::Options { concurrency: args.concurrency, ..netsuite::Options::default() },
+        netsuite: netsuite::Options { concurrency: args.concurrency, default_accounts: true, ..netsuite::Options::default() },
+        kits: args.warehouse,
         linnworks: args.warehouse.then(linnworks::Options::default),
         veeqo: args.warehouse.then(veeqo::Options::default),
         threepl: args.warehouse.then(|| threepl::Options { format: args.depot_format.into(), ..threepl::Options::default() }),
@@ -235,7 +236,8 @@ impl Child {
         let mut names = vec!["netsuite_documents.csv", "centra_documents.csv", "stock.csv", "centra_stock.csv"];
         if self.access.linnworks.is_some() {
             let warehouses = ["linnworks_orders.csv", "veeqo_orders.csv", "threepl_orders.csv"];
-            names.extend(warehouses.into_iter().chain(["centra_lines.csv", "centra_shipments.csv"]));
+            let shipped = ["centra_lines.csv", "centra_shipments.csv", "netsuite_fulfilments.csv"];
+            names.extend(warehouses.into_iter().chain(shipped));
         }
         for name in names {
             let answer = self.call("GET", &format!("/export/{name}"), String::new()).await?;
@@ -365,6 +367,9 @@ overlap = "5s"
         parallel = args.parallel,
     )?;
     text.push_str(&warehouses_config(folder, access)?);
+    if args.has_warehouse() {
+        text.push_str(&items_config(args, access));
+    }
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
@@ -465,6 +470,55 @@ to = ["{PICKS_DEPOT}"]
     Ok(text)
 }
 
+/// What is sold, to everybody who has to know it; and what the ERP asks for of new items.
+fn items_config(args: &DemoArgs, access: &Access) -> String {
+    let mut text = format!(
+        r#"
+[connections.{ERP}.items]
+subsidiary = "1"
+include_children = true
+tax_schedule = "default"
+income_account = "default"
+cogs_account = "default"
+asset_account = "default"
+
+[dispatch]
+time_zone = "Europe/Stockholm"
+
+[[dispatch.promises]]
+days = 2
+"#
+    );
+    let since = if args.products { "2009-01-01T00:00:00Z" } else { "1s" };
+    let mut targets = vec![ERP];
+    targets.extend(access.linnworks.as_ref().map(|_| WAREHOUSE));
+    targets.extend(access.veeqo.as_ref().map(|_| NORTH));
+    for target in targets {
+        text.push_str(&format!(
+            r#"
+[flows.items-{target}]
+kind = "product"
+from = "{SHOP}"
+to = "{target}"
+unanswered_wait = "1s"
+backoff_first = "200ms"
+backoff_max = "5s"
+
+[flows.items-{target}.products]
+watch = "10m"
+
+[flows.items-{target}.capture]
+since = "{since}"
+poll = "5s"
+poll_lag = "1ms"
+sweep = "24h"
+sweep_back = "3650d"
+"#
+        ));
+    }
+    text
+}
+
 /// Orders to a warehouse, and what left it.
 fn warehouse_flows(warehouse: &str, picks: &str, shipments: &str, pace: &str) -> String {
     format!(
@@ -481,6 +535,15 @@ backoff_max = "5s"
 kind = "shipment"
 from = "{warehouse}"
 to = "{SHOP}"
+tracking_wait = "1m"
+unanswered_wait = "1s"
+backoff_first = "200ms"
+backoff_max = "5s"
+
+[flows.{shipments}-{ERP}]
+kind = "shipment"
+from = "{warehouse}"
+to = "{ERP}"
 tracking_wait = "1m"
 unanswered_wait = "1s"
 backoff_first = "200ms"

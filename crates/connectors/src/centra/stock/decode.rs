@@ -27,8 +27,9 @@ pub(super) struct Read {
     pub levels: Vec<StockLevel>,
     /// Sizes that could not be read.
     pub unread: Vec<(ExternalId, Problem)>,
-    /// Sizes without a SKU: nothing else can name them, so they are nobody's stock.
-    pub without_sku: usize,
+    /// Sizes without a SKU: nothing else can name them, so they are nobody's stock. Sizes of bundles: their stock is that
+    /// of their components and cannot be set (Centra answers "Stock cannot be set on a bundle").
+    pub left_out: usize,
     /// The ids of the first and the last size, by which pages are known apart.
     pub ends: Option<(i64, i64)>,
 }
@@ -44,7 +45,7 @@ pub(super) fn read(sizes: &Sizes<'_>, places: &[i32], as_of: Timestamp) -> Read 
         }
         match one(&size, id.as_deref(), places, as_of) {
             Ok(Some(levels)) => read.levels.extend(levels),
-            Ok(None) => read.without_sku += 1,
+            Ok(None) => read.left_out += 1,
             Err(problem) => read.unread.push((ExternalId::new(id.unwrap_or_default()), *problem)),
         }
     }
@@ -59,7 +60,7 @@ fn unreadable(path: impl Into<String>, value: &Value, message: impl Into<String>
     Box::new(if value.is_null() { problem } else { problem.value(shown()) })
 }
 
-/// The levels of one size; `None` for a size without a SKU.
+/// The levels of one size; `None` for a size that nobody keeps stock of.
 fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Result<Option<Vec<StockLevel>>, Box<Problem>> {
     let id = id.ok_or_else(|| unreadable("id", &size["id"], "a size does not tell its id"))?;
     let sku = match &size["SKU"] {
@@ -69,6 +70,9 @@ fn one(size: &Value, id: Option<&str>, places: &[i32], as_of: Timestamp) -> Resu
         Value::String(sku) => sku.trim(),
         odd => return Err(unreadable("SKU", odd, "the SKU of a size is no text")),
     };
+    if size["productVariant"]["product"]["isBundle"] == Value::Bool(true) {
+        return Ok(None);
+    }
     let active = active(size)?;
     let mut kept = quantities(size, places)?;
     let (unit_value, categories) = (unit_value(size), categories(size));

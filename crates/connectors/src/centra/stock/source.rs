@@ -94,8 +94,8 @@ impl StockSource for Source {
         let reply = self.api.ask(&operations::STOCK_LEVELS, variables, &what, priority).await?;
         let sizes: Sizes<'_> = reply.read()?;
         let read = decode::read(&sizes, &places, as_of);
-        if read.without_sku > 0 {
-            tracing::info!(sizes = read.without_sku, page = number, "sizes without a SKU are left out of stock");
+        if read.left_out > 0 {
+            tracing::info!(sizes = read.left_out, page = number, "sizes without a SKU and bundles are left out of stock");
         }
         let full = sizes.sizes.len() >= self.items_max() && !all_at_once;
         let next = next(&what, &read, full, (number, before))?;

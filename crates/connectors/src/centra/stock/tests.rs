@@ -100,7 +100,7 @@ fn what_is_optional_may_be_missing() {
 fn a_size_without_a_sku_is_left_out_and_counted() {
     let sizes = [size(1, "", json!([])), size(2, "  ", json!([])), json!({ "id": 3, "isActive": true, "stock": [] })];
     let found = decode(&sizes, &[1]);
-    assert_eq!((found.levels.len(), found.unread.len(), found.without_sku), (0, 0, 3));
+    assert_eq!((found.levels.len(), found.unread.len(), found.left_out), (0, 0, 3));
     assert_eq!(found.ends, Some((1, 3)));
 }
 
@@ -167,7 +167,7 @@ proptest! {
     #[test]
     fn every_size_is_accounted_for(sizes in prop::collection::vec(any_json(), 0..6)) {
         let found = decode(&sizes, &[1, 2]);
-        prop_assert_eq!(found.levels.len() / 2 + found.unread.len() + found.without_sku, sizes.len());
+        prop_assert_eq!(found.levels.len() / 2 + found.unread.len() + found.left_out, sizes.len());
         prop_assert!(found.levels.iter().all(|l| l.on_hand >= 0 && l.committed >= 0 && l.available <= l.on_hand));
     }
 
