@@ -84,6 +84,15 @@ impl Drop for Served {
     }
 }
 
+impl Served {
+    /// Ends it; its port is free when this returns.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // It was cancelled, or had ended: nothing is left of it either way.
+        let _ = (&mut self.task).await;
+    }
+}
+
 impl Server {
     /// A server to which nothing bad happens.
     pub fn new(root: impl Into<PathBuf>, user: &str, password: &str) -> Self {

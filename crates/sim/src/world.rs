@@ -251,8 +251,8 @@ pub struct World {
     floor: Floor,
     servers: Vec<Server>,
     living: Vec<JoinHandle<()>>,
-    /// The 3PL's server ends with it.
-    _files: Option<selvedge_sftp::Served>,
+    /// The 3PL's server.
+    files: Option<selvedge_sftp::Served>,
 }
 
 impl Deref for World {
@@ -478,7 +478,7 @@ impl World {
         ];
         let mut servers = vec![centra_server, netsuite_server, admin_server];
         servers.extend([linnworks_server, veeqo_server].into_iter().flatten());
-        Ok(World { access, centra, netsuite, warehouses, floor, servers, living, _files: files })
+        Ok(World { access, centra, netsuite, warehouses, floor, servers, living, files })
     }
 
     /// How to connect to it.
@@ -572,6 +572,9 @@ impl World {
         }
         for server in self.servers {
             server.stop().await;
+        }
+        if let Some(files) = self.files {
+            files.stop().await;
         }
     }
 }
@@ -923,7 +926,8 @@ mod tests {
         let row = "9,1,1000BLKXS,1,STD,Ada,1 Road,GB,1";
         let head = "order_ref,order_line_id,sku,quantity,service_code,ship_name,ship_address1,ship_country,total_units";
         std::fs::write(file, format!("{head}\n{row}\n")).unwrap();
-        let state = until(&world, |state| !state.picked).await;
+        let state = until(&world, |_| world.warehouses.threepl.as_ref().is_some_and(|depot| !depot.orders().is_empty())).await;
+        assert!(!state.picked, "what it told was not taken");
         assert_eq!(state.violations, Vec::<String>::new());
         world.stop().await;
 

@@ -150,9 +150,10 @@ impl ThreePl {
     /// Serves its folder on a port of 127.0.0.1 (0: any free one).
     /// Errors when the port is taken.
     pub async fn serve(&self, port: u16) -> anyhow::Result<(Served, Access)> {
-        let inner = Arc::clone(&self.0);
+        // A connection that outlives the warehouse must not keep its journal locked.
+        let inner = Arc::downgrade(&self.0);
         let server = Server {
-            gate: Arc::new(move |operation| inner.fate(operation)),
+            gate: Arc::new(move |operation| inner.upgrade().map_or(Fate::BreakBefore, |inner| inner.fate(operation))),
             ..Server::new(&self.0.root, USER, &self.0.password)
         };
         let served = server.serve(port, Some(&self.0.root.join(".host_key"))).await?;
