@@ -715,7 +715,7 @@ mod tests {
     fn a_gap_says_what_it_costs_and_how_to_close_it() {
         let mut carried = Carried::default();
         let mut one = order(vec![line("1", "TEE", 1, 100)]);
-        one.totals.gross = eur(9_100_00);
+        one.totals.gross = eur(910_000);
         carried.add(&one);
         carried.add(&one);
         assert_eq!(carried.words(30), "2 orders of the last 30 days, 18200.00 EUR");
