@@ -21,7 +21,7 @@ use selvedge_model::{
     },
     likeness::Names,
     pick::pick_order,
-    records::OrderStatus,
+    records::{LineKind, OrderLine, OrderStatus},
     routing,
 };
 use selvedge_store::{Result, Tx, View, mappings::MappingAnswer};
@@ -287,6 +287,7 @@ impl Tools {
             for list in unlisted {
                 gathered.told.sendable.see(&order, list);
             }
+            gathered.told.sendable.see_kinds(&order);
             for ready in self.ready(view, &order, false)? {
                 if self.pick().is_some() {
                     gathered.weights.insert(ready.weight_grams);
@@ -324,10 +325,17 @@ impl Tools {
         let Some(setup) = self.pick() else { return Ok(vec![order.clone()]) };
         let bench = Bench { view, brand: &self.brand, flow: &self.setup.name, now: self.now };
         let goods = bench.goods(order)?;
+        let mut as_sold = order.clone();
+        if probing {
+            // What the catalogue makes of other items is sold as a bundle.
+            let made = |line: &&mut OrderLine| goods.get(&line.sku).is_some_and(|good| !good.recipe.is_empty());
+            as_sold.lines.iter_mut().filter(made).for_each(|line| line.kind = LineKind::Bundle);
+        }
+        let order = &as_sold;
         let whole = match pick_order(order, &goods, None) {
             Ok(whole) => whole,
             Err(_) if order.lines.len() > 1 && probing => {
-                let single = |line: &selvedge_model::records::OrderLine| Order { lines: vec![line.clone()], ..order.clone() };
+                let single = |line: &OrderLine| Order { lines: vec![line.clone()], ..order.clone() };
                 let mut parts = Vec::new();
                 for line in &order.lines {
                     parts.extend(self.ready(view, &single(line), true)?);

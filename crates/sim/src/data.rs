@@ -613,6 +613,11 @@ const FIRST_NUMBER: i32 = 10_001;
 /// The most orders a world can hold: line ids must fit into an Int.
 const MOST_ORDERS: u64 = 1_000_000;
 
+/// The rates at which made-up goods are taxed: (ISO-2 country, percent as normalised text).
+pub fn usual_rates() -> impl Iterator<Item = (&'static str, String)> {
+    RATES.iter().flat_map(|(country, rates)| rates.iter().map(move |rate| (*country, mills_text(*rate))))
+}
+
 impl Catalogue {
     /// Builds or reads the catalogue. Errors when the folder is missing, broken or contradicts itself.
     pub fn open(seed: u64, source: &Source) -> anyhow::Result<Catalogue> {

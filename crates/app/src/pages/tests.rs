@@ -254,6 +254,41 @@ async fn releasing_and_dismissing_from_the_page() {
 }
 
 #[tokio::test]
+async fn the_last_pre_flight_is_shown_with_money_and_suggestions() {
+    let (app, _) = empty().await;
+    let page = get(&app, "/mappings").await.text;
+    assert!(page.contains("It has not been looked yet"), "{page}");
+    let found: selvedge_model::gate::preflight::Preflight = serde_json::from_value(json!({
+        "flow": "orders", "from": "shop", "to": "books", "at": "2026-02-03T09:00:00Z", "days": 30, "orders": 214,
+        "values": {"markets": 2, "skus": 4070}, "unlisted": {"payment_methods": "shop has no list of payment methods"},
+        "partial": false, "lookups": 4100,
+        "gaps": [{
+            "table": "shipping_item", "key": "market=2,method=<b>fast</b>", "shown": "<b>fast</b> in Sweden", "mapping": null, "why": "missing",
+            "carried": {"orders": 214, "money": {"EUR": {"amount": "18200.00", "currency": "EUR"}}, "samples": ["1042"]},
+            "suggestions": [{"id": "1205", "name": "Fast", "likeness": 80}]
+        }],
+        "unused": [{"table": "item", "key": "sku=OLD", "value": "7", "stands": false}], "dangling": []
+    }))
+    .unwrap();
+    app.store.write(move |tx| tx.keep_preflight(&brand(), &found)).await.unwrap();
+    let page = get(&app, "/mappings").await.text;
+    let command = "selvedge mappings set shipping_item &#39;market=2,method=&lt;b&gt;fast&lt;/b&gt;&#39; 1205 --connection books";
+    let plain = command.replace("&#39;", "'");
+    assert!(page.contains(command) || page.contains(&plain), "{page}");
+    for part in ["18200.00 EUR", "214", "as 1042", "80 % alike", "2 markets", "No list of payment methods", "sku=OLD"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("<b>fast"), "what the shop writes stays text");
+    let told = get(&app, "/api/mappings").await.json();
+    let gap = &told["preflight"][0]["gaps"][0];
+    assert_eq!(
+        (&gap["money"][0], &gap["why"], &gap["carried"]["orders"]),
+        (&json!("18200.00 EUR"), &json!("missing"), &json!(214))
+    );
+    assert_eq!(gap["commands"][0], "selvedge mappings set shipping_item 'market=2,method=<b>fast</b>' 1205 --connection books");
+}
+
+#[tokio::test]
 async fn a_mapping_set_at_the_exception_releases_what_waits() {
     let (app, exception) = busy().await;
     let path = format!("/exceptions/{exception}/map");

@@ -123,6 +123,8 @@ pub struct Sendable {
     pub taxes: BTreeSet<(String, Decimal)>,
     /// What can be sold.
     pub skus: BTreeSet<Sku>,
+    /// Which of them orders carried as something else than a stock item: a bundle or a gift certificate.
+    pub kinds: BTreeMap<Sku, LineKind>,
     /// What orders weigh, where that is known: one weight for each that makes a difference.
     pub weights: BTreeSet<Option<u64>>,
     /// Whether orders come with an account. (A target may ask for a customer's own record then, and for a collective one else.)
@@ -191,6 +193,12 @@ impl Sendable {
         }
     }
 
+    /// Notes as what an order carried its items, whoever lists them: a source may tell SKUs, and not what they are.
+    pub fn see_kinds(&mut self, order: &Order) {
+        let odd = order.lines.iter().filter(|line| matches!(line.kind, LineKind::Bundle | LineKind::GiftCertificate));
+        self.kinds.extend(odd.map(|line| (line.sku.clone(), line.kind)));
+    }
+
     /// How many values of a list there are.
     pub fn count(&self, list: ValueList) -> usize {
         match list {
@@ -239,7 +247,8 @@ impl Sendable {
             probes.extend(skus.chunks(LINES_MAX).map(|some| {
                 let line = |(nth, sku): (usize, &&Sku)| {
                     let id = ExternalId::new((nth + 1).to_string());
-                    OrderLine::of_units(id, (*sku).clone(), 1, base.currency)
+                    let kind = self.kinds.get(*sku).copied().unwrap_or(LineKind::Product);
+                    OrderLine { kind, ..OrderLine::of_units(id, (*sku).clone(), 1, base.currency) }
                 };
                 Order { lines: some.iter().enumerate().map(line).collect(), ..base.clone() }
             }));
@@ -305,7 +314,7 @@ impl Sendable {
 
     /// The same with a line that is taxed; `None` where the amounts do not fit into the currency.
     fn taxed(&self, base: &Order, rate: Decimal) -> Option<Order> {
-        let sku = self.skus.first()?;
+        let sku = self.skus.iter().find(|sku| !self.kinds.contains_key(*sku)).or(self.skus.first())?;
         let net = Money::rounded(Decimal::from(PRICE), base.currency, Rounding::HalfUp).ok()?;
         let share = rate.checked_div(Decimal::ONE_HUNDRED)?.checked_mul(net.decimal())?;
         let tax = Money::rounded(share, base.currency, Rounding::HalfUp).ok()?;
@@ -667,6 +676,22 @@ mod tests {
     }
 
     #[test]
+    fn what_orders_carried_as_a_bundle_is_tried_as_one() {
+        let mut shop = shop();
+        let sold = order(crate::samples::bundle("1", 1, 100, &[("SKU-7", 1)]));
+        shop.see_kinds(&sold);
+        shop.add(SourceValue::Sku(Sku::new("SET-1")));
+        let kinds: BTreeSet<(String, bool)> = shop
+            .probes(at())
+            .iter()
+            .flat_map(|probe| &probe.lines)
+            .filter(|line| line.taxes.is_empty() && ["SET-1", "SKU-7"].contains(&line.sku.as_str()))
+            .map(|line| (line.sku.to_string(), line.kind == LineKind::Bundle))
+            .collect();
+        assert_eq!(kinds, [("SET-1".to_owned(), true), ("SKU-7".to_owned(), false)].into());
+    }
+
+    #[test]
     fn weights_and_accounts_are_tried() {
         let shop = Sendable { weights: BTreeSet::from([Some(10), Some(9_000)]), accounts: true, ..shop() };
         assert_eq!(keys(&shop, "band"), set(&["heavy=no", "heavy=yes"]));
@@ -690,7 +715,7 @@ mod tests {
     fn a_gap_says_what_it_costs_and_how_to_close_it() {
         let mut carried = Carried::default();
         let mut one = order(vec![line("1", "TEE", 1, 100)]);
-        one.totals.gross = eur(9_100_00);
+        one.totals.gross = eur(910_000);
         carried.add(&one);
         carried.add(&one);
         assert_eq!(carried.words(30), "2 orders of the last 30 days, 18200.00 EUR");

@@ -285,7 +285,8 @@ pub(super) fn tax_code(id: u32) -> Option<TaxCode> {
     })
 }
 
-/// The tax codes that lists show: nought and the standard rate of each country. Others exist all the same.
+/// The tax codes that lists show: nought and the standard rate of each country, and whatever rates the goods of this
+/// world are sold at. Others exist all the same.
 pub(super) fn listed_tax_codes() -> Vec<u32> {
     let mut ids: Vec<u32> = ISO
         .split_ascii_whitespace()
@@ -293,6 +294,7 @@ pub(super) fn listed_tax_codes() -> Vec<u32> {
             let rate = standard_rate(country).text(0);
             [tax_code_id(country, "0"), tax_code_id(country, &rate)]
         })
+        .chain(crate::data::usual_rates().map(|(country, rate)| tax_code_id(country, &rate)))
         .filter_map(|id| id.parse().ok())
         .collect();
     ids.sort_unstable();
