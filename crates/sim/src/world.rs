@@ -635,6 +635,7 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/centra_shipments.csv", get(export_shipments))
         .route("/export/netsuite_fulfilments.csv", get(export_fulfilments))
         .route("/edit-item", post(edit_item))
+        .route("/edit-erp-item", post(edit_erp_item))
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
@@ -792,6 +793,22 @@ async fn set_stock_push(Shared(admin): Shared<Admin>, Json(wish): Json<NewWebhoo
 struct WishedEdit {
     sku: String,
     edit: ItemEdit,
+}
+
+#[derive(Deserialize)]
+struct WishedErpEdit {
+    sku: String,
+    field: String,
+    value: serde_json::Value,
+}
+
+/// Somebody changes an item in NetSuite by hand: `{"sku": "TOTE", "field": "displayName", "value": "Bag"}`.
+async fn edit_erp_item(Shared(admin): Shared<Admin>, Json(wish): Json<WishedErpEdit>) -> StatusCode {
+    match admin.netsuite.edit_item(&wish.sku, &wish.field, &wish.value) {
+        Ok(true) => StatusCode::NO_CONTENT,
+        Ok(false) => StatusCode::NOT_FOUND,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// Changes an item of the shop's catalogue: `{"sku": "TOTE", "edit": {"name": "Big Tote"}}`.

@@ -4,6 +4,7 @@
 mod conform;
 mod demo;
 mod page;
+mod products;
 mod stock;
 mod stock_page;
 mod warehouse;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{demo::selvedge, page::start};
 
 /// Sends bytes as they are and reads whatever comes back: status and body.
-fn send(address: &str, request: &[u8]) -> (u16, String) {
+pub fn send(address: &str, request: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     // The other side may have answered and hung up before it was all sent.

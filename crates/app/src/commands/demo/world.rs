@@ -494,6 +494,8 @@ days = 2
     targets.extend(access.linnworks.as_ref().map(|_| WAREHOUSE));
     targets.extend(access.veeqo.as_ref().map(|_| NORTH));
     for target in targets {
+        // Where a look costs one question, somebody may watch it happen.
+        let watch = if target == ERP { "10s" } else { "10m" };
         text.push_str(&format!(
             r#"
 [flows.items-{target}]
@@ -505,7 +507,7 @@ backoff_first = "200ms"
 backoff_max = "5s"
 
 [flows.items-{target}.products]
-watch = "10m"
+watch = "{watch}"
 
 [flows.items-{target}.capture]
 since = "{since}"
