@@ -115,7 +115,11 @@ fn told(view: &PreflightView) -> Vec<Line> {
     for (list, why) in &found.unlisted {
         let message =
             format!("{} could not be listed: {why}. Those of recent orders were looked up in their place", list.words());
-        let remedy = format!("See the page of the system that {} is for what its credentials need.", found.from);
+        // What is offered and was not told may be had; what nobody offers may not.
+        let remedy = match found.partial {
+            true => format!("See what selvedge check says about {}, and the page of its system for the permissions.", found.from),
+            false => String::new(),
+        };
         lines.push(line(Stands::Warning, message, remedy));
     }
     for gap in &view.gaps {
