@@ -96,6 +96,9 @@ impl Side {
     }
 }
 
+/// Whoever holds it has its turn.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// Nudges from one verb to the next. A lost nudge is harmless: an idle verb looks by itself.
 #[derive(Default)]
 struct Wakes {
@@ -128,7 +131,7 @@ pub struct Engine {
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
     watches: Mutex<HashMap<FlowName, Timestamp>>,
-    turns: Mutex<HashMap<(ConnectionName, RecordKey), Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<(ConnectionName, RecordKey), Turn>>,
     preflight: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     stopping: AtomicBool,

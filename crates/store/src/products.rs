@@ -186,7 +186,7 @@ mod tests {
                 let theirs = Product { name: "Winter coat".into(), ..ours.clone() };
                 let accepted = AcceptedField { field: ProductField::Name, ours: ours.clone(), theirs };
                 tx.accept_field(&brand(), &flow(), &key, &accepted, at(1))?;
-                assert_eq!(tx.accepted_fields(&brand(), &flow(), &key)?, [accepted.clone()]);
+                assert_eq!(tx.accepted_fields(&brand(), &flow(), &key)?, std::slice::from_ref(&accepted));
                 assert_eq!(tx.accepted_fields(&brand(), &"others".into(), &key)?, []);
                 assert!(accepted.holds_for(&Product { barcode: None, ..ours.clone() }));
                 assert!(!accepted.holds_for(&Product { name: "Coat, long".into(), ..ours }));
