@@ -280,21 +280,37 @@ pub(crate) struct Owing {
     pub counting: Vec<Counting>,
 }
 
-/// Enters a record and what is owed for it.
+/// Enters a record and what is owed for it, and tells everybody for whom it is news.
 pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, new: &NewRecord, now: Timestamp) -> Result<()> {
-    let Recorded::Revision(record, revision) = tx.put_record(new)? else { return Ok(()) };
-    let (kind, key) = (new.record.kind(), new.record.key());
+    let Some(revision) = owe(tx, owing, brand, new, now)? else { return Ok(()) };
     match &new.record {
         AnyRecord::Order(order) => {
             count(tx, &owing.counting, &new.connection, order, revision, now)?;
             if new.record.is_cancelled() {
                 tx.promise_moved(brand, &order.number, now)?;
             }
+            if revision == 1 {
+                // Its parcels may have been told of first.
+                for exception in tx.exceptions_by_cause(brand, &format!("shipment.order_unknown:{}", order.number))? {
+                    tx.release(exception, None, now)?;
+                }
+            }
         }
-        AnyRecord::Product(product) => products::mark(tx, brand, &new.connection, product, now)?,
+        AnyRecord::Product(product) => {
+            if let Some(given_up) = products::mark(tx, brand, &new.connection, product, now)? {
+                owe(tx, owing, brand, &NewRecord { record: given_up.into(), problems: Vec::new(), ..new.clone() }, now)?;
+            }
+        }
         AnyRecord::Shipment(shipment) => tx.promise_moved(brand, &shipment.order, now)?,
         AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => {}
     }
+    Ok(())
+}
+
+/// Enters a record and what is owed for it; its revision, if it says anything new.
+fn owe(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, new: &NewRecord, now: Timestamp) -> Result<Option<u32>> {
+    let Recorded::Revision(record, revision) = tx.put_record(new)? else { return Ok(None) };
+    let (kind, key) = (new.record.kind(), new.record.key());
     for (flow, from, wanted) in &owing.flows {
         if *from == new.connection && *wanted == kind {
             let id = tx.owe(
@@ -312,5 +328,5 @@ pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, n
             tx.tell(id, "capture", "captured", &format!("revision {revision} from {}", new.connection), now)?;
         }
     }
-    Ok(())
+    Ok(Some(revision))
 }

@@ -12,6 +12,7 @@ use selvedge_model::{
 };
 use selvedge_store::{
     Result,
+    attempts::AttemptRow,
     obligations::{ObligationRow, Step},
 };
 
@@ -25,6 +26,8 @@ use crate::{
 
 /// Writes that came back in a way nobody understands, before a person is asked.
 const UNEXPECTED_MAX: u32 = 3;
+/// The same call taken so often in a row and seen to change nothing, before a person is asked.
+const ADVANCES_MAX: usize = 5;
 /// Unanswered rows looked for in one batch.
 const UNANSWERED_BATCH: usize = 64;
 
@@ -250,6 +253,13 @@ impl Engine {
                         tx.bind(&brand, &setup.to, row.kind, &row.key, &id, now)?;
                         let step = Step { target: Some(id.clone()), ..Step::default() };
                         let said = format!("{how}; it is {id} there and not finished");
+                        let before = tx.story(row.id)?;
+                        let same = |line: &&AttemptRow| line.outcome == "advanced" && line.detail == said;
+                        if before.iter().rev().take_while(same).count() >= ADVANCES_MAX {
+                            let problem = unexpected(&how, "it was taken several times and shows no effect");
+                            let held = hold(tx, &brand, &setup.name, row.id, verb, &[problem], now);
+                            return unless_moved(held).map(|_| ());
+                        }
                         tx.step(row.id, Event::Advance, &step, now).and_then(|_| tx.tell(row.id, verb, "advanced", &said, now))
                     }
                     Outcome::Held(problems) => hold(tx, &brand, &setup.name, row.id, verb, &problems, now),

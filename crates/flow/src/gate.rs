@@ -82,10 +82,14 @@ impl Engine {
         let (sink, setup) = (Arc::clone(&flow.sink), flow.setup.clone());
         let beside: Vec<(FlowName, Kind)> =
             self.flows.iter().filter(|f| f.setup.to == flow.setup.to).map(|f| (f.setup.name.clone(), f.setup.kind)).collect();
+        let flows: Vec<(FlowName, ConnectionName)> =
+            self.flows.iter().map(|f| (f.setup.name.clone(), f.setup.to.clone())).collect();
+        // What one flow gives a shipment the next must see, or two warehouses' shipments would be given the same units.
+        let _turn = if flow.setup.kind == Kind::Shipment { Some(self.shipments_gate.lock().await) } else { None };
         let decided = self
             .store()
             .read(move |view| {
-                let look = Look { view, brand: &brand, setup: &setup, beside: &beside, sink: sink.as_ref(), now };
+                let look = Look { view, brand: &brand, setup: &setup, beside: &beside, flows: &flows, sink: sink.as_ref(), now };
                 let mut decided = Vec::new();
                 let mut orders = BTreeSet::new();
                 for row in view.due(&brand, &name, State::Captured, now, BATCH)? {
@@ -146,6 +150,8 @@ struct Look<'a> {
     setup: &'a FlowSetup,
     /// The flows to the same target, and what they bring there.
     beside: &'a [(FlowName, Kind)],
+    /// Every flow with the connection that it leads to.
+    flows: &'a [(FlowName, ConnectionName)],
     sink: &'a dyn AnySink,
     now: Timestamp,
 }
@@ -174,7 +180,7 @@ impl Look<'_> {
             let reason = "taken back before it was handed over".to_owned();
             return Ok(Decision::Exclude { rule: "status.cancelled", version: 1, reason, routed: Vec::new() });
         }
-        let bench = Bench { view: self.view, brand: self.brand, flow: &self.setup.name, now: self.now };
+        let bench = Bench { view: self.view, brand: self.brand, flow: &self.setup.name, flows: self.flows, now: self.now };
         match bench.prepare(row, &record, self.setup, handed_over)? {
             Prepared::AsItIs => self.resolve(&record, None),
             Prepared::As(ready) => self.resolve(&record, Some(*ready)),
@@ -344,6 +350,9 @@ fn write_down(
                     tx.forget_accepted(brand, flow, &row.key, &ready.forgotten)?;
                     if let Some(promise) = &ready.promise {
                         tx.promise(promise, now)?;
+                    } else if let Some(order) = ready.record.order() {
+                        // A shipment was given its lines, or an order was taken back.
+                        tx.promise_moved(brand, order, now)?;
                     }
                 }
                 tx.tell(row.id, "gate", "cleared", "", now)

@@ -12,9 +12,10 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_model::{
-    AnyRecord, Brand, ExternalId, FlowName, Kind, Order, Problem, RecordKey, Shipment, Sku,
+    AnyRecord, Brand, ConnectionName, ExternalId, FlowName, Kind, Order, Problem, RecordKey, Shipment, Sku,
     attribution::{Taken, attribute, bundles},
     dispatch::{Calendar, Promise, dispatch_by},
+    gate::mapping::key_text,
     obligation::State,
     pick::{Good, Goods, pick_order},
     records::{OrderStatus, Parcel, ProductField, ShipmentStatus},
@@ -31,6 +32,9 @@ use crate::FlowSetup;
 const ORDER_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How often a shipment without its order is looked at meanwhile.
 const ORDER_LOOK: Duration = Duration::from_secs(30);
+
+/// The table by which targets know items.
+const ITEM_TABLE: &str = "item";
 
 /// What becomes of a record before it goes to its target.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +105,8 @@ pub(crate) struct Bench<'a> {
     pub view: &'a View<'a>,
     pub brand: &'a Brand,
     pub flow: &'a FlowName,
+    /// Every flow with the connection that it leads to.
+    pub flows: &'a [(FlowName, ConnectionName)],
     pub now: Timestamp,
 }
 
@@ -114,7 +120,10 @@ impl Bench<'_> {
     ) -> Result<Prepared> {
         match (&record.record, &setup.preparation) {
             (AnyRecord::Order(order), Preparation::Pick(setup)) => self.pick(row, order, setup),
-            (AnyRecord::Shipment(shipment), _) => self.attributed(row, shipment, record.received_at, &setup.shipments),
+            (AnyRecord::Shipment(shipment), _) => {
+                let shipment = self.in_our_words(shipment, &record.connection)?;
+                self.attributed(row, &shipment, record.received_at, &setup.shipments)
+            }
             (AnyRecord::Product(product), _) => self.product(row, record, product, &setup.products, handed_over),
             _ => Ok(Prepared::AsItIs),
         }
@@ -122,14 +131,7 @@ impl Bench<'_> {
 
     fn pick(&self, row: &ObligationRow, order: &Order, setup: &PickSetup) -> Result<Prepared> {
         if order.status == OrderStatus::Cancelled {
-            // What stands there is cancelled as it stands.
-            return Ok(match self.last_prepared(row)? {
-                Some(AnyRecord::Order(last)) => {
-                    let record = Order { status: order.status, updated_at: order.updated_at, ..*last };
-                    Prepared::As(Box::new(Ready::of(record)))
-                }
-                _ => Prepared::AsItIs,
-            });
+            return Ok(self.taken_back(row, order)?.unwrap_or(Prepared::AsItIs));
         }
         let goods = self.goods(order)?;
         let whole = match pick_order(order, &goods, None) {
@@ -137,6 +139,9 @@ impl Bench<'_> {
             Err(problems) => return Ok(Prepared::Unfit(problems)),
         };
         if whole.lines.is_empty() {
+            if let Some(taken_back) = self.taken_back(row, order)? {
+                return Ok(taken_back);
+            }
             let reason = "nothing of it lies on a shelf".to_owned();
             return Ok(Prepared::Excluded { rule: "pick.nothing", version: 1, reason, routed: Vec::new() });
         }
@@ -157,6 +162,10 @@ impl Bench<'_> {
             known.iter().chain(&news).filter(|row| row.flow == *self.flow).map(|row| row.line.clone()).collect();
         let others: BTreeSet<&FlowName> = known.iter().chain(&news).map(|row| &row.flow).collect();
         if !whole.lines.iter().any(|line| mine.contains(&line.id)) {
+            // What was given to this warehouse and is wanted no more must not leave it.
+            if let Some(taken_back) = self.taken_back(row, order)? {
+                return Ok(taken_back);
+            }
             let names: Vec<&str> = others.into_iter().map(FlowName::as_str).collect();
             let reason = format!("its lines go to {}", names.join(", "));
             return Ok(Prepared::Excluded { rule: "route.elsewhere", version: 1, reason, routed: news });
@@ -165,6 +174,17 @@ impl Bench<'_> {
             Ok(part) => self.unless_unchanged(row, part, news, setup),
             Err(problems) => Ok(Prepared::Unfit(problems)),
         }
+    }
+
+    /// What stands at the warehouse, cancelled as it stands; nothing where nothing was given to it that still stands.
+    fn taken_back(&self, row: &ObligationRow, order: &Order) -> Result<Option<Prepared>> {
+        Ok(match self.last_prepared(row)? {
+            Some(AnyRecord::Order(last)) if last.status != OrderStatus::Cancelled => {
+                let record = Order { status: OrderStatus::Cancelled, updated_at: order.updated_at, ..*last };
+                Some(Prepared::As(Box::new(Ready::of(record))))
+            }
+            _ => None,
+        })
     }
 
     /// What a payment or a shipment changes in an order is nothing to a warehouse: a pick order that reads as the one
@@ -255,7 +275,9 @@ impl Bench<'_> {
     ) -> Result<Prepared> {
         let taken_back = shipment.status != ShipmentStatus::Shipped && self.last_prepared(row)?.is_some();
         if shipment.status == ShipmentStatus::Open && !taken_back {
-            return Ok(Prepared::Later { after: Duration::from_secs(3600), why: "it has not left yet".to_owned() });
+            // The message that it has left is a revision of its own.
+            let reason = "it has not left".to_owned();
+            return Ok(Prepared::Excluded { rule: "shipment.open", version: 1, reason, routed: Vec::new() });
         }
         let age = received_at.duration_until(self.now);
         let Some(order) = self.view.latest(self.brand, Kind::Order, &shipment.order)? else {
@@ -303,18 +325,44 @@ impl Bench<'_> {
         Ok(Prepared::As(Box::new(Ready { remarks, ..Ready::of(record) })))
     }
 
-    /// What other shipments of the order took already in this flow, by line, and the whole bundles that they completed.
+    /// A shipment with our SKUs, where a mapping gave the warehouse others for the order's items.
+    fn in_our_words(&self, shipment: &Shipment, from: &ConnectionName) -> Result<Shipment> {
+        let mut ours: BTreeMap<String, Sku> = BTreeMap::new();
+        for row in self.view.obligations_of(self.brand, Kind::Order, &shipment.order)? {
+            if !self.flows.iter().any(|(flow, to)| *flow == row.flow && to == from) {
+                continue;
+            }
+            let Some(AnyRecord::Order(pick)) = self.view.prepared(row.id)? else { continue };
+            for (_, key, theirs) in row.values.iter().filter(|(table, ..)| *table == ITEM_TABLE) {
+                let named =
+                    |line: &&selvedge_model::records::OrderLine| key_text(&[("sku".to_owned(), line.sku.0.clone())]) == key;
+                if let Some(line) = pick.lines.iter().find(named).filter(|line| line.sku.as_str() != theirs) {
+                    ours.insert(theirs.to_owned(), line.sku.clone());
+                }
+            }
+        }
+        let sku = |theirs: &Sku| ours.get(theirs.as_str()).unwrap_or(theirs).clone();
+        let mut shipment = shipment.clone();
+        shipment.lines.iter_mut().for_each(|line| line.sku = sku(&line.sku));
+        shipment.short.iter_mut().for_each(|short| short.sku = sku(&short.sku));
+        Ok(shipment)
+    }
+
+    /// What other shipments of the order took already at this target, by line, and the whole bundles that they completed.
     fn taken(&self, row: &ObligationRow, order: &RecordKey) -> Result<(Taken, Taken)> {
         let (mut taken, mut whole) = (Taken::new(), Taken::new());
+        // Whichever warehouse they came from: they all stand at one target.
+        let Some((_, to)) = self.flows.iter().find(|(flow, _)| flow == self.flow) else { return Ok((taken, whole)) };
         for record in self.view.of_order(self.brand, Kind::Shipment, order)? {
             let key = record.record.key();
             if key == row.key {
                 continue;
             }
             let rows = self.view.obligations_of(self.brand, Kind::Shipment, &key)?;
-            let counts = |state: State| {
-                matches!(
-                    state,
+            let counts = |other: &&ObligationRow| {
+                let here = self.flows.iter().any(|(flow, at)| *flow == other.flow && *at == *to);
+                here && matches!(
+                    other.state,
                     State::Cleared
                         | State::Sending
                         | State::Unanswered
@@ -323,10 +371,10 @@ impl Bench<'_> {
                         | State::Held
                         // Let through, and the target needed no document for it: its units have left all the same.
                         | State::Excluded
-                )
+                ) || here && other.state == State::Dismissed && (other.target.is_some() || other.attempts > 0)
             };
             // The newest that was let through speaks for it: what it holds stands there, or is about to.
-            for other in rows.iter().rev().filter(|other| other.flow == *self.flow && counts(other.state)) {
+            for other in rows.iter().rev().filter(counts) {
                 if let Some(AnyRecord::Shipment(shipment)) = self.view.prepared(other.id)? {
                     if shipment.status == ShipmentStatus::Shipped {
                         for line in &shipment.lines {

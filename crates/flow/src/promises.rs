@@ -64,7 +64,7 @@ impl Engine {
             .write(move |tx| {
                 for (row, seen) in &seen {
                     match seen {
-                        Seen::Kept => tx.promise_kept(&brand, &row.flow, &row.key)?,
+                        Seen::Kept => tx.promise_kept(&brand, row)?,
                         Seen::Waits { shipped } => {
                             let look_at = row.dispatch_by.filter(|due| *due > now);
                             tx.promise_seen(&brand, row, *shipped, None, look_at)?;
@@ -91,9 +91,10 @@ fn look(view: &View<'_>, brand: &Brand, flow: &Flow, row: &PromiseRow, now: Time
     if wanted.is_empty() {
         return Ok(Seen::Kept);
     }
-    let shipments = left(view, brand, flow, &row.key)?;
+    let shipments = told(view, brand, flow, &row.key)?;
     let mut shipped = 0;
-    for line in shipments.iter().flat_map(|shipment| &shipment.lines) {
+    let gone = shipments.iter().filter(|shipment| shipment.status == ShipmentStatus::Shipped);
+    for line in gone.flat_map(|shipment| &shipment.lines) {
         if let Some(open) = wanted.get_mut(&line.sku) {
             let units = u64::from(line.quantity).min(*open);
             *open -= units;
@@ -120,6 +121,10 @@ fn wanted(view: &View<'_>, brand: &Brand, flow: &Flow, key: &RecordKey) -> Resul
     let mut wanted = BTreeMap::new();
     for row in view.obligations_of(brand, Kind::Order, key)?.iter().rev().filter(|row| row.flow == flow.setup.name) {
         if let Some(AnyRecord::Order(pick)) = view.prepared(row.id)? {
+            // Taken back from this warehouse: it has nothing to ship.
+            if pick.status == OrderStatus::Cancelled {
+                break;
+            }
             for line in &pick.lines {
                 *wanted.entry(line.sku.clone()).or_default() += u64::from(line.quantity);
             }
@@ -129,13 +134,14 @@ fn wanted(view: &View<'_>, brand: &Brand, flow: &Flow, key: &RecordKey) -> Resul
     Ok(wanted)
 }
 
-/// The shipments of an order that the warehouse says have left, attributed to its items where the gate has done that.
-fn left(view: &View<'_>, brand: &Brand, flow: &Flow, order: &RecordKey) -> Result<Vec<Shipment>> {
+/// The shipments of an order that the warehouse tells of, attributed to its items where the gate has done that. Also one
+/// of which nothing has left: it may say what never will.
+fn told(view: &View<'_>, brand: &Brand, flow: &Flow, order: &RecordKey) -> Result<Vec<Shipment>> {
     let mut left = Vec::new();
     for record in view.of_order(brand, Kind::Shipment, order)?.into_iter().filter(|record| record.connection == flow.setup.to) {
         let key = record.record.key();
         let AnyRecord::Shipment(raw) = record.record else { continue };
-        if raw.status != ShipmentStatus::Shipped {
+        if raw.status == ShipmentStatus::Cancelled {
             continue;
         }
         let attributed = view

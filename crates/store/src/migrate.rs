@@ -41,6 +41,14 @@ fn apply(connection: &Connection, path: &Path, known: u32) -> Result<()> {
     if tables > 0 && application != APPLICATION_ID {
         return Err(unreadable(&path.display().to_string(), "it is the database of another program"));
     }
+    // The first file has changed since it was first tried out; nobody has released it.
+    let sql = "SELECT count(*) FROM pragma_table_info('obligations') WHERE name = 'prepared'";
+    if found > 0 && connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Err(unreadable(
+            &path.display().to_string(),
+            "it was made by a version before the first release: begin with a new file",
+        ));
+    }
     let skip = usize::try_from(found).unwrap_or(usize::MAX);
     for (number, sql) in (1_u32..).zip(MIGRATIONS).skip(skip) {
         connection.execute_batch(sql)?;

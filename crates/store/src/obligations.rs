@@ -253,7 +253,11 @@ impl Tx<'_> {
         if !waiters.is_empty() {
             self.free_waiters(id, now)?;
             for waiter in waiters {
-                self.wait_for_at(waiter, newer, Some(now))?;
+                match self.wait_for_at(waiter, newer, Some(now)) {
+                    // The newer revision itself waited for this one, or for somebody who did: nobody waits in a circle, it goes on.
+                    Err(StoreError::Unreadable { .. }) | Ok(()) => {}
+                    Err(other) => return Err(other),
+                }
             }
         }
         Ok(to)

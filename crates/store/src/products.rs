@@ -2,9 +2,10 @@
 //! a target and that stand there by policy.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use selvedge_model::{
-    Brand, ConnectionName, FlowName, Product, RecordKey, Sku, gate::products::Twin, records::ProductField, written::lookalike_key,
+    Brand, ConnectionName, ExternalId, FlowName, Product, RecordKey, Sku, gate::products::Twin, records::ProductField,
+    written::lookalike_key,
 };
 
 use crate::{
@@ -107,6 +108,22 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
+    /// The SKU under which an item of a shop was noted as active.
+    pub fn marked_sku(&self, brand: &Brand, connection: &ConnectionName, item: &ExternalId) -> Result<Option<Sku>> {
+        let sql = "SELECT sku FROM product_marks WHERE brand = ?1 AND connection = ?2 AND item = ?3 LIMIT 1";
+        let values = params![brand.as_str(), connection.as_str(), item.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(Sku)).optional()?)
+    }
+
+    /// Whether an active item of the shop other than this one has the SKU.
+    pub fn has_active(&self, brand: &Brand, connection: &ConnectionName, sku: &Sku, but: &ExternalId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM product_marks
+                   WHERE brand = ?1 AND connection = ?2 AND mark = 'alike' AND value = ?3 AND sku = ?4 AND item <> ?5)";
+        let alike = lookalike_key(sku.as_str());
+        let values = params![brand.as_str(), connection.as_str(), alike, sku.as_str(), but.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+    }
+
     /// Other active items of the same shop that share something with this one.
     pub fn twins(&self, brand: &Brand, connection: &ConnectionName, product: &Product) -> Result<Vec<Twin>> {
         let sql = "SELECT item, sku FROM product_marks

@@ -44,11 +44,13 @@ pub struct PromiseRow {
     pub shipped: u64,
     /// Who owns that it is late or short.
     pub exception: Option<ExceptionId>,
+    /// When it is looked at next.
+    pub look_at: Option<Timestamp>,
 }
 
 macro_rules! select_promises {
     ($rest:literal) => {
-        concat!("SELECT flow, key, dispatch_by, ordered, shipped, exception_id FROM promises ", $rest)
+        concat!("SELECT flow, key, dispatch_by, ordered, shipped, exception_id, look_at FROM promises ", $rest)
     };
 }
 
@@ -60,6 +62,7 @@ fn promise_row(row: &Row<'_>) -> Result<PromiseRow> {
         ordered: count(row.get(3)?),
         shipped: count(row.get(4)?),
         exception: row.get::<_, Option<i64>>(5)?.map(ExceptionId),
+        look_at: moment_maybe(row.get(6)?)?,
     })
 }
 
@@ -92,27 +95,37 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Nothing more is to leave.
-    pub fn promise_kept(&self, brand: &Brand, flow: &FlowName, key: &RecordKey) -> Result<()> {
-        let sql = "DELETE FROM promises WHERE brand = ?1 AND flow = ?2 AND key = ?3";
-        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), flow.as_str(), key.as_str()])?;
+    /// Nothing more is to leave. Nothing happens when the row has moved since it was looked at: it is due again.
+    pub fn promise_kept(&self, brand: &Brand, seen: &PromiseRow) -> Result<()> {
+        let sql = "DELETE FROM promises WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND ordered = ?4 AND look_at IS ?5";
+        let ordered = i64::try_from(seen.ordered).unwrap_or(i64::MAX);
+        let values = params![brand.as_str(), seen.flow.as_str(), seen.key.as_str(), ordered, seen.look_at.map(micros)];
+        self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 
-    /// What was seen when it was looked at: how many units have left, who owns it, and when it is looked at again.
+    /// What was seen when it was looked at: how many units have left, who owns it, and when it is looked at again. Nothing
+    /// happens when the row has moved since.
     pub fn promise_seen(
         &self,
         brand: &Brand,
-        row: &PromiseRow,
+        seen: &PromiseRow,
         shipped: u64,
         exception: Option<ExceptionId>,
         look_at: Option<Timestamp>,
     ) -> Result<()> {
-        let sql = "UPDATE promises SET shipped = ?4, exception_id = ?5, look_at = ?6 WHERE brand = ?1 AND flow = ?2 AND key = ?3";
-        let shipped = i64::try_from(shipped).unwrap_or(i64::MAX);
-        let values =
-            params![brand.as_str(), row.flow.as_str(), row.key.as_str(), shipped, exception.map(|id| id.0), look_at.map(micros)];
-        self.connection.prepare_cached(sql)?.execute(values)?;
+        let sql = "UPDATE promises SET shipped = ?4, exception_id = ?5, look_at = ?6
+                   WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND ordered = ?7 AND look_at IS ?8";
+        self.connection.prepare_cached(sql)?.execute(params![
+            brand.as_str(),
+            seen.flow.as_str(),
+            seen.key.as_str(),
+            i64::try_from(shipped).unwrap_or(i64::MAX),
+            exception.map(|id| id.0),
+            look_at.map(micros),
+            i64::try_from(seen.ordered).unwrap_or(i64::MAX),
+            seen.look_at.map(micros),
+        ])?;
         Ok(())
     }
 
@@ -211,7 +224,12 @@ mod tests {
                 tx.promise_moved(&brand(), &late, at(62))?;
                 tx.promise_moved(&brand(), &open, at(62))?;
                 assert_eq!(tx.promises_due(&brand(), at(62), 10)?.len(), 2);
-                tx.promise_kept(&brand(), &flow(), &late)?;
+                let stale = tx.promises_due(&brand(), at(62), 10)?;
+                tx.promise(&new(&late, 4, Some(at(50)), eur(1_000)), at(63))?;
+                tx.promise_kept(&brand(), &stale[0])?;
+                let row = tx.promises_of_order(&brand(), &late)?.remove(0);
+                assert_eq!(row.ordered, 4, "it moved since it was looked at");
+                tx.promise_kept(&brand(), &row)?;
                 assert_eq!(tx.close_empty(&brand(), at(63))?, [exception]);
 
                 // A person looks again, then lets it go.

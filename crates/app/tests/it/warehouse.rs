@@ -79,7 +79,7 @@ fn everything_left(demo: &Demo, report: &serde_json::Value) -> BTreeSet<String> 
     }
     let flows = report["flows"].as_object().unwrap();
     let of_warehouses: Vec<&String> = flows.keys().filter(|name| name.starts_with("picks") || name.starts_with("ship")).collect();
-    assert_eq!(of_warehouses.len(), 6, "{of_warehouses:?}");
+    assert_eq!(of_warehouses.len(), 9, "{of_warehouses:?}");
     for name in of_warehouses {
         assert_eq!(flows[name]["in_flight"], 0, "{name}: {}", flows[name]);
     }

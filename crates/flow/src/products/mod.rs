@@ -8,7 +8,7 @@ mod watch;
 
 use jiff::Timestamp;
 use selvedge_model::{
-    Brand, ConnectionName, Product,
+    AnyRecord, Brand, ConnectionName, Kind, Product, RecordKey,
     gate::products::{ProductPolicy, check_product},
 };
 use selvedge_store::{Result, Tx, obligations::ObligationRow, records::RecordRow};
@@ -24,6 +24,11 @@ impl Bench<'_> {
         policy: &ProductPolicy,
         handed_over: bool,
     ) -> Result<Prepared> {
+        if !product.active && self.view.has_active(self.brand, &record.connection, &product.sku, &product.id)? {
+            // What stands there is the other one's.
+            let reason = "another item with this SKU is on sale".to_owned();
+            return Ok(Prepared::Excluded { rule: "product.twin_on_sale", version: 1, reason, routed: Vec::new() });
+        }
         if !product.active && !handed_over {
             let reason = "it is not sold, and does not stand there".to_owned();
             return Ok(Prepared::Excluded { rule: "product.inactive", version: 1, reason, routed: Vec::new() });
@@ -51,8 +56,16 @@ impl Bench<'_> {
     }
 }
 
-/// Notes what an item shares with others, and sends back to the gate whoever was held for what it shares no more.
-pub(crate) fn mark(tx: &Tx<'_>, brand: &Brand, connection: &ConnectionName, product: &Product, now: Timestamp) -> Result<()> {
+/// Notes what an item shares with others, and sends back to the gate whoever was held for what it shares no more. Under
+/// a SKU that it gave up for another it is sold no more: the record of that is handed back, to be entered.
+pub(crate) fn mark(
+    tx: &Tx<'_>,
+    brand: &Brand,
+    connection: &ConnectionName,
+    product: &Product,
+    now: Timestamp,
+) -> Result<Option<Product>> {
+    let before = tx.marked_sku(brand, connection, &product.id)?.filter(|before| *before != product.sku);
     for value in tx.mark_product(brand, connection, product)? {
         for rule in ["product.alike", "product.sku_twice", "product.barcode_twice"] {
             for exception in tx.exceptions_by_cause(brand, &format!("{rule}:{value}"))? {
@@ -60,5 +73,14 @@ pub(crate) fn mark(tx: &Tx<'_>, brand: &Brand, connection: &ConnectionName, prod
             }
         }
     }
-    Ok(())
+    let Some(before) = before else { return Ok(None) };
+    if tx.has_active(brand, connection, &before, &product.id)? {
+        return Ok(None);
+    }
+    Ok(match tx.latest(brand, Kind::Product, &RecordKey::new(before.as_str()))?.map(|row| row.record) {
+        Some(AnyRecord::Product(old)) if old.id == product.id && old.active => {
+            Some(Product { active: false, updated_at: product.updated_at, ..*old })
+        }
+        _ => None,
+    })
 }

@@ -9,3 +9,4 @@ mod products;
 mod promises;
 mod simulate;
 mod stock;
+mod warehouses;

@@ -182,6 +182,22 @@ async fn two_items_of_one_sku_are_never_mixed() {
     world.work().await;
     assert_eq!(world.there("A").unwrap().name, "Coat A");
     assert_eq!(world.open().await, [("product.sku_twice:A".to_owned(), 1)]);
+    // The remedy: the other one goes off sale, and ours stays on.
+    world.shop.change("b", |b| b.active = false);
+    world.work().await;
+    let there = world.there("A").unwrap();
+    assert_eq!((there.name.as_str(), there.active, world.open().await), ("Coat A", true, Vec::new()));
+}
+
+#[tokio::test]
+async fn an_item_with_a_new_sku_is_sold_no_more_under_the_old_one() {
+    let world = world(ProductPolicy::default()).await;
+    world.shop.set("a", product("A"));
+    world.work().await;
+    world.shop.change("a", |a| a.sku = Sku::new("A-2"));
+    world.work().await;
+    assert_eq!((world.there("A").unwrap().active, world.there("A-2").unwrap().active), (false, true));
+    assert_eq!(world.open().await, []);
 }
 
 #[tokio::test]

@@ -176,6 +176,19 @@ async fn an_order_that_will_never_be_whole_is_told_at_once_and_a_cancelled_one_n
 }
 
 #[tokio::test]
+async fn a_warehouse_that_ships_nothing_at_all_says_so_at_once() {
+    let world = world().await;
+    world.shop.set("1", order(1, 1, start()));
+    world.at_hour(1).await;
+    let gone = Shortage { order_line: None, sku: "SKU-1".into(), quantity: None, is_final: true, reason: "cancelled".into() };
+    world.ship("s-1", 1, 1, vec![gone]);
+    world.parcels.change("s-1", |shipment| (shipment.status, shipment.lines) = (ShipmentStatus::Open, Vec::new()));
+    world.work().await;
+    assert_eq!(world.open().await, [("shipment.short:wms SKU-1".to_owned(), 1, vec!["125.00 SEK".to_owned()])]);
+    assert!(world.engine.settled().await.unwrap(), "nothing is in flight for ever");
+}
+
+#[tokio::test]
 async fn whoever_lets_a_late_order_go_is_not_told_again() {
     let world = world().await;
     world.shop.set("1", order(1, 1, start()));
