@@ -83,6 +83,18 @@ fn everything_left(demo: &Demo, report: &serde_json::Value) -> BTreeSet<String> 
     for name in of_warehouses {
         assert_eq!(flows[name]["in_flight"], 0, "{name}: {}", flows[name]);
     }
+    // The books hear of every parcel, too; a kit is told of as a kit.
+    let mut fulfilled: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for row in rows(demo, "netsuite_fulfilments.csv", "doc,shipment,sku,qty,tracking") {
+        *fulfilled.entry((row[0].to_owned(), row[2].to_owned())).or_default() += row[3].parse::<i64>().unwrap();
+    }
+    for ((doc, sku), units) in &fulfilled {
+        let most = ordered.get(&(doc.clone(), sku.clone()));
+        assert!(most.is_none_or(|most| units <= most), "{units} × {sku} of order {doc} are fulfilled");
+    }
+    for (doc, _) in ordered.keys().filter(|(doc, _)| !held.contains(doc)) {
+        assert!(fulfilled.keys().any(|(of, _)| of == doc), "nothing of order {doc} is fulfilled in the books");
+    }
     assert_eq!(report["violations"], serde_json::json!([]), "something that a vendor does not allow");
     held
 }
