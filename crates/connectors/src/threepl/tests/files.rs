@@ -262,6 +262,19 @@ fn x12_says_the_same_under_the_same_names() {
 }
 
 #[test]
+fn a_line_that_left_without_a_quantity_is_not_read_as_nought() {
+    // Neither one that left whole nor one that left in part.
+    for code in ["CC", "CL", "BP", "CP", "PR", "SS"] {
+        let problems = one(X945.replace("W12*CC*2*2*", &format!("W12*{code}*2**")).as_bytes(), super::x12()).unwrap_err();
+        assert!(problems[0].starts_with("file.row") && problems[0].contains("quantity_shipped"), "{code}: {problems:?}");
+    }
+    for (code, is_final) in [("BO", false), ("DS", false), ("CU", true), ("IC", true)] {
+        let found = one(X945.replace("W12*BO*1*0*", &format!("W12*{code}*1**")).as_bytes(), super::x12()).unwrap();
+        assert_eq!((found.units(), found.short[0].quantity, found.short[0].is_final), (2, Some(1), is_final), "{code}");
+    }
+}
+
+#[test]
 fn an_interchange_for_others_or_for_a_test_is_refused() {
     let mut real = super::x12();
     real["x12"]["production"] = json!(true);
