@@ -42,6 +42,8 @@ pub(super) struct Part {
     pub received_at: Option<Timestamp>,
     pub location: String,
     pub service: String,
+    /// Where it goes, as far as it is told.
+    pub address: Value,
     /// Line id, SKU, units, and whether no item of the account is behind it.
     pub lines: Vec<(String, String, u32, bool)>,
 }
@@ -129,6 +131,7 @@ fn part(document: &Value) -> Option<Part> {
         received_at: time(&general["ReceivedDate"]),
         location: text(&document["FulfilmentLocationId"]).unwrap_or_else(|| NIL.to_owned()),
         service: text(&document["ShippingInfo"]["PostalServiceName"]).unwrap_or_default(),
+        address: document["CustomerInfo"]["Address"].clone(),
         lines: lines(document)?,
     })
 }

@@ -26,6 +26,10 @@ pub(super) struct There {
     pub merged_into: Option<String>,
     /// Units by sellable id.
     pub units: BTreeMap<String, u64>,
+    /// Where it goes, as far as it is told.
+    pub address: Value,
+    /// The id of its delivery method.
+    pub service: Option<String>,
 }
 
 pub(super) fn text(value: &Value) -> Option<String> {
@@ -87,7 +91,14 @@ pub(super) fn there(raw: &Raw) -> Option<There> {
         *units.entry(sellable).or_default() += u64::from(quantity);
     }
     let shipped = order["allocations"].as_array().into_iter().flatten().any(|allocation| allocation["shipment"].is_object());
-    Some(There { cancelled: is_cancelled(&order), shipped, merged_into: merged_into(&order), units })
+    Some(There {
+        cancelled: is_cancelled(&order),
+        shipped,
+        merged_into: merged_into(&order),
+        units,
+        address: order["deliver_to"].clone(),
+        service: text(&order["delivery_method"]["id"]),
+    })
 }
 
 fn unreadable(message: String) -> Problem {

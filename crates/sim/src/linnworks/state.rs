@@ -37,6 +37,9 @@ pub struct Order {
     pub sub_source: String,
     pub currency: String,
     pub country: String,
+    /// Where it goes, as it was told.
+    #[serde(default)]
+    pub address: serde_json::Value,
     pub location: String,
     pub service: String,
     pub vendor: String,

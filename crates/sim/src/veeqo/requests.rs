@@ -187,6 +187,7 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         number: told["number"].as_str().map_or_else(|| format!("#P-{id}"), str::to_owned),
         channel: CHANNEL,
         delivery_method: method,
+        deliver_to: told["deliver_to_attributes"].clone(),
         paid: payment.is_some_and(|word| word != "none"),
         cancelled: false,
         created: now,

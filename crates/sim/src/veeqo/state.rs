@@ -49,6 +49,9 @@ pub struct Order {
     pub number: String,
     pub channel: u64,
     pub delivery_method: u64,
+    /// Where it goes, as it was told.
+    #[serde(default)]
+    pub deliver_to: serde_json::Value,
     pub paid: bool,
     pub cancelled: bool,
     pub created: i64,

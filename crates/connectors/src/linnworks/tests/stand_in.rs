@@ -11,7 +11,7 @@ use selvedge_model::{
     ConnectionName, ExternalId, Interval, Order, Problem, RecordKey, Shipment, Sku,
     compare::compare,
     gate::Values,
-    records::{OrderLine, OrderStatus, ShipmentStatus},
+    records::{Address, OrderLine, OrderStatus, ShipmentStatus},
 };
 use selvedge_sim::{
     linnworks::{Deed, Linnworks, Options},
@@ -144,6 +144,38 @@ async fn a_paid_order_that_is_sent_again_is_there_already() {
     assert_eq!(stand.account.orders().len(), 1);
     assert_eq!(stand.encode(&order(), &words()).await, Ok(Encoded::Nothing));
     assert_eq!(stand.account.violations(), Vec::<String>::new());
+}
+
+/// The parcel would go to the old address.
+#[tokio::test]
+async fn an_address_or_a_service_that_changed_after_the_hand_over_is_a_persons_business() {
+    let stand = stand(options(), json!({}), shelf()).await;
+    stand.enter(&order(), &words()).await.unwrap();
+    stand.meddle(Deed::Split);
+    let address = order().shipping.unwrap();
+    let same = Address { first_name: Some(" ÅSA ".into()), postcode: Some("11122".into()), ..address.clone() };
+    assert_eq!(stand.encode(&Order { shipping: Some(same), ..order() }, &words()).await, Ok(Encoded::Nothing));
+    for (moved, named) in [
+        (
+            Address { last_name: Some("Berg".into()), ..address.clone() },
+            "name is now \"Åsa Berg\", and Linnworks has \"Åsa Öberg\"",
+        ),
+        (
+            Address { line1: Some("Gatan 2".into()), ..address.clone() },
+            "line 1 is now \"Gatan 2\", and Linnworks has \"Gatan 1\"",
+        ),
+        (Address { line2: Some("2 tr".into()), ..address.clone() }, "line 2 is now \"2 tr\", and Linnworks has \"\""),
+        (Address { postcode: Some("111 23".into()), ..address.clone() }, "post code is now"),
+        (Address { city: Some("Malmö".into()), ..address.clone() }, "city is now"),
+    ] {
+        let problems = stand.encode(&Order { shipping: Some(moved), ..order() }, &words()).await.unwrap_err();
+        assert_eq!(problems[0].rule, "pick.changed");
+        assert!(problems[0].message.contains(named), "{}", problems[0].message);
+    }
+    let mut values = words();
+    values.set("shipping_service", "market=1,method=Standard,country=SE,weight=500-2000", "Tracked 24");
+    let problems = stand.encode(&order(), &values).await.unwrap_err();
+    assert!(problems[0].message.contains("service is now \"Tracked 24\", and Linnworks has \"Tracked 48\""), "{problems:?}");
 }
 
 /// One line number twice: Linnworks saves nothing, answers 200 and says nothing.
