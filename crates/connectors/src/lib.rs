@@ -5,6 +5,7 @@ mod handed_over;
 pub mod linnworks;
 pub mod netsuite;
 pub mod threepl;
+mod unread;
 pub mod veeqo;
 
 use selvedge_connector::Connector;

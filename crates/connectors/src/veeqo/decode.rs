@@ -16,6 +16,7 @@ use selvedge_model::{
 use serde_json::Value;
 
 use super::settings::Form;
+use crate::unread;
 
 /// What `encode` has to know of an order that stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,6 +146,11 @@ fn read_order(document: &Value, raw: &Raw, words: &Values) -> Option<(Order, Val
 /// allocation of the order that ours was merged into.
 pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
+    if let Some(reason) = document["unread"].as_str() {
+        let order = text(&document["order"]["number"]).unwrap_or_else(|| raw.id.to_string());
+        let problems = vec![unread::problem("Veeqo", &order, reason)];
+        return Decoded { record: None, problems, values: Values::default() };
+    }
     let (record, problems) = match read_shipment(&document, raw, form) {
         Some((record, problems)) => (Some(record), problems),
         None => (None, vec![unreadable(format!("allocation {} of Veeqo cannot be read", raw.id))]),

@@ -119,6 +119,7 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
         split: false,
         resend: false,
         locked: false,
+        parcels_broken: false,
         processed: None,
         updated: inner.now(),
         tracking: Vec::new(),
@@ -156,6 +157,9 @@ pub fn by_reference(inner: &Inner, asked: &Asked<'_>) -> Response {
 pub fn packages(inner: &Inner, asked: &Asked<'_>) -> Response {
     let state = inner.state();
     let Some(order) = asked.query("pkOrderId").and_then(|id| state.by_id(id)) else { return bad("Order was not found") };
+    if order.parcels_broken {
+        return bad("Object reference not set to an instance of an object");
+    }
     let rows: Vec<Value> = (0_u64..)
         .zip(&order.tracking)
         .filter(|_| order.tracking.len() > 1)

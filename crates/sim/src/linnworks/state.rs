@@ -55,6 +55,9 @@ pub struct Order {
     /// Frozen by somebody; it reserves nothing.
     #[serde(default)]
     pub locked: bool,
+    /// Asking for its parcels is refused.
+    #[serde(default)]
+    pub parcels_broken: bool,
     /// Milliseconds since 1970.
     pub processed: Option<i64>,
     pub updated: i64,

@@ -111,6 +111,7 @@ pub fn answer(inner: &Inner, method: &Method, path: &str, query: &[(String, Stri
         ("GET", ["orders", id]) => {
             let state = inner.state();
             match id.parse::<u64>().ok().and_then(|id| state.orders.get(&id)) {
+                Some(order) if order.broken => refuse(StatusCode::UNPROCESSABLE_ENTITY, "Order cannot be shown"),
                 Some(order) => respond(StatusCode::OK, &documents::order(inner, &state, order)),
                 None => not_found(),
             }
@@ -197,6 +198,7 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         allocated: 0,
         merged_to: None,
         merged: false,
+        broken: false,
     };
     inner.allocate(&state, &mut order, now);
     let shown = documents::order(inner, &state, &order);

@@ -64,6 +64,9 @@ pub struct Order {
     /// The order that it was merged into: its goods leave with that one.
     #[serde(default)]
     pub merged_to: Option<u64>,
+    /// Reading it by its id is refused.
+    #[serde(default)]
+    pub broken: bool,
     /// Whether others were merged into it.
     #[serde(default)]
     pub merged: bool,

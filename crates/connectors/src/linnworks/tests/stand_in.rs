@@ -290,6 +290,35 @@ async fn what_is_sent_once_more_is_not_what_was_ordered() {
 }
 
 #[tokio::test]
+async fn an_order_whose_parcels_are_refused_holds_itself_and_no_other() {
+    let stand = stand(options(), json!({}), shelf()).await;
+    for number in ["1041", "1042", "1043"] {
+        stand.enter(&Order { number: number.into(), ..order() }, &words()).await.unwrap();
+        stand.account.meddle_order(number, Deed::Process).unwrap();
+    }
+    stand.meddle(Deed::BreakParcels);
+    let source = stand.connection.shipment_source.as_ref().unwrap();
+    let page = source.list(&ever(), None).await.unwrap();
+    assert_eq!((page.raws.len(), page.next), (3, None));
+    let of = |raws: &[Raw]| -> (Vec<String>, Vec<Problem>) {
+        let decoded: Vec<_> = raws.iter().map(|raw| source.decode(raw, &Values::default())).collect();
+        let orders = decoded.iter().filter_map(|one| Some(one.record.as_ref()?.order.to_string())).collect();
+        (orders, decoded.into_iter().flat_map(|one| one.problems).collect())
+    };
+    let (mut orders, problems) = of(&page.raws);
+    orders.sort();
+    assert_eq!((orders, problems.len()), (vec!["1041".to_owned(), "1043".to_owned()], 1));
+    assert!(problems[0].rule == "shipment.unread" && problems[0].message.contains("order 1042"), "{problems:?}");
+    // It has no version, so the sweep asks for it again and brings it once it can be read.
+    let held = page.raws.iter().find(|raw| raw.version.is_none()).unwrap().clone();
+    assert_eq!(source.fetch(std::slice::from_ref(&held.id), Priority::Sweeps).await.unwrap(), std::slice::from_ref(&held));
+    stand.meddle(Deed::MendParcels);
+    let mended = source.fetch(&[held.id], Priority::Sweeps).await.unwrap();
+    assert_eq!(of(&mended), (vec!["1042".to_owned()], vec![]));
+    assert!(mended[0].version.is_some());
+}
+
+#[tokio::test]
 async fn a_session_that_ends_between_two_pages_is_opened_anew_once() {
     let stand = stand(options(), json!({ "parcels": false }), shelf()).await;
     for number in 0..130 {

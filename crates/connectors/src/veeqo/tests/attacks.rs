@@ -88,6 +88,40 @@ async fn an_order_that_was_merged_is_followed_once_all_of_it_has_left() {
 }
 
 #[tokio::test]
+async fn an_order_merged_into_one_that_is_not_shown_holds_itself_and_no_other() {
+    let (veeqo, connection) = account().await;
+    for number in ["1042", "1043", "1044"] {
+        enter(&connection, &of_units(number, 1)).await;
+    }
+    veeqo.meddle_merge("1042", "1043").unwrap();
+    veeqo.meddle_break("1043", true).unwrap();
+    let source = connection.shipment_source.clone().unwrap();
+    let all = async || {
+        let (mut raws, mut page) = (Vec::new(), None);
+        loop {
+            let read = source.list(&ever(), page.as_ref()).await.unwrap();
+            raws.extend(read.raws);
+            page = read.next;
+            if page.is_none() {
+                return raws;
+            }
+        }
+    };
+    let raws = all().await;
+    let decoded: Vec<_> = raws.iter().map(|raw| source.decode(raw, &Values::default())).collect();
+    let unread: Vec<_> = decoded.iter().filter(|one| one.record.is_none()).collect();
+    assert_eq!(unread.len(), 1, "{decoded:?}");
+    let problem = &unread[0].problems[0];
+    assert!(problem.rule == "shipment.unread" && problem.message.contains("order 1042"), "{problem:?}");
+    for number in ["1043", "1044"] {
+        assert!(decoded.iter().any(|one| one.record.as_ref().is_some_and(|s| s.order.as_str() == number)), "{number}");
+    }
+    veeqo.meddle_break("1043", false).unwrap();
+    let raws = all().await;
+    assert!(raws.iter().all(|raw| source.decode(raw, &Values::default()).record.is_some()));
+}
+
+#[tokio::test]
 async fn goods_of_two_orders_in_several_parcels_are_never_shared_out_by_guess() {
     let (veeqo, connection) = account().await;
     enter(&connection, &of_units("1042", 4)).await;
