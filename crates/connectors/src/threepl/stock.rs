@@ -152,7 +152,7 @@ impl Snapshots {
             if let Some(bytes) = self.exchange.read(&path, priority).await? {
                 let read = read::contents(&bytes, FileKind::Stock, &self.exchange.form);
                 self.acknowledge(&bytes, read.as_deref().unwrap_or_default()).await?;
-                self.exchange.archive(&old.name, &hash(&bytes), Priority::Control).await?;
+                self.exchange.archive(&old.name, &hash(&bytes), Some((old.size, old.modified)), Priority::Control).await?;
             }
         }
         if let Some(file) = newest {

@@ -271,6 +271,28 @@ async fn files_are_taken_once_whatever_they_are_called() {
     assert!(findings.iter().all(|f| f.level != FindingLevel::Bad), "{findings:?}");
 }
 
+/// The partner puts another file down under the same name after the first was read and before it is put away.
+#[tokio::test]
+async fn a_file_that_is_replaced_after_it_was_read_is_read_as_well() {
+    let depot = depot(Options::default(), json!({})).await;
+    let row = "shipment_ref,order_ref,sku,quantity_shipped,tracking_number\r\nS1,1042,TEE-BLK-M,1,RB123456785GB\r\n";
+    depot.warehouse.put("shp_1.csv", row.as_bytes()).unwrap();
+    let feed = depot.connection.feed.clone().unwrap();
+    let first = feed.next().await.unwrap();
+    let more = format!("{row}S2,1043,TEE-BLK-M,1,RB123456786GB\r\n");
+    depot.warehouse.put("shp_1.csv", more.as_bytes()).unwrap();
+    feed.acknowledge(&first.receipts).await.unwrap();
+    assert!(depot.names("out").contains(&"shp_1.csv".to_owned()), "what was not read is not put away");
+    assert_eq!(depot.news().await.len(), 2);
+    assert!(!depot.names("out").contains(&"shp_1.csv".to_owned()));
+    // A receipt from before an update does not tell how the file looked.
+    depot.warehouse.put("shp_2.csv", row.replace("S1", "S3").as_bytes()).unwrap();
+    let mut old: Value = serde_json::from_str(&feed.next().await.unwrap().receipts[0]).unwrap();
+    old.as_object_mut().unwrap().remove("looked");
+    feed.acknowledge(&[old.to_string()]).await.unwrap();
+    assert!(!depot.names("out").contains(&"shp_2.csv".to_owned()));
+}
+
 #[tokio::test]
 async fn a_file_that_grows_is_left_alone_and_one_without_an_end_is_told() {
     let change = json!({ "settle_seconds": 10, "format": "x12", "x12": { "sender": "ZZ:SHOP01", "receiver": "ZZ:WH01", "production": false } });
