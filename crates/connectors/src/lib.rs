@@ -1,9 +1,11 @@
 //! One folder per system, one line per system here.
 
 pub mod centra;
+mod handed_over;
 pub mod linnworks;
 pub mod netsuite;
 pub mod threepl;
+mod unread;
 pub mod veeqo;
 
 use selvedge_connector::Connector;

@@ -84,7 +84,7 @@ impl Shipments {
         match document["externalId"].as_str() {
             Some(external) => external == record.key.as_str(),
             None => {
-                let there = shipment(&document, Timestamp::UNIX_EPOCH);
+                let there = shipment(&document, Timestamp::UNIX_EPOCH, self.settings.payment);
                 !self.settings.external_ids
                     && there.is_some_and(|there| same_lines(&there, record) && same_tracking(&there, record))
             }
@@ -118,8 +118,18 @@ fn same_tracking(one: &Shipment, other: &Shipment) -> bool {
     sorted(one) == sorted(other)
 }
 
+/// Whether the money of a shipment is there. Marked paid is not captured (fact sheet 10: `isPaid` may be true without a
+/// capture); once a whole order was captured, its shipments count as captured.
+fn money_is_there(document: &Value, payment: ShipmentPayment) -> bool {
+    let flag = match payment {
+        ShipmentPayment::Capture => "isCaptured",
+        ShipmentPayment::Elsewhere => "isPaid",
+    };
+    document[flag].as_bool().unwrap_or(false)
+}
+
 /// A shipment of Centra → the canonical one; none when it does not even say its order and lines.
-fn shipment(document: &Value, fallback: Timestamp) -> Option<Shipment> {
+fn shipment(document: &Value, fallback: Timestamp, payment: ShipmentPayment) -> Option<Shipment> {
     let text = |value: &Value| value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let at = |value: &Value| value.as_str().and_then(|text| moment::with_offset(text).ok());
     let id = id_text(&document["id"])?;
@@ -155,7 +165,7 @@ fn shipment(document: &Value, fallback: Timestamp) -> Option<Shipment> {
         lines: lines?,
         short: Vec::new(),
         parcels,
-        captured: Some(flag(&document["isPaid"]) || flag(&document["isCaptured"])),
+        captured: Some(money_is_there(document, payment)),
         bundles: Vec::new(),
     })
 }
@@ -164,7 +174,7 @@ fn shipment(document: &Value, fallback: Timestamp) -> Option<Shipment> {
 impl Source<Shipment> for Shipments {
     fn decode(&self, raw: &Raw, _words: &Values) -> Decoded<Shipment> {
         let document = serde_json::from_slice::<Value>(&raw.body).unwrap_or_default();
-        let record = shipment(&document, raw.version.unwrap_or(Timestamp::UNIX_EPOCH));
+        let record = shipment(&document, raw.version.unwrap_or(Timestamp::UNIX_EPOCH), self.settings.payment);
         let problems = if record.is_some() {
             Vec::new()
         } else {
@@ -272,7 +282,7 @@ impl Shipments {
 
     fn go_on(&self, shipment: &Shipment, values: &Values, raw: &Raw) -> Result<Encoded, Vec<Problem>> {
         let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
-        let there = self::shipment(&document, shipment.updated_at).ok_or_else(|| vec![unreadable(raw)])?;
+        let there = self::shipment(&document, shipment.updated_at, self.settings.payment).ok_or_else(|| vec![unreadable(raw)])?;
         let id: i64 = raw.id.as_str().parse().map_err(|_| vec![unreadable(raw)])?;
         if shipment.status == ShipmentStatus::Cancelled {
             return Err(vec![taken_back(shipment, &there)]);
@@ -285,8 +295,17 @@ impl Shipments {
         }
         let update = Some(raw.id.clone());
         if there.captured == Some(false) {
-            let what = format!("capture shipment {id} of order {}", shipment.order);
-            return Ok(Encoded::Put(call(what, "captureShipment", json!({ "id": id }), update, true)));
+            let request = match self.settings.payment {
+                ShipmentPayment::Capture => {
+                    let what = format!("capture shipment {id} of order {}", shipment.order);
+                    call(what, "captureShipment", json!({ "id": id }), update, true)
+                }
+                ShipmentPayment::Elsewhere => {
+                    let what = format!("mark shipment {id} of order {} paid", shipment.order);
+                    call(what, "updateShipment", json!({ "id": id, "input": { "isPaid": true } }), update, true)
+                }
+            };
+            return Ok(Encoded::Put(request));
         }
         let mut input = json!({ "shipmentInfo": info(shipment, values), "sendEmail": self.settings.send_email });
         if let Some(at) = shipment.shipped_at {
@@ -335,6 +354,7 @@ impl Sink<Shipment> for Shipments {
         let operation = match request.body["mutation"].as_str() {
             Some("createShipment") => &operations::CREATE_SHIPMENT,
             Some("captureShipment") => &operations::CAPTURE_SHIPMENT,
+            Some("updateShipment") => &operations::UPDATE_SHIPMENT,
             _ => &operations::COMPLETE_SHIPMENT,
         };
         let reply = self.api.ask(operation, variables, what, Priority::Shipments).await?;
@@ -376,7 +396,7 @@ fn refusal(problem: Problem) -> Problem {
         "shipment.refused",
         problem.path,
         format!("the shop: {}", problem.message.chars().take(600).collect::<String>()),
-        "Mend what the shop names (a refused capture: have the payment renewed, or mark the shipment paid), then release.",
+        "Mend what the shop names (a refused capture: have the payment renewed), then release. Money that was taken elsewhere: complete the shipment in the shop by hand, then dismiss this.",
     )
     .cause(cause)
 }
@@ -460,23 +480,31 @@ mod tests {
     }
 
     fn ours() -> Shipment {
-        let mut ours = shipment(&document(|_| {}), Timestamp::UNIX_EPOCH).unwrap();
+        let mut ours = shipment(&document(|_| {}), Timestamp::UNIX_EPOCH, ShipmentPayment::Capture).unwrap();
         ours.status = ShipmentStatus::Shipped;
         ours
     }
 
     fn sink(external_ids: bool) -> Shipments {
+        paid_by(ShipmentPayment::Capture, external_ids)
+    }
+
+    fn paid_by(payment: ShipmentPayment, external_ids: bool) -> Shipments {
         use selvedge_connector::{Secret, Session, SessionConfig, clock::ManualClock};
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let session = Session::new(SessionConfig::named("shop"), clock.clone());
         let api = Arc::new(Api::new(session, clock, "http://localhost:9", Secret::new("t")));
-        Shipments::new(api, ShipmentSettings { payment: ShipmentPayment::Capture, send_email: true, external_ids })
+        Shipments::new(api, ShipmentSettings { payment, send_email: true, external_ids })
     }
 
     fn step(document: &Value) -> Result<(String, bool), String> {
+        step_of(&sink(true), document)
+    }
+
+    fn step_of(sink: &Shipments, document: &Value) -> Result<(String, bool), String> {
         let raw = Raw { kind: Kind::Shipment, id: "80001".into(), version: None, body: document.to_string().into_bytes().into() };
         let there = Standing { own: Some(&raw), needed: None };
-        match sink(true).encode(&ours(), &Values::default(), there) {
+        match sink.encode(&ours(), &Values::default(), there) {
             Ok(Encoded::Put(request)) => Ok((request.body["mutation"].as_str().unwrap().to_owned(), request.unfinished)),
             Ok(Encoded::Nothing) => Ok(("nothing".to_owned(), false)),
             Err(problems) => Err(problems[0].rule.clone()),
@@ -492,6 +520,26 @@ mod tests {
         let late = document(|d| (d["isShipped"], d["trackingNumber"]) = (json!(true), json!("1Z9")));
         assert_eq!(step(&late), Err("shipment.frozen".into()));
         assert_eq!(step(&document(|d| d["lines"][0]["quantity"] = json!(1))), Err("shipment.differs".into()));
+    }
+
+    #[test]
+    fn marked_paid_is_not_captured_and_what_was_paid_elsewhere_is_never_captured() {
+        let marked = document(|d| d["isCaptured"] = json!(false));
+        let unpaid = document(|d| (d["isPaid"], d["isCaptured"]) = (json!(false), json!(false)));
+        let elsewhere = paid_by(ShipmentPayment::Elsewhere, true);
+        let captured = |sink: &Shipments, document: &Value| {
+            let body = document.to_string().into_bytes().into();
+            let raw = Raw { kind: Kind::Shipment, id: "80001".into(), version: None, body };
+            sink.decode(&raw, &Values::default()).record.unwrap().captured
+        };
+        assert_eq!(step(&marked), Ok(("captureShipment".into(), true)));
+        assert_eq!(captured(&sink(true), &marked), Some(false));
+        // After a capture of the whole order its shipments count as captured.
+        let whole = document(|d| d["isPaid"] = json!(false));
+        assert_eq!((step(&whole), captured(&sink(true), &whole)), (Ok(("completeShipment".into(), false)), Some(true)));
+        assert_eq!(step_of(&elsewhere, &unpaid), Ok(("updateShipment".into(), true)));
+        assert_eq!(step_of(&elsewhere, &marked), Ok(("completeShipment".into(), false)));
+        assert_eq!((captured(&elsewhere, &marked), captured(&elsewhere, &unpaid)), (Some(true), Some(false)));
     }
 
     #[test]

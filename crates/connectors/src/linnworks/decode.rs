@@ -14,6 +14,7 @@ use selvedge_model::{
 use serde_json::Value;
 
 use super::settings::{Form, ZONE};
+use crate::unread;
 
 /// A look by reference answers with so many orders at most.
 const BY_REFERENCE_MAX: usize = 50;
@@ -42,6 +43,8 @@ pub(super) struct Part {
     pub received_at: Option<Timestamp>,
     pub location: String,
     pub service: String,
+    /// Where it goes, as far as it is told.
+    pub address: Value,
     /// Line id, SKU, units, and whether no item of the account is behind it.
     pub lines: Vec<(String, String, u32, bool)>,
 }
@@ -129,6 +132,7 @@ fn part(document: &Value) -> Option<Part> {
         received_at: time(&general["ReceivedDate"]),
         location: text(&document["FulfilmentLocationId"]).unwrap_or_else(|| NIL.to_owned()),
         service: text(&document["ShippingInfo"]["PostalServiceName"]).unwrap_or_default(),
+        address: document["CustomerInfo"]["Address"].clone(),
         lines: lines(document)?,
     })
 }
@@ -259,6 +263,11 @@ fn unfit(there: &Standing, reference: &str, form: &Form) -> Option<Problem> {
 /// A processed order with its parcels (`{"order": …, "packages": […]}`) → what left.
 pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
+    if let Some(reason) = document["unread"].as_str() {
+        let order = text(&document["order"]["GeneralInfo"]["ReferenceNum"]).unwrap_or_else(|| raw.id.to_string());
+        let problems = vec![unread::problem("Linnworks", &order, reason)];
+        return Decoded { record: None, problems, values: Values::default() };
+    }
     let record = read_shipment(&document, raw, form);
     let problems = if record.is_some() {
         Vec::new()

@@ -16,7 +16,11 @@ use selvedge_model::{
 };
 use serde_json::{Number, Value, json};
 
-use super::{decode::Standing, settings::Form};
+use super::{
+    decode::{Part, Standing},
+    settings::Form,
+};
+use crate::handed_over::{self, SERVICE, Text};
 
 /// Places after the point of a price per unit.
 const PRICE_PLACES: u32 = 4;
@@ -180,7 +184,7 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&Standing>, fo
             }))
         }
         Some(there) if order.status == OrderStatus::Cancelled => cancel(order, there),
-        Some(there) => unchanged(order, values, there),
+        Some(there) => unchanged(order, values, there, form),
     }
 }
 
@@ -206,8 +210,34 @@ fn cancel(order: &Order, there: &Standing) -> Result<Encoded, Vec<Problem>> {
     }))
 }
 
+const CHANGED_REMEDY: &str =
+    "Change the order in Linnworks by hand if it has not left, then release: it is read back and compared.";
+
+/// What an order's part says of where it goes and how, and what it is to say. The country is read back as a name only,
+/// which is in no stated relation to the code that is sent; the service goes by country, too.
+fn texts(order: &Order, values: &Values, part: &Part, form: &Form) -> Vec<Text> {
+    let sent = address(order.shipping.as_ref().unwrap_or(&Address::default()));
+    let names = [
+        ("name", "FullName"),
+        ("company", "Company"),
+        ("address line 1", "Address1"),
+        ("address line 2", "Address2"),
+        ("address line 3", "Address3"),
+        ("city", "Town"),
+        ("post code", "PostCode"),
+    ];
+    let told = |(name, field): (&'static str, &str)| {
+        let there = part.address.get(field).map(|value| value.as_str().unwrap_or_default());
+        Text::new(name, sent[field].as_str().unwrap_or_default(), there)
+    };
+    let there = Some(part.service.as_str()).filter(|service| !service.is_empty());
+    let service = values.get(&picking::shipping_service(order, &form.weight_bands));
+    let service = service.map(|service| Text::new(SERVICE, service, there));
+    names.into_iter().map(told).chain(service).collect()
+}
+
 /// An order that is being picked is not rewritten: what has changed is for a person.
-fn unchanged(order: &Order, values: &Values, there: &Standing) -> Result<Encoded, Vec<Problem>> {
+fn unchanged(order: &Order, values: &Values, there: &Standing, form: &Form) -> Result<Encoded, Vec<Problem>> {
     let mut wanted: Vec<(String, u64)> = Vec::new();
     for line in &order.lines {
         let sku = values.one("item", "sku", line.sku.as_str()).unwrap_or(line.sku.as_str());
@@ -219,6 +249,9 @@ fn unchanged(order: &Order, values: &Values, there: &Standing) -> Result<Encoded
     wanted.sort();
     let told = |units: &[(String, u64)]| units.iter().map(|(sku, n)| format!("{n} × {sku}")).collect::<Vec<_>>().join(", ");
     if wanted == there.units() {
+        for part in there.parts.iter().filter(|part| !part.cancelled) {
+            handed_over::changed(&order.number, "Linnworks", &texts(order, values, part, form), CHANGED_REMEDY)?;
+        }
         return Ok(Encoded::Nothing);
     }
     Err(vec![
@@ -226,7 +259,7 @@ fn unchanged(order: &Order, values: &Values, there: &Standing) -> Result<Encoded
             "pick.changed",
             "lines",
             format!("order {} is now {}, and Linnworks has {}", order.number, told(&wanted), told(&there.units())),
-            "Change the order in Linnworks by hand if it has not left, then release: it is read back and compared.",
+            CHANGED_REMEDY,
         )
         .cause(order.number.as_str()),
     ])

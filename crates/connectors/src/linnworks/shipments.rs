@@ -12,6 +12,7 @@ use super::{
     decode,
     settings::Form,
 };
+use crate::unread;
 
 /// Orders per page. The vendor states no upper bound.
 const PAGE: &str = "100";
@@ -72,7 +73,15 @@ impl Shipments {
         let packages = if self.parcels {
             let what = format!("read the parcels of {id}");
             let ask = Ask::get(what, "ProcessedOrders/GetPackageSplit", &[("pkOrderId", id.as_str())], priority);
-            self.client.json(&ask).await?
+            match self.client.json(&ask).await {
+                Ok(packages) => packages,
+                Err(fault) => {
+                    // Without a version, so that the sweep reads it anew.
+                    let Some(reason) = unread::reason(&fault) else { return Err(fault) };
+                    let body = json!({ "order": order, "unread": reason }).to_string().into_bytes().into();
+                    return Ok(Some(Raw { kind: Kind::Shipment, id: ExternalId::new(id), version: None, body }));
+                }
+            }
         } else {
             Value::Null
         };
@@ -87,7 +96,7 @@ impl Source<Shipment> for Shipments {
         decode::shipment(raw, &self.form)
     }
 
-    /// Each order costs a call for its parcels. When one of them does not come through, what was read before it is a
+    /// Each order costs a call for its parcels. One that is refused holds this order alone. When a call does not come through, what was read before it is a
     /// page of its own, and the next one goes on behind the last order that was read.
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
         let (priority, what) = (Priority::Shipments, "list shipped orders");

@@ -124,23 +124,24 @@ pub(super) fn read(bytes: &[u8], kind: FileKind, form: &Form) -> Result<Contents
 /// The totals of the trailer against the rows.
 fn count(rows: &[Row], cells: &[String], totals: &[Total], form: &Form) -> Result<(), Unread> {
     let documents = rows.iter().filter_map(|row| row.get("order_ref")).collect::<BTreeSet<_>>().len();
-    let units: i64 = rows
+    let units: i128 = rows
         .iter()
         .filter_map(|row| {
             let names = ["quantity_shipped", "quantity_received", "on_hand", "available"];
             names.iter().find_map(|name| row.get(name)).and_then(|text| form.numbers.units(text).ok())
         })
+        .map(i128::from)
         .sum();
     for (cell, total) in cells.iter().skip(1).zip(totals) {
         let (what, counted) = match total {
-            Total::Documents => ("documents", i64::try_from(documents).unwrap_or(i64::MAX)),
-            Total::Rows => ("rows", i64::try_from(rows.len()).unwrap_or(i64::MAX)),
+            Total::Documents => ("documents", i128::try_from(documents).unwrap_or(i128::MAX)),
+            Total::Rows => ("rows", i128::try_from(rows.len()).unwrap_or(i128::MAX)),
             Total::Units => ("units", units),
             Total::Nothing => continue,
         };
         let stated =
             form.numbers.units(cell).map_err(|why| Unread::Refused(format!("its total of {what} cannot be read: {why}")))?;
-        if stated != counted {
+        if i128::from(stated) != counted {
             return Err(Unread::Refused(format!("it states {stated} {what} and holds {counted}")));
         }
     }

@@ -21,6 +21,7 @@ use super::{
     settings::{Form, Format},
     x12,
 };
+use crate::handed_over::SERVICE;
 
 /// An order as its files at the partner tell it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub(super) struct There {
     pub cancelled: bool,
     pub rejected: bool,
     pub units: BTreeMap<String, u64>,
+    /// Where it goes and how, under our names of the columns, as far as the file tells it.
+    pub texts: BTreeMap<&'static str, String>,
 }
 
 fn sent(raw: &Raw) -> Option<Sent> {
@@ -54,12 +57,28 @@ fn sent(raw: &Raw) -> Option<Sent> {
 /// Line id, SKU and units.
 type Line = (String, String, u32);
 
+/// What is compared of an order once it was handed over: what it is called, and our name of its column.
+pub(super) const HANDED_OVER: [(&str, &str); 8] = [
+    ("name", "ship_name"),
+    ("company", "ship_company"),
+    ("address line 1", "ship_address1"),
+    ("address line 2", "ship_address2"),
+    ("post code", "ship_postcode"),
+    ("city", "ship_city"),
+    ("country", "ship_country"),
+    (SERVICE, "service_code"),
+];
+
+fn table(sent: &Sent, form: &Form) -> Option<Table> {
+    let dialect = Dialect { delimiter: Some(form.delimiter), charset: None, ..form.dialect.clone() };
+    Table::read(sent.text.as_bytes(), &dialect).ok()
+}
+
 /// Order number and lines of a file of ours.
 fn lines(sent: &Sent, form: &Form) -> Option<(String, Vec<Line>)> {
     match form.format {
         Format::Csv => {
-            let dialect = Dialect { delimiter: Some(form.delimiter), charset: None, ..form.dialect.clone() };
-            let table = Table::read(sent.text.as_bytes(), &dialect).ok()?;
+            let table = table(sent, form)?;
             let place = |name: &str| form.order_columns.iter().position(|(ours, _)| ours == name);
             let (number, sku, quantity) = (place("order_ref")?, place("sku")?, place("quantity")?);
             let id = place("order_line_id");
@@ -88,6 +107,41 @@ fn lines(sent: &Sent, form: &Form) -> Option<(String, Vec<Line>)> {
     }
 }
 
+/// What a file of ours says of where the order goes and how, under our names of the columns.
+fn texts(sent: &Sent, form: &Form) -> Option<BTreeMap<&'static str, String>> {
+    match form.format {
+        Format::Csv => {
+            let table = table(sent, form)?;
+            let row = table.rows.first()?;
+            let told = |name: &'static str| {
+                let place = form.order_columns.iter().position(|(ours, _)| ours == name)?;
+                Some((name, row.cell(place).to_owned()))
+            };
+            Some(HANDED_OVER.iter().filter_map(|(_, column)| told(column)).collect())
+        }
+        Format::X12 => {
+            let interchanges = x12::read_all(&sent.text).ok()?;
+            let set = interchanges.first()?.groups.first()?.sets.first()?;
+            let mut texts = BTreeMap::new();
+            let mut of_recipient = false;
+            for segment in &set.segments {
+                let elements: &[(&'static str, usize)] = match segment.id() {
+                    "N1" => {
+                        of_recipient = segment.get(1) == Some("ST");
+                        if of_recipient { &[("ship_name", 2)] } else { &[] }
+                    }
+                    "N3" if of_recipient => &[("ship_address1", 1), ("ship_address2", 2)],
+                    "N4" if of_recipient => &[("ship_city", 1), ("ship_postcode", 3), ("ship_country", 4)],
+                    "W66" => &[("service_code", 5)],
+                    _ => &[],
+                };
+                texts.extend(elements.iter().map(|(name, at)| (*name, segment.get(*at).unwrap_or_default().to_owned())));
+            }
+            Some(texts)
+        }
+    }
+}
+
 /// How an order stands there; none when it cannot be read.
 pub(super) fn there(raw: &Raw, form: &Form) -> Option<There> {
     let sent = sent(raw)?;
@@ -97,7 +151,8 @@ pub(super) fn there(raw: &Raw, form: &Form) -> Option<There> {
         *units.entry(sku).or_default() += u64::from(quantity);
     }
     let rejected = sent.answer.as_ref().is_some_and(Answer::is_rejected);
-    Some(There { id: raw.id.clone(), staged: sent.staged, cancelled: sent.cancelled, rejected, units })
+    let texts = texts(&sent, form)?;
+    Some(There { id: raw.id.clone(), staged: sent.staged, cancelled: sent.cancelled, rejected, units, texts })
 }
 
 /// An order as our copy and the partner's answer tell it.

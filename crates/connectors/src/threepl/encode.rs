@@ -4,7 +4,7 @@
 //! ours, with a copy that stays; then it is renamed into the partner's. So nothing half-written is ever seen there, and
 //! after a lost answer the staged file tells whether the rename has happened.
 
-use selvedge_connector::{Encoded, Request, picking};
+use selvedge_connector::{Encoded, Request, picking, table::Quotes};
 use selvedge_model::{
     Order, Problem,
     gate::{Lookup, Values},
@@ -13,10 +13,12 @@ use selvedge_model::{
 use serde_json::{Value, json};
 
 use super::{
-    decode::There,
+    decode::{HANDED_OVER, There},
     message::FileKind,
     settings::{Form, Format},
+    x12,
 };
+use crate::handed_over::{self, SERVICE, Text};
 
 /// The longest texts that the segments of a 940 hold (fact sheet 4.2).
 const X12_LIMITS: [(&str, usize); 8] = [
@@ -89,7 +91,6 @@ fn field(column: &str, order: &Order, line: &OrderLine, number: usize, service: 
 
 /// A cell as the partner reads it.
 fn cell(text: &str, form: &Form) -> String {
-    use selvedge_connector::table::Quotes;
     let delimiter = char::from(form.delimiter);
     match form.dialect.quotes {
         // There is no way to write what parts cells or rows: a blank stands for it.
@@ -248,6 +249,26 @@ fn release(order: &Order, file: &str, there: &There) -> Request {
     }
 }
 
+const CHANGED_REMEDY: &str =
+    "Ask the warehouse whether it can still change the order; dismiss this when it is settled with them.";
+
+/// What the file that was handed over says of where the order goes and how, and what a new one would say.
+fn texts(order: &Order, values: &Values, there: &There, form: &Form) -> Vec<Text> {
+    let lookup = picking::shipping_service(order, &form.weight_bands);
+    let service = values.by_key(&lookup.table, &lookup.key_text());
+    let Some(line) = order.lines.first() else { return Vec::new() };
+    let of = |(name, column): (&'static str, &'static str)| {
+        let now = field(column, order, line, 1, service.unwrap_or_default(), form);
+        let now = match form.format {
+            Format::X12 => x12::written(&now),
+            Format::Csv if form.dialect.quotes == Quotes::None => cell(&now, form),
+            Format::Csv => now,
+        };
+        Text::new(name, now, there.texts.get(column).cloned())
+    };
+    HANDED_OVER.into_iter().filter(|(name, _)| *name != SERVICE || service.is_some()).map(of).collect()
+}
+
 /// What makes a pick order stand, or the next step to it.
 pub(super) fn order(order: &Order, values: &Values, there: Option<&There>, form: &Form) -> Result<Encoded, Vec<Problem>> {
     let new = |there| Ok(Encoded::Put(stage(order, FileKind::Order, document(order, values, false, form)?, there)));
@@ -270,6 +291,8 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&There>, form:
         *wanted.entry(line.sku.to_string()).or_default() += u64::from(line.quantity);
     }
     if wanted == there.units && !there.cancelled {
+        let warehouse = format!("the warehouse's file {}", there.id);
+        handed_over::changed(&order.number, &warehouse, &texts(order, values, there, form), CHANGED_REMEDY)?;
         return Ok(Encoded::Nothing);
     }
     let told: Vec<String> = order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.sku)).collect();
@@ -283,7 +306,7 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&There>, form:
                 told.join(", "),
                 there.id
             ),
-            "Ask the warehouse whether it can still change the order; dismiss this when it is settled with them.",
+            CHANGED_REMEDY,
         )
         .cause(order.number.as_str()),
     ])

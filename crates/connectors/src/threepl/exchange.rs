@@ -326,9 +326,18 @@ impl Exchange {
         Ok(self.hashes.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|known| known.contains(hash)))
     }
 
-    /// Puts a file that was read away.
-    pub async fn archive(&self, name: &str, hash: &str, priority: Priority) -> Result<(), Fault> {
+    /// Puts a file that was read away. One that looks otherwise than when it was read was replaced meanwhile: it stays, to
+    /// be read.
+    pub async fn archive(&self, name: &str, hash: &str, read: Option<(u64, Timestamp)>, priority: Priority) -> Result<(), Fault> {
         let folders = &self.form.folders;
+        if let Some(read) = read {
+            let entries = self.list(&folders.news, priority).await?.unwrap_or_default();
+            let now = entries.into_iter().filter_map(|entry| self.file(entry)).find(|file| file.name == name);
+            if now.is_some_and(|file| (file.size, file.modified) != read) {
+                tracing::info!(file = name, "it was replaced after it was read; it is read once more");
+                return Ok(());
+            }
+        }
         let (from, mut to) = (format!("{}/{name}", folders.news), format!("{}/{name}~{hash}", folders.archive));
         if self.exists(&to, priority).await? {
             // The same file once more under the same name.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use selvedge_connector::{
     Arrival, Cursor, Decoded, Enumerated, EnumeratedPage, Fault, Feed, FeedPage, Page, Priority, Raw, Source,
 };
@@ -36,6 +37,9 @@ pub(super) struct News {
 struct Taken {
     name: String,
     hash: String,
+    /// Its size and last change when it was listed, before it was read.
+    #[serde(default)]
+    looked: Option<(u64, Timestamp)>,
     /// The 997s that it is owed, by the control number of its group.
     #[serde(default)]
     acknowledgements: Vec<Vec<Vec<String>>>,
@@ -99,7 +103,8 @@ impl News {
         let path = format!("{}/{}", self.exchange.form.folders.news, file.name);
         let Some(bytes) = self.exchange.read(&path, Priority::Shipments).await? else { return Ok(None) };
         let hash = hash(&bytes);
-        let mut taken = Taken { name: file.name.clone(), hash: hash.clone(), acknowledgements: Vec::new() };
+        let looked = Some((file.size, file.modified));
+        let mut taken = Taken { name: file.name.clone(), hash: hash.clone(), looked, acknowledgements: Vec::new() };
         if self.exchange.is_known(&hash).await? {
             tracing::info!(file = file.name, "the same content was read before; it is put away");
             return Ok(Some((Vec::new(), taken)));
@@ -160,7 +165,7 @@ impl Feed for News {
         for receipt in receipts {
             let Ok(taken) = serde_json::from_str::<Taken>(receipt) else { continue };
             acknowledge_syntax(&self.exchange, &taken.hash, &taken.acknowledgements).await?;
-            self.exchange.archive(&taken.name, &taken.hash, Priority::Control).await?;
+            self.exchange.archive(&taken.name, &taken.hash, taken.looked, Priority::Control).await?;
         }
         Ok(())
     }

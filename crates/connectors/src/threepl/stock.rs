@@ -1,7 +1,7 @@
 //! Stock out of the partner's snapshots: the newest one counts, older ones are put away.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,9 @@ use super::{
     settings::Form,
     shipments::hash,
 };
+
+/// No warehouse has so many units of one item; what is added up of figures within it never overflows.
+const UNITS_MAX: i64 = 1_000_000_000_000;
 
 /// The port.
 pub(super) struct Snapshots {
@@ -76,7 +79,10 @@ pub(super) fn levels(contents: &[Contents], taken_at: Timestamp, form: &Form) ->
             categories: Vec::new(),
         }
     };
-    (sums.into_iter().map(level).collect(), unread)
+    // Of an item with a row that cannot be read, the others tell but a part.
+    let wrong: BTreeSet<&str> = unread.iter().map(|(sku, _)| sku.as_str()).collect();
+    let sums = sums.into_iter().filter(|((_, sku), _)| !wrong.contains(sku.as_str()));
+    (sums.map(level).collect(), unread)
 }
 
 fn add(
@@ -112,21 +118,26 @@ fn add(
         )));
     }
     let (allocated, incoming) = (units("allocated")?.unwrap_or(0), units("incoming")?.unwrap_or(0));
-    let blocked = units("quarantine")?.unwrap_or(0) + units("damaged")?.unwrap_or(0);
+    let (quarantine, damaged) = (units("quarantine")?.unwrap_or(0), units("damaged")?.unwrap_or(0));
     let place = row.get("warehouse").unwrap_or(&form.warehouse).to_owned();
-    let (figures, oldest) = sums.entry((place, sku.clone())).or_insert((Figures::default(), as_of));
-    let sum = |a: Option<i64>, b: Option<i64>| match (a, b) {
-        (None, None) => None,
-        (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+    let key = (place, sku.clone());
+    let (figures, oldest) = sums.get(&key).copied().unwrap_or((Figures::default(), as_of));
+    let sum = |a: i64, b: i64| {
+        let sum = a.checked_add(b).filter(|sum| (-UNITS_MAX..=UNITS_MAX).contains(sum));
+        sum.ok_or_else(|| (sku.clone(), format!("{sku}: {a} and {b} are more units than any warehouse has")))
     };
-    *oldest = (*oldest).min(as_of);
-    *figures = Figures {
-        on_hand: sum(figures.on_hand, on_hand),
-        allocated: figures.allocated + allocated,
-        blocked: figures.blocked + blocked,
-        available: sum(figures.available, available),
-        incoming: figures.incoming + incoming,
+    let both = |a: Option<i64>, b: Option<i64>| match (a, b) {
+        (None, None) => Ok(None),
+        (a, b) => sum(a.unwrap_or(0), b.unwrap_or(0)).map(Some),
     };
+    let summed = Figures {
+        on_hand: both(figures.on_hand, on_hand)?,
+        allocated: sum(figures.allocated, allocated)?,
+        blocked: sum(figures.blocked, sum(quarantine, damaged)?)?,
+        available: both(figures.available, available)?,
+        incoming: sum(figures.incoming, incoming)?,
+    };
+    sums.insert(key, (summed, oldest.min(as_of)));
     Ok(())
 }
 
@@ -141,7 +152,7 @@ impl Snapshots {
             if let Some(bytes) = self.exchange.read(&path, priority).await? {
                 let read = read::contents(&bytes, FileKind::Stock, &self.exchange.form);
                 self.acknowledge(&bytes, read.as_deref().unwrap_or_default()).await?;
-                self.exchange.archive(&old.name, &hash(&bytes), Priority::Control).await?;
+                self.exchange.archive(&old.name, &hash(&bytes), Some((old.size, old.modified)), Priority::Control).await?;
             }
         }
         if let Some(file) = newest {

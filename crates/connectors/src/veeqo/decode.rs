@@ -16,6 +16,7 @@ use selvedge_model::{
 use serde_json::Value;
 
 use super::settings::Form;
+use crate::unread;
 
 /// What `encode` has to know of an order that stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub(super) struct There {
     pub merged_into: Option<String>,
     /// Units by sellable id.
     pub units: BTreeMap<String, u64>,
+    /// Where it goes, as far as it is told.
+    pub address: Value,
+    /// The id of its delivery method.
+    pub service: Option<String>,
 }
 
 pub(super) fn text(value: &Value) -> Option<String> {
@@ -87,7 +92,14 @@ pub(super) fn there(raw: &Raw) -> Option<There> {
         *units.entry(sellable).or_default() += u64::from(quantity);
     }
     let shipped = order["allocations"].as_array().into_iter().flatten().any(|allocation| allocation["shipment"].is_object());
-    Some(There { cancelled: is_cancelled(&order), shipped, merged_into: merged_into(&order), units })
+    Some(There {
+        cancelled: is_cancelled(&order),
+        shipped,
+        merged_into: merged_into(&order),
+        units,
+        address: order["deliver_to"].clone(),
+        service: text(&order["delivery_method"]["id"]),
+    })
 }
 
 fn unreadable(message: String) -> Problem {
@@ -134,6 +146,11 @@ fn read_order(document: &Value, raw: &Raw, words: &Values) -> Option<(Order, Val
 /// allocation of the order that ours was merged into.
 pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
+    if let Some(reason) = document["unread"].as_str() {
+        let order = text(&document["order"]["number"]).unwrap_or_else(|| raw.id.to_string());
+        let problems = vec![unread::problem("Veeqo", &order, reason)];
+        return Decoded { record: None, problems, values: Values::default() };
+    }
     let (record, problems) = match read_shipment(&document, raw, form) {
         Some((record, problems)) => (Some(record), problems),
         None => (None, vec![unreadable(format!("allocation {} of Veeqo cannot be read", raw.id))]),

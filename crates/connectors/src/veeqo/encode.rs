@@ -15,6 +15,7 @@ use selvedge_model::{
 use serde_json::{Value, json};
 
 use super::{decode, settings::Form};
+use crate::handed_over::{self, SERVICE, Text};
 
 /// Places after the point of a price per unit.
 const PRICE_PLACES: u32 = 4;
@@ -108,6 +109,28 @@ fn document(order: &Order, values: &Values, form: &Form) -> Result<Value, Vec<Pr
     } }))
 }
 
+const CHANGED_REMEDY: &str = "Change the order in Veeqo by hand if it has not left, then release: it is read back and compared.";
+
+/// What the order says of where it goes and how, and what it is to say.
+fn texts(order: &Order, values: &Values, there: &decode::There, form: &Form) -> Vec<Text> {
+    let sent = address(order.shipping.as_ref().unwrap_or(&Address::default()));
+    let names = [
+        ("company", "company"),
+        ("address line 1", "address1"),
+        ("address line 2", "address2"),
+        ("city", "city"),
+        ("post code", "zip"),
+        ("country", "country"),
+    ];
+    let of = |address: &Value, field: &str| address.get(field).map(|value| value.as_str().unwrap_or_default().to_owned());
+    let name = |address: &Value| Some(format!("{} {}", of(address, "first_name")?, of(address, "last_name")?));
+    let told = |(name, field)| Text::new(name, of(&sent, field).unwrap_or_default(), of(&there.address, field));
+    let service = values.get(&picking::shipping_service(order, &form.weight_bands));
+    let service = service.map(|service| Text::new(SERVICE, service, there.service.as_deref()));
+    let whole = Text::new("name", name(&sent).unwrap_or_default(), name(&there.address));
+    std::iter::once(whole).chain(names.into_iter().map(told)).chain(service).collect()
+}
+
 /// What makes a pick order stand.
 pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There>, form: &Form) -> Result<Encoded, Vec<Problem>> {
     let Some(there) = there else {
@@ -129,7 +152,12 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There
         *wanted.entry(sellable.to_owned()).or_default() += u64::from(line.quantity);
     }
     if wanted == there.units {
-        return Ok(Encoded::Nothing);
+        return match handed_over::changed(&order.number, "Veeqo", &texts(order, values, there, form), CHANGED_REMEDY) {
+            Ok(()) => Ok(Encoded::Nothing),
+            // It leaves with the other order: there is nothing of its own to change any more.
+            Err(_) if there.merged_into.is_some() => Err(vec![by_hand(order, there)]),
+            Err(problems) => Err(problems),
+        };
     }
     if there.merged_into.is_some() {
         return Err(vec![by_hand(order, there)]);
@@ -140,7 +168,7 @@ pub(super) fn order(order: &Order, values: &Values, there: Option<&decode::There
             "pick.changed",
             "lines",
             format!("order {} is now {}, and Veeqo has something else", order.number, told.join(", ")),
-            "Change the order in Veeqo by hand if it has not left, then release: it is read back and compared.",
+            CHANGED_REMEDY,
         )
         .cause(order.number.as_str()),
     ])

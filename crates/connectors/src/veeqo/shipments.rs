@@ -14,6 +14,7 @@ use super::{
     orders::{instant, ours},
     settings::Form,
 };
+use crate::unread;
 
 /// The port.
 pub(super) struct Shipments {
@@ -59,6 +60,15 @@ fn raws(order: &Value, into: Option<&Value>) -> Vec<Raw> {
     holder["allocations"].as_array().into_iter().flatten().filter_map(raw).collect()
 }
 
+/// In the place of the allocations of an order that was merged into one that is not shown. Without a version, so that the
+/// sweep reads it anew.
+fn unshown(order: &Value, reason: &str) -> Option<Raw> {
+    let id = ExternalId::new(format!("{}/unread", decode::text(&order["id"])?));
+    let about = json!({ "number": order["number"], "id": order["id"] });
+    let body = json!({ "order": about, "unread": reason }).to_string().into_bytes().into();
+    Some(Raw { kind: Kind::Shipment, id, version: None, body })
+}
+
 impl Shipments {
     async fn order(&self, id: &str, priority: Priority) -> Result<Option<Value>, Fault> {
         self.client.json(&Ask::get(format!("read order {id}"), format!("/orders/{id}"), priority)).await
@@ -68,7 +78,15 @@ impl Shipments {
     async fn allocations(&self, order: &Value, priority: Priority) -> Result<Vec<Raw>, Fault> {
         let Some(mut into) = decode::merged_into(order) else { return Ok(raws(order, None)) };
         for _ in 0..MERGES_MAX {
-            let Some(holder) = self.order(&into, priority).await? else { break };
+            let holder = match self.order(&into, priority).await {
+                Ok(Some(holder)) => holder,
+                Ok(None) => break,
+                // One order that is not shown holds those whose goods it has, and no others.
+                Err(fault) => match unread::reason(&fault) {
+                    Some(reason) => return Ok(unshown(order, &reason).into_iter().collect()),
+                    None => return Err(fault),
+                },
+            };
             match decode::merged_into(&holder) {
                 Some(next) => into = next,
                 None => return Ok(raws(order, Some(&holder))),

@@ -71,7 +71,8 @@ pub struct Shipment {
     pub info: Info,
     pub message: Option<String>,
     pub good_to_go: bool,
-    pub paid_at: Option<i64>,
+    /// Since when it is marked paid, which takes no money.
+    pub marked_paid: Option<i64>,
     /// When and how much (mills) was captured with it.
     pub captured: Option<(i64, i64)>,
     pub shipped_at: Option<i64>,
@@ -81,6 +82,13 @@ pub struct Shipment {
     pub refusals: u32,
     /// Mails that were sent about it.
     pub mails: u32,
+}
+
+impl Shipment {
+    /// Since when it counts as paid: captured, or marked so.
+    fn paid_at(&self) -> Option<i64> {
+        self.captured.map(|(at, _)| at).or(self.marked_paid)
+    }
 }
 
 /// A change of a shipment, or its making; what is `None` stays as it was.
@@ -145,7 +153,7 @@ impl Shipments {
             info: Info::default(),
             message: None,
             good_to_go: false,
-            paid_at: None,
+            marked_paid: None,
             captured: None,
             shipped_at: None,
             created: at,
@@ -160,11 +168,10 @@ impl Shipments {
         shipment.message = deed.message.or_else(|| shipment.message.take());
         shipment.good_to_go = deed.good_to_go.unwrap_or(shipment.good_to_go);
         if let Some(paid) = deed.paid {
-            shipment.paid_at = paid.then_some(at);
+            shipment.marked_paid = paid.then_some(at);
         }
         if let Some(amount) = deed.captured {
             shipment.captured = Some((at, amount));
-            shipment.paid_at = Some(at);
         }
         shipment.refusals += u32::from(deed.refused);
         shipment.mails += u32::from(deed.mail);
@@ -408,7 +415,9 @@ fn capture(state: &mut State, shipment: &Shipment, scene: &Scene<'_>) -> anyhow:
         return Ok(Outcome::failed(Remark::new("The shipment was captured already.", "id")));
     }
     let refused = scene.refuses(shipment.id, shipment.refusals);
-    let amount = state.capture_amount(shipment.order, &shipment.lines);
+    // Once the whole order was captured, its shipments count as captured and the provider is not asked again.
+    let before = state.order(shipment.order).0.payments.iter().any(|payment| payment.entry_type == "CAPTURE");
+    let amount = if before { 0 } else { state.capture_amount(shipment.order, &shipment.lines) };
     let deed = Deed { captured: (!refused).then_some(amount), refused, ..Deed::default() };
     state.record(Entry::Shipment { id: shipment.id, order: shipment.order, at: scene.now, deed: Box::new(deed) })?;
     if refused {
@@ -425,7 +434,7 @@ fn complete(state: &mut State, shipment: &Shipment, input: &Value, scene: &Scene
     if !shipment.good_to_go {
         errors.push(Remark::new("The shipment is not good to go.", "id"));
     }
-    if shipment.paid_at.is_none() {
+    if shipment.paid_at().is_none() {
         errors.push(Remark::new("The shipment is not paid.", "id"));
     }
     let at = match input.get("shippedAt").and_then(Value::as_str) {
@@ -536,7 +545,7 @@ impl Reader<'_> {
             "updatedAt" => self.date(out, pick, moment(shipment.updated)),
             "isGoodToGo" => flag(out, shipment.good_to_go),
             "isShipped" => flag(out, shipment.shipped_at.is_some()),
-            "isPaid" => flag(out, shipment.paid_at.is_some()),
+            "isPaid" => flag(out, shipment.paid_at().is_some()),
             "isCaptured" => flag(out, shipment.captured.is_some()),
             "isPrinted" | "isOnHold" | "usedFallbackTax" => flag(out, false),
             "trackingNumber" => maybe_text(out, shipment.info.tracking.as_deref()),
@@ -553,7 +562,7 @@ impl Reader<'_> {
                 None => out.push_str("null"),
             },
             "shippedAt" => self.maybe_date(out, pick, shipment.shipped_at),
-            "paidAt" => self.maybe_date(out, pick, shipment.paid_at),
+            "paidAt" => self.maybe_date(out, pick, shipment.paid_at()),
             "capturedAt" => self.maybe_date(out, pick, shipment.captured.map(|(at, _)| at)),
             "carrierInformation" => {
                 object(out, "CarrierInformation", pick.shape("CarrierInformation"), |out, pick| match pick.name.as_str() {

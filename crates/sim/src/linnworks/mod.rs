@@ -129,6 +129,10 @@ pub enum Deed {
     Split,
     /// It is entered once more, to be sent once more.
     Resend,
+    /// Its parcels cannot be shown any more.
+    BreakParcels,
+    /// They can again.
+    MendParcels,
 }
 
 /// The account. Cheap to clone.
@@ -491,6 +495,8 @@ impl Linnworks {
                 }
                 Deed::Unlink => order.lines.iter_mut().for_each(|line| line.unlinked = true),
                 Deed::LoseCurrency => "UNK".clone_into(&mut order.currency),
+                Deed::BreakParcels => order.parcels_broken = true,
+                Deed::MendParcels => order.parcels_broken = false,
                 Deed::Split => {
                     floor::split(&mut state, order, now)?;
                     continue;

@@ -107,6 +107,7 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
         sub_source,
         currency: if currency.is_empty() { "UNK".to_owned() } else { currency },
         country: text(&wish["DeliveryAddress"]["MatchCountryCode"]),
+        address: wish["DeliveryAddress"].clone(),
         location: location.to_owned(),
         service,
         vendor: String::new(),
@@ -118,6 +119,7 @@ fn save(inner: &Inner, wish: &Value, location: &str) -> anyhow::Result<Option<St
         split: false,
         resend: false,
         locked: false,
+        parcels_broken: false,
         processed: None,
         updated: inner.now(),
         tracking: Vec::new(),
@@ -155,6 +157,9 @@ pub fn by_reference(inner: &Inner, asked: &Asked<'_>) -> Response {
 pub fn packages(inner: &Inner, asked: &Asked<'_>) -> Response {
     let state = inner.state();
     let Some(order) = asked.query("pkOrderId").and_then(|id| state.by_id(id)) else { return bad("Order was not found") };
+    if order.parcels_broken {
+        return bad("Object reference not set to an instance of an object");
+    }
     let rows: Vec<Value> = (0_u64..)
         .zip(&order.tracking)
         .filter(|_| order.tracking.len() > 1)
@@ -212,6 +217,21 @@ fn time(millis: i64) -> String {
     format!("{}0000", moment(millis).strftime("%Y-%m-%dT%H:%M:%S.%3f"))
 }
 
+/// What an address is shown with, as it was told.
+const ADDRESS: [&str; 9] =
+    ["EmailAddress", "Address1", "Address2", "Address3", "Town", "Region", "PostCode", "FullName", "Company"];
+
+/// A country is told by its code and shown by its name.
+fn country_name(code: &str) -> &str {
+    match code {
+        "GB" => "United Kingdom",
+        "SE" => "Sweden",
+        "DE" => "Germany",
+        "US" => "United States",
+        _ => "UNKNOWN",
+    }
+}
+
 /// An order in the shape of v1 or of v2.
 fn document(inner: &Inner, state: &State, order: &Order, second: bool) -> Value {
     let at = inner.options.locations.iter().position(|name| *name == order.location).unwrap_or(0);
@@ -235,6 +255,9 @@ fn document(inner: &Inner, state: &State, order: &Order, second: bool) -> Value 
         general["HoldOrCancel"] = json!(if order.processed.is_some() { cancelled } else { order.locked });
         general["PartShipped"] = json!(order.lines.iter().any(|line| line.part_shipped > 0));
     }
+    let country = country_name(&order.country);
+    let address: serde_json::Map<String, Value> =
+        ADDRESS.iter().map(|name| ((*name).to_owned(), json!(text(&order.address[*name])))).collect();
     let mut items: Vec<Value> = Vec::new();
     for line in &order.lines {
         let mut row = json!({
@@ -275,6 +298,8 @@ fn document(inner: &Inner, state: &State, order: &Order, second: bool) -> Value 
         shown["LastUpdated"] = json!(time(order.updated));
     } else {
         shown["ProcessedDateTime"] = json!(processed_on);
+        shown["CustomerInfo"] = json!({ "ChannelBuyerName": "", "Address": address });
+        shown["CustomerInfo"]["Address"]["Country"] = json!(country);
     }
     shown
 }

@@ -37,6 +37,9 @@ pub struct Order {
     pub sub_source: String,
     pub currency: String,
     pub country: String,
+    /// Where it goes, as it was told.
+    #[serde(default)]
+    pub address: serde_json::Value,
     pub location: String,
     pub service: String,
     pub vendor: String,
@@ -52,6 +55,9 @@ pub struct Order {
     /// Frozen by somebody; it reserves nothing.
     #[serde(default)]
     pub locked: bool,
+    /// Asking for its parcels is refused.
+    #[serde(default)]
+    pub parcels_broken: bool,
     /// Milliseconds since 1970.
     pub processed: Option<i64>,
     pub updated: i64,

@@ -41,11 +41,18 @@ fn allocation(inner: &Inner, state: &State, order: &Order, one: &Allocation) -> 
 pub fn order(inner: &Inner, state: &State, order: &Order) -> Value {
     let method = order.delivery_method.checked_sub(METHODS_FROM).and_then(|at| usize::try_from(at).ok());
     let method = method.and_then(|at| inner.options.delivery_methods.get(at));
+    // An address has an id, and nothing where nothing was told.
+    let mut deliver_to = order.deliver_to.clone();
+    if let Some(fields) = deliver_to.as_object_mut() {
+        fields.values_mut().filter(|value| value.as_str() == Some("")).for_each(|value| *value = Value::Null);
+        fields.insert("id".to_owned(), json!(order.id));
+    }
     json!({
         "id": order.id, "number": order.number, "status": order.status(), "created_at": time(order.created),
         "updated_at": time(order.updated), "cancelled_at": order.cancelled.then(|| time(order.updated)),
         "channel": { "id": order.channel, "name": "Selvedge", "type_code": "direct", "currency_code": "GBP" },
         "delivery_method": { "id": order.delivery_method, "name": method },
+        "deliver_to": deliver_to,
         "line_items": order.lines.iter().map(|l| line(state, l, true)).collect::<Vec<_>>(),
         "allocations": order.allocations.iter().map(|one| allocation(inner, state, order, one)).collect::<Vec<_>>(),
         "returns": [], "merged_to_id": order.merged_to, "merged_order": order.merged,

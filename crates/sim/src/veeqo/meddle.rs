@@ -35,6 +35,12 @@ impl Veeqo {
         self.meddle(number, |order| order.cancelled = true)
     }
 
+    /// An order can be listed and not read by its id, or can again.
+    /// Errors when there is no such order or the journal cannot be written.
+    pub fn meddle_break(&self, number: &str, broken: bool) -> anyhow::Result<()> {
+        self.meddle(number, |order| order.broken = broken)
+    }
+
     /// Somebody deletes the shipments of an order.
     /// Errors when there is no such order or the journal cannot be written.
     pub fn meddle_unship(&self, number: &str) -> anyhow::Result<()> {

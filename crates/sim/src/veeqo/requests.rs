@@ -111,6 +111,7 @@ pub fn answer(inner: &Inner, method: &Method, path: &str, query: &[(String, Stri
         ("GET", ["orders", id]) => {
             let state = inner.state();
             match id.parse::<u64>().ok().and_then(|id| state.orders.get(&id)) {
+                Some(order) if order.broken => refuse(StatusCode::UNPROCESSABLE_ENTITY, "Order cannot be shown"),
                 Some(order) => respond(StatusCode::OK, &documents::order(inner, &state, order)),
                 None => not_found(),
             }
@@ -187,6 +188,7 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         number: told["number"].as_str().map_or_else(|| format!("#P-{id}"), str::to_owned),
         channel: CHANNEL,
         delivery_method: method,
+        deliver_to: told["deliver_to_attributes"].clone(),
         paid: payment.is_some_and(|word| word != "none"),
         cancelled: false,
         created: now,
@@ -196,6 +198,7 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         allocated: 0,
         merged_to: None,
         merged: false,
+        broken: false,
     };
     inner.allocate(&state, &mut order, now);
     let shown = documents::order(inner, &state, &order);

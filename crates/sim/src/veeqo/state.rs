@@ -49,6 +49,9 @@ pub struct Order {
     pub number: String,
     pub channel: u64,
     pub delivery_method: u64,
+    /// Where it goes, as it was told.
+    #[serde(default)]
+    pub deliver_to: serde_json::Value,
     pub paid: bool,
     pub cancelled: bool,
     pub created: i64,
@@ -61,6 +64,9 @@ pub struct Order {
     /// The order that it was merged into: its goods leave with that one.
     #[serde(default)]
     pub merged_to: Option<u64>,
+    /// Reading it by its id is refused.
+    #[serde(default)]
+    pub broken: bool,
     /// Whether others were merged into it.
     #[serde(default)]
     pub merged: bool,

@@ -11,7 +11,7 @@ use selvedge_model::{
     ConnectionName, ExternalId, Interval, Order, Problem, RecordKey, Shipment, Sku,
     compare::compare,
     gate::Values,
-    records::{OrderLine, OrderStatus, ShipmentStatus},
+    records::{Address, OrderLine, OrderStatus, ShipmentStatus},
 };
 use selvedge_sim::{
     linnworks::{Deed, Linnworks, Options},
@@ -146,6 +146,38 @@ async fn a_paid_order_that_is_sent_again_is_there_already() {
     assert_eq!(stand.account.violations(), Vec::<String>::new());
 }
 
+/// The parcel would go to the old address.
+#[tokio::test]
+async fn an_address_or_a_service_that_changed_after_the_hand_over_is_a_persons_business() {
+    let stand = stand(options(), json!({}), shelf()).await;
+    stand.enter(&order(), &words()).await.unwrap();
+    stand.meddle(Deed::Split);
+    let address = order().shipping.unwrap();
+    let same = Address { first_name: Some(" ÅSA ".into()), postcode: Some("11122".into()), ..address.clone() };
+    assert_eq!(stand.encode(&Order { shipping: Some(same), ..order() }, &words()).await, Ok(Encoded::Nothing));
+    for (moved, named) in [
+        (
+            Address { last_name: Some("Berg".into()), ..address.clone() },
+            "name is now \"Åsa Berg\", and Linnworks has \"Åsa Öberg\"",
+        ),
+        (
+            Address { line1: Some("Gatan 2".into()), ..address.clone() },
+            "line 1 is now \"Gatan 2\", and Linnworks has \"Gatan 1\"",
+        ),
+        (Address { line2: Some("2 tr".into()), ..address.clone() }, "line 2 is now \"2 tr\", and Linnworks has \"\""),
+        (Address { postcode: Some("111 23".into()), ..address.clone() }, "post code is now"),
+        (Address { city: Some("Malmö".into()), ..address.clone() }, "city is now"),
+    ] {
+        let problems = stand.encode(&Order { shipping: Some(moved), ..order() }, &words()).await.unwrap_err();
+        assert_eq!(problems[0].rule, "pick.changed");
+        assert!(problems[0].message.contains(named), "{}", problems[0].message);
+    }
+    let mut values = words();
+    values.set("shipping_service", "market=1,method=Standard,country=SE,weight=500-2000", "Tracked 24");
+    let problems = stand.encode(&order(), &values).await.unwrap_err();
+    assert!(problems[0].message.contains("service is now \"Tracked 24\", and Linnworks has \"Tracked 48\""), "{problems:?}");
+}
+
 /// One line number twice: Linnworks saves nothing, answers 200 and says nothing.
 #[tokio::test]
 async fn an_order_that_is_not_saved_is_not_said_to_exist() {
@@ -255,6 +287,35 @@ async fn what_is_sent_once_more_is_not_what_was_ordered() {
     assert_eq!(shipments.iter().map(Shipment::units).collect::<Vec<_>>(), [3]);
     let source = stand.connection.shipment_source.as_ref().unwrap();
     assert_eq!(source.enumerate(&ever(), None).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn an_order_whose_parcels_are_refused_holds_itself_and_no_other() {
+    let stand = stand(options(), json!({}), shelf()).await;
+    for number in ["1041", "1042", "1043"] {
+        stand.enter(&Order { number: number.into(), ..order() }, &words()).await.unwrap();
+        stand.account.meddle_order(number, Deed::Process).unwrap();
+    }
+    stand.meddle(Deed::BreakParcels);
+    let source = stand.connection.shipment_source.as_ref().unwrap();
+    let page = source.list(&ever(), None).await.unwrap();
+    assert_eq!((page.raws.len(), page.next), (3, None));
+    let of = |raws: &[Raw]| -> (Vec<String>, Vec<Problem>) {
+        let decoded: Vec<_> = raws.iter().map(|raw| source.decode(raw, &Values::default())).collect();
+        let orders = decoded.iter().filter_map(|one| Some(one.record.as_ref()?.order.to_string())).collect();
+        (orders, decoded.into_iter().flat_map(|one| one.problems).collect())
+    };
+    let (mut orders, problems) = of(&page.raws);
+    orders.sort();
+    assert_eq!((orders, problems.len()), (vec!["1041".to_owned(), "1043".to_owned()], 1));
+    assert!(problems[0].rule == "shipment.unread" && problems[0].message.contains("order 1042"), "{problems:?}");
+    // It has no version, so the sweep asks for it again and brings it once it can be read.
+    let held = page.raws.iter().find(|raw| raw.version.is_none()).unwrap().clone();
+    assert_eq!(source.fetch(std::slice::from_ref(&held.id), Priority::Sweeps).await.unwrap(), std::slice::from_ref(&held));
+    stand.meddle(Deed::MendParcels);
+    let mended = source.fetch(&[held.id], Priority::Sweeps).await.unwrap();
+    assert_eq!(of(&mended), (vec!["1042".to_owned()], vec![]));
+    assert!(mended[0].version.is_some());
 }
 
 #[tokio::test]

@@ -180,6 +180,37 @@ fn a_snapshot_is_summed_by_item_and_says_what_can_be_sold() {
 }
 
 #[test]
+fn figures_that_no_warehouse_has_are_a_fault_of_their_row_and_never_overflow() {
+    let form = form(json!({}));
+    let at = "2026-02-05T07:00:00Z".parse().unwrap();
+    let head = "sku,on_hand,allocated,quarantine,damaged,available,incoming";
+    let (most, least) = (i64::MAX, i64::MIN);
+    for rows in [
+        format!("A,{most},0,0,0,,0"),
+        format!("A,0,{most},{least},{least},{least},0"),
+        format!("A,5,0,{most},{most},,0"),
+        format!("A,,{most},0,0,{most},0"),
+        format!("A,5,0,0,0,,{most}\r\nA,5,0,0,0,,{most}"),
+    ] {
+        let text = format!("{head}\r\n{rows}\r\nB,7,1,0,0,,0\r\n");
+        let (levels, unread) = stock::levels(&read::contents(text.as_bytes(), FileKind::Stock, &form).unwrap(), at, &form);
+        assert!(
+            !unread.is_empty()
+                && unread.iter().all(|(sku, problem)| sku.as_str() == "A" && problem.message.contains("more units")),
+            "{unread:?}"
+        );
+        assert!(levels.iter().all(|level| level.sku.as_str() != "A"), "{levels:?}");
+        assert!(levels.iter().any(|level| level.sku.as_str() == "B" && level.free() == 6), "{levels:?}");
+    }
+    let trailer = |text: &str| {
+        let form = self::form(json!({ "csv": { "trailer": "T", "totals": ["units"] } }));
+        read::contents(text.as_bytes(), FileKind::Stock, &form)
+    };
+    let found = trailer(&format!("sku,on_hand\r\nA,{most}\r\nB,{most}\r\nT,-2\r\n"));
+    assert!(matches!(&found, Err(Unread::Refused(why)) if why.contains("holds 18446744073709551614")), "{found:?}");
+}
+
+#[test]
 fn receipts_returns_and_acknowledgements_are_read() {
     let form = form(json!({}));
     let receipt = read::contents(RECEIPT.as_bytes(), FileKind::Receipt, &form).unwrap();
@@ -259,6 +290,19 @@ fn x12_says_the_same_under_the_same_names() {
         (answers[1].1.status.as_str(), answers[1].1.messages[0].as_str()),
         ("rejected", "segment W01 at 13: element 1 is missing")
     );
+}
+
+#[test]
+fn a_line_that_left_without_a_quantity_is_not_read_as_nought() {
+    // Neither one that left whole nor one that left in part.
+    for code in ["CC", "CL", "BP", "CP", "PR", "SS"] {
+        let problems = one(X945.replace("W12*CC*2*2*", &format!("W12*{code}*2**")).as_bytes(), super::x12()).unwrap_err();
+        assert!(problems[0].starts_with("file.row") && problems[0].contains("quantity_shipped"), "{code}: {problems:?}");
+    }
+    for (code, is_final) in [("BO", false), ("DS", false), ("CU", true), ("IC", true)] {
+        let found = one(X945.replace("W12*BO*1*0*", &format!("W12*{code}*1**")).as_bytes(), super::x12()).unwrap();
+        assert_eq!((found.units(), found.short[0].quantity, found.short[0].is_final), (2, Some(1), is_final), "{code}");
+    }
 }
 
 #[test]

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use selvedge_connector::{
     Arrival, Clock, Connection, Encoded, Fault, FindingLevel, Priority, Raw, Standing, Wanted, clock::ManualClock,
 };
-use selvedge_model::{ExternalId, Interval, Order, compare::compare, records::OrderStatus};
+use selvedge_model::{
+    ExternalId, Interval, Order,
+    compare::compare,
+    gate::Values,
+    records::{Address, OrderStatus},
+};
 use selvedge_sftp::{Fate, Operation, Served, Server};
 use selvedge_sim::{
     mischief::{Mischief, Profile},
@@ -141,6 +146,42 @@ async fn an_order_is_handed_over_in_two_steps_read_back_and_shipped() {
 }
 
 /// As the stand-in for X12 has it.
+/// The file that the warehouse has would send the parcel to the old address.
+#[tokio::test]
+async fn an_address_that_changed_after_the_hand_over_is_a_persons_business() {
+    let bare = json!({ "csv": { "delimiter": ";", "quotes": "none" } });
+    for (format, change) in [(Format::Csv, json!({})), (Format::Csv, bare), (Format::X12, x12())] {
+        let depot = depot(Options { format, ..Options::default() }, change).await;
+        let order = order("1042");
+        depot.deliver(&order).await;
+        assert_eq!(depot.encoded(&order).await.1, Ok(Encoded::Nothing));
+        let address = order.shipping.clone().unwrap();
+        let raw = depot.encoded(&order).await.0.unwrap();
+        let encoded = |order: &Order, values: &Values| {
+            let there = Standing { own: Some(&raw), needed: None };
+            depot.connection.order_sink.clone().unwrap().encode(order, values, there)
+        };
+        for (moved, named) in [
+            (Address { last_name: Some("Berg".into()), ..address.clone() }, "name is now \"Åsa Berg\""),
+            (Address { line1: Some("Gatan 2".into()), ..address.clone() }, "address line 1 is now \"Gatan 2\""),
+            (Address { line2: Some("2 tr".into()), ..address.clone() }, "address line 2 is now \"2 tr\""),
+            (Address { postcode: Some("01235".into()), ..address.clone() }, "post code is now \"01235\""),
+            (Address { city: Some("Lund".into()), ..address.clone() }, "city is now \"Lund\""),
+        ] {
+            let problems = encoded(&Order { shipping: Some(moved), ..order.clone() }, &values()).unwrap_err();
+            assert_eq!(problems[0].rule, "pick.changed");
+            assert!(problems[0].message.contains(named), "{}", problems[0].message);
+        }
+        let mut express = values();
+        express.set("shipping_service", "market=1,method=Standard,country=SE,weight=any", "EXP");
+        let problems = encoded(&order, &express).unwrap_err();
+        assert!(
+            problems[0].message.contains("service is now \"EXP\"") && problems[0].message.contains("has \"STD\""),
+            "{problems:?}"
+        );
+    }
+}
+
 fn x12() -> Value {
     json!({ "format": "x12", "x12": { "sender": "ZZ:SHOP01", "receiver": "ZZ:WH01" } })
 }
@@ -228,6 +269,28 @@ async fn files_are_taken_once_whatever_they_are_called() {
     let findings = depot.connection.probe.clone().unwrap().check().await;
     assert!(findings.iter().any(|f| f.level == FindingLevel::Warning && f.message.contains("readme.txt")), "{findings:?}");
     assert!(findings.iter().all(|f| f.level != FindingLevel::Bad), "{findings:?}");
+}
+
+/// The partner puts another file down under the same name after the first was read and before it is put away.
+#[tokio::test]
+async fn a_file_that_is_replaced_after_it_was_read_is_read_as_well() {
+    let depot = depot(Options::default(), json!({})).await;
+    let row = "shipment_ref,order_ref,sku,quantity_shipped,tracking_number\r\nS1,1042,TEE-BLK-M,1,RB123456785GB\r\n";
+    depot.warehouse.put("shp_1.csv", row.as_bytes()).unwrap();
+    let feed = depot.connection.feed.clone().unwrap();
+    let first = feed.next().await.unwrap();
+    let more = format!("{row}S2,1043,TEE-BLK-M,1,RB123456786GB\r\n");
+    depot.warehouse.put("shp_1.csv", more.as_bytes()).unwrap();
+    feed.acknowledge(&first.receipts).await.unwrap();
+    assert!(depot.names("out").contains(&"shp_1.csv".to_owned()), "what was not read is not put away");
+    assert_eq!(depot.news().await.len(), 2);
+    assert!(!depot.names("out").contains(&"shp_1.csv".to_owned()));
+    // A receipt from before an update does not tell how the file looked.
+    depot.warehouse.put("shp_2.csv", row.replace("S1", "S3").as_bytes()).unwrap();
+    let mut old: Value = serde_json::from_str(&feed.next().await.unwrap().receipts[0]).unwrap();
+    old.as_object_mut().unwrap().remove("looked");
+    feed.acknowledge(&[old.to_string()]).await.unwrap();
+    assert!(!depot.names("out").contains(&"shp_2.csv".to_owned()));
 }
 
 #[tokio::test]

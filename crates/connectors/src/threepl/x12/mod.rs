@@ -239,6 +239,11 @@ pub(super) struct Envelope {
     pub code: &'static str,
 }
 
+/// A text as it is written: one that holds no separator.
+pub(super) fn written(text: &str) -> String {
+    plain(text, Separators::default())
+}
+
 /// A text that holds no separator: X12 has no way to write one.
 fn plain(text: &str, separators: Separators) -> String {
     let splits = |c: char| [separators.element, separators.component, separators.segment].contains(&c) || c.is_control();

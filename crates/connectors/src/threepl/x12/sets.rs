@@ -103,6 +103,11 @@ fn line_status(code: &str) -> &str {
     }
 }
 
+/// Whether a code of element 368 says that nothing of the line left, so that no quantity has to say it, too.
+fn nothing_left(code: &str) -> bool {
+    matches!(code, "CU" | "IC" | "DI" | "BO" | "BK" | "BM" | "DS")
+}
+
 /// 945: one row per item in a carton.
 fn shipment(set: &Set) -> Vec<Row> {
     let mut head = Fields::new();
@@ -152,7 +157,8 @@ fn shipment(set: &Set) -> Vec<Row> {
             "W12" => {
                 let mut fields = head.clone();
                 put(&mut fields, "line_status", segment.get(1).map(line_status));
-                put(&mut fields, "quantity_shipped", Some(segment.get(3).unwrap_or("0")));
+                let nought = segment.get(1).filter(|code| nothing_left(code)).map(|_| "0");
+                put(&mut fields, "quantity_shipped", segment.get(3).or(nought));
                 if segment.get(1).is_some_and(|code| line_status(code) == "cancelled") {
                     put(&mut fields, "quantity_cancelled", segment.get(4));
                 } else {

@@ -4,7 +4,7 @@ use selvedge_connector::{Connection, Encoded, Fault, Priority, Standing};
 use selvedge_model::{
     Order, Problem, Shipment,
     gate::Values,
-    records::{OrderLine, OrderStatus, ShipmentStatus},
+    records::{Address, OrderLine, OrderStatus, ShipmentStatus},
 };
 use selvedge_sim::veeqo::{Tracking, Veeqo as Simulated};
 
@@ -88,6 +88,40 @@ async fn an_order_that_was_merged_is_followed_once_all_of_it_has_left() {
 }
 
 #[tokio::test]
+async fn an_order_merged_into_one_that_is_not_shown_holds_itself_and_no_other() {
+    let (veeqo, connection) = account().await;
+    for number in ["1042", "1043", "1044"] {
+        enter(&connection, &of_units(number, 1)).await;
+    }
+    veeqo.meddle_merge("1042", "1043").unwrap();
+    veeqo.meddle_break("1043", true).unwrap();
+    let source = connection.shipment_source.clone().unwrap();
+    let all = async || {
+        let (mut raws, mut page) = (Vec::new(), None);
+        loop {
+            let read = source.list(&ever(), page.as_ref()).await.unwrap();
+            raws.extend(read.raws);
+            page = read.next;
+            if page.is_none() {
+                return raws;
+            }
+        }
+    };
+    let raws = all().await;
+    let decoded: Vec<_> = raws.iter().map(|raw| source.decode(raw, &Values::default())).collect();
+    let unread: Vec<_> = decoded.iter().filter(|one| one.record.is_none()).collect();
+    assert_eq!(unread.len(), 1, "{decoded:?}");
+    let problem = &unread[0].problems[0];
+    assert!(problem.rule == "shipment.unread" && problem.message.contains("order 1042"), "{problem:?}");
+    for number in ["1043", "1044"] {
+        assert!(decoded.iter().any(|one| one.record.as_ref().is_some_and(|s| s.order.as_str() == number)), "{number}");
+    }
+    veeqo.meddle_break("1043", false).unwrap();
+    let raws = all().await;
+    assert!(raws.iter().all(|raw| source.decode(raw, &Values::default()).record.is_some()));
+}
+
+#[tokio::test]
 async fn goods_of_two_orders_in_several_parcels_are_never_shared_out_by_guess() {
     let (veeqo, connection) = account().await;
     enter(&connection, &of_units("1042", 4)).await;
@@ -140,6 +174,49 @@ async fn an_order_edited_there_is_not_what_we_handed_over() {
     let own = Standing { own: Some(&raw), needed: None };
     let values = words(&connection).await;
     assert_eq!(connection.order_sink.clone().unwrap().encode(&order, &values, own).unwrap_err()[0].rule, "pick.changed");
+}
+
+#[tokio::test]
+async fn an_order_whose_address_changed_after_the_hand_over_is_a_persons_business() {
+    let (_veeqo, connection) = account().await;
+    let address = Address {
+        first_name: Some("Ann".into()),
+        last_name: Some("Lee".into()),
+        line1: Some("1 High St".into()),
+        city: Some("Leeds".into()),
+        postcode: Some("LS1 1AA".into()),
+        country: Some("GB".into()),
+        ..Address::default()
+    };
+    let to = |shipping: Address| Order { shipping: Some(shipping), ..order("1042") };
+    let id = enter(&connection, &to(address.clone())).await;
+    let raw = connection.order_source.clone().unwrap().fetch(&[id], Priority::Orders).await.unwrap().pop().unwrap();
+    let (own, sink) = (Standing { own: Some(&raw), needed: None }, connection.order_sink.clone().unwrap());
+    let mut values = words(&connection).await;
+    assert_eq!(sink.encode(&to(address.clone()), &values, own), Ok(Encoded::Nothing));
+    let same = Address { postcode: Some("ls11aa".into()), line2: Some(" ".into()), ..address.clone() };
+    assert_eq!(sink.encode(&to(same), &values, own), Ok(Encoded::Nothing));
+    for (moved, named) in [
+        (Address { first_name: Some("Bo".into()), ..address.clone() }, "name is now \"Bo Lee\", and Veeqo has \"Ann Lee\""),
+        (
+            Address { line1: Some("2 High St".into()), ..address.clone() },
+            "line 1 is now \"2 High St\", and Veeqo has \"1 High St\"",
+        ),
+        (Address { line2: Some("Flat 2".into()), ..address.clone() }, "line 2 is now \"Flat 2\", and Veeqo has \"\""),
+        (Address { postcode: Some("LS2 1AA".into()), ..address.clone() }, "post code is now"),
+        (Address { city: Some("York".into()), ..address.clone() }, "city is now"),
+    ] {
+        let problems = sink.encode(&to(moved), &values, own).unwrap_err();
+        assert_eq!(problems[0].rule, "pick.changed");
+        assert!(problems[0].message.contains(named), "{}", problems[0].message);
+    }
+    let (_, key, was) = values.iter().find(|(table, ..)| *table == "shipping_service").unwrap();
+    let (key, was) = (key.to_owned(), was.to_owned());
+    values.set("shipping_service", key.replace("GB", "IE"), "999");
+    let abroad = sink.encode(&to(Address { country: Some("IE".into()), ..address }), &values, own).unwrap_err();
+    for named in ["country is now \"IE\", and Veeqo has \"GB\"", &format!("service is now \"999\", and Veeqo has \"{was}\"")] {
+        assert!(abroad[0].message.contains(named), "{abroad:?}");
+    }
 }
 
 #[tokio::test]

@@ -126,6 +126,23 @@ async fn a_refused_capture_warns_while_shipping_and_fails_by_itself() {
 }
 
 #[tokio::test]
+async fn a_shipment_marked_paid_is_paid_and_not_captured() {
+    let shop = shop(0).await;
+    let order = shop.wanted(1, false).await;
+    let lines = pickable(&order);
+    let marked = shop.change(&make(&order, &[(lines[0].0, 1)], "isGoodToGo: true, isPaid: true, allocateDemand: true")).await;
+    let id = ok(&marked);
+    assert_eq!((&marked["shipment"]["isPaid"], &marked["shipment"]["isCaptured"]), (&json!(true), &json!(false)));
+    let off = shop.change(&format!("updateShipment(id: {id}, input: {{isPaid: false}})")).await;
+    assert_eq!(off["shipment"]["isPaid"], false);
+    let captured = shop.change(&format!("captureShipment(id: {id})")).await;
+    ok(&captured);
+    assert_eq!((&captured["shipment"]["isPaid"], &captured["shipment"]["isCaptured"]), (&json!(true), &json!(true)));
+    let off = shop.change(&format!("updateShipment(id: {id}, input: {{isPaid: false}})")).await;
+    assert_eq!(off["shipment"]["isPaid"], true, "the mark is gone, the money was taken");
+}
+
+#[tokio::test]
 async fn a_bundle_ships_by_its_items() {
     let shop = shop(0).await;
     let order = shop.wanted(2, true).await;
