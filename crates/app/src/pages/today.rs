@@ -32,12 +32,18 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         brand: Some(app.brand.0.clone()),
         open: Some(today.exceptions.len()),
     };
+    let (moving, still): (Vec<&FlowView>, Vec<&FlowView>) = today.flows.iter().partition(|flow| flow.balance.terms.captured > 0);
     Ok(frame.around(html! {
         div #summary data-live { (summary(&today)) }
+        section aria-labelledby="needs" {
+            h2 #needs { "What needs you" }
+            div #exceptions data-live { (exceptions(&today.exceptions, now)) }
+        }
         section aria-labelledby="flows" {
             h2 #flows { "Flows" }
             @if today.flows.is_empty() { p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." } }
-            @for (place, flow) in today.flows.iter().enumerate() {
+            // What moved nothing yet stands behind what did.
+            @for (place, flow) in moving.into_iter().chain(still).enumerate() {
                 article.card.flow id={ "flow-" (place) } data-live { (picture(flow, &systems)) }
             }
         }
@@ -46,10 +52,6 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
                 h2 #stock { "Stock" }
                 div #warehouses data-live { (super::stock::cards(&warehouses, now)) }
             }
-        }
-        section aria-labelledby="needs" {
-            h2 #needs { "What needs you" }
-            div #exceptions data-live { (exceptions(&today.exceptions, now)) }
         }
         section aria-labelledby="budget" {
             h2 #budget { "Calls spent" }
