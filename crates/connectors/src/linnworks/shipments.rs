@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use selvedge_connector::{Cursor, Decoded, Enumerated, EnumeratedPage, Fault, Page, Priority, Raw, Source};
 use selvedge_model::{ExternalId, Interval, Kind, Shipment, gate::Values};
 use serde_json::{Value, json};
@@ -76,10 +77,11 @@ impl Shipments {
             match self.client.json(&ask).await {
                 Ok(packages) => packages,
                 Err(fault) => {
-                    // Without a version, so that the sweep reads it anew.
+                    // Older by a hair than the order that is listed, so that the sweep reads it anew.
+                    let version = version.and_then(|at| at.checked_sub(SignedDuration::from_millis(1)).ok());
                     let Some(reason) = unread::reason(&fault) else { return Err(fault) };
                     let body = json!({ "order": order, "unread": reason }).to_string().into_bytes().into();
-                    return Ok(Some(Raw { kind: Kind::Shipment, id: ExternalId::new(id), version: None, body }));
+                    return Ok(Some(Raw { kind: Kind::Shipment, id: ExternalId::new(id), version, body }));
                 }
             }
         } else {

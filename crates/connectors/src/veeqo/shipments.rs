@@ -60,8 +60,8 @@ fn raws(order: &Value, into: Option<&Value>) -> Vec<Raw> {
     holder["allocations"].as_array().into_iter().flatten().filter_map(raw).collect()
 }
 
-/// In the place of the allocations of an order that was merged into one that is not shown. Without a version, so that the
-/// sweep reads it anew.
+/// In the place of the allocations of an order that was merged into one that is not shown. Once it is, the sweep lists
+/// ids of allocations that are not known yet.
 fn unshown(order: &Value, reason: &str) -> Option<Raw> {
     let id = ExternalId::new(format!("{}/unread", decode::text(&order["id"])?));
     let about = json!({ "number": order["number"], "id": order["id"] });
