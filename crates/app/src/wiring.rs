@@ -154,6 +154,9 @@ fn gives(connection: &Connection, kind: FlowKind) -> bool {
         FlowKind::Order => connection.order_source.is_some(),
         FlowKind::Product => connection.product_source.is_some(),
         FlowKind::Shipment => connection.shipment_source.is_some(),
+        FlowKind::Return => connection.return_source.is_some(),
+        FlowKind::CreditNote => connection.credit_note_source.is_some(),
+        FlowKind::Refund => connection.refund_source.is_some(),
     }
 }
 
@@ -176,7 +179,7 @@ fn not_offered(
     };
     let kind = flow.kind.kind();
     if let Some(from) = connections.get(&ConnectionName::new(&flow.from)) {
-        if !gives(from, flow.kind) {
+        if !gives(from, flow.kind) && from.told_with(kind).is_empty() {
             lacks("from", format!("{} ({}) has no {kind}s to give", flow.from, from.system));
         }
         if from.feed.is_none() && flow.capture.feed.is_some_and(|feed| feed.0.is_some()) {
@@ -188,6 +191,9 @@ fn not_offered(
             FlowKind::Order => to.order_sink.is_some(),
             FlowKind::Product => to.product_sink.is_some(),
             FlowKind::Shipment => to.shipment_sink.is_some(),
+            FlowKind::Return => to.return_sink.is_some(),
+            FlowKind::CreditNote => to.credit_note_sink.is_some(),
+            FlowKind::Refund => to.refund_sink.is_some(),
         };
         if !takes {
             lacks("to", format!("{} ({}) takes no {kind}s", flow.to, to.system));
@@ -272,18 +278,11 @@ pub async fn setup(
     connections: BTreeMap<ConnectionName, Connection>,
     clock: Arc<dyn Clock>,
 ) -> selvedge_store::Result<Setup> {
-    let mut captures: Vec<CaptureSetup> = Vec::new();
+    let captures = captures(config, &store, &connections, clock.now()).await?;
     let mut flows = Vec::new();
     for (name, flow) in &config.flows {
         let from = ConnectionName::new(&flow.from);
         let kind = flow.kind.kind();
-        if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
-            let settings = config.capture_of(flow);
-            let since = since(config, &store, &from, kind, settings, clock.now()).await?;
-            let feed = connections.get(&from).and_then(|connection| connection.feed.as_ref());
-            let has_feed = feed.is_some_and(|feed| feed.kinds().contains(&kind));
-            captures.push(capture(&from, kind, settings, has_feed, since));
-        }
         let companion =
             config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
         let ends = Ends { flow: name.clone(), kind, from, to: ConnectionName::new(&flow.to) };
@@ -301,6 +300,36 @@ pub async fn setup(
         lists_every: config.lists_every,
         preflight: config.preflight(),
     })
+}
+
+/// What is captured. What comes with the documents of other kinds is captured by capturing those.
+async fn captures(
+    config: &Config,
+    store: &Store,
+    connections: &BTreeMap<ConnectionName, Connection>,
+    now: Timestamp,
+) -> selvedge_store::Result<Vec<CaptureSetup>> {
+    let mut wanted: Vec<(ConnectionName, Kind, &CaptureSettings)> = Vec::new();
+    let own = |flow: &FlowSettings| connections.get(&ConnectionName::new(&flow.from)).is_none_or(|from| gives(from, flow.kind));
+    for flow in config.flows.values().filter(|flow| own(flow)) {
+        wanted.push((ConnectionName::new(&flow.from), flow.kind.kind(), config.capture_of(flow)));
+    }
+    // A flow of that kind has said how it is captured, where there is one.
+    for flow in config.flows.values() {
+        let from = ConnectionName::new(&flow.from);
+        let told_with = connections.get(&from).map(|from| from.told_with(flow.kind.kind())).unwrap_or_default();
+        wanted.extend(told_with.into_iter().map(|kind| (from.clone(), kind, config.capture_of(flow))));
+    }
+    let mut captures: Vec<CaptureSetup> = Vec::new();
+    for (from, kind, settings) in wanted {
+        if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
+            let since = since(config, store, &from, kind, settings, now).await?;
+            let feed = connections.get(&from).and_then(|connection| connection.feed.as_ref());
+            let has_feed = feed.is_some_and(|feed| feed.kinds().contains(&kind));
+            captures.push(capture(&from, kind, settings, has_feed, since));
+        }
+    }
+    Ok(captures)
 }
 
 fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {

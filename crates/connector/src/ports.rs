@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_model::{
-    ConnectionName, Customer, ExternalId, Interval, Kind, Kit, LocationId, Order, Problem, Product, Record, RecordKey, Shipment,
-    Sku, StockLevel,
+    AnyRecord, ConnectionName, CreditNote, Customer, ExternalId, Interval, Kind, Kit, LocationId, Order, Problem, Product,
+    Record, RecordKey, Refund, Return, Shipment, Sku, StockLevel,
     compare::Carries,
     gate::{
         Lookup, Values,
@@ -41,6 +41,16 @@ pub struct Decoded<R> {
     /// The system's words for values that the record itself does not carry (a subsidiary, a
     /// location), by table and key text, to be compared with what the gate resolved.
     pub values: Values,
+    /// Records of other kinds that the same document tells: a return of a shop says what came back, what is credited for it
+    /// and by which transactions it was paid. They are entered with it, and only by a source of truth.
+    pub also: Vec<AnyRecord>,
+}
+
+impl<R> Decoded<R> {
+    /// A record and what was found on the way, with nothing beside it.
+    pub fn of(record: Option<R>, problems: Vec<Problem>) -> Self {
+        Self { record, problems, values: Values::default(), also: Vec::new() }
+    }
 }
 
 /// Where a listing goes on; opaque to everyone but the connector that made it.
@@ -90,6 +100,10 @@ pub trait Source<R: Record>: Send + Sync {
     async fn fetch(&self, ids: &[ExternalId], priority: crate::Priority) -> Result<Vec<Raw>, Fault>;
     /// How many ids one `fetch` takes.
     fn fetch_max(&self) -> usize;
+    /// Of which other kinds its documents tell records, too, see [`Decoded::also`].
+    fn tells(&self) -> &'static [Kind] {
+        &[]
+    }
 }
 
 /// One effect at a target, ready to send: pure data, so that it can be shown, compared and kept.
@@ -194,7 +208,7 @@ pub struct Need {
 #[derive(Clone, Debug)]
 pub enum Needed {
     /// This record, which nothing else brings there; an obligation is made for it if there is none.
-    Record(selvedge_model::AnyRecord),
+    Record(AnyRecord),
     /// The document of a record that another flow brings there.
     Document {
         /// Its kind.
@@ -444,6 +458,18 @@ pub struct Connection {
     pub shipment_source: Option<Arc<dyn Source<Shipment>>>,
     /// Shipments into it.
     pub shipment_sink: Option<Arc<dyn Sink<Shipment>>>,
+    /// Returns out of it. Where its documents also tell credit notes and refunds, those come with them.
+    pub return_source: Option<Arc<dyn Source<Return>>>,
+    /// Returns into it.
+    pub return_sink: Option<Arc<dyn Sink<Return>>>,
+    /// Credit notes out of it: as documents of their own, or read back.
+    pub credit_note_source: Option<Arc<dyn Source<CreditNote>>>,
+    /// Credit notes into it.
+    pub credit_note_sink: Option<Arc<dyn Sink<CreditNote>>>,
+    /// Refunds out of it: as documents of their own, or read back.
+    pub refund_source: Option<Arc<dyn Source<Refund>>>,
+    /// Refunds into it.
+    pub refund_sink: Option<Arc<dyn Sink<Refund>>>,
     /// Its queue of news.
     pub feed: Option<Arc<dyn Feed>>,
     /// Its webhooks.
@@ -461,6 +487,17 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The kinds whose documents tell records of this kind beside their own.
+    pub fn told_with(&self, kind: Kind) -> Vec<Kind> {
+        let orders = self.order_source.as_ref().map_or(&[][..], |source| source.tells());
+        let returns = self.return_source.as_ref().map_or(&[][..], |source| source.tells());
+        [(Kind::Order, orders), (Kind::Return, returns)]
+            .into_iter()
+            .filter(|(_, tells)| tells.contains(&kind))
+            .map(|(of, _)| of)
+            .collect()
+    }
+
     /// An account that offers nothing yet.
     pub fn empty(system: &'static str, traffic: Arc<dyn Traffic>) -> Self {
         Self {
@@ -474,6 +511,12 @@ impl Connection {
             product_sink: None,
             shipment_source: None,
             shipment_sink: None,
+            return_source: None,
+            return_sink: None,
+            credit_note_source: None,
+            credit_note_sink: None,
+            refund_source: None,
+            refund_sink: None,
             feed: None,
             hooks: None,
             lists: None,

@@ -302,6 +302,7 @@ pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, n
             }
         }
         AnyRecord::Shipment(shipment) => tx.promise_moved(brand, &shipment.order, now)?,
+        AnyRecord::Return(_) | AnyRecord::CreditNote(_) | AnyRecord::Refund(_) => {}
         AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => {}
     }
     Ok(())

@@ -43,8 +43,8 @@ struct ErasedSink<R: Record>(Arc<dyn Sink<R>>);
 #[async_trait]
 impl<R: Record> AnySource for ErasedSource<R> {
     fn decode(&self, raw: &Raw, words: &Values) -> Decoded<AnyRecord> {
-        let Decoded { record, problems, values } = self.0.decode(raw, words);
-        Decoded { record: record.map(Into::into), problems, values }
+        let Decoded { record, problems, values, also } = self.0.decode(raw, words);
+        Decoded { record: record.map(Into::into), problems, values, also }
     }
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
         self.0.list(interval, page).await
@@ -111,6 +111,9 @@ pub fn source(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySource>>
         Kind::Customer => Some(Arc::new(ErasedSource(connection.customer_source.clone()?))),
         Kind::Product => Some(Arc::new(ErasedSource(connection.product_source.clone()?))),
         Kind::Shipment => Some(Arc::new(ErasedSource(connection.shipment_source.clone()?))),
+        Kind::Return => Some(Arc::new(ErasedSource(connection.return_source.clone()?))),
+        Kind::CreditNote => Some(Arc::new(ErasedSource(connection.credit_note_source.clone()?))),
+        Kind::Refund => Some(Arc::new(ErasedSource(connection.refund_source.clone()?))),
         // Stock does not travel record by record: see `stock`.
         Kind::Stock => None,
     }
@@ -123,6 +126,9 @@ pub fn sink(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySink>> {
         Kind::Customer => Some(Arc::new(ErasedSink(connection.customer_sink.clone()?))),
         Kind::Product => Some(Arc::new(ErasedSink(connection.product_sink.clone()?))),
         Kind::Shipment => Some(Arc::new(ErasedSink(connection.shipment_sink.clone()?))),
+        Kind::Return => Some(Arc::new(ErasedSink(connection.return_sink.clone()?))),
+        Kind::CreditNote => Some(Arc::new(ErasedSink(connection.credit_note_sink.clone()?))),
+        Kind::Refund => Some(Arc::new(ErasedSink(connection.refund_sink.clone()?))),
         Kind::Stock => None,
     }
 }

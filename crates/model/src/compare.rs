@@ -1,5 +1,7 @@
 //! Two records → typed differences.
 
+mod returns;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,10 @@ pub struct Carries {
     pub captured: bool,
     /// Bundles as one line of a shipment, counted whole with the last of their components.
     pub bundles: bool,
+    /// What becomes of returned goods.
+    pub disposition: bool,
+    /// The payment provider's transaction id of a refund.
+    pub reference: bool,
     /// Fields of a product.
     pub product: ProductFields,
 }
@@ -106,6 +112,11 @@ pub fn compare(expected: &AnyRecord, actual: &AnyRecord, carries: Carries) -> Ve
         (AnyRecord::Shipment(expected), AnyRecord::Shipment(actual)) => {
             compare_shipments(expected, actual, carries, &mut found);
         }
+        (AnyRecord::Return(expected), AnyRecord::Return(actual)) => returns::goods(expected, actual, carries, &mut found),
+        (AnyRecord::CreditNote(expected), AnyRecord::CreditNote(actual)) => {
+            returns::credit(expected, actual, carries, &mut found);
+        }
+        (AnyRecord::Refund(expected), AnyRecord::Refund(actual)) => returns::refund(expected, actual, carries, &mut found),
         _ => found.text(Cause::Missing, "kind", expected.kind().word(), actual.kind().word()),
     }
     found.0
@@ -407,6 +418,8 @@ mod tests {
         tracking: true,
         captured: true,
         bundles: true,
+        disposition: true,
+        reference: true,
         product: ProductFields::ALL,
     };
 

@@ -40,4 +40,6 @@ pub use id::{
 pub use moment::{Interval, MomentError};
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use problem::Problem;
-pub use records::{AnyRecord, Customer, Kind, Kit, KitPart, Order, Product, Record, Shipment, StockLevel, Unreadable};
+pub use records::{
+    AnyRecord, CreditNote, Customer, Kind, Kit, KitPart, Order, Product, Record, Refund, Return, Shipment, StockLevel, Unreadable,
+};

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    AnyRecord, Brand, CaptureId, ConnectionName, Currency, Customer, Kind, Money, Order, Problem, Product, RecordId, RecordKey,
-    Shipment, records::Address,
+    AnyRecord, Brand, CaptureId, ConnectionName, CreditNote, Currency, Customer, Kind, Money, Order, Problem, Product, RecordId,
+    RecordKey, Refund, Return, Shipment, records::Address,
 };
 use serde::Serialize;
 
@@ -108,6 +108,8 @@ impl Tx<'_> {
         let (form, body) = form_and_body(&new.record)?;
         let amount = match &new.record {
             AnyRecord::Order(order) => Some(order.totals.gross),
+            AnyRecord::CreditNote(credit) => Some(credit.totals.gross),
+            AnyRecord::Refund(refund) => Some(refund.amount),
             _ => None,
         };
         let problems = if new.problems.is_empty() { None } else { Some(pack(&json(&new.problems)?)) };
@@ -262,6 +264,9 @@ pub(crate) fn form_and_body(record: &AnyRecord) -> Result<(&'static str, Vec<u8>
         AnyRecord::Customer(customer) => ("customer", json(customer)?),
         AnyRecord::Product(product) => ("product", json(product)?),
         AnyRecord::Shipment(shipment) => ("shipment", json(shipment)?),
+        AnyRecord::Return(returned) => ("return", json(returned)?),
+        AnyRecord::CreditNote(credit) => ("credit_note", json(credit)?),
+        AnyRecord::Refund(refund) => ("refund", json(refund)?),
         AnyRecord::Unreadable(unreadable) => ("unreadable", json(unreadable)?),
     })
 }
@@ -272,6 +277,9 @@ pub(crate) fn from_form(form: &str, body: &[u8]) -> Result<AnyRecord> {
         "customer" => from_json("a customer", body).map(AnyRecord::Customer),
         "product" => from_json("a product", body).map(AnyRecord::Product),
         "shipment" => from_json("a shipment", body).map(AnyRecord::Shipment),
+        "return" => from_json("a return", body).map(AnyRecord::Return),
+        "credit_note" => from_json("a credit note", body).map(AnyRecord::CreditNote),
+        "refund" => from_json("a refund", body).map(AnyRecord::Refund),
         "unreadable" => from_json("an unreadable record", body).map(AnyRecord::Unreadable),
         other => Err(unreadable("a record", format!("unknown form {other:?}"))),
     }
@@ -304,6 +312,18 @@ fn digest(record: &AnyRecord, problems: &[Problem]) -> Result<[u8; 32]> {
             let untouched = Shipment { updated_at: Timestamp::UNIX_EPOCH, ..shipment.as_ref().clone() };
             serde_json::to_writer(&mut hasher, &("shipment", untouched, problems)).map_err(wrong)?;
         }
+        AnyRecord::Return(returned) => {
+            let untouched = Return { updated_at: Timestamp::UNIX_EPOCH, ..returned.as_ref().clone() };
+            serde_json::to_writer(&mut hasher, &("return", untouched, problems)).map_err(wrong)?;
+        }
+        AnyRecord::CreditNote(credit) => {
+            let untouched = CreditNote { updated_at: Timestamp::UNIX_EPOCH, ..credit.as_ref().clone() };
+            serde_json::to_writer(&mut hasher, &("credit_note", untouched, problems)).map_err(wrong)?;
+        }
+        AnyRecord::Refund(refund) => {
+            let untouched = Refund { updated_at: Timestamp::UNIX_EPOCH, ..refund.as_ref().clone() };
+            serde_json::to_writer(&mut hasher, &("refund", untouched, problems)).map_err(wrong)?;
+        }
         AnyRecord::Unreadable(unreadable) => {
             serde_json::to_writer(&mut hasher, &("unreadable", unreadable, problems)).map_err(wrong)?
         }
@@ -334,7 +354,8 @@ fn people(record: &AnyRecord) -> Vec<String> {
         }
         AnyRecord::Customer(customer) => of_customer(customer).into(),
         AnyRecord::Product(product) => vec![Some(product.name.clone())],
-        AnyRecord::Shipment(_) | AnyRecord::Unreadable(_) => Vec::new(),
+        AnyRecord::CreditNote(credit) => vec![credit.buyer.clone()],
+        AnyRecord::Shipment(_) | AnyRecord::Return(_) | AnyRecord::Refund(_) | AnyRecord::Unreadable(_) => Vec::new(),
     };
     texts.into_iter().flatten().filter(|text| !text.trim().is_empty()).collect()
 }
@@ -352,6 +373,9 @@ fn search_text(record: &AnyRecord) -> String {
             let skus = shipment.lines.iter().map(|line| line.sku.as_str());
             shipment.tracking().into_iter().chain(skus).collect()
         }
+        AnyRecord::Return(returned) => returned.lines.iter().map(|line| line.sku.as_str()).collect(),
+        AnyRecord::CreditNote(credit) => credit.lines.iter().map(|line| line.sku.as_str()).collect(),
+        AnyRecord::Refund(refund) => refund.reference.as_deref().into_iter().collect(),
         AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => Vec::new(),
     };
     for word in people(record).iter().map(String::as_str).chain(more) {

@@ -135,6 +135,12 @@ pub enum FlowKind {
     Product,
     /// What left a warehouse, back to the shop and on to the books.
     Shipment,
+    /// Goods that come back: from the shop to the books and the warehouse, from a warehouse to the shop.
+    Return,
+    /// What is given back in money, line by line: from the shop to the books.
+    CreditNote,
+    /// The transactions by which money went back: from the shop to the books.
+    Refund,
 }
 
 impl FlowKind {
@@ -144,6 +150,9 @@ impl FlowKind {
             FlowKind::Order => Kind::Order,
             FlowKind::Product => Kind::Product,
             FlowKind::Shipment => Kind::Shipment,
+            FlowKind::Return => Kind::Return,
+            FlowKind::CreditNote => Kind::CreditNote,
+            FlowKind::Refund => Kind::Refund,
         }
     }
 }
@@ -152,7 +161,7 @@ impl FlowKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowSettings {
-    /// What flows: order, product or shipment. Default: order.
+    /// What flows: order, product, shipment, return, credit_note or refund. Default: order.
     pub kind: FlowKind,
     /// The connection that the records come from.
     pub from: String,

@@ -53,7 +53,7 @@ fn asked() -> Fault {
 #[async_trait]
 impl Source<Order> for Still {
     fn decode(&self, _: &Raw, _: &Values) -> Decoded<Order> {
-        Decoded { record: None, problems: Vec::new(), values: Values::default() }
+        Decoded::of(None, Vec::new())
     }
     async fn list(&self, _: &Interval, _: Option<&Cursor>) -> Result<Page, Fault> {
         Err(asked())

@@ -243,6 +243,8 @@ const EVERYTHING: Carries = Carries {
     captured: true,
     // A revision is told by its own lines.
     bundles: false,
+    disposition: true,
+    reference: true,
     product: ProductFields::ALL,
 };
 

@@ -25,9 +25,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use selvedge_connector::Decoded;
 use selvedge_model::{
-    Currency, Customer, ExternalId, Money, Order, Problem, RecordKey, Rounding, Sku,
-    gate::Values,
-    moment,
+    Currency, Customer, ExternalId, Money, Order, Problem, RecordKey, Rounding, Sku, moment,
     records::{
         Address, Charge, Discount, HoldReason, LineKind, Named, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus,
         TaxLine, TaxMode, Totals,
@@ -72,7 +70,7 @@ pub fn decode_order(body: &[u8], zones: &Zones) -> Decoded<Order> {
             None
         }
     };
-    Decoded { record, problems: notes.0, values: Values::default() }
+    Decoded::of(record, notes.0)
 }
 
 /// A place in the document.

@@ -185,7 +185,7 @@ impl Source<Shipment> for Shipments {
                 "Run `selvedge check`: it names what this Centra instance does otherwise than documented.",
             )]
         };
-        Decoded { record, problems, values: Values::default() }
+        Decoded::of(record, problems)
     }
 
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {

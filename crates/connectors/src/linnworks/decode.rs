@@ -185,7 +185,7 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
     let mut problems = Vec::new();
     if there.parts.is_empty() || there.unread > 0 {
         problems.push(mend(format!("order {} at Linnworks cannot be read", raw.id)));
-        return Decoded { record: None, problems, values: Values::default() };
+        return Decoded::of(None, problems);
     }
     let unlinked: Vec<&str> =
         there.parts.iter().flat_map(|part| &part.lines).filter(|line| line.3).map(|line| line.1.as_str()).collect();
@@ -199,16 +199,16 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
             )
             .cause(unlinked.join(",")),
         );
-        return Decoded { record: None, problems, values: Values::default() };
+        return Decoded::of(None, problems);
     }
     let cancelled = there.parts.iter().all(|part| part.cancelled);
     if !cancelled && let Some(problem) = unfit(&there, raw.id.as_str(), form) {
-        return Decoded { record: None, problems: vec![problem], values: Values::default() };
+        return Decoded::of(None, vec![problem]);
     }
     // What is cancelled moves no money any more, whatever currency it had.
     let currency = there.parts.iter().find_map(|part| Currency::from_code(part.currency.as_deref()?));
     let Some(currency) = currency.or_else(|| Currency::from_code("EUR")) else {
-        return Decoded { record: None, problems: vec![mend("no currency is known")], values: Values::default() };
+        return Decoded::of(None, vec![mend("no currency is known")]);
     };
     let counted = there.parts.iter().filter(|part| cancelled || !part.cancelled);
     let lines = counted
@@ -227,7 +227,7 @@ pub(super) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
     }
     let status = if cancelled { OrderStatus::Cancelled } else { OrderStatus::Confirmed };
     let record = Order { status, lines, ..picking::order(raw.id.as_str(), raw.id.clone(), currency, at) };
-    Decoded { record: Some(record), problems, values }
+    Decoded { record: Some(record), problems, values, also: Vec::new() }
 }
 
 /// What keeps an order that stands there from leaving as it should.
@@ -266,7 +266,7 @@ pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     if let Some(reason) = document["unread"].as_str() {
         let order = text(&document["order"]["GeneralInfo"]["ReferenceNum"]).unwrap_or_else(|| raw.id.to_string());
         let problems = vec![unread::problem("Linnworks", &order, reason)];
-        return Decoded { record: None, problems, values: Values::default() };
+        return Decoded::of(None, problems);
     }
     let record = read_shipment(&document, raw, form);
     let problems = if record.is_some() {
@@ -274,7 +274,7 @@ pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     } else {
         vec![mend(format!("the shipped order {} of Linnworks cannot be read", raw.id))]
     };
-    Decoded { record, problems, values: Values::default() }
+    Decoded::of(record, problems)
 }
 
 fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<Shipment> {

@@ -17,7 +17,7 @@ use super::{change, encode::CUSTOMER_PREFIX, plan, settings::Form, wire};
 const NOTHING: &str = "nothing";
 
 fn unreadable<R>(problems: Vec<Problem>) -> Decoded<R> {
-    Decoded { record: None, problems, values: Values::default() }
+    Decoded::of(None, problems)
 }
 
 fn problem(path: &str, message: impl Into<String>) -> Problem {
@@ -48,7 +48,7 @@ pub(crate) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
     let mut reader = Reader { document: &document, words, form, currency, problems: Vec::new() };
     let record = reader.order(raw);
     let values = if record.is_some() { reader.values() } else { Values::default() };
-    Decoded { record, problems: reader.problems, values }
+    Decoded { record, problems: reader.problems, values, also: Vec::new() }
 }
 
 /// By the id that the gate resolved, else by the name there.
@@ -469,5 +469,5 @@ pub(crate) fn customer(raw: &Raw, words: &Values, form: &Form) -> Decoded<Custom
         store: Named::default(),
         currency,
     };
-    Decoded { record: Some(record), problems: Vec::new(), values }
+    Decoded { record: Some(record), problems: Vec::new(), values, also: Vec::new() }
 }

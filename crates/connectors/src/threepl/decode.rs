@@ -11,7 +11,6 @@ use selvedge_connector::{
 };
 use selvedge_model::{
     Currency, ExternalId, Order, Problem, RecordKey, Shipment, Sku,
-    gate::Values,
     records::{Named, OrderStatus, Parcel, ShipmentLine, ShipmentStatus, Shortage, shipment_key},
 };
 use serde::{Deserialize, Serialize};
@@ -161,7 +160,7 @@ pub(super) fn order(raw: &Raw, form: &Form) -> Decoded<Order> {
         Ok(order) => (Some(order), Vec::new()),
         Err(problem) => (None, vec![*problem]),
     };
-    Decoded { record, problems, values: Values::default() }
+    Decoded::of(record, problems)
 }
 
 fn read_order(raw: &Raw, form: &Form) -> Result<Order, Box<Problem>> {
@@ -241,7 +240,7 @@ pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
             None
         }
     };
-    Decoded { record, problems, values: Values::default() }
+    Decoded::of(record, problems)
 }
 
 const ROW_REMEDY: &str = "Ask the partner for a corrected file: what it says of the shipment takes this one's place. The file is in the archive folder.";

@@ -110,12 +110,8 @@ fn unreadable(message: String) -> Problem {
 pub(super) fn order(raw: &Raw, words: &Values) -> Decoded<Order> {
     let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
     match read_order(&document, raw, words) {
-        Some((record, values)) => Decoded { record: Some(record), problems: Vec::new(), values },
-        None => Decoded {
-            record: None,
-            problems: vec![unreadable(format!("order {} at Veeqo cannot be read", raw.id))],
-            values: Values::default(),
-        },
+        Some((record, values)) => Decoded { record: Some(record), problems: Vec::new(), values, also: Vec::new() },
+        None => Decoded::of(None, vec![unreadable(format!("order {} at Veeqo cannot be read", raw.id))]),
     }
 }
 
@@ -149,13 +145,13 @@ pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     if let Some(reason) = document["unread"].as_str() {
         let order = text(&document["order"]["number"]).unwrap_or_else(|| raw.id.to_string());
         let problems = vec![unread::problem("Veeqo", &order, reason)];
-        return Decoded { record: None, problems, values: Values::default() };
+        return Decoded::of(None, problems);
     }
     let (record, problems) = match read_shipment(&document, raw, form) {
         Some((record, problems)) => (Some(record), problems),
         None => (None, vec![unreadable(format!("allocation {} of Veeqo cannot be read", raw.id))]),
     };
-    Decoded { record, problems, values: Values::default() }
+    Decoded::of(record, problems)
 }
 
 fn read_shipment(document: &Value, raw: &Raw, form: &Form) -> Option<(Shipment, Vec<Problem>)> {

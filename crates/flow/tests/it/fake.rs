@@ -305,12 +305,8 @@ fn raw_of(order: &Order, id: ExternalId) -> Raw {
 
 fn decoded(raw: &Raw) -> Decoded<Order> {
     match serde_json::from_slice::<Order>(&raw.body) {
-        Ok(order) => Decoded { record: Some(order), problems: Vec::new(), values: Values::default() },
-        Err(error) => Decoded {
-            record: None,
-            problems: vec![Problem::new("decode.order", "", error.to_string(), "Mend it at the shop.")],
-            values: Values::default(),
-        },
+        Ok(order) => Decoded::of(Some(order), Vec::new()),
+        Err(error) => Decoded::of(None, vec![Problem::new("decode.order", "", error.to_string(), "Mend it at the shop.")]),
     }
 }
 

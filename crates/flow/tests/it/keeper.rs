@@ -76,7 +76,7 @@ impl<R: Record> Keeper<R> {
 #[async_trait]
 impl<R: Record> Source<R> for Keeper<R> {
     fn decode(&self, raw: &Raw, _words: &Values) -> Decoded<R> {
-        Decoded { record: serde_json::from_slice(&raw.body).ok(), problems: Vec::new(), values: Values::default() }
+        Decoded::of(serde_json::from_slice(&raw.body).ok(), Vec::new())
     }
     /// One record a page, so that going on is tested, too.
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {

@@ -1,19 +1,25 @@
 //! The canonical records: one vendor-neutral form per kind of business document.
 
+mod credit_note;
 mod customer;
 mod order;
 mod product;
+mod refund;
+mod returned;
 mod shipment;
 mod stock;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use credit_note::{CreditKind, CreditLine, CreditNote, CreditReason, CreditStatus, SoldPart};
 pub use customer::Customer;
 pub use order::{
     Address, Charge, Discount, HoldReason, LineKind, Named, Order, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus,
     TaxLine, TaxMode, Totals,
 };
 pub use product::{Price, Product, ProductField, ProductFields, RecipePart};
+pub use refund::{Refund, Tender};
+pub use returned::{Disposition, Return, ReturnLine, ReturnStatus, return_key};
 pub use shipment::{Parcel, Shipment, ShipmentLine, ShipmentStatus, ShippedBundle, Shortage, shipment_key};
 pub use stock::{Kit, KitPart, StockLevel};
 
@@ -33,11 +39,18 @@ pub enum Kind {
     Product,
     /// What left a warehouse.
     Shipment,
+    /// Goods that come back.
+    Return,
+    /// What is given back in money, line by line.
+    CreditNote,
+    /// A transaction by which money went back.
+    Refund,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Order, Kind::Customer, Kind::Stock, Kind::Product, Kind::Shipment];
+    pub const ALL: [Kind; 8] =
+        [Kind::Order, Kind::Customer, Kind::Stock, Kind::Product, Kind::Shipment, Kind::Return, Kind::CreditNote, Kind::Refund];
 
     /// The word.
     pub const fn word(self) -> &'static str {
@@ -47,6 +60,9 @@ impl Kind {
             Kind::Stock => "stock",
             Kind::Product => "product",
             Kind::Shipment => "shipment",
+            Kind::Return => "return",
+            Kind::CreditNote => "credit_note",
+            Kind::Refund => "refund",
         }
     }
 
@@ -84,6 +100,12 @@ pub enum AnyRecord {
     Product(Box<Product>),
     /// A shipment.
     Shipment(Box<Shipment>),
+    /// A return.
+    Return(Box<Return>),
+    /// A credit note.
+    CreditNote(Box<CreditNote>),
+    /// A refund.
+    Refund(Box<Refund>),
     /// A document that could not be decoded: it is owed all the same, and held with the reasons.
     Unreadable(Box<Unreadable>),
 }
@@ -106,6 +128,9 @@ impl AnyRecord {
             AnyRecord::Customer(_) => Kind::Customer,
             AnyRecord::Product(_) => Kind::Product,
             AnyRecord::Shipment(_) => Kind::Shipment,
+            AnyRecord::Return(_) => Kind::Return,
+            AnyRecord::CreditNote(_) => Kind::CreditNote,
+            AnyRecord::Refund(_) => Kind::Refund,
             AnyRecord::Unreadable(unreadable) => unreadable.of,
         }
     }
@@ -117,6 +142,9 @@ impl AnyRecord {
             AnyRecord::Customer(customer) => customer.key(),
             AnyRecord::Product(product) => product.key(),
             AnyRecord::Shipment(shipment) => shipment.key(),
+            AnyRecord::Return(returned) => returned.key(),
+            AnyRecord::CreditNote(credit) => credit.key(),
+            AnyRecord::Refund(refund) => refund.key(),
             AnyRecord::Unreadable(unreadable) => unreadable.key.clone(),
         }
     }
@@ -126,6 +154,9 @@ impl AnyRecord {
         match self {
             AnyRecord::Order(order) => Some(&order.number),
             AnyRecord::Shipment(shipment) => Some(&shipment.order),
+            AnyRecord::Return(returned) => returned.order.as_ref(),
+            AnyRecord::CreditNote(credit) => credit.order.as_ref(),
+            AnyRecord::Refund(refund) => refund.order.as_ref(),
             AnyRecord::Customer(_) | AnyRecord::Product(_) | AnyRecord::Unreadable(_) => None,
         }
     }
@@ -135,6 +166,9 @@ impl AnyRecord {
         match self {
             AnyRecord::Order(order) => order.status == OrderStatus::Cancelled,
             AnyRecord::Shipment(shipment) => shipment.status == ShipmentStatus::Cancelled,
+            AnyRecord::Return(returned) => returned.status == ReturnStatus::Cancelled,
+            AnyRecord::CreditNote(credit) => credit.status == CreditStatus::Void,
+            AnyRecord::Refund(refund) => refund.status == PaymentStatus::Failed,
             AnyRecord::Customer(_) | AnyRecord::Product(_) | AnyRecord::Unreadable(_) => false,
         }
     }
@@ -169,3 +203,6 @@ record!(Order, |order| order.number.clone());
 record!(Customer, |customer| customer.key.clone());
 record!(Product, |product| RecordKey::new(product.sku.as_str()));
 record!(Shipment, |shipment| shipment.key.clone());
+record!(Return, |returned| returned.key.clone());
+record!(CreditNote, |credit| credit.key.clone());
+record!(Refund, |refund| refund.key.clone());

@@ -61,12 +61,13 @@ CREATE TABLE records (
     key          TEXT NOT NULL,       -- our key
     revision     INTEGER NOT NULL CHECK (revision > 0), -- counted from 1
     latest       INTEGER NOT NULL CHECK (latest IN (0, 1)), -- 1 on the newest revision only: lists show each record once
-    form         TEXT NOT NULL CHECK (form IN ('order', 'customer', 'product', 'shipment', 'unreadable')), -- how the body reads
+    form         TEXT NOT NULL CHECK (form IN ('order', 'customer', 'product', 'shipment', 'return', 'credit_note',
+                                                  'refund', 'unreadable')), -- how the body reads
     order_key    TEXT,                -- the order that it is about; its own key for an order, none for what is about none
     capture_id   INTEGER REFERENCES captures (id), -- from which bytes; none for a record derived from another
     version      INTEGER,             -- their "as of"
     received_at  INTEGER NOT NULL,    -- when its bytes arrived: the window of the balance
-    amount_minor INTEGER,             -- gross total of an order, so that money can be summed here
+    amount_minor INTEGER,             -- gross total of an order or credit note, amount of a refund, so that money can be summed here
     currency     TEXT,                -- of that amount
     digest       BLOB NOT NULL CHECK (length(digest) = 32), -- BLAKE3 of the content without its "as of": tells news from repetition
     who          TEXT NOT NULL,       -- the person, for lists

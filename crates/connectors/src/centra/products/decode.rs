@@ -13,9 +13,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::{Decimal, RoundingStrategy};
 use selvedge_connector::Decoded;
 use selvedge_model::{
-    Currency, ExternalId, Problem, Product, Sku,
-    gate::Values,
-    moment,
+    Currency, ExternalId, Problem, Product, Sku, moment,
     records::{Named, Price, ProductField, ProductFields, RecipePart},
 };
 use serde_json::Value;
@@ -50,7 +48,7 @@ pub fn decode_product(body: &[u8], zone: &TimeZone) -> Decoded<Product> {
             None
         }
     };
-    Decoded { record, problems: notes.0, values: Values::default() }
+    Decoded::of(record, notes.0)
 }
 
 /// What a size goes by: its SKU, else its EAN.

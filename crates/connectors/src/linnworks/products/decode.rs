@@ -114,7 +114,7 @@ pub(super) fn twice(item: &Item, name: &str) -> Problem {
 /// An item → a product.
 pub(super) fn product(raw: &Raw, words: &Values, form: &Form) -> Decoded<Product> {
     let document: Value = serde_json::from_slice(&raw.body).unwrap_or_default();
-    let nothing = |problem: Problem| Decoded { record: None, problems: vec![problem], values: Values::default() };
+    let nothing = |problem: Problem| Decoded::of(None, vec![problem]);
     let Some(item) = item(&document) else {
         return nothing(Problem::new(
             "decode.unreadable",
@@ -154,7 +154,7 @@ pub(super) fn product(raw: &Raw, words: &Values, form: &Form) -> Decoded<Product
         recipe: item.parts.iter().map(|part| RecipePart { sku: ours(&part.sku), units: part.units }).collect(),
         owned: ProductFields::ALL,
     };
-    Decoded { record: Some(record), problems: Vec::new(), values: Values::default() }
+    Decoded::of(Some(record), Vec::new())
 }
 
 /// Whether an item shows what a change was to bring about. Linnworks answers some changes that it did not make.

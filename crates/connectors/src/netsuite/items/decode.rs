@@ -136,7 +136,7 @@ fn lists_of(words: &Values, level: &str) -> Vec<String> {
 pub(crate) fn product(raw: &Raw, words: &Values, settings: &ItemSettings) -> Decoded<Product> {
     let there = match There::read(raw) {
         Ok(there) => there,
-        Err(problem) => return Decoded { record: None, problems: vec![*problem], values: Values::default() },
+        Err(problem) => return Decoded::of(None, vec![*problem]),
     };
     let document = &there.document;
     let text = |name: &str| wire::text(document, name).map(|text| wire::text_in(&text));
@@ -209,5 +209,5 @@ pub(crate) fn product(raw: &Raw, words: &Values, settings: &ItemSettings) -> Dec
         owned: ProductFields::ALL,
     };
     let record = problems.is_empty().then_some(record);
-    Decoded { record, problems, values: Values::default() }
+    Decoded::of(record, problems)
 }

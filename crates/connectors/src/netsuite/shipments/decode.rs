@@ -75,7 +75,7 @@ fn order(document: &Value, key: Option<&str>, words: &Values) -> Option<String> 
 
 /// An item fulfilment as our shipment.
 pub(crate) fn shipment(raw: &Raw, words: &Values) -> Decoded<Shipment> {
-    let none = |problem: Problem| Decoded { record: None, problems: vec![problem], values: Values::default() };
+    let none = |problem: Problem| Decoded::of(None, vec![problem]);
     let Some(document) = serde_json::from_slice::<Value>(&raw.body).ok().filter(Value::is_object) else {
         return none(Problem::new(
             "decode.unreadable",
@@ -125,5 +125,5 @@ pub(crate) fn shipment(raw: &Raw, words: &Values) -> Decoded<Shipment> {
         captured: None,
         bundles: Vec::new(),
     };
-    Decoded { record: Some(record), problems: Vec::new(), values }
+    Decoded { record: Some(record), problems: Vec::new(), values, also: Vec::new() }
 }

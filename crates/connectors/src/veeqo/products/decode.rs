@@ -8,7 +8,6 @@ use rust_decimal::Decimal;
 use selvedge_connector::{Decoded, Raw};
 use selvedge_model::{
     Money, Problem, Product, Sku,
-    gate::Values,
     records::{Named, Price, ProductFields, RecipePart},
 };
 use serde_json::Value;
@@ -105,7 +104,7 @@ pub(super) fn unreadable(raw: &Raw) -> Problem {
 pub(in crate::veeqo) fn product(raw: &Raw, form: &Form) -> Decoded<Product> {
     let record = there(raw).and_then(|there| read(raw, there, form));
     let problems = if record.is_none() { vec![unreadable(raw)] } else { Vec::new() };
-    Decoded { record, problems, values: Values::default() }
+    Decoded::of(record, problems)
 }
 
 fn read(raw: &Raw, there: There, form: &Form) -> Option<Product> {
