@@ -16,6 +16,7 @@ pub mod gate;
 pub mod id;
 #[cfg(test)]
 mod laws;
+pub mod ledgers;
 pub mod likeness;
 mod mask;
 pub mod moment;
