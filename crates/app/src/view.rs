@@ -7,10 +7,12 @@
 
 mod calls;
 mod exceptions;
+mod ledgers;
 mod mappings;
 mod orders;
 mod parcels;
 mod preflight;
+mod returns;
 pub mod stock;
 mod stock_rows;
 
@@ -31,10 +33,12 @@ pub use exceptions::{
     ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, LateView, MappingAsked, by_rule, exception, exceptions, reason,
     total,
 };
+pub use ledgers::{became, document};
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 pub use parcels::{ShipmentView, Whereabouts};
 pub use preflight::{GapView, PreflightView};
+pub use returns::{GoodsHalf, Halves, MoneyHalf, RETURNS_MAX, RefundView, ReturnLine, ReturnStory, return_story, returns};
 pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
 /// The slots of the picture of throughput, and how long each is.

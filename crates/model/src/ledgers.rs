@@ -12,7 +12,8 @@ use crate::{
     attribution::shippable,
     obligation::State,
     records::{
-        Charge, CreditKind, CreditReason, CreditStatus, Disposition, OrderStatus, PaymentStatus, ReturnStatus, ShipmentStatus, Tender,
+        Charge, CreditKind, CreditReason, CreditStatus, Disposition, OrderStatus, PaymentStatus, ReturnStatus, ShipmentStatus,
+        Tender,
     },
 };
 
@@ -285,7 +286,8 @@ pub struct Ledgers {
 impl Ledgers {
     /// Whether all sides say the same of everything.
     pub fn agree(&self) -> bool {
-        self.money.iter().flat_map(|ledger| &ledger.lines).all(MoneyLine::agrees) && self.goods.iter().all(|line| line.difference == 0)
+        self.money.iter().flat_map(|ledger| &ledger.lines).all(MoneyLine::agrees)
+            && self.goods.iter().all(|line| line.difference == 0)
     }
 
     /// Whether anything was given back, came back or is to.
@@ -313,7 +315,8 @@ pub fn ledgers(number: &RecordKey, documents: &[Document], sides: &Sides) -> Res
             }
         }
     }
-    let money = currencies.into_iter().map(|currency| money_in(currency, number, documents, sides, &books)).collect::<Result<_, _>>()?;
+    let money =
+        currencies.into_iter().map(|currency| money_in(currency, number, documents, sides, &books)).collect::<Result<_, _>>()?;
     Ok(Ledgers { money, goods: goods(number, documents, sides, &books), books })
 }
 
@@ -480,7 +483,10 @@ fn units_of(record: &AnyRecord, number: &RecordKey) -> Units {
     }
     if let Some(returned) = half(record) {
         // A line says its order where the return is of several.
-        let ours = returned.lines.iter().filter(|line| line.order.as_ref().or(returned.order.as_ref()).is_none_or(|order| order == number));
+        let ours = returned
+            .lines
+            .iter()
+            .filter(|line| line.order.as_ref().or(returned.order.as_ref()).is_none_or(|order| order == number));
         let ours = ours.map(|line| u64::from(line.quantity)).sum();
         match returned.status {
             ReturnStatus::Announced => count(GoodsRow::Announced, ours),
@@ -509,7 +515,8 @@ fn same_goods(one: &AnyRecord, other: &AnyRecord) -> bool {
 
 /// What one side has: what it tells itself, and what was written there and read back.
 fn has<'a>(documents: &'a [Document], is_side: impl Fn(&ConnectionName) -> bool) -> Vec<&'a AnyRecord> {
-    let told: Vec<&AnyRecord> = documents.iter().filter(|document| is_side(&document.from)).map(|document| &document.record).collect();
+    let told: Vec<&AnyRecord> =
+        documents.iter().filter(|document| is_side(&document.from)).map(|document| &document.record).collect();
     let mut all = told.clone();
     for document in documents.iter().filter(|document| !is_side(&document.from)) {
         // What it tells itself of the same goods is nearer to it than what we wrote.
@@ -532,7 +539,8 @@ fn goods(number: &RecordKey, documents: &[Document], sides: &Sides, books: &[Con
     };
     let is_shop = |name: &ConnectionName| sides.shop.as_ref() == Some(name);
     let is_warehouse = |name: &ConnectionName| !is_shop(name) && !sides.books.contains_key(name);
-    let told_there: BTreeSet<Kind> = documents.iter().filter(|document| is_warehouse(&document.from)).flat_map(|document| kinds(&document.record)).collect();
+    let told_there: BTreeSet<Kind> =
+        documents.iter().filter(|document| is_warehouse(&document.from)).flat_map(|document| kinds(&document.record)).collect();
     let shop = (sum(&has(documents, is_shop)), {
         let told = documents.iter().filter(|document| is_shop(&document.from)).flat_map(|document| kinds(&document.record));
         told.chain(sides.shop_takes.iter().copied()).chain([Kind::Order]).collect::<BTreeSet<_>>()
@@ -553,7 +561,8 @@ fn goods(number: &RecordKey, documents: &[Document], sides: &Sides, books: &[Con
         .collect();
     let mut lines = Vec::new();
     for row in GoodsRow::ALL {
-        let of = |(units, kinds): &(Units, BTreeSet<Kind>)| kinds.contains(&row.kind()).then(|| units.get(&row).copied().unwrap_or(0));
+        let of =
+            |(units, kinds): &(Units, BTreeSet<Kind>)| kinds.contains(&row.kind()).then(|| units.get(&row).copied().unwrap_or(0));
         let (shop, warehouses) = (of(&shop), of(&warehouses));
         let books: Vec<Option<u64>> = books.iter().map(of).collect();
         let all = || [shop, warehouses].into_iter().chain(books.iter().copied()).flatten();
@@ -772,7 +781,8 @@ mod tests {
             (vec![stands(credit("r1", 1, 2_000, "1001"), "books")], Whereabout::Differs, None),
             (vec![], Whereabout::Missing, None),
         ] {
-            let found = look(&[doc(order.clone(), "shop", vec![stands(order.clone(), "books")]), doc(fee.clone(), "shop", placed)]);
+            let found =
+                look(&[doc(order.clone(), "shop", vec![stands(order.clone(), "books")]), doc(fee.clone(), "shop", placed)]);
             assert!(!found.agree());
             let line = found.money[0].lines.iter().find(|line| line.row == MoneyRow::Credited).unwrap();
             assert_eq!(line.told, eur(5_000));
@@ -811,7 +821,11 @@ mod tests {
     fn money_given_back_for_cancelled_units_is_no_part_of_the_sale() {
         let mut cancelled = credit("p9", 1, 4_000, "1001");
         cancelled.reason = CreditReason::Cancellation;
-        let found = look(&[doc(sold(5_000), "shop", vec![]), doc(cancelled, "shop", vec![]), doc(refund("9", Tender::Payment, 5_000), "shop", vec![])]);
+        let found = look(&[
+            doc(sold(5_000), "shop", vec![]),
+            doc(cancelled, "shop", vec![]),
+            doc(refund("9", Tender::Payment, 5_000), "shop", vec![]),
+        ]);
         assert_eq!(money(&found, MoneyRow::Sold).0, 5_000);
         assert_eq!(money(&found, MoneyRow::Cancelled).0, 5_000);
         assert_eq!(money(&found, MoneyRow::Balance).0, 0);
@@ -829,7 +843,8 @@ mod tests {
         both.totals.gross = eur(5_300);
         both.sale = Some(Box::new(sold(0)));
         let of = |number: &str| {
-            let found = ledgers(&number.into(), &[doc(both.clone(), "desk", vec![stands(both.clone(), "books")])], &sides()).unwrap();
+            let found =
+                ledgers(&number.into(), &[doc(both.clone(), "desk", vec![stands(both.clone(), "books")])], &sides()).unwrap();
             money(&found, MoneyRow::Credited).0
         };
         assert_eq!((of("1001"), of("1002")), (2_300, 3_000));
@@ -853,7 +868,10 @@ mod tests {
         assert_eq!(units(&found, GoodsRow::Received), (Some(0), Some(2), Some(2), 2));
         assert_eq!(units(&found, GoodsRow::Quarantined), (Some(0), Some(2), Some(2), 2));
         let line = found.goods.iter().find(|line| line.row == GoodsRow::Received).unwrap();
-        assert_eq!(line.reasons.iter().map(|reason| (reason.is, reason.at.as_str())).collect::<Vec<_>>(), [(Whereabout::InFlight, "shop")]);
+        assert_eq!(
+            line.reasons.iter().map(|reason| (reason.is, reason.at.as_str())).collect::<Vec<_>>(),
+            [(Whereabout::InFlight, "shop")]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod flows;
 mod mappings;
 mod orders;
 mod problem;
+mod returns;
 mod stock;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/balance", get(flows::balance))
         .route("/orders", get(orders::list))
         .route("/orders/{number}", get(orders::show))
+        .route("/returns", get(returns::list))
+        .route("/returns/{key}", get(returns::show))
         .route("/exceptions", get(exceptions::list))
         .route("/exceptions/{id}", get(exceptions::show))
         .route("/exceptions/{id}/release", post(exceptions::release))

@@ -32,6 +32,6 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(search): Asked<Searc
 /// `GET /api/orders/{number}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(number): Path<String>) -> Answer<OrderStory> {
     let number = RecordKey(number);
-    let story = view::order_story(&app.store, &app.brand, &number).await?;
+    let story = view::order_story(&app.store, &app.brand, &app.ends(), &number).await?;
     story.map(Json).ok_or_else(|| Problem::absent(format!("There is no order {number}. Orders are asked for by their number.")))
 }

@@ -13,6 +13,7 @@ pub mod mappings;
 pub mod orders;
 pub mod out;
 mod preflight;
+pub mod returns;
 pub mod routes;
 pub mod run;
 pub mod secrets;
@@ -88,6 +89,8 @@ pub enum Command {
     Flows,
     /// Find orders and show the whole story of one
     Orders(orders::Args),
+    /// Find returns and credit notes, and show both halves of one
+    Returns(returns::Args),
     /// Show, release and dismiss what needs a person
     Exceptions(exceptions::Args),
     /// List, set, import and export what the targets call things
@@ -132,6 +135,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Run(args) => run::run(&about, args).await,
         Command::Flows => flows::run(&about).await,
         Command::Orders(args) => orders::run(&about, args).await,
+        Command::Returns(args) => returns::run(&about, args).await,
         Command::Exceptions(args) => exceptions::run(&about, args).await,
         Command::Mappings(args) => mappings::run(&about, args).await,
         Command::Routes(args) => routes::run(&about, args).await,

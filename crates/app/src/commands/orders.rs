@@ -1,13 +1,13 @@
 //! `selvedge orders`: find orders, and the whole story of one.
 
 use clap::Subcommand;
-use selvedge_model::{RecordKey, obligation::State};
+use selvedge_model::{RecordKey, ledgers::Reason, obligation::State};
 
 use super::{
     About,
     out::{Done, Failure, Out, Paint, clean, cut, failed, moment},
 };
-use crate::view::{self, ORDERS_MAX, OrderStory, Whereabouts};
+use crate::view::{self, ORDERS_MAX, OrderStory, Whereabouts, became, document};
 
 /// Find orders and show the whole story of one.
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             )?;
         }
         Act::Show { id } => {
-            let story = view::order_story(&store, &config.brand, &RecordKey::new(id.trim())).await?;
+            let story = view::order_story(&store, &config.brand, &config.ends(), &RecordKey::new(id.trim())).await?;
             let Some(story) = story else {
                 return Err(failed(
                     format!("order {} is not here", clean(&id)),
@@ -123,6 +123,7 @@ fn tell(out: Out, story: &OrderStory) -> Result<(), Failure> {
         }
     }
     whereabouts(out, &story.whereabouts)?;
+    both(out, story)?;
     for revision in &story.revisions {
         out.line(format!("\nRevision {} received {}", revision.revision, moment(revision.received_at)))?;
         for problem in &revision.problems {
@@ -218,6 +219,50 @@ fn whereabouts(out: Out, goods: &Whereabouts) -> Result<(), Failure> {
         for told in &shipment.told {
             out.line(format!("    {}: {}", told.flow, told.state.word()))?;
         }
+    }
+    Ok(())
+}
+
+/// Both ledgers, row by row.
+fn both(out: Out, story: &OrderStory) -> Result<(), Failure> {
+    let Some(ledgers) = &story.ledgers else {
+        return out.line("\nThe sums of both ledgers are too large to be added up.");
+    };
+    if ledgers.books.is_empty() && !ledgers.gives_back() {
+        return Ok(());
+    }
+    out.line("\nBoth ledgers")?;
+    for line in ledgers.money.iter().flat_map(|ledger| &ledger.lines) {
+        let there = ledgers.books.iter().zip(&line.books).map(|(name, amount)| format!(", {name} {amount}")).collect::<String>();
+        let verdict = if line.agrees() {
+            String::new()
+        } else {
+            let apart: Vec<String> =
+                line.differences.iter().filter(|difference| !difference.is_zero()).map(ToString::to_string).collect();
+            format!("  {}", out.paint(Paint::Bad, format!("differs by {}", apart.join(", "))))
+        };
+        out.line(format!("  {:<32} {} {}{there}{verdict}", line.row.title(), story.from, line.told))?;
+        reasons(out, &line.reasons)?;
+    }
+    for line in &ledgers.goods {
+        let all = [(story.from.as_str(), line.shop), ("warehouses", line.warehouses)].into_iter();
+        let all = all.chain(ledgers.books.iter().map(|name| name.as_str()).zip(line.books.iter().copied()));
+        let all: Vec<String> = all.filter_map(|(name, units)| Some(format!("{name} {}", units?))).collect();
+        let verdict = if line.difference == 0 {
+            String::new()
+        } else {
+            format!("  {}", out.paint(Paint::Bad, format!("differs by {}", line.difference)))
+        };
+        out.line(format!("  {:<32} {} units{verdict}", line.row.title(), all.join(", ")))?;
+        reasons(out, &line.reasons)?;
+    }
+    Ok(())
+}
+
+fn reasons(out: Out, reasons: &[Reason]) -> Result<(), Failure> {
+    for one in reasons {
+        let held = one.exception.map(|exception| format!(": selvedge exceptions show {exception}")).unwrap_or_default();
+        out.line(format!("    the {} {} {}{held}", document(one.kind), clean(one.key.as_str()), clean(&became(one))))?;
     }
     Ok(())
 }

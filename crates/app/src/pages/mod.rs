@@ -3,6 +3,7 @@
 
 mod assets;
 mod exceptions;
+mod ledgers;
 pub(crate) mod live;
 mod mappings;
 mod order;
@@ -10,6 +11,7 @@ mod orders;
 mod parcels;
 mod preflight;
 mod rehearse;
+mod returns;
 #[cfg(test)]
 pub(crate) mod sample;
 mod stock;
@@ -42,6 +44,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/", get(today::page))
         .route("/orders", get(orders::page))
         .route("/orders/{number}", get(order::page))
+        .route("/returns", get(returns::page))
+        .route("/returns/{key}", get(returns::one))
         .route("/exceptions", get(exceptions::page))
         .route("/exceptions/{id}", get(exceptions::one))
         .route("/exceptions/{id}/release", post(exceptions::release).get(exceptions::back))
@@ -62,15 +66,17 @@ pub(crate) fn router() -> Router<Arc<App>> {
 enum Place {
     Today,
     Orders,
+    Returns,
     Exceptions,
     Stock,
     Mappings,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 5] = [
+const PLACES: [(Place, &str, &str); 6] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
+    (Place::Returns, "/returns", "Returns"),
     (Place::Exceptions, "/exceptions", "Exceptions"),
     (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),

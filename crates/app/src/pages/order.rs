@@ -12,7 +12,7 @@ use selvedge_model::{
 };
 
 use super::{
-    Failure, Frame, Place, parcels,
+    Failure, Frame, Place, ledgers, parcels,
     words::{
         amounts, figure, hold, length, line_kind, meaning, money, order_status, payment, payment_status, plural, price, state,
         step, when,
@@ -26,7 +26,7 @@ use crate::{
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Markup, Failure> {
     let number = RecordKey(number);
-    let Some(story) = view::order_story(&app.store, &app.brand, &number).await? else {
+    let Some(story) = view::order_story(&app.store, &app.brand, &app.ends(), &number).await? else {
         let shown: String = number.as_str().chars().take(100).collect();
         return Err(Failure::Absent(format!(
             "There is no order {shown}. If it was placed a moment ago it may not have arrived yet; if it is older, look for it by another word."
@@ -35,7 +35,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(number): Path<String>
     let now = app.clock.now();
     let frame = Frame::of(&app, Place::Orders, format!("Order {number}")).await?;
     Ok(frame.around(html! {
-        div #story data-live { (head(&story, now)) (parcels::shown(&story.whereabouts, now)) (journey(&story, now)) }
+        div #story data-live { (head(&story, now)) (parcels::shown(&story.whereabouts, now)) (ledgers::shown(story.ledgers.as_ref(), &story.from)) (journey(&story, now)) }
         div #document data-live { (document(&story, now)) (revisions(&story.revisions, now)) }
     }))
 }
@@ -58,7 +58,7 @@ fn head(story: &OrderStory, now: Timestamp) -> Markup {
     }
 }
 
-fn held(exception: &ExceptionView) -> Markup {
+pub(super) fn held(exception: &ExceptionView) -> Markup {
     html! {
         aside.notice aria-label="Held" {
             p { b { "Held: " } (exception.message) }
@@ -82,7 +82,7 @@ fn journey(story: &OrderStory, now: Timestamp) -> Markup {
                 @if newer && debt.state.settled() && debt.state != At::Held {
                     details.card { summary { (heading(debt)) } (obligation(debt, now)) }
                 } @else {
-                    article.card { (heading(debt)) (obligation(debt, now)) }
+                    (obligation_card(debt, now))
                 }
             }
         }
@@ -106,6 +106,11 @@ fn journey(story: &OrderStory, now: Timestamp) -> Markup {
             }
         }
     }
+}
+
+/// One debt with its timeline.
+pub(super) fn obligation_card(debt: &ObligationView, now: Timestamp) -> Markup {
+    html! { article.card { (heading(debt)) (obligation(debt, now)) } }
 }
 
 fn heading(debt: &ObligationView) -> Markup {

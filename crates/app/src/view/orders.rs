@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, Order, Problem, RecordId, RecordKey,
     compare::{Carries, Difference, compare},
+    ledgers::Ledgers,
     obligation::State,
     records::ProductFields,
 };
@@ -14,7 +15,7 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-use super::{Ends, ExceptionView, Whereabouts, parcels::whereabouts};
+use super::{Ends, ExceptionView, Whereabouts, ledgers, parcels::whereabouts};
 
 /// How many lines a list of orders has at most.
 pub const ORDERS_MAX: usize = 500;
@@ -179,9 +180,11 @@ pub struct OrderStory {
     pub order: Option<Order>,
     /// Where its goods are.
     pub whereabouts: Whereabouts,
+    /// What each side says of its money and its goods; `None` where the sums do not fit.
+    pub ledgers: Option<Ledgers>,
     /// The revisions, oldest first.
     pub revisions: Vec<RevisionView>,
-    /// What is owed for it and for its customer, flow by flow, oldest revision first.
+    /// What is owed for it, for its customer and for what is about it, flow by flow, oldest revision first.
     pub obligations: Vec<ObligationView>,
     /// Our numbers and their ids.
     pub bindings: Vec<BindingView>,
@@ -193,12 +196,12 @@ pub struct OrderStory {
 ///
 /// # Errors
 /// The store's.
-pub async fn order_story(store: &Store, brand: &Brand, number: &RecordKey) -> Result<Option<OrderStory>> {
-    let (brand, number) = (brand.clone(), number.clone());
-    store.read(move |view| story(view, &brand, number)).await
+pub async fn order_story(store: &Store, brand: &Brand, ends: &[Ends], number: &RecordKey) -> Result<Option<OrderStory>> {
+    let (brand, ends, number) = (brand.clone(), ends.to_vec(), number.clone());
+    store.read(move |view| story(view, &brand, &ends, number)).await
 }
 
-fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<OrderStory>> {
+fn story(view: &View<'_>, brand: &Brand, ends: &[Ends], number: RecordKey) -> Result<Option<OrderStory>> {
     let rows = view.revisions(brand, Kind::Order, &number)?;
     let Some(latest) = rows.last() else {
         return Ok(None);
@@ -212,7 +215,9 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
     if let Some(customer) = order.as_ref().and_then(|order| order.customer.as_ref()) {
         records.push((Kind::Customer, customer.key.clone()));
     }
-    records.extend(view.of_order(brand, Kind::Shipment, &number)?.into_iter().map(|row| (Kind::Shipment, row.record.key())));
+    let about = ledgers::records_of(view, brand, &number)?;
+    let ledgers = ledgers::of_order(view, brand, ends, &number, &from, &about)?;
+    records.extend(about);
     let (mut obligations, mut bindings) = (Vec::new(), Vec::new());
     for (kind, key) in records {
         for row in view.obligations_of(brand, kind, &key)? {
@@ -226,7 +231,8 @@ fn story(view: &View<'_>, brand: &Brand, number: RecordKey) -> Result<Option<Ord
     held_by.dedup();
     let exceptions = held_by.into_iter().map(|id| view.exception(id).map(ExceptionView::from)).collect::<Result<_>>()?;
     let whereabouts = order.as_ref().map(|order| whereabouts(view, brand, order)).transpose()?.unwrap_or_default();
-    Ok(Some(OrderStory { number, from, order, whereabouts, revisions: revisions(&rows), obligations, bindings, exceptions }))
+    let revisions = revisions(&rows);
+    Ok(Some(OrderStory { number, from, order, whereabouts, ledgers, revisions, obligations, bindings, exceptions }))
 }
 
 /// Every field counts when a revision is compared with the one before.
@@ -268,7 +274,7 @@ fn ms_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.as_millisecond().saturating_sub(from.as_millisecond())).unwrap_or(0)
 }
 
-fn obligation(view: &View<'_>, row: ObligationRow) -> Result<ObligationView> {
+pub(super) fn obligation(view: &View<'_>, row: ObligationRow) -> Result<ObligationView> {
     let mut last = row.captured_at;
     let mut steps = Vec::new();
     for line in view.story(row.id)? {
