@@ -44,6 +44,8 @@ use selvedge_model::{
 };
 use selvedge_store::Store;
 
+pub use selvedge_model::credit::{CreditAmounts, CreditPolicy, LinkRule};
+
 pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
@@ -93,6 +95,8 @@ pub struct FlowSetup {
     pub preparation: Preparation,
     /// What the gate demands of shipments.
     pub shipments: ShipmentPolicy,
+    /// What the gate demands of credit notes.
+    pub credits: CreditPolicy,
     /// What the gate demands of products, and whose their fields are there.
     pub products: ProductPolicy,
     /// How often changes that somebody made at the target are looked for, for products; `None` = not at all.
@@ -131,4 +135,28 @@ pub struct Setup {
     pub lists_every: Duration,
     /// When the mappings are looked through every night; `None` = not at all.
     pub preflight: Option<PreflightSetup>,
+    /// How long one half of a return may be without the other.
+    pub halves: HalvesSetup,
+}
+
+/// How long one half of a return may be without the other, before somebody owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalvesSetup {
+    /// From the credit to the goods.
+    pub goods_within: Duration,
+    /// From the goods to the credit.
+    pub money_within: Duration,
+    /// From the credit to the money.
+    pub refund_within: Duration,
+}
+
+impl Default for HalvesSetup {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self {
+            goods_within: Duration::from_secs(21 * DAY),
+            money_within: Duration::from_secs(5 * DAY),
+            refund_within: Duration::from_secs(5 * DAY),
+        }
+    }
 }

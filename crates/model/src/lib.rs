@@ -10,6 +10,7 @@ pub mod attribution;
 pub mod barcode;
 pub mod bundle;
 pub mod compare;
+pub mod credit;
 pub mod daily;
 pub mod dispatch;
 pub mod gate;

@@ -27,7 +27,7 @@ macro_rules! select_exceptions {
             "(SELECT count(*) FROM obligations o WHERE o.exception_id = e.id AND o.state = 'held') ",
             "+ (SELECT count(*) FROM stock_figures f WHERE f.exception_id = e.id AND f.state = 'held') ",
             "+ (SELECT count(*) FROM stock_held_levels l WHERE l.exception_id = e.id) ",
-            "+ (SELECT count(*) FROM promises p WHERE p.exception_id = e.id) AS held ",
+            "+ (SELECT count(*) FROM promises p WHERE p.exception_id = e.id) + (SELECT count(*) FROM halves h WHERE h.exception_id = e.id) AS held ",
             "FROM exceptions e ",
             $rest
         )
@@ -156,7 +156,8 @@ impl Tx<'_> {
                    WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM stock_held_levels WHERE exception_id = ?1)
-                   AND NOT EXISTS (SELECT 1 FROM promises WHERE exception_id = ?1)";
+                   AND NOT EXISTS (SELECT 1 FROM promises WHERE exception_id = ?1)
+                   AND NOT EXISTS (SELECT 1 FROM halves WHERE exception_id = ?1)";
         Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now), short(why, TEXT_CHARS_MAX)])? > 0)
     }
 
@@ -198,7 +199,11 @@ impl Tx<'_> {
                 released
             }
         };
-        let released = released + self.stock_release(id, now)? + self.stock_accept(id)? + self.promises_look(id, now)?;
+        let released = released
+            + self.stock_release(id, now)?
+            + self.stock_accept(id)?
+            + self.promises_look(id, now)?
+            + self.halves_look(id, now)?;
         if released == 0 && limit_rows != Some(0) {
             self.close_if_empty(id, "it was released and held nothing", now)?;
         }
@@ -216,7 +221,11 @@ impl Tx<'_> {
                    WHERE exception_id = ?1 AND state = 'held'";
         let dismissed =
             self.connection.prepare_cached(sql)?.execute(params![id.0, to.word(), micros(now), short(reason, TEXT_CHARS_MAX)])?;
-        Ok(dismissed as u64 + self.stock_let_go(id, now)? + self.stock_drop_held(id)? + self.promises_drop(id)?)
+        Ok(dismissed as u64
+            + self.stock_let_go(id, now)?
+            + self.stock_drop_held(id)?
+            + self.promises_drop(id)?
+            + self.halves_let_go(id)?)
     }
 
     /// Closes the open exceptions of a brand that hold nothing any more and whose released rows
@@ -227,7 +236,8 @@ impl Tx<'_> {
                    AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = exceptions.id)
                    AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = exceptions.id)
                    AND NOT EXISTS (SELECT 1 FROM stock_held_levels WHERE exception_id = exceptions.id)
-                   AND NOT EXISTS (SELECT 1 FROM promises WHERE exception_id = exceptions.id) RETURNING id";
+                   AND NOT EXISTS (SELECT 1 FROM promises WHERE exception_id = exceptions.id)
+                   AND NOT EXISTS (SELECT 1 FROM halves WHERE exception_id = exceptions.id) RETURNING id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let closed = statement.query_map(params![brand.as_str(), micros(now)], |row| row.get(0).map(ExceptionId))?;
         Ok(closed.collect::<rusqlite::Result<_>>()?)
@@ -281,7 +291,8 @@ impl View<'_> {
     fn money_held(&self, exception: i64) -> Result<Vec<String>> {
         let sql = "SELECT currency, sum(amount_minor) FROM (
                      SELECT currency, amount_minor FROM obligations WHERE exception_id = ?1 AND state = 'held' AND currency IS NOT NULL
-                     UNION ALL SELECT currency, amount_minor FROM promises WHERE exception_id = ?1 AND currency IS NOT NULL)
+                     UNION ALL SELECT currency, amount_minor FROM promises WHERE exception_id = ?1 AND currency IS NOT NULL
+                     UNION ALL SELECT currency, amount_minor FROM halves WHERE exception_id = ?1 AND currency IS NOT NULL)
                    GROUP BY currency ORDER BY currency";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then([exception], |row| {

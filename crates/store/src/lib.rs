@@ -13,6 +13,7 @@ pub mod bindings;
 pub mod calls;
 pub mod captures;
 pub mod exceptions;
+pub mod halves;
 pub mod intervals;
 #[cfg(test)]
 mod laws;
@@ -20,6 +21,7 @@ pub mod mappings;
 mod migrate;
 pub mod obligations;
 mod packing;
+pub mod parts;
 pub mod preflights;
 pub mod products;
 pub mod promises;

@@ -188,6 +188,7 @@ async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
         policy: OrderPolicy::default(),
         preparation: Default::default(),
         shipments: Default::default(),
+        credits: selvedge_flow::CreditPolicy::default(),
         products: Default::default(),
         watch_every: None,
         parallel: 1,
@@ -207,6 +208,7 @@ async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
         stocks,
         lists_every: Duration::from_secs(3_600),
         preflight: None,
+        halves: selvedge_flow::HalvesSetup::default(),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     (Arc::new(App::new(Arc::new(engine))), clock)

@@ -257,6 +257,7 @@ impl Fake {
                 policy,
                 preparation: Default::default(),
                 shipments: Default::default(),
+                credits: selvedge_flow::CreditPolicy::default(),
                 products: Default::default(),
                 watch_every: None,
                 parallel: 4,
@@ -268,6 +269,7 @@ impl Fake {
             stocks: self.stocks(),
             lists_every: Duration::from_secs(600),
             preflight: None,
+            halves: selvedge_flow::HalvesSetup::default(),
         }
     }
 

@@ -161,6 +161,7 @@ pub fn flow(name: &str, kind: Kind, from: &str, to: &str) -> FlowSetup {
         policy: Default::default(),
         preparation: Default::default(),
         shipments: ShipmentPolicy::default(),
+        credits: selvedge_flow::CreditPolicy::default(),
         products: Default::default(),
         watch_every: None,
         parallel: 2,

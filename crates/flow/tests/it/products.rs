@@ -76,6 +76,7 @@ async fn world(policy: ProductPolicy) -> World {
         stocks: Vec::new(),
         lists_every: Duration::from_secs(600),
         preflight: None,
+        halves: selvedge_flow::HalvesSetup::default(),
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

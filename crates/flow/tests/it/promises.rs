@@ -62,6 +62,7 @@ async fn world() -> World {
         stocks: Vec::new(),
         lists_every: Duration::from_secs(600),
         preflight: None,
+        halves: selvedge_flow::HalvesSetup::default(),
     };
     World { clock, shop, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

@@ -88,6 +88,7 @@ async fn world() -> World {
         stocks: Vec::new(),
         lists_every: Duration::from_secs(600),
         preflight: None,
+        halves: selvedge_flow::HalvesSetup::default(),
     };
     World { clock, shop, told, picks, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }
