@@ -30,15 +30,15 @@ use serde::Serialize;
 
 pub use calls::{CallsView, ConnectionCalls, Line, calls};
 pub use exceptions::{
-    ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, LateView, MappingAsked, by_rule, exception, exceptions, reason,
-    total,
+    ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, by_rule, exception, exceptions,
+    of_team, reason, team, total,
 };
 pub use ledgers::{became, document};
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 pub use parcels::{ShipmentView, Whereabouts};
 pub use preflight::{GapView, PreflightView};
-pub use returns::{GoodsHalf, Halves, MoneyHalf, RETURNS_MAX, RefundView, ReturnLine, ReturnStory, return_story, returns};
+pub use returns::{GoodsHalf, Halves, MoneyHalf, RETURNS_MAX, ReturnLine, ReturnStory, return_story, returns};
 pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
 /// The slots of the picture of throughput, and how long each is.

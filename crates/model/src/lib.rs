@@ -33,6 +33,7 @@ mod samples;
 pub mod share;
 pub mod stock;
 pub mod tax;
+pub mod team;
 pub mod tracking;
 pub mod written;
 

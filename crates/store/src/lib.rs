@@ -26,6 +26,7 @@ pub mod preflights;
 pub mod products;
 pub mod promises;
 pub mod records;
+mod returned;
 pub mod routed;
 #[cfg(test)]
 mod samples;

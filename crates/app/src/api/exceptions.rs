@@ -23,6 +23,9 @@ use crate::{
 pub(super) struct Which {
     #[serde(default)]
     all: bool,
+    /// Those of one team.
+    #[serde(default)]
+    team: String,
 }
 
 /// How many went back to the gate.
@@ -48,9 +51,10 @@ fn id_of(text: &str) -> Result<ExceptionId, Problem> {
     text.parse().map_err(|error| Problem::absent(format!("{error}.")))
 }
 
-/// `GET /api/exceptions?all=`
+/// `GET /api/exceptions?all=&team=`
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>) -> Answer<Vec<ExceptionView>> {
-    Ok(Json(view::exceptions(&app.store, &app.brand, which.all).await?))
+    let team = view::team(&which.team).map_err(Problem::unclear)?;
+    Ok(Json(view::of_team(view::exceptions(&app.store, &app.brand, which.all).await?, team)))
 }
 
 /// One exception with what it holds.

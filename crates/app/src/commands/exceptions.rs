@@ -18,7 +18,7 @@ const REASON_CHARS_MAX: usize = 500;
 /// Show, release and dismiss what needs a person. One root cause is one exception.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  selvedge exceptions list\n  selvedge exceptions show exc_3\n  selvedge exceptions release exc_3\n  selvedge exceptions dismiss exc_3 --reason \"test order, agreed with finance\""
+    after_help = "Examples:\n  selvedge exceptions list --team finance\n  selvedge exceptions show exc_3\n  selvedge exceptions release exc_3\n  selvedge exceptions dismiss exc_3 --reason \"test order, agreed with finance\""
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -32,6 +32,9 @@ enum Act {
         /// Closed ones, too.
         #[arg(long)]
         all: bool,
+        /// Only those of one team: operations, finance, customer_experience or engineering.
+        #[arg(long, value_name = "TEAM", default_value = "")]
+        team: String,
     },
     /// One: what is wrong, what to do, how many records and how much money it holds
     Show {
@@ -72,19 +75,21 @@ pub async fn run(about: &About, args: Args) -> Done {
         })
     };
     match args.act {
-        Act::List { all } => {
-            let exceptions = view::exceptions(&store, &config.brand, all).await?;
+        Act::List { all, team } => {
+            let team = view::team(&team).map_err(|why| unclear(why, "Name one of them, or leave --team out."))?;
+            let exceptions = view::of_team(view::exceptions(&store, &config.brand, all).await?, team);
             if out.json {
                 out.json(&exceptions)?;
             } else if exceptions.is_empty() {
                 out.say(out.paint(Paint::Good, "Nothing needs a person."))?;
             } else {
                 out.table(
-                    ["ID", "FLOW", "RULE", "HOLDS", "MONEY", "SINCE", "WHAT"],
+                    ["ID", "TEAM", "FLOW", "RULE", "HOLDS", "MONEY", "SINCE", "WHAT"],
                     exceptions.into_iter().map(|one| {
                         let what = if one.open { one.message } else { format!("(closed) {}", one.message) };
                         [
                             one.id.to_string(),
+                            one.team.to_string(),
                             one.flow.0,
                             one.rule,
                             one.count.to_string(),
@@ -156,6 +161,7 @@ fn tell(out: Out, detail: &ExceptionDetail) -> Result<(), Failure> {
         out.line(format!("  Where:  {}{value}", clean(&one.path)))?;
     }
     out.line(format!("  Remedy: {}", clean(&one.remedy)))?;
+    out.line(format!("  Team:   {}", one.team.name()))?;
     let money = if one.money.is_empty() { String::new() } else { format!(", {}", one.money.join(", ")) };
     out.line(format!("  Holds:  {}{money}", counted(one.count, "record")))?;
     out.line(format!("  Since:  {} (last met {})", moment(one.first_seen_at), moment(one.last_seen_at)))?;
@@ -169,7 +175,12 @@ fn tell(out: Out, detail: &ExceptionDetail) -> Result<(), Failure> {
         let by = late.dispatch_by.map(|by| format!(", promised by {}", moment(by))).unwrap_or_default();
         out.line(format!("    order {}: {} of {} units left{by}", clean(late.order.as_str()), late.shipped, late.ordered))?;
     }
-    let more = one.count.saturating_sub((detail.holds.len() + detail.late.len()).min(HELD_SHOWN) as u64);
+    for half in detail.returns.iter().take(HELD_SHOWN) {
+        let money = half.money.map(|money| format!(", {money}")).unwrap_or_default();
+        out.line(format!("    return {} from {}{money}", clean(half.key.as_str()), half.connection))?;
+    }
+    let shown = detail.holds.len() + detail.late.len() + detail.returns.len();
+    let more = one.count.saturating_sub(shown.min(HELD_SHOWN) as u64);
     if more > 0 {
         out.line(format!("    and {more} more"))?;
     }

@@ -11,31 +11,42 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, ExceptionId, Kind};
+use selvedge_model::{ConnectionName, ExceptionId, Kind, team::Team};
 use serde::Deserialize;
 
 use super::{
     ACTOR, Done, Failure, Frame, Place, stock_rows,
-    words::{amounts, grouped, order_address, part, plural, when},
+    words::{amounts, grouped, money, order_address, part, plural, return_address, when},
 };
 use crate::{
     serve::App,
-    view::{self, ExceptionDetail, ExceptionGroup, ExceptionView, HeldView, LateView, MappingAsked, MappingWanted, StockRows},
+    view::{
+        self, ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, MappingWanted,
+        StockRows, document,
+    },
 };
 
-/// Open ones, or all.
+/// Open ones, or all; of one team, or of all.
 #[derive(Deserialize)]
 pub(super) struct Which {
     #[serde(default)]
     all: String,
+    #[serde(default)]
+    team: String,
 }
 
 /// The list.
 pub(super) async fn page(State(app): State<Arc<App>>, Query(which): Query<Which>) -> Result<Markup, Failure> {
     let all = !which.all.is_empty();
+    let team = view::team(&which.team).map_err(Failure::Unclear)?;
     let exceptions = view::exceptions(&app.store, &app.brand, all).await?;
     let open = exceptions.iter().filter(|exception| exception.open).count();
-    let groups = view::by_rule(exceptions);
+    let groups = view::by_rule(view::of_team(exceptions, team));
+    let address = |team: Option<Team>, all: bool| {
+        let words = [all.then(|| "all=yes".to_owned()), team.map(|team| format!("team={team}"))];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        if words.is_empty() { "/exceptions".to_owned() } else { format!("/exceptions?{}", words.join("&")) }
+    };
     let frame =
         Frame { title: "Exceptions".to_owned(), place: Place::Exceptions, brand: Some(app.brand.0.clone()), open: Some(open) };
     let now = app.clock.now();
@@ -43,11 +54,17 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(which): Query<Which>
         h1 { "Exceptions" }
         p.lead { "One for each root cause. Mend the cause, and everything that it holds goes on." }
         p.tabs {
-            a href="/exceptions" aria-current=[(!all).then_some("true")] { "Open" } " "
-            a href="/exceptions?all=yes" aria-current=[all.then_some("true")] { "Open and closed" }
+            a href=(address(team, false)) aria-current=[(!all).then_some("true")] { "Open" } " "
+            a href=(address(team, true)) aria-current=[all.then_some("true")] { "Open and closed" }
+        }
+        p.tabs aria-label="Team" {
+            a href=(address(None, all)) aria-current=[team.is_none().then_some("true")] { "All teams" }
+            @for one in Team::ALL { " " a href=(address(Some(one), all)) aria-current=[(team == Some(one)).then_some("true")] { (one.name()) } }
         }
         div #exceptions data-live {
-            @if groups.is_empty() { p.empty { @if all { "There was never one." } @else { "Nothing needs you." } } }
+            @if groups.is_empty() {
+                p.empty { @match (team, all) { (None, true) => "There was never one.", (None, false) => "Nothing needs you.", (Some(_), _) => "Nothing of this team." } }
+            }
             @for group in &groups { (group_of(group, now)) }
         }
     }))
@@ -58,6 +75,7 @@ fn group_of(group: &ExceptionGroup, now: Timestamp) -> Markup {
         section.card {
             h2 { code { (group.rule) } }
             p.quiet {
+                (group.team.name()) " · "
                 @match group.exceptions.first().filter(|_| group.count > 0) {
                     Some(first) => { (Words::of(first).counted(group.count)) " held" },
                     None => "nothing held",
@@ -115,9 +133,9 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
     };
     let frame = Frame::of(app, Place::Exceptions, format!("Exception {id}")).await?;
     let now = app.clock.now();
-    let ExceptionDetail { exception, holds, late, mapping } = &detail;
+    let ExceptionDetail { exception, holds, late, returns, mapping } = &detail;
     let rows = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, exception).await?;
-    let words = Words::of(exception);
+    let words = if returns.is_empty() { Words::of(exception) } else { Words::OF_RETURNS };
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
         @if let Some(message) = words.done(done) { (super::done(&message)) } @else { (done.shown()) }
@@ -136,7 +154,13 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
                 (acts(exception, &words, tried))
             }
             div #holds data-live {
-                @if late.is_empty() { (held(exception, holds)) } @else { (late_orders(exception, late, now)) }
+                @if !returns.is_empty() {
+                    (halves(exception, returns))
+                } @else if !late.is_empty() {
+                    (late_orders(exception, late, now))
+                } @else {
+                    (held(exception, holds))
+                }
             }
         }
     }))
@@ -156,6 +180,16 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// Of returns of which one half is missing.
+    const OF_RETURNS: Words = Words {
+        one: "return",
+        many: "returns",
+        release: "Looks at the returns once more. What has come meanwhile goes from the list; this happens by itself, too.",
+        dismiss: "Nobody waits for the missing half any more. Nothing is booked by it, neither goods nor money.",
+        released: " looked at again.",
+        dismissed: " let go: nobody waits for the missing half any more.",
+    };
+
     pub(super) fn of(exception: &ExceptionView) -> Self {
         match exception.rule.as_str() {
             "stock.guard" => Self {
@@ -240,6 +274,7 @@ fn about(exception: &ExceptionView, words: &Words, now: Timestamp) -> Markup {
                 @if !exception.money.is_empty() { ", " b { (amounts(&exception.money)) } }
             }
             dt { "Rule" } dd { code { (exception.rule) } }
+            dt { "Team" } dd { (exception.team.name()) }
             @if !exception.flow.as_str().is_empty() { dt { "Flow" } dd { (exception.flow) } }
             @if !exception.path.is_empty() { dt { "Where" } dd { code { (exception.path) } } }
             @if let Some(value) = &exception.value { dt { "What stands there" } dd { code { (value) } } }
@@ -331,6 +366,29 @@ fn late_orders(exception: &ExceptionView, late: &[LateView], now: Timestamp) -> 
     }
 }
 
+/// Returns of which one half is missing.
+fn halves(exception: &ExceptionView, returns: &[HalfView]) -> Markup {
+    let shown = u64::try_from(returns.len()).unwrap_or(u64::MAX);
+    html! {
+        section aria-labelledby="held" {
+            h2 #held { "Which returns" }
+            table.cards {
+                thead { tr { th scope="col" { "Return" } th scope="col" { "Told by" } th.num scope="col" { "Money" } } }
+                tbody {
+                    @for each in returns {
+                        tr {
+                            th scope="row" data-label="Return" { a href=(return_address(each.key.as_str())) { (each.key) } }
+                            td data-label="Told by" { (each.connection) }
+                            td.num data-label="Money" { @match each.money { Some(amount) => (money(amount)), None => span.quiet { "not known" } } }
+                        }
+                    }
+                }
+            }
+            @if exception.count > shown { p.quiet { "The first " (shown) " of " (grouped(exception.count)) "." } }
+        }
+    }
+}
+
 fn held(exception: &ExceptionView, holds: &[HeldView]) -> Markup {
     let shown = u64::try_from(holds.len()).unwrap_or(u64::MAX);
     html! {
@@ -344,6 +402,8 @@ fn held(exception: &ExceptionView, holds: &[HeldView]) -> Markup {
                         li {
                             @if each.kind == Kind::Order {
                                 a href=(order_address(each.key.as_str())) { "Order " (each.key) }
+                            } @else if matches!(each.kind, Kind::Return | Kind::CreditNote) {
+                                a href=(return_address(each.key.as_str())) { (document(each.kind)) " " (each.key) }
                             } @else {
                                 (each.kind) " " (each.key)
                             }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     Failure, Frame, Place,
     order::{held, obligation_card},
-    words::{figure, grouped, money, order_address, part, payment_status, plural, price, standings, when},
+    words::{figure, grouped, money, order_address, part, payment_status, plural, price, return_address, standings, when},
 };
 use crate::{
     serve::App,
@@ -75,7 +75,7 @@ fn table(returns: &[ReturnLine], now: Timestamp) -> Markup {
             tbody {
                 @for one in returns {
                     tr {
-                        th scope="row" data-label="Return" { a href={ "/returns/" (part(one.key.as_str())) } { (one.key) } }
+                        th scope="row" data-label="Return" { a href=(return_address(one.key.as_str())) { (one.key) } }
                         td data-label="Order" { (orders(&one.orders)) }
                         td data-label="Goods" { (goods(&one.goods)) }
                         td data-label="Money" { (amount(one.money.as_ref())) }

@@ -14,7 +14,7 @@ use selvedge_connector::{
 use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, Problem,
-    Sku, StockLevel,
+    Record, RecordKey, Sku, StockLevel,
     compare::Carries,
     gate::{Lookup, Values, rules::OrderPolicy},
     obligation::Event,
@@ -31,6 +31,8 @@ use selvedge_store::{
 };
 
 use crate::{config::stock::StockSettings, serve::App};
+
+pub(crate) mod returns;
 
 /// What tries to break out of a page.
 pub(crate) const NAUGHTY: &str = "<script>alert('x')</script>\"&amp;";
@@ -51,8 +53,8 @@ fn asked() -> Fault {
 }
 
 #[async_trait]
-impl Source<Order> for Still {
-    fn decode(&self, _: &Raw, _: &Values) -> Decoded<Order> {
+impl<R: Record> Source<R> for Still {
+    fn decode(&self, _: &Raw, _: &Values) -> Decoded<R> {
         Decoded::of(None, Vec::new())
     }
     async fn list(&self, _: &Interval, _: Option<&Cursor>) -> Result<Page, Fault> {
@@ -70,17 +72,17 @@ impl Source<Order> for Still {
 }
 
 #[async_trait]
-impl Sink<Order> for Still {
-    fn lookups(&self, _: &Order) -> Vec<Lookup> {
+impl<R: Record> Sink<R> for Still {
+    fn lookups(&self, _: &R) -> Vec<Lookup> {
         Vec::new()
     }
-    fn needs(&self, _: &Order) -> Option<selvedge_connector::Need> {
+    fn needs(&self, _: &R) -> Option<selvedge_connector::Need> {
         None
     }
-    fn encode(&self, _: &Order, _: &Values, _: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
+    fn encode(&self, _: &R, _: &Values, _: Standing<'_>) -> Result<Encoded, Vec<Problem>> {
         Ok(Encoded::Nothing)
     }
-    async fn find(&self, _: &Order) -> Result<Option<Found>, Fault> {
+    async fn find(&self, _: &R) -> Result<Option<Found>, Fault> {
         Err(asked())
     }
     async fn put(&self, _: &Request) -> Result<Receipt, Fault> {
@@ -161,6 +163,12 @@ fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Con
     Connection {
         order_source: Some(still.clone()),
         order_sink: Some(still.clone()),
+        return_source: Some(still.clone()),
+        return_sink: Some(still.clone()),
+        credit_note_source: Some(still.clone()),
+        credit_note_sink: Some(still.clone()),
+        refund_source: Some(still.clone()),
+        refund_sink: Some(still.clone()),
         hooks: (name == "shop").then_some(still.clone() as Arc<dyn Hooks>),
         stock_source: Some(still.clone()),
         stock_sink: Some(still),
@@ -170,20 +178,28 @@ fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Con
 
 /// A brand with one flow from `shop` to `books`, and nothing in it.
 pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
-    with(Vec::new()).await
+    with(Vec::new(), &[]).await
 }
 
-async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
+/// A flow with this name, kind and source.
+type More = (&'static str, Kind, &'static str);
+
+async fn with(stocks: Vec<StockSetup>, more: &[More]) -> (Arc<App>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(start()));
     let store = Store::open("sqlite::memory:").await.unwrap();
-    let names = [("shop", "storefront"), ("outlet", "storefront"), ("books", "ledger")];
-    let names = names.into_iter().filter(|(name, _)| *name != "outlet" || !stocks.is_empty());
+    let names = [("shop", "storefront"), ("outlet", "storefront"), ("desk", "files"), ("books", "ledger")];
+    let wanted = |name: &str| match name {
+        "outlet" => !stocks.is_empty(),
+        "desk" => more.iter().any(|(_, _, from)| *from == "desk"),
+        _ => true,
+    };
+    let names = names.into_iter().filter(|(name, _)| wanted(name));
     let connections: BTreeMap<ConnectionName, Connection> =
         names.map(|(name, system)| (name.into(), connection(name, system, &clock))).collect();
-    let flow = FlowSetup {
-        name: "orders".into(),
-        kind: Kind::Order,
-        from: "shop".into(),
+    let flow = |(name, kind, from): More| FlowSetup {
+        name: name.into(),
+        kind,
+        from: from.into(),
         to: "books".into(),
         policy: OrderPolicy::default(),
         preparation: Default::default(),
@@ -204,7 +220,7 @@ async fn with(stocks: Vec<StockSetup>) -> (Arc<App>, Arc<ManualClock>) {
         seed: 1,
         connections,
         captures: Vec::new(),
-        flows: vec![flow],
+        flows: [("orders", Kind::Order, "shop")].iter().chain(more).map(|one| flow(*one)).collect(),
         stocks,
         lists_every: Duration::from_secs(3_600),
         preflight: None,
@@ -417,7 +433,7 @@ pub(crate) async fn stocked(more: usize) -> (Arc<App>, Arc<ManualClock>, Snags) 
         stock_setup("stock", "shop", "\"21\" = \"9\", \"22\" = \"8\""),
         stock_setup("clearance", "outlet", "\"23\" = \"9\""),
     ];
-    let (app, clock) = with(stocks).await;
+    let (app, clock) = with(stocks, &[]).await;
     let later = |seconds| start() + Duration::from_secs(seconds);
     let snags = app
         .store

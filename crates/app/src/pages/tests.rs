@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::sample::{Fate, NAUGHTY, brand, empty, order, place, start, stock_of, stocked};
+use super::sample::{Fate, NAUGHTY, brand, empty, order, place, returns::returned, start, stock_of, stocked};
 use crate::serve::{App, router};
 
 struct Got {
@@ -81,6 +81,7 @@ async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
         "/exceptions",
         &format!("/exceptions/{exception}"),
         "/mappings",
+        "/returns",
         "/nowhere",
         "/api/flows",
         "/healthz",
@@ -121,6 +122,7 @@ async fn an_empty_store_has_whole_pages() {
         ("/exceptions", "Exceptions · Selvedge", "Nothing needs you."),
         ("/exceptions?all=yes", "Exceptions · Selvedge", "There was never one."),
         ("/mappings", "Mappings · Selvedge", "Nothing is mapped yet."),
+        ("/returns", "Returns · Selvedge", "Nothing came back"),
     ] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
@@ -197,6 +199,136 @@ async fn an_order_is_told_from_arrival_to_confirmation() {
     assert_eq!(story["obligations"][1]["took_ms"], 1_240);
     assert_eq!(story["bindings"][0]["id"], "801001");
     assert_eq!(story["order"]["totals"]["gross"]["currency"], "SEK");
+}
+
+#[tokio::test]
+async fn both_ledgers_stand_side_by_side_with_what_makes_the_difference() {
+    let (app, withheld) = returned().await;
+    let page = get(&app, "/orders/1001").await.text;
+    for says in [
+        "Both ledgers",
+        "they differ",
+        "Credited",
+        "3\u{202f}000.00\u{a0}SEK not there",
+        "The credit note <code>1001.shop.r1</code> is held on its way to books",
+        &format!("href=\"/exceptions/{}\"", withheld.closed),
+        "Paid back by the provider",
+        "In quarantine",
+        "data-label=\"Difference\"",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    // Paid back at the books and not credited there: the one is told by the sources, the other makes the balance.
+    let story = get(&app, "/api/orders/1001").await.json();
+    let row = |name: &str| {
+        let lines = story["ledgers"]["money"][0]["lines"].as_array().unwrap();
+        lines.iter().find(|line| line["row"] == name).unwrap_or_else(|| panic!("{name}: {story:#}"))
+    };
+    assert_eq!(row("credited")["told"]["amount"], "3000.00");
+    assert_eq!(row("credited")["differences"][0]["amount"], "3000.00");
+    assert_eq!(row("credited")["reasons"][0]["is"], "held");
+    assert_eq!(row("credited")["reasons"][0]["exception"], withheld.closed.to_string());
+    assert_eq!(row("refunded_payment")["differences"][0]["amount"], "0.00");
+    assert_eq!(row("balance")["told"]["amount"], "0.00");
+    assert_eq!(row("balance")["books"][0]["amount"], "-3000.00");
+
+    // A credit of the desk that the gate has linked to this order is in its ledgers, though its source names none.
+    let story = get(&app, "/api/orders/1002").await.json();
+    assert_eq!(story["ledgers"]["money"][0]["lines"][1]["told"]["amount"], "3000.00", "{:#}", story["ledgers"]);
+    assert!(get(&app, "/orders/1002").await.text.contains("both sides agree"));
+}
+
+#[tokio::test]
+async fn returns_are_listed_with_both_halves_and_found_by_what_people_know() {
+    let (app, withheld) = returned().await;
+    let page = get(&app, "/returns").await.text;
+    for says in [
+        "aria-current=\"page\">Returns",
+        "/returns/1001%2Eshop%2Er1",
+        "1 unit received, shop",
+        "3\u{202f}000.00\u{a0}SEK issued",
+        "complete",
+        "on its way",
+        "goods are missing",
+        &format!("held: {}", withheld.closed),
+        "not known",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let keys = async |search: &str| -> Vec<String> {
+        let found = get(&app, &format!("/api/returns?search={search}")).await.json();
+        found.as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(keys("1001").await, ["1001.shop.r1"]);
+    assert_eq!(keys("re_3nk9").await, ["1001.shop.r1"]);
+    assert_eq!(keys("1002").await.len(), 2, "its own, and the one that the gate has linked to it");
+    assert_eq!(keys("coat-42").await.len(), 4);
+    assert!(keys("nothing").await.is_empty());
+    assert!(get(&app, "/returns?search=nothing").await.text.contains("No return has “nothing”"));
+
+    let page = get(&app, "/returns/1001.shop.r1").await.text;
+    for says in
+        ["Return 1001.shop.r1", "February 2026 is locked", "re_3Nk9", "What is given back", "quarantine", "Wool coat, charcoal"]
+    {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let page = get(&app, "/returns/desk.C5").await.text;
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>alert"), "{page}");
+    assert!(page.contains(&withheld.unlinked.to_string()), "{page}");
+    let story = get(&app, "/api/returns/1001.shop.r1").await.json();
+    assert_eq!(story["halves"], "both");
+    assert_eq!(story["money"]["refunds"][0]["reference"], "re_3Nk9");
+    assert_eq!(story["obligations"].as_array().unwrap().len(), 3);
+    assert_eq!(get(&app, "/api/returns/nothing").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(&app, "/returns/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn each_exception_has_a_team_and_a_team_sees_its_own() {
+    let (app, withheld) = returned().await;
+    place(&app, order("1003", "Cy", 1), start(), Fate::Unmapped).await;
+    let all = get(&app, "/exceptions").await.text;
+    assert!(all.contains("Finance · ") && all.contains("Engineering · "), "{all}");
+    let finance = get(&app, "/exceptions?team=finance").await.text;
+    assert!(
+        finance.contains("period.locked") && finance.contains("credit.unlinked") && !finance.contains("mapping.shipping_item")
+    );
+    assert!(finance.contains("href=\"/exceptions?all=yes&amp;team=finance\""), "{finance}");
+    assert!(get(&app, "/exceptions?team=operations").await.text.contains("Nothing of this team."));
+    assert_eq!(get(&app, "/exceptions?team=magic").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let one = get(&app, &format!("/exceptions/{}", withheld.unlinked)).await.text;
+    assert!(one.contains("<dt>Team</dt><dd>Finance</dd>") && one.contains("/returns/desk%2EC5"), "{one}");
+
+    let found = get(&app, "/api/exceptions?team=engineering").await.json();
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found:#}");
+    assert_eq!(found[0]["team"], "engineering");
+    let refused = get(&app, "/api/exceptions?team=magic").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("operations, finance, customer_experience, engineering"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn returns_that_miss_a_half_are_listed_at_their_exception() {
+    let (app, _) = returned().await;
+    let exception = app
+        .store
+        .write(|tx| {
+            let (shop, key) = ("shop".into(), "1002.shop.r2".into());
+            tx.halves_moved(&brand(), &shop, &key, start())?;
+            let seen = tx.halves_due(&brand(), start(), 9)?.remove(0);
+            let problem = selvedge_model::Problem::new("return.goods_missing", "", "goods are missing", "Ask the warehouse.");
+            let id = tx.raise_standing(&brand(), &"returns".into(), &problem, start())?;
+            tx.halves_seen(&brand(), &seen, Some(id), None, None)?;
+            Ok(id)
+        })
+        .await
+        .unwrap();
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    assert!(
+        page.contains("Which returns") && page.contains("/returns/1002%2Eshop%2Er2") && page.contains("1 return</b>"),
+        "{page}"
+    );
+    assert!(get(&app, "/returns/1002.shop.r2").await.text.contains(&format!("/exceptions/{exception}")));
 }
 
 #[tokio::test]

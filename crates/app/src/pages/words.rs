@@ -142,6 +142,11 @@ pub(super) fn order_address(number: &str) -> String {
     format!("/orders/{}", part(number))
 }
 
+/// The address of a return's page.
+pub(super) fn return_address(key: &str) -> String {
+    format!("/returns/{}", part(key))
+}
+
 /// What a state means to whoever looks.
 pub(super) const fn meaning(state: State) -> &'static str {
     match state {

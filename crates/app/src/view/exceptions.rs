@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey};
-use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow, promises::PromiseRow};
+use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, Money, ObligationId, Problem, RecordKey, team::Team};
+use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow, halves::HalvesRow, promises::PromiseRow};
 use serde::Serialize;
 
 use super::Ends;
@@ -24,6 +24,8 @@ pub struct ExceptionView {
     pub flow: FlowName,
     /// By which rule it was found.
     pub rule: String,
+    /// The team that owns it.
+    pub team: Team,
     /// Where in the record.
     pub path: String,
     /// What stood there.
@@ -54,6 +56,7 @@ impl From<ExceptionRow> for ExceptionView {
         Self {
             id: row.id,
             flow: row.flow,
+            team: Team::of(&rule),
             rule,
             path,
             value,
@@ -75,6 +78,8 @@ impl From<ExceptionRow> for ExceptionView {
 pub struct ExceptionGroup {
     /// The rule.
     pub rule: String,
+    /// The team that owns it.
+    pub team: Team,
     /// How many records they hold together.
     pub count: u64,
     /// How much money they hold together, an amount per currency.
@@ -97,6 +102,24 @@ pub async fn exceptions(store: &Store, brand: &Brand, all: bool) -> Result<Vec<E
     Ok(rows.into_iter().map(ExceptionView::from).collect())
 }
 
+/// The team that is asked for by its word; none for an empty one.
+///
+/// # Errors
+/// What is wrong, in a sentence.
+pub fn team(word: &str) -> std::result::Result<Option<Team>, String> {
+    let word = word.trim();
+    if word.is_empty() {
+        return Ok(None);
+    }
+    let words = || Team::ALL.map(Team::word).join(", ");
+    Team::from_word(word).map(Some).ok_or_else(|| format!("There is no team of this name. The teams are {}.", words()))
+}
+
+/// Those of one team.
+pub fn of_team(exceptions: Vec<ExceptionView>, team: Option<Team>) -> Vec<ExceptionView> {
+    exceptions.into_iter().filter(|exception| team.is_none_or(|team| exception.team == team)).collect()
+}
+
 /// The same by rule: the rule that holds most first.
 pub fn by_rule(exceptions: Vec<ExceptionView>) -> Vec<ExceptionGroup> {
     let mut groups: Vec<ExceptionGroup> = Vec::new();
@@ -110,6 +133,7 @@ pub fn by_rule(exceptions: Vec<ExceptionView>) -> Vec<ExceptionGroup> {
             }
             None => groups.push(ExceptionGroup {
                 rule: exception.rule.clone(),
+                team: exception.team,
                 count: exception.count,
                 money: Vec::new(),
                 first_seen_at: exception.first_seen_at,
@@ -189,8 +213,21 @@ pub struct ExceptionDetail {
     pub holds: Vec<HeldView>,
     /// Orders that it tells of and that have not left whole, the longest due first; at most 100 of them.
     pub late: Vec<LateView>,
+    /// Returns of which one half is missing past its deadline; at most 100 of them.
+    pub returns: Vec<HalfView>,
     /// The mapping that would settle it, if one would.
     pub mapping: Option<MappingAsked>,
+}
+
+/// A return of which one half is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HalfView {
+    /// Our key.
+    pub key: RecordKey,
+    /// Who tells of it.
+    pub connection: ConnectionName,
+    /// The money that hangs on it.
+    pub money: Option<Money>,
 }
 
 /// One exception; `None` when there is no such exception.
@@ -217,8 +254,10 @@ pub async fn exception(store: &Store, ends: &[Ends], id: ExceptionId) -> Result<
                 shipped: row.shipped,
             };
             let late = view.promises_of(id, HELD_SHOWN_MAX)?.into_iter().map(late).collect();
+            let half = |row: HalvesRow| HalfView { key: row.key, connection: row.connection, money: row.money };
+            let returns = view.halves_of(id, HELD_SHOWN_MAX)?.into_iter().map(half).collect();
             let mapping = mapping_asked(&exception, &ends);
-            Ok(Some(ExceptionDetail { exception, holds, late, mapping }))
+            Ok(Some(ExceptionDetail { exception, holds, late, returns, mapping }))
         })
         .await
 }

@@ -7,7 +7,7 @@ use selvedge_model::{
     ledgers::{Document, Ledgers, Open, Placed, Reason, Sides, Whereabout, ledgers},
     obligation::State,
 };
-use selvedge_store::{Result, View, obligations::ObligationRow};
+use selvedge_store::{Result, View, obligations::ObligationRow, parts::PartsOf};
 
 use super::Ends;
 
@@ -35,13 +35,43 @@ pub(super) fn sides(ends: &[Ends], shop: &ConnectionName) -> Sides {
     sides
 }
 
-/// The documents about an order: the order itself, and what is known to be of it.
-pub(super) fn records_of(view: &View<'_>, brand: &Brand, number: &RecordKey) -> Result<Vec<(Kind, RecordKey)>> {
-    let mut records = Vec::new();
+/// What is about an order: what its sources say is of it, and what the gate has found to give parts of it back.
+pub(super) fn records_of(view: &View<'_>, brand: &Brand, ends: &[Ends], number: &RecordKey) -> Result<Vec<(Kind, RecordKey)>> {
+    let mut records: Vec<(Kind, RecordKey)> = Vec::new();
     for kind in ABOUT_ORDERS {
         records.extend(view.of_order(brand, kind, number)?.into_iter().map(|row| (kind, row.record.key())));
+        for key in claimants(view, brand, ends, kind, number)? {
+            if !records.contains(&(kind, key.clone())) {
+                records.push((kind, key));
+            }
+        }
+    }
+    let credits: Vec<RecordKey> =
+        records.iter().filter(|(kind, _)| *kind == Kind::CreditNote).map(|(_, key)| key.clone()).collect();
+    for credit in credits {
+        for key in claimants(view, brand, ends, Kind::Refund, &credit)? {
+            if !records.contains(&(Kind::Refund, key.clone())) {
+                records.push((Kind::Refund, key));
+            }
+        }
     }
     Ok(records)
+}
+
+/// The records of a kind that give parts of something back at any target.
+pub(super) fn claimants(
+    view: &View<'_>,
+    brand: &Brand,
+    ends: &[Ends],
+    kind: Kind,
+    owner: &RecordKey,
+) -> Result<BTreeSet<RecordKey>> {
+    let targets: BTreeSet<&ConnectionName> = ends.iter().filter(|ends| ends.kind == kind).map(|ends| &ends.to).collect();
+    let mut keys = BTreeSet::new();
+    for at in targets {
+        keys.extend(view.claimants(&PartsOf { brand: brand.clone(), at: at.clone(), kind }, owner)?);
+    }
+    Ok(keys)
 }
 
 /// The ledgers; `None` where a sum does not fit.

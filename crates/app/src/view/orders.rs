@@ -215,7 +215,7 @@ fn story(view: &View<'_>, brand: &Brand, ends: &[Ends], number: RecordKey) -> Re
     if let Some(customer) = order.as_ref().and_then(|order| order.customer.as_ref()) {
         records.push((Kind::Customer, customer.key.clone()));
     }
-    let about = ledgers::records_of(view, brand, &number)?;
+    let about = ledgers::records_of(view, brand, ends, &number)?;
     let ledgers = ledgers::of_order(view, brand, ends, &number, &from, &about)?;
     records.extend(about);
     let (mut obligations, mut bindings) = (Vec::new(), Vec::new());

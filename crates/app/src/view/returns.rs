@@ -10,7 +10,7 @@ use selvedge_model::{
 use selvedge_store::{Result, Store, View, records::RecordRow};
 use serde::Serialize;
 
-use super::{Ends, ExceptionView, ObligationView, Standing, orders::obligation};
+use super::{Ends, ExceptionView, ObligationView, Standing, ledgers::claimants, orders::obligation};
 
 /// How many lines a list of returns has at most.
 pub const RETURNS_MAX: usize = 500;
@@ -148,6 +148,13 @@ pub async fn returns(store: &Store, brand: &Brand, ends: &[Ends], search: &str, 
             for line in if search.is_empty() { Vec::new() } else { view.records(&brand, Kind::Refund, &search, limit)? } {
                 if let Some(AnyRecord::Refund(refund)) = view.latest(&brand, Kind::Refund, &line.key)?.map(|row| row.record) {
                     keys.push((line.received_at, refund.credit_note));
+                }
+            }
+            // What names no order is of the order that the gate has found for it.
+            for kind in if search.is_empty() { Vec::new() } else { vec![Kind::CreditNote, Kind::Return] } {
+                for key in claimants(view, &brand, &ends, kind, &RecordKey::new(&search))? {
+                    let at = view.latest(&brand, kind, &key)?.map_or(Timestamp::MIN, |row| row.received_at);
+                    keys.push((at, key));
                 }
             }
             keys.sort_by(|(at, key), (other_at, other)| other_at.cmp(at).then_with(|| other.cmp(key)));
@@ -300,6 +307,7 @@ fn whole(view: &View<'_>, brand: &Brand, ends: &[Ends], key: &RecordKey) -> Resu
     };
     for (key, (connection, at, one)) in found {
         seen(at, &connection);
+        held.extend(view.half_missing(brand, &connection, &key)?);
         let told = told(view, brand, ends, Kind::Return, &key, &mut held)?;
         records.push((Kind::Return, key));
         goods.push(half(&one, connection, told));
@@ -307,21 +315,27 @@ fn whole(view: &View<'_>, brand: &Brand, ends: &[Ends], key: &RecordKey) -> Resu
     let mut money = None;
     if let Some((connection, at, credit)) = &credit {
         seen(*at, connection);
+        held.extend(view.half_missing(brand, connection, &credit.key)?);
         if let Some(brought) = credit.goods.as_deref().filter(|brought| goods.iter().all(|half| half.key != brought.key)) {
             // They stand where their credit note stands.
             let told = told(view, brand, ends, Kind::CreditNote, &credit.key, &mut held)?;
             goods.push(half(brought, connection.clone(), told));
         }
         let mut refunds = Vec::new();
+        let mut rows = Vec::new();
         for order in &orders {
-            for row in view.of_order(brand, Kind::Refund, order)? {
-                let AnyRecord::Refund(refund) = row.record else { continue };
-                if refund.credit_note == credit.key && refunds.iter().all(|known: &RefundView| known.key != refund.key) {
-                    seen(row.received_at, &row.connection);
-                    let told = told(view, brand, ends, Kind::Refund, &refund.key, &mut held)?;
-                    records.push((Kind::Refund, refund.key.clone()));
-                    refunds.push(paid(*refund, told));
-                }
+            rows.extend(view.of_order(brand, Kind::Refund, order)?);
+        }
+        for key in claimants(view, brand, ends, Kind::Refund, &credit.key)? {
+            rows.extend(view.latest(brand, Kind::Refund, &key)?);
+        }
+        for row in rows {
+            let AnyRecord::Refund(refund) = row.record else { continue };
+            if refund.credit_note == credit.key && refunds.iter().all(|known: &RefundView| known.key != refund.key) {
+                seen(row.received_at, &row.connection);
+                let told = told(view, brand, ends, Kind::Refund, &refund.key, &mut held)?;
+                records.push((Kind::Refund, refund.key.clone()));
+                refunds.push(paid(*refund, told));
             }
         }
         let told = told(view, brand, ends, Kind::CreditNote, &credit.key, &mut held)?;
