@@ -16,7 +16,9 @@ use selvedge_connector::{
     table::{Dialect, Table},
 };
 use selvedge_model::{
-    Currency, Rounding, barcode, postcode,
+    Currency, Rounding, barcode,
+    invoice::{Extra, Invoice, InvoiceLine, TaxKind},
+    postcode,
     share::allocate,
     tax::{TaxPolicy, TaxRule, Taxed},
     tracking,
@@ -46,6 +48,7 @@ fn answer(kind: &str, input: &Value) -> Value {
         "rounding" => rounding(input),
         "allocation" => allocation(input),
         "tax" => tax(input),
+        "invoices" => invoice(input),
         "currency" => Some(currency(input)),
         "webhook" => webhook(input),
         "hmac" => hmac(input),
@@ -116,13 +119,66 @@ fn tax(input: &Value) -> Option<Value> {
     };
     let lines = input.get("lines")?.as_array()?.iter().map(line).collect::<Option<Vec<_>>>()?;
     let sums = rule.sums(&lines).ok()?;
-    // The figures are amounts: they are shown with the places of the smallest step.
-    let shown = |value: Decimal| {
-        let mut value = value;
-        value.rescale(rule.unit.normalize().scale().max(value.normalize().scale()));
-        value.to_string()
-    };
+    let shown = |value| shown(value, rule.unit.normalize().scale());
     Some(json!({ "net": shown(sums.net), "tax": shown(sums.tax), "gross": shown(sums.gross) }))
+}
+
+/// An amount with as many places as the smallest step has.
+fn shown(mut value: Decimal, places: u32) -> String {
+    value.rescale(places.max(value.normalize().scale()));
+    value.to_string()
+}
+
+/// A decimal that may be left out.
+fn decimal_or(input: &Value, name: &str, default: Decimal) -> Option<Decimal> {
+    match input.get(name) {
+        None | Some(Value::Null) => Some(default),
+        Some(value) => decimal(value),
+    }
+}
+
+fn extra(input: &Value) -> Option<Extra> {
+    let amount = match input.get("amount") {
+        Some(amount) => decimal(amount)?,
+        // One that states no amount states of what it is a share.
+        None => decimal(input.get("base")?)?.checked_mul(decimal(input.get("percent")?)?)?.checked_div(Decimal::ONE_HUNDRED)?,
+    };
+    Some(Extra { charge: input.get("charge")?.as_bool()?, amount })
+}
+
+/// What is out of the scope of the tax has a category and no rate.
+fn tax_kind(input: &Value) -> Option<TaxKind> {
+    let category = text(input, "category").unwrap_or_default().to_owned();
+    Some(TaxKind { category, rate: decimal_or(input, "rate", Decimal::ZERO)? })
+}
+
+fn listed<T>(input: &Value, name: &str, each: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    match input.get(name) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(list) => list.as_array()?.iter().map(each).collect(),
+    }
+}
+
+fn invoice(input: &Value) -> Option<Value> {
+    let line = |line: &Value| {
+        Some(InvoiceLine {
+            quantity: decimal_or(line, "qty", Decimal::ONE)?,
+            price: decimal(line.get("price")?)?,
+            per: decimal_or(line, "per", Decimal::ONE)?,
+            extras: listed(line, "allowances", extra)?,
+            tax: tax_kind(line)?,
+        })
+    };
+    let invoice = Invoice {
+        currency: Currency::from_code(text(input, "currency")?)?,
+        lines: input.get("lines")?.as_array()?.iter().map(line).collect::<Option<Vec<_>>>()?,
+        extras: listed(input, "allowances", |one| Some((extra(one)?, tax_kind(one)?)))?,
+        prepaid: decimal_or(input, "prepaid", Decimal::ZERO)?,
+        rounding: decimal_or(input, "rounding", Decimal::ZERO)?,
+    };
+    let sums = invoice.sums().ok()?;
+    let shown = |value| shown(value, invoice.currency.minor_units().unwrap_or(0));
+    Some(json!({ "net": shown(sums.net), "tax": shown(sums.tax), "gross": shown(sums.gross), "payable": shown(sums.payable) }))
 }
 
 fn currency(input: &Value) -> Value {

@@ -15,6 +15,7 @@ pub mod daily;
 pub mod dispatch;
 pub mod gate;
 pub mod id;
+pub mod invoice;
 #[cfg(test)]
 mod laws;
 pub mod ledgers;

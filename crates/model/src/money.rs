@@ -139,8 +139,18 @@ impl Rounding {
         if unit <= Decimal::ZERO {
             return Err(MoneyError::Overflow);
         }
-        let steps = value.checked_div(unit).ok_or(MoneyError::Overflow)?;
-        self.to_whole(steps).checked_mul(unit).map(|d| d.normalize()).ok_or(MoneyError::Overflow)
+        // A quotient of more digits than fit would be rounded by the division already; whole steps and a remainder are exact.
+        let rest = value.checked_rem(unit).ok_or(MoneyError::Overflow)?;
+        let whole = value.checked_sub(rest).and_then(|whole| whole.checked_div(unit)).ok_or(MoneyError::Overflow)?;
+        let part = match rest.abs().checked_mul(Decimal::TWO).map(|twice| twice.cmp(&unit)) {
+            _ if rest.is_zero() => Decimal::ZERO,
+            Some(std::cmp::Ordering::Less) => Decimal::new(25, 2),
+            Some(std::cmp::Ordering::Equal) => Decimal::new(50, 2),
+            _ => Decimal::new(75, 2),
+        };
+        let steps = if value.is_sign_negative() { whole.checked_sub(part) } else { whole.checked_add(part) };
+        let steps = self.to_whole(steps.ok_or(MoneyError::Overflow)?);
+        steps.checked_mul(unit).map(|d| d.normalize()).ok_or(MoneyError::Overflow)
     }
 
     /// Rounds to a whole number.
@@ -326,6 +336,22 @@ mod tests {
         assert!(matches!(Money::exact(Decimal::new(12305, 3), eur), Err(MoneyError::TooFine(..))));
         let jpy = Currency::from_code("JPY").unwrap();
         assert!(Money::exact(Decimal::new(15, 1), jpy).is_err());
+    }
+
+    #[test]
+    fn a_value_next_to_a_tie_is_no_tie_however_many_digits_it_has() {
+        let d = |text| Decimal::from_str_exact(text).unwrap();
+        for (value, unit, rounded) in [
+            ("70000000000000000003.49999999", "7", "70000000000000000000"),
+            ("-70000000000000000003.49999999", "7", "-70000000000000000000"),
+            ("50000000000000000002.49999999", "5", "50000000000000000000"),
+            ("50000000000000000002.50000000", "5", "50000000000000000005"),
+            ("0.075", "0.05", "0.1"),
+            ("-0.075", "0.05", "-0.1"),
+            ("0.10", "0.05", "0.1"),
+        ] {
+            assert_eq!(Rounding::HalfUp.to_step(d(value), d(unit)).unwrap(), d(rounded), "{value} to {unit}");
+        }
     }
 
     #[test]
