@@ -155,7 +155,10 @@ mod tests {
     #[test]
     fn lines_are_rounded_and_tax_is_worked_out_once_per_category_and_rate() {
         // 3 x 0.333 = 0.999; each line is 1.00 alone, and their tax is a quarter of 3.00.
-        let whole = invoice("EUR", vec![line("3", "0.333", "1", "S", "25"), line("3", "0.333", "1", "S", "25.0"), line("3", "0.333", "1", "S", "25.00")]);
+        let whole = invoice(
+            "EUR",
+            vec![line("3", "0.333", "1", "S", "25"), line("3", "0.333", "1", "S", "25.0"), line("3", "0.333", "1", "S", "25.00")],
+        );
         let sums = whole.sums().unwrap();
         assert_eq!((sums.net, sums.tax, sums.gross, sums.payable), (d("3"), d("0.75"), d("3.75"), d("3.75")));
         // The same rate in two categories is rounded twice.
@@ -180,14 +183,19 @@ mod tests {
         let mut whole = invoice("EUR", vec![line("10", "410", "1", "S", "25")]);
         whole.lines[0].extras = vec![Extra { charge: true, amount: d("1") }, Extra { charge: false, amount: d("101") }];
         let tax = TaxKind { category: "S".to_owned(), rate: d("25") };
-        whole.extras = vec![(Extra { charge: true, amount: d("200") }, tax.clone()), (Extra { charge: false, amount: d("100") }, tax)];
+        whole.extras =
+            vec![(Extra { charge: true, amount: d("200") }, tax.clone()), (Extra { charge: false, amount: d("100") }, tax)];
         whole.prepaid = d("1000");
         whole.rounding = d("0.25");
         let sums = whole.sums().unwrap();
         assert_eq!((sums.net, sums.tax, sums.gross, sums.payable), (d("4100"), d("1025"), d("5125"), d("4125.25")));
         // Taken back, it is the same below zero.
         whole.lines[0].quantity = d("-10");
-        whole.lines[0].extras.iter_mut().chain(whole.extras.iter_mut().map(|(extra, _)| extra)).for_each(|extra| extra.amount = -extra.amount);
+        whole.lines[0]
+            .extras
+            .iter_mut()
+            .chain(whole.extras.iter_mut().map(|(extra, _)| extra))
+            .for_each(|extra| extra.amount = -extra.amount);
         let back = whole.sums().unwrap();
         assert_eq!((back.net, back.tax), (-sums.net, -sums.tax));
     }

@@ -17,12 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::mischief::{hash_text, mix};
 
+mod credits;
 mod flash;
 mod folder;
 mod generated;
 mod stock;
 mod wares;
 
+pub use credits::{CREDIT_COLUMNS, Credit, CreditFile};
 use flash::Flash;
 use generated::RATES;
 pub use generated::state_name;
@@ -539,6 +541,7 @@ pub struct Catalogue {
     bundles: Vec<u32>,
     singles: u32,
     shelves: Shelves,
+    credits: Vec<Credit>,
     flash: Option<Flash>,
 }
 
@@ -550,6 +553,9 @@ enum Orders {
 
 #[derive(Debug)]
 struct Folder {
+    path: PathBuf,
+    /// Whether all sales of the folder are taken.
+    whole: bool,
     docs: Vec<Doc>,
     lines: Vec<DocLine>,
     /// (number, index), by number.
@@ -830,11 +836,11 @@ mod tests {
     use super::{folder::each_row, *};
 
     /// The sample in this crate.
-    pub fn sample() -> Source {
+    pub(super) fn sample() -> Source {
         Source::Folder { path: concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into(), limit: None }
     }
 
-    fn whole() -> Option<PathBuf> {
+    pub(super) fn whole() -> Option<PathBuf> {
         // Beside the repository, or beside the folder of its worktrees.
         ["../../../shared", "../../../../shared"]
             .map(|shared| Path::new(env!("CARGO_MANIFEST_DIR")).join(shared).join("data/online-retail"))
@@ -890,7 +896,7 @@ mod tests {
     #[test]
     fn the_sample_adds_up() {
         let Source::Folder { path, .. } = sample() else { panic!() };
-        assert_eq!(check_folder(&path), 11);
+        assert_eq!(check_folder(&path), 14);
     }
 
     #[test]

@@ -179,15 +179,17 @@ impl Catalogue {
             }
         }
         let shelves = stock::of_folder(path, &docs, docs.len() == all, |sku| add_item(sku, sku, &mut items))?;
+        let whole = docs.len() == all;
         let currency = docs.first().map_or_else(|| Currency { id: 3, code: "GBP", digits: 2 }, |doc| doc.currency);
         let singles = u32::try_from(items.len())?;
         let prices = wares::last_prices(items.len(), &lines, currency);
         Ok(Catalogue {
             seed,
-            source: Orders::Folder(Folder { docs, lines, by_number, prices }),
+            source: Orders::Folder(Folder { path: path.to_owned(), whole, docs, lines, by_number, prices }),
             items,
             flash: None,
             shelves,
+            credits: Vec::new(),
             markets: vec![Market {
                 id: 1,
                 name: "Online Retail",

@@ -247,6 +247,7 @@ impl Catalogue {
             source: Orders::Generated(orders),
             items,
             flash: None,
+            credits: Vec::new(),
             shelves: stock::of_generated(seed, singles, markets.len(), orders),
             markets,
             countries: countries(),
