@@ -96,7 +96,7 @@ impl Engine {
 
     async fn read_feed(&self, side: &Side) -> Result<usize> {
         let (Some(every), Some(feed)) = (side.setup.feed_every, &side.connection.feed) else { return Ok(0) };
-        if !due(self.rhythm(side).feed, self.now()) {
+        if !self.reads_feed(side) || !due(self.rhythm(side).feed, self.now()) {
             return Ok(0);
         }
         self.set_rhythm(side, |r| r.feed = Some(after(self.now(), every)));
@@ -217,8 +217,10 @@ impl Engine {
         let (brand, now) = (self.brand().clone(), self.now());
         self.store()
             .write(move |tx| {
-                for (id, (new, _)) in &decoded {
-                    enter(tx, &owing, &brand, new, now)?;
+                for (id, news) in &decoded {
+                    for new in news {
+                        enter(tx, &owing, &brand, new, now)?;
+                    }
                     tx.capture_decoded(*id)?;
                 }
                 Ok(())
@@ -236,17 +238,18 @@ impl Engine {
         }
     }
 
-    /// Decodes one capture; never fails: what cannot be read is a record that says so.
-    pub(crate) fn decode_one(&self, row: CaptureRow) -> (NewRecord, ConnectionName) {
+    /// Decodes one capture: its record, then those of other kinds that it tells, too. Never fails: what cannot be read is a
+    /// record that says so.
+    pub(crate) fn decode_one(&self, row: CaptureRow) -> Vec<NewRecord> {
         let source =
             self.sides.iter().find(|s| s.setup.from == row.connection && s.setup.kind == row.kind).map(|s| s.source.clone());
         let raw = Raw { kind: row.kind, id: row.external_id, version: row.version, body: row.body.into() };
-        let (record, mut problems) = match source {
+        let (record, mut problems, also) = match source {
             Some(source) => {
                 let decoded = source.decode(&raw, &Values::default());
-                (decoded.record, decoded.problems)
+                (decoded.record, decoded.problems, decoded.also)
             }
-            None => (None, Vec::new()),
+            None => (None, Vec::new(), Vec::new()),
         };
         let record = record.unwrap_or_else(|| {
             if problems.is_empty() {
@@ -260,16 +263,16 @@ impl Engine {
             let key = selvedge_model::RecordKey::new(raw.id.as_str());
             AnyRecord::Unreadable(Box::new(Unreadable { of: raw.kind, key }))
         });
-        let new = NewRecord {
+        let new = |record: AnyRecord| NewRecord {
             brand: self.brand().clone(),
             connection: row.connection.clone(),
             capture: Some(row.id),
             record,
-            problems,
+            problems: problems.clone(),
             version: row.version,
             received_at: row.received_at,
         };
-        (new, row.connection)
+        std::iter::once(record).chain(also).map(new).collect()
     }
 }
 
@@ -291,9 +294,14 @@ pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, n
             }
             if revision == 1 {
                 // Its parcels may have been told of first.
-                for exception in tx.exceptions_by_cause(brand, &format!("shipment.order_unknown:{}", order.number))? {
-                    tx.release(exception, None, now)?;
+                for rule in ["shipment.order_unknown", "return.order_unknown", "credit.order_unknown"] {
+                    for exception in tx.exceptions_by_cause(brand, &format!("{rule}:{}", order.number))? {
+                        tx.release(exception, None, now)?;
+                    }
                 }
+            }
+            if let Some(customer) = &order.customer {
+                tx.buy(brand, &new.connection, customer.id.as_str(), &order.number)?;
             }
         }
         AnyRecord::Product(product) => {
@@ -302,7 +310,9 @@ pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, n
             }
         }
         AnyRecord::Shipment(shipment) => tx.promise_moved(brand, &shipment.order, now)?,
-        AnyRecord::Return(_) | AnyRecord::CreditNote(_) | AnyRecord::Refund(_) => {}
+        AnyRecord::Return(returned) => tx.halves_moved(brand, &new.connection, &returned.key, now)?,
+        AnyRecord::CreditNote(credit) => tx.halves_moved(brand, &new.connection, &credit.key, now)?,
+        AnyRecord::Refund(refund) => tx.halves_moved(brand, &new.connection, &refund.credit_note, now)?,
         AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => {}
     }
     Ok(())

@@ -133,6 +133,7 @@ pub struct Engine {
     watches: Mutex<HashMap<FlowName, Timestamp>>,
     turns: Mutex<HashMap<(ConnectionName, RecordKey), Turn>>,
     pub(crate) shipments_gate: tokio::sync::Mutex<()>,
+    pub(crate) returns_gate: tokio::sync::Mutex<()>,
     preflight: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
@@ -165,6 +166,7 @@ impl Engine {
             watches: Mutex::default(),
             turns: Mutex::default(),
             shipments_gate: tokio::sync::Mutex::default(),
+            returns_gate: tokio::sync::Mutex::default(),
             preflight: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -405,6 +407,7 @@ impl Engine {
             self.watch(flow).await?;
         }
         self.keep_promises().await?;
+        self.watch_halves().await?;
         for stock in &self.stocks {
             report.stock += self.read_stock(stock).await?;
             report.stock += self.write_stock(stock).await?;
@@ -429,7 +432,7 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "housekeep"] {
+        for name in ["decode", "lists", "promises", "halves", "housekeep"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -472,6 +475,7 @@ impl Engine {
                 },
                 ("decode", _) => self.decode().await,
                 ("promises", _) => self.keep_promises().await,
+                ("halves", _) => self.watch_halves().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
                 ("gate", Some(flow)) => self.gate(flow).await,
@@ -521,7 +525,14 @@ impl Engine {
     }
 
     fn feed_is_due(&self, side: &Side) -> bool {
-        side.is_fed() && !self.paused(&side.setup.from) && self.rhythm(side).feed_due(self.now())
+        self.reads_feed(side) && !self.paused(&side.setup.from) && self.rhythm(side).feed_due(self.now())
+    }
+
+    /// Whether a side reads its connection's queue of news. One queue brings news of every kind: whoever captures the first of
+    /// them reads it for all.
+    pub(crate) fn reads_feed(&self, side: &Side) -> bool {
+        let reader = self.sides.iter().find(|other| other.setup.from == side.setup.from && other.is_fed());
+        reader.is_some_and(|reader| reader.setup.kind == side.setup.kind)
     }
 
     /// How long until an instant, but no longer than an idle verb waits.
@@ -544,6 +555,17 @@ impl Engine {
     /// Until when the orders of a connection are kept.
     pub(crate) fn news(&self, connection: &ConnectionName) -> Option<News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).get(connection).copied()
+    }
+
+    /// Where the orders come from that a target is brought, and until when they are kept.
+    pub(crate) fn shops(&self, to: &ConnectionName) -> Vec<(ConnectionName, Option<Timestamp>)> {
+        let mut shops: Vec<(ConnectionName, Option<Timestamp>)> = Vec::new();
+        for flow in self.flows.iter().filter(|flow| flow.setup.kind == Kind::Order && flow.setup.to == *to) {
+            if !shops.iter().any(|(shop, _)| *shop == flow.setup.from) {
+                shops.push((flow.setup.from.clone(), self.news(&flow.setup.from).map(|news| news.through)));
+            }
+        }
+        shops
     }
 
     /// Nudges the verbs of stock.

@@ -24,6 +24,7 @@ use selvedge_store::{
     captures::CaptureRow,
     mappings::MappingAnswer,
     obligations::{ObligationRow, Step},
+    parts::Claim,
     records::{NewRecord, RecordRow},
     routed::RoutedLine,
 };
@@ -66,6 +67,13 @@ enum Decision {
     WaitFor(ObligationId, String),
     /// The raw bytes are to be decoded again.
     Decode(Box<CaptureRow>),
+    /// What it gives back of a sale is claimed, whatever else is decided; nothing is, when somebody else has claimed it.
+    Claiming(Box<Claim>, Box<Decision>),
+    /// These take its place.
+    Split {
+        parts: Vec<NewRecord>,
+        reason: String,
+    },
 }
 
 /// What a row that may pass takes along.
@@ -85,18 +93,35 @@ impl Engine {
         let flows: Vec<(FlowName, ConnectionName)> =
             self.flows.iter().map(|f| (f.setup.name.clone(), f.setup.to.clone())).collect();
         // What one flow gives a shipment the next must see, or two warehouses' shipments would be given the same units.
-        let _turn = if flow.setup.kind == Kind::Shipment { Some(self.shipments_gate.lock().await) } else { None };
+        // So it is with what gives something back of one sale.
+        let _turn = match flow.setup.kind {
+            Kind::Shipment => Some(self.shipments_gate.lock().await),
+            Kind::Return | Kind::CreditNote | Kind::Refund => Some(self.returns_gate.lock().await),
+            _ => None,
+        };
+        let shops = self.shops(&flow.setup.to);
+        let sources: Vec<(ConnectionName, Kind)> = self.flows.iter().map(|f| (f.setup.from.clone(), f.setup.kind)).collect();
         let decided = self
             .store()
             .read(move |view| {
-                let look = Look { view, brand: &brand, setup: &setup, beside: &beside, flows: &flows, sink: sink.as_ref(), now };
+                let look = Look {
+                    view,
+                    brand: &brand,
+                    setup: &setup,
+                    beside: &beside,
+                    flows: &flows,
+                    shops: &shops,
+                    sources: &sources,
+                    sink: sink.as_ref(),
+                    now,
+                };
                 let mut decided = Vec::new();
-                let mut orders = BTreeSet::new();
+                let mut sharing = BTreeSet::new();
                 for row in view.due(&brand, &name, State::Captured, now, BATCH)? {
                     let record = view.record(row.record)?;
-                    // Two shipments of one order share what it still wants: the second sees what the first was given.
-                    let of_order = record.record.order().filter(|_| row.kind == Kind::Shipment);
-                    if of_order.is_none_or(|order| orders.insert(order.clone())) {
+                    // Two shipments of one order share what it still wants: the second sees what the first was given. So do
+                    // two credits of one buyer.
+                    if shared(&record.record).is_none_or(|shared| sharing.insert(shared)) {
                         let decision = look.decide(&row, record)?;
                         decided.push((row, decision));
                     }
@@ -111,16 +136,17 @@ impl Engine {
         let decided: Vec<(ObligationRow, Written)> =
             decided.into_iter().map(|(row, decision)| (row, self.prepare(decision))).collect();
         let owing = self.owing();
-        let customers = self
+        let bringers: Vec<(FlowName, ConnectionName, Kind)> = self
             .flows
             .iter()
-            .find(|f| f.setup.kind == Kind::Customer && f.setup.to == flow.setup.to)
-            .map(|f| f.setup.name.clone());
+            .filter(|f| f.setup.to == flow.setup.to)
+            .map(|f| (f.setup.name.clone(), f.setup.from.clone(), f.setup.kind))
+            .collect();
         let (brand, flow_name) = (self.brand().clone(), flow.setup.name.clone());
         self.store()
             .write(move |tx| {
                 for (row, written) in &decided {
-                    let needs = Needs { flow: customers.as_ref(), owing: &owing };
+                    let needs = Needs { flows: &bringers, owing: &owing };
                     unless_moved(write_down(tx, &brand, &flow_name, row, written, &needs, now))?;
                 }
                 Ok(())
@@ -132,7 +158,7 @@ impl Engine {
     /// Decoding needs the connectors, so it happens between the view and the transaction.
     fn prepare(&self, decision: Decision) -> Written {
         match decision {
-            Decision::Decode(capture) => Written::Decoded(Box::new(self.decode_one(*capture).0)),
+            Decision::Decode(capture) => Written::Decoded(self.decode_one(*capture)),
             other => Written::Plain(other),
         }
     }
@@ -140,7 +166,7 @@ impl Engine {
 
 enum Written {
     Plain(Decision),
-    Decoded(Box<NewRecord>),
+    Decoded(Vec<NewRecord>),
 }
 
 /// What a decision is taken on.
@@ -152,6 +178,10 @@ struct Look<'a> {
     beside: &'a [(FlowName, Kind)],
     /// Every flow with the connection that it leads to.
     flows: &'a [(FlowName, ConnectionName)],
+    /// Where the orders come from that this target is brought, and until when they are kept.
+    shops: &'a [(ConnectionName, Option<Timestamp>)],
+    /// Where each flow begins, and of which kind it is.
+    sources: &'a [(ConnectionName, Kind)],
     sink: &'a dyn AnySink,
     now: Timestamp,
 }
@@ -178,15 +208,57 @@ impl Look<'_> {
         }
         if record.record.is_cancelled() && !handed_over {
             let reason = "taken back before it was handed over".to_owned();
-            return Ok(Decision::Exclude { rule: "status.cancelled", version: 1, reason, routed: Vec::new() });
+            let decision = Decision::Exclude { rule: "status.cancelled", version: 1, reason, routed: Vec::new() };
+            return Ok(match row.kind {
+                Kind::Return | Kind::CreditNote | Kind::Refund => {
+                    Decision::Claiming(Box::new(self.bench().nothing_claimed(row)), Box::new(decision))
+                }
+                _ => decision,
+            });
         }
-        let bench = Bench { view: self.view, brand: self.brand, flow: &self.setup.name, flows: self.flows, now: self.now };
+        let bench = self.bench();
         match bench.prepare(row, &record, self.setup, handed_over)? {
             Prepared::AsItIs => self.resolve(&record, None),
-            Prepared::As(ready) => self.resolve(&record, Some(*ready)),
+            Prepared::As(mut ready) => {
+                let claim = ready.claim.take();
+                let decision = self.resolve(&record, Some(*ready))?;
+                Ok(match claim {
+                    Some(_) if matches!(decision, Decision::Exclude { .. }) => {
+                        Decision::Claiming(Box::new(self.bench().nothing_claimed(row)), Box::new(decision))
+                    }
+                    Some(claim) => Decision::Claiming(Box::new(claim), Box::new(decision)),
+                    None => decision,
+                })
+            }
             Prepared::Unfit(problems) => Ok(Decision::Hold(problems)),
+            Prepared::Holding { problems, claim } => Ok(Decision::Claiming(claim, Box::new(Decision::Hold(problems)))),
+            Prepared::Split { parts, reason } => {
+                let part = |part: AnyRecord| NewRecord {
+                    brand: self.brand.clone(),
+                    connection: record.connection.clone(),
+                    capture: record.capture,
+                    record: part,
+                    problems: Vec::new(),
+                    version: record.version,
+                    received_at: record.received_at,
+                };
+                Ok(Decision::Split { parts: parts.into_iter().map(part).collect(), reason })
+            }
             Prepared::Excluded { rule, version, reason, routed } => Ok(Decision::Exclude { rule, version, reason, routed }),
             Prepared::Later { after, why } => Ok(Decision::Later { after, why }),
+        }
+    }
+
+    fn bench(&self) -> Bench<'_> {
+        Bench {
+            view: self.view,
+            brand: self.brand,
+            flow: &self.setup.name,
+            flows: self.flows,
+            shops: self.shops,
+            sources: self.sources,
+            keeps_bundles: self.sink.carries().bundles,
+            now: self.now,
         }
     }
 
@@ -236,6 +308,18 @@ impl Look<'_> {
         if !problems.is_empty() {
             return Ok(Decision::Hold(problems.into_values().collect()));
         }
+        for (kind, key) in ready.as_ref().map_or(&[][..], |ready| &ready.first) {
+            let is_brought = self.beside.iter().any(|(_, of)| of == kind);
+            if is_brought && self.view.binding(self.brand, &self.setup.to, *kind, key)?.is_none() {
+                return match self.left_out(*kind, key)? {
+                    Some(why) => {
+                        let reason = format!("{kind} {key} is left out there, and so is this: {why}");
+                        Ok(Decision::Exclude { rule: "sale.excluded", version: 1, reason, routed: Vec::new() })
+                    }
+                    None => self.document(*kind, key),
+                };
+            }
+        }
         if let Some(need) = self.sink.needs(goes) {
             let (kind, key) = match &need.what {
                 Needed::Record(needed) => (needed.kind(), needed.key()),
@@ -248,6 +332,14 @@ impl Look<'_> {
             }
         }
         Ok(Decision::Clear(Box::new(Cleared { values, ready })))
+    }
+
+    /// Why a document of another flow was left out here on purpose, if it was.
+    fn left_out(&self, kind: Kind, key: &RecordKey) -> Result<Option<String>> {
+        let brings = |flow: &FlowName| self.beside.iter().any(|(name, of)| name == flow && *of == kind);
+        let rows = self.view.obligations_of(self.brand, kind, key)?;
+        let newest = rows.iter().rev().find(|row| brings(&row.flow)).filter(|row| row.state == State::Excluded);
+        Ok(newest.map(|row| row.note.clone().unwrap_or_default()))
     }
 
     /// A document that another flow brings here: waited for, or why it never comes.
@@ -314,8 +406,17 @@ fn ambiguous(lookup: &Lookup, ids: &[String]) -> Problem {
 
 /// What is needed to owe a record that must stand first.
 struct Needs<'a> {
-    flow: Option<&'a selvedge_model::FlowName>,
+    /// The flows to the same target, where each begins and what it brings.
+    flows: &'a [(FlowName, ConnectionName, Kind)],
     owing: &'a crate::capture::Owing,
+}
+
+impl Needs<'_> {
+    /// The flow that brings such a record there: one from where it comes from goes first.
+    fn bringing(&self, new: &NewRecord) -> Option<&FlowName> {
+        let of_kind = || self.flows.iter().filter(|(_, _, kind)| *kind == new.record.kind());
+        of_kind().find(|(_, from, _)| *from == new.connection).or_else(|| of_kind().next()).map(|(flow, ..)| flow)
+    }
 }
 
 fn write_down(
@@ -328,80 +429,120 @@ fn write_down(
     now: Timestamp,
 ) -> Result<()> {
     match written {
-        Written::Decoded(new) if matches!(new.record, AnyRecord::Unreadable(_)) => {
-            hold(tx, brand, flow, row.id, "gate", &new.problems, now)
+        Written::Decoded(new) if new.iter().any(|new| matches!(new.record, AnyRecord::Unreadable(_))) => {
+            let problems: Vec<Problem> = new.iter().flat_map(|new| new.problems.clone()).collect();
+            hold(tx, brand, flow, row.id, "gate", &problems, now)
         }
         // A record at last: its first revision takes the place of the stand-in.
-        Written::Decoded(new) => enter(tx, needs.owing, brand, new, now),
-        Written::Plain(decision) => match decision {
-            Decision::Clear(cleared) => {
-                let mut step = Step { values: Some(cleared.values.clone()), ..Step::default() };
-                if let Some(ready) = &cleared.ready {
-                    if !tx.route(brand, &row.key, &ready.routed, now)? {
-                        return tx.postpone(row.id, now, None);
-                    }
-                    step.prepared = Some(ready.record.clone());
-                }
-                tx.step(row.id, Event::Clear, &step, now)?;
-                if let Some(ready) = &cleared.ready {
-                    for remark in &ready.remarks {
-                        tx.tell(row.id, "gate", "remarked", remark, now)?;
-                    }
-                    tx.forget_accepted(brand, flow, &row.key, &ready.forgotten)?;
-                    if let Some(promise) = &ready.promise {
-                        tx.promise(promise, now)?;
-                    } else if let Some(order) = ready.record.order() {
-                        // A shipment was given its lines, or an order was taken back.
-                        tx.promise_moved(brand, order, now)?;
-                    }
-                }
-                tx.tell(row.id, "gate", "cleared", "", now)
-            }
-            Decision::Hold(problems) => hold(tx, brand, flow, row.id, "gate", problems, now),
-            Decision::HoldBy(exception, why) => {
-                tx.step(row.id, Event::Hold, &Step { exception: Some(*exception), ..Step::default() }, now)?;
-                tx.tell(row.id, "gate", "held", why, now)
-            }
-            Decision::Exclude { rule, version, reason, routed } => {
-                if !tx.route(brand, &row.key, routed, now)? {
+        Written::Decoded(new) => new.iter().try_for_each(|new| enter(tx, needs.owing, brand, new, now)),
+        Written::Plain(decision) => decide(tx, brand, flow, row, decision, needs, now),
+    }
+}
+
+fn decide(
+    tx: &Tx<'_>,
+    brand: &Brand,
+    flow: &selvedge_model::FlowName,
+    row: &ObligationRow,
+    decision: &Decision,
+    needs: &Needs<'_>,
+    now: Timestamp,
+) -> Result<()> {
+    match decision {
+        Decision::Clear(cleared) => {
+            let mut step = Step { values: Some(cleared.values.clone()), ..Step::default() };
+            if let Some(ready) = &cleared.ready {
+                if !tx.route(brand, &row.key, &ready.routed, now)? {
                     return tx.postpone(row.id, now, None);
                 }
-                let note = format!("{rule} version {version}: {reason}");
-                tx.step(row.id, Event::Exclude, &Step { note: Some(note.clone()), ..Step::default() }, now)?;
-                crate::stock::demand::excluded(tx, &needs.owing.counting, flow, row.record, now)?;
-                tx.tell(row.id, "gate", "excluded", &note, now)
+                step.prepared = Some(ready.record.clone());
             }
-            Decision::Later { after: wait, why } => tx.postpone(row.id, after(now, *wait), Some(why)),
-            Decision::WaitFor(other, why) => {
-                tx.wait_for(row.id, *other)?;
-                tx.tell(row.id, "gate", "waits", why, now)
-            }
-            Decision::Need(new) => {
-                enter(tx, needs.owing, brand, new, now)?;
-                let Some(needed) =
-                    needs.flow.map(|flow| tx.obligation_latest(brand, flow, &new.record.key())).transpose()?.flatten()
-                else {
-                    let problem = Problem::new(
-                        "flow.missing",
-                        "",
-                        format!(
-                            "{} {} must stand at the target first, and no flow brings it there",
-                            new.record.kind(),
-                            new.record.key()
-                        ),
-                        "Add a flow of that kind with the same target, or map a generic one.",
-                    );
-                    return hold(tx, brand, flow, row.id, "gate", &[problem], now);
-                };
-                if needed.state == State::Confirmed {
-                    // Confirmed since the view was taken.
-                    return tx.postpone(row.id, now, None);
+            tx.step(row.id, Event::Clear, &step, now)?;
+            if let Some(ready) = &cleared.ready {
+                for remark in &ready.remarks {
+                    tx.tell(row.id, "gate", "remarked", remark, now)?;
                 }
-                tx.wait_for(row.id, needed.id)?;
-                tx.tell(row.id, "gate", "waits", &format!("for {} {} to stand first", new.record.kind(), new.record.key()), now)
+                tx.forget_accepted(brand, flow, &row.key, &ready.forgotten)?;
+                if let Some(promise) = &ready.promise {
+                    tx.promise(promise, now)?;
+                } else if let Some(order) = ready.record.order() {
+                    // A shipment was given its lines, or an order was taken back.
+                    tx.promise_moved(brand, order, now)?;
+                }
             }
-            Decision::Decode(_) => Ok(()),
-        },
+            tx.tell(row.id, "gate", "cleared", "", now)
+        }
+        Decision::Hold(problems) => hold(tx, brand, flow, row.id, "gate", problems, now),
+        Decision::HoldBy(exception, why) => {
+            tx.step(row.id, Event::Hold, &Step { exception: Some(*exception), ..Step::default() }, now)?;
+            tx.tell(row.id, "gate", "held", why, now)
+        }
+        Decision::Exclude { rule, version, reason, routed } => {
+            if !tx.route(brand, &row.key, routed, now)? {
+                return tx.postpone(row.id, now, None);
+            }
+            let note = format!("{rule} version {version}: {reason}");
+            tx.step(row.id, Event::Exclude, &Step { note: Some(note.clone()), ..Step::default() }, now)?;
+            crate::stock::demand::excluded(tx, &needs.owing.counting, flow, row.record, now)?;
+            tx.tell(row.id, "gate", "excluded", &note, now)
+        }
+        Decision::Later { after: wait, why } => tx.postpone(row.id, after(now, *wait), Some(why)),
+        Decision::WaitFor(other, why) => {
+            tx.wait_for(row.id, *other)?;
+            tx.tell(row.id, "gate", "waits", why, now)
+        }
+        Decision::Need(new) => {
+            enter(tx, needs.owing, brand, new, now)?;
+            let Some(needed) =
+                needs.bringing(new).map(|flow| tx.obligation_latest(brand, flow, &new.record.key())).transpose()?.flatten()
+            else {
+                let problem = Problem::new(
+                    "flow.missing",
+                    "",
+                    format!(
+                        "{} {} must stand at the target first, and no flow brings it there",
+                        new.record.kind(),
+                        new.record.key()
+                    ),
+                    "Add a flow of that kind with the same target, or map a generic one.",
+                );
+                return hold(tx, brand, flow, row.id, "gate", &[problem], now);
+            };
+            if needed.state == State::Confirmed {
+                // Confirmed since the view was taken.
+                return tx.postpone(row.id, now, None);
+            }
+            tx.wait_for(row.id, needed.id)?;
+            tx.tell(row.id, "gate", "waits", &format!("for {} {} to stand first", new.record.kind(), new.record.key()), now)
+        }
+        Decision::Decode(_) => Ok(()),
+        Decision::Claiming(claim, decision) => {
+            if !tx.claim_parts(claim)? {
+                return tx.postpone(row.id, now, None);
+            }
+            decide(tx, brand, flow, row, decision, needs, now)
+        }
+        Decision::Split { parts, reason } => {
+            for part in parts {
+                enter(tx, needs.owing, brand, part, now)?;
+            }
+            let note = format!("return.split version 1: {reason}");
+            tx.step(row.id, Event::Exclude, &Step { note: Some(note.clone()), ..Step::default() }, now)?;
+            tx.tell(row.id, "gate", "excluded", &note, now)
+        }
+    }
+}
+
+/// What two records must not be given at once.
+fn shared(record: &AnyRecord) -> Option<String> {
+    match record {
+        AnyRecord::Shipment(shipment) => Some(format!("order {}", shipment.order)),
+        AnyRecord::Return(_) | AnyRecord::CreditNote(_) | AnyRecord::Refund(_) if record.order().is_some() => {
+            record.order().map(|order| format!("order {order}"))
+        }
+        AnyRecord::CreditNote(credit) => Some(format!("buyer {}", credit.buyer.as_deref().unwrap_or_default())),
+        AnyRecord::Return(_) => Some("returns of no order".to_owned()),
+        _ => None,
     }
 }
 

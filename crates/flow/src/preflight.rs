@@ -323,7 +323,16 @@ impl Tools {
     /// lines is tried line by line where one of them cannot be taken apart.
     fn ready(&self, view: &View<'_>, order: &Order, probing: bool) -> Result<Vec<Order>> {
         let Some(setup) = self.pick() else { return Ok(vec![order.clone()]) };
-        let bench = Bench { view, brand: &self.brand, flow: &self.setup.name, flows: &[], now: self.now };
+        let bench = Bench {
+            view,
+            brand: &self.brand,
+            flow: &self.setup.name,
+            flows: &[],
+            shops: &[],
+            sources: &[],
+            keeps_bundles: false,
+            now: self.now,
+        };
         let goods = bench.goods(order)?;
         let mut as_sold = order.clone();
         if probing {

@@ -23,15 +23,16 @@ use selvedge_model::{
     tracking::{self, Verdict},
 };
 use selvedge_store::{
-    Result, View, obligations::ObligationRow, promises::NewPromise, records::RecordRow, routed::RoutedLine, stock::Of,
+    Result, View, obligations::ObligationRow, parts::Claim, promises::NewPromise, records::RecordRow, routed::RoutedLine,
+    stock::Of,
 };
 
 use crate::FlowSetup;
 
 /// How long a shipment waits for its order to be captured before a person is asked.
-const ORDER_PATIENCE: Duration = Duration::from_secs(15 * 60);
+pub(crate) const ORDER_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How often a shipment without its order is looked at meanwhile.
-const ORDER_LOOK: Duration = Duration::from_secs(30);
+pub(crate) const ORDER_LOOK: Duration = Duration::from_secs(30);
 
 /// The table by which targets know items.
 const ITEM_TABLE: &str = "item";
@@ -83,11 +84,23 @@ pub(crate) struct Ready {
     pub forgotten: Vec<ProductField>,
     /// What the warehouse has to ship, and by when.
     pub promise: Option<NewPromise>,
+    /// What of a sale it gives back.
+    pub claim: Option<Claim>,
+    /// Documents of other flows that must stand at the target first, where a flow brings them there.
+    pub first: Vec<(Kind, RecordKey)>,
 }
 
 impl Ready {
     pub(crate) fn of(record: impl Into<AnyRecord>) -> Self {
-        Self { record: record.into(), routed: Vec::new(), remarks: Vec::new(), forgotten: Vec::new(), promise: None }
+        Self {
+            record: record.into(),
+            routed: Vec::new(),
+            remarks: Vec::new(),
+            forgotten: Vec::new(),
+            promise: None,
+            claim: None,
+            first: Vec::new(),
+        }
     }
 }
 
@@ -96,8 +109,26 @@ pub(crate) enum Prepared {
     AsItIs,
     As(Box<Ready>),
     Unfit(Vec<Problem>),
-    Excluded { rule: &'static str, version: u32, reason: String, routed: Vec<RoutedLine> },
-    Later { after: Duration, why: String },
+    /// It is unfit, and what was found for it is kept for it until a person has decided.
+    Holding {
+        problems: Vec<Problem>,
+        claim: Box<Claim>,
+    },
+    /// It goes as several records, for this reason.
+    Split {
+        parts: Vec<AnyRecord>,
+        reason: String,
+    },
+    Excluded {
+        rule: &'static str,
+        version: u32,
+        reason: String,
+        routed: Vec<RoutedLine>,
+    },
+    Later {
+        after: Duration,
+        why: String,
+    },
 }
 
 /// What preparing looks at.
@@ -107,6 +138,12 @@ pub(crate) struct Bench<'a> {
     pub flow: &'a FlowName,
     /// Every flow with the connection that it leads to.
     pub flows: &'a [(FlowName, ConnectionName)],
+    /// The connections that orders come from which this target is brought, with the instant until which they are kept.
+    pub shops: &'a [(ConnectionName, Option<Timestamp>)],
+    /// Every flow's source and kind.
+    pub sources: &'a [(ConnectionName, Kind)],
+    /// Whether the target keeps a bundle as one line.
+    pub keeps_bundles: bool,
     pub now: Timestamp,
 }
 
@@ -125,6 +162,9 @@ impl Bench<'_> {
                 self.attributed(row, &shipment, record.received_at, &setup.shipments)
             }
             (AnyRecord::Product(product), _) => self.product(row, record, product, &setup.products, handed_over),
+            (AnyRecord::CreditNote(credit), _) => self.credit(row, record, credit, setup),
+            (AnyRecord::Return(returned), _) => self.returned(row, record, returned, setup),
+            (AnyRecord::Refund(refund), _) => self.refund(row, record, refund, setup),
             _ => Ok(Prepared::AsItIs),
         }
     }
@@ -215,7 +255,7 @@ impl Bench<'_> {
     }
 
     /// What an earlier revision was made into for this target.
-    fn last_prepared(&self, row: &ObligationRow) -> Result<Option<AnyRecord>> {
+    pub(crate) fn last_prepared(&self, row: &ObligationRow) -> Result<Option<AnyRecord>> {
         let rows = self.view.obligations_of(self.brand, row.kind, &row.key)?;
         for earlier in rows.iter().rev().filter(|other| other.flow == *self.flow && other.id != row.id) {
             if let Some(prepared) = self.view.prepared(earlier.id)? {

@@ -43,7 +43,16 @@ impl RouteTrial {
     pub fn page(&self, view: &View<'_>, run: &mut DryRun, after: Option<RecordId>, at: Timestamp) -> Result<Option<RecordId>> {
         let (rows, next) = view.arrived_since(&self.brand, &self.from, Kind::Order, self.since, after, PAGE)?;
         let nobody = FlowName::default();
-        let bench = Bench { view, brand: &self.brand, flow: &nobody, flows: &[], now: at };
+        let bench = Bench {
+            view,
+            brand: &self.brand,
+            flow: &nobody,
+            flows: &[],
+            shops: &[],
+            sources: &[],
+            keeps_bundles: false,
+            now: at,
+        };
         for row in rows {
             let AnyRecord::Order(order) = row.record else { continue };
             let excluded = matches!(rules::check_order(&order, &self.policy, false), Standing::Excluded { .. });

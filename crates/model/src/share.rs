@@ -95,6 +95,14 @@ impl Money {
     }
 }
 
+/// Shares an amount out by units, as [`allocate`] does.
+///
+/// # Errors
+/// [`MoneyError::Weights`] when there are no units at all, [`MoneyError::Overflow`].
+pub fn by_units(amount: Money, units: &[u32]) -> Result<Vec<Money>, MoneyError> {
+    amount.allocate(&units.iter().map(|units| Decimal::from(*units)).collect::<Vec<_>>())
+}
+
 /// What `now` units are worth of a line of `of_units` that is worth `total`, when `before` units went
 /// already: the running sum after them less the running sum before, each rounded to the cent (half away
 /// from zero). Any sequence of parts adds up to the whole, and none has the other sign.

@@ -217,6 +217,7 @@ impl Tx<'_> {
         let to = from_held(id, Event::Dismiss)?;
         self.tell_held(id.0, "dismiss", to.word(), reason, now)?;
         self.stock_count_held_no_more(id, now)?;
+        self.parts_let_go(id)?;
         let sql = "UPDATE obligations SET state = ?2, settled_at = ?3, exception_id = NULL, waits_for = NULL, note = ?4
                    WHERE exception_id = ?1 AND state = 'held'";
         let dismissed =

@@ -5,7 +5,9 @@
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
-use selvedge_model::{Brand, ConnectionName, Currency, ExternalId, Kind, Money, RecordKey, credit::whole::Portion};
+use selvedge_model::{
+    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Kind, Money, RecordKey, credit::whole::Portion,
+};
 
 use crate::{
     Result, Tx, View,
@@ -58,6 +60,8 @@ pub struct Claim {
     pub of: PartsOf,
     /// The record.
     pub key: RecordKey,
+    /// The flow that brings it there.
+    pub flow: FlowName,
     /// The wholes; what is taken of them is not looked at.
     pub wholes: Vec<WholeRow>,
     /// The parts; none lets everything go that it claimed before.
@@ -195,8 +199,8 @@ impl Tx<'_> {
                 i64::from(one.stated),
             ])?;
         }
-        let sql = "INSERT INTO parts (brand, at, kind, key, owner, line, place, units, net_minor, tax_minor)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let sql = "INSERT INTO parts (brand, at, kind, key, owner, line, place, units, net_minor, tax_minor, flow)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let mut statement = self.connection.prepare_cached(sql)?;
         for part in &claim.parts {
             statement.execute(params![
@@ -210,8 +214,35 @@ impl Tx<'_> {
                 part.portion.units,
                 part.portion.net.minor(),
                 part.portion.tax.minor(),
+                claim.flow.as_str(),
             ])?;
             self.take(claim, part, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Lets go what records claimed that an exception holds and that never left: a person is about to let them go.
+    pub(crate) fn parts_let_go(&self, exception: ExceptionId) -> Result<()> {
+        let sql = "SELECT DISTINCT p.brand, p.at, p.kind, p.key, p.flow FROM obligations o
+                   JOIN parts p ON p.brand = o.brand AND p.kind = o.kind AND p.key = o.key AND p.flow = o.flow
+                   WHERE o.exception_id = ?1 AND o.state = 'held' AND o.target IS NULL AND o.kind IN ('return', 'credit_note', 'refund')";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then([exception.0], |row| {
+            let kind: String = row.get(2)?;
+            Ok(Claim {
+                of: PartsOf {
+                    brand: Brand(row.get(0)?),
+                    at: ConnectionName(row.get(1)?),
+                    kind: Kind::from_word(&kind).ok_or_else(|| unreadable("a kind", kind))?,
+                },
+                key: RecordKey(row.get(3)?),
+                flow: FlowName(row.get(4)?),
+                wholes: Vec::new(),
+                parts: Vec::new(),
+            })
+        })?;
+        for claim in rows.collect::<Result<Vec<_>>>()? {
+            self.claim_parts(&claim)?;
         }
         Ok(())
     }
@@ -276,6 +307,7 @@ mod tests {
         Claim {
             of: PartsOf { brand: brand(), at: connection("books"), kind: Kind::CreditNote },
             key: RecordKey::new(key),
+            flow: "credits".into(),
             wholes: parts.iter().map(whole).collect(),
             parts: parts.iter().enumerate().map(part).collect(),
         }

@@ -28,17 +28,40 @@ pub struct Keeper<R> {
     pub carries: Carries,
     pub kept: Arc<Mutex<BTreeMap<String, (R, Timestamp)>>>,
     pub writes: Arc<Mutex<u32>>,
+    /// In percent: how many writes fail, half of them after they have taken effect. By a seed.
+    pub trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What goes wrong.
+#[derive(Default)]
+pub struct Trouble {
+    pub percent: u64,
+    pub seed: u64,
+}
+
+impl Trouble {
+    /// A number below `below`, always the same ones for a seed.
+    pub fn draw(&mut self, below: u64) -> u64 {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.seed >> 33) % below
+    }
 }
 
 impl<R: Clone> Clone for Keeper<R> {
     fn clone(&self) -> Self {
-        Self { clock: self.clock.clone(), carries: self.carries, kept: Arc::clone(&self.kept), writes: Arc::clone(&self.writes) }
+        Self {
+            clock: self.clock.clone(),
+            carries: self.carries,
+            kept: Arc::clone(&self.kept),
+            writes: Arc::clone(&self.writes),
+            trouble: Arc::clone(&self.trouble),
+        }
     }
 }
 
 impl<R: Record> Keeper<R> {
     pub fn new(clock: &Arc<ManualClock>, carries: Carries) -> Self {
-        Self { clock: clock.clone(), carries, kept: Arc::default(), writes: Arc::default() }
+        Self { clock: clock.clone(), carries, kept: Arc::default(), writes: Arc::default(), trouble: Arc::default() }
     }
 
     /// Puts a record there under an id, as somebody who is not us.
@@ -127,8 +150,21 @@ impl<R: Record> Sink<R> for Keeper<R> {
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
         let id = request.update.clone().unwrap_or_else(|| ExternalId::new(format!("i-{}", request.path)));
         let record: R = serde_json::from_value(request.body.clone()).unwrap();
+        let fate = {
+            let mut trouble = self.trouble.lock().unwrap();
+            if trouble.percent > 0 { (trouble.draw(100) < trouble.percent).then(|| trouble.draw(3)) } else { None }
+        };
+        let what = request.what.clone();
+        match fate {
+            Some(0) => return Err(Fault::Transient { what, source: None }),
+            Some(1) => return Err(Fault::Unanswered { what, source: None }),
+            _ => {}
+        }
         self.kept.lock().unwrap().insert(id.0.clone(), (record, self.clock.now()));
         *self.writes.lock().unwrap() += 1;
+        if fate.is_some() {
+            return Err(Fault::Unanswered { what, source: None });
+        }
         Ok(Receipt { id: Some(id), warnings: Vec::new() })
     }
     fn carries(&self) -> Carries {

@@ -7,6 +7,7 @@ mod keeper;
 mod preflight;
 mod products;
 mod promises;
+mod returns;
 mod simulate;
 mod stock;
 mod warehouses;

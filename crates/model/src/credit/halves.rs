@@ -100,10 +100,11 @@ pub fn judge(halves: Halves<'_>, deadlines: &Deadlines, now: Timestamp) -> Verdi
             }
         }
         let open = paid.map_or(Ok(credit.totals.gross), |paid| credit.totals.gross.minus(paid));
-        if halves.tells_refunds && open.as_ref().is_ok_and(|open| open.minor() > 0) {
-            if let Some(broken) = due(credit.issued_at, deadlines.refund_within, Missing::Refund, open.ok()) {
-                return broken;
-            }
+        if halves.tells_refunds
+            && open.as_ref().is_ok_and(|open| open.minor() > 0)
+            && let Some(broken) = due(credit.issued_at, deadlines.refund_within, Missing::Refund, open.ok())
+        {
+            return broken;
         }
     }
     next.map_or(Verdict::Whole, |until| Verdict::Waits { until })

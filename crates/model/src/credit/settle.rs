@@ -82,6 +82,49 @@ pub fn settle(
     Ok(if believed { Portion { units, net: stated_net, tax: stated_tax } } else { Portion { units, net, tax } })
 }
 
+/// What `units` of a component of a bundle are worth. Units are held against the component (`share` is all of it with its
+/// share of the bundle's price), money against the bundle: whatever share a source gives a component, all of them together
+/// are worth the bundle, and the last unit of the last component takes what is left of it. `taken` is what was given back
+/// of the component, `of_bundle` and `taken_of_bundle` the bundle with all units of its components counted.
+///
+/// # Errors
+/// [`Misfit`].
+pub fn settle_component(
+    share: Portion,
+    taken: u32,
+    of_bundle: Portion,
+    taken_of_bundle: Portion,
+    units: u32,
+    stated: Option<(Money, Money)>,
+    amounts: CreditAmounts,
+) -> Result<Portion, Misfit> {
+    let left = share.units.saturating_sub(taken);
+    if units > left || units == 0 {
+        return Err(Misfit::Units { wanted: units, left, sold: share.units });
+    }
+    // A source that knows no price of a component states nought.
+    let stated = stated.filter(|(net, tax)| !net.is_zero() || !tax.is_zero());
+    if let (CreditAmounts::AsStated, Some((net, tax))) = (amounts, stated) {
+        return Ok(Portion { units, net, tax });
+    }
+    let rest = (of_bundle.net.minus(taken_of_bundle.net)?, of_bundle.tax.minus(taken_of_bundle.tax)?);
+    let is_last = of_bundle.units.saturating_sub(taken_of_bundle.units) == units;
+    let Some((stated_net, stated_tax)) = stated else {
+        let running = |total| part(total, share.units, taken, units);
+        let (net, tax) =
+            if is_last { rest } else { (at_most(running(share.net)?, rest.0), at_most(running(share.tax)?, rest.1)) };
+        return Ok(Portion { units, net, tax });
+    };
+    let off = |one: Money, other: Money| one.minus(other).map(|difference| difference.minor());
+    let over = off(stated_net, rest.0)? > 1 || off(stated_tax, rest.1)? > 1;
+    let short = is_last && (off(stated_net, rest.0)? < -1 || off(stated_tax, rest.1)? < -1);
+    if over || short {
+        return Err(Misfit::Amount { stated_net, stated_tax, net: rest.0, tax: rest.1 });
+    }
+    let (net, tax) = if is_last { rest } else { (at_most(stated_net, rest.0), at_most(stated_tax, rest.1)) };
+    Ok(Portion { units, net, tax })
+}
+
 fn at_most(amount: Money, limit: Money) -> Money {
     if amount.minor() > limit.minor() { limit } else { amount }
 }

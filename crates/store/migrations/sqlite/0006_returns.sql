@@ -38,6 +38,7 @@ CREATE TABLE parts (
     key       TEXT NOT NULL,          -- our key of the return, credit note or refund
     owner     TEXT NOT NULL,
     line      TEXT NOT NULL,
+    flow      TEXT NOT NULL,          -- the flow that brings the record there: it lets them go when the record is dismissed
     place     INTEGER NOT NULL,       -- which line of the record, counted from 0
     units     INTEGER NOT NULL CHECK (units >= 0),
     net_minor INTEGER NOT NULL,
@@ -46,6 +47,7 @@ CREATE TABLE parts (
     FOREIGN KEY (brand, at, kind, owner, line) REFERENCES wholes (brand, at, kind, owner, line)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX parts_by_whole ON parts (brand, at, kind, owner, line);
+CREATE INDEX parts_by_record ON parts (brand, kind, key);
 
 -- Returns whose halves are watched: goods, credit, money.
 CREATE TABLE halves (
@@ -71,6 +73,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('wholes', 'wholes',               '300000 300000 300000 100000 3 1'),
     ('parts', 'parts',                 '300000 300000 300000 100000 3 1 1 1'),
     ('parts', 'parts_by_whole',        '300000 300000 300000 100000 3 2'),
+    ('parts', 'parts_by_record',       '300000 300000 100000 3'),
     ('halves', 'halves',               '100000 100000 100000 1'),
     ('halves', 'halves_due',           '10000 10000 2'),
     ('halves', 'halves_by_exception',  '1000 100');
