@@ -64,8 +64,8 @@ pub(crate) struct Credited {
 /// A credit memo's lines and amounts; `None` where it is no document of ours at all, with why.
 pub(crate) fn credited(raw: &Raw, words: &Values, form: &Form) -> Result<Credited, Box<Problem>> {
     let document = parse(raw)?;
-    let currency = currency(&document, words)
-        .ok_or_else(|| Box::new(problem("currency", "the document has no currency that we know")))?;
+    let currency =
+        currency(&document, words).ok_or_else(|| Box::new(problem("currency", "the document has no currency that we know")))?;
     let mut reader = Reader::new(&document, words, form, currency);
     let record = reader.order(raw);
     let values = if record.is_some() { reader.values() } else { Values::default() };

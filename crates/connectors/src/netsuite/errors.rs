@@ -262,7 +262,7 @@ fn remedy(code: &str, text: &str) -> &'static str {
     match about(code, text) {
         Some(About::Period) => return PERIOD,
         Some(About::InactiveItem) => {
-            return "The item is inactive in NetSuite. Make it active there for as long as documents of it follow, or map its SKU to the item that took its place; then release.";
+            return "Make it active there for as long as documents of it follow, or map its SKU to the item that took its place; then release.";
         }
         Some(About::InactiveSubsidiary) => {
             return "The subsidiary is closed in NetSuite. Let finance open it again or say which one takes its documents, and map the market to that one; a document of a sale in the closed one is booked by hand. Then release or dismiss with the reason.";
@@ -288,6 +288,9 @@ fn remedy(code: &str, text: &str) -> &'static str {
         "VALID_LINE_ITEM_REQD" | "INVALID_INITIALIZE_REF" => FULFIL,
         _ if about(&["period"]) => PERIOD,
         _ if about(&["initialize", "valid line item"]) => FULFIL,
+        _ if about(&["restock"]) => {
+            "Item receipts of the account have no such field. Map disposition=write_off of the warehouse in return_location to a place that is not for sale: written-off goods are then received there, without the field. Then release."
+        }
         _ if about(&["amount remaining", "cannot be applied", "already been refunded"]) || code == "TRANS_ALREADY_REFUNDED" => {
             "The credit memo there has less left than is paid back, or is no open credit of this customer. See what was applied to it, mend it there, then release."
         }
@@ -315,6 +318,7 @@ fn remedy(code: &str, text: &str) -> &'static str {
         _ if about(&[
             "unknown property",
             "unknown field",
+            "unknown reference or field",
             "invalid property name",
             "does not exist on",
             "nonexistent field",

@@ -412,10 +412,8 @@ impl AccountProbe {
     async fn what_comes_back(&self, findings: &mut Vec<Finding>) {
         let warning =
             |setting: Option<&str>, message: String, remedy: &str| finding(FindingLevel::Warning, setting, message, remedy);
-        let mut wanted = vec![
-            ("CustCred", "creditMemo", "Credit Memo and Credit Returns"),
-            ("CustRfnd", "customerRefund", "Customer Refund"),
-        ];
+        let mut wanted =
+            vec![("CustCred", "creditMemo", "Credit Memo and Credit Returns"), ("CustRfnd", "customerRefund", "Customer Refund")];
         wanted.push(match self.returns.goods {
             Goods::Authorization => {
                 ("RtnAuth", "returnAuthorization", "Return Authorization, Approve Return Auth., Receive Returns and Item Receipt")
@@ -440,7 +438,8 @@ impl AccountProbe {
                 Err(fault) => warning(None, format!("a {record} cannot be read: {fault}"), &remedy),
             });
         }
-        let asked = suiteql::query(&self.client, "look at periods", returns::period::SQL, &["0"], suiteql::PAGE, Priority::Control);
+        let asked =
+            suiteql::query(&self.client, "look at periods", returns::period::SQL, &["0"], suiteql::PAGE, Priority::Control);
         findings.push(match asked.await {
             Ok(rows) if rows.rows.is_empty() => warning(
                 Some("returns.closed_period"),
@@ -453,7 +452,9 @@ impl AccountProbe {
             }
             Err(fault) => warning(
                 Some("returns.closed_period"),
-                format!("the accounting periods cannot be read, so a closed one shows only when NetSuite refuses a document: {fault}"),
+                format!(
+                    "the accounting periods cannot be read, so a closed one shows only when NetSuite refuses a document: {fault}"
+                ),
                 "For returns, grant the role Manage Accounting Periods (view). Nothing to do without.",
             ),
         });

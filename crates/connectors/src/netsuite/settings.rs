@@ -124,7 +124,10 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "returns.status",
         "Status of a new return authorization: B (pending receipt; the role needs to approve) or A (pending approval). Default: B.",
     ),
-    ("returns.time_zone", "Zone in whose calendar the day of a return and of its receipt is taken: Europe/Stockholm. Default: Etc/UTC."),
+    (
+        "returns.time_zone",
+        "Zone in whose calendar the day of a return and of its receipt is taken: Europe/Stockholm. Default: Etc/UTC.",
+    ),
     ("returns.account", "goods = adjustment: account id of the inventory adjustments. Needed then."),
     (
         "returns.memo_moves_stock",
@@ -157,7 +160,8 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// Settings that hold a table of free names.
-const OPEN_TABLES: &[&str] = &["tax_types", "fields", "line_fields", "items.fields", "shipments.fields", "returns.fields", "returns.refund_fields"];
+const OPEN_TABLES: &[&str] =
+    &["tax_types", "fields", "line_fields", "items.fields", "shipments.fields", "returns.fields", "returns.refund_fields"];
 
 /// The settings that are secrets.
 pub(crate) const SECRETS: &[&str] = &["auth.private_key", "auth.consumer_secret", "auth.token_secret", "webhook_secret"];

@@ -232,9 +232,7 @@ impl Account {
             ("cashsale", "returnauthorization") => self.make_back(call, base, Kind::CashSale, number, Kind::Return),
             ("returnauthorization", "creditmemo") => self.make_back(call, base, Kind::Return, number, Kind::Credit),
             ("returnauthorization", "itemreceipt") => self.receive(call, base, number),
-            _ => {
-                Err(Refusal::request(format!("Transforming {source} to {target} is not available in this account."), here()))
-            }
+            _ => Err(Refusal::request(format!("Transforming {source} to {target} is not available in this account."), here())),
         }
     }
 

@@ -18,9 +18,9 @@ use serde_json::{Map, Value};
 use super::errors::{At, Detail, Refusal};
 use super::fields::{self, CUSTOMER_TABLE, Field, Shape, Spec, TAX_TABLE, Table};
 use super::fixed::Fixed;
+use super::periods::{self, Periods};
 use super::seed::{self, ItemKind, Items};
 use super::state::{AddressEntry, Customer, Extra, Kind, Line, SHIPPING, Sym, Symbols, TaxLine, Tran};
-use super::periods::{self, Periods};
 use super::{Options, TaxRegime, TaxRounding, tax};
 use axum::http::StatusCode;
 

@@ -611,7 +611,9 @@ impl Account {
         for (doc, amount) in &draft.applied {
             let memo = state.trans.get(doc).filter(|tran| tran.kind == Kind::Credit && tran.entity == paper.entity);
             let Some(memo) = memo.filter(|memo| memo.status().0 != "V") else {
-                return Err(Refusal::user(format!("The transaction {doc} cannot be applied: it is no open credit of this customer.")));
+                return Err(Refusal::user(format!(
+                    "The transaction {doc} cannot be applied: it is no open credit of this customer."
+                )));
             };
             if *amount <= Fixed::ZERO || amount.round(memo.digits()) != *amount {
                 return Err(Refusal::user(format!("The amount {} to be applied is not valid.", amount.text(2))));

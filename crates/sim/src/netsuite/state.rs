@@ -969,8 +969,7 @@ impl State {
     fn credit(&mut self, memo: u32) {
         let Some(tran) = self.trans.get(&memo).filter(|tran| tran.kind == Kind::Credit && tran.status().0 != "V") else { return };
         let credited = tran.lines.iter().filter(|line| line.source != 0);
-        let credited: Vec<Came> =
-            credited.map(|line| Came { line: line.source, quantity: line.quantity, by: memo }).collect();
+        let credited: Vec<Came> = credited.map(|line| Came { line: line.source, quantity: line.quantity, by: memo }).collect();
         let from = tran.from();
         if let Some(authorization) = self.trans.get_mut(&from).filter(|tran| tran.kind == Kind::Return) {
             authorization.back.get_or_insert_default().credited.extend(credited);

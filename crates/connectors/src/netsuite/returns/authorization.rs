@@ -106,12 +106,7 @@ fn wanted(ret: &Return) -> Vec<Wanted> {
         let same = |known: &&mut Wanted| known.order == order && known.line == line.order_line && known.sku == line.sku;
         match all.iter_mut().find(same) {
             Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
-            None => all.push(Wanted {
-                order,
-                line: line.order_line.clone(),
-                sku: line.sku.clone(),
-                quantity: line.quantity,
-            }),
+            None => all.push(Wanted { order, line: line.order_line.clone(), sku: line.sku.clone(), quantity: line.quantity }),
         }
     }
     all
@@ -234,7 +229,8 @@ pub(crate) fn needed_order<'a>(needed: Option<&'a Raw>, key: &str) -> Result<(&'
     let unread = || vec![order_unread(key)];
     let raw = needed.ok_or_else(unread)?;
     let document: Value = serde_json::from_slice(&raw.body).map_err(|_| unread())?;
-    let whole = document.get("item").is_some_and(|list| list.get("items").is_some_and(Value::is_array) && !wire::truth(list, "hasMore"));
+    let whole =
+        document.get("item").is_some_and(|list| list.get("items").is_some_and(Value::is_array) && !wire::truth(list, "hasMore"));
     if whole { Ok((raw, document)) } else { Err(unread()) }
 }
 
@@ -303,13 +299,25 @@ fn go_on(ret: &Return, values: &Values, raw: &Raw, settings: &ReturnSettings) ->
         };
     }
     if stands.status == ReturnStatus::Cancelled {
-        return Err(vec![state(ret, raw, "is closed or cancelled", "Open its lines again there and release; or dismiss this with the reason.")]);
+        return Err(vec![state(
+            ret,
+            raw,
+            "is closed or cancelled",
+            "Open its lines again there and release; or dismiss this with the reason.",
+        )]);
     }
     let differences = compare(&ret.clone().into(), &stands.into(), Carries::default());
     if !differences.is_empty() {
         let told: Vec<String> = differences
             .iter()
-            .map(|d| format!("{}: {} there {}", d.path, d.expected.as_deref().unwrap_or("nothing"), d.actual.as_deref().unwrap_or("nothing")))
+            .map(|d| {
+                format!(
+                    "{}: {} there {}",
+                    d.path,
+                    d.expected.as_deref().unwrap_or("nothing"),
+                    d.actual.as_deref().unwrap_or("nothing")
+                )
+            })
             .collect();
         return Err(vec![
             Problem::new(
@@ -444,7 +452,9 @@ pub(crate) fn decode(raw: &Raw, words: &Values) -> Decoded<Return> {
     let came = rows.iter().any(|row| quantity(row, "quantityReceived") > Decimal::ZERO);
     let all_closed = !rows.is_empty() && rows.iter().all(|row| wire::truth(row, "isClosed"));
     let cancelled = !came && (all_closed || matches!(status_letter(&document), Some('C' | 'H')));
-    let counted = || rows.iter().filter(|row| cancelled || !wire::truth(row, "isClosed") || quantity(row, "quantityReceived") > Decimal::ZERO);
+    let counted = || {
+        rows.iter().filter(|row| cancelled || !wire::truth(row, "isClosed") || quantity(row, "quantityReceived") > Decimal::ZERO)
+    };
     let arrived = counted().all(|row| quantity(row, "quantityReceived") >= quantity(row, "quantity"));
     let status = match (cancelled, came && arrived) {
         (true, _) => ReturnStatus::Cancelled,

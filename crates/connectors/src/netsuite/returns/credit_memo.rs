@@ -267,13 +267,18 @@ fn memo(note: &CreditNote, day: period::Day) -> String {
 /// A memo with stock items and no return puts them on the shelf in many accounts.
 fn may_stand_alone(note: &CreditNote, settings: &ReturnSettings) -> Result<(), Vec<Problem>> {
     if settings.goods == Goods::Adjustment && goods(note).is_some() {
-        return Err(vec![Problem::new(
-            "credit.goods_with_it",
-            "goods",
-            format!("credit {} brings its goods with it, and adjustments are made of returns that come by themselves", note.number),
-            "Set returns.goods = \"authorization\" for this connection, then release.",
-        )
-        .cause("goods")]);
+        return Err(vec![
+            Problem::new(
+                "credit.goods_with_it",
+                "goods",
+                format!(
+                    "credit {} brings its goods with it, and adjustments are made of returns that come by themselves",
+                    note.number
+                ),
+                "Set returns.goods = \"authorization\" for this connection, then release.",
+            )
+            .cause("goods"),
+        ]);
     }
     if settings.memo_moves_stock == Some(false) || note.units() == 0 {
         return Ok(());
@@ -498,7 +503,14 @@ fn stands(note: &CreditNote, values: &Values, raw: &Raw, form: &Form) -> Result<
     }
     let told: Vec<String> = differences
         .iter()
-        .map(|d| format!("{}: {} there {}", d.path, d.expected.as_deref().unwrap_or("nothing"), d.actual.as_deref().unwrap_or("nothing")))
+        .map(|d| {
+            format!(
+                "{}: {} there {}",
+                d.path,
+                d.expected.as_deref().unwrap_or("nothing"),
+                d.actual.as_deref().unwrap_or("nothing")
+            )
+        })
         .collect();
     Err(vec![
         Problem::new(

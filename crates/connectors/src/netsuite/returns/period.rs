@@ -44,7 +44,11 @@ pub(crate) struct Day {
 impl Day {
     /// What the memo begins with where the two differ: `credited on 2026-02-10, posted on 2026-03-01: period closed. `
     pub fn note(self, done: &str) -> String {
-        if self.on == self.posted { String::new() } else { format!("{done} on {}{POSTED}{}: period closed. ", self.on, self.posted) }
+        if self.on == self.posted {
+            String::new()
+        } else {
+            format!("{done} on {}{POSTED}{}: period closed. ", self.on, self.posted)
+        }
     }
 }
 
@@ -64,7 +68,8 @@ pub(crate) fn day(on: Date, path: &str, what: &str, values: &Values, settings: &
                 ),
                 _ => "No later period is open either: let finance open one, then release.".to_owned(),
             };
-            let message = format!("the accounting period of {on} is closed or locked in NetSuite, and {what} would be posted into it");
+            let message =
+                format!("the accounting period of {on} is closed or locked in NetSuite, and {what} would be posted into it");
             Err(Problem::new("period.closed", path, message, remedy).value(on.to_string()).cause(month(on)))
         }
     }

@@ -139,7 +139,12 @@ fn fits(refund: &Refund, values: &Values, raw: &Raw, memo: &Value) -> Result<(),
     if let (Some(ours), Some(theirs)) = (values.get(&code), wire::id(memo, "currency"))
         && ours != theirs
     {
-        let message = format!("refund {} is in {}, and credit memo {} there is in another currency", refund.id, refund.amount.currency().code(), raw.id);
+        let message = format!(
+            "refund {} is in {}, and credit memo {} there is in another currency",
+            refund.id,
+            refund.amount.currency().code(),
+            raw.id
+        );
         let remedy = "See the credit note at its source, and the memo there. Mend the one that is wrong, then release.";
         return Err(vec![Problem::new("refund.currency", "amount", message, remedy).cause(refund.credit_note.as_str())]);
     }
@@ -237,7 +242,11 @@ pub(crate) fn decode(raw: &Raw, words: &Values, settings: &ReturnSettings) -> De
         status: if void { PaymentStatus::Failed } else { PaymentStatus::Success },
         tender: Tender::Payment,
         method: wire::ref_name(&document, settings.payment_field),
-        reference: settings.reference_field.as_deref().and_then(|field| wire::text(&document, field)).map(|text| wire::text_in(&text)),
+        reference: settings
+            .reference_field
+            .as_deref()
+            .and_then(|field| wire::text(&document, field))
+            .map(|text| wire::text_in(&text)),
         amount,
         at,
         on: period::told(&document, posted),

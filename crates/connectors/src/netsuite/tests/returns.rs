@@ -8,9 +8,7 @@ use selvedge_model::{
     AnyRecord, Interval, Problem, Record, RecordKey,
     gate::{Lookup, mapping},
 };
-use selvedge_sim::netsuite::{
-    Goods, KitSeed, OpeningStock, Options, TaxRegime, seed_ids, tax_code_id, tax_type_id,
-};
+use selvedge_sim::netsuite::{Goods, KitSeed, OpeningStock, Options, TaxRegime, seed_ids, tax_code_id, tax_type_id};
 
 use super::{
     super::{
@@ -324,8 +322,10 @@ async fn a_return_is_authorized_received_and_credited_in_parts_and_paid_in_two_t
     assert!(document["memo"].as_str().unwrap().contains("1042.shop.r1"), "{}", document["memo"]);
     // The rest of it, by a memo of its own; one unit more is refused before it is sent.
     let ra = stand.document::<Return>(&ra.id).await;
-    let rest = CreditNote { of_return: first.of_return.clone(), ..credit(&order, "r1b", true, &[("9001", 1, "159.20", "39.80")]) };
-    let over = CreditNote { of_return: first.of_return.clone(), ..credit(&order, "r1b", true, &[("9001", 2, "318.40", "79.60")]) };
+    let rest =
+        CreditNote { of_return: first.of_return.clone(), ..credit(&order, "r1b", true, &[("9001", 1, "159.20", "39.80")]) };
+    let over =
+        CreditNote { of_return: first.of_return.clone(), ..credit(&order, "r1b", true, &[("9001", 2, "318.40", "79.60")]) };
     assert_eq!(rules(stand.bring(&over, Some(&ra), None).await), ["credit.over_authorization"]);
     stand.bring(&rest, Some(&ra), None).await.unwrap().unwrap();
     let ra = stand.document::<Return>(&ra.id).await;
@@ -487,7 +487,6 @@ async fn what_becomes_of_goods_decides_where_they_go() {
         (Disposition::WriteOff, &[("write_off", "22")], false, 7, 1),
     ] {
         let stand = fitted(Options { restock_field, ..Options::default() }, json!({})).await;
-        // It has not left there: the authorization stands alone.
         let order = as_guest(order_se());
         let sold = stand.sold(&order, true).await;
         let ret = Return { disposition, ..goods("1042", "r1", ReturnStatus::Received, &[("1042", "9002", "SOCK-BLK", 1)]) };
@@ -501,7 +500,7 @@ async fn what_becomes_of_goods_decides_where_they_go() {
     let ret = goods("1042", "r1", ReturnStatus::Received, &[("1042", "9002", "SOCK-BLK", 1)]);
     let ret = Return { disposition: Disposition::WriteOff, ..ret };
     let held = stand.bring(&ret, Some(&sold), None).await.unwrap_err();
-    assert!(held[0].remedy.contains("settings that name fields"), "{held:#?}");
+    assert!(held[0].remedy.contains("return_location"), "{held:#?}");
     let findings = stand.connection.probe.clone().unwrap().check().await;
     assert!(findings.iter().any(|f| f.setting.as_deref() == Some("returns.restock_field")), "{findings:#?}");
 }
@@ -649,7 +648,8 @@ async fn an_adjustment_instead_of_an_authorization() {
     assert_eq!(rules(stand.bring(&kit, Some(&sold), None).await), ["return.kit_adjustment"]);
     let fewer = goods("1042", "r1", ReturnStatus::Received, &[("1042", "9002", "SOCK-BLK", 1)]);
     assert_eq!(rules(stand.bring(&fewer, Some(&sold), Some(&ia)).await), ["return.differs"]);
-    let with_goods = CreditNote { goods: Some(Box::new(received)), ..credit(&order, "r3", true, &[("9002", 1, "40.00", "10.00")]) };
+    let with_goods =
+        CreditNote { goods: Some(Box::new(received)), ..credit(&order, "r3", true, &[("9002", 1, "40.00", "10.00")]) };
     assert_eq!(rules(stand.bring(&with_goods, Some(&sold), None).await), ["credit.goods_with_it"]);
 }
 
@@ -798,7 +798,9 @@ async fn every_field_sent_is_one_of_the_record() {
         let refund = paid(&note, "p1", Tender::Payment, "50.00");
         let sink = Refund::sink(&stand.connection);
         let values = stand.answers(&sink.lookups(&refund), &[]).await;
-        let Ok(Encoded::Put(request)) = sink.encode(&refund, &values, Standing { own: None, needed: Some(&cm) }) else { panic!() };
+        let Ok(Encoded::Put(request)) = sink.encode(&refund, &values, Standing { own: None, needed: Some(&cm) }) else {
+            panic!()
+        };
         sent.push((request.path.clone(), request.body.clone()));
     }
     let mut records = std::collections::BTreeSet::new();

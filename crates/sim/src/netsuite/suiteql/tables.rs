@@ -6,8 +6,8 @@
 use std::ops::Bound;
 
 use super::super::fixed::Fixed;
-use super::super::read::unique_key;
 use super::super::periods::{Period, Span};
+use super::super::read::unique_key;
 use super::super::records::country_of;
 use super::super::seed::{self, Item, Items, Member};
 use super::super::state::{Customer, Fulfilment, Kind, Line, PENDING_APPROVAL, Paper, SHIPPING, State, TaxLine, Tran, What};
