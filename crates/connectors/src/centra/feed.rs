@@ -158,7 +158,7 @@ impl Feed for EventFeed {
         &[Kind::Order]
     }
 
-    async fn next(&self) -> Result<FeedPage, Fault> {
+    async fn next(&self, _wanted: &[Kind]) -> Result<FeedPage, Fault> {
         self.listen().await?;
         let mut variables = self.scope.clone();
         variables.insert("limit".to_owned(), json!(self.page_size));
