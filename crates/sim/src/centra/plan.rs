@@ -447,7 +447,12 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ("DirectToConsumerOrder", "paymentHistory") => "PaymentHistory:read",
         ("DirectToConsumerOrder", "customer") => "Customer:read",
         ("DirectToConsumerOrder", "shipments") => "Shipment:read",
-        ("DirectToConsumerOrder", "returns") => "Return:read",
+        ("DirectToConsumerOrder" | "DirectToConsumerShipment", "returns") => "Return:read",
+        // The next three follow the pattern of orders (inferred).
+        ("PaymentHistoryEntry", "return") => "Return:read",
+        ("DirectToConsumerReturn", "refundPaymentHistory") => "PaymentHistory:read",
+        ("DirectToConsumerReturn", "customer") => "Customer:read",
+        ("DirectToConsumerReturn", _) => "Return:read",
         ("DirectToConsumerOrder", _) => "Order:read",
         ("ProductOrderLine" | "BundleOrderLine" | "BundleItemOrderLine", "allocations") => "Allocation:read",
         ("ProductSize", "stock" | "stockTotals") => "ProductSize.stock:read",
