@@ -823,7 +823,13 @@ struct Reduction {
 /// it is tax stands in `discountTaxRules`; where there are none and the stated amount is exactly
 /// what the order's gross lacks, the tax is what the gross lacks more than the net. Nothing is ever
 /// made up to close a sum: amounts are stated ones, and the gate checks the sum.
-pub(super) fn discounts(at: &At<'_>, totals: &At<'_>, around: &Around<'_>, currency: Currency, notes: &mut Notes) -> Vec<Discount> {
+pub(super) fn discounts(
+    at: &At<'_>,
+    totals: &At<'_>,
+    around: &Around<'_>,
+    currency: Currency,
+    notes: &mut Notes,
+) -> Vec<Discount> {
     let mut reductions = Vec::new();
     for at in notes.list(&at.get("discountsApplied")) {
         if let Some(reduction) = reduction(&at, currency, notes) {

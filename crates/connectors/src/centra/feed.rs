@@ -141,8 +141,10 @@ fn returned(
     bytes_of: impl Fn(&RawValue) -> Bytes,
 ) -> Vec<Arrival> {
     let mut found: BTreeMap<(Kind, String), Arrival> = BTreeMap::new();
-    let made: BTreeSet<String> =
-        events.returns.iter().filter(|event| event.change == "CREATED").filter_map(|e| id_text(&e.object_reference)).collect();
+    let with = |change: &str| -> BTreeSet<String> {
+        events.returns.iter().filter(|event| event.change == change).filter_map(|e| id_text(&e.object_reference)).collect()
+    };
+    let (made, deleted) = (with("CREATED"), with("DELETED"));
     for event in &events.returns {
         let reference = id_text(&event.object_reference);
         let document = event.object.filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
@@ -159,6 +161,8 @@ fn returned(
                     None if made.contains(&id) => continue,
                     known => (id, Arrival::Document(known.unwrap_or_else(|| memory.deleted(number, asked_at)))),
                 },
+                // The event of its deletion says more.
+                None if deleted.contains(&id) => continue,
                 None => {
                     let notice = Arrival::Notice { kind: Kind::Return, id: ExternalId::new(&id) };
                     (id, notice)

@@ -27,11 +27,7 @@ pub struct WebhookReceiver {
 impl WebhookReceiver {
     /// For one instance.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            secret: settings.webhook_secret.clone(),
-            tolerance: settings.webhook_tolerance,
-            returns: settings.returns.read,
-        }
+        Self { secret: settings.webhook_secret.clone(), tolerance: settings.webhook_tolerance, returns: settings.returns.read }
     }
 }
 

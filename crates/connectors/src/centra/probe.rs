@@ -574,9 +574,16 @@ mod tests {
         let found = queue_findings(&queued, now, Asked::default());
         assert_eq!(found.len(), 2, "{found:?}");
         for (products, warned) in [(false, true), (true, false)] {
-            let found = listener_findings(&[pair("ours", "Order"), pair("ours", "Price")], Some("ours"), Asked { products, returns: false });
+            let found = listener_findings(
+                &[pair("ours", "Order"), pair("ours", "Price")],
+                Some("ours"),
+                Asked { products, returns: false },
+            );
             assert_eq!(found.iter().any(|f| f.level == FindingLevel::Warning), warned, "{found:?}");
-            assert_eq!(queue_findings(&[("ProductSize".to_owned(), None)], now, Asked { products, returns: false }).len(), usize::from(warned));
+            assert_eq!(
+                queue_findings(&[("ProductSize".to_owned(), None)], now, Asked { products, returns: false }).len(),
+                usize::from(warned)
+            );
         }
     }
 

@@ -76,10 +76,7 @@ const SETTINGS: &[(&str, &str)] = &[
         "store_credit_methods",
         "Payment methods, as entries of the payment history name them, that are credit to be spent in the shop, e.g. [\"store_credit\"]. Default: none",
     ),
-    (
-        "return_shipping",
-        "Whether a return that we make gives back what sending and handling had cost. Default: false",
-    ),
+    ("return_shipping", "Whether a return that we make gives back what sending and handling had cost. Default: false"),
     (
         "return_voucher",
         "Whether a return that we make takes off its share of the order's reductions. Default: true; without it more is paid back than was paid",
@@ -287,7 +284,8 @@ impl Reading<'_> {
     }
 
     fn returns(&mut self) -> ReturnSettings {
-        let quarantine_warehouse = self.get("quarantine_warehouse").is_some().then(|| self.number("quarantine_warehouse", 0, 1..=u32::MAX));
+        let quarantine_warehouse =
+            self.get("quarantine_warehouse").is_some().then(|| self.number("quarantine_warehouse", 0, 1..=u32::MAX));
         let mut quarantine_warehouses = self.words("quarantine_warehouses");
         quarantine_warehouses.extend(quarantine_warehouse.map(|id| id.to_string()));
         ReturnSettings {

@@ -360,6 +360,72 @@ impl Centra {
         self.0.read().shelf_shipments()
     }
 
+    /// Places every order of the catalogue now, whatever the pace, and whether anybody listens or not.
+    /// Errors when the journal cannot be written.
+    pub fn place_all(&self) -> anyhow::Result<()> {
+        let (mut from, total) = {
+            let state = self.0.read();
+            (state.attempted(), state.catalogue.orders())
+        };
+        while from < total {
+            let to = total.min(from.saturating_add(STEP));
+            self.place(from, to)?;
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Lets everything leave that has not, one shipment an order, captured and completed as an integration would do it.
+    /// Errors when the journal cannot be written.
+    pub fn send_all(&self) -> anyhow::Result<()> {
+        let inner = &self.0;
+        let mut state = inner.write();
+        let scene = shipments::Scene {
+            queue: &inner.options.integration,
+            now: inner.mischief.now().as_millisecond(),
+            mischief: &inner.mischief,
+            capture_refusals: 0,
+            refund_refusals: 0,
+        };
+        for order in 0..state.placed() {
+            shipments::send_rest(&mut state, order, &scene)?;
+        }
+        Ok(())
+    }
+
+    /// What somebody of the shop's staff does to a return, by the name of the mutation that does the same: its id, or why it
+    /// is refused. Errors when the journal cannot be written.
+    pub fn by_hand(&self, name: &str, id: Option<i32>, input: &Value) -> anyhow::Result<Result<i32, String>> {
+        let inner = &self.0;
+        let mut state = inner.write();
+        let now = inner.mischief.now().as_millisecond();
+        let scene = shipments::Scene {
+            queue: &inner.options.integration,
+            now,
+            mischief: &inner.mischief,
+            capture_refusals: 0,
+            refund_refusals: 0,
+        };
+        let outcome = returns::run(&mut state, name, &json!(id), input, &scene)?;
+        if let Some(message) = outcome.refusal() {
+            return Ok(Err(message));
+        }
+        let notice = |(id, action): &(i32, &'static str)| Notice { kind: "return", number: *id, action, at: now };
+        inner.hooks.tell(outcome.returns.iter().map(notice));
+        Ok(outcome.returns.first().map(|(id, _)| *id).ok_or_else(|| "nothing was done".to_owned()))
+    }
+
+    /// Lets the shop's people and the payment provider go on as if `ahead` had passed, in steps of half a second.
+    /// Errors when the journal cannot be written.
+    pub fn fast_forward(&self, ahead: Duration) -> anyhow::Result<()> {
+        let now = self.0.mischief.now().as_millisecond();
+        let ahead = i64::try_from(ahead.as_millis()).unwrap_or(0);
+        for passed in (0..=ahead).step_by(500) {
+            self.take_returns_at(now + passed)?;
+        }
+        Ok(())
+    }
+
     /// Lives: places orders, makes edits, sends webhooks. Never returns; drop it to stop.
     pub async fn live(&self) {
         let inner = &self.0;
@@ -404,8 +470,11 @@ impl Centra {
 
     /// The shop's people make returns, where they do; the provider answers what it was asked.
     fn take_returns(&self) -> anyhow::Result<()> {
+        self.take_returns_at(self.0.mischief.now().as_millisecond())
+    }
+
+    fn take_returns_at(&self, now: i64) -> anyhow::Result<()> {
         let inner = &self.0;
-        let now = inner.mischief.now().as_millisecond();
         // The state first: whoever shows the progress takes both in this order.
         let mut state = inner.write();
         let mut told = Vec::new();

@@ -58,6 +58,11 @@ impl Outcome {
         self.errors.push(remark);
     }
 
+    /// The first reason for which it was refused.
+    pub fn refusal(&self) -> Option<String> {
+        self.errors.first().map(|remark| remark.message.clone())
+    }
+
     /// Failed, with one error.
     pub fn failed(remark: Remark) -> Outcome {
         Outcome { errors: vec![remark], ..Outcome::default() }

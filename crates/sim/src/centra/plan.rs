@@ -448,8 +448,10 @@ fn permission(type_name: &str, field: &str) -> Option<&'static str> {
         ("DirectToConsumerOrder", "customer") => "Customer:read",
         ("DirectToConsumerOrder", "shipments") => "Shipment:read",
         ("DirectToConsumerOrder" | "DirectToConsumerShipment", "returns") => "Return:read",
-        // The next three follow the pattern of orders (inferred).
+        // The next five follow the pattern of orders (inferred).
         ("PaymentHistoryEntry", "return") => "Return:read",
+        ("DirectToConsumerReturn", "shipment") => "Shipment:read",
+        ("DirectToConsumerReturn", "order") => "Order:read",
         ("DirectToConsumerReturn", "refundPaymentHistory") => "PaymentHistory:read",
         ("DirectToConsumerReturn", "customer") => "Customer:read",
         ("DirectToConsumerReturn", _) => "Return:read",

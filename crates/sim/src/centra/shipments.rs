@@ -389,6 +389,28 @@ fn create(state: &mut State, input: &Value, scene: &Scene<'_>) -> anyhow::Result
     Ok(done(id, order, warnings))
 }
 
+/// Lets everything of an order leave that has not and may. `Err` only when the journal cannot be written.
+pub fn send_rest(state: &mut State, order: u32, scene: &Scene<'_>) -> anyhow::Result<()> {
+    let made = state.order(order).0;
+    let pickable = made.lines.iter().filter(|line| matches!(line.kind, LineKind::Product | LineKind::BundleItem(_)));
+    let lines: Vec<Value> = pickable
+        .map(|line| (line.id, state.unshipped(order, line)))
+        .filter(|(_, units)| *units > 0)
+        .map(|(id, units)| json!({"orderLine": {"id": id}, "quantity": units}))
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let input = json!({
+        "order": {"number": made.number}, "lines": lines, "isGoodToGo": true, "capture": true, "allocateDemand": true,
+    });
+    let outcome = create(state, &input, scene)?;
+    match outcome.shipments.first().and_then(|id| state.shipments.get(*id).cloned()) {
+        Some(shipment) => complete(state, &shipment, &Value::Null, scene).map(drop),
+        None => Ok(()),
+    }
+}
+
 fn done(id: i32, order: u32, warnings: Vec<Remark>) -> Outcome {
     let mut outcome = Outcome::remarked(Vec::new(), warnings);
     outcome.shipments.push(id);
@@ -611,14 +633,7 @@ impl Reader<'_> {
     }
 
     /// Writes one line of a shipment.
-    pub fn shipment_line(
-        &self,
-        out: &mut String,
-        pick: &Pick,
-        shipment: &Shipment,
-        order: &crate::data::Order,
-        place: usize,
-    ) {
+    pub fn shipment_line(&self, out: &mut String, pick: &Pick, shipment: &Shipment, order: &crate::data::Order, place: usize) {
         let Some((id, units)) = shipment.lines.get(place).copied() else { return out.push_str("null") };
         let (line_id, at) = (State::shipment_line_id(shipment, place), moment(shipment.created));
         let sold = order.lines.iter().find(|line| line.id == id);

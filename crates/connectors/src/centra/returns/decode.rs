@@ -74,8 +74,8 @@ fn head(at: &At<'_>, read_at: Option<Timestamp>, form: &Form, notes: &mut Notes)
         return None;
     };
     let market = market_of(at.value);
-    let market = id_text(&market["id"])
-        .map(|id| Named { name: market["name"].as_str().map_or_else(|| id.clone(), str::to_owned), id });
+    let market =
+        id_text(&market["id"]).map(|id| Named { name: market["name"].as_str().map_or_else(|| id.clone(), str::to_owned), id });
     let created = at.get("createdAt");
     if created.is_null() {
         notes.found.push(Problem::new("decode.return.date", "createdAt", "the return does not say when it was made", CHECK));

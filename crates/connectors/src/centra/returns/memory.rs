@@ -221,7 +221,10 @@ mod tests {
         memory.note(&document("PENDING"), at(10));
         let raw = memory.missed(40_001, at(20)).unwrap();
         let told: Value = serde_json::from_slice(&raw.body).unwrap();
-        assert_eq!((&told["deleted"], &told["order"]["number"], &told["order"]["market"]["id"]), (&json!(true), &json!("1042"), &json!(3)));
+        assert_eq!(
+            (&told["deleted"], &told["order"]["number"], &told["order"]["market"]["id"]),
+            (&json!(true), &json!("1042"), &json!(3))
+        );
         assert_eq!(raw.version, Some(at(20)));
         let unknown: Value = serde_json::from_slice(&memory.deleted(7, at(20)).body).unwrap();
         assert_eq!(unknown, json!({ "id": 7, "deleted": true }));

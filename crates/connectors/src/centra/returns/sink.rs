@@ -11,9 +11,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use selvedge_connector::{
-    Encoded, Fault, Found, Need, Needed, Priority, Raw, Receipt, Request, Sink, Standing,
-};
+use selvedge_connector::{Encoded, Fault, Found, Need, Needed, Priority, Raw, Receipt, Request, Sink, Standing};
 use selvedge_model::{
     ExternalId, Kind, Problem, RecordKey, Return,
     compare::Carries,
@@ -160,13 +158,11 @@ impl Returns {
 /// Whether the money went back, or was asked for and not refused; nothing to give back counts as given.
 fn paid_back(document: &Value) -> bool {
     let Some(entries) = document["refundPaymentHistory"].as_array() else { return true };
-    let failed = |entry: &Value| {
-        entry["status"] == "FAILED" || entry["entryType"].as_str().is_some_and(|word| word.ends_with("_FAILED"))
-    };
+    let failed =
+        |entry: &Value| entry["status"] == "FAILED" || entry["entryType"].as_str().is_some_and(|word| word.ends_with("_FAILED"));
     // A request whose outcome was no is open no more: an entry of its own says so under the same reference.
-    let ended_badly = |request: &Value| {
-        entries.iter().any(|other| failed(other) && other["externalReference"] == request["externalReference"])
-    };
+    let ended_badly =
+        |request: &Value| entries.iter().any(|other| failed(other) && other["externalReference"] == request["externalReference"]);
     let nothing = document["grandGross"]["value"].as_number().is_some_and(|number| {
         super::super::decode::decimal(&number.to_string()).is_some_and(|amount| amount <= rust_decimal::Decimal::ZERO)
     });

@@ -150,9 +150,7 @@ impl Returns {
     /// One page of states, and whether it was full.
     async fn states(&self, place: Place, interval: &Interval, priority: Priority) -> Result<(Vec<Listed>, bool), Fault> {
         let asked_at = self.api.now();
-        let made = |from: Timestamp, to: Timestamp, page: u32| {
-            json!({ "from": instant(from, false), "to": instant(to, true), "limit": STATES_PAGE, "page": page })
-        };
+        let made = |from: Timestamp, to: Timestamp, page: u32| json!({ "from": instant(from, false), "to": instant(to, true), "limit": STATES_PAGE, "page": page });
         let (operation, variables, what) = match place {
             Place::Made(page) => {
                 (&operations::RETURN_STATES_CREATED, made(interval.from, interval.to, page), "enumerate new returns")

@@ -68,13 +68,8 @@ fn rows(state: &State, one: &Returned, out: &mut String) {
         let (net, tax) = if order.tax_included { (amount.0 - amount.1, amount.1) } else { amount };
         let text = |mills: i64| mills_fixed(mills * sign, order.currency.digits);
         let (id, number) = (one.id, order.number);
-        let _ = writeln!(
-            out,
-            "{number},{id},{status},{name},{units},{disposition},{},{},{}",
-            text(net),
-            text(tax),
-            text(net + tax)
-        );
+        let _ =
+            writeln!(out, "{number},{id},{status},{name},{units},{disposition},{},{},{}", text(net), text(tax), text(net + tax));
     };
     for back in &one.made.lines {
         let item = order.lines.iter().find(|line: &&Line| line.id == back.line).and_then(|line| line.item);

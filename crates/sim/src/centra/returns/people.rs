@@ -35,11 +35,16 @@ const STEP: usize = 2_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     /// A return of a part of a line.
-    Part { goods: Fate, cost: bool },
+    Part {
+        goods: Fate,
+        cost: bool,
+    },
     /// A return of all that is left of a shipment, with what sending it had cost.
     Whole,
     Complete,
-    Refund { store_credit: bool },
+    Refund {
+        store_credit: bool,
+    },
     Delete,
     /// The shopper buys something else.
     Exchange,
@@ -112,7 +117,8 @@ fn cancelled_story(mischief: &Mischief, source: u32) -> Story {
 }
 
 fn timed(mischief: &Mischief, key: u64, first: u8, acts: Vec<Act>) -> Story {
-    let delay = |number: u8| 400 + i64::try_from(mischief.pick("return delay", key ^ (u64::from(number) << 40), 1_600)).unwrap_or(0);
+    let delay =
+        |number: u8| 400 + i64::try_from(mischief.pick("return delay", key ^ (u64::from(number) << 40), 1_600)).unwrap_or(0);
     (first..).zip(acts).map(|(number, act)| (number, delay(number), act)).collect()
 }
 
@@ -354,9 +360,10 @@ fn cancel(state: &State, order: u32, number: u8, now: i64) -> Option<Entry> {
     let open = matches!(life.status, Status::Confirmed | Status::Pending) && state.shipments.of(order).next().is_none();
     let several = sold.lines.iter().map(|line| line.ordered - line.cancelled).sum::<i32>() > 1;
     let shipped = |line: i32| state.ledger.share(line).is_some_and(|share| share.shipped > 0);
-    let line = sold.lines.iter().find(|line| {
-        line.kind == LineKind::Product && line.ordered > line.cancelled && line.unit > 0 && !shipped(line.id)
-    })?;
+    let line = sold
+        .lines
+        .iter()
+        .find(|line| line.kind == LineKind::Product && line.ordered > line.cancelled && line.unit > 0 && !shipped(line.id))?;
     let change = Change { cancel: vec![(line.id, 1)], ..Change::default() };
     (open && several).then_some(Entry::Changed { order, at: now, change: Box::new(change), planned: Some(number) })
 }

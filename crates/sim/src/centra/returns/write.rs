@@ -134,10 +134,9 @@ fn create(state: &mut State, input: &Value, scene: &Scene<'_>) -> anyhow::Result
         let units = wish.get("quantity").and_then(Value::as_i64).and_then(|units| i32::try_from(units).ok()).unwrap_or(0);
         match place {
             Some(place) => lines.push((place, units)),
-            None => errors.push(Remark::new(
-                "Could not find the line in this shipment.",
-                &format!("input.lines.{at}.shipmentLine"),
-            )),
+            None => {
+                errors.push(Remark::new("Could not find the line in this shipment.", &format!("input.lines.{at}.shipmentLine")))
+            }
         }
     }
     let mut read = |key: &str| {

@@ -338,9 +338,7 @@ impl Ledger {
         match goods {
             Goods::Remove => None,
             Goods::Release => Some(share.spot),
-            Goods::Send(warehouse) if warehouse < self.warehouses => {
-                Some(share.spot - self.warehouse_of(share) + warehouse)
-            }
+            Goods::Send(warehouse) if warehouse < self.warehouses => Some(share.spot - self.warehouse_of(share) + warehouse),
             Goods::Send(_) => None,
         }
     }

@@ -95,15 +95,27 @@ const BACK: &str = "returnStockActionPolicy: {releaseItemsBackToWarehouse: true}
 #[tokio::test]
 async fn parts_of_a_sale_sum_to_it_with_its_reductions_and_what_sending_cost() {
     let shop = shop(300).await;
-    let order = shop.find(|o| o.shipping.quoted > 0 && !o.discounts.is_empty() && o.lines.len() > 1 && o.lines.iter().any(|l| l.ordered > 1) && o.lines.iter().all(|l| l.kind == LineKind::Product));
+    let order = shop.find(|o| {
+        o.shipping.quoted > 0
+            && !o.discounts.is_empty()
+            && o.lines.len() > 1
+            && o.lines.iter().any(|l| l.ordered > 1)
+            && o.lines.iter().all(|l| l.kind == LineKind::Product)
+    });
     send(&shop.centra, order, 2);
     let mut given = Decimal::ZERO;
     for (at, shipment) in shop.shipments_of(order).await.iter().enumerate() {
         for line in shipment["lines"].as_array().unwrap() {
             for unit in 0..line["quantity"].as_i64().unwrap() {
                 // Sending is given back once, with the first.
-                let sending = if at == 0 && unit == 0 && line == &shipment["lines"][0] { ", shippingCost: {fromShipment: true}" } else { "" };
-                let made = shop.ok(&create(shipment, &[(line, 1)], &format!("{BACK}, voucherValue: {{fromShipment: true}}{sending}"))).await;
+                let sending = if at == 0 && unit == 0 && line == &shipment["lines"][0] {
+                    ", shippingCost: {fromShipment: true}"
+                } else {
+                    ""
+                };
+                let made = shop
+                    .ok(&create(shipment, &[(line, 1)], &format!("{BACK}, voucherValue: {{fromShipment: true}}{sending}")))
+                    .await;
                 given += decimal(&made["grandTotal"]["value"]);
                 assert_eq!(made["returnStatus"], "PENDING");
             }
@@ -171,7 +183,8 @@ async fn goods_go_where_the_policy_says_when_the_return_is_made_and_back_when_it
 #[tokio::test]
 async fn money_moves_by_refunding_alone_and_once() {
     let shop = shop(200).await;
-    let order = shop.find(|o| o.payment_method.2 == "adyen" && o.lines[0].kind == LineKind::Product && o.payments[0].entry_type == "AUTH");
+    let order = shop
+        .find(|o| o.payment_method.2 == "adyen" && o.lines[0].kind == LineKind::Product && o.payments[0].entry_type == "AUTH");
     send(&shop.centra, order, 1);
     let shipment = shop.shipments_of(order).await[0].clone();
     let line = &shipment["lines"][0];
@@ -199,14 +212,19 @@ async fn money_moves_by_refunding_alone_and_once() {
 #[tokio::test]
 async fn a_provider_that_answers_later_is_asked_once_and_answers_under_the_same_reference() {
     let shop = shop(300).await;
-    let order = shop.find(|o| o.payment_method.2 == "klarna_payments" && o.lines[0].kind == LineKind::Product && o.payments[0].entry_type == "AUTH");
+    let order = shop.find(|o| {
+        o.payment_method.2 == "klarna_payments" && o.lines[0].kind == LineKind::Product && o.payments[0].entry_type == "AUTH"
+    });
     send(&shop.centra, order, 1);
     let shipment = shop.shipments_of(order).await[0].clone();
     let made = shop.ok(&create(&shipment, &[(&shipment["lines"][0], 1)], BACK)).await;
     let asked = shop.ok(&format!("refundReturn(id: {})", made["id"])).await;
     assert_eq!(asked["refundPaymentHistory"][0]["status"], "PENDING");
     assert!(shop.refused(&format!("refundReturn(id: {})", made["id"])).await.contains("under way"));
-    assert_eq!(shop.centra.progress().returns_pending, u64::try_from(shop.centra.0.people().pending(&shop.centra.0.read())).unwrap() + 1);
+    assert_eq!(
+        shop.centra.progress().returns_pending,
+        u64::try_from(shop.centra.0.people().pending(&shop.centra.0.read())).unwrap() + 1
+    );
     let later = shop.centra.0.mischief.now().as_millisecond() + 10_000;
     returns::settle(&mut shop.centra.0.write(), &shop.centra.0.mischief, later, false).unwrap();
     let found = shop.data(&format!("{{ returns(where: {{id: {}}}) {RETURN} }}", made["id"])).await;
