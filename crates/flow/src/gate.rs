@@ -526,7 +526,7 @@ fn decide(
             for part in parts {
                 enter(tx, needs.owing, brand, part, now)?;
             }
-            let note = format!("return.split version 1: {reason}");
+            let note = format!("return.by_shipment version 1: {reason}");
             tx.step(row.id, Event::Exclude, &Step { note: Some(note.clone()), ..Step::default() }, now)?;
             tx.tell(row.id, "gate", "excluded", &note, now)
         }

@@ -65,7 +65,7 @@ impl Bench<'_> {
             return Ok(excluded("return.announced", "nothing has been received yet".to_owned()));
         }
         if returned.lines.is_empty() {
-            return Ok(excluded("return.nothing", "nothing of it came back".to_owned()));
+            return Ok(excluded("return.empty", "nothing of it came back".to_owned()));
         }
         let mut orders: Vec<RecordKey> =
             returned.lines.iter().filter_map(|line| line.order.clone().or_else(|| returned.order.clone())).collect();

@@ -337,13 +337,13 @@ async fn the_queue_brings_returns_and_what_was_paid_back_and_what_was_deleted() 
     let shop = shop(60, Profile::None, options(), json!({})).await;
     let feed = shop.connection.feed.as_deref().unwrap();
     assert_eq!(feed.kinds(), [Kind::Order, Kind::Return]);
-    while feed.next().await.unwrap().more {}
+    while feed.next(&Kind::ALL).await.unwrap().more {}
     shop.centra.send_all().unwrap();
     let read = async || {
         shop.later();
         let (mut arrivals, mut receipts) = (Vec::new(), 1);
         while receipts > 0 {
-            let page = feed.next().await.unwrap();
+            let page = feed.next(&Kind::ALL).await.unwrap();
             feed.acknowledge(&page.receipts).await.unwrap();
             receipts = page.receipts.len();
             arrivals.extend(page.arrivals);
@@ -601,7 +601,7 @@ async fn a_token_without_returns_reads_orders_and_check_names_what_is_missing() 
     assert!(read.raws.iter().all(|raw| orders.decode(raw, &Values::default()).also.is_empty()));
     let feed = shop.connection.feed.as_deref().unwrap();
     assert_eq!(feed.kinds(), [Kind::Order]);
-    feed.next().await.unwrap();
+    feed.next(&Kind::ALL).await.unwrap();
 
     for (settings, bad) in [(json!({ "returns": false }), false), (json!({}), true)] {
         let (connection, _) = connect(&shop.centra, &shop.url, settings);
