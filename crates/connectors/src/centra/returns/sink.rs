@@ -70,19 +70,20 @@ impl Returns {
     }
 
     /// What becomes of the goods, in the shop's words.
-    fn policy(&self, record: &Return) -> Result<Value, Problem> {
-        Ok(match record.disposition {
+    fn policy(&self, record: &Return, problems: &mut Vec<Problem>) -> Option<Value> {
+        Some(match record.disposition {
             Disposition::Restock => json!({ "releaseItemsBackToWarehouse": true }),
             Disposition::WriteOff => json!({ "removeItemsFromStock": true }),
             Disposition::Quarantine => match self.settings.quarantine_warehouse {
                 Some(warehouse) => json!({ "sendItemsToDifferentWarehouse": { "id": warehouse } }),
                 None => {
-                    return Err(Problem::new(
+                    problems.push(Problem::new(
                         "return.quarantine",
                         "disposition",
                         format!("return {} is to be kept apart, and the connection names no warehouse for that", record.id),
                         "Set `quarantine_warehouse` of the shop's connection to the id of such a warehouse, then release.",
                     ));
+                    return None;
                 }
             },
         })
@@ -100,7 +101,7 @@ impl Returns {
         };
         let mut problems = Vec::new();
         let lines = lines(record, &document, &wanted, &mut problems);
-        let policy = self.policy(record).map_err(|problem| problems.push(problem)).ok();
+        let policy = self.policy(record, &mut problems);
         let (Some(policy), true) = (policy, problems.is_empty()) else { return Err(problems) };
         let mut input = json!({
             "shipment": { "id": id },

@@ -88,7 +88,9 @@ impl People {
 fn story(mischief: &Mischief, source: u32, sold: impl Fn() -> Order) -> Story {
     let key = u64::from(source);
     let by_gift = || sold().payments.iter().any(|paid| paid.entry_type == "AUTH_GIFT_CARD");
-    if !mischief.chance("comes back", key, RETURNED) && !(mischief.chance("comes back", key, RETURNED_GIFTS) && by_gift()) {
+    let among = |percent: f64| mischief.chance("comes back", key, percent);
+    let returned = among(RETURNED) || (among(RETURNED_GIFTS) && by_gift());
+    if !returned {
         return Story::new();
     }
     let plain = Act::Part { goods: Fate::Restock, cost: false };

@@ -183,15 +183,14 @@ impl Shop {
             };
             match self.sink().encode(record, &Values::default(), Standing { own: own.as_ref(), needed: shipment })? {
                 Encoded::Nothing => return Ok(found.unwrap().id.to_string()),
-                Encoded::Put(request) => match self.sink().put(&request).await {
-                    Err(Fault::Refused { problems, .. }) => {
-                        // A world of mischief refuses what it would take at another time.
-                        if problems.iter().all(|problem| !problem.message.contains("try again")) {
-                            return Err(problems);
-                        }
+                Encoded::Put(request) => {
+                    // A world of mischief refuses what it would take at another time.
+                    if let Err(Fault::Refused { problems, .. }) = self.sink().put(&request).await
+                        && problems.iter().all(|problem| !problem.message.contains("try again"))
+                    {
+                        return Err(problems);
                     }
-                    Ok(_) | Err(_) => {}
-                },
+                }
             }
         }
         panic!("{} never stood", record.key);
@@ -436,7 +435,7 @@ async fn a_poll_notices_what_was_completed_or_deleted_without_a_word() {
         .shipment_source
         .as_deref()
         .unwrap()
-        .fetch(&[shipment.id.clone()], Priority::Returns)
+        .fetch(std::slice::from_ref(&shipment.id), Priority::Returns)
         .await
         .unwrap()
         .remove(0);
