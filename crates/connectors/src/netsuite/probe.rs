@@ -459,12 +459,16 @@ impl AccountProbe {
             ),
         });
         if self.returns.goods == Goods::Authorization {
-            let path = format!("{RECORDS}/metadata-catalog/itemReceipt");
-            let ask = Ask {
-                headers: vec![("accept", "application/schema+json")],
-                ..Ask::get("read the schema of item receipts", &path, Priority::Control)
-            };
-            let names = self.client.json(&ask).await.map(|schema| names_in(&schema)).unwrap_or_default();
+            // Whether a schema shows the lines itself or links to theirs is not told.
+            let mut names = BTreeSet::new();
+            for record in ["itemReceipt", "itemReceipt-itemElement"] {
+                let path = format!("{RECORDS}/metadata-catalog/{record}");
+                let ask = Ask {
+                    headers: vec![("accept", "application/schema+json")],
+                    ..Ask::get("read the schema of item receipts", &path, Priority::Control)
+                };
+                names.extend(self.client.json(&ask).await.map(|schema| names_in(&schema)).unwrap_or_default());
+            }
             let field = &self.returns.restock_field;
             // A schema that only links its lines says nothing about them.
             let shows_lines = names.iter().any(|name| name.eq_ignore_ascii_case("orderLine"));

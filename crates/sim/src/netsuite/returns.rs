@@ -350,12 +350,12 @@ impl Account {
                 return Err(Refusal::user("You must enter at least one line item for this transaction."));
             }
         }
+        if tran.kind == Kind::Credit && tran.totals().total.is_negative() {
+            return Err(Refusal::user("The total of a credit memo cannot be negative."));
+        }
         let applied = tran.back.as_ref().map(|back| back.applied).unwrap_or_default();
         if tran.kind == Kind::Credit && tran.totals().total < applied {
             return Err(Refusal::user("The amount of a credit memo cannot be lower than what has been applied of it."));
-        }
-        if tran.kind == Kind::Credit && tran.totals().total.is_negative() {
-            return Err(Refusal::user("The total of a credit memo cannot be negative."));
         }
         let Some(source) = state.trans.get(&tran.from()) else { return Ok(()) };
         let back = source.back.as_deref().unwrap_or(&nothing);
