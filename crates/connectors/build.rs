@@ -33,6 +33,8 @@ const SHIPMENTS: &str = "# @shipments";
 const VALUES: &str = "# @values";
 /// The line that marks an operation of which only products have need.
 const PRODUCTS: &str = "# @products";
+/// The line that marks an operation of which only returns have need.
+const RETURNS: &str = "# @returns";
 /// The line that names input fields, as `Type.field`, which are sent inside a variable, where the compiler cannot see them.
 const SENDS: &str = "# @sends";
 
@@ -67,6 +69,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     let (mut needs, mut stock_needs, mut shipment_needs) = (Needs::default(), Needs::default(), Needs::default());
     let mut value_needs = Needs::default();
     let mut product_needs = Needs::default();
+    let mut return_needs = Needs::default();
     for (path, source) in &sources.operations {
         let whole = sources.with_fragments(source);
         let document =
@@ -80,6 +83,8 @@ fn build() -> Result<(), Box<dyn Error>> {
             &mut value_needs
         } else if marks(source, PRODUCTS).next().is_some() {
             &mut product_needs
+        } else if marks(source, RETURNS).next().is_some() {
+            &mut return_needs
         } else {
             &mut needs
         };
@@ -99,6 +104,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     operations.push_str(&value_needs.text("VALUE_NEEDS", "listing what orders can carry needs beside that")?);
     product_needs.leave_to(&needs);
     operations.push_str(&product_needs.text("PRODUCT_NEEDS", "products need beside that")?);
+    return_needs.leave_to(&needs);
+    operations.push_str(&return_needs.text("RETURN_NEEDS", "returns need beside that")?);
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("centra_operations.rs"), operations)?;
     Ok(())
 }

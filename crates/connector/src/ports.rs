@@ -232,6 +232,16 @@ pub enum Arrival {
     },
 }
 
+impl Arrival {
+    /// Of which kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Arrival::Document(raw) => raw.kind,
+            Arrival::Notice { kind, .. } => *kind,
+        }
+    }
+}
+
 /// One page of a queue of news.
 #[derive(Clone, Debug, Default)]
 pub struct FeedPage {
@@ -248,8 +258,9 @@ pub struct FeedPage {
 pub trait Feed: Send + Sync {
     /// Of which kinds it brings news; those of every other kind have to be listed.
     fn kinds(&self) -> &'static [Kind];
-    /// The oldest news not yet acknowledged.
-    async fn next(&self) -> Result<FeedPage, Fault>;
+    /// The oldest news not yet acknowledged. `wanted` are the kinds that somebody takes: what is of another kind is left out, and
+    /// need not be taken off the queue.
+    async fn next(&self, wanted: &[Kind]) -> Result<FeedPage, Fault>;
     /// Tells the system that these are durable here. Never called before they are.
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault>;
 }

@@ -156,8 +156,12 @@ impl Engine {
 
     /// The document of another flow that `encode` has to see.
     async fn needed(&self, flow: &Flow, record: &AnyRecord, values: &Values) -> std::result::Result<Option<Raw>, Fault> {
-        let Some(Need { what: Needed::Document { kind, key }, table, key_text }) = flow.sink.needs(record) else {
-            return Ok(None);
+        let Some(Need { what, table, key_text }) = flow.sink.needs(record) else { return Ok(None) };
+        let (kind, key) = match what {
+            Needed::Document { kind, key } => (kind, key),
+            // What is credited is read off the return that was brought with it; a shopper is known by the id alone.
+            Needed::Record(AnyRecord::Return(ret)) => (Kind::Return, ret.key.clone()),
+            Needed::Record(_) => return Ok(None),
         };
         let source = self.setup().connections.get(&flow.setup.to).and_then(|to| source(to, kind));
         let (Some(id), Some(source)) = (values.by_key(&table, &key_text).map(ExternalId::new), source) else { return Ok(None) };

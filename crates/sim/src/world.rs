@@ -634,6 +634,8 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/threepl_orders.csv", get(export_threepl))
         .route("/export/centra_shipments.csv", get(export_shipments))
         .route("/export/netsuite_fulfilments.csv", get(export_fulfilments))
+        .route("/export/netsuite_returns.csv", get(export_returns))
+        .route("/export/netsuite_refunds.csv", get(export_refunds))
         .route("/edit-item", post(edit_item))
         .route("/edit-erp-item", post(edit_erp_item))
         .route("/webhook", post(set_webhook))
@@ -660,6 +662,14 @@ async fn export_centra(Shared(admin): Shared<Admin>) -> Response {
 
 async fn export_fulfilments(Shared(admin): Shared<Admin>) -> Response {
     csv(admin.netsuite.fulfilments_csv())
+}
+
+async fn export_returns(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.netsuite.returns_csv())
+}
+
+async fn export_refunds(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.netsuite.refunds_csv())
 }
 
 async fn export_stock(Shared(admin): Shared<Admin>) -> Response {

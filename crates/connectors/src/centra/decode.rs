@@ -33,7 +33,10 @@ use selvedge_model::{
 };
 use serde_json::Value;
 
-use super::wire::id_text;
+use super::{
+    returns::{Form, of_order},
+    wire::id_text,
+};
 
 /// In which zones times are read and days are counted.
 #[derive(Clone, Debug)]
@@ -47,77 +50,100 @@ pub struct Zones {
 }
 
 impl Zones {
-    fn books_of(&self, market: &str) -> &TimeZone {
+    pub fn books_of(&self, market: &str) -> &TimeZone {
         self.books_of_markets.get(market).unwrap_or(&self.books)
     }
 }
 
-const MEND: &str = "Compare it with the order in Centra; when it is mended there, it is read again by itself.";
-const CHECK: &str = "Run `selvedge check`: it names what this Centra instance does otherwise than documented.";
+pub(super) const MEND: &str = "Compare it with the order in Centra; when it is mended there, it is read again by itself.";
+pub(super) const CHECK: &str = "Run `selvedge check`: it names what this Centra instance does otherwise than documented.";
 
-/// The order in these bytes.
-pub fn decode_order(body: &[u8], zones: &Zones) -> Decoded<Order> {
-    let mut notes = Notes(Vec::new());
-    let record = match serde_json::from_slice::<Value>(body) {
-        Ok(value @ Value::Object(_)) => order(&At { value: &value, path: String::new() }, zones, &mut notes),
-        Ok(other) => {
-            notes.add("decode.order.json", "", "the document is no JSON object", CHECK, Some(&other));
-            None
-        }
+/// The order in these bytes; with `refunds`, also what was paid back for no return.
+pub fn decode_order(body: &[u8], zones: &Zones, refunds: Option<&Form>) -> Decoded<Order> {
+    let mut notes = Notes::of("order");
+    let Some(value) = document(body, &mut notes) else { return Decoded::of(None, notes.found) };
+    let at = At::top(&value);
+    let record = order(&at, zones, &mut notes);
+    let also = record.as_ref().zip(refunds).map(|(order, form)| of_order(&at, order, form)).unwrap_or_default();
+    Decoded { also, ..Decoded::of(record, notes.found) }
+}
+
+/// The JSON object in these bytes.
+pub(super) fn document(body: &[u8], notes: &mut Notes) -> Option<Value> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value @ Value::Object(_)) => return Some(value),
+        Ok(other) => notes.add(&notes.rule("json"), "", "the document is no JSON object", CHECK, Some(&other)),
         Err(error) => {
-            let problem = Problem::new("decode.order.json", "", format!("the document is no JSON: {error}"), CHECK);
-            notes.0.push(problem.value(String::from_utf8_lossy(body.get(..200).unwrap_or(body))));
-            None
+            let problem = Problem::new(&notes.rule("json"), "", format!("the document is no JSON: {error}"), CHECK);
+            notes.found.push(problem.value(String::from_utf8_lossy(body.get(..200).unwrap_or(body))));
         }
-    };
-    Decoded::of(record, notes.0)
+    }
+    None
 }
 
 /// A place in the document.
 #[derive(Clone)]
-struct At<'v> {
-    value: &'v Value,
-    path: String,
+pub(super) struct At<'v> {
+    pub value: &'v Value,
+    pub path: String,
 }
 
 static NULL: Value = Value::Null;
 
 impl<'v> At<'v> {
+    /// The whole document.
+    pub fn top(value: &'v Value) -> At<'v> {
+        At { value, path: String::new() }
+    }
+
     /// A field; null when there is none.
-    fn get(&self, field: &str) -> At<'v> {
+    pub fn get(&self, field: &str) -> At<'v> {
         let path = if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) };
         At { value: self.value.get(field).unwrap_or(&NULL), path }
     }
 
-    fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.value.is_null()
     }
 }
 
 /// What was found on the way.
-struct Notes(Vec<Problem>);
+pub(super) struct Notes {
+    pub found: Vec<Problem>,
+    of: &'static str,
+}
 
 impl Notes {
-    fn add(&mut self, rule: &str, path: &str, message: impl Into<String>, remedy: &str, value: Option<&Value>) {
+    /// On a document of this kind: the word is in the rules.
+    pub fn of(of: &'static str) -> Notes {
+        Notes { found: Vec::new(), of }
+    }
+
+    /// The rule of this name for such a document.
+    pub fn rule(&self, name: &str) -> String {
+        format!("decode.{}.{name}", self.of)
+    }
+
+    pub fn add(&mut self, rule: &str, path: &str, message: impl Into<String>, remedy: &str, value: Option<&Value>) {
         let mut problem = Problem::new(rule, path, message, remedy);
         if let Some(value) = value.filter(|v| !v.is_null()) {
             problem = problem.value(shown(value));
         }
-        self.0.push(problem);
+        self.found.push(problem);
     }
 
     /// A field of the wrong type or missing; one exception per field, not per order.
-    fn odd(&mut self, at: &At<'_>, wanted: &str) {
+    pub fn odd(&mut self, at: &At<'_>, wanted: &str) {
         let field: String = at.path.chars().filter(|c| !c.is_ascii_digit()).collect();
         let missing = if at.is_null() { "is missing" } else { "is something else" };
         let problem =
-            Problem::new("decode.order.field", at.path.clone(), format!("{} should be {wanted} and {missing}", at.path), CHECK);
+            Problem::new(&self.rule("field"), at.path.clone(), format!("{} should be {wanted} and {missing}", at.path), CHECK);
         let problem = if at.is_null() { problem } else { problem.value(shown(at.value)) };
-        self.0.push(problem.cause(field));
+        self.found.push(problem.cause(field));
     }
 
     /// A text that may be missing; blank ones are.
-    fn text(&mut self, at: &At<'_>) -> Option<String> {
+    pub fn text(&mut self, at: &At<'_>) -> Option<String> {
         match at.value {
             Value::Null => None,
             Value::String(text) => Some(text.trim().to_owned()).filter(|t| !t.is_empty()),
@@ -128,7 +154,7 @@ impl Notes {
         }
     }
 
-    fn flag(&mut self, at: &At<'_>) -> Option<bool> {
+    pub fn flag(&mut self, at: &At<'_>) -> Option<bool> {
         let flag = at.value.as_bool();
         if flag.is_none() {
             self.odd(at, "true or false");
@@ -136,7 +162,7 @@ impl Notes {
         flag
     }
 
-    fn id(&mut self, at: &At<'_>) -> Option<String> {
+    pub fn id(&mut self, at: &At<'_>) -> Option<String> {
         let id = id_text(at.value);
         if id.is_none() {
             self.odd(at, "an id");
@@ -145,7 +171,7 @@ impl Notes {
     }
 
     /// The parts of a list; missing or null is none, without a word.
-    fn list<'v>(&mut self, at: &At<'v>) -> Vec<At<'v>> {
+    pub fn list<'v>(&mut self, at: &At<'v>) -> Vec<At<'v>> {
         match at.value {
             Value::Array(items) => {
                 items.iter().enumerate().map(|(index, value)| At { value, path: format!("{}[{index}]", at.path) }).collect()
@@ -159,18 +185,18 @@ impl Notes {
     }
 
     /// An instant; the configured zone stands in for a missing offset.
-    fn instant(&mut self, at: &At<'_>, zones: &Zones) -> Option<Timestamp> {
+    pub fn instant(&mut self, at: &At<'_>, zones: &Zones) -> Option<Timestamp> {
         let text = self.text(at)?;
         match moment::in_zone(&text, &zones.instance) {
             Ok(instant) => Some(instant),
             Err(error) => {
-                self.add("decode.order.date", &at.path, error.to_string(), CHECK, Some(at.value));
+                self.add(&self.rule("date"), &at.path, error.to_string(), CHECK, Some(at.value));
                 None
             }
         }
     }
 
-    fn decimal(&mut self, at: &At<'_>) -> Option<Decimal> {
+    pub fn decimal(&mut self, at: &At<'_>) -> Option<Decimal> {
         let read = match at.value {
             Value::Number(number) => decimal(&number.to_string()),
             _ => None,
@@ -182,7 +208,7 @@ impl Notes {
     }
 
     /// The decimal of a monetary value that has to be there.
-    fn value(&mut self, at: &At<'_>) -> Option<Decimal> {
+    pub fn value(&mut self, at: &At<'_>) -> Option<Decimal> {
         let at = at.get("value");
         let value = match at.value {
             Value::Number(number) => decimal(&number.to_string()),
@@ -194,13 +220,13 @@ impl Notes {
         value
     }
 
-    fn amount(&mut self, at: &At<'_>, what: &str) {
-        let problem = Problem::new("decode.order.amount", at.path.clone(), format!("{} {what}", at.path), MEND);
-        self.0.push(if at.is_null() { problem } else { problem.value(shown(at.value)) });
+    pub fn amount(&mut self, at: &At<'_>, what: &str) {
+        let problem = Problem::new(&self.rule("amount"), at.path.clone(), format!("{} {what}", at.path), MEND);
+        self.found.push(if at.is_null() { problem } else { problem.value(shown(at.value)) });
     }
 
     /// An amount in whole minor units.
-    fn exact(&mut self, at: &At<'_>, currency: Currency) -> Option<Money> {
+    pub fn exact(&mut self, at: &At<'_>, currency: Currency) -> Option<Money> {
         let value = self.value(at)?;
         match without_noise(value, currency) {
             Some(money) => Some(money),
@@ -212,7 +238,7 @@ impl Notes {
     }
 
     /// An amount that Centra derives from another and may state more finely: half up.
-    fn derived(&mut self, at: &At<'_>, currency: Currency) -> Option<Money> {
+    pub fn derived(&mut self, at: &At<'_>, currency: Currency) -> Option<Money> {
         let value = self.value(at)?;
         let money = Money::rounded(value, currency, Rounding::HalfUp).ok();
         if money.is_none() {
@@ -222,7 +248,7 @@ impl Notes {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -268,7 +294,7 @@ fn order(at: &At<'_>, zones: &Zones, notes: &mut Notes) -> Option<Order> {
     let lines = lines(&at.get("lines"), currency, notes);
     let shipping_charge = shipping(&stated, currency, notes);
     let handling_charge = handling(&stated, currency, notes);
-    let around = Around { lines: &lines, charges: [&shipping_charge, &handling_charge], totals };
+    let around = Around { lines: &lines, charges: &[&shipping_charge, &handling_charge], totals };
     let discounts = discounts(at, &stated, &around, currency, notes);
     Some(Order {
         id: ExternalId::new(number.clone()),
@@ -309,15 +335,16 @@ fn number(at: &At<'_>, notes: &mut Notes) -> Option<String> {
     number
 }
 
-fn currency(at: &At<'_>, notes: &mut Notes) -> Option<Currency> {
+/// The currency of a document's grand total, in which all of its amounts are.
+pub(super) fn currency(at: &At<'_>, notes: &mut Notes) -> Option<Currency> {
     let at = at.get("grandGross").get("currency").get("code");
     let code = notes.text(&at);
     let currency = code.as_deref().and_then(Currency::from_code).filter(|c| c.minor_units().is_some());
     if currency.is_none() {
         let code = code.unwrap_or_default();
         let problem =
-            Problem::new("decode.order.currency", at.path.clone(), format!("{code:?} is not a currency of ISO 4217"), MEND);
-        notes.0.push(problem.value(code.clone()).cause(code.chars().take(20).collect::<String>()));
+            Problem::new(&notes.rule("currency"), at.path.clone(), format!("{code:?} is not a currency of ISO 4217"), MEND);
+        notes.found.push(problem.value(code.clone()).cause(code.chars().take(20).collect::<String>()));
     }
     currency
 }
@@ -333,7 +360,7 @@ fn status(at: &At<'_>, notes: &mut Notes) -> OrderStatus {
         _ => {
             let value = shown(at.value);
             let problem = Problem::new("decode.order.status", "status", format!("{value:?} is no status that we know"), CHECK);
-            notes.0.push(problem.value(value.clone()).cause(value.chars().take(40).collect::<String>()));
+            notes.found.push(problem.value(value.clone()).cause(value.chars().take(40).collect::<String>()));
             OrderStatus::Pending
         }
     }
@@ -436,7 +463,7 @@ fn address(at: &At<'_>, notes: &mut Notes) -> Option<Address> {
 }
 
 /// One tax rule applied to one amount.
-struct Rule {
+pub(super) struct Rule {
     name: String,
     percent: Decimal,
     added: Decimal,
@@ -451,7 +478,7 @@ impl Rule {
     }
 }
 
-fn rules(at: &At<'_>, notes: &mut Notes) -> Vec<Rule> {
+pub(super) fn rules(at: &At<'_>, notes: &mut Notes) -> Vec<Rule> {
     let mut rules = Vec::new();
     for at in notes.list(at) {
         let percent = notes.decimal(&at.get("rule").get("taxPercent"));
@@ -517,9 +544,7 @@ fn line(at: &At<'_>, bundles: &Bundles, currency: Currency, notes: &mut Notes) -
     let sku = sku(at, kind, notes);
     let quantity = count(&at.get("quantity"), notes);
     let cancelled = count(&at.get("cancelledQuantity"), notes);
-    let product = notes.text(&at.get("productName"));
-    let variant = notes.text(&at.get("productVariantName"));
-    let name = [product, variant].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let name = name(at, notes);
     let bundle = if kind == LineKind::BundleItem { bundle_of(at, &id, bundles, notes) } else { None };
     let zero = Money::zero(currency);
     let mut line = OrderLine {
@@ -537,12 +562,20 @@ fn line(at: &At<'_>, bundles: &Bundles, currency: Currency, notes: &mut Notes) -
         taxes: Vec::new(),
     };
     if kind != LineKind::BundleItem {
-        price(&mut line, at, currency, notes);
+        let percent = notes.decimal(&at.get("taxPercent")).unwrap_or_default().normalize();
+        price(&mut line, at, percent, currency, notes);
     }
     Some(line)
 }
 
-fn line_kind(at: &At<'_>, notes: &mut Notes) -> LineKind {
+/// What people read of an order's line.
+pub(super) fn name(at: &At<'_>, notes: &mut Notes) -> String {
+    let product = notes.text(&at.get("productName"));
+    let variant = notes.text(&at.get("productVariantName"));
+    [product, variant].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn line_kind(at: &At<'_>, notes: &mut Notes) -> LineKind {
     match at.value.as_str() {
         Some("ProductOrderLine") => LineKind::Product,
         Some("BundleOrderLine") => LineKind::Bundle,
@@ -557,7 +590,7 @@ fn line_kind(at: &At<'_>, notes: &mut Notes) -> LineKind {
                 format!("{value:?} is no kind of order line that we know"),
                 CHECK,
             );
-            notes.0.push(problem.value(value.clone()).cause(value.chars().take(60).collect::<String>()));
+            notes.found.push(problem.value(value.clone()).cause(value.chars().take(60).collect::<String>()));
             LineKind::Product
         }
     }
@@ -579,7 +612,7 @@ fn bundle_of(at: &At<'_>, id: &str, bundles: &Bundles, notes: &mut Notes) -> Opt
     found.map(ExternalId::new)
 }
 
-fn sku(at: &At<'_>, kind: LineKind, notes: &mut Notes) -> Sku {
+pub(super) fn sku(at: &At<'_>, kind: LineKind, notes: &mut Notes) -> Sku {
     let size = at.get("productSize");
     let found = notes.text(&size.get("SKU")).or_else(|| notes.text(&size.get("EAN")));
     let number = notes.text(&at.get("productNumber"));
@@ -598,13 +631,13 @@ fn sku(at: &At<'_>, kind: LineKind, notes: &mut Notes) -> Sku {
                 format!("the line for {product:?} has no SKU: {why}"),
                 "Give the size a SKU or an EAN in Centra, then release; or enter the order by hand and dismiss this with a reason.",
             );
-            notes.0.push(problem.value(product.clone()).cause(product));
+            notes.found.push(problem.value(product.clone()).cause(product));
             Sku::default()
         }
     }
 }
 
-fn count(at: &At<'_>, notes: &mut Notes) -> u32 {
+pub(super) fn count(at: &At<'_>, notes: &mut Notes) -> u32 {
     let count = match at.value {
         Value::Number(number) => number.to_string().parse().ok(),
         _ => None,
@@ -615,11 +648,11 @@ fn count(at: &At<'_>, notes: &mut Notes) -> u32 {
     })
 }
 
-fn price(line: &mut OrderLine, at: &At<'_>, currency: Currency, notes: &mut Notes) {
+/// The amounts of a line, at its rate in percent.
+pub(super) fn price(line: &mut OrderLine, at: &At<'_>, percent: Decimal, currency: Currency, notes: &mut Notes) {
     line.unit_net = notes.value(&at.get("unitNet")).map(|d| d.normalize()).unwrap_or_default();
     let net = notes.derived(&at.get("lineNet"), currency);
     let gross = notes.exact(&at.get("lineGross"), currency);
-    let percent = notes.decimal(&at.get("taxPercent")).unwrap_or_default().normalize();
     let rules = rules(&at.get("appliedTaxRules"), notes);
     let (Some(net), Some(gross)) = (net, gross) else {
         return;
@@ -645,7 +678,7 @@ fn price(line: &mut OrderLine, at: &At<'_>, currency: Currency, notes: &mut Note
                     format!("{} {}%: {} added, {} included, {} deducted", r.name, r.percent, r.added, r.included, r.deducted)
                 })
                 .collect();
-            notes.0.push(
+            notes.found.push(
                 Problem::new(
                     "decode.line.tax",
                     format!("{}.appliedTaxRules", at.path),
@@ -696,7 +729,7 @@ fn tax_lines(net: Money, tax: Money, rules: Vec<Rule>) -> Vec<TaxLine> {
     rules.into_iter().zip(shares).map(|(rule, amount)| TaxLine { name: rule.name, rate: rule.percent, amount }).collect()
 }
 
-fn shipping(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
+pub(super) fn shipping(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
     let rules = rules(&totals.get("shippingTaxRules"), notes);
     let fields = ["shippingTaxAdded", "shippingTaxDeducted", "shippingTaxIncluded"];
     let stated = fields.iter().any(|field| !totals.get(field).is_null());
@@ -716,29 +749,29 @@ fn shipping(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
     charge(&totals.get("shipping"), taxes, &rules, currency, notes)
 }
 
-fn handling(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
+pub(super) fn handling(totals: &At<'_>, currency: Currency, notes: &mut Notes) -> Charge {
     let rules = rules(&totals.get("handlingTaxRules"), notes);
     charge(&totals.get("handling"), Taxes::of(&rules), &rules, currency, notes)
 }
 
 /// The three ways of tax on one amount, the deducted one without its sign.
 #[derive(Clone, Copy, Default)]
-struct Taxes {
-    added: Decimal,
-    deducted: Decimal,
-    included: Decimal,
+pub(super) struct Taxes {
+    pub added: Decimal,
+    pub deducted: Decimal,
+    pub included: Decimal,
 }
 
 impl Taxes {
     /// Zero where a sum does not fit; the totals then do not close.
-    fn of(rules: &[Rule]) -> Taxes {
+    pub fn of(rules: &[Rule]) -> Taxes {
         let total = |of: fn(&Rule) -> Decimal| sum(rules.iter().map(|rule| Some(of(rule)))).unwrap_or_default();
         Taxes { added: total(|r| r.added), deducted: total(|r| r.deducted), included: total(|r| r.included) }
     }
 
     /// An amount as stated → net and tax. Included and deducted tax are inside it, added tax is not.
     /// `None` when the amount is not in whole minor units, unless a deduction made it finer.
-    fn split(self, stated: Decimal, currency: Currency) -> Option<(Money, Money)> {
+    pub fn split(self, stated: Decimal, currency: Currency) -> Option<(Money, Money)> {
         let whole = |value| Money::rounded(value, currency, Rounding::HalfUp).ok();
         let base =
             if self.deducted.is_zero() { without_noise(stated, currency)? } else { whole(stated.checked_sub(self.deducted)?)? };
@@ -747,7 +780,7 @@ impl Taxes {
     }
 }
 
-fn charge(at: &At<'_>, taxes: Taxes, rules: &[Rule], currency: Currency, notes: &mut Notes) -> Charge {
+pub(super) fn charge(at: &At<'_>, taxes: Taxes, rules: &[Rule], currency: Currency, notes: &mut Notes) -> Charge {
     let Some(stated) = notes.value(at) else {
         return Charge::none(currency);
     };
@@ -759,11 +792,11 @@ fn charge(at: &At<'_>, taxes: Taxes, rules: &[Rule], currency: Currency, notes: 
     Charge { net, tax, rate: only_rate(rules) }
 }
 
-/// The parts of the order around its discounts.
-struct Around<'a> {
-    lines: &'a [OrderLine],
-    charges: [&'a Charge; 2],
-    totals: Totals,
+/// The parts of the document around its discounts.
+pub(super) struct Around<'a> {
+    pub lines: &'a [OrderLine],
+    pub charges: &'a [&'a Charge],
+    pub totals: Totals,
 }
 
 impl Around<'_> {
@@ -771,7 +804,7 @@ impl Around<'_> {
     fn left_over(&self) -> Option<(Money, Money)> {
         let currency = self.totals.net.currency();
         let priced = || self.lines.iter().filter(|line| line.kind != LineKind::BundleItem);
-        let charges = || self.charges.into_iter();
+        let charges = || self.charges.iter();
         let net = Money::sum(currency, priced().map(|l| l.net).chain(charges().map(|c| c.net))).ok()?;
         let tax = Money::sum(currency, priced().map(|l| l.tax).chain(charges().map(|c| c.tax))).ok()?;
         Some((net.minus(self.totals.net).ok()?, net.plus(tax).ok()?.minus(self.totals.gross).ok()?))
@@ -790,7 +823,13 @@ struct Reduction {
 /// it is tax stands in `discountTaxRules`; where there are none and the stated amount is exactly
 /// what the order's gross lacks, the tax is what the gross lacks more than the net. Nothing is ever
 /// made up to close a sum: amounts are stated ones, and the gate checks the sum.
-fn discounts(at: &At<'_>, totals: &At<'_>, around: &Around<'_>, currency: Currency, notes: &mut Notes) -> Vec<Discount> {
+pub(super) fn discounts(
+    at: &At<'_>,
+    totals: &At<'_>,
+    around: &Around<'_>,
+    currency: Currency,
+    notes: &mut Notes,
+) -> Vec<Discount> {
     let mut reductions = Vec::new();
     for at in notes.list(&at.get("discountsApplied")) {
         if let Some(reduction) = reduction(&at, currency, notes) {
@@ -847,7 +886,7 @@ fn discounts(at: &At<'_>, totals: &At<'_>, around: &Around<'_>, currency: Curren
 }
 
 /// The rate of the one rule there is; of several none is the rate.
-fn only_rate(rules: &[Rule]) -> Option<Decimal> {
+pub(super) fn only_rate(rules: &[Rule]) -> Option<Decimal> {
     match rules {
         [only] => Some(only.percent),
         _ => None,
@@ -899,13 +938,14 @@ fn payments(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) -
     entries.iter().filter_map(|at| payment(at, currency, zones, notes)).collect()
 }
 
-fn payment(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) -> Option<Payment> {
+/// One entry of a payment history.
+pub(super) fn payment(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) -> Option<Payment> {
     let id = notes.id(&at.get("id"));
     let when = notes.instant(&at.get("createdAt"), zones);
     let paid_in = notes.text(&at.get("value").get("currency").get("code"));
     if let Some(other) = paid_in.filter(|code| code != currency.code()) {
         notes.add(
-            "decode.order.payment",
+            &notes.rule("payment"),
             &at.path,
             format!("the payment is in {other}, the order in {currency}"),
             MEND,
@@ -924,12 +964,12 @@ fn payment(at: &At<'_>, currency: Currency, zones: &Zones, notes: &mut Notes) ->
         _ => {
             let value = shown(status.value);
             let problem = Problem::new(
-                "decode.order.payment",
+                &notes.rule("payment"),
                 status.path.clone(),
                 format!("{value:?} is no status of a payment that we know"),
                 CHECK,
             );
-            notes.0.push(problem.value(value.clone()).cause(value.chars().take(40).collect::<String>()));
+            notes.found.push(problem.value(value.clone()).cause(value.chars().take(40).collect::<String>()));
             PaymentStatus::Pending
         }
     };

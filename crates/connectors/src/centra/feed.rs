@@ -14,6 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use selvedge_connector::{Arrival, Fault, Feed, FeedPage, Priority};
 use selvedge_model::{ExternalId, Kind};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -22,8 +23,9 @@ use super::{
     graphql::Api,
     operations::{self, Operation},
     orders::{raw_order, scope},
+    returns::{Memory, Scope},
     settings::Settings,
-    wire::{Event, Events, ProductEvent, ProductEvents, id_text},
+    wire::{Event, Events, ProductEvent, ProductEvents, ReturnEvents, id_text},
 };
 
 /// The queue of one integration name.
@@ -33,22 +35,25 @@ pub struct EventFeed {
     page_size: u32,
     scope: Map<String, Value>,
     products: bool,
+    /// What was seen of returns, and which of them are ours, where they are read.
+    returns: Option<(Arc<Memory>, Scope)>,
     listening: AtomicBool,
 }
 
 impl EventFeed {
     /// For one instance.
-    pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
+    pub fn new(api: Arc<Api>, settings: &Settings, memory: Arc<Memory>) -> Self {
         Self {
             api,
             page_size: settings.feed_page_size,
             scope: scope(settings),
             products: settings.product_events,
+            returns: settings.returns.read.then(|| (memory, Scope::of(settings))),
             listening: AtomicBool::new(false),
         }
     }
 
-    /// Subscribes to orders and, where they are wanted, to products, once per start: it adds to what is there and may be
+    /// Subscribes to orders and, where they are wanted, to products and returns, once per start: it adds to what is there and may be
     /// repeated, so there is no need to look first.
     async fn listen(&self) -> Result<(), Fault> {
         if self.listening.load(Ordering::Acquire) {
@@ -57,6 +62,9 @@ impl EventFeed {
         self.subscribe(&operations::SET_EVENT_LISTENERS, "subscribe to order events").await?;
         if self.products {
             self.subscribe(&operations::SET_PRODUCT_EVENT_LISTENERS, "subscribe to product events").await?;
+        }
+        if self.returns.is_some() {
+            self.subscribe(&operations::SET_RETURN_EVENT_LISTENERS, "subscribe to events of returns and refunds").await?;
         }
         self.listening.store(true, Ordering::Release);
         Ok(())
@@ -123,6 +131,67 @@ fn page(events: &[Event<'_>], page_size: u32, bytes_of: impl Fn(&RawValue) -> By
     }
 }
 
+/// Returns that were named by events, each once, and word of what refunds are about. A return that is gone is told by what
+/// was last seen of it; one that came and went unseen is no news.
+fn returned(
+    events: &ReturnEvents<'_>,
+    memory: &Memory,
+    scope: &Scope,
+    asked_at: Timestamp,
+    bytes_of: impl Fn(&RawValue) -> Bytes,
+) -> Vec<Arrival> {
+    let mut found: BTreeMap<(Kind, String), Arrival> = BTreeMap::new();
+    let with = |change: &str| -> BTreeSet<String> {
+        events.returns.iter().filter(|event| event.change == change).filter_map(|e| id_text(&e.object_reference)).collect()
+    };
+    let (made, deleted) = (with("CREATED"), with("DELETED"));
+    for event in &events.returns {
+        let reference = id_text(&event.object_reference);
+        let document = event.object.filter(|object| object.get().trim() != "null" && object.get().trim() != "{}");
+        let (id, arrival) = match (document, reference) {
+            (Some(object), reference) => {
+                if !scope.has(&serde_json::from_str(object.get()).unwrap_or_default()) {
+                    continue;
+                }
+                let raw = memory.raw(object, bytes_of(object), asked_at, reference.as_deref());
+                (raw.id.to_string(), Arrival::Document(raw))
+            }
+            (None, Some(id)) => match id.parse::<i64>().ok().filter(|_| event.change == "DELETED") {
+                Some(number) => match memory.missed(number, asked_at) {
+                    None if made.contains(&id) => continue,
+                    known => (id, Arrival::Document(known.unwrap_or_else(|| memory.deleted(number, asked_at)))),
+                },
+                // The event of its deletion says more.
+                None if deleted.contains(&id) => continue,
+                None => {
+                    let notice = Arrival::Notice { kind: Kind::Return, id: ExternalId::new(&id) };
+                    (id, notice)
+                }
+            },
+            (None, None) => continue,
+        };
+        // A document says more than a notice.
+        let known = found.get(&(Kind::Return, id.clone()));
+        if !matches!((known, &arrival), (Some(Arrival::Document(_)), Arrival::Notice { .. })) {
+            found.insert((Kind::Return, id), arrival);
+        }
+    }
+    let numbers = |arrivals: &BTreeMap<(Kind, String), Arrival>| -> Vec<i64> {
+        arrivals.keys().filter_map(|(_, id)| id.parse().ok()).collect()
+    };
+    memory.handed(numbers(&found));
+    for event in &events.payments {
+        let of_return = id_text(&event.object["return"]["id"]).map(|id| (Kind::Return, id));
+        let is_refund = event.object["entryType"].as_str().is_some_and(|word| word.starts_with("REFUND"));
+        let of_order = id_text(&event.object["order"]["number"]).filter(|_| is_refund).map(|id| (Kind::Order, id));
+        if let Some((kind, id)) = of_return.or(of_order) {
+            let notice = Arrival::Notice { kind, id: ExternalId::new(&id) };
+            found.entry((kind, id)).or_insert(notice);
+        }
+    }
+    found.into_values().collect()
+}
+
 /// Word of every size that these events touch, each once. Of a product or variant that is gone nothing is left to be read,
 /// and its sizes, gone with it, have events of their own.
 fn notices(events: &[ProductEvent]) -> Vec<Arrival> {
@@ -155,16 +224,30 @@ fn sizes(object: &Value, own: bool, ids: &mut BTreeSet<String>) {
 #[async_trait]
 impl Feed for EventFeed {
     fn kinds(&self) -> &'static [Kind] {
-        &[Kind::Order]
+        if self.returns.is_some() { &[Kind::Order, Kind::Return] } else { &[Kind::Order] }
     }
 
-    async fn next(&self) -> Result<FeedPage, Fault> {
+    async fn next(&self, _wanted: &[Kind]) -> Result<FeedPage, Fault> {
         self.listen().await?;
         let mut variables = self.scope.clone();
         variables.insert("limit".to_owned(), json!(self.page_size));
-        let operation = if self.products { &operations::ORDER_AND_PRODUCT_EVENTS } else { &operations::ORDER_EVENTS };
+        let operation = match (self.products, self.returns.is_some()) {
+            (false, false) => &operations::ORDER_EVENTS,
+            (true, false) => &operations::ORDER_AND_PRODUCT_EVENTS,
+            (false, true) => &operations::ORDER_AND_RETURN_EVENTS,
+            (true, true) => &operations::ALL_EVENTS,
+        };
+        let asked_at = self.api.now();
         let reply = self.api.ask(operation, Value::Object(variables), "read the queue of events", Priority::Orders).await?;
         let mut page = page(&reply.read::<Events<'_>>()?.events, self.page_size, |part| reply.bytes_of(part));
+        if let Some((memory, scope)) = &self.returns {
+            let events: ReturnEvents<'_> = reply.read()?;
+            page.arrivals.extend(returned(&events, memory, scope, asked_at, |part| reply.bytes_of(part)));
+            page.receipts.extend(events.returns.iter().map(|event| event.id.to_string()));
+            page.receipts.extend(events.payments.iter().map(|event| event.id.to_string()));
+            let full = |length: usize| u32::try_from(length).is_ok_and(|count| count >= self.page_size);
+            page.more |= full(events.returns.len()) || full(events.payments.len());
+        }
         if self.products {
             let ProductEvents { events } = reply.read()?;
             page.arrivals.extend(notices(&events));

@@ -21,12 +21,13 @@ const EVENTS_MAX: usize = 10_000;
 pub struct WebhookReceiver {
     secret: Option<Secret>,
     tolerance: Duration,
+    returns: bool,
 }
 
 impl WebhookReceiver {
     /// For one instance.
     pub fn new(settings: &Settings) -> Self {
-        Self { secret: settings.webhook_secret.clone(), tolerance: settings.webhook_tolerance }
+        Self { secret: settings.webhook_secret.clone(), tolerance: settings.webhook_tolerance, returns: settings.returns.read }
     }
 }
 
@@ -54,12 +55,12 @@ impl Hooks for WebhookReceiver {
         // Over the body as it came: decoding and encoding again may turn %20 into +.
         signature::verify_timestamped_hex(header, secret.reveal(), &delivery.body, delivery.received_at, self.tolerance)
             .map_err(forged)?;
-        arrivals(&delivery.body)
+        arrivals(&delivery.body, self.returns)
     }
 }
 
-/// Orders that a proven body names, each once; other kinds are not ours.
-fn arrivals(body: &[u8]) -> Result<Vec<Arrival>, Fault> {
+/// Orders, and returns where they are read, that a proven body names, each once; other kinds are not ours.
+fn arrivals(body: &[u8], returns: bool) -> Result<Vec<Arrival>, Fault> {
     let fields = body.split(|byte| *byte == b'&');
     let payload =
         fields.filter_map(|field| field.strip_prefix(b"payload=")).next().ok_or_else(|| refused("there is no field payload"))?;
@@ -73,10 +74,15 @@ fn arrivals(body: &[u8]) -> Result<Vec<Arrival>, Fault> {
     }
     let mut seen = BTreeSet::new();
     let mut arrivals = Vec::new();
-    for event in events.iter().filter(|event| event.kind == "order") {
-        let id = id_text(&event.id).ok_or_else(|| refused("an order event has no id"))?;
-        if seen.insert(id.clone()) {
-            arrivals.push(Arrival::Notice { kind: Kind::Order, id: ExternalId::new(id) });
+    for event in &events {
+        let kind = match event.kind.as_str() {
+            "order" => Kind::Order,
+            "return" if returns => Kind::Return,
+            _ => continue,
+        };
+        let id = id_text(&event.id).ok_or_else(|| refused(format!("an event of a kind {kind} has no id")))?;
+        if seen.insert((kind, id.clone())) {
+            arrivals.push(Arrival::Notice { kind, id: ExternalId::new(id) });
         }
     }
     Ok(arrivals)
@@ -132,16 +138,17 @@ mod tests {
 
     #[test]
     fn each_order_is_named_once_and_other_kinds_are_ignored() {
-        let body = r#"payload={"events":[{"type":"order","id":7},{"type":"shipment","id":8},{"type":"order","action":"update","id":"7"},{"type":"order","id":9}]}"#;
-        let found: Vec<String> = arrivals(body.as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|arrival| match arrival {
-                Arrival::Notice { id, .. } => id.0,
+        let body = r#"payload={"events":[{"type":"order","id":7},{"type":"shipment","id":8},{"type":"order","action":"update","id":"7"},{"type":"order","id":9},{"type":"return","action":"delete","id":7}]}"#;
+        let found = |returns: bool| -> Vec<String> {
+            let arrivals = arrivals(body.as_bytes(), returns).unwrap().into_iter();
+            let word = |arrival| match arrival {
+                Arrival::Notice { kind, id } => format!("{kind} {id}"),
                 Arrival::Document(_) => panic!("a webhook carries no document"),
-            })
-            .collect();
-        assert_eq!(found, ["7", "9"]);
+            };
+            arrivals.map(word).collect()
+        };
+        assert_eq!(found(false), ["order 7", "order 9"]);
+        assert_eq!(found(true), ["order 7", "order 9", "return 7"]);
     }
 
     #[test]
@@ -156,7 +163,7 @@ mod tests {
             r#"payload={"events":[{"type":"order","id":{}}]}"#,
             r#"payload={"events":[{"type":"order","id":1.5}]}"#,
         ] {
-            assert!(matches!(arrivals(body.as_bytes()), Err(Fault::Refused { .. })), "{body}");
+            assert!(matches!(arrivals(body.as_bytes(), true), Err(Fault::Refused { .. })), "{body}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Centra: orders and products out of it, stock out of it and into it, over the GraphQL Integration API.
+//! Centra: orders, products and returns with what is paid back for them out of it, stock out of it and into it, shipments
+//! and returns into it, over the GraphQL Integration API.
 //!
 //! Three ways in, all to the same document: the queue of events (which carries the orders), signed
 //! webhooks (which only name them), and windows of changes for polls and sweeps. The operations in
@@ -14,6 +15,7 @@ mod operations;
 mod orders;
 mod probe;
 mod products;
+mod returns;
 mod schema_check;
 mod settings;
 mod shipments;
@@ -81,13 +83,29 @@ impl Connector for Centra {
         if !settings.product_prices {
             api.leave_out(&settings::PRODUCT_PRICES.into_iter().collect());
         }
+        if !settings.returns.read {
+            api.leave_out(&settings::ORDER_REFUNDS.into_iter().collect());
+        }
+        let form = Arc::new(returns::Form {
+            connection: context.name.as_str().to_owned(),
+            zones: settings.zones.clone(),
+            quarantine_warehouses: settings.returns.quarantine_warehouses.clone(),
+            store_credit_methods: settings.returns.store_credit_methods.clone(),
+        });
+        let memory = Arc::new(returns::Memory::default());
+        let returns = settings
+            .returns
+            .read
+            .then(|| Arc::new(returns::Returns::new(Arc::clone(&api), &settings, Arc::clone(&form), Arc::clone(&memory))));
         let shipments = Arc::new(shipments::Shipments::new(Arc::clone(&api), settings.shipments));
         Ok(Connection {
             shipment_source: Some(shipments.clone()),
             shipment_sink: Some(shipments),
-            order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings))),
+            order_source: Some(Arc::new(OrderSource::new(Arc::clone(&api), &settings, returns.is_some().then_some(form)))),
+            return_source: returns.clone().map(|returns| returns as _),
+            return_sink: returns.map(|returns| returns as _),
             product_source: Some(Arc::new(products::ProductSource::new(Arc::clone(&api), &settings))),
-            feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings)) as _),
+            feed: settings.events.then(|| Arc::new(EventFeed::new(Arc::clone(&api), &settings, memory)) as _),
             hooks: Some(Arc::new(WebhookReceiver::new(&settings))),
             values: Some(Arc::new(values::OrderValues::new(Arc::clone(&api), &settings))),
             stock_source: Some(Arc::new(stock::Source::new(Arc::clone(&api), &settings))),

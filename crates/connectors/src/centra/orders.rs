@@ -13,6 +13,7 @@ use super::{
     decode::{Zones, decode_order},
     graphql::Api,
     operations,
+    returns::Form,
     settings::Settings,
     wire::{Connection, Identity, OrderConnection, Orders, id_text},
 };
@@ -27,6 +28,8 @@ pub struct OrderSource {
     zones: Zones,
     page_size: u32,
     scope: Map<String, Value>,
+    /// How what was paid back for no return is read, where it is.
+    refunds: Option<Arc<Form>>,
 }
 
 /// The stores and markets asked for, as variables; what is not limited is not mentioned.
@@ -69,8 +72,8 @@ pub fn fnv(bytes: &[u8]) -> u64 {
 
 impl OrderSource {
     /// For one instance.
-    pub fn new(api: Arc<Api>, settings: &Settings) -> Self {
-        Self { api, zones: settings.zones.clone(), page_size: settings.page_size, scope: scope(settings) }
+    pub fn new(api: Arc<Api>, settings: &Settings, refunds: Option<Arc<Form>>) -> Self {
+        Self { api, zones: settings.zones.clone(), page_size: settings.page_size, scope: scope(settings), refunds }
     }
 
     fn window(&self, interval: &Interval, first: u32, page: Option<&Cursor>) -> Value {
@@ -104,7 +107,7 @@ fn next(what: &str, connection: &Connection<'_>, page: Option<&Cursor>) -> Resul
 #[async_trait]
 impl Source<Order> for OrderSource {
     fn decode(&self, raw: &Raw, _words: &Values) -> Decoded<Order> {
-        decode_order(&raw.body, &self.zones)
+        decode_order(&raw.body, &self.zones, self.refunds.as_deref())
     }
 
     async fn list(&self, interval: &Interval, page: Option<&Cursor>) -> Result<Page, Fault> {
@@ -152,6 +155,10 @@ impl Source<Order> for OrderSource {
 
     fn fetch_max(&self) -> usize {
         usize::try_from(self.page_size).unwrap_or(1)
+    }
+
+    fn tells(&self) -> &'static [Kind] {
+        if self.refunds.is_some() { &[Kind::CreditNote, Kind::Refund] } else { &[] }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     graphql::{Api, Reply},
-    operations::{self, NEEDS, Operation, PRODUCT_NEEDS, SHIPMENT_NEEDS, STOCK_NEEDS, VALUE_NEEDS},
+    operations::{self, NEEDS, Operation, PRODUCT_NEEDS, RETURN_NEEDS, SHIPMENT_NEEDS, STOCK_NEEDS, VALUE_NEEDS},
     schema_check,
     settings::Settings,
     wire::{EventListeners, Identity, Introspection, OrderConnection, QueuedEvents, RateLimits, id_text},
@@ -85,6 +85,10 @@ impl CentraProbe {
         Self { api, settings }
     }
 
+    fn asked(&self) -> Asked {
+        Asked { products: self.settings.product_events, returns: self.settings.returns.read }
+    }
+
     async fn ask(&self, operation: &'static Operation, variables: Value, what: &str) -> Result<Reply, Fault> {
         self.api.ask(operation, variables, what, Priority::Control).await
     }
@@ -100,7 +104,8 @@ impl CentraProbe {
                 let of_stock = schema_check::compare(STOCK_NEEDS, &live.schema);
                 let of_shipments = schema_check::compare(SHIPMENT_NEEDS, &live.schema);
                 let of_products = schema_check::compare(PRODUCT_NEEDS, &live.schema);
-                let all = unmet.iter().chain(&of_stock).chain(&of_shipments).chain(&of_products);
+                let of_returns = schema_check::compare(RETURN_NEEDS, &live.schema);
+                let all = unmet.iter().chain(&of_stock).chain(&of_shipments).chain(&of_products).chain(&of_returns);
                 let left_out: BTreeSet<&'static str> = all.filter_map(|u| u.leave_out).collect();
                 self.api.leave_out(&left_out);
                 let mut findings = schema_findings(unmet);
@@ -108,6 +113,7 @@ impl CentraProbe {
                 findings.extend(of_shipments.into_iter().map(|unmet| part_finding(unmet, "shipments")));
                 findings.extend(schema_check::compare(VALUE_NEEDS, &live.schema).into_iter().map(value_finding));
                 findings.extend(of_products.into_iter().map(|unmet| part_finding(unmet, "products")));
+                findings.extend(of_returns.into_iter().map(|unmet| part_finding(unmet, "returns")));
                 findings.extend(schema_check::cut_lists(&live.schema).into_iter().map(cut_finding));
                 (findings, true)
             }
@@ -220,6 +226,36 @@ impl CentraProbe {
         }));
     }
 
+    /// One return as flows of returns read it, and the queue with returns in it.
+    async fn returns(&self, findings: &mut Vec<Finding>) {
+        let mut questions = vec![
+            (&operations::RETURN_STATES_PENDING, json!({ "limit": 1, "page": 1 }), "look at returns"),
+            (&operations::RETURNS_BY_ID, json!({ "ids": [1], "limit": 1 }), "read a whole return"),
+        ];
+        if self.settings.events {
+            questions.push((&operations::ORDER_AND_RETURN_EVENTS, json!({ "limit": 1 }), "read the queue with returns in it"));
+        }
+        let mut used = BTreeSet::new();
+        for (operation, variables, what) in questions {
+            match self.ask(operation, variables, what).await {
+                Ok(reply) => used.extend(reply.extensions.permissions_used),
+                Err(fault) => {
+                    let found = fault_finding(&fault);
+                    let remedy = format!("{} Or set returns = false; then no flow reads or makes returns.", found.remedy);
+                    let message = format!("for returns: {}", found.message);
+                    findings.push(finding(FindingLevel::Bad, found.setting.as_deref(), message, remedy));
+                    return;
+                }
+            }
+        }
+        let used: Vec<String> = used.into_iter().collect();
+        findings.push(good(if used.is_empty() {
+            "returns can be read".to_owned()
+        } else {
+            format!("returns can be read, with the permissions {}", used.join(", "))
+        }));
+    }
+
     async fn queue(&self, findings: &mut Vec<Finding>) {
         match self
             .ask(&operations::EVENT_LISTENERS, json!({}), "read the event listeners")
@@ -230,7 +266,7 @@ impl CentraProbe {
                 let listeners: Vec<(String, String)> =
                     found.listeners.into_iter().map(|l| (l.integration_name, l.object_type)).collect();
                 let own = self.settings.integration_name.as_deref();
-                findings.extend(listener_findings(&listeners, own, self.settings.product_events));
+                findings.extend(listener_findings(&listeners, own, self.asked()));
             }
             Err(fault) => findings.push(fault_finding(&fault)),
         }
@@ -250,7 +286,7 @@ impl CentraProbe {
                         )
                     })
                     .collect();
-                findings.extend(queue_findings(&events, self.api.now(), self.settings.product_events));
+                findings.extend(queue_findings(&events, self.api.now(), self.asked()));
             }
             Err(fault) => findings.push(fault_finding(&fault)),
         }
@@ -354,12 +390,26 @@ fn zone(created_at: &str, zone: &TimeZone, name: &str) -> Option<Finding> {
     })
 }
 
-/// Whether events of this kind are ours: of orders always, of products where they are asked for.
-fn is_ours(kind: &str, products: bool) -> bool {
-    kind == "Order" || products && matches!(kind, "Product" | "ProductVariant" | "ProductSize" | "Price" | "Bundle")
+/// Which events are asked for beside those of orders.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    products: bool,
+    returns: bool,
 }
 
-fn listener_findings(listeners: &[(String, String)], own: Option<&str>, products: bool) -> Vec<Finding> {
+impl Asked {
+    /// Whether events of this kind are ours.
+    fn has(self, kind: &str) -> bool {
+        match kind {
+            "Order" => true,
+            "Product" | "ProductVariant" | "ProductSize" | "Price" | "Bundle" => self.products,
+            "Return" | "PaymentHistoryEntry" => self.returns,
+            _ => false,
+        }
+    }
+}
+
+fn listener_findings(listeners: &[(String, String)], own: Option<&str>, asked: Asked) -> Vec<Finding> {
     if listeners.is_empty() {
         return vec![finding(
             FindingLevel::Warning,
@@ -369,7 +419,7 @@ fn listener_findings(listeners: &[(String, String)], own: Option<&str>, products
         )];
     }
     let mine = |name: &str| own.is_none_or(|own| own == name || name.is_empty());
-    let foreign = listeners.iter().filter(|(name, kind)| mine(name) && !is_ours(kind, products));
+    let foreign = listeners.iter().filter(|(name, kind)| mine(name) && !asked.has(kind));
     let foreign: BTreeSet<&str> = foreign.map(|(_, kind)| kind.as_str()).collect();
     let mut findings = Vec::new();
     if foreign.is_empty() {
@@ -394,9 +444,9 @@ fn listener_findings(listeners: &[(String, String)], own: Option<&str>, products
     findings
 }
 
-fn queue_findings(events: &[(String, Option<Timestamp>)], now: Timestamp, products: bool) -> Vec<Finding> {
+fn queue_findings(events: &[(String, Option<Timestamp>)], now: Timestamp, asked: Asked) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let foreign: BTreeSet<&str> = events.iter().map(|(kind, _)| kind.as_str()).filter(|kind| !is_ours(kind, products)).collect();
+    let foreign: BTreeSet<&str> = events.iter().map(|(kind, _)| kind.as_str()).filter(|kind| !asked.has(kind)).collect();
     if !foreign.is_empty() {
         let kinds: Vec<&str> = foreign.into_iter().collect();
         findings.push(finding(
@@ -465,6 +515,9 @@ impl Probe for CentraProbe {
         let newest = self.newest_order(&mut findings).await;
         self.reads(newest, &mut findings).await;
         self.products(&mut findings).await;
+        if self.settings.returns.read {
+            self.returns(&mut findings).await;
+        }
         if self.settings.events {
             self.queue(&mut findings).await;
         }
@@ -512,18 +565,25 @@ mod tests {
     #[test]
     fn a_shared_queue_is_noticed() {
         let pair = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
-        let found = listener_findings(&[pair("wms", "Order"), pair("wms", "Shipment")], None, false);
+        let found = listener_findings(&[pair("wms", "Order"), pair("wms", "Shipment")], None, Asked::default());
         assert!(found.iter().any(|f| f.level == FindingLevel::Warning && f.message.contains("Shipment")));
-        let found = listener_findings(&[pair("ours", "Order"), pair("wms", "Shipment")], Some("ours"), false);
+        let found = listener_findings(&[pair("ours", "Order"), pair("wms", "Shipment")], Some("ours"), Asked::default());
         assert!(found.iter().all(|f| f.level == FindingLevel::Good), "{found:?}");
         let now: Timestamp = "2026-02-03T10:00:00Z".parse().unwrap();
         let queued = [("Return".to_owned(), None), ("Order".to_owned(), "2026-02-01T00:00:00Z".parse().ok())];
-        let found = queue_findings(&queued, now, false);
+        let found = queue_findings(&queued, now, Asked::default());
         assert_eq!(found.len(), 2, "{found:?}");
         for (products, warned) in [(false, true), (true, false)] {
-            let found = listener_findings(&[pair("ours", "Order"), pair("ours", "Price")], Some("ours"), products);
+            let found = listener_findings(
+                &[pair("ours", "Order"), pair("ours", "Price")],
+                Some("ours"),
+                Asked { products, returns: false },
+            );
             assert_eq!(found.iter().any(|f| f.level == FindingLevel::Warning), warned, "{found:?}");
-            assert_eq!(queue_findings(&[("ProductSize".to_owned(), None)], now, products).len(), usize::from(warned));
+            assert_eq!(
+                queue_findings(&[("ProductSize".to_owned(), None)], now, Asked { products, returns: false }).len(),
+                usize::from(warned)
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use selvedge_connector::{SettingProblem, ports::OpenContext, secret::Secret};
 use serde_json::Value;
 use url::Url;
 
-use super::decode::Zones;
+use super::{decode::Zones, returns::ReturnSettings};
 
 /// Path and explanation of every setting.
 const SETTINGS: &[(&str, &str)] = &[
@@ -17,7 +17,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "token",
-        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write; for products also ProductSize:read, ProductVariant:read, Product:read, Product.countryOfOrigin:read, Brand:read, Collection:read, Folder:read, Bundle:read and, with product_prices, Price:read; for the pre-flight also Market:read, Pricelist:read, Country:read, ShippingOption:read, TaxGroup:read, TaxRule:read and ProductSize:read",
+        "Required, secret. An Integration API token (AMS: System > API Tokens) with Order:read, Order.billingAddress:read, Order.shippingAddress:read, PaymentHistory:read, Customer:read, Event:read and Event:write; for stock also ProductSize:read, ProductSize.stock:read, Warehouse:read, ProductVariant:read, Product:read, Folder:read, Collection:read, Market:read, AllocationRule:read and StockChange:write; for shipments also Shipment:read and Shipment:write; for returns also Return:read, Return:write (where a flow makes them), Shipment:read and Warehouse:read; for products also ProductSize:read, ProductVariant:read, Product:read, Product.countryOfOrigin:read, Brand:read, Collection:read, Folder:read, Bundle:read and, with product_prices, Price:read; for the pre-flight also Market:read, Pricelist:read, Country:read, ShippingOption:read, TaxGroup:read, TaxRule:read and ProductSize:read",
     ),
     (
         "time_zone",
@@ -57,6 +57,36 @@ const SETTINGS: &[(&str, &str)] = &[
         "Whether the instance takes an external id while a shipment is made. Default: true; without it a lost shipment is recognised by its lines and tracking numbers",
     ),
     (
+        "returns",
+        "Whether returns and refunds are read, and returns can be made. Default: false; true asks orders what was paid back for which return and the queue of events for returns, and needs the token's permissions for returns",
+    ),
+    (
+        "return_watch_days",
+        "How long a return is looked at for changes after it was made, in days, 1 to 730. Default: 60; one that is not completed is looked at however old it is",
+    ),
+    (
+        "quarantine_warehouses",
+        "Warehouses, by id or name, whose goods are kept apart until somebody has looked at them, e.g. [\"7\", \"Returns desk\"]. Default: none, and quarantine_warehouse",
+    ),
+    (
+        "quarantine_warehouse",
+        "The id of the warehouse to which returned goods go that are to be kept apart. Without it such a return is held",
+    ),
+    (
+        "store_credit_methods",
+        "Payment methods, as entries of the payment history name them, that are credit to be spent in the shop, e.g. [\"store_credit\"]. Default: none",
+    ),
+    ("return_shipping", "Whether a return that we make gives back what sending and handling had cost. Default: false"),
+    (
+        "return_voucher",
+        "Whether a return that we make takes off its share of the order's reductions. Default: true; without it more is paid back than was paid",
+    ),
+    ("return_email", "Whether the shopper is told when we complete a return. Default: false"),
+    (
+        "refund_on_receipt",
+        "Whether the money is paid back when a warehouse has received a return. Default: false; paying back stays with the shop's people",
+    ),
+    (
         "product_page_size",
         "Product sizes per page when listing and fetching, 1 to 200. Default: 200; less where pages cost more complexity than the limits grant",
     ),
@@ -84,6 +114,10 @@ pub const SECRETS: &[&str] = &["token", "webhook_secret"];
 pub const STOCK_DETAILS: [&str; 3] = ["unitCost", "folder", "collection"];
 /// The optional part that is asked for only with `stock_fills_waiting`: a quantity costs complexity.
 pub const STOCK_WAITING: &str = "demandQuantity";
+
+/// The optional parts of an order that are asked for only with `returns`: which return an entry of the payment history paid
+/// back, and lines that were cancelled whole.
+pub const ORDER_REFUNDS: [&str; 2] = ["return", "lines"];
 
 /// The optional parts that are asked for only with `product_prices`: a variant's and a bundle's.
 pub const PRODUCT_PRICES: [&str; 2] = ["prices", "Bundle.prices"];
@@ -152,6 +186,8 @@ pub struct Settings {
     pub product_events: bool,
     /// How shipments are made.
     pub shipments: ShipmentSettings,
+    /// How returns are read and made.
+    pub returns: ReturnSettings,
     /// Store ids; empty means all.
     pub stores: Vec<u32>,
     /// Market ids; empty means all.
@@ -227,6 +263,41 @@ impl Reading<'_> {
                 self.wrong(path, format!("{value} is not a list of ids"), "Write whole numbers in brackets: [1, 2].");
                 Vec::new()
             }
+        }
+    }
+
+    /// A list of ids or names.
+    fn words(&mut self, path: &str) -> Vec<String> {
+        let Some(value) = self.get(path).cloned() else { return Vec::new() };
+        let word = |value: &Value| match value {
+            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Value::Number(number) => number.as_u64().map(|id| id.to_string()),
+            _ => None,
+        };
+        match value.as_array().map(|all| all.iter().map(word).collect::<Option<Vec<String>>>()) {
+            Some(Some(words)) => words,
+            _ => {
+                self.wrong(path, format!("{value} is not a list of names"), "Write names in brackets: [\"one\", \"other\"].");
+                Vec::new()
+            }
+        }
+    }
+
+    fn returns(&mut self) -> ReturnSettings {
+        let quarantine_warehouse =
+            self.get("quarantine_warehouse").is_some().then(|| self.number("quarantine_warehouse", 0, 1..=u32::MAX));
+        let mut quarantine_warehouses = self.words("quarantine_warehouses");
+        quarantine_warehouses.extend(quarantine_warehouse.map(|id| id.to_string()));
+        ReturnSettings {
+            read: self.flag("returns", false),
+            quarantine_warehouses,
+            quarantine_warehouse,
+            store_credit_methods: self.words("store_credit_methods").iter().map(|word| word.to_lowercase()).collect(),
+            shipping: self.flag("return_shipping", false),
+            voucher: self.flag("return_voucher", true),
+            send_email: self.flag("return_email", false),
+            refund: self.flag("refund_on_receipt", false),
+            watch_days: self.number("return_watch_days", 60, 1..=730),
         }
     }
 
@@ -357,6 +428,7 @@ impl Settings {
             send_email: reading.flag("shipment_email", true),
             external_ids: reading.flag("shipment_external_ids", true),
         };
+        let returns = reading.returns();
         let stores = reading.ids("stores");
         let markets = reading.ids("markets");
         let concurrency = reading.number("concurrency", 2, 1..=16);
@@ -381,6 +453,7 @@ impl Settings {
                 product_prices,
                 product_events,
                 shipments,
+                returns,
                 stores,
                 markets,
                 concurrency: usize::try_from(concurrency).unwrap_or(2),

@@ -36,7 +36,7 @@ fn sample(name: &str) -> Value {
 }
 
 fn decode(value: &Value) -> Decoded<Order> {
-    decode_order(value.to_string().as_bytes(), &zones())
+    decode_order(value.to_string().as_bytes(), &zones(), None)
 }
 
 fn names() -> Vec<String> {
@@ -54,7 +54,7 @@ fn every_sample_decodes_to_its_expected_order() {
     let names = names();
     assert!(names.len() >= 9, "{names:?}");
     for name in names {
-        let decoded = decode_order(&fs::read(folder().join(format!("{name}.json"))).unwrap(), &zones());
+        let decoded = decode_order(&fs::read(folder().join(format!("{name}.json"))).unwrap(), &zones(), None);
         let found = json!({ "order": decoded.record, "problems": decoded.problems });
         let path = folder().join(format!("{name}.expected.json"));
         if std::env::var_os("SELVEDGE_WRITE_SAMPLES").is_some() {
@@ -131,12 +131,12 @@ fn a_time_without_an_offset_is_read_in_the_configured_zone() {
 #[test]
 fn the_books_may_count_days_in_another_zone() {
     let zones = Zones { books: TimeZone::get("America/New_York").unwrap(), ..zones() };
-    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones).record.unwrap();
+    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones, None).record.unwrap();
     assert_eq!(order.placed_on.to_string(), "2026-07-03");
     let market = order.market.id;
     let zones =
         Zones { books_of_markets: BTreeMap::from([(market, TimeZone::get("America/New_York").unwrap())]), ..self::zones() };
-    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones).record.unwrap();
+    let order = decode_order(sample("usd_tax_added").to_string().as_bytes(), &zones, None).record.unwrap();
     assert_eq!(order.placed_on.to_string(), "2026-07-03", "the market's own zone goes first");
 }
 
@@ -233,7 +233,7 @@ fn places(value: &Value, here: &str, found: &mut Vec<String>) {
 proptest! {
     #[test]
     fn any_bytes_decode_to_something(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let decoded = decode_order(&bytes, &zones());
+        let decoded = decode_order(&bytes, &zones(), None);
         prop_assert!(decoded.record.is_some() || !decoded.problems.is_empty());
     }
 

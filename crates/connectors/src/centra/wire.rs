@@ -190,6 +190,43 @@ pub struct ProductEvent {
     pub object: serde_json::Value,
 }
 
+/// `returnEvents` and `paymentEvents`, beside the events of orders.
+#[derive(Debug, Default, Deserialize)]
+pub struct ReturnEvents<'a> {
+    /// Oldest first; absent where they are not asked for.
+    #[serde(rename = "returnEvents", default, borrow)]
+    pub returns: Vec<ReturnEvent<'a>>,
+    /// The same.
+    #[serde(rename = "paymentEvents", default)]
+    pub payments: Vec<PaymentEvent>,
+}
+
+/// One event of a return.
+#[derive(Debug, Deserialize)]
+pub struct ReturnEvent<'a> {
+    /// What `confirmEvents` takes.
+    pub id: i64,
+    /// `CREATED`, `DELETED` …
+    #[serde(rename = "changeType", default)]
+    pub change: String,
+    /// Its internal id.
+    #[serde(rename = "objectReference", default)]
+    pub object_reference: serde_json::Value,
+    /// The return as it stands now; null when it is gone.
+    #[serde(default, borrow)]
+    pub object: Option<&'a RawValue>,
+}
+
+/// One event of an entry of the payment history.
+#[derive(Debug, Deserialize)]
+pub struct PaymentEvent {
+    /// What `confirmEvents` takes.
+    pub id: i64,
+    /// What the entry is about.
+    #[serde(default)]
+    pub object: serde_json::Value,
+}
+
 /// `events`, of any kind.
 #[derive(Debug, Deserialize)]
 pub struct QueuedEvents {

@@ -38,6 +38,9 @@ const fn method(name: &'static str, quota: u64, permission: &'static str) -> Met
 /// Changes an item.
 const ITEM: &str = "Inventory.Stock.StockWrite.ChangeStockItemDetailsNode";
 
+/// Looks at what comes back.
+const RETURNS: &str = "OrderBook.ReturnsRefunds.ReturnsExchanges.ViewReturnsExchangesNode";
+
 /// Every method that we call.
 const METHODS: &[Method] = &[
     method("Auth/AuthorizeByApplication", 150, ""),
@@ -63,6 +66,9 @@ const METHODS: &[Method] = &[
     method("Stock/GetStockItemsFullByIds", 250, ""),
     method("Stock/GetStockItemTypeInfo", 150, "Inventory.Stock.StockReadNode"),
     method("Stock/SetStockLevel", 250, "Inventory.Stock.StockWrite.ChangeStockLevelsNode"),
+    method("ReturnsRefunds/CreateRMABooking", 150, "OrderBook.ReturnsRefunds.ReturnsExchanges.CreateReturnsExchangesNode"),
+    method("ReturnsRefunds/GetActionableRMAHeaders", 150, RETURNS),
+    method("ReturnsRefunds/GetProcessedOrAckedErrorRMAHeaders", 150, RETURNS),
     method("v2/orders", 150, ""),
 ];
 

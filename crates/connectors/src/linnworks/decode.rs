@@ -72,7 +72,7 @@ impl Standing {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
@@ -80,7 +80,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn flag(value: &Value) -> bool {
+pub(super) fn flag(value: &Value) -> bool {
     value.as_bool().unwrap_or(false)
 }
 

@@ -1,7 +1,7 @@
-//! Linnworks: pick orders into one location of it, and what it shipped out of it; products as its items; stock both ways.
+//! Linnworks: pick orders into one location of it, and what it shipped out of it and what came back; products as its items; stock both ways.
 //!
 //! Facts and traps: `docs/systems/linnworks.md`. Reading order: settings, client (sessions, limits), encode and decode
-//! (pure), the ports of orders and shipments; inventory (items as they are listed), products, stock.
+//! (pure), the ports of orders, shipments and returns; inventory (items as they are listed), products, stock.
 
 mod client;
 mod decode;
@@ -11,6 +11,7 @@ mod lists;
 mod orders;
 mod probe;
 mod products;
+mod returns;
 mod settings;
 mod shipments;
 mod stock;
@@ -80,6 +81,7 @@ impl Connector for Linnworks {
         let form = Arc::new(settings.form);
         let orders = Arc::new(orders::Orders { client: client.clone(), form: Arc::clone(&form) });
         let products = Arc::new(products::Products { client: client.clone(), form: Arc::clone(&form) });
+        let returns = Arc::new(returns::Returns { client: client.clone(), form: Arc::clone(&form) });
         Ok(Connection {
             order_source: Some(orders.clone()),
             order_sink: Some(orders),
@@ -88,6 +90,8 @@ impl Connector for Linnworks {
                 form: Arc::clone(&form),
                 parcels: settings.parcels,
             })),
+            return_source: Some(returns.clone()),
+            return_sink: Some(returns),
             product_source: Some(products.clone()),
             product_sink: Some(products),
             stock_source: Some(Arc::new(stock::Levels { client: client.clone(), commit_lag: settings.commit_lag })),

@@ -14,13 +14,13 @@ use serde_json::Value;
 use super::{change, encode::CUSTOMER_PREFIX, plan, settings::Form, wire};
 
 /// What stands in the values for a field that is empty there.
-const NOTHING: &str = "nothing";
+pub(crate) const NOTHING: &str = "nothing";
 
 fn unreadable<R>(problems: Vec<Problem>) -> Decoded<R> {
     Decoded::of(None, problems)
 }
 
-fn problem(path: &str, message: impl Into<String>) -> Problem {
+pub(crate) fn problem(path: &str, message: impl Into<String>) -> Problem {
     Problem::new(
         "decode.field",
         path,
@@ -29,7 +29,7 @@ fn problem(path: &str, message: impl Into<String>) -> Problem {
     )
 }
 
-fn parse(raw: &Raw) -> Result<Value, Box<Problem>> {
+pub(crate) fn parse(raw: &Raw) -> Result<Value, Box<Problem>> {
     let shape =
         |message: &str| Box::new(Problem::new("decode.unreadable", "", message, "Look at the document there; then release."));
     let value: Value = serde_json::from_slice(&raw.body).map_err(|_| shape("the document is not JSON"))?;
@@ -45,14 +45,40 @@ pub(crate) fn order(raw: &Raw, words: &Values, form: &Form) -> Decoded<Order> {
     let Some(currency) = currency(&document, words) else {
         return unreadable(vec![problem("currency", "the document has no currency that we know")]);
     };
-    let mut reader = Reader { document: &document, words, form, currency, problems: Vec::new() };
+    let mut reader = Reader::new(&document, words, form, currency);
     let record = reader.order(raw);
     let values = if record.is_some() { reader.values() } else { Values::default() };
     Decoded { record, problems: reader.problems, values, also: Vec::new() }
 }
 
+/// A credit memo in an order's form, and what of it has no place in an order.
+pub(crate) struct Credited {
+    /// Its lines, discounts, shipping and handling.
+    pub order: Decoded<Order>,
+    /// What is kept back for the return; not below nought.
+    pub fee: Charge,
+    /// What is given for no goods.
+    pub goodwill: Charge,
+}
+
+/// A credit memo's lines and amounts; `None` where it is no document of ours at all, with why.
+pub(crate) fn credited(raw: &Raw, words: &Values, form: &Form) -> Result<Credited, Box<Problem>> {
+    let document = parse(raw)?;
+    let currency =
+        currency(&document, words).ok_or_else(|| Box::new(problem("currency", "the document has no currency that we know")))?;
+    let mut reader = Reader::new(&document, words, form, currency);
+    let record = reader.order(raw);
+    let values = if record.is_some() { reader.values() } else { Values::default() };
+    let mut kept_back = reader.fee.clone();
+    for amount in [&mut kept_back.net, &mut kept_back.tax] {
+        *amount = amount.negated().map_err(|why| Box::new(problem("fee", why.to_string())))?;
+    }
+    let goodwill = reader.goodwill.clone();
+    Ok(Credited { order: Decoded { record, problems: reader.problems, values, also: Vec::new() }, fee: kept_back, goodwill })
+}
+
 /// By the id that the gate resolved, else by the name there.
-fn currency(document: &Value, words: &Values) -> Option<Currency> {
+pub(crate) fn currency(document: &Value, words: &Values) -> Option<Currency> {
     let id = wire::id(document, "currency")?;
     let by_words = words.name_of("currency", &id).and_then(|code| Currency::from_code(&code));
     by_words
@@ -66,6 +92,9 @@ struct Reader<'a> {
     form: &'a Form,
     currency: Currency,
     problems: Vec<Problem>,
+    /// What stands there for what is kept back: below nought.
+    fee: Charge,
+    goodwill: Charge,
 }
 
 /// What a line of the document is to us.
@@ -75,8 +104,17 @@ enum Role {
     GiftCard,
     Handling,
     Shipping,
+    Fee,
+    Goodwill,
     /// Structure without money: subtotals, the end of a group.
     None,
+}
+
+impl<'a> Reader<'a> {
+    fn new(document: &'a Value, words: &'a Values, form: &'a Form, currency: Currency) -> Self {
+        let nothing = Charge::none(currency);
+        Self { document, words, form, currency, problems: Vec::new(), fee: nothing.clone(), goodwill: nothing }
+    }
 }
 
 impl Reader<'_> {
@@ -140,6 +178,8 @@ impl Reader<'_> {
                 }),
                 Role::Handling => add(&mut handling_charge, amount, tax, &taxes),
                 Role::Shipping => add(&mut shipping_charge, amount, tax, &taxes),
+                Role::Fee => add(&mut self.fee, amount, tax, &taxes),
+                Role::Goodwill => add(&mut self.goodwill, amount, tax, &taxes),
             }
             parts.extend([amount, tax]);
         }
@@ -238,6 +278,13 @@ impl Reader<'_> {
             };
             // One item may stand for discounts and for gift cards: then only the reference can tell.
             match mapped.as_str() {
+                "return_fee" | "goodwill" if reference == plan::FEE => return Role::Fee,
+                "return_fee" | "goodwill" if reference == plan::GOODWILL => return Role::Goodwill,
+                // One item may stand for both: what is kept back is below nought.
+                "return_fee" | "goodwill" => {
+                    let kept_back = wire::decimal(row, "amount").is_some_and(|amount| amount.is_sign_negative());
+                    return if kept_back { Role::Fee } else { Role::Goodwill };
+                }
                 "discount" | "gift_card" if numbered(plan::GIFT_CARD) => return Role::GiftCard,
                 "discount" | "gift_card" if numbered(plan::DISCOUNT) => return Role::Discount,
                 "gift_card" => return Role::GiftCard,
@@ -398,7 +445,7 @@ fn add(charge: &mut Charge, net: Money, tax: Money, taxes: &[TaxLine]) {
     }
 }
 
-fn moment_of(document: &Value, name: &str) -> Option<Timestamp> {
+pub(crate) fn moment_of(document: &Value, name: &str) -> Option<Timestamp> {
     moment::with_offset(&wire::text(document, name)?).ok()
 }
 

@@ -19,7 +19,7 @@ use super::{
 /// The record service below the base.
 pub(crate) const RECORDS: &str = "/services/rest/record/v1";
 /// The longest memo that is sent.
-const MEMO_CHARS_MAX: usize = 999;
+pub(crate) const MEMO_CHARS_MAX: usize = 999;
 /// The longest line description that is sent.
 const DESCRIPTION_CHARS_MAX: usize = 999;
 /// What an external id of a customer begins with: all entities share one group of ids.
@@ -67,11 +67,11 @@ fn subsidiary_lookup(market: &str, name: &str) -> Lookup {
     Lookup::new("subsidiary", &[("market", market)], "market").label(name)
 }
 
-fn currency_lookup(code: &str) -> Lookup {
+pub(crate) fn currency_lookup(code: &str) -> Lookup {
     Lookup::new("currency", &[("code", code)], "currency").same_name()
 }
 
-fn shipping_lookup(order: &Order) -> Option<Lookup> {
+pub(crate) fn shipping_lookup(order: &Order) -> Option<Lookup> {
     order.shipping_method.as_ref()?;
     let word = order.method_word();
     let label = format!("{word} in {}", order.market.name);
@@ -88,7 +88,7 @@ fn guest_lookup(order: &Order) -> Lookup {
     Lookup::new("guest_customer", &[("market", &order.market.id), ("currency", order.currency.code())], "customer").label(label)
 }
 
-fn tax_lookup(order: &Order, rate: Decimal) -> Lookup {
+pub(crate) fn tax_lookup(order: &Order, rate: Decimal) -> Lookup {
     let (country, rate) = (tax_country(order), rate_text(rate));
     let label = format!("{rate} % tax in {country}");
     Lookup::new("tax_code", &[("country", country), ("rate", &rate)], "lines").label(label)
@@ -164,13 +164,13 @@ pub(crate) fn list(items: Vec<Value>) -> Value {
 
 /// Takes the values of the lookups, and notes those that are missing. The gate has answered them all; a
 /// missing one means that the settings have changed since.
-struct Words<'a> {
-    values: &'a Values,
-    missing: Vec<Problem>,
+pub(crate) struct Words<'a> {
+    pub values: &'a Values,
+    pub missing: Vec<Problem>,
 }
 
 impl Words<'_> {
-    fn id(&mut self, lookup: &Lookup) -> String {
+    pub fn id(&mut self, lookup: &Lookup) -> String {
         match self.values.get(lookup) {
             Some(id) => id.to_owned(),
             None => {
@@ -285,11 +285,11 @@ fn payment_references(order: &Order) -> String {
     wire::text_out(&references.join(", "))
 }
 
-fn bounded(text: &str, longest: usize) -> String {
+pub(crate) fn bounded(text: &str, longest: usize) -> String {
     wire::text_out(text).chars().take(longest).collect()
 }
 
-fn document_address(address: &Address) -> Map<String, Value> {
+pub(crate) fn document_address(address: &Address) -> Map<String, Value> {
     let filled = |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(wire::text_out);
     let person = [filled(&address.first_name), filled(&address.last_name)].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let person = Some(person).filter(|p| !p.is_empty());
@@ -320,7 +320,7 @@ fn document_address(address: &Address) -> Map<String, Value> {
     map
 }
 
-fn document_line(order: &Order, line: &PlanLine, form: &Form, words: &mut Words<'_>) -> Map<String, Value> {
+pub(crate) fn document_line(order: &Order, line: &PlanLine, form: &Form, words: &mut Words<'_>) -> Map<String, Value> {
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
     put("item", wire::reference(&words.id(&line.item)));
@@ -361,14 +361,14 @@ fn unit_price(line: &PlanLine, form: &Form) -> Option<Decimal> {
     })
 }
 
-fn tax_lines(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Vec<Value> {
+pub(crate) fn tax_lines(order: &Order, plan: &Plan, form: &Form, words: &mut Words<'_>) -> Vec<Value> {
     let of_lines = plan.lines.iter().flat_map(|line| line.taxes.iter().map(|part| (line.reference.as_str(), part)));
     let of_shipping = plan.shipping_taxes.iter().map(|part| (form.shipping_tax_reference.as_str(), part));
     of_lines.chain(of_shipping).map(|(reference, part)| tax_line(order, reference, part, form, words)).collect()
 }
 
 /// A mapped tax code is `CODE`, or `TYPE:CODE`.
-fn tax_ids(mapped: &str) -> (Option<&str>, &str) {
+pub(crate) fn tax_ids(mapped: &str) -> (Option<&str>, &str) {
     mapped.split_once(':').map_or((None, mapped), |(tax_type, code)| (Some(tax_type), code))
 }
 

@@ -122,12 +122,39 @@ fn problem(detail: &Detail, sent: Option<&Value>) -> Problem {
     let text = if text.is_empty() { detail.text.trim() } else { text };
     let their_path = detail.path.as_deref().unwrap_or_default();
     let message = if their_path.is_empty() { format!("NetSuite: {text}") } else { format!("NetSuite, at {their_path}: {text}") };
-    let mut problem =
-        Problem::new(&format!("target.{code}"), our_path(their_path), shorten(&message, 600), remedy(&detail.code, text));
+    let (path, message, remedy) = (our_path(their_path), shorten(&message, 600), remedy(&detail.code, text));
+    let mut problem = match about(&detail.code, text) {
+        Some(About::Period) => Problem::new("period.closed", path, message, remedy),
+        Some(About::InactiveItem) => Problem::new("target.inactive_item", path, message, remedy),
+        Some(About::InactiveSubsidiary) => Problem::new("target.inactive_subsidiary", path, message, remedy),
+        None => Problem::new(&format!("target.{code}"), path, message, remedy),
+    };
     if let Some(value) = sent.and_then(|sent| value_at(sent, their_path)) {
         problem = problem.value(value);
     }
     problem.cause(normalised(&format!("{} {text}", without_numbers(their_path))))
+}
+
+/// What finance or whoever keeps the master data has to see to, and not the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    Period,
+    InactiveItem,
+    InactiveSubsidiary,
+}
+
+fn about(code: &str, text: &str) -> Option<About> {
+    let lower = text.to_lowercase();
+    let inactive = lower.contains("inactive");
+    match code {
+        "TRAN_PERIOD_CLOSED" | "DATE_PRD_MISMATCH" | "MISSING_ACCT_PRD" => Some(About::Period),
+        _ if lower.contains("period") && ["closed", "locked", "date range"].iter().any(|word| lower.contains(word)) => {
+            Some(About::Period)
+        }
+        _ if lower.contains("subsidiary") && (inactive || lower.contains("closed")) => Some(About::InactiveSubsidiary),
+        _ if inactive && lower.contains("item") => Some(About::InactiveItem),
+        _ => None,
+    }
 }
 
 /// The same complaint about two orders has one cause: numbers, ids and quoted names are taken out.
@@ -202,6 +229,9 @@ fn our_path(path: &str) -> String {
         _ if head.starts_with("price.items") || head.starts_with("price[") || head == "price" => "prices".to_owned(),
         "member" => "recipe".to_owned(),
         "package" => "parcels".to_owned(),
+        _ if head.starts_with("apply") => "amount".to_owned(),
+        _ if head.starts_with("inventory.") => "lines".to_owned(),
+        "account" | "paymentOption" => "tender".to_owned(),
         _ if head.starts_with("taxDetails") => "lines".to_owned(),
         _ => path.to_owned(),
     }
@@ -229,6 +259,16 @@ fn value_at(sent: &Value, path: &str) -> Option<String> {
 /// What a person does, by what the refusal is about.
 fn remedy(code: &str, text: &str) -> &'static str {
     let lower = text.to_lowercase();
+    match about(code, text) {
+        Some(About::Period) => return PERIOD,
+        Some(About::InactiveItem) => {
+            return "Make it active there for as long as documents of it follow, or map its SKU to the item that took its place; then release.";
+        }
+        Some(About::InactiveSubsidiary) => {
+            return "The subsidiary is closed in NetSuite. Let finance open it again or say which one takes its documents, and map the market to that one; a document of a sale in the closed one is booked by hand. Then release or dismiss with the reason.";
+        }
+        None => {}
+    }
     let about = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     match code {
         "TRAN_PERIOD_CLOSED" | "DATE_PRD_MISMATCH" | "MISSING_ACCT_PRD" => PERIOD,
@@ -244,9 +284,17 @@ fn remedy(code: &str, text: &str) -> &'static str {
         "RCRD_HAS_BEEN_CHANGED" | "CANT_UPDATE_RECRD_HAS_CHANGED" | "RCRD_EDITED_SINCE_RETRIEVED" => {
             "Someone saved it at the same moment. Release; it is read again first."
         }
+        _ if about(&["initialize creditmemo", "initialize itemreceipt", "initialize returnauthorization"]) => BACK,
         "VALID_LINE_ITEM_REQD" | "INVALID_INITIALIZE_REF" => FULFIL,
         _ if about(&["period"]) => PERIOD,
         _ if about(&["initialize", "valid line item"]) => FULFIL,
+        _ if about(&["restock"]) => {
+            "Item receipts of the account have no such field. Map disposition=write_off of the warehouse in return_location to a place that is not for sale: written-off goods are then received there, without the field. Then release."
+        }
+        _ if about(&["amount remaining", "cannot be applied", "already been refunded"]) || code == "TRANS_ALREADY_REFUNDED" => {
+            "The credit memo there has less left than is paid back, or is no open credit of this customer. See what was applied to it, mend it there, then release."
+        }
+        _ if about(&["left to be credited", "quantity fulfilled"]) => BACK,
         _ if about(&["quantity remaining", "greater than the quantity", "exceeds the quantity"]) => {
             "The order there has less left than was shipped: see what fulfilled it already, or who changed it. Mend it there, then release."
         }
@@ -270,6 +318,7 @@ fn remedy(code: &str, text: &str) -> &'static str {
         _ if about(&[
             "unknown property",
             "unknown field",
+            "unknown reference or field",
             "invalid property name",
             "does not exist on",
             "nonexistent field",
@@ -297,7 +346,8 @@ fn remedy(code: &str, text: &str) -> &'static str {
 }
 
 const FULFIL: &str = "The order there cannot be fulfilled now: it waits for approval, is closed or billed, has no location, or its items are not committed and the account fulfils only what is. Mend it there, then release.";
-const PERIOD: &str = "The accounting period of the date is closed or locked. Let finance open it or decide on another date there; we do not re-date. Then release.";
+const BACK: &str = "What it is made from there has less left than comes back: the order has not left that far, or the return was received, credited, closed or not approved there. Look at it there, mend it, then release.";
+const PERIOD: &str = "The accounting period of the date is closed or locked. Let finance open it, then release. (Credits, refunds and receipts may go into the next open one by returns.closed_period = \"next_open\"; an order keeps its day.)";
 const SUBSIDIARY: &str = "Customer, items, location and currency must belong to the subsidiary of the document. See the mapping of the market and the records there, then release.";
 const CURRENCY: &str = "Add the currency to the customer and the subsidiary there, or mend the mapping; then release.";
 const FIELD: &str = "The account does not know the field. See the settings that name fields and the regime in tax (selvedge check compares them with the account), then release.";
@@ -396,7 +446,7 @@ mod tests {
             problems[0].cause.clone()
         };
         assert_eq!(cause("98", "1042", 0), cause("107", "9", 3));
-        assert!(cause("98", "1042", 0).starts_with("target.user_error:"), "{}", cause("98", "1042", 0));
+        assert!(cause("98", "1042", 0).starts_with("target.inactive_item:"), "{}", cause("98", "1042", 0));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use selvedge_connector::{Cursor, Fault, ListEntry, ListPage, Lists, Priority};
 
 use super::{
     client::Client,
+    returns,
     settings::{Form, Tax},
     suiteql::{PAGE, Row, query_or_refusal},
 };
@@ -23,6 +24,9 @@ struct Table {
     needed: bool,
 }
 
+/// The list of days that documents of a closed month are posted on, which is worked out of the periods.
+const POSTING_DAY: &str = returns::period::TABLE;
+
 const TABLES: [Table; 8] = [
     Table { name: "item", from: "item", by: "itemid", has_inactive: true, needed: true },
     Table { name: "subsidiary", from: "subsidiary", by: "name", has_inactive: true, needed: false },
@@ -35,8 +39,8 @@ const TABLES: [Table; 8] = [
 ];
 
 /// The names alone.
-const NAMES: [&str; 8] =
-    ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method", "price_level"];
+const NAMES: [&str; 9] =
+    ["item", "subsidiary", "location", "currency", "shipping_item", "tax_code", "payment_method", "price_level", POSTING_DAY];
 
 /// The port.
 pub(crate) struct ValueLists {
@@ -52,6 +56,9 @@ impl Lists for ValueLists {
 
     async fn list(&self, table: &str, page: Option<&Cursor>) -> Result<ListPage, Fault> {
         let what = format!("list {table}");
+        if table == POSTING_DAY {
+            return self.posting_days(&what).await;
+        }
         let Some(table) = TABLES.iter().find(|t| t.name == table) else {
             return Err(Fault::Unexpected { what, detail: "no such list here".to_owned() });
         };
@@ -82,6 +89,20 @@ impl Lists for ValueLists {
     }
 }
 
+impl ValueLists {
+    /// The months that take no documents, each with the day that they are posted on instead.
+    async fn posting_days(&self, what: &str) -> Result<ListPage, Fault> {
+        match query_or_refusal(&self.client, what, returns::period::SQL, &["0"], PAGE, Priority::Lists).await? {
+            Ok(rows) => Ok(ListPage { entries: returns::period::posting_days(&rows.rows), next: None }),
+            Err((answer, fault)) if matches!(answer.status, 400 | 403 | 404) => {
+                tracing::warn!(%fault, "the account does not show its accounting periods; a closed one shows when NetSuite refuses a document");
+                Ok(ListPage::default())
+            }
+            Err((_, fault)) => Err(fault),
+        }
+    }
+}
+
 fn entry(table: &Table, row: &Row) -> Option<ListEntry> {
     let id = row.get("id")?.clone();
     let name = row.get(table.by).cloned().unwrap_or_else(|| id.clone());
@@ -98,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_tables() {
-        assert_eq!(TABLES.map(|t| t.name), NAMES);
+        assert_eq!(TABLES.map(|t| t.name), NAMES[..8]);
     }
 
     #[test]

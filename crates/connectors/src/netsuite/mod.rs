@@ -1,9 +1,10 @@
 //! NetSuite: orders as sales orders or cash sales, shoppers as customers, products as items, shipments as item
-//! fulfilments, over the REST record service; look-ups and stock by SuiteQL.
+//! fulfilments, returns as return authorizations with their receipts, credit notes as credit memos, refunds as customer refunds,
+//! over the REST record service; look-ups and stock by SuiteQL.
 //!
 //! `settings` is what can be configured, `plan` what an order becomes, `encode` and `decode` the two
 //! directions (pure), `errors` what an answer means, `auth` and `client` how calls leave, and `orders`,
-//! `customers`, `items`, `shipments`, `lists`, `stock`, `hooks` and `probe` the ports.
+//! `customers`, `items`, `shipments`, `returns`, `lists`, `stock`, `hooks` and `probe` the ports.
 
 mod auth;
 mod change;
@@ -18,6 +19,7 @@ mod lists;
 mod orders;
 mod plan;
 mod probe;
+mod returns;
 mod settings;
 mod shipments;
 mod stock;
@@ -65,6 +67,9 @@ impl Connector for NetSuite {
                 table("customer", &["customer"]),
                 table("price_level", &["list"]),
                 table("warehouse", &["warehouse"]),
+                table("return_location", &["warehouse", "disposition"]),
+                table("refund_account", &["method"]),
+                table("posting_day", &["month"]),
             ]
         }
     }
@@ -97,7 +102,18 @@ impl Connector for NetSuite {
             form: settings.form.clone(),
             settings: settings.shipments.clone(),
         });
+        let returns = Arc::new(returns::Returns {
+            client: client.clone(),
+            form: settings.form.clone(),
+            settings: settings.returns.clone(),
+        });
         Ok(Connection {
+            return_source: Some(returns.clone()),
+            return_sink: Some(returns.clone()),
+            credit_note_source: Some(returns.clone()),
+            credit_note_sink: Some(returns.clone()),
+            refund_source: Some(returns.clone()),
+            refund_sink: Some(returns),
             product_source: Some(items.clone()),
             product_sink: Some(items),
             shipment_source: Some(shipments.clone()),
@@ -124,6 +140,7 @@ impl Connector for NetSuite {
                 stock: settings.stock,
                 items: settings.items,
                 shipments: settings.shipments,
+                returns: settings.returns,
                 clock: Arc::clone(&context.clock),
                 concurrency: settings.concurrency,
             })),

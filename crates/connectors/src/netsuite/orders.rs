@@ -163,7 +163,8 @@ pub(crate) async fn find(client: &Client, sql: &str, external_id: &str) -> Resul
 pub(crate) async fn put(client: &Client, request: &Request) -> Result<Receipt, Fault> {
     let ask = Ask {
         what: request.what.clone(),
-        method: if request.update.is_some() { "PATCH" } else { "POST" },
+        // A change of one document may be the making of another: goods arrive under their authorization.
+        method: if request.method == "PATCH" { "PATCH" } else { "POST" },
         path: &request.path,
         // Without it a misspelt member is dropped with no more than a warning.
         headers: vec![("accept", "application/json"), ("x-netsuite-propertynamevalidation", "Error")],

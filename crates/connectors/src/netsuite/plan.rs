@@ -15,6 +15,8 @@ pub(crate) const LINE: char = 'L';
 pub(crate) const DISCOUNT: char = 'D';
 pub(crate) const GIFT_CARD: char = 'G';
 pub(crate) const HANDLING: &str = "H1";
+pub(crate) const FEE: &str = "F1";
+pub(crate) const GOODWILL: &str = "W1";
 
 /// One line of the document.
 #[derive(Clone, Debug)]
@@ -123,6 +125,16 @@ pub(crate) fn plan(order: &Order, form: &Form) -> (Plan, Vec<Problem>) {
     (plan, problems)
 }
 
+/// The taxes of a charge that has no place in an order, as far as this form shows them: what is kept back for a return, what is given
+/// for no goods.
+pub(crate) fn charge_taxes(order: &Order, charge: &Charge, form: &Form, path: &str) -> Result<Vec<TaxPart>, Box<Problem>> {
+    let parts = match form.tax {
+        Tax::None => Vec::new(),
+        _ => Mix::of(order).spread(charge.net, charge.tax, charge.rate, path)?,
+    };
+    Ok(if form.tax == Tax::Legacy { combined(&parts) } else { parts })
+}
+
 fn discounts(order: &Order, taxed: bool, mix: &Mix, plan: &mut Plan, problems: &mut Vec<Problem>) {
     for tender in [false, true] {
         for (count, (index, discount)) in order.discounts.iter().enumerate().filter(|(_, d)| d.tender == tender).enumerate() {
@@ -150,11 +162,11 @@ fn discounts(order: &Order, taxed: bool, mix: &Mix, plan: &mut Plan, problems: &
     }
 }
 
-fn too_large(path: &str) -> Box<Problem> {
+pub(crate) fn too_large(path: &str) -> Box<Problem> {
     Box::new(Problem::new("totals.sum", path, "the amount is too large to hold", "Mend the amount at its source."))
 }
 
-fn negated(parts: &[TaxPart]) -> Option<Vec<TaxPart>> {
+pub(crate) fn negated(parts: &[TaxPart]) -> Option<Vec<TaxPart>> {
     parts
         .iter()
         .map(|part| Some(TaxPart { rate: part.rate, basis: part.basis.negated().ok()?, amount: part.amount.negated().ok()? }))

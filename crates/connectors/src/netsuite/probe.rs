@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::{
     client::{Ask, Client},
     encode::RECORDS,
-    settings::{Changes, Form, ItemSettings, ShipmentSettings, StockSettings, Tax},
+    returns,
+    settings::{Changes, Form, Goods, ItemSettings, ReturnSettings, ShipmentSettings, StockSettings, Tax},
     stock, suiteql, wire,
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct AccountProbe {
     pub stock: StockSettings,
     pub items: ItemSettings,
     pub shipments: ShipmentSettings,
+    pub returns: ReturnSettings,
     pub clock: Arc<dyn Clock>,
     pub concurrency: usize,
 }
@@ -79,6 +81,7 @@ impl Probe for AccountProbe {
         self.schema(&mut findings).await;
         self.items(&mut findings).await;
         self.fulfilments(&mut findings).await;
+        self.what_comes_back(&mut findings).await;
         self.limits(&mut findings).await;
         findings.push(finding(
             FindingLevel::Good,
@@ -403,6 +406,76 @@ impl AccountProbe {
         findings.push(good(format!(
             "whether Advanced Shipping is on cannot be asked: without it each fulfilment of a flow of shipments, which {posts} here, bills as well, and nothing else may invoice the order"
         )));
+    }
+
+    /// Whether what returns need can be read. Whether there is a flow of them is not known here, so the worst is a warning.
+    async fn what_comes_back(&self, findings: &mut Vec<Finding>) {
+        let warning =
+            |setting: Option<&str>, message: String, remedy: &str| finding(FindingLevel::Warning, setting, message, remedy);
+        let mut wanted =
+            vec![("CustCred", "creditMemo", "Credit Memo and Credit Returns"), ("CustRfnd", "customerRefund", "Customer Refund")];
+        wanted.push(match self.returns.goods {
+            Goods::Authorization => {
+                ("RtnAuth", "returnAuthorization", "Return Authorization, Approve Return Auth., Receive Returns and Item Receipt")
+            }
+            Goods::Adjustment => ("InvAdjst", "inventoryAdjustment", "Adjust Inventory"),
+        });
+        for (query_type, record, permission) in wanted {
+            let remedy = format!("For returns, grant the role {permission}, all with edit. Nothing to do without.");
+            let sql = format!("SELECT id FROM transaction WHERE type = '{query_type}' AND id > ? ORDER BY id");
+            let rows = suiteql::query(&self.client, &format!("look at a {record}"), &sql, &["0"], 1, Priority::Control).await;
+            let id = match rows {
+                Ok(rows) => rows.rows.into_iter().next().and_then(|row| row.get("id").cloned()),
+                Err(fault) => {
+                    findings.push(warning(None, format!("SuiteQL does not show a {record}: {fault}"), &remedy));
+                    continue;
+                }
+            };
+            let Some(id) = id else { continue };
+            let path = format!("{RECORDS}/{record}/{id}");
+            findings.push(match self.client.json(&Ask::get(format!("read {record} {id}"), &path, Priority::Control)).await {
+                Ok(_) => good(format!("the role may read a {record}")),
+                Err(fault) => warning(None, format!("a {record} cannot be read: {fault}"), &remedy),
+            });
+        }
+        let asked =
+            suiteql::query(&self.client, "look at periods", returns::period::SQL, &["0"], suiteql::PAGE, Priority::Control);
+        findings.push(match asked.await {
+            Ok(rows) if rows.rows.is_empty() => warning(
+                Some("returns.closed_period"),
+                "SuiteQL shows no accounting period, so a closed one shows only when NetSuite refuses a document".to_owned(),
+                "For returns, grant the role Manage Accounting Periods (view). Nothing to do without.",
+            ),
+            Ok(rows) => {
+                let closed = returns::period::posting_days(&rows.rows).len();
+                good(format!("SuiteQL shows the accounting periods; {closed} months are closed or locked"))
+            }
+            Err(fault) => warning(
+                Some("returns.closed_period"),
+                format!(
+                    "the accounting periods cannot be read, so a closed one shows only when NetSuite refuses a document: {fault}"
+                ),
+                "For returns, grant the role Manage Accounting Periods (view). Nothing to do without.",
+            ),
+        });
+        if self.returns.goods == Goods::Authorization {
+            let path = format!("{RECORDS}/metadata-catalog/itemReceipt");
+            let ask = Ask {
+                headers: vec![("accept", "application/schema+json")],
+                ..Ask::get("read the schema of item receipts", &path, Priority::Control)
+            };
+            let names = self.client.json(&ask).await.map(|schema| names_in(&schema)).unwrap_or_default();
+            let field = &self.returns.restock_field;
+            // A schema that only links its lines says nothing about them.
+            let shows_lines = names.iter().any(|name| name.eq_ignore_ascii_case("orderLine"));
+            if shows_lines && !names.iter().any(|name| name.eq_ignore_ascii_case(field)) {
+                findings.push(warning(
+                    Some("returns.restock_field"),
+                    format!("lines of item receipts have no field {field} in this account"),
+                    "Map disposition=write_off of each warehouse in return_location to a place that is not for sale: written-off goods are received there, without the field.",
+                ));
+            }
+        }
     }
 
     async fn limits(&self, findings: &mut Vec<Finding>) {

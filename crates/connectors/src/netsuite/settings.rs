@@ -116,12 +116,52 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "Weight of each package in pounds: NetSuite demands one, and warehouses tell none. Default: 1; 0 sends none.",
     ),
     ("shipments.fields", "Body fields that every new item fulfilment gets as they are."),
+    (
+        "returns.goods",
+        "What returned goods become: authorization (return authorization and item receipt) or adjustment (an inventory adjustment once they are there). Default: authorization.",
+    ),
+    (
+        "returns.status",
+        "Status of a new return authorization: B (pending receipt; the role needs to approve) or A (pending approval). Default: B.",
+    ),
+    (
+        "returns.time_zone",
+        "Zone in whose calendar the day of a return and of its receipt is taken: Europe/Stockholm. Default: Etc/UTC.",
+    ),
+    ("returns.account", "goods = adjustment: account id of the inventory adjustments. Needed then."),
+    (
+        "returns.memo_moves_stock",
+        "Whether a credit memo that is not made from a return authorization puts its stock items on the shelf in this account: try it in the sandbox. Must be false for goods = adjustment, or units would count twice; unless it is false, goods are not credited without a return. Default: not known.",
+    ),
+    (
+        "returns.credit_in_advance",
+        "Whether a return may be credited before its goods were received in NetSuite, as far as the account lets it. Default: true.",
+    ),
+    (
+        "returns.closed_period",
+        "What happens to a document whose day is in a closed or locked accounting period: hold (a person decides) or next_open (it is dated on the first day of the next open period, and its memo says so). Default: hold.",
+    ),
+    (
+        "returns.payment_field",
+        "Field of a customer refund that takes the mapped payment_method: paymentOption or paymentMethod. Default: paymentOption.",
+    ),
+    (
+        "returns.reference_field",
+        "Body field of a customer refund that takes the payment provider's transaction id, such as custbody_psp_reference; it is compared then. The memo names it in any case. Default: none.",
+    ),
+    (
+        "returns.restock_field",
+        "Line field of an item receipt that keeps goods off the shelf; used for written-off goods whose warehouse has no entry in return_location. Default: restock.",
+    ),
+    ("returns.fields", "Body fields that every new return authorization and credit memo gets as they are."),
+    ("returns.refund_fields", "Body fields that every new customer refund gets as they are."),
     ("fields", "Body fields that every new document gets as they are: { department = { id = \"4\" } }."),
     ("line_fields", "Line fields that every new line gets as they are: { class = { id = \"7\" } }."),
 ];
 
 /// Settings that hold a table of free names.
-const OPEN_TABLES: &[&str] = &["tax_types", "fields", "line_fields", "items.fields", "shipments.fields"];
+const OPEN_TABLES: &[&str] =
+    &["tax_types", "fields", "line_fields", "items.fields", "shipments.fields", "returns.fields", "returns.refund_fields"];
 
 /// The settings that are secrets.
 pub(crate) const SECRETS: &[&str] = &["auth.private_key", "auth.consumer_secret", "auth.token_secret", "webhook_secret"];
@@ -356,6 +396,62 @@ impl Default for ShipmentSettings {
     }
 }
 
+/// What returned goods become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goods {
+    /// A return authorization, and an item receipt of it.
+    Authorization,
+    /// An inventory adjustment.
+    Adjustment,
+}
+
+/// What happens to a document whose day is in a period that takes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClosedPeriod {
+    /// A person decides.
+    Hold,
+    /// It is dated on the first day of the next open period.
+    NextOpen,
+}
+
+/// What returns, credit memos and refunds are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct ReturnSettings {
+    pub goods: Goods,
+    /// A letter of `orderStatus`.
+    pub status: &'static str,
+    pub time_zone: TimeZone,
+    pub account: Option<String>,
+    /// `None` where nobody has tried.
+    pub memo_moves_stock: Option<bool>,
+    pub credit_in_advance: bool,
+    pub closed_period: ClosedPeriod,
+    pub payment_field: &'static str,
+    pub reference_field: Option<String>,
+    pub restock_field: String,
+    pub fields: Map<String, Value>,
+    pub refund_fields: Map<String, Value>,
+}
+
+impl Default for ReturnSettings {
+    fn default() -> Self {
+        Self {
+            goods: Goods::Authorization,
+            status: "B",
+            time_zone: TimeZone::UTC,
+            account: None,
+            memo_moves_stock: None,
+            credit_in_advance: true,
+            closed_period: ClosedPeriod::Hold,
+            payment_field: "paymentOption",
+            reference_field: None,
+            restock_field: "restock".to_owned(),
+            fields: Map::new(),
+            refund_fields: Map::new(),
+        }
+    }
+}
+
 /// How we prove who we are.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
@@ -374,6 +470,7 @@ pub(crate) struct Settings {
     pub stock: StockSettings,
     pub items: ItemSettings,
     pub shipments: ShipmentSettings,
+    pub returns: ReturnSettings,
     /// What the script in the account signs with.
     pub webhook_secret: Option<Secret>,
     /// How old a signature may be.
@@ -559,6 +656,7 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
     let stock = stock(&mut reader);
     let items = items(&mut reader);
     let shipments = shipments(&mut reader);
+    let returns = returns(&mut reader);
     // It may be left out, but not be empty.
     let webhook_secret = secrets.get("webhook_secret").is_some().then(|| reader.secret("webhook_secret"));
     let webhook_tolerance = Duration::from_secs(reader.whole("webhook_tolerance_seconds", 1..=86_400).unwrap_or(300));
@@ -572,6 +670,7 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
             stock,
             items,
             shipments,
+            returns,
             webhook_secret,
             webhook_tolerance,
         })
@@ -616,16 +715,56 @@ fn items(reader: &mut Reader<'_>) -> ItemSettings {
     }
 }
 
-fn shipments(reader: &mut Reader<'_>) -> ShipmentSettings {
-    let default = ShipmentSettings::default();
-    let time_zone = match reader.text("shipments.time_zone") {
-        None => default.time_zone,
+/// The zone of a calendar.
+fn calendar(reader: &mut Reader<'_>, path: &str) -> TimeZone {
+    match reader.text(path) {
+        None => TimeZone::UTC,
         Some(name) => TimeZone::get(&name).unwrap_or_else(|_| {
-            let message = format!("{name:?} is not a time zone");
-            reader.problem("shipments.time_zone", message, "Write it as Europe/Stockholm or Etc/UTC.");
+            reader.problem(path, format!("{name:?} is not a time zone"), "Write it as Europe/Stockholm or Etc/UTC.");
             TimeZone::UTC
         }),
+    }
+}
+
+fn returns(reader: &mut Reader<'_>) -> ReturnSettings {
+    let default = ReturnSettings::default();
+    let goods = [("authorization", Goods::Authorization), ("adjustment", Goods::Adjustment)];
+    let closed = [("hold", ClosedPeriod::Hold), ("next_open", ClosedPeriod::NextOpen)];
+    let payment = [("paymentOption", "paymentOption"), ("paymentMethod", "paymentMethod")];
+    let stated = reader.value("returns.memo_moves_stock").is_some();
+    let moves = reader.truth("returns.memo_moves_stock", true);
+    let settings = ReturnSettings {
+        goods: reader.word("returns.goods", &goods, default.goods),
+        status: reader.word("returns.status", &[("B", "B"), ("A", "A")], default.status),
+        time_zone: calendar(reader, "returns.time_zone"),
+        account: reader.text("returns.account"),
+        memo_moves_stock: stated.then_some(moves),
+        credit_in_advance: reader.truth("returns.credit_in_advance", default.credit_in_advance),
+        closed_period: reader.word("returns.closed_period", &closed, default.closed_period),
+        payment_field: reader.word("returns.payment_field", &payment, default.payment_field),
+        reference_field: reader.text("returns.reference_field"),
+        restock_field: reader.text("returns.restock_field").unwrap_or(default.restock_field),
+        fields: reader.table("returns.fields"),
+        refund_fields: reader.table("returns.refund_fields"),
     };
+    if settings.goods == Goods::Adjustment {
+        if settings.memo_moves_stock != Some(false) {
+            reader.problem(
+                "returns.memo_moves_stock",
+                "must be stated as false with returns.goods = \"adjustment\": a credit memo that moves stock and an adjustment would count the same units twice",
+                "Credit a stock item by hand in the sandbox and see whether its quantity on hand changes. If it does, use returns.goods = \"authorization\"; if not, state false.",
+            );
+        }
+        if settings.account.is_none() {
+            reader.problem("returns.account", "is missing", Reader::explain("returns.account"));
+        }
+    }
+    settings
+}
+
+fn shipments(reader: &mut Reader<'_>) -> ShipmentSettings {
+    let default = ShipmentSettings::default();
+    let time_zone = calendar(reader, "shipments.time_zone");
     let package_weight = match reader.text("shipments.package_weight") {
         None => default.package_weight,
         Some(text) => Decimal::from_str_exact(&text).ok().filter(|weight| !weight.is_sign_negative()).unwrap_or_else(|| {

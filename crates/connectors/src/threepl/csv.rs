@@ -54,6 +54,27 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("record_no", &["record_no"]),
 ];
 
+/// Neutral names of a file of credit notes. Some mean another thing there than in a file of a warehouse.
+const CREDIT_COLUMNS: &[(&str, &[&str])] = &[
+    ("credit_ref", &["credit_ref", "credit", "credit_note", "credit_number"]),
+    ("line", &["line", "line_no", "line_id"]),
+    ("line_type", &["line_type", "type"]),
+    ("issued_at", &["issued_at", "issued", "credit_date"]),
+    ("buyer", &["buyer", "customer", "customer_id"]),
+    ("order_ref", &["order_ref", "order", "order_number", "order_no"]),
+    ("order_line_id", &["order_line_id"]),
+    ("sku", &["sku", "item", "article"]),
+    ("name", &["name", "description"]),
+    ("quantity", &["quantity", "qty"]),
+    ("unit_price", &["unit_price", "price"]),
+    ("net", &["net", "net_amount"]),
+    ("tax", &["tax", "tax_amount", "vat"]),
+    ("tax_rate", &["tax_rate", "vat_rate"]),
+    ("currency", &["currency"]),
+    ("goods", &["goods", "goods_back"]),
+    ("comment", &["comment"]),
+];
+
 /// What each kind of file must have to be of any use.
 fn needed(kind: FileKind) -> &'static [&'static str] {
     match kind {
@@ -62,14 +83,15 @@ fn needed(kind: FileKind) -> &'static [&'static str] {
         FileKind::Receipt => &["receipt_ref", "sku", "quantity_received"],
         FileKind::Return => &["sku", "quantity_received"],
         FileKind::Answer => &["file_name", "line_status"],
-        FileKind::Order | FileKind::Cancellation => &[],
+        FileKind::Credit => &["credit_ref", "line", "issued_at", "sku", "quantity", "unit_price", "net", "tax", "currency"],
+        FileKind::Order | FileKind::Cancellation | FileKind::Announcement | FileKind::Withdrawal => &[],
     }
 }
 
 /// Which column holds what.
 fn columns(table: &Table, kind: FileKind, form: &Form) -> Result<BTreeMap<String, usize>, Unread> {
     let mut places = BTreeMap::new();
-    for (ours, theirs) in COLUMNS {
+    for (ours, theirs) in if kind == FileKind::Credit { CREDIT_COLUMNS } else { COLUMNS } {
         let place = match form.columns.get(*ours) {
             Some(stated) if !form.dialect.header => stated.parse::<usize>().ok().and_then(|number| number.checked_sub(1)),
             Some(stated) => table.column(&[stated]),
@@ -123,11 +145,12 @@ pub(super) fn read(bytes: &[u8], kind: FileKind, form: &Form) -> Result<Contents
 
 /// The totals of the trailer against the rows.
 fn count(rows: &[Row], cells: &[String], totals: &[Total], form: &Form) -> Result<(), Unread> {
-    let documents = rows.iter().filter_map(|row| row.get("order_ref")).collect::<BTreeSet<_>>().len();
+    let documents =
+        rows.iter().filter_map(|row| row.get("credit_ref").or_else(|| row.get("order_ref"))).collect::<BTreeSet<_>>().len();
     let units: i128 = rows
         .iter()
         .filter_map(|row| {
-            let names = ["quantity_shipped", "quantity_received", "on_hand", "available"];
+            let names = ["quantity_shipped", "quantity_received", "quantity", "on_hand", "available"];
             names.iter().find_map(|name| row.get(name)).and_then(|text| form.numbers.units(text).ok())
         })
         .map(i128::from)

@@ -49,7 +49,7 @@ pub(super) struct There {
     pub texts: BTreeMap<&'static str, String>,
 }
 
-fn sent(raw: &Raw) -> Option<Sent> {
+pub(super) fn sent(raw: &Raw) -> Option<Sent> {
     serde_json::from_slice(&raw.body).ok()
 }
 
@@ -68,7 +68,7 @@ pub(super) const HANDED_OVER: [(&str, &str); 8] = [
     (SERVICE, "service_code"),
 ];
 
-fn table(sent: &Sent, form: &Form) -> Option<Table> {
+pub(super) fn table(sent: &Sent, form: &Form) -> Option<Table> {
     let dialect = Dialect { delimiter: Some(form.delimiter), charset: None, ..form.dialect.clone() };
     Table::read(sent.text.as_bytes(), &dialect).ok()
 }
@@ -220,9 +220,23 @@ pub(super) struct Told {
     /// Rows of the same file that cannot be read, where they hold up the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
-    /// What it tells of instead of a shipment, where it does: nothing takes that yet, so it is kept and said.
+    /// What it tells of that nothing takes, where it does: it is kept and said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<FileKind>,
+    /// Which receipt of returned goods it tells of, where it tells of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Receipt>,
+}
+
+/// What tells one receipt of returned goods from others. Nothing of it hangs on what a person says of the partner's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Receipt {
+    /// The partner's number of it, or what stands for one.
+    pub reference: String,
+    /// The partner's word for what becomes of these goods, in lower case.
+    pub word: String,
+    /// Whether the receipt has others of another word: each is a return of its own.
+    pub one_of_several: bool,
 }
 
 /// One shipment out of its rows.
@@ -231,21 +245,26 @@ pub(super) fn shipment(raw: &Raw, form: &Form) -> Decoded<Shipment> {
     let record = match serde_json::from_slice::<Told>(&raw.body) {
         Ok(told) => read_shipment(&told, raw, form, &mut problems),
         Err(why) => {
-            problems.push(Problem::new(
-                "decode.unreadable",
-                "",
-                format!("what was kept of {} cannot be read: {why}", raw.id),
-                "Look at its raw bytes; update the connector, then release.",
-            ));
+            problems.push(not_kept(raw, &why));
             None
         }
     };
     Decoded::of(record, problems)
 }
 
-const ROW_REMEDY: &str = "Ask the partner for a corrected file: what it says of the shipment takes this one's place. The file is in the archive folder.";
+/// What was kept of a file cannot be read.
+pub(super) fn not_kept(raw: &Raw, why: &serde_json::Error) -> Problem {
+    Problem::new(
+        "decode.unreadable",
+        "",
+        format!("what was kept of {} cannot be read: {why}", raw.id),
+        "Look at its raw bytes; update the connector, then release.",
+    )
+}
 
-fn row_problem(told: &Told, row: &Row, rule: &str, path: &str, message: String) -> Problem {
+const ROW_REMEDY: &str = "Ask the partner for a corrected file: what it says of the same thing takes this one's place. The file is in the archive folder.";
+
+pub(super) fn row_problem(told: &Told, row: &Row, rule: &str, path: &str, message: String) -> Problem {
     Problem::new(
         rule,
         format!("{path} (row {})", row.number),
@@ -287,7 +306,8 @@ fn kept(told: &Told, kind: FileKind) -> Problem {
     .cause(what)
 }
 
-fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem>) -> Option<Shipment> {
+/// Whether anything can be made of what a file says, and what has to be said first.
+pub(super) fn is_usable(told: &Told, problems: &mut Vec<Problem>) -> bool {
     if let Some(why) = &told.refused {
         problems.push(
             Problem::new(
@@ -298,17 +318,24 @@ fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem
             )
             .cause(told.file.as_str()),
         );
-        return None;
+        return false;
     }
     if let Some(kind) = told.kept {
         problems.push(kept(told, kind));
-        return None;
+        return false;
     }
     if let Some(why) = &told.held_by {
         problems.push(
             Problem::new("file.held", "", format!("{} is held as a whole: {why}", told.file), ROW_REMEDY)
                 .cause(told.file.as_str()),
         );
+    }
+    true
+}
+
+fn read_shipment(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem>) -> Option<Shipment> {
+    if !is_usable(told, problems) {
+        return None;
     }
     let before = problems.len();
     let mut lines: Vec<ShipmentLine> = Vec::new();

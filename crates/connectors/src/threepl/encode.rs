@@ -90,7 +90,7 @@ fn field(column: &str, order: &Order, line: &OrderLine, number: usize, service: 
 }
 
 /// A cell as the partner reads it.
-fn cell(text: &str, form: &Form) -> String {
+pub(super) fn cell(text: &str, form: &Form) -> String {
     let delimiter = char::from(form.delimiter);
     match form.dialect.quotes {
         // There is no way to write what parts cells or rows: a blank stands for it.

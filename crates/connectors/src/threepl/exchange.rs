@@ -257,8 +257,7 @@ impl Exchange {
         if name.starts_with('.') || UNFINISHED.iter().any(|end| lower.ends_with(end)) {
             return None;
         }
-        let inbound = [FileKind::Shipment, FileKind::Stock, FileKind::Receipt, FileKind::Return, FileKind::Answer];
-        inbound.into_iter().find(|kind| lower.starts_with(&self.form.prefix(*kind).to_lowercase()))
+        FileKind::NEWS.into_iter().find(|kind| lower.starts_with(&self.form.prefix(*kind).to_lowercase()))
     }
 
     fn file(&self, entry: Entry) -> Option<File> {

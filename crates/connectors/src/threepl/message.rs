@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use selvedge_model::records::Disposition;
 use serde::{Deserialize, Serialize};
 
 /// What a file is about; its name tells, or its content where it says so itself.
@@ -12,14 +13,31 @@ pub(super) enum FileKind {
     Stock,
     Receipt,
     Return,
+    Credit,
     Answer,
     Order,
     Cancellation,
+    /// Goods of ours that will come back to them.
+    Announcement,
+    /// They will not, after all.
+    Withdrawal,
 }
 
 impl FileKind {
-    pub const ALL: [Self; 7] =
-        [Self::Shipment, Self::Stock, Self::Receipt, Self::Return, Self::Answer, Self::Order, Self::Cancellation];
+    pub const ALL: [Self; 10] = [
+        Self::Shipment,
+        Self::Stock,
+        Self::Receipt,
+        Self::Return,
+        Self::Credit,
+        Self::Answer,
+        Self::Order,
+        Self::Cancellation,
+        Self::Announcement,
+        Self::Withdrawal,
+    ];
+    /// Those that the partner puts down for us.
+    pub const NEWS: [Self; 6] = [Self::Shipment, Self::Stock, Self::Receipt, Self::Return, Self::Credit, Self::Answer];
 
     /// The setting that says how their names begin, and how they begin without it.
     pub fn setting(self) -> (&'static str, &'static str) {
@@ -28,9 +46,12 @@ impl FileKind {
             Self::Stock => ("names.stock", "inv"),
             Self::Receipt => ("names.receipt", "rcv"),
             Self::Return => ("names.return", "ret"),
+            Self::Credit => ("names.credit", "crd"),
             Self::Answer => ("names.answer", "ack"),
             Self::Order => ("names.order", "ord"),
             Self::Cancellation => ("names.cancellation", "can"),
+            Self::Announcement => ("names.announcement", "rma"),
+            Self::Withdrawal => ("names.withdrawal", "rmc"),
         }
     }
 }
@@ -60,6 +81,35 @@ impl LineState {
         }
     }
 }
+
+/// What each word of a partner for returned goods means, unless a person says otherwise: what is met in practice (fact sheet
+/// 3.4), and the conditions of a line of a 944 (element 412). A code that says only whether a return was allowed is none of them.
+pub(super) const DISPOSITIONS: [(&str, Disposition); 24] = [
+    ("restock", Disposition::Restock),
+    ("restocked", Disposition::Restock),
+    ("resell", Disposition::Restock),
+    ("hold", Disposition::Quarantine),
+    ("quarantine", Disposition::Quarantine),
+    ("qc", Disposition::Quarantine),
+    ("inspect", Disposition::Quarantine),
+    ("refurbish", Disposition::Quarantine),
+    ("return_to_sender", Disposition::Quarantine),
+    ("write_off", Disposition::WriteOff),
+    ("scrap", Disposition::WriteOff),
+    ("scrapped", Disposition::WriteOff),
+    ("dispose", Disposition::WriteOff),
+    ("disposed", Disposition::WriteOff),
+    ("donate", Disposition::WriteOff),
+    ("recycle", Disposition::WriteOff),
+    ("di", Disposition::WriteOff),
+    ("07", Disposition::Restock),
+    ("01", Disposition::Quarantine),
+    ("04", Disposition::Quarantine),
+    ("05", Disposition::Quarantine),
+    ("08", Disposition::Quarantine),
+    ("09", Disposition::Quarantine),
+    ("10", Disposition::WriteOff),
+];
 
 /// Texts under neutral names; what is not there was not said.
 pub(super) type Fields = BTreeMap<String, String>;

@@ -1,11 +1,14 @@
 //! Bytes of a file → what it says. Pure.
 
+use std::collections::BTreeMap;
+
 use super::{
     csv,
-    decode::Told,
+    decode::{Receipt, Told},
     message::{Answer, Contents, FileKind, Row, Unread},
     settings::{Form, Format},
     x12,
+    x12::sets::{CONDITION, is_other},
 };
 
 /// A file of a kind.
@@ -14,6 +17,8 @@ pub(super) fn contents(bytes: &[u8], kind: FileKind, form: &Form) -> Result<Vec<
         return Err(Unread::Refused("it is empty".to_owned()));
     }
     match form.format {
+        // There is no set for these that a desk would write.
+        _ if kind == FileKind::Credit => csv::read(bytes, kind, form).map(|contents| vec![contents]),
         Format::Csv => csv::read(bytes, kind, form).map(|contents| vec![contents]),
         Format::X12 => {
             let interchanges = x12::read_all(&text(bytes, form)?)?;
@@ -82,7 +87,7 @@ pub(super) fn receipts(file: &str, all: &[Contents]) -> Vec<(String, Told)> {
     for contents in all {
         for row in &contents.rows {
             // With the reporting code C, a 944 is about goods that customers sent back.
-            let kind = if row.get("report") == Some("C") { FileKind::Return } else { contents.kind };
+            let kind = if is_return(contents, row) { FileKind::Return } else { contents.kind };
             let number = row.get("return_ref").or_else(|| row.get("receipt_ref"));
             let key = number.map_or_else(|| format!("row {}", row.number), str::to_owned);
             match told.iter_mut().find(|(known, one)| *known == key && one.kept == Some(kind)) {
@@ -92,6 +97,145 @@ pub(super) fn receipts(file: &str, all: &[Contents]) -> Vec<(String, Told)> {
                     told.push((key, one));
                 }
             }
+        }
+    }
+    told
+}
+
+/// The longest word for what becomes of goods that tells one return from another.
+const WORD_MAX: usize = 40;
+
+/// Whether a row is about goods that customers sent back.
+fn is_return(contents: &Contents, row: &Row) -> bool {
+    contents.kind == FileKind::Return || row.get("report") == Some("C")
+}
+
+/// The row of a 944 by the condition of its units, each a row of its own.
+fn by_condition(row: &Row, form: &Form) -> Vec<Row> {
+    let named = |name: &str, code: &str, units: String| {
+        let mut one = row.clone();
+        one.fields.retain(|known, _| !is_other(known) && !known.starts_with(CONDITION));
+        one.fields.insert("disposition".to_owned(), code.to_owned());
+        one.fields.insert("grade".to_owned(), code.to_owned());
+        one.fields.insert(name.to_owned(), units);
+        one
+    };
+    let units = |text: &str| form.numbers.units(text).ok().filter(|units| *units >= 0);
+    let others = row.fields.iter().filter(|(name, _)| is_other(name));
+    let others: Option<Vec<(&str, i64)>> =
+        others.map(|(name, text)| Some((name.strip_prefix(CONDITION).unwrap_or("01"), units(text)?))).collect();
+    let stated = row.get("quantity_received").and_then(units);
+    let (Some(others), Some(stated)) = (others, stated) else { return vec![named("quantity_received", "07", String::new())] };
+    let bad = others.iter().try_fold(0_i64, |sum, (_, units)| sum.checked_add(*units)).unwrap_or(i64::MAX);
+    let good = match row.get("others") {
+        _ if bad == 0 => Some(stated),
+        Some("apart") => Some(stated),
+        Some("within") => stated.checked_sub(bad).filter(|good| *good >= 0),
+        _ => None,
+    };
+    let Some(good) = good else {
+        let fault = format!(
+            "{bad} units are said not to be good, and nothing says whether they are among the {stated} that were received"
+        );
+        return vec![Row { fault: Some(fault), ..row.clone() }];
+    };
+    let mut rows = vec![named("quantity_received", "07", good.to_string())];
+    rows.extend(
+        others
+            .into_iter()
+            .filter(|(_, units)| *units > 0)
+            .map(|(code, units)| named("quantity_received", code, units.to_string())),
+    );
+    rows
+}
+
+/// A text as a part of an id.
+fn part(text: &str) -> String {
+    text.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '-' }).collect()
+}
+
+/// The partner's number of a receipt of returned goods. Without one it is the file's of that order; of a parcel that nobody knows
+/// anything of, the row's.
+fn reference(file: &str, row: &Row) -> String {
+    if let Some(stated) = row.get("receipt_ref").or_else(|| row.get("return_ref")) {
+        return stated.to_owned();
+    }
+    match row.get("order_ref") {
+        Some(order) => format!("{}-{}", part(file), part(order)),
+        None => format!("{}-{}", part(file), row.number),
+    }
+}
+
+/// The returns of a file, each under what tells it from the others: the receipt, and the partner's word for what becomes of the
+/// goods, as goods of which different things become are different returns.
+pub(super) fn returns(file: &str, all: &[Contents], form: &Form) -> Vec<(String, Told)> {
+    let mut found: Vec<(Receipt, Vec<Row>)> = Vec::new();
+    let mut faults: Vec<String> = Vec::new();
+    for contents in all {
+        for row in contents.rows.iter().filter(|row| is_return(contents, row)) {
+            let parts = match row.get("report") {
+                Some(_) if row.fault.is_none() => by_condition(row, form),
+                _ => vec![row.clone()],
+            };
+            for row in parts {
+                faults.extend(row.fault.as_ref().map(|why| format!("row {}: {why}", row.number)));
+                let reference = reference(file, &row);
+                let word = row.get("disposition").or_else(|| row.get("grade")).unwrap_or_default();
+                let word: String = word.chars().take(WORD_MAX).collect::<String>().to_lowercase();
+                let nothing = row.get("quantity_received").is_some_and(|text| form.numbers.units(text) == Ok(0));
+                // Of what did not come nothing becomes: it stands with what came of the same receipt.
+                let same = |(known, rows): &(Receipt, Vec<Row>)| {
+                    known.reference == reference && (known.word == word || nothing || all_nothing(rows, form))
+                };
+                match found.iter_mut().find(|one| same(one)) {
+                    Some((receipt, rows)) => {
+                        if !nothing && all_nothing(rows, form) {
+                            receipt.word = word;
+                        }
+                        rows.push(row);
+                    }
+                    None => found.push((Receipt { reference, word, one_of_several: false }, vec![row])),
+                }
+            }
+        }
+    }
+    let references: Vec<String> = found.iter().map(|(receipt, _)| receipt.reference.clone()).collect();
+    let held_by = (form.hold_file && !faults.is_empty()).then(|| faults.join("; "));
+    found
+        .into_iter()
+        .map(|(receipt, rows)| {
+            let one_of_several = references.iter().filter(|one| **one == receipt.reference).count() > 1;
+            let key = format!("{}/{}", receipt.reference, part(&receipt.word));
+            let returned = Some(Receipt { one_of_several, ..receipt });
+            (key, Told { file: file.to_owned(), rows, held_by: held_by.clone(), returned, ..Told::default() })
+        })
+        .collect()
+}
+
+fn all_nothing(rows: &[Row], form: &Form) -> bool {
+    rows.iter().all(|row| row.get("quantity_received").is_some_and(|text| form.numbers.units(text) == Ok(0)))
+}
+
+/// The credit notes of a file, each under its number, in the order in which they stand.
+pub(super) fn credits(file: &str, all: &[Contents], form: &Form) -> Vec<(String, Told)> {
+    let mut told: Vec<(String, Told)> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let rows = all.iter().flat_map(|contents| &contents.rows);
+    let faults: Vec<String> =
+        rows.clone().filter_map(|row| row.fault.as_ref().map(|why| format!("row {}: {why}", row.number))).collect();
+    for row in rows {
+        let key = row.get("credit_ref").map_or_else(|| format!("row {}", row.number), str::to_owned);
+        let place = *places.entry(key.clone()).or_insert_with(|| {
+            told.push((key, Told { file: file.to_owned(), ..Told::default() }));
+            told.len() - 1
+        });
+        if let Some((_, one)) = told.get_mut(place) {
+            one.rows.push(row.clone());
+        }
+    }
+    if form.hold_file && !faults.is_empty() {
+        for (_, one) in &mut told {
+            one.held_by = Some(faults.join("; "));
         }
     }
     told

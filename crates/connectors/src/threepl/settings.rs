@@ -9,10 +9,11 @@ use selvedge_connector::{
     settings::{Explained, Reader},
     table::{Charset, Dialect, Quotes},
 };
+use selvedge_model::records::Disposition;
 use selvedge_sftp::{Login, Remote};
 use serde_json::Value;
 
-use super::message::{FileKind, LineState};
+use super::message::{DISPOSITIONS, FileKind, LineState};
 
 /// Path and explanation of every setting.
 pub(super) const SETTINGS: Explained = &[
@@ -37,9 +38,12 @@ pub(super) const SETTINGS: Explained = &[
     ("names.stock", "How names of stock files begin. Default: \"inv\""),
     ("names.receipt", "How names of goods receipts begin. Default: \"rcv\""),
     ("names.return", "How names of return receipts begin. Default: \"ret\""),
+    ("names.credit", "How names of files of credit notes begin. Default: \"crd\""),
     ("names.answer", "How names of acknowledgements begin. Default: \"ack\""),
     ("names.order", "How our order files begin. Default: \"ord\""),
     ("names.cancellation", "How our cancellation files begin. Default: \"can\""),
+    ("names.announcement", "How our files of announced returns begin. Default: \"rma\""),
+    ("names.withdrawal", "How our files of returns that will not come begin. Default: \"rmc\""),
     (
         "settle_seconds",
         "How long a file's size and date must stay as they are before it is read; 0 where the partner writes under another name and renames. Default: 10",
@@ -69,12 +73,20 @@ pub(super) const SETTINGS: Explained = &[
         "What the partner's words for a line mean: { \"DONE\" = \"shipped\", \"OOS\" = \"backordered\" }; also cancelled, short",
     ),
     (
+        "dispositions",
+        "What the partner's words (or grades) for returned goods mean: { \"A\" = \"restock\", \"B\" = \"quarantine\", \"D\" = \"write_off\" }; \"\" for a row without one. Default: the words in docs/systems/threepl.md",
+    ),
+    (
         "columns",
         "The partner's name of a column, by ours: { order_ref = \"Auftrag\" }; a number counts from 1 where there is no header",
     ),
     (
         "order_columns",
         "The columns of order files, ours or \"ours: theirs\", e.g. [\"order_ref: Auftrag\", \"sku\"]. Default: the shape in docs/systems/threepl.md",
+    ),
+    (
+        "announcement_columns",
+        "The columns of our files of announced returns, as order_columns. Default: return_ref, order_ref, order_line_id, sku, quantity_expected, reason_code, comment",
     ),
     ("csv.delimiter", "What parts cells; found out when reading, written as a comma, unless it is stated here"),
     ("csv.decimal", "The decimal mark: \".\" or \",\". Default: \".\""),
@@ -126,6 +138,10 @@ const ORDER_COLUMNS: [&str; 24] = [
     "total_units",
 ];
 
+/// What the columns of our files of announced returns are, unless stated otherwise.
+const ANNOUNCEMENT_COLUMNS: [&str; 7] =
+    ["return_ref", "order_ref", "order_line_id", "sku", "quantity_expected", "reason_code", "comment"];
+
 /// How files are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -174,12 +190,18 @@ pub(super) struct Form {
     pub stock_lag: Duration,
     pub warehouse: String,
     pub times: Times,
+    /// In which the partner's clocks go, and days are counted.
+    pub zone: TimeZone,
     pub weight_bands: Vec<u64>,
     pub states: BTreeMap<String, LineState>,
+    /// By the partner's word in lower case.
+    pub dispositions: BTreeMap<String, Disposition>,
     /// Our name of a column → theirs.
     pub columns: BTreeMap<String, String>,
     /// Our name and theirs, in order.
     pub order_columns: Vec<(String, String)>,
+    /// Our name and theirs, in order.
+    pub announcement_columns: Vec<(String, String)>,
     pub dialect: Dialect,
     pub delimiter: u8,
     pub numbers: Numbers,
@@ -293,9 +315,10 @@ fn list(reader: &mut Reader<'_>, path: &str) -> Option<Vec<String>> {
     read
 }
 
-fn order_columns(reader: &mut Reader<'_>) -> Vec<(String, String)> {
-    let Some(columns) = list(reader, "order_columns") else {
-        return ORDER_COLUMNS.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
+/// The columns of files of ours: which there can be, which there must be.
+fn our_columns(reader: &mut Reader<'_>, path: &str, ours: &[&str], must: &[&str]) -> Vec<(String, String)> {
+    let Some(columns) = list(reader, path) else {
+        return ours.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     };
     let columns: Vec<(String, String)> = columns
         .iter()
@@ -304,12 +327,12 @@ fn order_columns(reader: &mut Reader<'_>) -> Vec<(String, String)> {
             None => (column.clone(), column.clone()),
         })
         .collect();
-    for (ours, _) in columns.iter().filter(|(ours, _)| !ORDER_COLUMNS.contains(&ours.as_str())) {
-        reader.wrong("order_columns", format!("{ours} is no column of ours"), format!("Choose of {}.", ORDER_COLUMNS.join(", ")));
+    for (name, _) in columns.iter().filter(|(name, _)| !ours.contains(&name.as_str())) {
+        reader.wrong(path, format!("{name} is no column of ours"), format!("Choose of {}.", ours.join(", ")));
     }
-    for must in ["order_ref", "sku", "quantity"] {
-        if !columns.iter().any(|(ours, _)| ours == must) {
-            reader.wrong("order_columns", format!("{must} is missing"), "No warehouse can pick without it.");
+    for must in must {
+        if !columns.iter().any(|(name, _)| name == must) {
+            reader.wrong(path, format!("{must} is missing"), "No warehouse can work without it.");
         }
     }
     columns
@@ -360,6 +383,22 @@ fn states(reader: &mut Reader<'_>) -> BTreeMap<String, LineState> {
     states
 }
 
+fn dispositions(reader: &mut Reader<'_>) -> BTreeMap<String, Disposition> {
+    let known = DISPOSITIONS.into_iter().map(|(word, means)| (word.to_owned(), means));
+    let mut dispositions: BTreeMap<String, Disposition> = known.collect();
+    for (theirs, ours) in texts(reader, "dispositions") {
+        match Disposition::from_word(&ours) {
+            Some(means) => drop(dispositions.insert(theirs.trim().to_lowercase(), means)),
+            None => reader.wrong(
+                "dispositions",
+                format!("{ours:?} is nothing that becomes of returned goods"),
+                "Write restock, quarantine or write_off.",
+            ),
+        }
+    }
+    dispositions
+}
+
 fn totals(reader: &mut Reader<'_>) -> Vec<Total> {
     let Some(words) = list(reader, "csv.totals") else { return vec![Total::Documents, Total::Rows, Total::Units] };
     let total = |word: &String| match word.as_str() {
@@ -405,11 +444,15 @@ impl Settings {
             TimeZone::UTC
         });
         let dates = reader.text("dates").unwrap_or_else(|| "yyyy-MM-dd".to_owned());
-        let times = Times::new(&dates, zone)
+        let times = Times::new(&dates, zone.clone())
             .map_err(|why| reader.wrong("dates", why.to_string(), "Write a day and a time as \"dd.MM.yyyy HH:mm\"."))
             .ok();
         let weight_bands = reader.rising("weight_bands");
-        let (states, columns, order_columns) = (states(&mut reader), texts(&mut reader, "columns"), order_columns(&mut reader));
+        let (states, columns) = (states(&mut reader), texts(&mut reader, "columns"));
+        let dispositions = dispositions(&mut reader);
+        let order_columns = our_columns(&mut reader, "order_columns", &ORDER_COLUMNS, &["order_ref", "sku", "quantity"]);
+        let must = ["return_ref", "sku", "quantity_expected"];
+        let announcement_columns = our_columns(&mut reader, "announcement_columns", &ANNOUNCEMENT_COLUMNS, &must);
         let delimiter = delimiter(&mut reader);
         let numbers = reader.word("csv.decimal", &[(".", Numbers::POINT), (",", Numbers::COMMA)]).unwrap_or(Numbers::POINT);
         let quotes = [("doubled", Quotes::Doubled), ("backslash", Quotes::Backslash), ("none", Quotes::None)];
@@ -445,10 +488,13 @@ impl Settings {
                     stock_lag,
                     warehouse,
                     times,
+                    zone,
                     weight_bands,
                     states,
+                    dispositions,
                     columns,
                     order_columns,
+                    announcement_columns,
                     dialect: Dialect { delimiter, quotes, charset, header, ..Dialect::default() },
                     delimiter: delimiter.unwrap_or(b','),
                     numbers,

@@ -14,10 +14,10 @@ use selvedge_model::{ExternalId, Kit, LocationId, Problem, Sku, StockLevel};
 use super::{
     exchange::{Exchange, File},
     message::{Contents, FileKind, Row, Unread},
-    orders::acknowledge_syntax,
+    news::hash,
+    outbox::acknowledge_syntax,
     read,
     settings::Form,
-    shipments::hash,
 };
 
 /// No warehouse has so many units of one item; what is added up of figures within it never overflows.

@@ -9,6 +9,7 @@ mod lists;
 mod orders;
 mod probe;
 mod products;
+mod returns;
 mod settings;
 mod shipments;
 mod stock;
@@ -84,6 +85,7 @@ impl Connector for Veeqo {
             order_source: Some(orders.clone()),
             order_sink: Some(orders),
             shipment_source: Some(Arc::new(shipments::Shipments { client: client.clone(), form: Arc::clone(&form) })),
+            return_source: Some(Arc::new(returns::Returns { client: client.clone(), form: Arc::clone(&form) })),
             product_source: Some(products.clone()),
             product_sink: Some(products),
             stock_source: Some(stock.clone()),

@@ -6,7 +6,7 @@ use selvedge_connector::{
     OpenContext, Secret, SettingProblem,
     settings::{Explained, Reader},
 };
-use selvedge_model::Currency;
+use selvedge_model::{Currency, records::Disposition};
 
 /// Path and explanation of every setting.
 pub(super) const SETTINGS: Explained = &[
@@ -16,6 +16,10 @@ pub(super) const SETTINGS: Explained = &[
     (
         "payment_type",
         "What the payment of an order is entered as: an order without payment is never allocated. Default: \"credit_card\"",
+    ),
+    (
+        "returned_goods",
+        "What becomes of goods that came back, as Veeqo does not tell it: \"restock\", \"quarantine\" or \"write_off\". Default: \"quarantine\"",
     ),
     (
         "weight_bands",
@@ -52,6 +56,8 @@ pub(super) struct Form {
     pub connection: String,
     /// The price list whose prices products are given, and their currency.
     pub prices: Option<(String, Currency)>,
+    /// What becomes of goods that came back.
+    pub returned_goods: Disposition,
 }
 
 /// How stock is read.
@@ -97,6 +103,8 @@ impl Settings {
         }
         let weight_bands = reader.rising("weight_bands");
         let prices = prices(&mut reader);
+        let dispositions = [Disposition::Quarantine, Disposition::Restock, Disposition::WriteOff].map(|one| (one.word(), one));
+        let returned_goods = reader.word("returned_goods", &dispositions).unwrap_or(Disposition::Quarantine);
         let by_product = reader.word("stock_changes", &[("whole", false), ("products", true)]).unwrap_or(false);
         let commit_lag = reader.number("commit_lag_seconds", 30, 0..=3_600);
         let page_size = reader.number("page_size", 100, 1..=100);
@@ -106,7 +114,14 @@ impl Settings {
             (Some(base_url), Some(api_key)) => Some(Settings {
                 base_url,
                 api_key,
-                form: Form { channel_id, payment_type, weight_bands, connection: context.name.to_string(), prices },
+                form: Form {
+                    channel_id,
+                    payment_type,
+                    weight_bands,
+                    connection: context.name.to_string(),
+                    prices,
+                    returned_goods,
+                },
                 stock: StockSettings { by_product, commit_lag: Duration::from_secs(commit_lag) },
                 page_size,
                 concurrency: usize::try_from(concurrency).unwrap_or(4),

@@ -10,8 +10,15 @@ mod attacks;
 mod products;
 mod stock;
 
-fn form() -> Form {
-    Form { channel_id: 501, payment_type: "credit_card".into(), weight_bands: vec![], connection: "vq".into(), prices: None }
+pub(super) fn form() -> Form {
+    Form {
+        channel_id: 501,
+        payment_type: "credit_card".into(),
+        weight_bands: vec![],
+        connection: "vq".into(),
+        prices: None,
+        returned_goods: selvedge_model::records::Disposition::Quarantine,
+    }
 }
 
 fn raw(document: &Value, id: &str) -> Raw {
@@ -64,7 +71,7 @@ fn cut_documents_never_panic() {
     }
 }
 
-mod stand_in {
+pub(super) mod stand_in {
     //! The ports against the stand-in, over HTTP.
 
     use std::sync::Arc;

@@ -354,7 +354,7 @@ impl Feed for Fake {
         &[Kind::Order]
     }
 
-    async fn next(&self) -> Result<FeedPage, Fault> {
+    async fn next(&self, _wanted: &[Kind]) -> Result<FeedPage, Fault> {
         if let Mood::Before(fault) = self.mood(false) {
             return Err(fault);
         }

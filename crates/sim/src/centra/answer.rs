@@ -235,8 +235,7 @@ impl Reader<'_> {
             }
             "orderConnection" => self.connection(out, pick)?,
             "shipments" => self.shipments(out, pick)?,
-            // Nothing is returned here.
-            "returns" => out.push_str("[]"),
+            "returns" => self.returns(out, pick)?,
             "events" => self.events(out, pick)?,
             "eventListeners" => {
                 let filter = self.argument(pick, "where").unwrap_or(Value::Null);
@@ -457,13 +456,15 @@ impl Reader<'_> {
             "paymentHistory" => {
                 let filter = self.argument(pick, "where").unwrap_or(Value::Null);
                 let kinds = list(&filter, "entryType");
-                let entries = order
-                    .payments
-                    .iter()
-                    .cloned()
-                    .chain(self.captures(index, order))
-                    .filter(|entry| kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|k| k == entry.entry_type)));
-                rows(out, entries, |out, entry| {
+                let wanted = |kind: &str| kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|k| k == kind));
+                let taken = order.payments.iter().cloned().chain(self.captures(index, order));
+                let taken = taken.filter(|entry| wanted(entry.entry_type)).map(Ok);
+                let given = self.state.returns.paid_of(index).filter(|paid| wanted(&paid.kind)).map(Err);
+                rows(out, taken.chain(given), |out, entry| {
+                    let entry = match entry {
+                        Ok(entry) => entry,
+                        Err(paid) => return self.paid(out, pick, paid),
+                    };
                     object(out, "PaymentHistoryEntry", pick.shape("PaymentHistoryEntry"), |out, pick| match pick.name.as_str() {
                         "id" => number(out, entry.id),
                         "createdAt" => self.date(out, pick, created),
@@ -497,7 +498,8 @@ impl Reader<'_> {
                 None => out.push_str("null"),
             },
             "shipments" => rows(out, self.state.shipments.of(index), |out, shipment| self.shipment(out, pick, shipment)),
-            "attributes" | "returns" => out.push_str("[]"),
+            "attributes" => out.push_str("[]"),
+            "returns" => rows(out, self.state.returns.of(index), |out, one| self.returned(out, pick, one)),
             "externalId" => {
                 let queue = self.state.queues.get(self.queue);
                 maybe_text(out, queue.and_then(|q| q.external("Order", i64::from(order.number))));
@@ -593,7 +595,7 @@ impl Reader<'_> {
         });
     }
 
-    fn customer(&self, out: &mut String, pick: &Pick, customer: Option<&Customer>) {
+    pub fn customer(&self, out: &mut String, pick: &Pick, customer: Option<&Customer>) {
         let Some(customer) = customer else {
             out.push_str("null");
             return;
@@ -606,7 +608,7 @@ impl Reader<'_> {
         });
     }
 
-    fn discount(&self, out: &mut String, pick: &Pick, order: &Order, discount: &Discount, at: Timestamp) {
+    pub fn discount(&self, out: &mut String, pick: &Pick, order: &Order, discount: &Discount, at: Timestamp) {
         let type_name = match discount.voucher {
             Some(_) => "AppliedVoucher",
             None => "AdminDiscount",
@@ -627,7 +629,7 @@ impl Reader<'_> {
     }
 
     /// The one rule that taxes an amount. Rules exist where there is a country; a gift certificate has none.
-    fn tax_rules(&self, out: &mut String, pick: &Pick, order: &Order, rate: Option<i64>, tax: i64, at: Timestamp) {
+    pub fn tax_rules(&self, out: &mut String, pick: &Pick, order: &Order, rate: Option<i64>, tax: i64, at: Timestamp) {
         let countries = self.state.catalogue.countries();
         let country = order.shipping_address.country.and_then(|c| countries.get(c as usize));
         let rule = rate.zip(country);
@@ -669,7 +671,10 @@ impl Reader<'_> {
             "productVariantName" => maybe_text(out, item.map(|item| item.variant_name.as_str())),
             "quantity" => number(out, line.ordered - line.cancelled),
             "cancelledQuantity" => number(out, line.cancelled),
-            "returnedQuantity" => number(out, 0),
+            "returnedQuantity" => {
+                let order = self.state.find(i64::from(order.number));
+                number(out, order.map_or(0, |order| self.state.returns.units_of_line(order, line.id)));
+            }
             "unitOriginalPrice" => {
                 let mills = order.with_tax(unit(line.unit_original), pick.including_tax(self.variables));
                 self.money(out, pick, order.currency, mills, at);
@@ -766,7 +771,7 @@ impl Reader<'_> {
 
     // ------------------------------------------------------------ setup and catalogue
 
-    fn store(&self, out: &mut String, pick: &Pick) {
+    pub fn store(&self, out: &mut String, pick: &Pick) {
         object(out, "Store", pick.shape("Store"), |out, pick| match pick.name.as_str() {
             "id" => number(out, STORE),
             "name" => push_text(out, "Online Store"),
@@ -853,6 +858,8 @@ impl Reader<'_> {
                 "objectReference",
                 Subject::StockChange(id)
                 | Subject::Shipment(id)
+                | Subject::Return(id)
+                | Subject::Payment(id)
                 | Subject::Product(id)
                 | Subject::Variant(id)
                 | Subject::Price(id),
@@ -871,6 +878,9 @@ impl Reader<'_> {
                 Some(shipment) => self.shipment(out, pick, shipment),
                 None => out.push_str("null"),
             },
+            // Null once it was deleted.
+            ("object", Subject::Return(id)) => self.return_by_id(out, pick, id),
+            ("object", Subject::Payment(id)) => self.paid_by_id(out, pick, id),
             ("object", Subject::Product(id)) => match self.state.shelf.of_product(id).next().and_then(|at| self.state.item(at)) {
                 Some(item) => self.product(out, pick, item),
                 None => out.push_str("null"),

@@ -21,12 +21,14 @@ pub struct WebhookTarget {
     pub secret: String,
 }
 
-/// One change of one order.
+/// One change of one order or return.
 #[derive(Clone, Copy, Debug)]
 pub struct Notice {
-    /// The order's number.
+    /// `order` or `return`.
+    pub kind: &'static str,
+    /// The order's number, or the return's id.
     pub number: i32,
-    /// `insert` or `update`.
+    /// `insert`, `update` or `delete`.
     pub action: &'static str,
     /// When, in milliseconds since 1970.
     pub at: i64,
@@ -52,7 +54,7 @@ pub fn body(notices: &[Notice], zone: &TimeZone) -> String {
             let date = jiff::Timestamp::from_millisecond(notice.at)
                 .map(|at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%6f").to_string())
                 .unwrap_or_default();
-            json!({"type": "order", "action": notice.action, "date": date, "id": notice.number})
+            json!({"type": notice.kind, "action": notice.action, "date": date, "id": notice.number})
         })
         .collect();
     let payload = json!({ "events": events }).to_string();
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn a_batch_is_a_form_with_bare_local_dates() {
         let zone = TimeZone::get("Europe/Stockholm").unwrap();
-        let notice = Notice { number: 1001, action: "insert", at: 1_700_000_000_123 };
+        let notice = Notice { kind: "order", number: 1001, action: "insert", at: 1_700_000_000_123 };
         let body = body(&[notice], &zone);
         let encoded = body.strip_prefix("payload=").unwrap();
         let text = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();

@@ -11,6 +11,7 @@ mod life;
 pub mod limits;
 mod mutate;
 mod plan;
+mod returns;
 mod shipments;
 mod state;
 pub mod stock;
@@ -78,6 +79,11 @@ pub struct Options {
     pub stock: StockOptions,
     /// How many captures in a thousand the payment provider refuses once.
     pub capture_refusals: u32,
+    /// How many refunds in a thousand the payment provider refuses once.
+    pub refund_refusals: u32,
+    /// Whether the shop's people make returns of some of what has left, and pay money back. They are done when every
+    /// order has left and [`Progress::returns_pending`] is nought.
+    pub returns: bool,
 }
 
 impl Default for Options {
@@ -95,6 +101,8 @@ impl Default for Options {
             withheld_permissions: Vec::new(),
             stock: StockOptions::default(),
             capture_refusals: 0,
+            refund_refusals: 0,
+            returns: false,
         }
     }
 }
@@ -130,6 +138,12 @@ pub struct Progress {
     pub edits_pending: u64,
     /// Edits made so far.
     pub edits_done: u64,
+    /// Returns that were made, by whomever; deleted ones are counted.
+    #[serde(default)]
+    pub returns_made: u64,
+    /// What the shop's people have still to do about what has left, and refunds that the provider has not answered.
+    #[serde(default)]
+    pub returns_pending: u64,
     /// When an order was last placed or changed, by the instance's clock: the end of that second.
     pub last_change: Option<Timestamp>,
 }
@@ -150,6 +164,7 @@ struct Inner {
     tokens: BTreeMap<String, Token>,
     token: String,
     edits: Mutex<BTreeMap<(i64, u32, u8), Planned>>,
+    people: Mutex<returns::People>,
     calls: AtomicU64,
     throttled: AtomicU64,
     set_stock_calls: AtomicU64,
@@ -205,6 +220,7 @@ impl Centra {
             tokens: BTreeMap::from([(token.clone(), mine), (expired, old)]),
             token,
             edits: Mutex::new(edits),
+            people: Mutex::default(),
             calls: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             set_stock_calls: AtomicU64::new(0),
@@ -277,6 +293,11 @@ impl Centra {
             webhooks_pending: self.0.hooks.pending(),
             edits_pending: count(self.0.edits().len()),
             edits_done: count(state.edits_done()),
+            returns_made: count(state.returns.ever().count()),
+            returns_pending: {
+                let people = if self.0.options.returns { self.0.people().pending(&state) } else { 0 };
+                count(people + state.returns.open().count())
+            },
             last_change: state.last_change(),
         }
     }
@@ -339,6 +360,72 @@ impl Centra {
         self.0.read().shelf_shipments()
     }
 
+    /// Places every order of the catalogue now, whatever the pace, and whether anybody listens or not.
+    /// Errors when the journal cannot be written.
+    pub fn place_all(&self) -> anyhow::Result<()> {
+        let (mut from, total) = {
+            let state = self.0.read();
+            (state.attempted(), state.catalogue.orders())
+        };
+        while from < total {
+            let to = total.min(from.saturating_add(STEP));
+            self.place(from, to)?;
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Lets everything leave that has not, one shipment an order, captured and completed as an integration would do it.
+    /// Errors when the journal cannot be written.
+    pub fn send_all(&self) -> anyhow::Result<()> {
+        let inner = &self.0;
+        let mut state = inner.write();
+        let scene = shipments::Scene {
+            queue: &inner.options.integration,
+            now: inner.mischief.now().as_millisecond(),
+            mischief: &inner.mischief,
+            capture_refusals: 0,
+            refund_refusals: 0,
+        };
+        for order in 0..state.placed() {
+            shipments::send_rest(&mut state, order, &scene)?;
+        }
+        Ok(())
+    }
+
+    /// What somebody of the shop's staff does to a return, by the name of the mutation that does the same: its id, or why it
+    /// is refused. Errors when the journal cannot be written.
+    pub fn by_hand(&self, name: &str, id: Option<i32>, input: &Value) -> anyhow::Result<Result<i32, String>> {
+        let inner = &self.0;
+        let mut state = inner.write();
+        let now = inner.mischief.now().as_millisecond();
+        let scene = shipments::Scene {
+            queue: &inner.options.integration,
+            now,
+            mischief: &inner.mischief,
+            capture_refusals: 0,
+            refund_refusals: 0,
+        };
+        let outcome = returns::run(&mut state, name, &json!(id), input, &scene)?;
+        if let Some(message) = outcome.refusal() {
+            return Ok(Err(message));
+        }
+        let notice = |(id, action): &(i32, &'static str)| Notice { kind: "return", number: *id, action, at: now };
+        inner.hooks.tell(outcome.returns.iter().map(notice));
+        Ok(outcome.returns.first().map(|(id, _)| *id).ok_or_else(|| "nothing was done".to_owned()))
+    }
+
+    /// Lets the shop's people and the payment provider go on as if `ahead` had passed, in steps of half a second.
+    /// Errors when the journal cannot be written.
+    pub fn fast_forward(&self, ahead: Duration) -> anyhow::Result<()> {
+        let now = self.0.mischief.now().as_millisecond();
+        let ahead = i64::try_from(ahead.as_millis()).unwrap_or(0);
+        for passed in (0..=ahead).step_by(500) {
+            self.take_returns_at(now + passed)?;
+        }
+        Ok(())
+    }
+
     /// Lives: places orders, makes edits, sends webhooks. Never returns; drop it to stop.
     pub async fn live(&self) {
         let inner = &self.0;
@@ -377,7 +464,31 @@ impl Centra {
                 from = to;
             }
         }
-        self.edit()
+        self.edit()?;
+        self.take_returns()
+    }
+
+    /// The shop's people make returns, where they do; the provider answers what it was asked.
+    fn take_returns(&self) -> anyhow::Result<()> {
+        self.take_returns_at(self.0.mischief.now().as_millisecond())
+    }
+
+    fn take_returns_at(&self, now: i64) -> anyhow::Result<()> {
+        let inner = &self.0;
+        // The state first: whoever shows the progress takes both in this order.
+        let mut state = inner.write();
+        let mut told = Vec::new();
+        if inner.options.returns {
+            let before = state.placed();
+            told = returns::live(&mut state, &mut inner.people(), &inner.mischief, now)?;
+            let planned = life::pending(&state, &inner.mischief, before, state.placed());
+            inner.edits().extend(planned.into_iter().map(|(due, order, planned)| ((due, order, planned.number), planned)));
+        }
+        if state.returns.open().next().is_some() {
+            told.extend(returns::settle(&mut state, &inner.mischief, now, inner.options.returns)?);
+        }
+        inner.hooks.tell(told);
+        Ok(())
     }
 
     fn place(&self, from: u32, to: u32) -> anyhow::Result<()> {
@@ -394,7 +505,7 @@ impl Centra {
         let last = state.placed();
         let planned = life::pending(&state, &inner.mischief, first, last);
         inner.edits().extend(planned.into_iter().map(|(due, order, planned)| ((due, order, planned.number), planned)));
-        inner.hooks.tell((first..last).map(|order| Notice { number: state.number(order), action: "insert", at }));
+        inner.hooks.tell((first..last).map(|order| Notice { kind: "order", number: state.number(order), action: "insert", at }));
         Ok(())
     }
 
@@ -431,7 +542,7 @@ impl Centra {
             let gone = state.life(order).status == state::Status::Cancelled || change.cancel.iter().any(sent);
             let change = if gone { Box::default() } else { change };
             state.record(state::Entry::Changed { order, at: now, change, planned: Some(number) })?;
-            inner.hooks.tell([Notice { number: state.number(order), action: "update", at: now }]);
+            inner.hooks.tell([Notice { kind: "order", number: state.number(order), action: "update", at: now }]);
         }
     }
 }
@@ -458,6 +569,10 @@ impl Inner {
 
     fn edits(&self) -> MutexGuard<'_, BTreeMap<(i64, u32, u8), Planned>> {
         self.edits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn people(&self) -> MutexGuard<'_, returns::People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Option<&Token> {
@@ -708,6 +823,7 @@ fn mutate_all(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &T
             now,
             mischief: &inner.mischief,
             capture_refusals: inner.options.capture_refusals,
+            refund_refusals: inner.options.refund_refusals,
         };
         let outcome = mutate::run(&mut state, pick, variables, &token.integration, inner.options.events, &scene);
         let outcome = match outcome {
@@ -717,7 +833,9 @@ fn mutate_all(inner: &Inner, plan: &plan::Plan, variables: &Variables, token: &T
                 return;
             }
         };
-        inner.hooks.tell(outcome.changed.iter().map(|order| Notice { number: state.number(*order), action: "update", at: now }));
+        let orders = outcome.changed.iter().map(|order| ("order", state.number(*order), "update"));
+        let returns = outcome.returns.iter().map(|(id, action)| ("return", *id, *action));
+        inner.hooks.tell(orders.chain(returns).map(|(kind, number, action)| Notice { kind, number, action, at: now }));
         let reader = reader(inner, &state, token, variables);
         mutate::payload(out, &reader, pick, payload_type(pick), &outcome);
         if let Some(message) = reader.trouble.take() {

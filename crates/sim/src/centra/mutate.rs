@@ -39,6 +39,10 @@ pub struct Outcome {
     entries: Vec<(i64, String, i64, String)>,
     /// Shipments that it made or changed.
     pub shipments: Vec<i32>,
+    /// Returns that it made or changed, and how that is told by webhook.
+    pub returns: Vec<(i32, &'static str)>,
+    /// Entries of the payment history that it made.
+    pub paid: Vec<i32>,
     /// Orders that changed, to be told by webhook.
     pub changed: Vec<u32>,
 }
@@ -47,6 +51,16 @@ impl Outcome {
     /// With errors, if any, and warnings.
     pub fn remarked(errors: Vec<Remark>, warnings: Vec<Remark>) -> Outcome {
         Outcome { errors, warnings, ..Outcome::default() }
+    }
+
+    /// It did something, and failed all the same.
+    pub fn refuse(&mut self, remark: Remark) {
+        self.errors.push(remark);
+    }
+
+    /// The first reason for which it was refused.
+    pub fn refusal(&self) -> Option<String> {
+        self.errors.first().map(|remark| remark.message.clone())
     }
 
     /// Failed, with one error.
@@ -109,6 +123,9 @@ pub fn run(
         "setStock" => stock::set_stock(state, &input, queue, now),
         "createShipment" | "updateShipment" | "captureShipment" | "completeShipment" => {
             super::shipments::run(state, &pick.name, &argument("id"), &input, scene)
+        }
+        "createReturn" | "completeReturn" | "uncompleteReturn" | "deleteReturn" | "refundReturn" => {
+            super::returns::run(state, &pick.name, &argument("id"), &input, scene)
         }
         "changeStock" => stock::change_stock(state, &input, queue, now),
         "setIdConversions" => set_ids(state, &input, queue),
@@ -370,6 +387,15 @@ pub fn payload(out: &mut String, reader: &Reader, pick: &Pick, type_name: &str, 
             Some(shipment) => reader.shipment(out, pick, shipment),
             None => out.push_str("null"),
         },
+        "return" => match outcome.returns.first() {
+            Some((id, _)) => reader.return_by_id(out, pick, *id),
+            None => out.push_str("null"),
+        },
+        "paymentHistoryEntries" => rows(out, &outcome.paid, |out, id| reader.paid_by_id(out, pick, *id)),
+        "paymentHistoryEntry" => match outcome.paid.first() {
+            Some(id) => reader.paid_by_id(out, pick, *id),
+            None => out.push_str("null"),
+        },
         "eventListeners" => reader.listeners(out, pick, None),
         "entries" => rows(out, &outcome.entries, |out, (id, kind, internal, external)| {
             reader.id_conversion(out, pick, *id, kind, *internal, external);
@@ -379,7 +405,6 @@ pub fn payload(out: &mut String, reader: &Reader, pick: &Pick, type_name: &str, 
             Some(id) => reader.stock_change(out, pick, *id),
             None => out.push_str("null"),
         },
-        "paymentHistoryEntries" => out.push_str("[]"),
         _ => out.push_str("null"),
     });
 }

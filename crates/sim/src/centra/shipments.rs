@@ -260,6 +260,8 @@ pub struct Scene<'a> {
     pub mischief: &'a Mischief,
     /// How many captures in a thousand fail once.
     pub capture_refusals: u32,
+    /// How many refunds in a thousand fail once.
+    pub refund_refusals: u32,
 }
 
 impl Scene<'_> {
@@ -268,6 +270,14 @@ impl Scene<'_> {
         refusals == 0
             && self.capture_refusals > 0
             && self.mischief.pick("capture", u64::from(id.unsigned_abs()), 1_000) < u64::from(self.capture_refusals)
+    }
+}
+
+impl Scene<'_> {
+    /// Whether the provider refuses to refund this return at first.
+    pub fn refuses_refund(&self, id: i32) -> bool {
+        self.refund_refusals > 0
+            && self.mischief.pick("refund", u64::from(id.unsigned_abs()), 1_000) < u64::from(self.refund_refusals)
     }
 }
 
@@ -377,6 +387,28 @@ fn create(state: &mut State, input: &Value, scene: &Scene<'_>) -> anyhow::Result
     }
     let warnings = if refused { vec![Remark::new(REFUSED, "input.capture")] } else { Vec::new() };
     Ok(done(id, order, warnings))
+}
+
+/// Lets everything of an order leave that has not and may. `Err` only when the journal cannot be written.
+pub fn send_rest(state: &mut State, order: u32, scene: &Scene<'_>) -> anyhow::Result<()> {
+    let made = state.order(order).0;
+    let pickable = made.lines.iter().filter(|line| matches!(line.kind, LineKind::Product | LineKind::BundleItem(_)));
+    let lines: Vec<Value> = pickable
+        .map(|line| (line.id, state.unshipped(order, line)))
+        .filter(|(_, units)| *units > 0)
+        .map(|(id, units)| json!({"orderLine": {"id": id}, "quantity": units}))
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let input = json!({
+        "order": {"number": made.number}, "lines": lines, "isGoodToGo": true, "capture": true, "allocateDemand": true,
+    });
+    let outcome = create(state, &input, scene)?;
+    match outcome.shipments.first().and_then(|id| state.shipments.get(*id).cloned()) {
+        Some(shipment) => complete(state, &shipment, &Value::Null, scene).map(drop),
+        None => Ok(()),
+    }
 }
 
 fn done(id: i32, order: u32, warnings: Vec<Remark>) -> Outcome {
@@ -538,6 +570,8 @@ impl Reader<'_> {
     pub fn shipment(&self, out: &mut String, pick: &Pick, shipment: &Shipment) {
         let order = self.state.base(shipment.order);
         let total = self.state.capture_amount(shipment.order, &shipment.lines);
+        // As it stands now, with what was cancelled.
+        let now = || self.state.order(shipment.order).0;
         object(out, "DirectToConsumerShipment", pick.shape("DirectToConsumerShipment"), |out, pick| match pick.name.as_str() {
             "id" => number(out, shipment.id),
             "number" => push_text(out, &format!("{}-{}", order.number, shipment.nth)),
@@ -570,10 +604,21 @@ impl Reader<'_> {
                     _ => maybe_text(out, shipment.info.service.as_deref()),
                 });
             }
-            "discountsApplied" | "returns" => out.push_str("[]"),
-            "lines" => rows(out, (1..).zip(&shipment.lines), |out, (nth, (id, units)): (i64, &(i32, i32))| {
-                self.shipment_line(out, pick, shipment, &order, i64::from(shipment.id) * 1_000 + nth, *id, *units);
-            }),
+            "discountsApplied" => {
+                let share = self.state.shipment_voucher(&now(), shipment);
+                rows(out, order.discounts.first().filter(|_| share.quoted != 0), |out, discount| {
+                    let discount = crate::data::Discount { amount: share, ..discount.clone() };
+                    self.discount(out, pick, &order, &discount, moment(shipment.created));
+                });
+            }
+            "returns" => {
+                let all = self.state.returns.of_shipment(shipment.order, shipment.id);
+                rows(out, all, |out, one| self.returned(out, pick, one));
+            }
+            "lines" => {
+                let order = now();
+                rows(out, 0..shipment.lines.len(), |out, place| self.shipment_line(out, pick, shipment, &order, place));
+            }
             "order" => self.order(out, pick, shipment.order),
             "externalId" => maybe_text(out, self.external_shipment(shipment.id)),
             _ => out.push_str("null"),
@@ -587,26 +632,28 @@ impl Reader<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of it is one line of one shipment")]
-    fn shipment_line(
-        &self,
-        out: &mut String,
-        pick: &Pick,
-        shipment: &Shipment,
-        order: &crate::data::Order,
-        line_id: i64,
-        id: i32,
-        units: i32,
-    ) {
+    /// Writes one line of a shipment.
+    pub fn shipment_line(&self, out: &mut String, pick: &Pick, shipment: &Shipment, order: &crate::data::Order, place: usize) {
+        let Some((id, units)) = shipment.lines.get(place).copied() else { return out.push_str("null") };
+        let (line_id, at) = (State::shipment_line_id(shipment, place), moment(shipment.created));
+        let sold = order.lines.iter().find(|line| line.id == id);
+        let worth = || self.state.shipment_line_worth(order, shipment, place);
         object(out, "ShipmentLine", pick.shape("ShipmentLine"), |out, pick| match pick.name.as_str() {
             "id" => number(out, line_id),
             "quantity" => number(out, units),
-            "returnedQuantity" | "invoicedQuantity" => number(out, 0),
-            "orderLine" => match order.lines.iter().find(|line| line.id == id) {
-                Some(line) => self.line(out, pick, order, line, moment(shipment.created)),
+            "returnedQuantity" => number(out, self.state.returns.units_of(shipment.order, line_id)),
+            "invoicedQuantity" => number(out, 0),
+            "lineValue" | "unitPrice" => {
+                let whole = order.with_tax(worth(), pick.including_tax(self.variables));
+                let of = if pick.name == "unitPrice" { units.max(1) } else { 1 };
+                self.money(out, pick, order.currency, order.currency.round(whole.into(), of.into()), at);
+            }
+            "orderLine" => match sold {
+                Some(line) => self.line(out, pick, order, line, at),
                 None => out.push_str("null"),
             },
-            "allocations" | "appliedTaxRules" => out.push_str("[]"),
+            "appliedTaxRules" => self.tax_rules(out, pick, order, sold.map(|line| line.rate), worth().tax, at),
+            "allocations" => out.push_str("[]"),
             _ => out.push_str("null"),
         });
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Address, Catalogue, LineKind, Order};
 use crate::journal::Journal;
 
+use super::returns::{Made, Paid, Returns};
 use super::shipments::{Deed, Shipments};
 use super::stock::{Figure, Goods, Ledger, Rules, Sale, Shelf, wants};
 use super::wares::{ItemEdit, Wares};
@@ -139,6 +140,9 @@ pub enum Entry {
         /// Whether its event is queued twice, it starts on hold, it waits for its payment.
         #[serde(default)]
         fate: (bool, bool, bool),
+        /// Of which order's story this was an act, and which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<(u32, u8)>,
     },
     /// An order that is not in the catalogue was not placed, because something was missing.
     Missed { sale: Sale, at: i64 },
@@ -156,6 +160,36 @@ pub enum Entry {
     Shipped { line: i32, units: i32, at: i64 },
     /// A shipment was made or changed.
     Shipment { id: i32, order: u32, at: i64, deed: Box<Deed> },
+    /// A return was made.
+    Returned {
+        id: i32,
+        at: i64,
+        made: Box<Made>,
+        /// Which act of its order's story this was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<u8>,
+    },
+    /// A return was completed, or opened again, or deleted.
+    ReturnMarked {
+        id: i32,
+        at: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        completed: Option<bool>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deleted: bool,
+        /// Which act of its order's story this was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<u8>,
+    },
+    /// Money went back, or was to.
+    Paid {
+        entries: Vec<Paid>,
+        /// Of which order's story this was an act, and which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<(u32, u8)>,
+    },
+    /// An act of an order's story came to nothing, or is done.
+    Acted { order: u32, act: u8 },
     /// Somebody changed an item of the catalogue, told by its index.
     Ware { item: u32, edit: ItemEdit, at: i64 },
     /// From here on, units that become free go to those who wait, or do not.
@@ -190,6 +224,10 @@ pub enum Subject {
     StockChange(i32),
     /// The shipment with this id.
     Shipment(i32),
+    /// The return with this id.
+    Return(i32),
+    /// The entry of the payment history with this id.
+    Payment(i32),
     /// The product with this id.
     Product(i32),
     /// The variant with this id.
@@ -207,6 +245,8 @@ impl Subject {
             Self::Order(_) => "Order",
             Self::StockChange(_) => "StockChange",
             Self::Shipment(_) => "Shipment",
+            Self::Return(_) => "Return",
+            Self::Payment(_) => "PaymentHistoryEntry",
             Self::Product(_) => "Product",
             Self::Variant(_) => "ProductVariant",
             Self::Size(_) => "ProductSize",
@@ -310,6 +350,8 @@ pub struct State {
     pub ledger: Ledger,
     /// What leaves.
     pub shipments: Shipments,
+    /// What comes back.
+    pub returns: Returns,
     /// Look-ups over the items.
     pub shelf: Shelf,
     /// What was changed in the catalogue.
@@ -344,6 +386,7 @@ impl State {
         let mut state = State {
             ledger: Ledger::new(catalogue.items().len(), catalogue.markets().len()),
             shipments: Shipments::default(),
+            returns: Returns::default(),
             shelf: Shelf::new(&catalogue),
             wares: Wares::default(),
             rules: Rules::default(),
@@ -416,7 +459,8 @@ impl State {
                 self.attempted = to;
                 self.place(first, at, &again, &on_hold, &unpaid);
             }
-            Entry::Bought { sale, at, fate: (twice, held, waiting) } => {
+            Entry::Bought { sale, at, fate: (twice, held, waiting), act } => {
+                self.done.extend(act);
                 let first = self.placed();
                 let extra = u32::try_from(self.sales.len()).unwrap_or(u32::MAX);
                 let source = self.catalogue.orders().saturating_add(extra);
@@ -454,6 +498,53 @@ impl State {
                 }
                 self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
             }
+            Entry::Returned { id, at, made, act } => {
+                let (order, shipment) = (made.order, made.shipment);
+                self.done.extend(act.map(|act| (order, act)));
+                for back in &made.lines {
+                    self.ledger.take_back(back.line, back.units, made.goods);
+                }
+                self.returns.add(id, *made);
+                self.touch(order, at);
+                for (subject, change) in [
+                    (Subject::Return(id), "CREATED"),
+                    (Subject::Shipment(shipment), "DEPENDENT_DATA_CHANGED"),
+                    (Subject::Order(order), "UPDATED"),
+                ] {
+                    self.tell(Event { subject, change, at });
+                }
+            }
+            Entry::ReturnMarked { id, at, completed, deleted, act } => {
+                let Some(one) = self.returns.get(id).cloned() else { return };
+                let order = one.made.order;
+                self.done.extend(act.map(|act| (order, act)));
+                if deleted {
+                    for back in &one.made.lines {
+                        self.ledger.take_away(back.line, back.units, one.made.goods);
+                    }
+                }
+                self.returns.mark(id, completed, deleted);
+                self.tell(Event { subject: Subject::Return(id), change: if deleted { "DELETED" } else { "UPDATED" }, at });
+                if completed == Some(true) {
+                    self.tell(Event { subject: Subject::Return(id), change: "COMPLETED", at });
+                }
+                self.touch(order, at);
+                self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
+            }
+            Entry::Paid { entries, act } => {
+                self.done.extend(act);
+                for paid in entries {
+                    let (id, order, returned, at) = (paid.id, paid.order, paid.returned, paid.at);
+                    self.returns.pay(paid);
+                    self.touch(order, at);
+                    self.tell(Event { subject: Subject::Payment(id), change: "CREATED", at });
+                    if let Some(returned) = returned {
+                        self.tell(Event { subject: Subject::Return(returned), change: "DEPENDENT_DATA_CHANGED", at });
+                    }
+                    self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
+                }
+            }
+            Entry::Acted { order, act } => drop(self.done.insert((order, act))),
             Entry::Ware { item, edit, at } => self.edit_wares(item, edit, at),
             Entry::Fill { on } => self.ledger.set_fill(on),
             Entry::Changed { order, at, change, planned } => {
@@ -567,9 +658,22 @@ impl State {
         }
     }
 
+    /// Dates a change of an order that is told elsewhere.
+    fn touch(&mut self, order: u32, at: i64) {
+        let life = self.life_mut(order);
+        let before = (life.updated.div_euclid(1_000), order);
+        life.updated = at.max(life.updated);
+        let after = (life.updated.div_euclid(1_000), order);
+        self.by_update.remove(&before);
+        self.by_update.insert(after);
+    }
+
     /// An order with shipments is processing, or shipped.
     fn settle_status(&mut self, order: u32, at: i64) {
         let status = self.status_by_shipments(order);
+        if status == Some(Status::Shipped) && matches!(self.life(order).status, Status::Confirmed | Status::Processing) {
+            self.returns.left.push(order);
+        }
         let life = self.life_mut(order);
         let before = (life.updated.div_euclid(1_000), order);
         life.updated = at.max(life.updated);
@@ -704,7 +808,7 @@ impl State {
 
     /// How many planned edits were made.
     pub fn edits_done(&self) -> usize {
-        self.done.len()
+        self.done.iter().filter(|(_, number)| *number < super::returns::FIRST_ACT).count()
     }
 
     /// How an order stands now.

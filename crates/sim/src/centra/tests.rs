@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod parcels;
+mod returns;
 mod values;
 mod warehouse;
 

@@ -8,6 +8,7 @@ mod inventory;
 mod items;
 mod levels;
 mod orders;
+mod rmas;
 mod spec;
 mod state;
 
@@ -31,6 +32,7 @@ use crate::mischief::{self, Mischief, Tongue, hash_text, mix};
 use crate::shelf::{Item, ShelfOrder, ShelfShipment};
 
 use state::State;
+pub use state::{BookedLine, Booking};
 
 /// How the account is set up.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ pub struct Options {
     pub thin_pages: bool,
     /// Whether a new item gets another id than the one that it was entered under.
     pub ids_of_its_own: bool,
+    /// Whether goods come back: what is booked, and some that its own people book.
+    pub returns: bool,
     /// Characters of a title; the rest is cut off without a word.
     pub title_chars_max: usize,
 }
@@ -75,6 +79,7 @@ impl Default for Options {
             denied: Vec::new(),
             thin_pages: false,
             ids_of_its_own: false,
+            returns: false,
             title_chars_max: 255,
         }
     }
@@ -173,6 +178,15 @@ const METHODS: &[(&str, bool, Option<&str>, usize, bool)] = &[
     ("/api/Orders/CancelOrder", true, Some("Orders_CancelOrderRequest"), 150, true),
     ("/api/Orders/GetOrderDetailsByReferenceId", false, None, 250, false),
     ("/api/ProcessedOrders/GetPackageSplit", false, None, 150, false),
+    ("/api/ReturnsRefunds/CreateRMABooking", true, Some("ReturnsRefunds_CreateRMABookingRequest"), 150, true),
+    ("/api/ReturnsRefunds/GetActionableRMAHeaders", true, Some("ReturnsRefunds_GetActionableRMAHeadersRequest"), 150, false),
+    (
+        "/api/ReturnsRefunds/GetProcessedOrAckedErrorRMAHeaders",
+        true,
+        Some("ReturnsRefunds_GetProcessedOrAckedErrorRMAHeadersRequest"),
+        150,
+        false,
+    ),
     ("/v2/orders", false, None, 150, false),
     ("/api/PostalServices/GetPostalServices", false, None, 150, false),
     ("/api/Inventory/GetStockLocations", false, None, 150, false),
@@ -362,7 +376,12 @@ impl Linnworks {
     /// Errors when the journal cannot be written.
     pub fn step(&self) -> anyhow::Result<usize> {
         let now = self.0.now();
-        floor::step(&mut self.0.state(), &self.0.mischief, &self.0.options, now)
+        let mut state = self.0.state();
+        let mut done = floor::step(&mut state, &self.0.mischief, &self.0.options, now)?;
+        if self.0.options.returns {
+            done += rmas::step(&mut state, &self.0.mischief, now)?;
+        }
+        Ok(done)
     }
 
     /// What no client may send.
@@ -382,7 +401,9 @@ impl Linnworks {
 
     /// Whether nothing is left to pick.
     pub fn is_done(&self) -> bool {
-        self.0.state().orders.values().all(|order| !order.is_open() && order.tracking_later.is_empty())
+        let state = self.0.state();
+        state.orders.values().all(|order| !order.is_open() && order.tracking_later.is_empty())
+            && !(self.0.options.returns && rmas::awaits(&state))
     }
 
     /// All orders as they stand. The parts of a split order are one each.
@@ -459,6 +480,25 @@ impl Linnworks {
         let Some(mut stocked) = state.items.get(sku).cloned() else { anyhow::bail!("there is no item {sku}") };
         change(&mut stocked);
         state.put_item(stocked)
+    }
+
+    /// Somebody does something to each booking of an order there.
+    /// Errors when there is none or the journal cannot be written.
+    pub fn meddle_booking(&self, reference: &str, change: impl Fn(&mut Booking)) -> anyhow::Result<()> {
+        let mut state = self.0.state();
+        let orders: Vec<String> = state.referenced(reference).into_iter().map(|order| order.id.clone()).collect();
+        let found: Vec<Booking> = state.bookings.values().filter(|one| orders.contains(&one.order)).cloned().collect();
+        anyhow::ensure!(!found.is_empty(), "nothing of order {reference} is booked to come back");
+        for mut one in found {
+            change(&mut one);
+            state.put_booking(one)?;
+        }
+        Ok(())
+    }
+
+    /// What came back, one row per line: `booking,order,reference,sku,received,scrapped,reason`, by booking.
+    pub fn returns_csv(&self) -> String {
+        rmas::csv(&self.0.state())
     }
 
     /// Every session ends now.
@@ -674,6 +714,9 @@ impl Inner {
             "/api/Orders/GetOrderDetailsByReferenceId" => Ok(orders::by_reference(self, asked)),
             "/api/ProcessedOrders/GetPackageSplit" => Ok(orders::packages(self, asked)),
             "/v2/orders" => Ok(orders::changed(self, asked)),
+            "/api/ReturnsRefunds/CreateRMABooking" => rmas::create(self, asked),
+            "/api/ReturnsRefunds/GetActionableRMAHeaders" => Ok(rmas::list(self, asked, false)),
+            "/api/ReturnsRefunds/GetProcessedOrAckedErrorRMAHeaders" => Ok(rmas::list(self, asked, true)),
             _ => inventory::answer(self, method, asked),
         };
         done.unwrap_or_else(|fault| {

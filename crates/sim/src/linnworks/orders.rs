@@ -213,7 +213,7 @@ pub fn changed(inner: &Inner, asked: &Asked<'_>) -> Response {
 }
 
 /// Seven digits after the second and no zone, as its own servers write.
-fn time(millis: i64) -> String {
+pub fn time(millis: i64) -> String {
     format!("{}0000", moment(millis).strftime("%Y-%m-%dT%H:%M:%S.%3f"))
 }
 

@@ -33,6 +33,16 @@ use Kind::{Each, Flag, Id, Ids, Number, Object, Objects, Text, Texts, Whole, Wor
 /// The members of one object.
 pub type Members = &'static [(&'static str, Kind)];
 
+/// By what bookings are looked for.
+const FILTERS: Members = &[
+    ("Actionable", Flag),
+    (
+        "Type",
+        Words(&["HEADER_ID", "ORDER_ID", "HEADER_REFERENCE", "ORDER_REFERENCES", "ORDER_TRACKING", "ITEM_INFO", "CUSTOMER_INFO"]),
+    ),
+    ("Value", Text),
+];
+
 /// The objects that requests are made of, as the specification names them.
 pub const OBJECTS: &[(&str, Members)] = &[
     ("Orders_CreateOrdersRequest", &[("orders", Objects("ChannelOrder")), ("location", Text)]),
@@ -276,6 +286,48 @@ pub const OBJECTS: &[(&str, Members)] = &[
         "Inventory_DeleteInventoryItemExtendedPropertiesRequest",
         &[("inventoryItemId", Id), ("inventoryItemExtendedPropertyIds", Ids), ("itemNumber", Text)],
     ),
+    ("ReturnsRefunds_CreateRMABookingRequest", &[("request", Object("CreateRMABookingRequest"))]),
+    (
+        "CreateRMABookingRequest",
+        &[
+            ("ChannelInitiated", Flag),
+            ("OrderId", Id),
+            ("ReturnItems", Objects("ReturnItem")),
+            ("ExchangeItems", Objects("ExchangeItem")),
+            ("ResendItems", Objects("ResendItem")),
+            ("Reference", Text),
+        ],
+    ),
+    (
+        "ReturnItem",
+        &[
+            ("OrderItemRowId", Id),
+            ("ReturnItemSKU", Text),
+            ("ReturnItemTitle", Text),
+            ("BatchInventoryId", Whole),
+            ("ReturnLocation", Id),
+            ("ReturnQuantity", Whole),
+            ("RefundAmount", Number),
+            ("ScrapQuantity", Whole),
+            ("ReasonCategory", Text),
+            ("IsFreeText", Flag),
+            ("Reason", Text),
+            ("ReasonTag", Text),
+            ("SubReasonTag", Text),
+            ("BinrackOverride", Text),
+        ],
+    ),
+    ("ExchangeItem", &[("ExchangeSKU", Text), ("ExchangeQuantity", Whole), ("OrderItemRowId", Id)]),
+    ("ResendItem", &[("ResendQuantity", Whole), ("OrderItemRowId", Id)]),
+    ("ReturnsRefunds_GetActionableRMAHeadersRequest", &[("request", Object("GetActionableRMAHeadersRequest"))]),
+    ("GetActionableRMAHeadersRequest", &[("Page", Whole), ("Filters", Object("ActionablePostSaleSearchFilters"))]),
+    ("ActionablePostSaleSearchFilters", FILTERS),
+    (
+        "ReturnsRefunds_GetProcessedOrAckedErrorRMAHeadersRequest",
+        &[("request", Object("GetProcessedOrAckedErrorRMAHeadersRequest"))],
+    ),
+    ("GetProcessedOrAckedErrorRMAHeadersRequest", &[("Page", Whole), ("Filters", Object("ProcessedPostSaleSearchFilters"))]),
+    ("ProcessedPostSaleSearchFilters", FILTERS),
     ("UpdateStockLevelsBulkRequest", &[("Items", Objects("UpdateStockLevelsBulkRequestItem"))]),
     (
         "UpdateStockLevelsBulkRequestItem",
@@ -313,6 +365,8 @@ pub const MANDATORY: &[(&str, &[&str])] = &[
             "ItemTitle",
         ],
     ),
+    ("CreateRMABookingRequest", &["OrderId", "ReturnItems"]),
+    ("ReturnItem", &["OrderItemRowId", "ReturnQuantity"]),
     ("StockLevelUpdate", &["SKU", "LocationId", "Level"]),
     ("StockItem", &["ItemNumber", "ItemTitle"]),
     ("Inventory_UpdateInventoryItemFieldRequest", &["inventoryItemId", "fieldName", "fieldValue"]),
@@ -405,7 +459,7 @@ mod tests {
     #[test]
     fn the_lists_are_the_vendors() {
         let mut definitions = serde_json::Map::new();
-        for name in ["orders", "stock", "inventory"] {
+        for name in ["orders", "stock", "inventory", "returnsrefunds"] {
             let Some(document) = specification(&format!("linnworks-1.0-{name}.json")) else { return };
             definitions.extend(document["definitions"].as_object().unwrap().clone());
         }
@@ -439,7 +493,7 @@ mod tests {
     #[test]
     fn the_methods_are_the_vendors() {
         let mut paths = serde_json::Map::new();
-        for name in ["auth", "orders", "processedorders", "stock", "inventory", "postalservices"] {
+        for name in ["auth", "orders", "processedorders", "stock", "inventory", "postalservices", "returnsrefunds"] {
             let Some(document) = specification(&format!("linnworks-1.0-{name}.json")) else { return };
             paths.extend(document["paths"].as_object().unwrap().clone());
         }

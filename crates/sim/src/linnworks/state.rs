@@ -118,6 +118,49 @@ enum Entry {
     World { identity: String },
     Order(Box<Order>),
     Item(Box<Stocked>),
+    Booking(Box<Booking>),
+}
+
+/// One row of a booking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookedLine {
+    /// The row's number.
+    pub id: i64,
+    /// The row of the order.
+    pub row: String,
+    /// SKU.
+    pub sku: String,
+    /// What people read.
+    pub title: String,
+    /// Units that come back.
+    pub quantity: i64,
+    /// Those of them that are fit for scrap.
+    pub scrap: i64,
+    /// Why.
+    pub reason: String,
+    /// `Return`, `Exchange` or `Resend`.
+    pub kind: String,
+    /// Whether it was taken out again.
+    pub deleted: bool,
+}
+
+/// Goods that are to come back, or have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// Its number.
+    pub id: i64,
+    /// The order's uuid.
+    pub order: String,
+    /// What it was booked under.
+    pub reference: String,
+    /// Where the goods go.
+    pub location: String,
+    /// Row by row.
+    pub lines: Vec<BookedLine>,
+    /// Milliseconds since 1970.
+    pub created: i64,
+    /// When the goods arrived.
+    pub actioned: Option<i64>,
 }
 
 /// Everything.
@@ -127,6 +170,10 @@ pub struct State {
     pub orders: BTreeMap<i64, Order>,
     /// By SKU.
     pub items: BTreeMap<String, Stocked>,
+    /// By the number.
+    pub bookings: BTreeMap<i64, Booking>,
+    /// Orders of which it was settled whether its own people book something: by their uuids.
+    pub looked_at: std::collections::BTreeSet<String>,
     /// Numbers by reference.
     by_reference: BTreeMap<String, Vec<i64>>,
     journal: Journal,
@@ -146,6 +193,8 @@ impl State {
         let mut state = State {
             orders: BTreeMap::new(),
             items: BTreeMap::new(),
+            bookings: BTreeMap::new(),
+            looked_at: std::collections::BTreeSet::new(),
             by_reference: BTreeMap::new(),
             journal: Journal::memory(),
             starts: 0,
@@ -160,6 +209,7 @@ impl State {
                     Entry::World { identity: kept } if kept != identity => bail!("this is the journal of another world: {kept}"),
                     Entry::World { .. } => state.starts += 1,
                     Entry::Order(order) => state.enter(*order),
+                    Entry::Booking(one) => drop(state.bookings.insert(one.id, *one)),
                     Entry::Item(item) => drop(state.items.insert(item.item.sku.clone(), *item)),
                 }
                 Ok(())
@@ -194,6 +244,13 @@ impl State {
     pub fn put_item(&mut self, item: Stocked) -> anyhow::Result<()> {
         self.journal.append(&Entry::Item(Box::new(item.clone())))?;
         self.items.insert(item.item.sku.clone(), item);
+        Ok(())
+    }
+
+    /// Keeps a booking as it now stands.
+    pub fn put_booking(&mut self, one: Booking) -> anyhow::Result<()> {
+        self.journal.append(&Entry::Booking(Box::new(one.clone())))?;
+        self.bookings.insert(one.id, one);
         Ok(())
     }
 

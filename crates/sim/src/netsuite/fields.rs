@@ -1,11 +1,13 @@
 //! Which fields a record has. The names are the vendor's; case does not matter on the way in.
 //!
-//! Source: the vendor's REST API Browser, records `salesOrder`, `cashSale`, `customer`, `inventoryItem`, `kitItem` and
-//! `itemFulfillment`.
+//! Source: the vendor's REST API Browser, records `salesOrder`, `cashSale`, `customer`, `inventoryItem`, `kitItem`,
+//! `itemFulfillment`, `returnAuthorization`, `itemReceipt`, `creditMemo`, `customerRefund` and `inventoryAdjustment`. That a line of
+//! an item receipt has `restock` is inferred: the browser of 2026.1 does not show it, see [`Options::restock_field`].
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::state::Kind;
 use super::{Options, TaxRegime};
 
 /// What a field is to this stand-in.
@@ -87,6 +89,19 @@ pub(super) enum Field {
     Tracking,
     PackageDescription,
     PackageWeight,
+    // receipt
+    Restock,
+    // refund
+    Customer,
+    /// An account that money is paid from.
+    MoneyAccount,
+    Apply,
+    Doc,
+    ApplyFlag,
+    // adjustment
+    AdjustmentAccount,
+    Inventory,
+    AdjustBy,
     /// Kept and given back as it came.
     Plain,
     /// Written by the system; ignored on the way in.
@@ -124,6 +139,8 @@ pub(super) enum When {
     Stocked,
     /// Kits only.
     Kit,
+    /// Accounts whose receipts have a flag for what goes back on the shelf.
+    RestockField,
 }
 
 /// One field.
@@ -146,6 +163,7 @@ impl Spec {
                 matches!(options.tax, TaxRegime::LegacyLine | TaxRegime::LegacyTransaction)
             }
             When::OneWorld => options.one_world,
+            When::RestockField => options.restock_field,
             When::Order | When::Stocked => order,
             When::Sale | When::Kit => !order,
         }
@@ -158,7 +176,7 @@ const fn f(name: &'static str, field: Field, shape: Shape, when: When) -> Spec {
 
 use Field::{Plain, ReadOnly};
 use Shape::{Choice, Date, Flag, List, Number, Record, Reference, Text, Time};
-use When::{Always, Kit, Legacy, OneWorld, Order, Sale, Stocked, SuiteTax};
+use When::{Always, Kit, Legacy, OneWorld, Order, RestockField, Sale, Stocked, SuiteTax};
 
 pub(super) const BODY: &[Spec] = &[
     f("id", ReadOnly, Text, Always),
@@ -483,6 +501,270 @@ pub(super) const PACKAGE: &[Spec] = &[
     f("packageCartonNumber", ReadOnly, Text, Always),
 ];
 
+pub(super) const RETURN: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("createdFrom", ReadOnly, Reference, Always),
+    f("entity", Field::Entity, Reference, Always),
+    f("subsidiary", Field::Subsidiary, Reference, OneWorld),
+    f("currency", Field::Currency, Reference, Always),
+    f("exchangeRate", Field::ExchangeRate, Number, Always),
+    f("tranDate", Field::TranDate, Date, Always),
+    f("tranId", ReadOnly, Text, Always),
+    f("memo", Field::Memo, Text, Always),
+    f("otherRefNum", Field::OtherRefNum, Text, Always),
+    f("orderStatus", Field::OrderStatus, Choice, Always),
+    f("status", ReadOnly, Choice, Always),
+    f("location", Field::Location, Reference, Always),
+    f("shippingAddress", Field::ShippingAddress, Record, Always),
+    f("billingAddress", Field::BillingAddress, Record, Always),
+    f("discountItem", Field::DiscountItem, Reference, Always),
+    f("discountRate", Field::DiscountRate, Number, Always),
+    f("item", Field::Items, List, Always),
+    f("taxDetails", Field::TaxDetails, List, SuiteTax),
+    f("taxDetailsOverride", Field::TaxDetailsOverride, Flag, SuiteTax),
+    f("nexus", ReadOnly, Reference, SuiteTax),
+    f("totalAfterTaxes", ReadOnly, Number, SuiteTax),
+    f("subtotal", ReadOnly, Number, Always),
+    f("discountTotal", ReadOnly, Number, Always),
+    f("taxTotal", ReadOnly, Number, Always),
+    f("total", ReadOnly, Number, Always),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+    f("source", ReadOnly, Text, Always),
+    f("email", Plain, Text, Always),
+    f("message", Plain, Text, Always),
+    f("customForm", Plain, Choice, Always),
+    f("department", Plain, Reference, Always),
+    f("class", Plain, Reference, Always),
+    f("salesRep", Plain, Reference, Always),
+];
+
+pub(super) const RETURN_LINE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("line", Field::Line, Number, Always),
+    f("lineUniqueKey", ReadOnly, Text, Always),
+    f("orderLine", Field::OrderLine, Number, Always),
+    f("orderDoc", ReadOnly, Reference, Always),
+    f("item", Field::Item, Reference, Always),
+    f("quantity", Field::Quantity, Number, Always),
+    f("quantityReceived", ReadOnly, Number, Always),
+    f("quantityBilled", ReadOnly, Number, Always),
+    f("units", Plain, Choice, Always),
+    f("description", Field::Description, Text, Always),
+    f("price", Field::Price, Reference, Always),
+    f("rate", Field::Rate, Number, Always),
+    f("amount", Field::Amount, Number, Always),
+    f("taxDetailsReference", Field::TaxDetailsReference, Text, SuiteTax),
+    f("location", Field::Location, Reference, Always),
+    f("isClosed", Field::IsClosed, Flag, Always),
+    f("isOpen", ReadOnly, Flag, Always),
+    f("itemType", ReadOnly, Choice, Always),
+    f("itemSubtype", ReadOnly, Choice, Always),
+    f("department", Plain, Reference, Always),
+    f("class", Plain, Reference, Always),
+];
+
+pub(super) const CREDIT: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("createdFrom", ReadOnly, Reference, Always),
+    f("entity", Field::Entity, Reference, Always),
+    f("subsidiary", Field::Subsidiary, Reference, OneWorld),
+    f("currency", Field::Currency, Reference, Always),
+    f("exchangeRate", Field::ExchangeRate, Number, Always),
+    f("tranDate", Field::TranDate, Date, Always),
+    f("tranId", ReadOnly, Text, Always),
+    f("memo", Field::Memo, Text, Always),
+    f("otherRefNum", Field::OtherRefNum, Text, Always),
+    f("status", ReadOnly, Choice, Always),
+    f("location", Field::Location, Reference, Always),
+    f("shipMethod", Field::ShipMethod, Reference, Always),
+    f("shippingCost", Field::ShippingCost, Number, Always),
+    f("handlingCost", Field::HandlingCost, Number, Always),
+    f("shippingAddress", Field::ShippingAddress, Record, Always),
+    f("billingAddress", Field::BillingAddress, Record, Always),
+    f("discountItem", Field::DiscountItem, Reference, Always),
+    f("discountRate", Field::DiscountRate, Number, Always),
+    f("item", Field::Items, List, Always),
+    f("apply", ReadOnly, List, Always),
+    f("autoApply", Plain, Flag, Always),
+    f("applied", ReadOnly, Number, Always),
+    f("amountPaid", ReadOnly, Number, Always),
+    f("amountRemaining", ReadOnly, Number, Always),
+    f("taxDetails", Field::TaxDetails, List, SuiteTax),
+    f("taxDetailsOverride", Field::TaxDetailsOverride, Flag, SuiteTax),
+    f("taxPointDate", Plain, Date, SuiteTax),
+    f("nexus", ReadOnly, Reference, SuiteTax),
+    f("shippingTaxAmount", ReadOnly, Number, SuiteTax),
+    f("totalAfterTaxes", ReadOnly, Number, SuiteTax),
+    f("shippingTaxCode", Field::ShippingTaxCode, Reference, Legacy),
+    f("taxItem", Plain, Reference, Legacy),
+    f("isTaxable", Plain, Flag, Legacy),
+    f("subtotal", ReadOnly, Number, Always),
+    f("discountTotal", ReadOnly, Number, Always),
+    f("taxTotal", ReadOnly, Number, Always),
+    f("total", ReadOnly, Number, Always),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+    f("source", ReadOnly, Text, Always),
+    f("email", Plain, Text, Always),
+    f("message", Plain, Text, Always),
+    f("account", Plain, Reference, Always),
+    f("postingPeriod", Plain, Reference, Always),
+    f("customForm", Plain, Choice, Always),
+    f("department", Plain, Reference, Always),
+    f("class", Plain, Reference, Always),
+    f("salesRep", Plain, Reference, Always),
+];
+
+pub(super) const CREDIT_LINE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("line", Field::Line, Number, Always),
+    f("lineUniqueKey", ReadOnly, Text, Always),
+    f("uniqueKey", ReadOnly, Number, Always),
+    f("orderLine", Field::OrderLine, Number, Always),
+    f("orderDoc", ReadOnly, Reference, Always),
+    f("item", Field::Item, Reference, Always),
+    f("quantity", Field::Quantity, Number, Always),
+    f("units", Plain, Choice, Always),
+    f("description", Field::Description, Text, Always),
+    f("price", Field::Price, Reference, Always),
+    f("rate", Field::Rate, Number, Always),
+    f("amount", Field::Amount, Number, Always),
+    f("grossAmt", Field::GrossAmt, Number, Always),
+    f("taxAmount", ReadOnly, Number, Always),
+    f("taxDetailsReference", Field::TaxDetailsReference, Text, SuiteTax),
+    f("taxCode", Field::TaxCode, Reference, Legacy),
+    f("taxRate1", ReadOnly, Number, Legacy),
+    f("taxRate2", ReadOnly, Number, Legacy),
+    f("tax1Amt", Field::Tax1Amt, Number, Legacy),
+    f("location", Field::Location, Reference, Always),
+    f("itemType", ReadOnly, Choice, Always),
+    f("itemSubtype", ReadOnly, Choice, Always),
+    f("department", Plain, Reference, Always),
+    f("class", Plain, Reference, Always),
+];
+
+pub(super) const RECEIPT: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("createdFrom", ReadOnly, Reference, Always),
+    f("orderId", ReadOnly, Number, Always),
+    f("orderType", ReadOnly, Text, Always),
+    f("entity", ReadOnly, Reference, Always),
+    f("subsidiary", ReadOnly, Reference, OneWorld),
+    f("tranDate", Field::TranDate, Date, Always),
+    f("tranId", ReadOnly, Text, Always),
+    f("memo", Field::Memo, Text, Always),
+    f("item", Field::Items, List, Always),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+];
+
+pub(super) const RECEIPT_LINE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("line", ReadOnly, Number, Always),
+    f("orderLine", Field::OrderLine, Number, Always),
+    f("orderDoc", ReadOnly, Reference, Always),
+    f("item", ReadOnly, Reference, Always),
+    f("itemReceive", Field::ItemReceive, Flag, Always),
+    f("quantity", Field::Quantity, Number, Always),
+    f("location", Field::Location, Reference, Always),
+    f("restock", Field::Restock, Flag, RestockField),
+    f("quantityRemaining", ReadOnly, Number, Always),
+    f("onHand", ReadOnly, Number, Always),
+    f("kitMemberOf", ReadOnly, Number, Always),
+    f("itemType", ReadOnly, Text, Always),
+    f("description", ReadOnly, Text, Always),
+];
+
+pub(super) const REFUND: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("customer", Field::Customer, Reference, Always),
+    f("subsidiary", Field::Subsidiary, Reference, OneWorld),
+    f("currency", Field::Currency, Reference, Always),
+    f("exchangeRate", ReadOnly, Number, Always),
+    f("account", Field::MoneyAccount, Reference, Always),
+    f("arAcct", ReadOnly, Reference, Always),
+    f("paymentOption", Field::PaymentOption, Reference, Always),
+    f("tranDate", Field::TranDate, Date, Always),
+    f("tranId", ReadOnly, Text, Always),
+    f("memo", Field::Memo, Text, Always),
+    f("apply", Field::Apply, List, Always),
+    f("deposit", ReadOnly, List, Always),
+    f("total", ReadOnly, Number, Always),
+    f("status", ReadOnly, Choice, Always),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+];
+
+pub(super) const APPLY: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("doc", Field::Doc, Reference, Always),
+    f("line", Field::Line, Number, Always),
+    f("apply", Field::ApplyFlag, Flag, Always),
+    f("amount", Field::Amount, Number, Always),
+    f("applyDate", ReadOnly, Date, Always),
+    f("currency", ReadOnly, Text, Always),
+    f("due", ReadOnly, Number, Always),
+    f("refNum", ReadOnly, Text, Always),
+    f("total", ReadOnly, Number, Always),
+    f("type", ReadOnly, Text, Always),
+];
+
+pub(super) const ADJUSTMENT: &[Spec] = &[
+    f("id", ReadOnly, Text, Always),
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("externalId", Field::ExternalId, Text, Always),
+    f("customer", Field::Customer, Reference, Always),
+    f("subsidiary", Field::Subsidiary, Reference, OneWorld),
+    f("account", Field::AdjustmentAccount, Reference, Always),
+    f("adjLocation", Field::Location, Reference, Always),
+    f("tranDate", Field::TranDate, Date, Always),
+    f("tranId", ReadOnly, Text, Always),
+    f("memo", Field::Memo, Text, Always),
+    f("inventory", Field::Inventory, List, Always),
+    f("estimatedTotalValue", ReadOnly, Number, Always),
+    f("createdDate", ReadOnly, Time, Always),
+    f("lastModifiedDate", ReadOnly, Time, Always),
+];
+
+pub(super) const ADJUSTMENT_LINE: &[Spec] = &[
+    f("links", ReadOnly, List, Always),
+    f("refName", ReadOnly, Text, Always),
+    f("line", ReadOnly, Number, Always),
+    f("item", Field::Item, Reference, Always),
+    f("location", Field::Location, Reference, Always),
+    f("adjustQtyBy", Field::AdjustBy, Number, Always),
+    f("description", ReadOnly, Text, Always),
+    f("newQuantity", ReadOnly, Number, Always),
+    f("quantityOnHand", ReadOnly, Number, Always),
+];
+
+/// The fields of a transaction of this kind, and of its lines.
+pub(super) fn of(kind: Kind) -> (&'static Table, &'static Table) {
+    match kind {
+        Kind::SalesOrder | Kind::CashSale => (&BODY_TABLE, &LINE_TABLE),
+        Kind::Return => (&RETURN_TABLE, &RETURN_LINE_TABLE),
+        Kind::Credit => (&CREDIT_TABLE, &CREDIT_LINE_TABLE),
+    }
+}
+
 /// A list of fields that can be asked by name.
 pub(super) struct Table(HashMap<String, &'static Spec>);
 
@@ -507,3 +789,13 @@ pub(super) static MEMBER_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ME
 pub(super) static FULFILMENT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FULFILMENT));
 pub(super) static FULFILMENT_LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FULFILMENT_LINE));
 pub(super) static PACKAGE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PACKAGE));
+pub(super) static RETURN_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(RETURN));
+pub(super) static RETURN_LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(RETURN_LINE));
+pub(super) static CREDIT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(CREDIT));
+pub(super) static CREDIT_LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(CREDIT_LINE));
+pub(super) static RECEIPT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(RECEIPT));
+pub(super) static RECEIPT_LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(RECEIPT_LINE));
+pub(super) static REFUND_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(REFUND));
+pub(super) static APPLY_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(APPLY));
+pub(super) static ADJUSTMENT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ADJUSTMENT));
+pub(super) static ADJUSTMENT_LINE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ADJUSTMENT_LINE));

@@ -86,11 +86,7 @@ impl Desk<'_> {
                 _ => {}
             }
         }
-        if let Some(open_from) = self.options.closed_before
-            && fulfilment.date < open_from
-        {
-            self.business(format!("The accounting period of {} is closed.", fulfilment.date));
-        }
+        self.period_open(fulfilment.date);
         lines
     }
 
@@ -226,13 +222,21 @@ impl Account {
     /// `POST .../{source}/{id}/!transform/{target}`.
     pub(super) fn transform(&self, call: &Call<'_>, base: &str, source: &str, id: &str, target: &str) -> Result<Answer, Refusal> {
         let here = || At::Url(call.path.to_owned());
-        if !source.eq_ignore_ascii_case("salesOrder") || !target.eq_ignore_ascii_case("itemFulfillment") {
-            return Err(Refusal::request(format!("Transforming {source} to {target} is not available in this account."), here()));
-        }
         if call.method != Method::POST {
             return Err(not_allowed());
         }
-        let id: u32 = id.parse().map_err(|_| Refusal::request("The record identifier is not valid.", here()))?;
+        let number: u32 = id.parse().map_err(|_| Refusal::request("The record identifier is not valid.", here()))?;
+        match (source.to_ascii_lowercase().as_str(), target.to_ascii_lowercase().as_str()) {
+            ("salesorder", "itemfulfillment") => self.fulfil_order(call, base, number),
+            ("salesorder", "returnauthorization") => self.make_back(call, base, Kind::SalesOrder, number, Kind::Return),
+            ("cashsale", "returnauthorization") => self.make_back(call, base, Kind::CashSale, number, Kind::Return),
+            ("returnauthorization", "creditmemo") => self.make_back(call, base, Kind::Return, number, Kind::Credit),
+            ("returnauthorization", "itemreceipt") => self.receive(call, base, number),
+            _ => Err(Refusal::request(format!("Transforming {source} to {target} is not available in this account."), here())),
+        }
+    }
+
+    fn fulfil_order(&self, call: &Call<'_>, base: &str, id: u32) -> Result<Answer, Refusal> {
         let mut state = self.settled();
         let state = &mut *state;
         let invalid = || Refusal::user(format!("You can not initialize itemfulfillment: invalid reference {id}."));
@@ -415,7 +419,7 @@ fn shown(it: &Fulfilment, state: &State, one_world: bool, base: &str, expand: bo
 }
 
 /// What an external id was made of, if its odd characters were written `_u<hex>_`.
-fn plain(external: &str) -> String {
+pub(super) fn plain(external: &str) -> String {
     let mut out = String::new();
     let mut rest = external;
     while let Some((before, after)) = rest.split_once("_u") {

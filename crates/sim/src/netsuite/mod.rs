@@ -1,7 +1,7 @@
 //! A stand-in for NetSuite: its REST record service, SuiteQL and both ways to log in, for the flow of orders.
 //!
-//! It keeps sales orders, cash sales, customers, item fulfilments, inventory items and kits; subsidiaries, currencies, locations,
-//! tax codes, accounts and so on are fixed lists with ids by rule ([`seed_ids`], [`tax_code_id`], [`guest_customer_id`]). What it imitates:
+//! It keeps sales orders, cash sales, customers, item fulfilments, return authorizations, item receipts, credit memos, customer
+//! refunds, inventory adjustments, inventory items and kits; subsidiaries, currencies, locations, tax codes, accounts and so on are fixed lists with ids by rule ([`seed_ids`], [`tax_code_id`], [`guest_customer_id`]). What it imitates:
 //!
 //! * `externalId` is unique over all transactions, and over all entities.
 //! * `PUT .../eid:` merges: lines without their `line` are added, unless `replace=item`.
@@ -14,8 +14,10 @@
 //!   and a script of the account says what moved ([`PushTarget`]); it does not hear of imports.
 //!
 //! * A sales order becomes item fulfilments, in parts, kits with their members; without Advanced Shipping they bill as well.
+//! * What was fulfilled becomes a return authorization, that becomes item receipts and credit memos, and a memo's money goes back by
+//!   customer refunds; nothing that posts is dated in a closed period.
 //!
-//! Not here: asynchronous requests, batches, other transforms, `q` filters, `inventoryAdjustment`. They are refused with a
+//! Not here: asynchronous requests, batches, other transforms (cash refunds, invoices), `q` filters. They are refused with a
 //! clear text; units come and go by [`NetSuite::move_stock`] and [`NetSuite::fulfil`].
 //!
 //! Source: the vendor's help center, "SuiteTalk REST Web Services", and its REST API Browser 2026.1.
@@ -27,9 +29,11 @@ mod fixed;
 mod fulfilments;
 mod items;
 mod json;
+mod periods;
 mod push;
 mod read;
 mod records;
+mod returns;
 mod seed;
 mod state;
 mod stock;
@@ -135,6 +139,12 @@ pub struct Options {
     pub limit_to_committed: bool,
     /// Whether the accounting preferences name the accounts of new items.
     pub default_accounts: bool,
+    /// Whether a credit memo without a return puts its items on the shelf.
+    pub memo_moves_stock: bool,
+    /// Whether a return may be credited before it was received.
+    pub credit_in_advance: bool,
+    /// Whether a line of an item receipt takes `restock`.
+    pub restock_field: bool,
     /// How long after it was saved what is committed of an order is handed over by itself, in milliseconds; what is
     /// not there is tried again after as long. `None`: never.
     pub fulfil_after_ms: Option<u32>,
@@ -162,6 +172,9 @@ impl Default for Options {
             advanced_shipping: true,
             limit_to_committed: false,
             default_accounts: false,
+            memo_moves_stock: true,
+            credit_in_advance: true,
+            restock_field: true,
         }
     }
 }
@@ -237,7 +250,8 @@ pub async fn build(
 ) -> anyhow::Result<NetSuite> {
     let zone = TimeZone::get(&options.session_zone).context("the session zone")?;
     let goods = goods.into();
-    let mut stock = Stock::new(Items::new(goods.items, &goods.kits), i64::from(options.commit_delay_ms));
+    let stock = Stock::new(Items::new(goods.items, &goods.kits), i64::from(options.commit_delay_ms));
+    let mut stock = stock.moved_by_memos(options.memo_moves_stock);
     for opening in &goods.opening {
         stock.open(seed::stocked_id(opening.item), opening.location, Fixed::whole(opening.quantity), OPENED);
     }
@@ -285,18 +299,18 @@ async fn live(account: Weak<Account>, pushes: Arc<Pushes>) {
 }
 
 impl NetSuite {
-    /// All sales orders and cash sales that are not closed, as CSV with the header
+    /// All sales orders and cash sales that are not closed and all credit memos that are not void, as CSV with the header
     /// `doc,net,tax,gross,currency,country,lines`, sorted by `doc`.
     ///
     /// `doc` is the external id without `so_` or `cs_`, else `otherRefNum`, else empty; amounts have their currency's decimal
-    /// places; `net` is all before tax (lines, discounts, shipping); `country` is that of the shipping
-    /// address; `lines` counts stocked items. Two documents for one order are two rows.
+    /// places, and those of a credit memo are below nought; `net` is all before tax (lines, discounts, shipping); `country` is that
+    /// of the shipping address; `lines` counts lines of stocked items. Two documents for one order are two rows.
     pub fn documents_csv(&self) -> String {
         let state = self.account.state();
         let mut rows: Vec<[String; 7]> = state
             .trans
             .values()
-            .filter(|tran| !tran.is_closed())
+            .filter(|tran| tran.kind.is_sale() && !tran.is_closed() || tran.kind == Kind::Credit && tran.status().0 != "V")
             .map(|tran| read::document_row(tran, &state.stock.items))
             .collect();
         drop(state);
@@ -326,6 +340,73 @@ impl NetSuite {
         }
     }
 
+    /// What comes back by return authorizations, as CSV with the header `order,ra,sku,qty,received,restock`, sorted: one row per
+    /// authorization and item, kits as kits.
+    ///
+    /// `order` is the sale that it was made from, as in [`NetSuite::documents_csv`], or empty; `ra` is its external id without `ra_`,
+    /// with `_u<hex>_` as the character it stands for; `received` are the units that arrived, `restock` those of them that went back
+    /// on the shelf. Closed ones are left out.
+    pub fn returns_csv(&self) -> String {
+        let rows = returns::rows(&self.account.state());
+        table(&["order", "ra", "sku", "qty", "received", "restock"], &rows)
+    }
+
+    /// What was paid back, as CSV with the header `memo,refund,method,reference,amount`, sorted: one row per customer refund and credit
+    /// memo.
+    ///
+    /// `memo` is the memo's `otherRefNum`, `refund` the refund's external id without `crf_`, `method` the name of its payment option,
+    /// `reference` its memo text.
+    pub fn refunds_csv(&self) -> String {
+        let rows = returns::refund_rows(&self.account.state());
+        table(&["memo", "refund", "method", "reference", "amount"], &rows)
+    }
+
+    /// Finance closes the accounting period of a month (`2026-02`), or opens it again. Errors when that is no month, or the journal
+    /// cannot be written.
+    pub fn close_period(&self, month: &str, closed: bool) -> anyhow::Result<()> {
+        self.flag_period(month, |flags| flags.closed = closed)
+    }
+
+    /// Finance locks receivables in the accounting period of a month, or unlocks them. Errors as [`NetSuite::close_period`].
+    pub fn lock_receivables(&self, month: &str, locked: bool) -> anyhow::Result<()> {
+        self.flag_period(month, |flags| flags.ar_locked = locked)
+    }
+
+    fn flag_period(&self, month: &str, set: impl FnOnce(&mut periods::Flags)) -> anyhow::Result<()> {
+        let day: jiff::civil::Date = format!("{month}-01").parse().context("a month is written 2026-02")?;
+        let month = (day.year(), day.month());
+        let mut state = self.account.state();
+        let mut flags = state.periods.get(&month).copied().unwrap_or_default();
+        set(&mut flags);
+        state.set_period(month, flags)
+    }
+
+    /// Finance voids the credit memo or customer refund with this external id. Answers whether there is one. Errors when the journal
+    /// cannot be written.
+    pub fn void(&self, external_id: &str) -> anyhow::Result<bool> {
+        let mut state = self.account.state();
+        let now = self.account.mischief.now();
+        let Some(id) = state.by_external.get(external_id).copied() else { return Ok(false) };
+        if let Some(mut tran) = state.trans.get(&id).filter(|tran| tran.kind == Kind::Credit).cloned() {
+            tran.back.get_or_insert_default().voided = true;
+            tran.modified = now.as_second();
+            state.put_tran(tran, now.as_millisecond())?;
+            return Ok(true);
+        }
+        let Some(mut paper) = state.papers.get(&id).cloned() else { return Ok(false) };
+        let state::What::Refund { voided, .. } = &mut paper.what else { return Ok(false) };
+        *voided = true;
+        paper.modified = now.as_second();
+        state.put_paper(paper, now.as_millisecond())?;
+        Ok(true)
+    }
+
+    /// Someone receives units of an item by hand, of the return authorization with this external id, at the place of its lines.
+    /// Answers whether anything was still to come. Errors when the journal cannot be written.
+    pub fn receive_by_hand(&self, external_id: &str, sku: &str, units: u32) -> anyhow::Result<bool> {
+        self.account.receive_by_hand(external_id, sku, units)
+    }
+
     /// Someone edits the items of this name by hand: a field by its name in the record service, `isInactive` and `displayName`
     /// among them. Answers whether there is one. Errors when the journal cannot be written.
     pub fn edit_item(&self, sku: &str, field: &str, value: &Value) -> anyhow::Result<bool> {
@@ -349,7 +430,13 @@ impl NetSuite {
 
     /// How many sales orders and cash sales there are, closed ones too.
     pub fn document_count(&self) -> usize {
-        self.account.state().trans.len()
+        self.account.state().trans.values().filter(|tran| tran.kind.is_sale()).count()
+    }
+
+    /// How many return authorizations, item receipts, credit memos, customer refunds and inventory adjustments there are.
+    pub fn return_count(&self) -> usize {
+        let state = self.account.state();
+        state.trans.values().filter(|tran| !tran.kind.is_sale()).count() + state.papers.len()
     }
 
     /// How many requests came in since the start, refused ones too.
@@ -452,6 +539,15 @@ impl NetSuite {
     /// Units that orders ask for beyond what is there, place by place, of what is kept at all.
     pub fn oversold(&self) -> u64 {
         self.account.settled().stock.oversold()
+    }
+}
+
+fn table<const N: usize>(header: &[&str; N], rows: &[[String; N]]) -> String {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let written = out.write_record(header).and_then(|()| rows.iter().try_for_each(|row| out.write_record(row)));
+    match (written, out.into_inner()) {
+        (Ok(()), Ok(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
+        _ => String::new(),
     }
 }
 
@@ -774,7 +870,8 @@ impl Account {
         let mut wanted = call.list("select");
         if wanted.is_empty() {
             let all = ["salesorder", "cashsale", "customer", "inventoryitem", "kititem", "itemfulfillment"];
-            wanted = all.map(str::to_owned).to_vec();
+            let back = ["returnauthorization", "itemreceipt", "creditmemo", "customerrefund", "inventoryadjustment"];
+            wanted = all.into_iter().chain(back).map(str::to_owned).collect();
         }
         let mut schemas = Vec::new();
         for name in &wanted {
@@ -786,6 +883,11 @@ impl Account {
                 "inventoryitem" => "inventoryItem",
                 "kititem" => "kitItem",
                 "itemfulfillment" => "itemFulfillment",
+                "returnauthorization" => "returnAuthorization",
+                "itemreceipt" => "itemReceipt",
+                "creditmemo" => "creditMemo",
+                "customerrefund" => "customerRefund",
+                "inventoryadjustment" => "inventoryAdjustment",
                 other => other,
             };
             schemas.push(format!("\"{name}\":{schema}"));
@@ -844,9 +946,12 @@ impl Account {
             }
         }
         let state = self.settled();
+        let asked = query.to_ascii_lowercase().contains("accountingperiod");
+        let periods = if asked { periods::all(&self.options, &state.periods) } else { Vec::new() };
         let engine = suiteql::Engine {
             state: &state,
             items: &state.stock.items,
+            periods: &periods,
             change_time: self.options.stock_change_time,
             zone: &self.zone,
             now: self.mischief.now(),
@@ -882,6 +987,8 @@ impl Account {
         let kind = match record.to_ascii_lowercase().as_str() {
             "salesorder" => Some(Kind::SalesOrder),
             "cashsale" => Some(Kind::CashSale),
+            "returnauthorization" => Some(Kind::Return),
+            "creditmemo" => Some(Kind::Credit),
             _ => None,
         };
         if let Some(kind) = kind {
@@ -892,6 +999,9 @@ impl Account {
         }
         if record.eq_ignore_ascii_case("itemFulfillment") && inner.is_empty() {
             return self.fulfilment(call, base, key);
+        }
+        if let Some(kind) = returns::PaperKind::find(record).filter(|_| inner.is_empty()) {
+            return self.paper(call, base, kind, key);
         }
         if record.eq_ignore_ascii_case("customer") && inner.is_empty() {
             return self.customer(call, base, key);
@@ -952,6 +1062,7 @@ impl Account {
             customers: &state.customers,
             customer_by_external: &state.customer_by_external,
             symbols: &mut state.symbols,
+            periods: &state.periods,
             names,
             findings: records::Findings::default(),
         })
@@ -1000,7 +1111,8 @@ impl Account {
             }
             ("DELETE", Some(_)) if inner.is_empty() => {
                 let tran = known.ok_or_else(unknown)?;
-                if tran.billed || !tran.shipped.is_empty() {
+                let used = |back: &state::Back| !back.received.is_empty() || !back.credited.is_empty() || !back.applied.is_zero();
+                if tran.billed || !tran.shipped.is_empty() || tran.back.as_deref().is_some_and(used) {
                     return Err(Refusal::user("This record cannot be deleted because it has dependent records."));
                 }
                 let id = tran.id;
@@ -1022,14 +1134,31 @@ impl Account {
         old: Option<Box<Tran>>,
         external: Option<&str>,
     ) -> Result<Answer, Refusal> {
+        let create = old.is_none();
+        let tran = old.unwrap_or_else(|| Box::new(self.blank(kind)));
+        self.save_as(call, base, state, tran, create, external)
+    }
+
+    /// A document of today without anything in it.
+    fn blank(&self, kind: Kind) -> Tran {
+        let now = self.mischief.now();
+        Tran::new(kind, self.zone.to_datetime(now).date(), now.as_second())
+    }
+
+    /// Takes the body into a document, which is new when `create` and may have been filled in by a transform, and keeps it.
+    fn save_as(
+        &self,
+        call: &Call<'_>,
+        base: &str,
+        state: &mut State,
+        mut tran: Box<Tran>,
+        create: bool,
+        external: Option<&str>,
+    ) -> Result<Answer, Refusal> {
         let body = call.object()?;
         let now = self.mischief.now();
-        let create = old.is_none();
-        let was = old.as_ref().and_then(|tran| tran.external.clone());
-        let mut tran = old.unwrap_or_else(|| {
-            let today = self.zone.to_datetime(now).date();
-            Box::new(Tran::new(kind, today, now.as_second()))
-        });
+        let kind = tran.kind;
+        let was = if create { None } else { tran.external.clone() };
         let replace: HashSet<String> = call.list("replace").into_iter().collect();
         let mut desk = self.desk(call, state)?;
         desk.transaction(&mut tran, &body, &replace, create);
@@ -1037,6 +1166,7 @@ impl Account {
         if let Some(refusal) = findings.refusal() {
             return Err(refusal);
         }
+        self.fits(state, &mut tran, create)?;
         if let Some(external) = external {
             key_fits(tran.external.as_deref(), was.as_deref(), external)?;
             tran.external = Some(external.into());
@@ -1070,7 +1200,8 @@ impl Account {
         let key = u64::from(id);
         let script = self.mischief.chance("a script appends to the memo", key, 5.0);
         let memo = self.mischief.chance("another user edits the memo", key, 1.0);
-        let quantity = profile == Profile::Hostile && self.mischief.chance("another user edits a quantity", key, 1.0);
+        let sale = state.trans.get(&id).is_some_and(|tran| tran.kind.is_sale());
+        let quantity = sale && profile == Profile::Hostile && self.mischief.chance("another user edits a quantity", key, 1.0);
         if !(script || memo || quantity) {
             return Ok(());
         }

@@ -101,8 +101,8 @@ impl View<'_> {
             ("discountTotal", totals.discount, true),
             ("exchangeRate", tran.exchange, true),
             ("handlingCost", tran.handling, !tran.handling.is_zero()),
-            ("shippingCost", tran.shipping, true),
-            ("shippingTaxAmount", totals.shipping_tax, suite),
+            ("shippingCost", tran.shipping, tran.kind != Kind::Return),
+            ("shippingTaxAmount", totals.shipping_tax, suite && tran.kind != Kind::Return),
             ("subtotal", totals.subtotal, true),
             ("taxTotal", totals.tax, true),
             ("total", totals.total, true),
@@ -143,6 +143,26 @@ impl View<'_> {
         let (letter, label) = tran.status();
         if tran.kind == Kind::SalesOrder && self.wants("orderStatus") {
             json.choice("orderStatus", letter, label, self.simple);
+        }
+        if tran.kind == Kind::Return && self.wants("orderStatus") {
+            let (letter, label) = if tran.approved { ("B", "Pending Receipt") } else { ("A", "Pending Approval") };
+            json.choice("orderStatus", letter, label, self.simple);
+        }
+        if tran.from() != 0 && self.wants("createdFrom") {
+            json.key("createdFrom");
+            json.open('{');
+            json.raw("links", "[]");
+            json.text("id", &tran.from().to_string());
+            json.close('}');
+        }
+        if tran.kind == Kind::Credit {
+            let applied = tran.back.as_ref().map(|back| back.applied).unwrap_or_default();
+            let remaining = if letter == "V" { Fixed::ZERO } else { tran.remaining() };
+            for (name, value) in [("applied", applied), ("amountPaid", applied), ("amountRemaining", remaining)] {
+                if self.wants(name) {
+                    json.number(name, value);
+                }
+            }
         }
         for (name, id) in [("paymentMethod", tran.payment_method), ("paymentOption", tran.payment_option)] {
             let shown = seed::named(seed::PAYMENT_METHODS, id).unwrap_or("");
@@ -239,6 +259,21 @@ impl View<'_> {
             json.text("quantity", &line.quantity.text(0));
         } else {
             json.number("quantity", line.quantity);
+        }
+        if tran.kind == Kind::Return {
+            json.flag("isClosed", line.closed);
+            json.flag("isOpen", !line.closed);
+            let back = tran.back.as_deref();
+            json.number("quantityReceived", back.map(|back| back.received_of(line.number)).unwrap_or_default());
+            json.number("quantityBilled", back.map(|back| back.credited_of(line.number)).unwrap_or_default());
+        }
+        if line.source != 0 {
+            json.raw("orderLine", &line.source.to_string());
+            json.key("orderDoc");
+            json.open('{');
+            json.raw("links", "[]");
+            json.text("id", &tran.from().to_string());
+            json.close('}');
         }
         if order {
             let (committed, back_ordered) = self.stock.line(tran, line);
@@ -576,6 +611,16 @@ pub(super) fn schema(options: &Options, base: &str, name: &str) -> Option<String
     let (specs, order, record): (&[Spec], bool, &str) = match name.to_ascii_lowercase().as_str() {
         "salesorder" => (fields::BODY, true, "salesOrder"),
         "cashsale" => (fields::BODY, false, "cashSale"),
+        "returnauthorization" => (fields::RETURN, true, "returnAuthorization"),
+        "creditmemo" => (fields::CREDIT, true, "creditMemo"),
+        "itemreceipt" => (fields::RECEIPT, true, "itemReceipt"),
+        "customerrefund" => (fields::REFUND, true, "customerRefund"),
+        "inventoryadjustment" => (fields::ADJUSTMENT, true, "inventoryAdjustment"),
+        "returnauthorization-itemelement" => (fields::RETURN_LINE, true, "returnAuthorization-itemElement"),
+        "creditmemo-itemelement" => (fields::CREDIT_LINE, true, "creditMemo-itemElement"),
+        "itemreceipt-itemelement" => (fields::RECEIPT_LINE, true, "itemReceipt-itemElement"),
+        "customerrefund-applyelement" => (fields::APPLY, true, "customerRefund-applyElement"),
+        "inventoryadjustment-inventoryelement" => (fields::ADJUSTMENT_LINE, true, "inventoryAdjustment-inventoryElement"),
         "customer" => (fields::CUSTOMER, true, "customer"),
         "inventoryitem" => (fields::ITEM, true, "inventoryItem"),
         "kititem" => (fields::ITEM, false, "kitItem"),
@@ -664,19 +709,22 @@ fn belongs(custom: &str, record: &str) -> bool {
     custom.to_ascii_lowercase().starts_with(prefix)
 }
 
-/// One row per document, for comparing with what was meant: `doc,net,tax,gross,currency,country,lines`.
+/// One row per document, for comparing with what was meant: `doc,net,tax,gross,currency,country,lines`. A credit memo has its
+/// amounts below nought, and is called by its `otherRefNum`.
 pub(super) fn document_row(tran: &Tran, items: &Items) -> [String; 7] {
     let digits = usize::try_from(tran.digits()).unwrap_or(2);
     let totals = tran.totals();
     let external = tran.external.as_deref().unwrap_or("");
-    let doc =
-        external.strip_prefix("so_").or_else(|| external.strip_prefix("cs_")).or(tran.other_ref.as_deref()).unwrap_or(external);
+    let credit = tran.kind == Kind::Credit;
+    let of_key = external.strip_prefix("so_").or_else(|| external.strip_prefix("cs_"));
+    let doc = of_key.or(tran.other_ref.as_deref()).unwrap_or(external);
+    let signed = |amount: Fixed| if credit { amount.negated() } else { amount }.text(digits);
     let lines = tran.lines.iter().filter(|line| items.get(line.item).is_some_and(|i| i.kind.is_goods())).count();
     [
         doc.to_owned(),
-        tran.net().text(digits),
-        totals.tax.text(digits),
-        totals.total.text(digits),
+        signed(tran.net()),
+        signed(totals.tax),
+        signed(totals.total),
         seed::currency(tran.currency).map_or("", |c| c.symbol).to_owned(),
         country_of(tran.ship_to.as_deref()).to_owned(),
         lines.to_string(),

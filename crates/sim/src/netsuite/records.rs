@@ -16,8 +16,9 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use super::errors::{At, Detail, Refusal};
-use super::fields::{BODY_TABLE, CUSTOMER_TABLE, Field, LINE_TABLE, Shape, Spec, TAX_TABLE, Table};
+use super::fields::{self, CUSTOMER_TABLE, Field, Shape, Spec, TAX_TABLE, Table};
 use super::fixed::Fixed;
+use super::periods::{self, Periods};
 use super::seed::{self, ItemKind, Items};
 use super::state::{AddressEntry, Customer, Extra, Kind, Line, SHIPPING, Sym, Symbols, TaxLine, Tran};
 use super::{Options, TaxRegime, TaxRounding, tax};
@@ -74,6 +75,7 @@ pub(super) struct Desk<'a> {
     pub(super) customers: &'a BTreeMap<u32, Box<Customer>>,
     pub(super) customer_by_external: &'a std::collections::HashMap<Box<str>, u32>,
     pub(super) symbols: &'a mut Symbols,
+    pub(super) periods: &'a Periods,
     pub(super) names: Names,
     pub(super) findings: Findings,
 }
@@ -147,6 +149,7 @@ struct Draft {
     tax_code: Option<u32>,
     tax: Option<Fixed>,
     closed: Option<bool>,
+    source: Option<u32>,
     extra: Vec<(Sym, Option<Box<str>>)>,
 }
 
@@ -399,8 +402,9 @@ impl Desk<'_> {
         if create {
             tran.approved = self.options.auto_approve;
         }
+        let (table, _) = fields::of(tran.kind);
         for (name, value) in body {
-            let Some(spec) = self.field(&BODY_TABLE, order, "", name) else {
+            let Some(spec) = self.field(table, order, "", name) else {
                 continue;
             };
             let path = spec.name;
@@ -571,11 +575,15 @@ impl Desk<'_> {
         if location_given {
             self.location_fits(tran.location, tran.subsidiary);
         }
-        if tran.kind == Kind::CashSale
-            && let Some(open_from) = self.options.closed_before
-            && tran.date < open_from
-        {
-            self.business(format!("The accounting period of {} is closed.", tran.date));
+        if matches!(tran.kind, Kind::CashSale | Kind::Credit) {
+            self.period_open(tran.date);
+        }
+    }
+
+    /// What posts has to be dated in an open period.
+    pub(super) fn period_open(&mut self, day: Date) {
+        if let Some(why) = periods::refusal(self.options, self.periods, day) {
+            self.business(why);
         }
     }
 
@@ -598,11 +606,12 @@ impl Desk<'_> {
         }
     }
 
-    fn draft(&mut self, path: &str, order: bool, body: &Map<String, Value>) -> Draft {
+    fn draft(&mut self, path: &str, kind: Kind, body: &Map<String, Value>) -> Draft {
         let mut draft = Draft::default();
         let prefix = format!("{path}.");
+        let (_, table) = fields::of(kind);
         for (name, value) in body {
-            let Some(spec) = self.field(&LINE_TABLE, order, &prefix, name) else {
+            let Some(spec) = self.field(table, kind == Kind::SalesOrder, &prefix, name) else {
                 continue;
             };
             let mut at = String::with_capacity(prefix.len() + spec.name.len());
@@ -655,6 +664,12 @@ impl Desk<'_> {
                 }
                 Field::Tax1Amt => draft.tax = self.amount(&at, value),
                 Field::IsClosed => draft.closed = self.flag(&at, value),
+                Field::OrderLine => {
+                    draft.source = number(value).and_then(|number| number.text(0).parse().ok());
+                    if draft.source.is_none() {
+                        self.content(&at);
+                    }
+                }
                 _ => {
                     let key = self.plain_name(spec, name);
                     if let Some(json) = self.plain(&at, spec.shape, value) {
@@ -683,7 +698,7 @@ impl Desk<'_> {
             tran.lines.clear();
             return;
         };
-        let order = tran.kind == Kind::SalesOrder;
+        let sparse = tran.kind.is_sparse();
         let mut old = std::mem::take(&mut tran.lines);
         let mut new: Vec<Line> = Vec::with_capacity(items.len());
         for (at, value) in items.iter().enumerate() {
@@ -697,8 +712,15 @@ impl Desk<'_> {
                 .find(|(name, _)| name.eq_ignore_ascii_case("line"))
                 .and_then(|(_, value)| number(value))
                 .and_then(|number| number.text(0).parse::<u32>().ok());
+            let draft = self.draft(&path, tran.kind, body);
             let found = wanted.and_then(|wanted| old.iter().position(|line| line.number == wanted));
-            let draft = self.draft(&path, order, body);
+            // What a transform has filled in is chosen by the line of its source.
+            let by_source = |source: u32| old.iter().position(|line| line.source == source);
+            let found = found.or_else(|| draft.source.and_then(by_source));
+            if found.is_none() && draft.source.is_some() {
+                self.content(&format!("{path}.orderLine"));
+                continue;
+            }
             if found.is_none() && draft.item.is_none() {
                 // A bad reference was reported already.
                 if !body.keys().any(|name| name.eq_ignore_ascii_case("item")) {
@@ -712,7 +734,7 @@ impl Desk<'_> {
                 Some(found) => std::mem::take(&mut old[found]),
                 None => {
                     // Numbers of order lines are sparse: 1, 4, 7.
-                    tran.last_line = match (tran.last_line, order) {
+                    tran.last_line = match (tran.last_line, sparse) {
                         (0, _) => 1,
                         (last, true) => last.saturating_add(3),
                         (last, false) => last.saturating_add(1),
@@ -893,7 +915,8 @@ impl Desk<'_> {
                     }
                     missing |= line.tax_code == 0;
                 }
-                if missing {
+                // An authorization shows no tax code through this service, and so cannot be asked for one.
+                if missing && tran.kind != Kind::Return {
                     return self.missing("Tax Code");
                 }
                 self.grosses(tran, grosses, |tran, number| {
@@ -1201,6 +1224,7 @@ fn legacy(tran: &mut Tran, regime: TaxRegime, digits: u32, given: &[(u32, Fixed)
     let mut codes: Vec<u32> = tran.lines.iter().map(|line| line.tax_code).collect();
     codes.sort_unstable();
     codes.dedup();
+    codes.retain(|code| *code != 0);
     for code in codes {
         let rate = seed::tax_code(code)?.rate;
         let lines = || tran.lines.iter().filter(|line| line.tax_code == code);

@@ -187,6 +187,10 @@ pub(super) const ACCOUNTS: &[(u32, &str, &str)] = &[
     (212, "OthCurrAsset", "1200 Inventory"),
     (213, "COGS", "5000 Cost of goods sold"),
     (214, "Expense", "6000 Freight"),
+    (301, "Bank", "1000 Bank"),
+    (302, "OthCurrLiab", "2100 Store credit and gift cards"),
+    (303, "OthCurrAsset", "1090 Payment provider"),
+    (304, "COGS", "5100 Inventory adjustments"),
 ];
 
 pub(super) fn named(list: &'static [(u32, &'static str)], id: u32) -> Option<&'static str> {
@@ -434,6 +438,8 @@ const DISCOUNT: u32 = 31;
 const GIFT_CARD: u32 = 32;
 const HANDLING: u32 = 33;
 const INACTIVE: u32 = 34;
+const RETURN_FEE: u32 = 35;
+const GOODWILL: u32 = 36;
 /// When the items that are there from the start were made, in seconds since 1970.
 const FOUNDED: i64 = 1_262_304_000; // 2010-01-01
 /// Id of the first stocked item.
@@ -473,6 +479,8 @@ impl Items {
             Item::plain(GIFT_CARD, "Gift card redeemed", "Gift card redeemed", ItemKind::Discount, false),
             Item::plain(HANDLING, "Handling", "Handling", ItemKind::Charge, false),
             Item::plain(INACTIVE, "Inactive item", "Inactive item", ItemKind::Inventory, true),
+            Item::plain(RETURN_FEE, "Return fee", "Return fee", ItemKind::Charge, false),
+            Item::plain(GOODWILL, "Goodwill", "Goodwill", ItemKind::Charge, false),
         ];
         let stocked: Vec<Item> = (FIRST_ITEM..)
             .zip(seeds.into_iter().enumerate())
@@ -595,6 +603,16 @@ pub struct SeedIds {
     pub handling_item: String,
     /// An inactive item, which no new document may use.
     pub inactive_item: String,
+    /// The item of type OthCharge for what is kept back for a return.
+    pub return_fee_item: String,
+    /// The item of type OthCharge for what is given for no goods.
+    pub goodwill_item: String,
+    /// The account that money is paid back from.
+    pub refund_account: String,
+    /// The account of what is owed as store credit and on gift cards.
+    pub store_credit_account: String,
+    /// The account of what is found and lost.
+    pub adjustment_account: String,
 }
 
 /// The ids every account of this stand-in starts with.
@@ -618,6 +636,11 @@ pub fn seed_ids() -> SeedIds {
         gift_card_item: GIFT_CARD.to_string(),
         handling_item: HANDLING.to_string(),
         inactive_item: INACTIVE.to_string(),
+        return_fee_item: RETURN_FEE.to_string(),
+        goodwill_item: GOODWILL.to_string(),
+        refund_account: "301".into(),
+        store_credit_account: "302".into(),
+        adjustment_account: "304".into(),
     }
 }
 

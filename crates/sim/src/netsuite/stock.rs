@@ -128,6 +128,8 @@ pub(super) struct Stock {
     by_change: BTreeSet<(i64, u32, u32)>,
     /// How long after an order was saved it is committed, in milliseconds.
     delay: i64,
+    /// Whether a credit memo without a return puts its items on the shelf.
+    memo_moves: bool,
     /// What saved orders that are not committed yet asked for before.
     uncommitted: HashMap<u32, Vec<Pull>>,
     /// When they are due, in milliseconds since 1970.
@@ -144,10 +146,17 @@ impl Stock {
             shelves: BTreeMap::new(),
             by_change: BTreeSet::new(),
             delay,
+            memo_moves: true,
             uncommitted: HashMap::new(),
             queue: VecDeque::new(),
             touched: BTreeSet::new(),
         }
+    }
+
+    /// Says whether a credit memo without a return puts its items on the shelf.
+    pub(super) fn moved_by_memos(mut self, moved: bool) -> Stock {
+        self.memo_moves = moved;
+        self
     }
 
     /// What was there before anything happened, since `at` (seconds since 1970). Without units it never changed.
@@ -225,7 +234,12 @@ impl Stock {
             let place = place(tran, line);
             if sale {
                 self.spread(&mut pulls, line.item, place, line.number, Fixed::ZERO, line.quantity);
-            } else if tran.approved {
+            } else if tran.kind == Kind::Credit {
+                // What was made from an authorization comes by its receipt.
+                if self.memo_moves && line.source == 0 && tran.status().0 != "V" {
+                    self.spread(&mut pulls, line.item, place, line.number, Fixed::ZERO, line.quantity.negated());
+                }
+            } else if tran.kind == Kind::SalesOrder && tran.approved {
                 self.spread(&mut pulls, line.item, place, line.number, open(tran, line), Fixed::ZERO);
             }
         }

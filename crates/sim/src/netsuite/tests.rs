@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::data::ItemSeed;
 
+mod returns;
 mod stock;
 
 struct Reply {

@@ -41,6 +41,9 @@ pub struct Order {
     pub shipments: Vec<Shipment>,
     pub cancelled: bool,
     pub refused: bool,
+    /// Whether it was settled if something of it comes back that nobody announced.
+    #[serde(default)]
+    pub looked_at: bool,
 }
 
 impl Order {
@@ -71,6 +74,153 @@ pub enum Taken {
     },
     /// A 997 about a file of ours.
     Acknowledgement,
+    /// Goods that are to come back.
+    Announcement(Announcement),
+    /// They will not come.
+    Withdrawal {
+        reference: String,
+    },
+}
+
+/// Goods that the shop expects back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    pub file: String,
+    /// The shop's number of the return.
+    pub reference: String,
+    pub order: String,
+    /// The control number of its group, for X12.
+    pub control: String,
+    pub reason: String,
+    pub lines: Vec<Line>,
+    pub withdrawn: bool,
+    /// Turns that it has waited for its goods.
+    pub waited: u64,
+    /// Whether the goods have come.
+    pub arrived: bool,
+}
+
+/// Units that came back, all of them in one condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The order's line, where a paper told it.
+    pub line: String,
+    pub sku: String,
+    /// Units that were announced.
+    pub announced: i64,
+    pub units: i64,
+    /// `restock`, `scrap` or `hold`.
+    pub word: String,
+    pub grade: String,
+}
+
+/// A parcel that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The return that was announced, or the order: what brought it about, once.
+    pub cause: String,
+    /// The shop's number of the return, or the warehouse's own; empty where there was no paper.
+    pub reference: String,
+    pub order: String,
+    pub reason: String,
+    pub comment: String,
+    pub pieces: Vec<Piece>,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Whether it was told.
+    pub told: bool,
+    /// Whether it is told with a row that cannot be read first, and once more, mended.
+    pub again: bool,
+}
+
+/// Reads an announced return, or that it will not come; the error is what the partner would complain of.
+pub fn read_announcement(name: &str, text: &str) -> Result<Taken, String> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|why| why.to_string())?.clone();
+    let place =
+        |column: &str| header.iter().position(|known| known == column).ok_or_else(|| format!("it has no column {column}"));
+    let (reference, order, line) = (place("return_ref")?, place("order_ref")?, place("order_line_id")?);
+    let (sku, quantity, reason) = (place("sku")?, place("quantity_expected")?, place("reason_code")?);
+    let mut announced: Option<Announcement> = None;
+    for record in reader.records() {
+        let record = record.map_err(|why| why.to_string())?;
+        let cell = |at: usize| record.get(at).unwrap_or_default().to_owned();
+        let units: i64 = cell(quantity).parse().map_err(|_| format!("{:?} is no quantity", cell(quantity)))?;
+        if units < 1 || cell(reference).is_empty() || cell(sku).is_empty() {
+            return Err("a line without a number, an item or units".to_owned());
+        }
+        let one = announced.get_or_insert_with(|| Announcement {
+            file: name.to_owned(),
+            reference: cell(reference),
+            order: cell(order),
+            control: String::new(),
+            reason: cell(reason),
+            lines: Vec::new(),
+            withdrawn: false,
+            waited: 0,
+            arrived: false,
+        });
+        if one.reference != cell(reference) {
+            return Err("it holds two returns".to_owned());
+        }
+        one.lines.push(Line { id: cell(line), sku: cell(sku), quantity: units });
+    }
+    let announced = announced.ok_or("it holds no line")?;
+    Ok(if name.starts_with("rmc_") {
+        Taken::Withdrawal { reference: announced.reference }
+    } else {
+        Taken::Announcement(announced)
+    })
+}
+
+/// Reads the segments of a 180.
+fn read_180(name: &str, segments: &[Vec<&str>], group: &str, control: &str) -> Result<Taken, String> {
+    let find = |id: &str| segments.iter().find(|segment| segment.first() == Some(&id));
+    let of = |id: &str, at: usize| find(id).and_then(|segment| segment.get(at)).copied().unwrap_or_default();
+    if group != "AN" {
+        return Err(format!("a set 180 in a group {group}"));
+    }
+    if of("BGN", 2).is_empty() || of("BGN", 2).len() > 50 || of("BGN", 3).len() != 8 || of("PRF", 1).len() > 22 {
+        return Err("an element of BGN or PRF has not the length that it may have".to_owned());
+    }
+    let mut lines: Vec<Line> = Vec::new();
+    for segment in segments {
+        let part = |at: usize| segment.get(at).copied().unwrap_or_default();
+        match segment.first() {
+            Some(&"BLI") => {
+                let quantity = part(3).parse().map_err(|_| "BLI has no quantity".to_owned())?;
+                if part(1) != "SK" || part(4) != "EA" || quantity < 1 {
+                    return Err("BLI names no unit or SKU".to_owned());
+                }
+                lines.push(Line { id: String::new(), sku: part(2).to_owned(), quantity });
+            }
+            Some(&"N9") if part(1) == "LI" => {
+                if let Some(last) = lines.last_mut() {
+                    last.id = part(2).to_owned();
+                }
+            }
+            _ => {}
+        }
+    }
+    if lines.is_empty() {
+        return Err("a 180 without a line".to_owned());
+    }
+    let reason = if of("RDR", 2).is_empty() { of("RDR", 4) } else { of("RDR", 2) };
+    match of("BGN", 1) {
+        "01" => Ok(Taken::Withdrawal { reference: of("BGN", 2).to_owned() }),
+        "00" => Ok(Taken::Announcement(Announcement {
+            file: name.to_owned(),
+            reference: of("BGN", 2).to_owned(),
+            order: of("PRF", 1).to_owned(),
+            control: control.to_owned(),
+            reason: reason.to_owned(),
+            lines,
+            withdrawn: false,
+            waited: 0,
+            arrived: false,
+        })),
+        other => Err(format!("BGN has the purpose {other}")),
+    }
 }
 
 /// Reads a delimited file; the error is what the partner would complain of.
@@ -117,6 +267,7 @@ pub fn read_csv(name: &str, text: &str) -> Result<Taken, String> {
             shipments: Vec::new(),
             cancelled: false,
             refused: false,
+            looked_at: false,
         });
         if one.doc != cell(0) {
             return Err("it holds two orders".to_owned());
@@ -158,6 +309,9 @@ pub fn read_x12(name: &str, text: &str) -> Result<Taken, String> {
     }
     if of("ST", 1) == "997" {
         return if of("GS", 1) == "FA" { Ok(Taken::Acknowledgement) } else { Err("a 997 in a group that is not FA".to_owned()) };
+    }
+    if of("ST", 1) == "180" {
+        return read_180(name, &segments, of("GS", 1), of("GS", 6));
     }
     if of("ST", 1) != "940" || of("GS", 1) != "OW" {
         return Err(format!("a set {} in a group {}", of("ST", 1), of("GS", 1)));
@@ -202,6 +356,7 @@ pub fn read_x12(name: &str, text: &str) -> Result<Taken, String> {
             shipments: Vec::new(),
             cancelled: false,
             refused: false,
+            looked_at: false,
         })),
         other => Err(format!("W05 has the status {other}")),
     }
@@ -211,7 +366,7 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
@@ -250,13 +405,23 @@ pub fn csv_shipment(order: &Order, shipment: &Shipment, warehouse: &str, bad: bo
     out
 }
 
-/// The stock: SKU, units there, units promised.
-pub fn csv_stock(rows: &[(String, i64, i64)], now: Timestamp, warehouse: &str) -> String {
+/// What there is of an item.
+pub struct Level {
+    pub sku: String,
+    pub there: i64,
+    pub promised: i64,
+    /// Kept apart until somebody has looked at it.
+    pub blocked: i64,
+}
+
+/// The stock.
+pub fn csv_stock(rows: &[Level], now: Timestamp, warehouse: &str) -> String {
     let mut out =
         String::from("snapshot_id,generated_at,warehouse,sku,on_hand,allocated,quarantine,damaged,available,incoming\r\n");
     let moment = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    for (sku, there, promised) in rows {
-        out.push_str(&format!("S-{moment},{moment},{warehouse},{},{there},{promised},0,0,{},0\r\n", cell(sku), there - promised));
+    for Level { sku, there, promised, blocked } in rows {
+        let free = there - promised - blocked;
+        out.push_str(&format!("S-{moment},{moment},{warehouse},{},{there},{promised},{blocked},0,{free},0\r\n", cell(sku)));
     }
     out
 }
@@ -272,9 +437,10 @@ fn interchange(functional: &str, code: &str, number: u64, warehouse: &str, body:
     )
 }
 
-/// The 997 about an order.
-pub fn x12_answer(order: &Order, number: u64, refused: bool, warehouse: &str) -> String {
-    let mut body = vec![format!("AK1*OW*{}", order.control), "AK2*940*0001".to_owned()];
+/// The 997 about a file of ours: its group, its set and its control number.
+pub fn x12_answer(about: (&str, &str, &str), number: u64, refused: bool, warehouse: &str) -> String {
+    let (group, set, control) = about;
+    let mut body = vec![format!("AK1*{group}*{control}"), format!("AK2*{set}*0001")];
     if refused {
         body.extend(["AK3*W01*13*LX*8".to_owned(), "AK4*5*234*7".to_owned(), "AK5*R*5".to_owned(), "AK9*R*1*1*0".to_owned()]);
     } else {
@@ -305,14 +471,65 @@ pub fn x12_shipment(order: &Order, shipment: &Shipment, number: u64, warehouse: 
 }
 
 /// An 846.
-pub fn x12_stock(rows: &[(String, i64, i64)], now: Timestamp, warehouse: &str) -> String {
+pub fn x12_stock(rows: &[Level], now: Timestamp, warehouse: &str) -> String {
     let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%H%M").to_string());
     let mut body = vec![format!("BIA*00*DD*INV{day}{time}*{day}*{time}"), format!("N1*WH*Main*91*{warehouse}")];
-    for (at, (sku, there, promised)) in rows.iter().enumerate() {
+    for (at, Level { sku, there, promised, blocked }) in rows.iter().enumerate() {
         body.push(format!("LIN*{}*SK*{sku}", at + 1));
         body.push(format!("QTY*17*{there}*EA"));
-        body.push(format!("QTY*33*{}*EA", there - promised));
+        body.push(format!("QTY*33*{}*EA", there - promised - blocked));
     }
     body.push(format!("CTT*{}", rows.len()));
     interchange("IB", "846", u64::try_from(now.as_second()).unwrap_or(1) % 1_000_000_000, warehouse, &body)
+}
+
+/// What came back, one row per condition of an item.
+pub fn csv_return(arrival: &Arrival, warehouse: &str, bad: bool) -> String {
+    let mut out = String::from(
+        "return_ref,order_ref,order_line_id,sku,quantity_expected,quantity_received,disposition,grade,reason_code,received_at,warehouse,comment\r\n",
+    );
+    let moment = at(arrival.at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    for piece in &arrival.pieces {
+        let units = if bad { format!("\"{},5\"", piece.units) } else { piece.units.to_string() };
+        out.push_str(&format!(
+            "{},{},{},{},{},{units},{},{},{},{moment},{warehouse},{}\r\n",
+            cell(&arrival.reference),
+            cell(&arrival.order),
+            cell(&piece.line),
+            cell(&piece.sku),
+            piece.announced,
+            piece.word,
+            piece.grade,
+            cell(&arrival.reason),
+            cell(&arrival.comment),
+        ));
+    }
+    out
+}
+
+/// A 180 of what came back. Without a paper it has a number of the warehouse's own, as BGN needs one.
+pub fn x12_return(arrival: &Arrival, number: u64, warehouse: &str, bad: bool) -> String {
+    let day = at(arrival.at).strftime("%Y%m%d").to_string();
+    let own = format!("B{:09}", crate::mischief::hash_text(&arrival.cause) % 1_000_000_000);
+    let reference = if arrival.reference.is_empty() { own } else { arrival.reference.clone() };
+    let mut body = vec![format!("BGN*00*{reference}*{day}")];
+    if !arrival.order.is_empty() {
+        body.push(format!("PRF*{}", arrival.order));
+    }
+    body.push(format!("N1*WH*Main*91*{warehouse}"));
+    for piece in &arrival.pieces {
+        let units = if bad { "X".to_owned() } else { piece.units.to_string() };
+        body.push(format!("BLI*SK*{}*{units}*EA", piece.sku));
+        if !piece.line.is_empty() {
+            body.push(format!("N9*LI*{}", piece.line));
+        }
+        let code = match piece.word.as_str() {
+            _ if arrival.reference.is_empty() => "RN",
+            "scrap" => "DI",
+            "hold" => "RP",
+            _ => "RA",
+        };
+        body.push(format!("RDR*{code}***{}", arrival.reason));
+    }
+    interchange("AN", "180", number, warehouse, &body)
 }

@@ -2,9 +2,12 @@
 //!
 //! Written from the fact sheet of such exchanges. It takes orders as delimited files or as X12 940, answers each (an
 //! acknowledgement file, or a 997), ships in parts, and says so in files that come again, late, corrected or with a bad
-//! row. What a partner would complain of is remembered: an order twice, a file written in place, counts that are wrong.
+//! row. Told to, it takes back what was announced and some of what was not, as parcels come back: short, over, another item, in mixed
+//! condition, undelivered, without a paper. What a partner would complain of is remembered: an order twice, a file written in place, counts that are wrong.
 
+mod desk;
 mod files;
+mod returns;
 mod state;
 
 #[cfg(test)]
@@ -21,7 +24,9 @@ use crate::linnworks::s10;
 use crate::mischief::{Fault, Mischief, Profile, mix};
 use crate::shelf::{Item, ShelfOrder, ShelfShipment};
 
-use files::{Order, Shipment};
+pub use desk::Desk;
+
+use files::{Level, Order, Shipment};
 use state::State;
 
 /// How files are written.
@@ -46,6 +51,8 @@ pub struct Options {
     pub unknown: Vec<String>,
     /// Whether it acknowledges orders.
     pub acknowledges: bool,
+    /// Whether goods come back: what is announced, and some that nobody announced. Else announcements are taken and nothing comes.
+    pub returns: bool,
 }
 
 impl Default for Options {
@@ -56,6 +63,7 @@ impl Default for Options {
             services: ["STD", "EXP", "INT"].map(str::to_owned).to_vec(),
             unknown: Vec::new(),
             acknowledges: true,
+            returns: false,
         }
     }
 }
@@ -103,6 +111,12 @@ struct Inner {
 /// A folder that goes when it is no longer wanted.
 struct Temporary(PathBuf);
 
+impl Temporary {
+    fn new(what: &str) -> Temporary {
+        Temporary(std::env::temp_dir().join(format!("sim-{what}-{}", uuid::Uuid::new_v4())))
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
@@ -120,8 +134,7 @@ impl ThreePl {
         options: Options,
         folder: Option<&Path>,
     ) -> anyhow::Result<ThreePl> {
-        let temporary =
-            folder.is_none().then(|| Temporary(std::env::temp_dir().join(format!("sim-3pl-{}", uuid::Uuid::new_v4()))));
+        let temporary = folder.is_none().then(|| Temporary::new("3pl"));
         let root = match (folder, &temporary) {
             (Some(folder), _) => folder.join("threepl"),
             (None, Some(temporary)) => temporary.0.clone(),
@@ -193,6 +206,9 @@ impl ThreePl {
             done += 1;
             self.advance(order)?;
         }
+        if self.0.options.returns {
+            done += self.take_back()?;
+        }
         if done > 0 {
             self.snapshot()?;
         }
@@ -205,7 +221,8 @@ impl ThreePl {
         // What it told must be taken, too: else nobody knows of it.
         let told = std::fs::read_dir(self.0.root.join("out"))
             .is_ok_and(|files| files.flatten().any(|file| !file.file_name().to_string_lossy().starts_with("inv")));
-        !waiting && !told && !self.0.state().orders.values().any(can_move)
+        let comes_back = self.0.options.returns && self.awaits();
+        !waiting && !told && !comes_back && !self.0.state().orders.values().any(can_move)
     }
 
     /// All orders as they stand.
@@ -241,10 +258,7 @@ impl ThreePl {
     /// Puts a file down for the shop, as it is; for tests of what partners write.
     /// Errors when it cannot be written.
     pub fn put(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let folder = self.0.root.join("out");
-        std::fs::write(folder.join(format!(".{name}.tmp")), bytes)?;
-        std::fs::rename(folder.join(format!(".{name}.tmp")), folder.join(name))?;
-        Ok(())
+        put_down(&self.0.root, name, bytes)
     }
 
     fn blame(&self, what: String) {
@@ -270,10 +284,15 @@ impl ThreePl {
     }
 
     fn take(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        if self.0.state().orders.values().any(|order| order.file == *name) {
+        let read_before = {
+            let state = self.0.state();
+            state.orders.contains_key(name) || state.announcements.values().any(|one| one.file == name)
+        };
+        if read_before {
             return Ok(());
         }
         let read = match self.0.options.format {
+            Format::Csv if name.starts_with("rma_") || name.starts_with("rmc_") => files::read_announcement(name, text),
             Format::Csv => files::read_csv(name, text),
             Format::X12 => files::read_x12(name, text),
         };
@@ -286,6 +305,8 @@ impl ThreePl {
         };
         match taken {
             files::Taken::Acknowledgement => Ok(()),
+            files::Taken::Announcement(one) => self.announced(name, one),
+            files::Taken::Withdrawal { reference } => self.withdrawn(name, &reference),
             files::Taken::Cancellation { doc } => {
                 let known = self.0.state().orders.values().find(|order| order.doc == doc && !order.refused).cloned();
                 match known {
@@ -316,7 +337,12 @@ impl ThreePl {
                         Format::Csv => (format!("ack_{number:06}.csv"), files::csv_answer(&order, unknown.as_deref())),
                         Format::X12 => (
                             format!("ack_{number:06}.x12"),
-                            files::x12_answer(&order, number, unknown.is_some(), &self.0.options.warehouse),
+                            files::x12_answer(
+                                ("OW", "940", &order.control),
+                                number,
+                                unknown.is_some(),
+                                &self.0.options.warehouse,
+                            ),
                         ),
                     };
                     self.put(&file, text.as_bytes())?;
@@ -398,6 +424,12 @@ impl ThreePl {
             let shipped: i64 = self.shipped(&item.sku);
             item.stock.get(&self.0.options.warehouse).copied().unwrap_or(0) - shipped
         };
+        // What was scrapped is there no more.
+        let back = |sku: &str, words: &[&str]| -> i64 {
+            let state = self.0.state();
+            let pieces = state.arrivals.values().flat_map(|arrival| &arrival.pieces);
+            pieces.filter(|piece| piece.sku == sku && words.contains(&piece.word.as_str())).map(|piece| piece.units).sum()
+        };
         let promised = |sku: &str| -> i64 {
             let state = self.0.state();
             let open = state.orders.values().filter(|order| !order.cancelled && !order.refused);
@@ -407,8 +439,13 @@ impl ThreePl {
                 .sum()
         };
         let now = self.0.mischief.now();
-        let rows: Vec<(String, i64, i64)> =
-            self.0.items.iter().map(|item| (item.sku.clone(), left(item), promised(&item.sku))).collect();
+        let level = |item: &Item| Level {
+            sku: item.sku.clone(),
+            there: left(item) + back(&item.sku, &["restock", "hold"]),
+            promised: promised(&item.sku),
+            blocked: back(&item.sku, &["hold"]),
+        };
+        let rows: Vec<Level> = self.0.items.iter().map(level).collect();
         let warehouse = &self.0.options.warehouse;
         let (file, text) = match self.0.options.format {
             Format::Csv => (format!("inv_{warehouse}.csv"), files::csv_stock(&rows, now, warehouse)),
@@ -425,6 +462,14 @@ impl ThreePl {
             .map(|(_, units)| units)
             .sum()
     }
+}
+
+/// Puts a file down for the shop: it has its name once it is whole.
+fn put_down(root: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = root.join("out");
+    std::fs::write(folder.join(format!(".{name}.tmp")), bytes)?;
+    std::fs::rename(folder.join(format!(".{name}.tmp")), folder.join(name))?;
+    Ok(())
 }
 
 /// The running number in a file's name.
@@ -453,12 +498,17 @@ impl Inner {
             let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
             violations.push(format!("{path} is written in place: it may be read before it is whole"));
         }
-        let writes = matches!(operation, Operation::Write(_) | Operation::Rename(..));
-        match self.mischief.next(writes).fault {
-            // A file server knows no word for "too many", and none that means the opposite.
-            Fault::None | Fault::Throttle { .. } | Fault::ErrorIn200 => Fate::Do,
-            Fault::ServerErrorAfter | Fault::LoseAnswerAfter | Fault::TruncateBody => Fate::BreakAfter,
-            Fault::ServerErrorBefore | Fault::DropBefore => Fate::BreakBefore,
-        }
+        fate(&self.mischief, operation)
+    }
+}
+
+/// What chance makes of an operation.
+fn fate(mischief: &Mischief, operation: &Operation) -> Fate {
+    let writes = matches!(operation, Operation::Write(_) | Operation::Rename(..));
+    match mischief.next(writes).fault {
+        // A file server knows no word for "too many", and none that means the opposite.
+        Fault::None | Fault::Throttle { .. } | Fault::ErrorIn200 => Fate::Do,
+        Fault::ServerErrorAfter | Fault::LoseAnswerAfter | Fault::TruncateBody => Fate::BreakAfter,
+        Fault::ServerErrorBefore | Fault::DropBefore => Fate::BreakBefore,
     }
 }

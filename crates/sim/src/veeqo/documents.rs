@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::state::{Allocation, Content, Line, Order, State};
+use super::state::{Allocation, Content, Line, Order, Returned, State};
 use super::{CHANNEL, Inner, METHODS_FROM, moment};
 
 /// With milliseconds, in UTC.
@@ -37,6 +37,22 @@ fn allocation(inner: &Inner, state: &State, order: &Order, one: &Allocation) -> 
     })
 }
 
+/// A return. Its warehouse has a name and no id; what becomes of the goods is not shown.
+fn returned(inner: &Inner, state: &State, order: &Order, one: &Returned) -> Value {
+    let sellable = state.sellables.get(&one.sellable);
+    let line = json!({
+        "id": one.id, "title": sellable.map(|item| item.title.clone()), "sku_code": sellable.map(|item| item.sku.clone()),
+        "quantity": one.quantity, "sellable_id": one.sellable, "received_quantity": one.received.unwrap_or(0),
+        "refund_amount": null, "refund_quantity": null,
+    });
+    let warehouse = order.allocations.first().and_then(|allocation| inner.options.warehouses.get(allocation.warehouse));
+    json!({
+        "id": one.id, "number": format!("RN-{}", one.id), "status": if one.received.is_some() { "returned" } else { "returning" },
+        "reason": "unwanted", "created_at": time(one.created), "type": one.kind, "line_items": [line], "user": null,
+        "warehouse_name": warehouse,
+    })
+}
+
 /// An order.
 pub fn order(inner: &Inner, state: &State, order: &Order) -> Value {
     let method = order.delivery_method.checked_sub(METHODS_FROM).and_then(|at| usize::try_from(at).ok());
@@ -55,7 +71,7 @@ pub fn order(inner: &Inner, state: &State, order: &Order) -> Value {
         "deliver_to": deliver_to,
         "line_items": order.lines.iter().map(|l| line(state, l, true)).collect::<Vec<_>>(),
         "allocations": order.allocations.iter().map(|one| allocation(inner, state, order, one)).collect::<Vec<_>>(),
-        "returns": [], "merged_to_id": order.merged_to, "merged_order": order.merged,
+        "returns": order.returns.iter().map(|one| returned(inner, state, order, one)).collect::<Vec<_>>(), "merged_to_id": order.merged_to, "merged_order": order.merged,
     })
 }
 

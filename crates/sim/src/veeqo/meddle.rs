@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use super::state::{Order, Product, Sellable};
+use super::state::{Order, Product, Returned, Sellable};
 use super::{Veeqo, products};
 
 /// What is to stand as the tracking number of an order's shipments.
@@ -45,6 +45,27 @@ impl Veeqo {
     /// Errors when there is no such order or the journal cannot be written.
     pub fn meddle_unship(&self, number: &str) -> anyhow::Result<()> {
         self.meddle(number, |order| order.allocations.iter_mut().for_each(|allocation| allocation.shipment = None))
+    }
+
+    /// Somebody makes a return of the first line of an order; its id.
+    /// Errors when there is no such order or the journal cannot be written.
+    pub fn meddle_return(&self, number: &str, kind: &str, quantity: i64, received: Option<i64>) -> anyhow::Result<u64> {
+        let created = self.0.now();
+        let mut made = 0;
+        self.meddle(number, |order| {
+            made = order.id * 10 + order.returns.len() as u64;
+            let sellable = order.lines.first().map_or(0, |line| line.sellable);
+            order.returns.push(Returned { id: made, kind: kind.to_owned(), sellable, quantity, received, created });
+        })?;
+        Ok(made)
+    }
+
+    /// Somebody receives goods of a return.
+    /// Errors when there is no such order or the journal cannot be written.
+    pub fn meddle_receive(&self, number: &str, id: u64, units: i64) -> anyhow::Result<()> {
+        self.meddle(number, |order| {
+            order.returns.iter_mut().filter(|one| one.id == id).for_each(|one| one.received = Some(units));
+        })
     }
 
     /// Somebody deletes all allocations of an order, shipped ones, too.

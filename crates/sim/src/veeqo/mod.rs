@@ -30,7 +30,7 @@ use crate::mischief::{self, Mischief, Tongue, mix};
 use crate::shelf::{Item, ShelfOrder, ShelfShipment};
 
 pub use meddle::Tracking;
-use state::{Allocation, Line, Order, Shipment, State};
+use state::{Allocation, Line, Order, Returned, Shipment, State};
 
 /// How the account is set up.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Options {
     pub search_lag: i64,
     /// Whether the account has unpaid invoices: then every call is refused.
     pub unpaid: bool,
+    /// Whether goods of some orders come back once all of an order has left.
+    pub returns: bool,
 }
 
 impl Default for Options {
@@ -55,6 +57,7 @@ impl Default for Options {
             limits: false,
             search_lag: 300,
             unpaid: false,
+            returns: false,
         }
     }
 }
@@ -215,12 +218,49 @@ impl Veeqo {
             order.updated = now;
             state.put(order)?;
         }
+        if self.0.options.returns {
+            done += self.take_back(&mut state, now)?;
+        }
+        Ok(done)
+    }
+
+    /// A unit of some orders is announced, and received some time later; of some nothing is in the parcel.
+    fn take_back(&self, state: &mut State, now: i64) -> anyhow::Result<usize> {
+        let due: Vec<Order> =
+            state.orders.values().filter(|order| comes_back(order, &self.0.mischief) && order.updated < now).cloned().collect();
+        let done = due.len();
+        for mut order in due {
+            let (id, key) = (order.id * 10, order.id);
+            let Some(allocation) = order.allocations.first().cloned() else { continue };
+            let Some(sellable) = allocation.lines.first().map(|line| line.sellable) else { continue };
+            match order.returns.first_mut() {
+                None => {
+                    let kind = "ShippedItemsReturn".to_owned();
+                    order.returns.push(Returned { id, kind, sellable, quantity: 1, received: None, created: now });
+                }
+                Some(one) => {
+                    let units = i64::from(self.0.mischief.pick("empty parcel", key, 8) != 0);
+                    one.received = Some(units);
+                    let name = self.0.options.warehouses.get(allocation.warehouse).cloned().unwrap_or_default();
+                    for (id, units) in state.parts(sellable, units) {
+                        let Some(mut sellable) = state.sellables.get(&id).cloned() else { continue };
+                        *sellable.stock.entry(name.clone()).or_default() += units;
+                        sellable.updated = now;
+                        state.put_sellable(id, sellable)?;
+                    }
+                }
+            }
+            order.updated = now;
+            state.put(order)?;
+        }
         Ok(done)
     }
 
     /// Whether nothing is left to ship.
     pub fn is_done(&self) -> bool {
-        !self.0.state().orders.values().any(can_move)
+        let state = self.0.state();
+        let awaits = |order: &Order| self.0.options.returns && comes_back(order, &self.0.mischief);
+        !state.orders.values().any(|order| can_move(order) || awaits(order))
     }
 
     /// All orders as they stand: one row per order and warehouse, what is not allocated under no warehouse.
@@ -285,6 +325,12 @@ fn waits(allocation: &Allocation) -> bool {
 
 fn can_move(order: &Order) -> bool {
     order.paid && !order.cancelled && order.merged_to.is_none() && order.allocations.iter().any(waits)
+}
+
+/// Whether something of an order is still to come back: by the seed and the order alone.
+fn comes_back(order: &Order, mischief: &Mischief) -> bool {
+    let left = order.paid && !order.cancelled && order.merged_to.is_none() && order.status() == "shipped" && !can_move(order);
+    left && mischief.pick("return", order.id, 10) == 0 && order.returns.first().is_none_or(|one| one.received.is_none())
 }
 
 /// Milliseconds since 1970 as a point in time.

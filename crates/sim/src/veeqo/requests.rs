@@ -198,6 +198,7 @@ fn create(inner: &Inner, body: &Value) -> anyhow::Result<Response> {
         allocated: 0,
         merged_to: None,
         merged: false,
+        returns: Vec::new(),
         broken: false,
     };
     inner.allocate(&state, &mut order, now);

@@ -70,6 +70,21 @@ pub struct Order {
     /// Whether others were merged into it.
     #[serde(default)]
     pub merged: bool,
+    #[serde(default)]
+    pub returns: Vec<Returned>,
+}
+
+/// Units of an order that were taken back, or off it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    pub id: u64,
+    /// `ShippedItemsReturn`, `AllocatedItemsReturn` or `UnallocatedItemsReturn`.
+    pub kind: String,
+    pub sellable: u64,
+    pub quantity: i64,
+    /// Units that were received, once somebody has looked.
+    pub received: Option<i64>,
+    pub created: i64,
 }
 
 impl Order {

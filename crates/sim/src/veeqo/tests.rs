@@ -232,3 +232,32 @@ fn a_restart_forgets_nothing() {
     let after = open();
     assert_eq!((after.orders(), after.shelves()), before);
 }
+
+#[tokio::test]
+async fn some_orders_come_back_where_it_is_asked_for_and_it_ends() {
+    for (returns, some) in [(true, true), (false, false)] {
+        let desk = Desk::open(Options { returns, search_lag: 0, ..Options::default() }).await;
+        let sellable = |veeqo: &Veeqo| *veeqo.0.state().sellables.keys().next().unwrap();
+        let tee = sellable(&desk.veeqo);
+        {
+            let mut state = desk.veeqo.0.state();
+            let mut stocked = state.sellables.get(&tee).cloned().unwrap();
+            stocked.stock.insert("Main".to_owned(), 1_000);
+            state.put_sellable(tee, stocked).unwrap();
+        }
+        for number in 0..60 {
+            desk.create(&format!("3{number:03}"), &[(tee, 2)]).await;
+        }
+        let mut turns = 0_u64;
+        while !desk.veeqo.is_done() {
+            desk.veeqo.step().unwrap();
+            turns += 1;
+            assert!(turns < 10_000_000, "it comes to an end");
+        }
+        let (_, orders, _) = desk.ask(Method::GET, "/orders?page_size=100&page=1", None).await;
+        let back: Vec<&Value> =
+            orders.as_array().unwrap().iter().flat_map(|order| order["returns"].as_array().unwrap()).collect();
+        assert_eq!(!back.is_empty(), some, "{back:?}");
+        assert!(back.iter().all(|one| one["status"] == "returned" && one["type"] == "ShippedItemsReturn"));
+    }
+}

@@ -1,5 +1,6 @@
 //! The pure halves against documents as the vendor's specification shapes them.
 
+mod returns;
 pub(super) mod stand_in;
 
 use std::sync::Arc;

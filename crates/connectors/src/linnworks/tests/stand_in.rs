@@ -116,7 +116,7 @@ impl Stand {
         self.connection.order_sink.as_ref().unwrap().encode(order, values, own)
     }
 
-    async fn shipments(&self) -> Vec<Shipment> {
+    pub(super) async fn shipments(&self) -> Vec<Shipment> {
         let source = self.connection.shipment_source.as_ref().unwrap();
         let raws = source.list(&ever(), None).await.unwrap().raws;
         raws.iter().map(|raw| source.decode(raw, &Values::default()).record.unwrap()).collect()
@@ -127,7 +127,7 @@ impl Stand {
     }
 }
 
-fn rule(fault: Fault) -> String {
+pub(super) fn rule(fault: Fault) -> String {
     match fault {
         Fault::Refused { problems, .. } => problems[0].rule.clone(),
         other => format!("{other:?}"),

@@ -52,7 +52,7 @@ pub(super) fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// Puts something else in the place of the n-th node.
-fn swap(value: &mut Value, n: &mut usize, other: &Value) {
+pub(super) fn swap(value: &mut Value, n: &mut usize, other: &Value) {
     if *n == 0 {
         *value = other.clone();
     }

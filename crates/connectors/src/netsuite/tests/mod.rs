@@ -5,6 +5,7 @@ mod calls;
 mod changed;
 mod customers;
 mod products;
+mod returns;
 mod shipments;
 mod stand_in;
 mod stock;

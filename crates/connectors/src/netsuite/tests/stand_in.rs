@@ -311,6 +311,11 @@ async fn every_list_can_be_read() {
     let lists = stand.connection.lists.clone().unwrap();
     for table in lists.tables() {
         let page = lists.list(table, None).await.unwrap();
+        if *table == "posting_day" {
+            // No period is closed.
+            assert!(page.entries.is_empty());
+            continue;
+        }
         assert!(!page.entries.is_empty(), "{table}");
         assert!(page.next.is_none() || page.entries.len() == 1000, "{table}");
     }

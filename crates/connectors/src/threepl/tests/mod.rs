@@ -1,6 +1,8 @@
 //! The pure halves against the partners' samples, and the ports against the stand-in over SFTP.
 
+mod credits;
 mod files;
+mod returns;
 mod server;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use selvedge_connector::{
     Arrival, Clock, Connection, Encoded, Fault, FindingLevel, Priority, Raw, Standing, Wanted, clock::ManualClock,
 };
 use selvedge_model::{
-    ExternalId, Interval, Order,
+    ExternalId, Interval, Kind, Order,
     compare::compare,
     gate::Values,
     records::{Address, OrderStatus},
@@ -21,14 +21,17 @@ use serde_json::{Value, json};
 
 use super::{clock, open, order, values};
 
-struct Depot {
-    warehouse: Simulated,
+/// Everything that files can tell.
+pub(super) const ALL: [Kind; 3] = [Kind::Shipment, Kind::Return, Kind::CreditNote];
+
+pub(super) struct Depot {
+    pub warehouse: Simulated,
     _served: Served,
-    connection: Connection,
-    clock: Arc<ManualClock>,
+    pub connection: Connection,
+    pub clock: Arc<ManualClock>,
 }
 
-async fn depot(options: Options, change: Value) -> Depot {
+pub(super) async fn depot(options: Options, change: Value) -> Depot {
     let item = |sku: &str| Item { sku: sku.into(), stock: [("WH01".to_owned(), 50)].into(), ..Item::default() };
     let items = vec![item("TEE-BLK-M"), item("00123")];
     let warehouse = Simulated::open(7, "test", items, Mischief::new(7, Profile::None, "threepl"), options, None).unwrap();
@@ -38,7 +41,7 @@ async fn depot(options: Options, change: Value) -> Depot {
     Depot { warehouse, _served: served, connection, clock }
 }
 
-fn connect(host_key: &str, port: u16, password: &str, change: Value, clock: &Arc<ManualClock>) -> Connection {
+pub(super) fn connect(host_key: &str, port: u16, password: &str, change: Value, clock: &Arc<ManualClock>) -> Connection {
     let mut settings = json!({ "host_key": host_key, "port": port });
     for (name, value) in change.as_object().unwrap() {
         settings[name] = value.clone();
@@ -79,9 +82,14 @@ impl Depot {
     }
 
     /// What the partner put down, taken and acknowledged.
-    async fn news(&self) -> Vec<Raw> {
+    pub async fn news(&self) -> Vec<Raw> {
+        self.news_of(&ALL).await
+    }
+
+    /// The same, where flows take only these kinds.
+    pub async fn news_of(&self, wanted: &[Kind]) -> Vec<Raw> {
         let feed = self.connection.feed.clone().unwrap();
-        let page = feed.next().await.unwrap();
+        let page = feed.next(wanted).await.unwrap();
         feed.acknowledge(&page.receipts).await.unwrap();
         page.arrivals
             .into_iter()
@@ -92,7 +100,7 @@ impl Depot {
             .collect()
     }
 
-    fn names(&self, folder: &str) -> Vec<String> {
+    pub fn names(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.warehouse.root().join(folder))
             .map(|files| files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
@@ -101,7 +109,7 @@ impl Depot {
     }
 }
 
-fn all_time() -> Interval {
+pub(super) fn all_time() -> Interval {
     Interval { from: "2020-01-01T00:00:00Z".parse().unwrap(), to: "2040-01-01T00:00:00Z".parse().unwrap() }
 }
 
@@ -253,7 +261,7 @@ async fn files_are_taken_once_whatever_they_are_called() {
     let row = "shipment_ref,order_ref,sku,quantity_shipped,tracking_number\r\nS1,1042,TEE-BLK-M,1,RB123456785GB\r\n";
     depot.warehouse.put("shp_1.csv", row.as_bytes()).unwrap();
     let feed = depot.connection.feed.clone().unwrap();
-    let (first, second) = (feed.next().await.unwrap(), feed.next().await.unwrap());
+    let (first, second) = (feed.next(&ALL).await.unwrap(), feed.next(&ALL).await.unwrap());
     assert_eq!((first.arrivals.len(), &first.receipts), (1, &second.receipts), "until it is acknowledged it comes again");
     feed.acknowledge(&first.receipts).await.unwrap();
     feed.acknowledge(&first.receipts).await.unwrap();
@@ -278,7 +286,7 @@ async fn a_file_that_is_replaced_after_it_was_read_is_read_as_well() {
     let row = "shipment_ref,order_ref,sku,quantity_shipped,tracking_number\r\nS1,1042,TEE-BLK-M,1,RB123456785GB\r\n";
     depot.warehouse.put("shp_1.csv", row.as_bytes()).unwrap();
     let feed = depot.connection.feed.clone().unwrap();
-    let first = feed.next().await.unwrap();
+    let first = feed.next(&ALL).await.unwrap();
     let more = format!("{row}S2,1043,TEE-BLK-M,1,RB123456786GB\r\n");
     depot.warehouse.put("shp_1.csv", more.as_bytes()).unwrap();
     feed.acknowledge(&first.receipts).await.unwrap();
@@ -287,7 +295,7 @@ async fn a_file_that_is_replaced_after_it_was_read_is_read_as_well() {
     assert!(!depot.names("out").contains(&"shp_1.csv".to_owned()));
     // A receipt from before an update does not tell how the file looked.
     depot.warehouse.put("shp_2.csv", row.replace("S1", "S3").as_bytes()).unwrap();
-    let mut old: Value = serde_json::from_str(&feed.next().await.unwrap().receipts[0]).unwrap();
+    let mut old: Value = serde_json::from_str(&feed.next(&ALL).await.unwrap().receipts[0]).unwrap();
     old.as_object_mut().unwrap().remove("looked");
     feed.acknowledge(&[old.to_string()]).await.unwrap();
     assert!(!depot.names("out").contains(&"shp_2.csv".to_owned()));
@@ -351,7 +359,8 @@ async fn receipts_are_answered_put_away_and_kept() {
         let depot = depot(Options { format, ..Options::default() }, change).await;
         depot.warehouse.put("rcv_1", goods.as_bytes()).unwrap();
         depot.warehouse.put("ret_2", returned.as_bytes()).unwrap();
-        let raws = depot.news().await;
+        // No flow takes returns.
+        let raws = depot.news_of(&[Kind::Shipment]).await;
         let source = depot.connection.shipment_source.clone().unwrap();
         let rules: Vec<String> =
             raws.iter().flat_map(|raw| source.decode(raw, &values()).problems).map(|problem| problem.rule).collect();
@@ -360,8 +369,10 @@ async fn receipts_are_answered_put_away_and_kept() {
         assert_eq!(depot.names("archive").len(), 2);
         assert_eq!(depot.names("in").len(), if format == Format::X12 { 2 } else { 0 }, "a 997 each");
         let listed = source.enumerate(&all_time(), None).await.unwrap().items;
-        assert_eq!(listed.len(), raws.len(), "the sweep finds them, too");
-        let ids: Vec<ExternalId> = listed.into_iter().map(|item| item.id).collect();
+        assert!(!listed.is_empty() && listed.iter().all(|item| item.id.as_str().starts_with("rcv_1")), "{listed:?}");
+        let later = depot.connection.return_source.clone().unwrap().enumerate(&all_time(), None).await.unwrap().items;
+        assert!(!later.is_empty() && later.iter().all(|item| item.id.as_str().starts_with("ret_2")), "for a flow that is added");
+        let ids: Vec<ExternalId> = raws.iter().map(|raw| raw.id.clone()).collect();
         assert_eq!(source.fetch(&ids, Priority::Sweeps).await.unwrap().len(), raws.len());
     }
 }
@@ -436,7 +447,7 @@ async fn lost_answers_lose_and_double_nothing() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-fn tempfile() -> std::path::PathBuf {
+pub(super) fn tempfile() -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("threepl-{}-{}", std::process::id(), rand::random::<u32>()));
     std::fs::create_dir_all(&folder).unwrap();
     folder

@@ -1,5 +1,7 @@
 //! Transaction sets → rows under neutral names, and our orders → 940.
 
+use rust_decimal::Decimal;
+
 use super::{Interchange, Segment, Set, acknowledge};
 use crate::threepl::message::{Contents, Fields, FileKind, Row, Unread};
 
@@ -76,7 +78,28 @@ fn about(set: &Set) -> Fields {
         put(&mut fields, "order_ref", w06.get(2));
         put(&mut fields, "shipment_ref", w06.get(4));
     }
+    for segment in &set.segments {
+        match segment.id() {
+            "BGN" => put(&mut fields, "return_ref", segment.get(2)),
+            "PRF" => put(&mut fields, "order_ref", segment.get(1)),
+            "W17" => {
+                put(&mut fields, "receipt_ref", segment.get(3));
+                put(&mut fields, "report", segment.get(1));
+            }
+            _ => {}
+        }
+    }
     fields
+}
+
+/// Adds units to those that stand under a name.
+fn add(fields: &mut Fields, name: &str, units: Option<&str>) {
+    let known = fields.get(name).map_or(Some(Decimal::ZERO), |text| text.parse::<Decimal>().ok());
+    let sum = known.zip(units.and_then(|text| text.parse::<Decimal>().ok())).and_then(|(a, b)| a.checked_add(b));
+    match sum {
+        Some(sum) => drop(fields.insert(name.to_owned(), sum.normalize().to_string())),
+        None => put(fields, name, units),
+    }
 }
 
 fn rows(set: &Set) -> Vec<Row> {
@@ -236,6 +259,7 @@ fn stock(set: &Set) -> Vec<Row> {
 /// 944: one row per item, with what was damaged of it.
 fn receipt(set: &Set) -> Vec<Row> {
     let mut head = Fields::new();
+    let mut totals = None;
     let mut rows: Vec<Row> = Vec::new();
     for segment in &set.segments {
         match segment.id() {
@@ -250,6 +274,7 @@ fn receipt(set: &Set) -> Vec<Row> {
             "W07" => {
                 let mut fields = head.clone();
                 put(&mut fields, "quantity_received", segment.get(1));
+                put(&mut fields, "unit", segment.get(2));
                 if let Some((name, id)) = item(segment, &[4, 6]) {
                     put(&mut fields, name, Some(id));
                 }
@@ -265,21 +290,50 @@ fn receipt(set: &Set) -> Vec<Row> {
                     Some("01") => "quantity_damaged",
                     Some("02") => "quantity_short",
                     Some("03") => "quantity_over",
-                    Some(other) => {
-                        let last = rows.last_mut();
-                        last.into_iter().for_each(|last| put(&mut last.fields, &format!("condition_{other}"), segment.get(1)));
-                        continue;
-                    }
+                    Some(other) => &format!("{CONDITION}{other}"),
                     None => continue,
                 };
                 if let Some(last) = rows.last_mut() {
-                    put(&mut last.fields, name, segment.get(1));
+                    add(&mut last.fields, name, segment.get(1));
                 }
             }
+            "W14" => totals = Some(segment),
             _ => {}
         }
     }
+    if let Some(among) = totals.and_then(|totals| others(&rows, totals)) {
+        for row in &mut rows {
+            put(&mut row.fields, "others", Some(among));
+        }
+    }
     rows
+}
+
+/// Whether units that are not good are among those that a W07 counts ("within") or beside them ("apart"), which partners do either
+/// way (fact sheet 4.2): only one of the two adds up to what the W14 says was sent.
+fn others(rows: &[Row], totals: &Segment) -> Option<&'static str> {
+    let sum = |name: &dyn Fn(&str) -> bool| -> Option<Decimal> {
+        let texts = rows.iter().flat_map(|row| row.fields.iter().filter(|(known, _)| name(known)).map(|(_, text)| text));
+        texts.map(|text| text.parse::<Decimal>().ok()).try_fold(Decimal::ZERO, |sum, one| sum.checked_add(one?))
+    };
+    let sent: Decimal = totals.get(2)?.parse().ok()?;
+    let (received, bad) = (sum(&|name| name == "quantity_received")?, sum(&is_other)?);
+    let (short, over) = (sum(&|name| name == "quantity_short")?, sum(&|name| name == "quantity_over")?);
+    let missing = sent.checked_sub(received)?.checked_sub(short)?.checked_add(over)?;
+    match missing {
+        _ if bad.is_zero() => None,
+        missing if missing == bad => Some("apart"),
+        missing if missing.is_zero() => Some("within"),
+        _ => None,
+    }
+}
+
+/// How the name of units begins whose condition is one of element 412.
+pub(in crate::threepl) const CONDITION: &str = "condition_";
+
+/// Whether units under this name are there and not good.
+pub(in crate::threepl) fn is_other(name: &str) -> bool {
+    name == "quantity_damaged" || name.strip_prefix(CONDITION).is_some_and(|code| code != "07")
 }
 
 /// 180: one row per item.
@@ -300,13 +354,19 @@ fn returned(set: &Set) -> Vec<Row> {
                     put(&mut fields, name, Some(id));
                 }
                 put(&mut fields, "quantity_received", segment.get(3));
+                put(&mut fields, "unit", segment.get(4));
                 rows.push(row(fields));
             }
-            "RDR" => {
+            "N9" if segment.get(1) == Some("LI") => {
                 if let Some(last) = rows.last_mut() {
-                    put(&mut last.fields, "disposition", segment.get(1));
-                    put(&mut last.fields, "reason_code", segment.get(2));
+                    put(&mut last.fields, "order_line_id", segment.get(2));
                 }
+            }
+            "RDR" => {
+                // Before the first item it is about all of them.
+                let fields = rows.last_mut().map_or(&mut head, |last| &mut last.fields);
+                put(fields, "disposition", segment.get(1));
+                put(fields, "reason_code", segment.get(2).or(segment.get(4)));
             }
             _ => {}
         }

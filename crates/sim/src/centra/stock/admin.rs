@@ -149,10 +149,12 @@ impl Centra {
             }
         }
         let first = state.placed();
-        state.record(Entry::Bought { sale, at, fate: life::fate(&inner.mischief, source) }).map_err(Refused::Journal)?;
+        state
+            .record(Entry::Bought { sale, at, fate: life::fate(&inner.mischief, source), act: None })
+            .map_err(Refused::Journal)?;
         let planned = life::pending(&state, &inner.mischief, first, state.placed());
         inner.edits().extend(planned.into_iter().map(|(due, order, planned)| ((due, order, planned.number), planned)));
-        inner.hooks.tell([Notice { number, action: "insert", at }]);
+        inner.hooks.tell([Notice { kind: "order", number, action: "insert", at }]);
         Ok(number)
     }
 

@@ -320,6 +320,29 @@ impl Ledger {
         });
     }
 
+    /// Units of a line that had left come back: to its own shelf, to another, or to none.
+    pub fn take_back(&mut self, line: i32, units: i32, goods: Goods) {
+        let Some(there) = self.goes_to(line, goods) else { return };
+        self.at_mut(there, |cell| cell.physical += i64::from(units));
+        self.fill_waiting(there);
+    }
+
+    /// Units that had come back do not lie there after all; what is promised meanwhile stays.
+    pub fn take_away(&mut self, line: i32, units: i32, goods: Goods) {
+        let Some(there) = self.goes_to(line, goods) else { return };
+        self.at_mut(there, |cell| cell.physical = (cell.physical - i64::from(units)).max(cell.allocated));
+    }
+
+    fn goes_to(&self, line: i32, goods: Goods) -> Option<u32> {
+        let share = self.shares.get(&line)?;
+        match goods {
+            Goods::Remove => None,
+            Goods::Release => Some(share.spot),
+            Goods::Send(warehouse) if warehouse < self.warehouses => Some(share.spot - self.warehouse_of(share) + warehouse),
+            Goods::Send(_) => None,
+        }
+    }
+
     /// Writes physical figures, never below what is allocated. Returns the change's id; `None` when nothing changed.
     pub fn write(&mut self, figures: &[Figure], description: &str) -> Option<i32> {
         let mut lines = Vec::new();

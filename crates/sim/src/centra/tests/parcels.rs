@@ -177,7 +177,13 @@ fn shipments_are_there_after_a_restart() {
         };
         let input = json!({"order": {"number": number}, "lines": [{"orderLine": {"id": line}, "quantity": 1}],
                            "isGoodToGo": true, "isPaid": true, "allocateDemand": true, "externalId": "a"});
-        let scene = shipments::Scene { queue: "selvedge", now: 1_000, mischief: &centra.0.mischief, capture_refusals: 0 };
+        let scene = shipments::Scene {
+            queue: "selvedge",
+            now: 1_000,
+            mischief: &centra.0.mischief,
+            capture_refusals: 0,
+            refund_refusals: 0,
+        };
         let mut state = centra.0.write();
         shipments::run(&mut state, "createShipment", &Value::Null, &input, &scene).unwrap();
         shipments::run(

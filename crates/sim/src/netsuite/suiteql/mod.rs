@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 
 use super::fixed::Fixed;
 use super::json::Json;
+use super::periods::Period;
 use super::seed::Items;
 use super::state::State;
 use super::stock::Slice;
@@ -39,6 +40,8 @@ pub(super) enum Cell<'a> {
 pub(super) struct Engine<'a> {
     pub(super) state: &'a State,
     pub(super) items: &'a Items,
+    /// The accounting periods, where they are asked for.
+    pub(super) periods: &'a [Period],
     /// Whether there is a column `lastquantityavailablechange`.
     pub(super) change_time: bool,
     /// The session's zone: timestamps are shown and read in it.
@@ -413,7 +416,7 @@ impl<'a> Engine<'a> {
             current.pop();
             Ok(())
         };
-        tables::scan(*table, &access, self.state, self.items, &mut row)?;
+        tables::scan(*table, &access, self.state, self.items, self.periods, &mut row)?;
         if !matched && plan.outer.get(at) == Some(&true) {
             current.push(Row::Null);
             let mut good = true;

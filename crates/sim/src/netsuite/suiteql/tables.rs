@@ -6,10 +6,11 @@
 use std::ops::Bound;
 
 use super::super::fixed::Fixed;
+use super::super::periods::{Period, Span};
 use super::super::read::unique_key;
 use super::super::records::country_of;
 use super::super::seed::{self, Item, Items, Member};
-use super::super::state::{Customer, Fulfilment, Kind, Line, PENDING_APPROVAL, SHIPPING, State, TaxLine, Tran};
+use super::super::state::{Customer, Fulfilment, Kind, Line, PENDING_APPROVAL, Paper, SHIPPING, State, TaxLine, Tran, What};
 use super::super::stock::{Shelf, Slice, shipped};
 use super::Cell;
 
@@ -109,6 +110,18 @@ columns!(
     ReorderPoint,
     LastQuantityAvailableChange,
     ParentItem,
+    PeriodName,
+    StartDate,
+    EndDate,
+    Closed,
+    AllLocked,
+    ArLocked,
+    ApLocked,
+    AllowNonGlChanges,
+    IsPosting,
+    IsQuarter,
+    IsYear,
+    IsAdjust,
 );
 
 /// A table.
@@ -133,6 +146,7 @@ pub(super) enum Table {
     /// `itemmember`.
     Member,
     PriceLevel,
+    Period,
 }
 
 impl Table {
@@ -154,6 +168,7 @@ impl Table {
             "inventoryitemlocations" => Table::PerPlaceFull,
             "itemmember" => Table::Member,
             "pricelevel" => Table::PriceLevel,
+            "accountingperiod" => Table::Period,
             _ => return None,
         })
     }
@@ -255,6 +270,22 @@ impl Table {
                 LastQuantityAvailableChange,
             ],
             Table::Member => &[ParentItem, Item, Quantity],
+            Table::Period => &[
+                Id,
+                PeriodName,
+                StartDate,
+                EndDate,
+                Closed,
+                AllLocked,
+                ArLocked,
+                ApLocked,
+                AllowNonGlChanges,
+                IsPosting,
+                IsQuarter,
+                IsYear,
+                IsAdjust,
+                IsInactive,
+            ],
         }
     }
 
@@ -295,6 +326,8 @@ pub(super) enum Row<'a> {
     Null,
     Tran(&'a Tran),
     Fulfilment(&'a Fulfilment),
+    Paper(&'a Paper),
+    Period(&'a Period),
     Line(&'a Tran, Part<'a>),
     Item(&'a Item),
     Subsidiary(&'static seed::Subsidiary),
@@ -354,6 +387,8 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
                 match tran.kind {
                     Kind::SalesOrder => "salesorder",
                     Kind::CashSale => "cashsale",
+                    Kind::Return => "returnauthorization",
+                    Kind::Credit => "creditmemo",
                 }
                 .into(),
             ),
@@ -362,8 +397,8 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::TranDate => Cell::Date(tran.date),
             Col::CreatedDate => Cell::Time(tran.created),
             Col::LastModifiedDate => Cell::Time(tran.modified),
-            Col::Posting => yes(tran.kind == Kind::CashSale),
-            Col::Voided => yes(false),
+            Col::Posting => yes(matches!(tran.kind, Kind::CashSale | Kind::Credit)),
+            Col::Voided => yes(tran.kind == Kind::Credit && tran.status().0 == "V"),
             Col::Currency => id(tran.currency),
             Col::ExchangeRate => Cell::Num(tran.exchange),
             Col::ForeignTotal => Cell::Num(tran.totals().total),
@@ -391,6 +426,38 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::Voided => yes(false),
             Col::Memo => it.memo.as_deref().map_or(Cell::Null, text),
             Col::Subsidiary => state.trans.get(&it.order).map_or(Cell::Null, |order| id(order.subsidiary)),
+            _ => Cell::Null,
+        },
+        Row::Paper(it) => match col {
+            Col::Id => whole(it.id),
+            Col::TranId => owned(it.tran_id()),
+            Col::ExternalId => it.external.as_deref().map_or(Cell::Null, text),
+            Col::Type => Cell::Text(it.code().into()),
+            Col::RecordType => owned(it.record().to_ascii_lowercase()),
+            Col::Status => text(it.status()),
+            Col::Entity => id(it.entity),
+            Col::TranDate => Cell::Date(it.date),
+            Col::CreatedDate => Cell::Time(it.created),
+            Col::LastModifiedDate => Cell::Time(it.modified),
+            Col::Posting => yes(true),
+            Col::Voided => yes(matches!(it.what, What::Refund { voided: true, .. })),
+            Col::Memo => it.memo.as_deref().map_or(Cell::Null, text),
+            Col::Subsidiary => id(it.subsidiary),
+            _ => Cell::Null,
+        },
+        Row::Period(it) => match col {
+            Col::Id => whole(it.id),
+            Col::PeriodName => text(&it.name),
+            Col::StartDate => Cell::Date(it.start),
+            Col::EndDate => Cell::Date(it.end),
+            Col::Closed => yes(it.flags.closed),
+            Col::ArLocked => yes(it.flags.ar_locked || it.flags.closed),
+            Col::AllLocked | Col::ApLocked => yes(it.flags.closed),
+            Col::AllowNonGlChanges | Col::IsInactive => yes(false),
+            Col::IsPosting => yes(matches!(it.span, Span::Month | Span::Adjustment)),
+            Col::IsQuarter => yes(it.span == Span::Quarter),
+            Col::IsYear => yes(it.span == Span::Year),
+            Col::IsAdjust => yes(it.span == Span::Adjustment),
             _ => Cell::Null,
         },
         Row::Line(tran, part) => line(tran, part, col, state),
@@ -541,6 +608,9 @@ fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<
         (Col::IsCogs | Col::DoNotDisplayLine, _) => yes(false),
         (Col::IsClosed, Part::Item(line)) => yes(line.closed),
         (Col::IsClosed, _) => yes(false),
+        (Col::QuantityShipRecv, Part::Item(line)) if tran.kind == Kind::Return => {
+            Cell::Num(tran.back.as_ref().map(|back| back.received_of(line.number)).unwrap_or_default())
+        }
         (Col::QuantityShipRecv, Part::Item(line)) => Cell::Num(shipped(tran, line.number)),
         (Col::QuantityBilled, Part::Item(line)) => {
             if tran.billed {
@@ -603,6 +673,7 @@ pub(super) fn scan<'a>(
     access: &Access<'_>,
     state: &'a State,
     items: &'a Items,
+    periods: &'a [Period],
     each: &mut impl FnMut(Row<'a>) -> Result<(), String>,
 ) -> Result<(), String> {
     let from = match access {
@@ -622,8 +693,10 @@ pub(super) fn scan<'a>(
     match table {
         Table::Transaction => {
             state.trans.range(from).try_for_each(|(_, tran)| each(Row::Tran(tran)))?;
-            state.fulfilments.range(from).try_for_each(|(_, it)| each(Row::Fulfilment(it)))
+            state.fulfilments.range(from).try_for_each(|(_, it)| each(Row::Fulfilment(it)))?;
+            state.papers.range(from).try_for_each(|(_, it)| each(Row::Paper(it)))
         }
+        Table::Period => periods.iter().try_for_each(|it| each(Row::Period(it))),
         Table::Line => state.trans.values().try_for_each(|tran| lines_of(tran, each)),
         Table::Item => items.all().try_for_each(|item| each(Row::Item(item))),
         Table::Subsidiary => seed::SUBSIDIARIES.iter().try_for_each(|it| each(Row::Subsidiary(it))),
@@ -658,10 +731,11 @@ fn find<'a>(
     each: &mut impl FnMut(Row<'a>) -> Result<(), String>,
 ) -> Result<(), String> {
     let tran = |id: Option<u32>| id.and_then(|id| state.trans.get(&id));
-    // An order, a sale or a fulfilment.
+    // Whatever transaction it is.
     let any = |id: Option<u32>| {
         let fulfilment = || id.and_then(|id| state.fulfilments.get(&id)).map(|it| Row::Fulfilment(it));
-        tran(id).map(|tran| Row::Tran(tran)).or_else(fulfilment)
+        let paper = || id.and_then(|id| state.papers.get(&id)).map(|it| Row::Paper(it));
+        tran(id).map(|tran| Row::Tran(tran)).or_else(fulfilment).or_else(paper)
     };
     match (table, col) {
         (Table::Transaction, Col::Id) => any(number_of(value)).map_or(Ok(()), each),
@@ -679,7 +753,9 @@ fn find<'a>(
                     let mut same = state.trans.values().filter(|tran| Some(tran.status().0) == other);
                     same.try_for_each(|tran| each(Row::Tran(tran)))?;
                     let mut same = state.fulfilments.values().filter(|it| Some(it.status.words().0) == other);
-                    same.try_for_each(|it| each(Row::Fulfilment(it)))
+                    same.try_for_each(|it| each(Row::Fulfilment(it)))?;
+                    let mut same = state.papers.values().filter(|it| Some(it.status()) == other);
+                    same.try_for_each(|it| each(Row::Paper(it)))
                 }
             }
         }

@@ -268,12 +268,12 @@ async fn without_prices_nothing_is_said_of_them_and_nothing_owned() {
 async fn events_of_the_catalogue_bring_word_of_the_sizes_that_they_touch() {
     let shop = shop(generated(), roomy(), json!({ "product_events": true })).await;
     let feed = shop.connection.feed.as_ref().unwrap();
-    let first = feed.next().await.unwrap();
+    let first = feed.next(&[selvedge_model::Kind::Order]).await.unwrap();
     assert!(first.arrivals.is_empty() && !first.more);
     shop.edit("1000BLKS", ItemEdit::Price(2, Some(99_000)));
     shop.edit("TOTE", ItemEdit::Name("Big Tote".into()));
     shop.edit("BEANIE", ItemEdit::Active(false));
-    let page = feed.next().await.unwrap();
+    let page = feed.next(&[selvedge_model::Kind::Order]).await.unwrap();
     let mut told: Vec<ExternalId> = page
         .arrivals
         .iter()
@@ -290,7 +290,7 @@ async fn events_of_the_catalogue_bring_word_of_the_sizes_that_they_touch() {
     assert_eq!(raws.iter().map(of).filter(|minor| *minor == 9_900).count(), 6);
     assert!(shop.list(&from_now()).await.len() <= 2);
     feed.acknowledge(&page.receipts).await.unwrap();
-    assert!(feed.next().await.unwrap().receipts.is_empty());
+    assert!(feed.next(&[selvedge_model::Kind::Order]).await.unwrap().receipts.is_empty());
 }
 
 #[tokio::test]
