@@ -299,7 +299,7 @@ pub async fn setup(
         stocks: config.stocks.iter().map(|(name, stock)| stock.setup(name)).collect(),
         lists_every: config.lists_every,
         preflight: config.preflight(),
-        halves: selvedge_flow::HalvesSetup::default(),
+        halves: (&config.returns).into(),
     })
 }
 
@@ -353,7 +353,7 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
             Preparation::None
         },
         shipments: ShipmentPolicy { tracking_wait: flow.tracking_wait.0 },
-        credits: selvedge_flow::CreditPolicy::default(),
+        credits: (&flow.credits).into(),
         products: (&flow.products).into(),
         watch_every: flow.products.watch.0,
         parallel: parallel.max(1),

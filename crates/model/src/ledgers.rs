@@ -235,14 +235,16 @@ pub struct MoneyLine {
     pub books: Vec<Money>,
     /// What each of the books lacks of what is told; below zero where it has more.
     pub differences: Vec<Money>,
+    /// As much of each difference as a named rule keeps out.
+    pub by_rule: Vec<Money>,
     /// The documents that make them.
     pub reasons: Vec<Reason>,
 }
 
 impl MoneyLine {
-    /// Whether all sides say the same.
+    /// Whether all sides say the same, but for what a named rule keeps out.
     pub fn agrees(&self) -> bool {
-        self.differences.iter().all(|difference| difference.is_zero())
+        self.differences == self.by_rule
     }
 }
 
@@ -266,7 +268,7 @@ pub struct GoodsLine {
     pub warehouses: Option<u64>,
     /// At each of the books, in the order of [`Ledgers::books`].
     pub books: Vec<Option<u64>>,
-    /// By how many units the sides that have a part in it are apart.
+    /// By how many units the sides that have a part in it are apart, but for what a named rule keeps out.
     pub difference: u64,
     /// The documents that make it.
     pub reasons: Vec<Reason>,
@@ -393,6 +395,7 @@ fn money_in(
 ) -> Result<MoneyLedger, MoneyError> {
     let zero = Money::zero(currency);
     let (mut told, mut there) = (Figures::new(), vec![Figures::new(); books.len()]);
+    let mut left_out = there.clone();
     let mut reasons: BTreeMap<MoneyRow, Vec<Reason>> = BTreeMap::new();
     for document in documents {
         // A credit note that its source does not link is told in the form in which the gate linked it, where it did.
@@ -401,7 +404,7 @@ fn money_in(
         for (row, amount) in &says {
             add(&mut told, *row, *amount)?;
         }
-        for (name, sum) in books.iter().zip(&mut there) {
+        for ((name, sum), left_out) in books.iter().zip(&mut there).zip(&mut left_out) {
             let placed = document.at.iter().find(|placed| placed.to == *name);
             let stands = placed.and_then(|placed| placed.stands.as_ref());
             let stands = stands.map_or(Ok(Figures::new()), |record| money_of(record, number, currency))?;
@@ -410,9 +413,15 @@ fn money_in(
             }
             for row in MoneyRow::ALL {
                 let of = |figures: &Figures| figures.get(&row).copied().unwrap_or(zero);
-                if of(&says) != of(&stands) && row != MoneyRow::Balance {
-                    let takes = sides.books.get(name);
-                    reasons.entry(row).or_default().push(reason(document, name, placed, takes));
+                if of(&says) == of(&stands) {
+                    continue;
+                }
+                let one = reason(document, name, placed, sides.books.get(name));
+                if one.is == Whereabout::LeftOut {
+                    add(left_out, row, of(&says).minus(of(&stands))?)?;
+                }
+                if row != MoneyRow::Balance {
+                    reasons.entry(row).or_default().push(one);
                 }
             }
         }
@@ -424,7 +433,8 @@ fn money_in(
         let said = !told.is_zero() || books.iter().any(|amount| !amount.is_zero());
         if said || matches!(row, MoneyRow::Sold | MoneyRow::Balance) {
             let differences = books.iter().map(|amount| told.minus(*amount)).collect::<Result<_, _>>()?;
-            lines.push(MoneyLine { row, told, books, differences, reasons: reasons.remove(&row).unwrap_or_default() });
+            let by_rule = left_out.iter().map(of).collect();
+            lines.push(MoneyLine { row, told, books, differences, by_rule, reasons: reasons.remove(&row).unwrap_or_default() });
         }
     }
     Ok(MoneyLedger { currency, lines })
@@ -598,8 +608,11 @@ fn goods(number: &RecordKey, documents: &[Document], sides: &Sides, books: &[Con
             // What nobody who tells of it or takes it has is no part of this row.
             let apart = concerned().max().unwrap_or(0).saturating_sub(concerned().min().unwrap_or(0));
             if apart > 0 {
-                difference = difference.saturating_add(apart);
-                reasons.extend(missing_goods(row, number, group, sides));
+                let of_group = missing_goods(row, number, group, sides);
+                // What a named rule keeps out is told, and is no difference.
+                let by_rule = !of_group.is_empty() && of_group.iter().all(|reason| reason.is == Whereabout::LeftOut);
+                difference = difference.saturating_add(if by_rule { 0 } else { apart });
+                reasons.extend(of_group);
             }
         }
         let mut columns = columns.into_iter();
@@ -813,7 +826,7 @@ mod tests {
         ] {
             let found =
                 look(&[doc(order.clone(), "shop", vec![stands(order.clone(), "books")]), doc(fee.clone(), "shop", placed)]);
-            assert!(!found.agree());
+            assert_eq!(found.agree(), is == Whereabout::LeftOut, "what a rule keeps out is no difference: {is:?}");
             let line = found.money[0].lines.iter().find(|line| line.row == MoneyRow::Credited).unwrap();
             assert_eq!(line.told, eur(5_000));
             assert_eq!(line.reasons.len(), 1, "{is:?}: {line:#?}");

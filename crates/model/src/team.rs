@@ -61,7 +61,9 @@ impl Team {
     pub fn decided(rule: &str) -> Option<Team> {
         let area = rule.split_once('.').map_or(rule, |(area, _)| area);
         Some(match (area, rule) {
-            (_, "lines.price" | "lines.tax" | "order.amounts" | "bundle.amounts") => Team::Finance,
+            (_, "lines.price" | "lines.tax" | "order.amounts" | "bundle.amounts" | "return.no_credit") => Team::Finance,
+            // The money is booked; it is the goods that somebody has to look for.
+            (_, "credit.no_goods") => Team::Operations,
             (_, "target.customer_name") => Team::CustomerExperience,
             (_, "stock.unreadable" | "stock.refused" | "product.setting" | "product.group" | "product.type") => Team::Engineering,
             (
@@ -115,7 +117,9 @@ mod tests {
             ("stock.refused", Team::Engineering),
             ("target.refused", Team::Engineering),
             ("target.customer_name", Team::CustomerExperience),
-            ("return.goods_missing", Team::Operations),
+            ("return.over", Team::Operations),
+            ("return.no_credit", Team::Finance),
+            ("credit.no_goods", Team::Operations),
             ("refund.over", Team::Finance),
             ("period.locked", Team::Finance),
             ("address.postcode", Team::CustomerExperience),

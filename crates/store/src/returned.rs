@@ -57,7 +57,8 @@ mod tests {
                         place: 0,
                         portion: amount(1),
                     });
-                    let claim = Claim { of: of.clone(), key: key.into(), wholes: wholes.collect(), parts: parts.collect() };
+                    let claim =
+                        Claim { of: of.clone(), key: key.into(), flow: flow(), wholes: wholes.collect(), parts: parts.collect() };
                     assert!(tx.claim_parts(&claim)?);
                 }
                 assert_eq!(tx.claimants(&of, &"1001".into())?, ["a".into(), "b".into()]);

@@ -6,10 +6,12 @@
 //!
 //! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
 
+pub mod credits;
 pub mod dispatch;
 pub mod document;
 pub mod preflight;
 pub mod products;
+pub mod returns;
 pub mod routes;
 pub mod secrets;
 pub mod shape;
@@ -32,10 +34,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use self::{
+    credits::CreditSettings,
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
     preflight::PreflightSettings,
     products::ProductSettings,
+    returns::ReturnSettings,
     routes::RouteSettings,
     secrets::Reference,
     stock::StockSettings,
@@ -78,6 +82,8 @@ pub struct ConfigFile {
     pub routes: Vec<RouteSettings>,
     /// By when orders are promised to have left their warehouse.
     pub dispatch: DispatchSettings,
+    /// How long one half of a return (goods, money) may be without the other.
+    pub returns: ReturnSettings,
 }
 
 impl Default for ConfigFile {
@@ -93,6 +99,7 @@ impl Default for ConfigFile {
             stock: BTreeMap::new(),
             routes: Vec::new(),
             dispatch: DispatchSettings::default(),
+            returns: ReturnSettings::default(),
         }
     }
 }
@@ -173,6 +180,8 @@ pub struct FlowSettings {
     pub tracking_wait: Span,
     /// For a flow of products: whose each field is, what must be there, and what becomes of changes made at the target.
     pub products: ProductSettings,
+    /// For a flow of credit notes: which sale they give back, and for how much.
+    pub credits: CreditSettings,
     /// How news is found.
     pub capture: CaptureSettings,
     /// Writes and read-backs under way at once. Default: the concurrency of the target's connection, or 4.
@@ -198,6 +207,7 @@ impl Default for FlowSettings {
             policy: PolicySettings::default(),
             tracking_wait: Span::seconds(900),
             products: ProductSettings::default(),
+            credits: CreditSettings::default(),
             capture: CaptureSettings::default(),
             parallel: None,
             unanswered_wait: Span::seconds(5),
@@ -420,6 +430,8 @@ pub struct Config {
     pub routes: Vec<RouteSettings>,
     /// By when orders are promised to leave.
     pub dispatch: DispatchSettings,
+    /// How long one half of a return may be without the other.
+    pub returns: ReturnSettings,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -679,6 +691,7 @@ impl Reading<'_> {
             stocks,
             routes: read.routes,
             dispatch: read.dispatch,
+            returns: read.returns,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
@@ -778,6 +791,14 @@ impl Reading<'_> {
             if flow.kind != FlowKind::Product && flow.products != ProductSettings::default() {
                 let at = below(&path, "products");
                 self.wrong(&at, format!("is for flows of products, and this one moves {}s", flow.kind.kind()), "Take it out.");
+            }
+            if flow.kind != FlowKind::CreditNote && flow.credits != CreditSettings::default() {
+                let at = below(&path, "credits");
+                self.wrong(
+                    &at,
+                    format!("is for flows of credit notes, and this one moves {}s", flow.kind.kind()),
+                    "Take it out.",
+                );
             }
             for (setting, message, remedy) in flow.products.faults() {
                 self.wrong(&below(&below(&path, "products"), &setting), message, remedy);

@@ -242,7 +242,34 @@ const WAREHOUSES: &str = "
 ## [flows.shipments]                # what left
 ## kind = \"shipment\"
 ## from = \"depot\"
-## to = \"shop\"";
+## to = \"shop\"
+
+# ---- returns (take away the marks; more in docs/returns.md) ----------------------------------
+
+## [flows.returns]                  # goods that come back
+## kind = \"return\"
+## from = \"shop\"
+## to = \"erp\"
+
+## [flows.credits]                  # what is given back in money, line by line
+## kind = \"credit_note\"
+## from = \"shop\"
+## to = \"erp\"
+
+## [flows.credits.credits]
+## link = \"never\"                  # oldest_first: a credit that names no sale is linked to what its buyer bought
+## amounts = \"as_sold\"             # as_stated: at the prices and the tax of its source
+## patience = \"15m\"                # how long it waits for a sale that nobody has told of yet
+
+## [flows.refunds]                  # the transactions by which money went back
+## kind = \"refund\"
+## from = \"shop\"
+## to = \"erp\"
+
+## [returns]                        # how long one half may be without the other
+## goods_within = \"21d\"
+## money_within = \"5d\"
+## refund_within = \"5d\"";
 
 /// What `.env` begins with.
 pub const DOTENV_HEAD: &str = "# Secrets for selvedge. Keep this file out of version control; only its owner may read it.\n";
@@ -284,7 +311,15 @@ mod tests {
             .map(|block| block.lines().map(|line| format!("{}\n", line.trim_start_matches("## "))).collect())
             .collect();
         let (warehouses, flows): (Vec<&String>, Vec<&String>) = blocks.iter().partition(|block| block.contains("system ="));
-        assert_eq!((warehouses.len(), flows.len()), (3, 2));
+        assert_eq!((warehouses.len(), flows.len()), (3, 7));
+        let (config, problems) = crate::config::read_text(
+            Path::new("selvedge.toml"),
+            &flows[2..].iter().fold(text.clone(), |text, one| text + "\n" + one),
+        );
+        assert!(problems.is_empty(), "{problems:#?}");
+        assert_eq!(config.flows.len(), 4);
+        assert_eq!(config.flows[&"credits".into()].credits, crate::config::credits::CreditSettings::default());
+        assert_eq!(config.returns, crate::config::returns::ReturnSettings::default());
         for warehouse in warehouses {
             let text = format!("{text}\n{warehouse}\n{}\n{}", flows[0], flows[1]);
             let (config, problems) = crate::config::read_text(Path::new("selvedge.toml"), &text);

@@ -1,5 +1,7 @@
 //! One config with many mistakes; each is found, on its line, at once.
 
+use selvedge_flow::{CreditAmounts, CreditPolicy, HalvesSetup, LinkRule};
+
 use super::*;
 
 fn found(text: &str) -> Vec<(usize, String, String)> {
@@ -240,6 +242,44 @@ fn the_schema_tells_of_every_setting() {
         assert!(schema.get("description").is_some(), "{path} has no words");
     }
     assert_eq!(schema.pointer("/required").unwrap(), &json!(["brand"]));
+}
+
+#[test]
+fn what_becomes_of_credits_and_halves_is_read_and_mistakes_are_named() {
+    let text = |credits: &str, more: &str| {
+        format!(
+            "brand = \"nordvik\"\n[connections.shop]\nsystem = \"centra\"\nbase_url = \"https://x.centra.com\"\ntoken = {{ env = \"T\" }}\ntime_zone = \"UTC\"\n\
+             [connections.erp]\nsystem = \"netsuite\"\naccount = \"1\"\n[connections.erp.auth]\nmethod = \"oauth2\"\nclient_id = \"a\"\ncertificate_id = \"b\"\n\
+             private_key = {{ env = \"K\" }}\n[flows.credits]\nkind = \"credit_note\"\nfrom = \"shop\"\nto = \"erp\"\n[flows.credits.credits]\n{credits}\n{more}\n"
+        )
+    };
+    let read = |text: &str| read_text(Path::new("selvedge.toml"), text);
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let (config, problems) = read(&text("", ""));
+    assert!(problems.is_empty(), "{problems:#?}");
+    assert_eq!(CreditPolicy::from(&config.flows[&"credits".into()].credits), CreditPolicy::default());
+    assert_eq!(HalvesSetup::from(&config.returns), HalvesSetup::default());
+    let (config, problems) = read(&text(
+        "link = \"oldest_first\"\namounts = \"as_stated\"\npatience = \"2h\"",
+        "[returns]\ngoods_within = \"30d\"\nmoney_within = \"2d\"\nrefund_within = \"1d\"",
+    ));
+    assert!(problems.is_empty(), "{problems:#?}");
+    let policy =
+        CreditPolicy { link: LinkRule::OldestFirst, amounts: CreditAmounts::AsStated, patience: Duration::from_secs(7_200) };
+    assert_eq!(CreditPolicy::from(&config.flows[&"credits".into()].credits), policy);
+    let halves = HalvesSetup { goods_within: days(30), money_within: days(2), refund_within: days(1) };
+    assert_eq!(HalvesSetup::from(&config.returns), halves);
+
+    let whole = text("link = \"newest_first\"\npatience = \"soon\"", "[returns]\ngoods_in = \"3d\"");
+    let paths: Vec<String> = read(&whole).1.into_iter().map(|problem| problem.path).collect();
+    assert_eq!(paths, ["flows.credits.credits.link", "flows.credits.credits.patience", "returns.goods_in"]);
+    let elsewhere = text("link = \"oldest_first\"", "").replace("kind = \"credit_note\"", "kind = \"refund\"");
+    let (_, problems) = read(&elsewhere);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(
+        problems[0].path == "flows.credits.credits" && problems[0].message.contains("flows of credit notes"),
+        "{problems:#?}"
+    );
 }
 
 #[test]

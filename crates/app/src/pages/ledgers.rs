@@ -40,15 +40,23 @@ fn of_money(ledger: &MoneyLedger, books: &[ConnectionName], shop: &ConnectionNam
                     tr {
                         th scope="row" data-label="Row" { @if line.row == MoneyRow::Balance { b { (line.row.title()) } } @else { (line.row.title()) } }
                         td.num data-label=(shop) { (figure(line.told)) }
-                        @for ((name, amount), difference) in books.iter().zip(&line.books).zip(&line.differences) {
+                        @for (place, (name, amount)) in books.iter().zip(&line.books).enumerate() {
                             td.num data-label=(name) { (figure(*amount)) }
-                            td.num data-label="Difference" { (apart(difference.is_zero(), &money(*difference))) }
+                            td.num data-label="Difference" { (difference(line, place)) }
                         }
                     }
                 }
             }
         }
-        (reasons(ledger.lines.iter().filter(|line| !line.agrees()).map(|line| (line.row.title(), missing(line), line.reasons.as_slice()))))
+        (reasons(ledger.lines.iter().filter(|line| !line.reasons.is_empty() || !line.agrees()).map(|line| (line.row.title(), missing(line), line.reasons.as_slice()))))
+    }
+}
+
+fn difference(line: &MoneyLine, place: usize) -> Markup {
+    let (Some(difference), Some(by_rule)) = (line.differences.get(place), line.by_rule.get(place)) else { return html! {} };
+    html! {
+        @if difference == by_rule && !difference.is_zero() { span.quiet { (money(*difference)) " by rule" } }
+        @else { (apart(difference.is_zero(), &money(*difference))) }
     }
 }
 
@@ -94,7 +102,7 @@ fn of_goods(lines: &[GoodsLine], books: &[ConnectionName], shop: &ConnectionName
                 }
             }
         }
-        @let differing = lines.iter().filter(|line| line.difference > 0);
+        @let differing = lines.iter().filter(|line| line.difference > 0 || !line.reasons.is_empty());
         (reasons(differing.map(|line| (line.row.title(), format!("{} apart", plural(line.difference, "unit", "units")), line.reasons.as_slice()))))
     }
 }

@@ -348,7 +348,8 @@ fn whole(view: &View<'_>, brand: &Brand, ends: &[Ends], key: &RecordKey) -> Resu
         Some((connection, _, credit)) => (credit.key.clone(), connection.clone()),
         None => (key.clone(), newest_from),
     };
-    let halves = halves(&goods, money.as_ref());
+    let tells_refunds = ends.iter().any(|ends| ends.kind == Kind::Refund && ends.from == from);
+    let halves = halves(&goods, money.as_ref(), tells_refunds);
     let line = ReturnLine { key, orders, from, received_at, halves, goods, money, exceptions: held.into_iter().collect() };
     Ok(Some(Whole { line, credit: credit.map(|(_, _, credit)| credit), records }))
 }
@@ -385,8 +386,8 @@ fn paid(refund: Refund, told: Vec<Standing>) -> RefundView {
     RefundView { key, tender, amount, status, reference, told }
 }
 
-/// Which halves are there. A credit note that its source issues without transactions of its own counts as paid back.
-fn halves(goods: &[GoodsHalf], money: Option<&MoneyHalf>) -> Halves {
+/// Which halves are there. Where the source of the credit note tells no transactions, an issued one counts as paid back.
+fn halves(goods: &[GoodsHalf], money: Option<&MoneyHalf>, tells_refunds: bool) -> Halves {
     let came = goods.iter().any(|half| half.status == ReturnStatus::Received);
     let gone = goods.iter().all(|half| half.status == ReturnStatus::Cancelled);
     let Some(money) = money else {
@@ -402,7 +403,7 @@ fn halves(goods: &[GoodsHalf], money: Option<&MoneyHalf>) -> Halves {
     let done = money.refunds.iter().filter(|refund| refund.status == PaymentStatus::Success).map(|refund| refund.amount);
     let back = Money::sum(money.amount.currency(), done);
     let paid = money.status == CreditStatus::Issued
-        && (money.refunds.is_empty() || back.is_ok_and(|back| back.minor() >= money.amount.minor()));
+        && ((money.refunds.is_empty() && !tells_refunds) || back.is_ok_and(|back| back.minor() >= money.amount.minor()));
     // No goods come back for goodwill, nor for what never left.
     let expected = money.reason == CreditReason::Return;
     match (came || !expected, paid) {
@@ -455,7 +456,7 @@ mod tests {
             (vec![goods(At::Received)], Some(money(Is::Open, Why::Return, &[])), Halves::GoodsOnly),
             (vec![goods(At::Received)], None, Halves::GoodsOnly),
             (vec![goods(At::Announced)], Some(money(Is::Issued, Why::Return, &[refund(500, Paid::Success)])), Halves::MoneyOnly),
-            (vec![], Some(money(Is::Issued, Why::Return, &[])), Halves::MoneyOnly),
+            (vec![], Some(money(Is::Issued, Why::Return, &[])), Halves::Neither),
             (vec![], Some(money(Is::Issued, Why::Goodwill, &[refund(500, Paid::Success)])), Halves::Both),
             (vec![], Some(money(Is::Issued, Why::Goodwill, &[refund(500, Paid::Pending)])), Halves::Neither),
             (vec![goods(At::Announced)], Some(money(Is::Open, Why::Return, &[])), Halves::Neither),
@@ -463,7 +464,12 @@ mod tests {
             (vec![goods(At::Cancelled)], None, Halves::Void),
             (vec![goods(At::Cancelled)], Some(money(Is::Void, Why::Return, &[])), Halves::Void),
         ] {
-            assert_eq!(halves(&goods, money.as_ref()), expected, "{goods:?} {money:?}");
+            assert_eq!(halves(&goods, money.as_ref(), true), expected, "{goods:?} {money:?}");
         }
+        // A desk that hands over credit notes alone says with each that it is paid.
+        let alone = money(Is::Issued, Why::Return, &[]);
+        assert_eq!(halves(&[goods(At::Received)], Some(&alone), false), Halves::Both);
+        assert_eq!(halves(&[goods(At::Received)], Some(&alone), true), Halves::GoodsOnly);
+        assert_eq!(halves(&[], Some(&alone), false), Halves::MoneyOnly);
     }
 }

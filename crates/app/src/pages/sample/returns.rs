@@ -194,7 +194,13 @@ pub(crate) async fn returned() -> (Arc<App>, Withheld) {
             let (owner, line) = (RecordKey::new("1002"), ExternalId::new("1"));
             let whole = WholeRow { owner: owner.clone(), line: line.clone(), whole: amount(2), taken: amount(0), stated: false };
             let part = PartRow { owner, line, place: 0, portion: amount(1) };
-            assert!(tx.claim_parts(&PartsClaim { of, key: desk.key.clone(), flow: FlowName::from("desk-credits"), wholes: vec![whole], parts: vec![part] })?);
+            assert!(tx.claim_parts(&PartsClaim {
+                of,
+                key: desk.key.clone(),
+                flow: "desk".into(),
+                wholes: vec![whole],
+                parts: vec![part]
+            })?);
             enter(tx, "desk", "desk", desk.into(), End::Confirmed(Box::new(linked.into())))?;
 
             let unknown = credit(None, "desk", "C5", NAUGHTY);
