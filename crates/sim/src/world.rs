@@ -31,11 +31,13 @@ use crate::linnworks::{self, Linnworks};
 use crate::mischief::{Mischief, hash_text, mix};
 use crate::netsuite::{self, Entered, Goods, KitSeed, NetSuite, OpeningStock};
 use crate::shelf::{OpenLine, ShelfOrder, ShelfShipment};
-use crate::threepl::{self, ThreePl};
+use crate::threepl::{self, Desk, ThreePl};
 use crate::veeqo::{self, Veeqo};
 use crate::wire::{self, Server};
+use counter::Counter;
 use floor::Floor;
 
+mod counter;
 mod floor;
 
 /// What a world is like.
@@ -84,6 +86,9 @@ pub struct WorldConfig {
     pub veeqo: Option<veeqo::Options>,
     /// A third one, which exchanges files.
     pub threepl: Option<threepl::Options>,
+    /// Whether a desk of customer service hands over the credits of a folder as files; else what they give back comes to the shelf
+    /// by itself, and nobody tells of the money.
+    pub desk: bool,
 }
 
 impl Default for WorldConfig {
@@ -109,6 +114,7 @@ impl Default for WorldConfig {
             linnworks: None,
             veeqo: None,
             threepl: None,
+            desk: false,
         }
     }
 }
@@ -152,6 +158,9 @@ pub struct Access {
     /// How to reach the 3PL's server, where there is one.
     #[serde(default)]
     pub threepl: Option<threepl::Access>,
+    /// How to reach the desk's server, where there is one.
+    #[serde(default)]
+    pub desk: Option<threepl::Access>,
     /// Where each market's stock is kept; a mapping that sends orders elsewhere finds nothing there.
     pub locations: Vec<MarketLocation>,
     /// Base address of the admin server.
@@ -166,7 +175,8 @@ pub struct WorldState {
     /// Centra's progress.
     #[serde(flatten)]
     pub centra: Progress,
-    /// Whether all orders are placed, all planned edits and releases are made, and all events on the shop floor happened.
+    /// Whether all orders are placed, all planned edits and releases are made, all events on the shop floor happened, and the desk has
+    /// put down all credits.
     pub done: bool,
     /// Events on the shop floor that the data hold and that did not happen yet.
     pub stock_events_pending: u64,
@@ -184,6 +194,12 @@ pub struct WorldState {
     /// What a warehouse was sent that its vendor's specification does not allow, or that it would complain of.
     #[serde(default)]
     pub violations: Vec<String>,
+    /// Files of credits that the desk has not put down yet.
+    #[serde(default)]
+    pub credit_files_pending: u64,
+    /// Whether all that the desk has put down was taken.
+    #[serde(default)]
+    pub credits_taken: bool,
     /// Requests to each system.
     pub calls: Calls,
     /// Requests that Centra's own rate limits refused.
@@ -206,6 +222,9 @@ pub struct Calls {
     /// Operations at the 3PL's server.
     #[serde(default)]
     pub threepl: u64,
+    /// Operations at the desk's server.
+    #[serde(default)]
+    pub desk: u64,
 }
 
 /// The warehouses of a world.
@@ -249,10 +268,11 @@ pub struct World {
     netsuite: Arc<NetSuite>,
     warehouses: Warehouses,
     floor: Floor,
+    desk: Option<Counter>,
     servers: Vec<Server>,
     living: Vec<JoinHandle<()>>,
-    /// The 3PL's server.
-    files: Option<selvedge_sftp::Served>,
+    /// The servers of those who exchange files.
+    files: Vec<selvedge_sftp::Served>,
 }
 
 impl Deref for World {
@@ -273,6 +293,7 @@ struct Ports {
     linnworks: u16,
     veeqo: u16,
     threepl: u16,
+    desk: u16,
 }
 
 fn read_ports(folder: Option<&Path>) -> Ports {
@@ -305,6 +326,7 @@ struct Admin {
     netsuite: Arc<NetSuite>,
     warehouses: Warehouses,
     floor: Floor,
+    desk: Option<Counter>,
     webhook_secret: String,
     stock_push_secret: String,
 }
@@ -313,7 +335,8 @@ impl World {
     /// Starts a world on free ports of 127.0.0.1 (the ones of the last run, where they are kept and free).
     /// Errors when the data cannot be read, or the state belongs to another world.
     pub async fn start(config: WorldConfig) -> anyhow::Result<World> {
-        let catalogue = Arc::new(Catalogue::open(config.seed, &config.source)?);
+        let catalogue = Catalogue::open(config.seed, &config.source)?;
+        let catalogue = Arc::new(if config.desk { catalogue.with_desk()? } else { catalogue });
         let zone = config.zone.clone().unwrap_or_else(|| {
             match config.source {
                 Source::Generated { .. } | Source::Flash { .. } => "Europe/Stockholm",
@@ -330,6 +353,7 @@ impl World {
             }
             Source::Folder { .. } => format!("seed {} with {} orders of a folder", config.seed, catalogue.orders()),
         };
+        let identity = if config.desk { format!("{identity}, and a desk") } else { identity };
         let folder = config.state_dir.as_deref();
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
@@ -403,12 +427,20 @@ impl World {
             }
             None => None,
         };
+        let desk = match config.desk {
+            true => {
+                let desk = Desk::open(config.seed, &identity, mischief("desk"), folder)?;
+                Some(Counter { desk, files: Arc::new(catalogue.credit_files()), centra: centra.clone() })
+            }
+            false => None,
+        };
         let warehouses = Warehouses { linnworks: linnworks.clone(), veeqo: veeqo.clone(), threepl: threepl.clone() };
         let admin = Admin {
             centra: centra.clone(),
             netsuite: Arc::clone(&netsuite),
             warehouses: warehouses.clone(),
             floor: floor.clone(),
+            desk: desk.clone(),
             webhook_secret: webhook_secret.clone(),
             stock_push_secret: stock_push_secret.clone(),
         };
@@ -435,6 +467,19 @@ impl World {
             }
             None => (None, None),
         };
+        let mut files: Vec<selvedge_sftp::Served> = files.into_iter().collect();
+        let desk_access = match &desk {
+            Some(counter) => {
+                let served = match counter.desk.serve(ports.desk).await {
+                    Err(_) if ports.desk != 0 => counter.desk.serve(0).await,
+                    served => served,
+                };
+                let (served, access) = served.context("serve the simulated desk's files")?;
+                files.push(served);
+                Some(access)
+            }
+            None => None,
+        };
         if let Some(folder) = folder {
             let ports = Ports {
                 centra: port_of(&centra_server),
@@ -443,6 +488,7 @@ impl World {
                 linnworks: linnworks_server.as_ref().map_or(0, port_of),
                 veeqo: veeqo_server.as_ref().map_or(0, port_of),
                 threepl: threepl_access.as_ref().map_or(0, |access| access.port),
+                desk: desk_access.as_ref().map_or(0, |access| access.port),
             };
             std::fs::write(folder.join("ports.json"), serde_json::to_vec(&ports)?)?;
         }
@@ -459,6 +505,7 @@ impl World {
             veeqo_url: veeqo_server.as_ref().map(Server::url),
             veeqo: veeqo.as_ref().map(Veeqo::access),
             threepl: threepl_access,
+            desk: desk_access,
             locations: catalogue
                 .markets()
                 .iter()
@@ -468,7 +515,7 @@ impl World {
             admin_url: admin_server.url(),
             reference: catalogue.reference(&zone),
         };
-        let living = vec![
+        let mut living = vec![
             tokio::spawn({
                 let centra = centra.clone();
                 async move { centra.live().await }
@@ -476,9 +523,12 @@ impl World {
             tokio::spawn(floor.clone().live()),
             tokio::spawn(pick(warehouses.clone())),
         ];
+        if let Some(counter) = &desk {
+            living.push(tokio::spawn(counter.clone().live()));
+        }
         let mut servers = vec![centra_server, netsuite_server, admin_server];
         servers.extend([linnworks_server, veeqo_server].into_iter().flatten());
-        Ok(World { access, centra, netsuite, warehouses, floor, servers, living, files })
+        Ok(World { access, centra, netsuite, warehouses, floor, desk, servers, living, files })
     }
 
     /// How to connect to it.
@@ -493,7 +543,7 @@ impl World {
 
     /// How far the world is.
     pub fn state(&self) -> WorldState {
-        state_of(&self.centra, &self.netsuite, &self.warehouses, &self.floor)
+        state_of(&self.centra, &self.netsuite, &self.warehouses, &self.floor, self.desk.as_ref())
     }
 
     /// The documents in NetSuite: `doc,net,tax,gross,currency,country,lines`, sorted by doc.
@@ -573,7 +623,7 @@ impl World {
         for server in self.servers {
             server.stop().await;
         }
-        if let Some(files) = self.files {
+        for files in self.files {
             files.stop().await;
         }
     }
@@ -597,11 +647,14 @@ fn goods(catalogue: &Catalogue, locations: &[String], kits: bool) -> Goods {
     }
 }
 
-fn state_of(centra: &Centra, netsuite: &NetSuite, warehouses: &Warehouses, floor: &Floor) -> WorldState {
+fn state_of(centra: &Centra, netsuite: &NetSuite, warehouses: &Warehouses, floor: &Floor, desk: Option<&Counter>) -> WorldState {
+    let credit_files_pending = desk.map_or(0, Counter::pending);
     let stock_events_pending = floor.pending();
     let progress = centra.progress();
     WorldState {
-        done: progress.placing_done && progress.edits_pending == 0 && stock_events_pending == 0,
+        done: progress.placing_done && progress.edits_pending == 0 && stock_events_pending == 0 && credit_files_pending == 0,
+        credit_files_pending,
+        credits_taken: desk.is_none_or(|counter| counter.desk.is_done()),
         stock_events_pending,
         stock_pushes_pending: netsuite.pushes_pending(),
         oversold_units: netsuite.oversold(),
@@ -616,6 +669,7 @@ fn state_of(centra: &Centra, netsuite: &NetSuite, warehouses: &Warehouses, floor
             linnworks: warehouses.linnworks.as_ref().map_or(0, Linnworks::calls),
             veeqo: warehouses.veeqo.as_ref().map_or(0, Veeqo::calls),
             threepl: warehouses.threepl.as_ref().map_or(0, ThreePl::calls),
+            desk: desk.map_or(0, |counter| counter.desk.calls()),
         },
         centra_throttled: centra.throttled(),
     }
@@ -645,7 +699,7 @@ fn admin_router(admin: Admin) -> Router {
 }
 
 async fn show_state(Shared(admin): Shared<Admin>) -> Json<WorldState> {
-    Json(state_of(&admin.centra, &admin.netsuite, &admin.warehouses, &admin.floor))
+    Json(state_of(&admin.centra, &admin.netsuite, &admin.warehouses, &admin.floor, admin.desk.as_ref()))
 }
 
 fn csv(body: String) -> Response {
@@ -1013,6 +1067,39 @@ mod tests {
              103,1,A1,product,7,0\n104,1,A1,product,3,2.00\n105,1,A1,product,1,2.00\n106,1,a1,product,-4,0\n",
         );
         folder
+    }
+
+    #[tokio::test]
+    async fn a_desk_hands_the_credits_over_once_in_step_with_the_orders() {
+        let folder = std::env::temp_dir().join(format!("sim-desk-{}", uuid::Uuid::new_v4()));
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into();
+        let config = WorldConfig {
+            source: Source::Folder { path: data, limit: None },
+            state_dir: Some(folder.clone()),
+            desk: true,
+            ..WorldConfig::default()
+        };
+        let world = World::start(config.clone()).await.unwrap();
+        assert_eq!((world.state().credit_files_pending, world.state().done), (1, false), "nobody listens yet");
+        client().post(format!("{}/listen", world.admin_url)).send().await.unwrap();
+        let end = until(&world, |state| state.done).await;
+        assert_eq!((end.credit_files_pending, end.credits_taken), (0, false));
+        let file = folder.join("desk/out/crd_000001.csv");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("C553801,1,product,2011-05-19T11:05:00+01:00,17526,22236,"), "{text}");
+        // What the credits bring back is told by them, and not by the shelf.
+        assert!(world.source_stock_csv().contains("\n22236,36\n"), "{}", world.source_stock_csv());
+        let desk = world.access().desk.clone().unwrap();
+        world.stop().await;
+
+        // It was put down and taken; a restart does not tell it again.
+        std::fs::remove_file(&file).unwrap();
+        let world = World::start(config).await.unwrap();
+        let end = until(&world, |state| state.done).await;
+        assert!(end.credits_taken && !file.exists());
+        assert_eq!(world.access().desk.as_ref(), Some(&desk), "the same port, password and host key");
+        world.stop().await;
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test]
