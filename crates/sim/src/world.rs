@@ -89,6 +89,8 @@ pub struct WorldConfig {
     /// Whether a desk of customer service hands over the credits of a folder as files; else what they give back comes to the shelf
     /// by itself, and nobody tells of the money.
     pub desk: bool,
+    /// Whether the shop's people make returns of what has left, and pay money back; without warehouses nothing leaves.
+    pub returns: bool,
 }
 
 impl Default for WorldConfig {
@@ -115,6 +117,7 @@ impl Default for WorldConfig {
             veeqo: None,
             threepl: None,
             desk: false,
+            returns: false,
         }
     }
 }
@@ -373,6 +376,7 @@ impl World {
                 stock: config.stock.clone(),
                 webhook: config.webhook.clone(),
                 withheld_permissions: config.withheld_permissions.clone(),
+                returns: config.returns,
                 ..CentraOptions::default()
             },
             folder,
@@ -688,6 +692,9 @@ fn admin_router(admin: Admin) -> Router {
         .route("/export/threepl_orders.csv", get(export_threepl))
         .route("/export/centra_shipments.csv", get(export_shipments))
         .route("/export/netsuite_fulfilments.csv", get(export_fulfilments))
+        .route("/export/centra_returns.csv", get(export_centra_returns))
+        .route("/export/centra_refunds.csv", get(export_centra_refunds))
+        .route("/export/threepl_returns.csv", get(export_threepl_returns))
         .route("/export/netsuite_returns.csv", get(export_returns))
         .route("/export/netsuite_refunds.csv", get(export_refunds))
         .route("/edit-item", post(edit_item))
@@ -716,6 +723,18 @@ async fn export_centra(Shared(admin): Shared<Admin>) -> Response {
 
 async fn export_fulfilments(Shared(admin): Shared<Admin>) -> Response {
     csv(admin.netsuite.fulfilments_csv())
+}
+
+async fn export_centra_returns(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.centra.returns_csv())
+}
+
+async fn export_centra_refunds(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.centra.refunds_csv())
+}
+
+async fn export_threepl_returns(Shared(admin): Shared<Admin>) -> Response {
+    csv(admin.warehouses.threepl.map(|threepl| threepl.returns_csv()).unwrap_or_default())
 }
 
 async fn export_returns(Shared(admin): Shared<Admin>) -> Response {

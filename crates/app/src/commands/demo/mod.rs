@@ -87,6 +87,9 @@ pub struct DemoArgs {
     /// No warehouses: orders go into the books, and nothing ever leaves. (A folder's data and a flash sale have none.)
     #[arg(long)]
     no_warehouse: bool,
+    /// Nothing comes back. (Without warehouses nothing does; a folder's credits are then what happens on its shop floor.)
+    #[arg(long)]
+    no_returns: bool,
     /// How the third warehouse writes its files.
     #[arg(long, value_enum, default_value = "csv")]
     depot_format: world::Form,
@@ -102,6 +105,18 @@ impl DemoArgs {
     /// Whether warehouses ship what is ordered.
     fn has_warehouse(&self) -> bool {
         !self.no_warehouse && self.data.is_none() && self.flash.is_none()
+    }
+}
+
+impl DemoArgs {
+    /// Whether goods come back to the warehouses, and money goes back to the shoppers.
+    fn has_returns(&self) -> bool {
+        self.has_warehouse() && !self.no_returns
+    }
+
+    /// Whether a desk hands over the credits of a folder.
+    fn has_desk(&self) -> bool {
+        self.data.is_some() && !self.no_returns
     }
 }
 
@@ -242,6 +257,8 @@ async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyho
         progress.set_message(format!("{} in flight, {} held", balance.in_flight, balance.held));
         let told = state.done
             && state.picked
+            && state.credits_taken
+            && state.centra.returns_pending == 0
             && state.centra.events_pending == 0
             && state.centra.webhooks_pending == 0
             && state.stock_pushes_pending == 0;

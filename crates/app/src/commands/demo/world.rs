@@ -37,6 +37,8 @@ pub const DEPOT: &str = "depot";
 const PICKS: &str = "picks";
 const PICKS_NORTH: &str = "picks-north";
 const PICKS_DEPOT: &str = "picks-depot";
+/// The desk that hands over the credits of a folder.
+pub const DESK: &str = "desk";
 /// The demo's stock flow.
 pub const STOCK: &str = "stock";
 
@@ -65,6 +67,10 @@ pub struct WorldArgs {
     concurrency: usize,
     #[arg(long)]
     warehouse: bool,
+    #[arg(long)]
+    returns: bool,
+    #[arg(long)]
+    desk: bool,
     #[arg(long, default_value = "csv")]
     depot_format: Form,
 }
@@ -93,7 +99,13 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
         kits: args.warehouse,
         linnworks: args.warehouse.then(linnworks::Options::default),
         veeqo: args.warehouse.then(veeqo::Options::default),
-        threepl: args.warehouse.then(|| threepl::Options { format: args.depot_format.into(), ..threepl::Options::default() }),
+        threepl: args.warehouse.then(|| threepl::Options {
+            format: args.depot_format.into(),
+            returns: args.returns,
+            ..threepl::Options::default()
+        }),
+        returns: args.returns,
+        desk: args.desk,
         ..WorldConfig::default()
     };
     child_main(config).await
@@ -147,6 +159,8 @@ pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>>
     }
     words.extend(args.limit.map(|limit| format!("--limit={limit}")));
     words.extend(args.has_warehouse().then(|| "--warehouse".to_owned()));
+    words.extend(args.has_returns().then(|| "--returns".to_owned()));
+    words.extend(args.has_desk().then(|| "--desk".to_owned()));
     if args.depot_format == Form::X12 {
         words.push("--depot-format=x12".to_owned());
     }
@@ -238,7 +252,9 @@ impl Child {
             let warehouses = ["linnworks_orders.csv", "veeqo_orders.csv", "threepl_orders.csv"];
             let shipped = ["centra_lines.csv", "centra_shipments.csv", "netsuite_fulfilments.csv"];
             names.extend(warehouses.into_iter().chain(shipped));
+            names.extend(["centra_returns.csv", "centra_refunds.csv", "threepl_returns.csv"]);
         }
+        names.extend(["netsuite_returns.csv", "netsuite_refunds.csv"]);
         for name in names {
             let answer = self.call("GET", &format!("/export/{name}"), String::new()).await?;
             std::fs::write(folder.join(name), &answer.body).with_context(|| format!("cannot write {name}"))?;
@@ -306,7 +322,7 @@ events = {events}
 page_size = 100
 feed_page_size = 100
 stock_fills_waiting = true
-
+{returns}
 [connections.{ERP}]
 system = "netsuite"
 base_url = {erp:?}
@@ -353,6 +369,7 @@ most = "5s"
 overlap = "5s"
 "#,
         warehouses = warehouses.join(", "),
+        returns = if args.has_returns() { shop_returns(access) } else { String::new() },
         // Half a year in a few minutes says nothing of how quickly things sell.
         buffers = if args.data.is_some() { "buffers = [{ fixed = 2 }]\n" } else { "" },
         url = format!("sqlite://{}", store.display()),
@@ -370,6 +387,10 @@ overlap = "5s"
     if args.has_warehouse() {
         text.push_str(&items_config(args, access));
     }
+    if args.has_returns() {
+        text.push_str(&returns_config());
+    }
+    text.push_str(&desk_config(folder, access)?);
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
@@ -468,6 +489,105 @@ to = ["{PICKS_DEPOT}"]
         )?;
     }
     Ok(text)
+}
+
+/// What the shop is asked of returns.
+fn shop_returns(access: &Access) -> String {
+    // Goods that are kept apart go to the place of the last market.
+    let apart = access.locations.last().map(|kept| kept.market.to_string()).unwrap_or_default();
+    format!("returns = true\nquarantine_warehouse = {apart:?}\nstore_credit_methods = [\"store_credit\"]\n")
+}
+
+/// What comes back: goods and money to the books, what is expected to the depot, and what the depot received to the shop.
+fn returns_config() -> String {
+    let mut text = String::new();
+    for (name, kind, from, to) in [
+        ("returns", "return", SHOP, ERP),
+        ("credits", "credit_note", SHOP, ERP),
+        ("refunds", "refund", SHOP, ERP),
+        ("returns-depot", "return", SHOP, DEPOT),
+        ("receipts", "return", DEPOT, SHOP),
+    ] {
+        text.push_str(&quick_flow(name, kind, from, to));
+    }
+    text.push_str(
+        r#"
+[flows.returns.capture]
+since = "2009-01-01T00:00:00Z"
+feed = "1s"
+poll = "30s"
+poll_lag = "1ms"
+sweep = "24h"
+sweep_back = "3650d"
+notice_grace = "5s"
+
+[flows.receipts.capture]
+since = "2009-01-01T00:00:00Z"
+feed = "1s"
+poll = "off"
+poll_lag = "1ms"
+sweep = "24h"
+sweep_back = "3650d"
+"#,
+    );
+    text
+}
+
+/// The desk, and the flows that bring its credits and what came back with them to the books.
+fn desk_config(folder: &Path, access: &Access) -> anyhow::Result<String> {
+    let Some(desk) = &access.desk else { return Ok(String::new()) };
+    let password = secret_file(folder, "desk-password", &desk.password)?;
+    let mut text = String::new();
+    write!(
+        text,
+        r#"
+[connections.{DESK}]
+system = "threepl"
+host = "127.0.0.1"
+port = {port}
+user = {user:?}
+password = {password}
+host_key = {key:?}
+time_zone = "Europe/London"
+settle_seconds = 0
+"#,
+        port = desk.port,
+        user = desk.user,
+        key = desk.host_key,
+    )?;
+    text.push_str(&quick_flow("desk-credits", "credit_note", DESK, ERP));
+    text.push_str(&quick_flow("desk-returns", "return", DESK, ERP));
+    text.push_str(
+        r#"
+[flows.desk-credits.credits]
+link = "oldest_first"
+amounts = "as_stated"
+patience = "1m"
+
+[flows.desk-credits.capture]
+since = "2009-01-01T00:00:00Z"
+feed = "1s"
+poll = "off"
+poll_lag = "1ms"
+sweep = "24h"
+sweep_back = "3650d"
+"#,
+    );
+    Ok(text)
+}
+
+fn quick_flow(name: &str, kind: &str, from: &str, to: &str) -> String {
+    format!(
+        r#"
+[flows.{name}]
+kind = "{kind}"
+from = "{from}"
+to = "{to}"
+unanswered_wait = "1s"
+backoff_first = "200ms"
+backoff_max = "5s"
+"#
+    )
 }
 
 /// What is sold, to everybody who has to know it; and what the ERP asks for of new items.
@@ -663,5 +783,13 @@ fn entries(access: &Access) -> Vec<Entry> {
     add("discount_item", &[("kind", "discount")], &ids.discount_item);
     add("discount_item", &[("kind", "gift_card")], &ids.gift_card_item);
     add("charge_item", &[("kind", "handling")], &ids.handling_item);
+    add("charge_item", &[("kind", "return_fee")], &ids.return_fee_item);
+    add("charge_item", &[("kind", "goodwill")], &ids.goodwill_item);
+    for (uri, _) in &access.reference.payment_methods {
+        add("refund_account", &[("method", uri)], &ids.refund_account);
+    }
+    for method in ["gift_card", "store_credit"] {
+        add("refund_account", &[("method", method)], &ids.store_credit_account);
+    }
     entries
 }

@@ -144,6 +144,7 @@ pub(crate) fn carries(form: &Form) -> Carries {
         status: true,
         shipping_charge: true,
         placed_on: true,
+        bundles: true,
         ..Carries::default()
     }
 }

@@ -171,7 +171,8 @@ impl Sink<Return> for Returns {
     }
 
     fn carries(&self) -> Carries {
-        Carries { status: true, ..Carries::default() }
+        // Kits come back whole as kits where all of their parts do.
+        Carries { status: true, bundles: true, ..Carries::default() }
     }
 
     fn finishes_in_one(&self) -> bool {
