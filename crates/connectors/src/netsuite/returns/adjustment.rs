@@ -55,7 +55,8 @@ fn create(
     let key = order_of(ret).map(RecordKey::as_str).unwrap_or_default();
     let (_, order) = needed_order(needed, key)?;
     let what = format!("the adjustment for return {}", ret.id);
-    let day = period::day(received_on(ret, settings), "received_at", &what, values, settings).map_err(|problem| vec![problem])?;
+    let day =
+        period::day(received_on(ret, settings), "received_at", &what, values, settings).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
     let mut rows = Vec::new();
     for (index, line) in ret.lines.iter().enumerate() {

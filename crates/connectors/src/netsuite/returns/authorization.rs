@@ -377,7 +377,8 @@ fn receive(
     settings: &ReturnSettings,
 ) -> Result<Encoded, Vec<Problem>> {
     let what = format!("the receipt of return {}", ret.id);
-    let day = period::day(received_on(ret, settings), "received_at", &what, values, settings).map_err(|problem| vec![problem])?;
+    let day =
+        period::day(received_on(ret, settings), "received_at", &what, values, settings).map_err(|problem| vec![*problem])?;
     let mapped = values.get(&location_lookup(ret)).map(str::to_owned);
     // Goods that are gone stay off the shelf: at a place of their own where there is one, else by the flag.
     let flagged = ret.disposition == Disposition::WriteOff && mapped.is_none();

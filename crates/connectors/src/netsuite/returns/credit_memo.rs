@@ -177,7 +177,7 @@ fn create(
     settings: &ReturnSettings,
 ) -> Result<Encoded, Vec<Problem>> {
     let what = format!("credit {}", note.number);
-    let day = period::day(note.issued_on, "issued_on", &what, values, settings).map_err(|problem| vec![problem])?;
+    let day = period::day(note.issued_on, "issued_on", &what, values, settings).map_err(|problem| vec![*problem])?;
     let mut order = note.as_order();
     let mut body = Map::new();
     let mut sources = BTreeMap::new();

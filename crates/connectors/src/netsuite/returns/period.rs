@@ -56,7 +56,7 @@ impl Day {
 ///
 /// # Errors
 /// Where its period is closed and nobody has allowed another day.
-pub(crate) fn day(on: Date, path: &str, what: &str, values: &Values, settings: &ReturnSettings) -> Result<Day, Problem> {
+pub(crate) fn day(on: Date, path: &str, what: &str, values: &Values, settings: &ReturnSettings) -> Result<Day, Box<Problem>> {
     let Some(answer) = values.get(&lookup(on, path)) else { return Ok(Day { on, posted: on }) };
     let instead = answer.get(..10).and_then(|text| text.parse::<Date>().ok()).filter(|day| *day > on);
     match (settings.closed_period, instead) {
@@ -70,7 +70,7 @@ pub(crate) fn day(on: Date, path: &str, what: &str, values: &Values, settings: &
             };
             let message =
                 format!("the accounting period of {on} is closed or locked in NetSuite, and {what} would be posted into it");
-            Err(Problem::new("period.closed", path, message, remedy).value(on.to_string()).cause(month(on)))
+            Err(Box::new(Problem::new("period.closed", path, message, remedy).value(on.to_string()).cause(month(on))))
         }
     }
 }

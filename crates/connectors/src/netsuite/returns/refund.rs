@@ -92,7 +92,7 @@ pub(crate) fn encode(
     let memo = parse(raw).map_err(|_| vec![unread(refund)])?;
     fits(refund, values, raw, &memo)?;
     let what = format!("refund {}", refund.id);
-    let day = period::day(refund.on, "on", &what, values, settings).map_err(|problem| vec![problem])?;
+    let day = period::day(refund.on, "on", &what, values, settings).map_err(|problem| vec![*problem])?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     put("externalId", Value::String(wire::external_id(PREFIX, refund.key.as_str())));
