@@ -170,6 +170,7 @@ fn reference(file: &str, row: &Row) -> String {
 /// goods, as goods of which different things become are different returns.
 pub(super) fn returns(file: &str, all: &[Contents], form: &Form) -> Vec<(String, Told)> {
     let mut found: Vec<(Receipt, Vec<Row>)> = Vec::new();
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut faults: Vec<String> = Vec::new();
     for contents in all {
         for row in contents.rows.iter().filter(|row| is_return(contents, row)) {
@@ -184,27 +185,30 @@ pub(super) fn returns(file: &str, all: &[Contents], form: &Form) -> Vec<(String,
                 let word: String = word.chars().take(WORD_MAX).collect::<String>().to_lowercase();
                 let nothing = row.get("quantity_received").is_some_and(|text| form.numbers.units(text) == Ok(0));
                 // Of what did not come nothing becomes: it stands with what came of the same receipt.
-                let same = |(known, rows): &(Receipt, Vec<Row>)| {
-                    known.reference == reference && (known.word == word || nothing || all_nothing(rows, form))
-                };
-                match found.iter_mut().find(|one| same(one)) {
+                let places = places.entry(reference.clone()).or_default();
+                let place = places.iter().copied().find(|at| {
+                    found.get(*at).is_some_and(|(known, rows)| known.word == word || nothing || all_nothing(rows, form))
+                });
+                match place.and_then(|at| found.get_mut(at)) {
                     Some((receipt, rows)) => {
                         if !nothing && all_nothing(rows, form) {
                             receipt.word = word;
                         }
                         rows.push(row);
                     }
-                    None => found.push((Receipt { reference, word, one_of_several: false }, vec![row])),
+                    None => {
+                        places.push(found.len());
+                        found.push((Receipt { reference, word, one_of_several: false }, vec![row]));
+                    }
                 }
             }
         }
     }
-    let references: Vec<String> = found.iter().map(|(receipt, _)| receipt.reference.clone()).collect();
     let held_by = (form.hold_file && !faults.is_empty()).then(|| faults.join("; "));
     found
         .into_iter()
         .map(|(receipt, rows)| {
-            let one_of_several = references.iter().filter(|one| **one == receipt.reference).count() > 1;
+            let one_of_several = places.get(&receipt.reference).is_some_and(|places| places.len() > 1);
             let key = format!("{}/{}", receipt.reference, part(&receipt.word));
             let returned = Some(Receipt { one_of_several, ..receipt });
             (key, Told { file: file.to_owned(), rows, held_by: held_by.clone(), returned, ..Told::default() })

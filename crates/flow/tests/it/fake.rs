@@ -354,7 +354,7 @@ impl Feed for Fake {
         &[Kind::Order]
     }
 
-    async fn next(&self, _wanted: &[Kind]) -> Result<FeedPage, Fault> {
+    async fn next(&self, wanted: &[Kind]) -> Result<FeedPage, Fault> {
         if let Mood::Before(fault) = self.mood(false) {
             return Err(fault);
         }
@@ -363,8 +363,14 @@ impl Feed for Fake {
             return Err(Fault::Transient { what: "read the news".to_owned(), source: None });
         }
         let page: Vec<(u64, u32)> = world.news.iter().take(4).copied().collect();
-        let arrivals =
+        let mut arrivals: Vec<Arrival> =
             page.iter().filter_map(|(_, n)| world.orders.get(n)).map(|o| Arrival::Document(raw_of(o, o.id.clone()))).collect();
+        // The shop's queue tells of more than anybody takes.
+        assert_eq!(wanted, [Kind::Order]);
+        if !page.is_empty() {
+            arrivals.push(Arrival::Document(Raw { kind: Kind::Return, id: "unasked".into(), version: None, body: "{}".into() }));
+            arrivals.push(Arrival::Notice { kind: Kind::Return, id: "unasked".into() });
+        }
         Ok(FeedPage { arrivals, receipts: page.iter().map(|(event, _)| event.to_string()).collect(), more: page.len() == 4 })
     }
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {

@@ -53,6 +53,26 @@ async fn states(store: &Store, number: u32) -> Vec<State> {
 }
 
 #[tokio::test]
+async fn what_no_flow_takes_is_left_out_of_the_queue_of_news() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    fake.place(1, 1);
+    settle(&engine, &fake).await;
+    assert_eq!(states(&store, 1).await, [State::Confirmed]);
+    let far = jiff::Timestamp::MAX;
+    let (records, notices) = store
+        .read(move |view| {
+            let records = view.records(&brand(), Kind::Return, "", 10)?;
+            Ok((records.len(), view.notices_due(&brand(), &ConnectionName::from("shop"), Kind::Return, far, 10)?.len()))
+        })
+        .await
+        .unwrap();
+    assert_eq!((records, notices), (0, 0), "nobody could decode it");
+}
+
+#[tokio::test]
 async fn an_order_is_confirmed_once_and_an_edit_follows() {
     let fake = Fake::new(1, 0);
     let store = Store::open("sqlite::memory:").await.unwrap();

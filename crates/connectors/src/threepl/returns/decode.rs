@@ -149,9 +149,8 @@ fn read_receipt(told: &Told, raw: &Raw, form: &Form, problems: &mut Vec<Problem>
         }
     }
     let whole = told.rows.iter().filter(|row| row.fault.is_none());
-    if whole.clone().next().is_none() {
-        return None;
-    }
+    // With no row that can be read there is nothing to tell.
+    whole.clone().next()?;
     let order = one(whole.clone().filter_map(|row| about(row, form).0)).map(RecordKey::new);
     let counterpart = one(whole.clone().filter_map(|row| about(row, form).1));
     for line in &mut lines {
