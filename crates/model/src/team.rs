@@ -75,7 +75,7 @@ impl Team {
             ("address" | "customer", _) => Team::CustomerExperience,
             (
                 "auth" | "decode" | "mapping" | "preflight" | "flow" | "connection" | "source" | "target" | "confirm" | "needed"
-                | "webhook" | "file" | "exchange" | "netsuite",
+                | "webhook" | "file" | "exchange",
                 _,
             ) => Team::Engineering,
             _ => return None,
