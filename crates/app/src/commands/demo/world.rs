@@ -494,8 +494,8 @@ to = ["{PICKS_DEPOT}"]
 /// What the shop is asked of returns.
 fn shop_returns(access: &Access) -> String {
     // Goods that are kept apart go to the place of the last market.
-    let apart = access.locations.last().map(|kept| kept.market.to_string()).unwrap_or_default();
-    format!("returns = true\nquarantine_warehouse = {apart:?}\nstore_credit_methods = [\"store_credit\"]\n")
+    let apart = access.locations.last().map_or(0, |kept| kept.market);
+    format!("returns = true\nquarantine_warehouse = {apart}\nstore_credit_methods = [\"store_credit\"]\n")
 }
 
 /// What comes back: goods and money to the books, what is expected to the depot, and what the depot received to the shop.
@@ -785,8 +785,12 @@ fn entries(access: &Access) -> Vec<Entry> {
     add("charge_item", &[("kind", "handling")], &ids.handling_item);
     add("charge_item", &[("kind", "return_fee")], &ids.return_fee_item);
     add("charge_item", &[("kind", "goodwill")], &ids.goodwill_item);
-    for (uri, _) in &access.reference.payment_methods {
+    // A refund names the plugin that paid, an order the method.
+    for (uri, plugin) in &access.reference.payment_methods {
         add("refund_account", &[("method", uri)], &ids.refund_account);
+        if plugin != uri {
+            add("refund_account", &[("method", plugin)], &ids.refund_account);
+        }
     }
     for method in ["gift_card", "store_credit"] {
         add("refund_account", &[("method", method)], &ids.store_credit_account);
