@@ -6,6 +6,7 @@ mod credits;
 mod demo;
 mod page;
 mod products;
+mod returns;
 mod stock;
 mod stock_page;
 mod warehouse;

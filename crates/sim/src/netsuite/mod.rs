@@ -311,7 +311,7 @@ impl NetSuite {
             .trans
             .values()
             .filter(|tran| tran.kind.is_sale() && !tran.is_closed() || tran.kind == Kind::Credit && tran.status().0 != "V")
-            .map(|tran| read::document_row(tran, &state.stock.items))
+            .map(|tran| read::document_row(tran, &state.stock.items, &state.symbols))
             .collect();
         drop(state);
         rows.sort();

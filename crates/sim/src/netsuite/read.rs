@@ -711,7 +711,9 @@ fn belongs(custom: &str, record: &str) -> bool {
 
 /// One row per document, for comparing with what was meant: `doc,net,tax,gross,currency,country,lines`. A credit memo has its
 /// amounts below nought, and is called by its `otherRefNum`.
-pub(super) fn document_row(tran: &Tran, items: &Items) -> [String; 7] {
+///
+/// A sender's line that is of several lines of the authorization stands there in parts, under one reference up to a `#`: it is one line.
+pub(super) fn document_row(tran: &Tran, items: &Items, symbols: &Symbols) -> [String; 7] {
     let digits = usize::try_from(tran.digits()).unwrap_or(2);
     let totals = tran.totals();
     let external = tran.external.as_deref().unwrap_or("");
@@ -719,7 +721,14 @@ pub(super) fn document_row(tran: &Tran, items: &Items) -> [String; 7] {
     let of_key = external.strip_prefix("so_").or_else(|| external.strip_prefix("cs_"));
     let doc = of_key.or(tran.other_ref.as_deref()).unwrap_or(external);
     let signed = |amount: Fixed| if credit { amount.negated() } else { amount }.text(digits);
-    let lines = tran.lines.iter().filter(|line| items.get(line.item).is_some_and(|i| i.kind.is_goods())).count();
+    let goods = tran.lines.iter().filter(|line| items.get(line.item).is_some_and(|i| i.kind.is_goods()));
+    let mut seen = std::collections::HashSet::new();
+    let lines = goods
+        .filter(|line| match symbols.text(line.reference).split_once('#') {
+            Some((whole, _)) => seen.insert(whole),
+            None => true,
+        })
+        .count();
     [
         doc.to_owned(),
         signed(tran.net()),
