@@ -101,7 +101,7 @@ impl Engine {
         }
         self.set_rhythm(side, |r| r.feed = Some(after(self.now(), every)));
         let mut came = 0;
-        let of_here = self.sides.iter().filter(|other| other.setup.from == side.setup.from);
+        let of_here = self.sides.iter().filter(|other| other.setup.from == side.setup.from && other.is_fed());
         let wanted: Vec<Kind> = of_here.map(|other| other.setup.kind).collect();
         for _ in 0..FEED_PAGES_MAX {
             let asked_at = self.now();
@@ -115,12 +115,12 @@ impl Engine {
             };
             self.note_well(&side.setup.from).await?;
             if page.receipts.is_empty() {
-                self.heard_until(&side.setup.from, asked_at);
+                self.heard_until(&side.setup.from, &wanted, asked_at);
                 break;
             }
             // What nobody takes could be decoded by nobody. A flow that is added later lists it.
-            let wanted = page.arrivals.into_iter().filter(|arrival| wanted.contains(&arrival.kind())).collect();
-            came += self.keep(side, "feed", wanted).await?;
+            let arrivals = page.arrivals.into_iter().filter(|arrival| wanted.contains(&arrival.kind())).collect();
+            came += self.keep(side, "feed", arrivals).await?;
             // Only now, with everything on disk here, may the system forget it.
             if let Err(fault) = feed.acknowledge(&page.receipts).await {
                 // The same news comes again and is recognised by its content.
@@ -129,7 +129,7 @@ impl Engine {
                 return Ok(came);
             }
             if !page.more {
-                self.heard_until(&side.setup.from, asked_at);
+                self.heard_until(&side.setup.from, &wanted, asked_at);
                 break;
             }
         }

@@ -213,7 +213,7 @@ impl Bench<'_> {
                 return Ok(wait);
             }
         }
-        let links = match work.links(row, record, setup)? {
+        let links = match work.links(record, setup)? {
             Links::Found(links) => links,
             Links::Wait(wait) => return Ok(*wait),
         };
@@ -438,7 +438,7 @@ impl Work<'_> {
     }
 
     /// What the source says, what was found before, or what the rule finds.
-    fn links(&mut self, row: &ObligationRow, record: &RecordRow, setup: &FlowSetup) -> Result<Links> {
+    fn links(&mut self, record: &RecordRow, setup: &FlowSetup) -> Result<Links> {
         let credit = self.credit;
         let named = credit.lines.iter().all(|line| !line.sold.is_empty());
         let stated = |part: &SoldPart| GivenBack {
@@ -453,11 +453,11 @@ impl Work<'_> {
         }
         let buyer = credit.buyer.as_deref().filter(|buyer| !buyer.is_empty());
         if setup.credits.link == LinkRule::OldestFirst && buyer.is_some() {
-            // What the shop has not told yet might be the sale; and who came first is linked first.
+            // What the shop has not told yet might be the sale.
             let heard = |(_, until): &(_, Option<jiff::Timestamp>)| until.is_some_and(|until| until >= record.received_at);
-            let view = self.bench.view;
-            let is_whole = self.bench.shops.iter().all(heard) && !view.captures_wait(self.bench.brand, record.received_at)?;
-            if !is_whole || view.is_overtaking(self.bench.brand, &row.flow, row.id, self.bench.now)? {
+            let is_whole =
+                self.bench.shops.iter().all(heard) && !self.bench.view.captures_wait(self.bench.brand, record.received_at)?;
+            if !is_whole {
                 let why = "what was sold before it is still being read".to_owned();
                 return Ok(Links::Wait(Box::new(Prepared::Later { after: NEWS_LOOK, why })));
             }

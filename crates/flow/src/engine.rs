@@ -541,7 +541,12 @@ impl Engine {
     }
 
     /// Every order of a connection is kept that it had by this instant.
-    pub(crate) fn heard_until(&self, connection: &ConnectionName, through: Timestamp) {
+    ///
+    /// Only a reading that brings orders says so: one of another kind says nothing of them.
+    pub(crate) fn heard_until(&self, connection: &ConnectionName, kinds: &[Kind], through: Timestamp) {
+        if !kinds.contains(&Kind::Order) {
+            return;
+        }
         let kept_at = self.now();
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         let known = news.entry(connection.clone()).or_insert(News { through, kept_at });

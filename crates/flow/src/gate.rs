@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use selvedge_connector::Needed;
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey,
+    credit::LinkRule,
     gate::{
         Lookup, Values,
         rules::{self, Standing},
@@ -117,12 +118,27 @@ impl Engine {
                 };
                 let mut decided = Vec::new();
                 let mut sharing = BTreeSet::new();
-                for row in view.due(&brand, &name, State::Captured, now, BATCH)? {
+                let mut rows = view.due(&brand, &name, State::Captured, now, BATCH)?;
+                // Credits are linked in the order in which they came: who waits, or is not due yet, is overtaken by nobody.
+                let in_turn = setup.kind == Kind::CreditNote && setup.credits.link == LinkRule::OldestFirst;
+                rows.sort_by_key(|row| if in_turn { row.id.0 } else { 0 });
+                let before = match rows.last().filter(|_| in_turn) {
+                    Some(last) => view.undecided(&brand, &name, last.id)?,
+                    None => Vec::new(),
+                };
+                let mut passed = BTreeSet::new();
+                for row in rows {
+                    if before.iter().take_while(|id| **id < row.id).any(|id| !passed.contains(id)) {
+                        break;
+                    }
                     let record = view.record(row.record)?;
                     // Two shipments of one order share what it still wants: the second sees what the first was given. So do
                     // two credits of one buyer.
                     if shared(&record.record).is_none_or(|shared| sharing.insert(shared)) {
                         let decision = look.decide(&row, record)?;
+                        if !matches!(decision, Decision::Later { .. }) {
+                            passed.insert(row.id);
+                        }
                         decided.push((row, decision));
                     }
                 }

@@ -88,6 +88,8 @@ fn look(view: &View<'_>, brand: &Brand, row: &HalvesRow, ways: &Ways, deadlines:
         Some(AnyRecord::CreditNote(credit)) => Some(*credit),
         _ => None,
     };
+    // A source that hands both halves over in one says so there; they are entered apart once the sale is known.
+    let goods = goods.or_else(|| credit.as_ref().and_then(|credit| credit.goods.as_deref().cloned()));
     let order =
         credit.as_ref().and_then(|credit| credit.order.clone()).or_else(|| goods.as_ref().and_then(|goods| goods.order.clone()));
     let mut refunds: Vec<Refund> = Vec::new();

@@ -77,7 +77,7 @@ impl Engine {
         let (came, rest) = match self.turn(side, "poll", way, interval).await? {
             Turn::Whole(came, row) => {
                 if !beside_feed {
-                    self.heard_until(&side.setup.from, row.interval.to);
+                    self.heard_until(&side.setup.from, &[side.setup.kind], row.interval.to);
                 }
                 (came, every)
             }

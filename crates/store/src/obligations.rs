@@ -527,6 +527,17 @@ impl View<'_> {
         statement.query_and_then(values, obligation_row)?.collect()
     }
 
+    /// Rows of a flow, up to one of them, that the gate has not decided and that wait for no other: in the order in which they came,
+    /// a thousand at most.
+    pub fn undecided(&self, brand: &Brand, flow: &FlowName, up_to: ObligationId) -> Result<Vec<ObligationId>> {
+        let sql = "SELECT id FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NOT NULL AND id <= ?4
+                   ORDER BY id LIMIT 1000";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![brand.as_str(), flow.as_str(), State::Captured.word(), up_to.0];
+        let rows = statement.query_map(values, |row| row.get(0).map(ObligationId))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The flows that anything was ever owed in: few, and found by as many seeks.
     fn flows(&self, brand: &Brand) -> Result<Vec<String>> {
         let mut statement = self.connection.prepare_cached("SELECT min(flow) FROM obligations WHERE brand = ?1 AND flow > ?2")?;

@@ -3,16 +3,12 @@
 //! A record that gives something back claims its parts before it leaves; the claim and the sum of all claims change in one
 //! transaction, and the table itself refuses a sum that is more than the whole.
 
-use jiff::Timestamp;
 use rusqlite::{Row, params};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Kind, Money, RecordKey, credit::whole::Portion,
 };
 
-use crate::{
-    Result, Tx, View,
-    packing::{micros, unreadable},
-};
+use crate::{Result, Tx, View, packing::unreadable};
 
 /// Whose parts, at which target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,20 +123,6 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([brand.as_str(), connection.as_str(), buyer], |row| row.get(0).map(RecordKey))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// Whether an obligation of a flow that is older than this one has not been decided and rests: where order counts,
-    /// nobody overtakes it.
-    pub fn is_overtaking(
-        &self,
-        brand: &Brand,
-        flow: &selvedge_model::FlowName,
-        id: selvedge_model::ObligationId,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = 'captured' AND due_at > ?3 AND id < ?4)";
-        let values = params![brand.as_str(), flow.as_str(), micros(now), id.0];
-        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
 }
 

@@ -100,7 +100,8 @@ fn assert_told(demo: &Demo) {
         serde_json::from_str(&out).unwrap()
     };
     let (closing, held) = (sums(&rows(&sample().join("stock.csv")), "closing"), units_held(&sample()));
-    for (sku, closing) in closing.iter().take(20) {
+    let credits = credits_of(&sample(), None);
+    for (sku, closing) in closing.iter().filter(|(sku, _)| !credits.skus_of_held.contains(*sku)).take(20) {
         let items = json(&["stock", "explain", sku]);
         let at = &items[0]["warehouses"][0];
         let units = |term: &str| {
@@ -131,6 +132,9 @@ fn assert_told(demo: &Demo) {
     assert_eq!(changes.len(), closing.len(), "{run}");
     for change in changes {
         let sku = change["sku"].as_str().unwrap();
+        if credits.skus_of_held.contains(sku) {
+            continue;
+        }
         let net = closing[sku].max(0);
         let kept = if sku == first {
             9

@@ -11,7 +11,7 @@ use selvedge_connector::{
     Clock, Connection, Cursor, Decoded, EnumeratedPage, Fault, Page, Priority, Raw, Session, SessionConfig, Source,
     clock::ManualClock,
 };
-use selvedge_flow::{CreditAmounts, CreditPolicy, Engine, FlowSetup, HalvesSetup, LinkRule, Setup};
+use selvedge_flow::{CaptureSetup, CreditAmounts, CreditPolicy, Engine, FlowSetup, HalvesSetup, LinkRule, Setup};
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, CreditNote, Customer, ExternalId, Interval, Kind, Money, Order, Refund, Return, Shipment,
     Sku,
@@ -113,6 +113,8 @@ struct World {
     credits: Keeper<CreditNote>,
     refunds: Keeper<Refund>,
     policy: CreditPolicy,
+    /// How often the shop's orders and the desk's credits are listed.
+    polls: [Duration; 2],
     file: tempfile::NamedTempFile,
     engine: Arc<Engine>,
 }
@@ -144,6 +146,7 @@ impl World {
             credits: Keeper::new(&clock, CARRIES),
             refunds: Keeper::new(&clock, CARRIES),
             policy,
+            polls: [Duration::from_secs(1); 2],
             file,
             engine: Arc::new(Engine::new(empty(&clock, &store)).unwrap()),
             clock,
@@ -199,11 +202,11 @@ impl World {
         let setup = Setup {
             connections,
             captures: vec![
-                capture("shop", Kind::Order),
+                CaptureSetup { poll_every: Some(self.polls[0]), ..capture("shop", Kind::Order) },
                 capture("shop", Kind::Return),
                 capture("depot", Kind::Shipment),
                 capture("depot", Kind::Return),
-                capture("desk", Kind::CreditNote),
+                CaptureSetup { poll_every: Some(self.polls[1]), ..capture("desk", Kind::CreditNote) },
             ],
             flows: vec![
                 flow("orders", Kind::Order, "shop", "books"),
@@ -859,6 +862,26 @@ async fn a_credit_waits_until_everything_sold_before_it_is_known() {
     world.work().await;
     assert_eq!(world.credits.records().len(), 1);
     assert_eq!(world.rules().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn who_came_first_is_linked_first_whoever_is_due_first() {
+    let mut world = World::with(as_stated()).await;
+    world.polls = [Duration::from_secs(10), Duration::from_millis(50)];
+    world.engine = world.engine(world.engine.setup().store.clone());
+    let at = world.clock.now();
+    world.shop.set("1", sale(1, vec![line("1", "COAT", 1, 500, 25)], (0, 0), None, Some("7"), at));
+    world.engine.tick().await.unwrap();
+    // The first comes when the shop has not been listed for a while, and waits for that; the second comes just before.
+    world.clock.advance(Duration::from_millis(9_950));
+    world.desk.set("a", of_desk("C1", Some("7"), &[("COAT", 1, 500)], at));
+    world.engine.tick().await.unwrap();
+    world.clock.advance(Duration::from_millis(100));
+    world.desk.set("b", of_desk("C2", Some("7"), &[("COAT", 1, 500)], at));
+    world.engine.tick().await.unwrap();
+    world.work().await;
+    assert_eq!(world.credits.records().into_iter().map(|note| note.number).collect::<Vec<_>>(), ["C1"]);
+    assert_eq!(world.rules().await, ["credit.unlinked"]);
 }
 
 const SEEDS: u64 = 6;

@@ -459,6 +459,8 @@ acknowledgement_minutes = 10
         if warehouse.format == "x12" {
             let shop = threepl::SHOP;
             writeln!(text, "x12 = {{ sender = \"ZZ:{shop}\", receiver = \"ZZ:{}\" }}", warehouse.warehouse)?;
+            // What a partner means by them is for the partner to say.
+            writeln!(text, "dispositions = {{ RA = \"restock\", RN = \"quarantine\", RP = \"quarantine\" }}")?;
         }
         text.push_str(&warehouse_flows(DEPOT, PICKS_DEPOT, "shipments-depot", "feed = \"1s\"\npoll = \"off\""));
     }
