@@ -220,19 +220,26 @@ impl Bench<'_> {
     /// A shop's return is of one shipment: units of several go as several returns.
     fn by_shipment(&self, record: Return, setup: &FlowSetup, claim: Claim) -> Result<Prepared> {
         let Some(order) = record.order.clone() else { return Ok(Prepared::Unfit(vec![blind(&record)])) };
+        // A shipment that the warehouse has told of and that has not reached the shop may be the one: once it stands there, this
+        // is looked at again.
+        for row in self.view.of_order(self.brand, Kind::Shipment, &order)? {
+            let key = row.record.key();
+            if self.view.binding(self.brand, &setup.to, Kind::Shipment, &key)?.is_none()
+                && self.view.obligations_of(self.brand, Kind::Shipment, &key)?.iter().any(|row| {
+                    let goes_there = self.flows.iter().any(|(flow, to)| *flow == row.flow && *to == setup.to);
+                    goes_there && (row.state.in_flight() || row.state == State::Held)
+                })
+            {
+                let why = format!("shipment {key} does not stand at {} yet", setup.to);
+                return Ok(Prepared::Later { after: ORDER_LOOK, why });
+            }
+        }
         let mut open: Vec<(RecordKey, Units)> = Vec::new();
         for shipment in self.shipped(&order)? {
-            if self.view.binding(self.brand, &setup.to, Kind::Shipment, &shipment.key)?.is_none() {
-                // It has not been told to the shop; once it has, this is looked at again.
-                let rows = self.view.obligations_of(self.brand, Kind::Shipment, &shipment.key)?;
-                if rows.iter().any(|row| row.state.in_flight() || row.state == State::Held) {
-                    let why = format!("shipment {} does not stand at {} yet", shipment.key, setup.to);
-                    return Ok(Prepared::Later { after: ORDER_LOOK, why });
-                }
-                continue;
+            if self.view.binding(self.brand, &setup.to, Kind::Shipment, &shipment.key)?.is_some() {
+                let units = shipment.lines.iter().filter_map(|line| Some((line.order_line.clone()?, line.quantity)));
+                open.push((shipment.key.clone(), units.collect()));
             }
-            let units = shipment.lines.iter().filter_map(|line| Some((line.order_line.clone()?, line.quantity)));
-            open.push((shipment.key.clone(), units.collect()));
         }
         self.take_off_returned(&order, &record, &mut open)?;
         let mut parts: Vec<(RecordKey, Vec<ReturnLine>)> = Vec::new();

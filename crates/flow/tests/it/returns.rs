@@ -11,7 +11,7 @@ use selvedge_connector::{
     Clock, Connection, Cursor, Decoded, EnumeratedPage, Fault, Page, Priority, Raw, Session, SessionConfig, Source,
     clock::ManualClock,
 };
-use selvedge_flow::{CaptureSetup, CreditAmounts, CreditPolicy, Engine, FlowSetup, HalvesSetup, LinkRule, Setup};
+use selvedge_flow::{CaptureSetup, CreditAmounts, CreditPolicy, Engine, FlowSetup, HalvesSetup, LinkRule, Setup, ShipmentPolicy};
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, CreditNote, Customer, ExternalId, Interval, Kind, Money, Order, Refund, Return, Shipment,
     Sku,
@@ -115,6 +115,8 @@ struct World {
     policy: CreditPolicy,
     /// How often the shop's orders and the desk's credits are listed.
     polls: [Duration; 2],
+    /// How long a shipment waits for its tracking number.
+    tracking_wait: Duration,
     file: tempfile::NamedTempFile,
     engine: Arc<Engine>,
 }
@@ -147,6 +149,7 @@ impl World {
             refunds: Keeper::new(&clock, CARRIES),
             policy,
             polls: [Duration::from_secs(1); 2],
+            tracking_wait: Duration::ZERO,
             file,
             engine: Arc::new(Engine::new(empty(&clock, &store)).unwrap()),
             clock,
@@ -210,7 +213,10 @@ impl World {
             ],
             flows: vec![
                 flow("orders", Kind::Order, "shop", "books"),
-                flow("shipments", Kind::Shipment, "depot", "shop"),
+                FlowSetup {
+                    shipments: ShipmentPolicy { tracking_wait: self.tracking_wait },
+                    ..flow("shipments", Kind::Shipment, "depot", "shop")
+                },
                 credits(flow("returns", Kind::Return, "shop", "books")),
                 credits(flow("credits", Kind::CreditNote, "shop", "books")),
                 credits(flow("refunds", Kind::Refund, "shop", "books")),
@@ -739,6 +745,23 @@ async fn what_a_warehouse_received_becomes_a_return_of_each_shipment() {
     world.receive("1", "r4", &[(None, "HAT", 1)]);
     world.work().await;
     assert_eq!(world.rules().await, ["return.line_unknown", "return.over"]);
+}
+
+#[tokio::test]
+async fn what_comes_back_before_its_shipment_is_told_waits_for_it() {
+    let mut world = World::new().await;
+    world.tracking_wait = Duration::from_secs(60);
+    world.engine = world.engine(world.engine.setup().store.clone());
+    world.sold(sale(1, vec![line("1", "COAT", 1, 1000, 25)], (0, 0), None, None, world.clock.now())).await;
+    world.ship("1", "a", &[("1", "COAT", 1)]);
+    world.receive("1", "r1", &[(None, "COAT", 1)]);
+    world.work().await;
+    assert_eq!((world.rules().await, world.made.records().len()), (Vec::<String>::new(), 0));
+    for _ in 0..4 {
+        world.work().await;
+    }
+    assert_eq!(world.made.records().iter().map(|one| one.shipment.clone()).collect::<Vec<_>>(), [Some(key("1.depot.a"))]);
+    assert_eq!(world.rules().await, [""; 0]);
 }
 
 #[tokio::test]
