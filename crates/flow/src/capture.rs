@@ -315,7 +315,13 @@ pub(crate) fn enter(tx: &Tx<'_>, owing: &Owing, brand: &selvedge_model::Brand, n
         }
         AnyRecord::Shipment(shipment) => tx.promise_moved(brand, &shipment.order, now)?,
         AnyRecord::Return(returned) => tx.halves_moved(brand, &new.connection, &returned.key, now)?,
-        AnyRecord::CreditNote(credit) => tx.halves_moved(brand, &new.connection, &credit.key, now)?,
+        AnyRecord::CreditNote(credit) => {
+            tx.halves_moved(brand, &new.connection, &credit.key, now)?;
+            // Its refunds may have been told of first.
+            for exception in tx.exceptions_by_cause(brand, &format!("refund.no_credit:{}", credit.key))? {
+                tx.release(exception, None, now)?;
+            }
+        }
         AnyRecord::Refund(refund) => tx.halves_moved(brand, &new.connection, &refund.credit_note, now)?,
         AnyRecord::Customer(_) | AnyRecord::Unreadable(_) => {}
     }

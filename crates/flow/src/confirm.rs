@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use selvedge_connector::{Fault, Priority};
 use selvedge_model::{
-    AnyRecord, Problem,
+    AnyRecord, Kind, Problem,
     compare::{Cause, Difference, compare},
     gate::Values,
     obligation::{Event, State},
@@ -13,6 +13,7 @@ use selvedge_model::{
 use selvedge_store::{
     Result,
     obligations::{ObligationRow, Step},
+    parts::{Claim, PartsOf},
 };
 
 use crate::{
@@ -105,9 +106,20 @@ impl Engine {
         let problems = match seen {
             Seen::Equal => {
                 let (id, now) = (row.id, self.now());
+                // What was taken back, and is seen taken back, gives nothing back any more.
+                let freed = (expected.is_cancelled() && matches!(row.kind, Kind::Return | Kind::CreditNote)).then(|| Claim {
+                    of: PartsOf { brand: self.brand().clone(), at: flow.setup.to.clone(), kind: row.kind },
+                    key: row.key.clone(),
+                    flow: row.flow.clone(),
+                    wholes: Vec::new(),
+                    parts: Vec::new(),
+                });
                 return self
                     .store()
                     .write(move |tx| {
+                        if let Some(freed) = &freed {
+                            tx.claim_parts(freed)?;
+                        }
                         let moved = tx
                             .step(id, Event::Confirm, &Step::default(), now)
                             .and_then(|_| tx.tell(id, "confirm", "confirmed", "read back and equal", now));

@@ -175,16 +175,24 @@ impl Bench<'_> {
         record: &RecordRow,
         credit: &CreditNote,
         setup: &FlowSetup,
+        handed_over: bool,
     ) -> Result<Prepared> {
         let excluded =
             |rule, reason: &str| Prepared::Excluded { rule, version: 1, reason: reason.to_owned(), routed: Vec::new() };
+        // What stands in the books is not taken back by leaving its next revision out.
+        let takes_back = credit.status == CreditStatus::Open
+            || credit.status == CreditStatus::Issued && credit.reason == CreditReason::Cancellation;
+        if handed_over && takes_back {
+            return Ok(Prepared::Unfit(vec![reversed(credit)]));
+        }
         match credit.status {
             CreditStatus::Open => return Ok(excluded("credit.open", "nothing has been paid back yet")),
             CreditStatus::Void => {
                 return Ok(match self.last_prepared(row)? {
                     Some(AnyRecord::CreditNote(last)) => {
                         let void = CreditNote { status: CreditStatus::Void, updated_at: credit.updated_at, goods: None, ..*last };
-                        Prepared::As(Box::new(Ready { claim: Some(self.nothing_claimed(row)), ..Ready::of(void) }))
+                        // Its parts are free once the target shows it void, and not before.
+                        Prepared::As(Box::new(Ready::of(void)))
                     }
                     _ => Prepared::AsItIs,
                 });
@@ -197,12 +205,16 @@ impl Bench<'_> {
                 "the units were cancelled before they left: the sale there is smaller by them already, and nothing is to be credited",
             ));
         }
+        if let Some(problem) = goods_kept(credit) {
+            return Ok(Prepared::Unfit(vec![problem]));
+        }
         if let Some(problem) = adds_up(credit) {
             return Ok(Prepared::Unfit(vec![problem]));
         }
         let of = self.parts_of(Kind::CreditNote);
         let own = self.view.parts(&of, &row.key)?;
-        let mut work = Work { bench: self, credit, of, own, sales: BTreeMap::new(), parts: Vec::new(), problems: Vec::new() };
+        let mut work =
+            Work { bench: self, credit, of, own, sales: BTreeMap::new(), parts: Vec::new(), problems: Vec::new(), handed_over };
         if let Some(order) = &credit.order
             && let Some(wait) = work.need(order, record, setup)?
         {
@@ -249,7 +261,10 @@ impl Bench<'_> {
             });
         };
         if credit.reason == CreditReason::Cancellation {
-            return Ok(excluded("refund.never_invoiced", "it pays back what was cancelled before it was invoiced".to_owned()));
+            return Ok(match self.last_prepared(row)? {
+                Some(_) => Prepared::Unfit(vec![taken_back(refund)]),
+                None => excluded("refund.never_invoiced", "it pays back what was cancelled before it was invoiced".to_owned()),
+            });
         }
         if credit.currency != refund.amount.currency() {
             return Ok(Prepared::Unfit(vec![over(refund, &credit, credit.totals.gross)]));
@@ -329,6 +344,21 @@ fn adds_up(credit: &CreditNote) -> Option<Problem> {
     )
 }
 
+/// A credit of which some goods came back and some stay with the shopper cannot be told as one return.
+fn goods_kept(credit: &CreditNote) -> Option<Problem> {
+    let back = credit.goods.as_ref()?.units();
+    (back != credit.units()).then(|| {
+        Problem::new(
+            "credit.goods_kept",
+            "goods",
+            format!("credit {} gives {} units back in money, and {back} of them came back as goods", credit.number, credit.units()),
+            "Make two credits of it at its source: one for what came back, one for what the shopper keeps; then dismiss this with a reason.",
+        )
+        .value(back.to_string())
+        .cause(credit.key.as_str())
+    })
+}
+
 fn no_credit(refund: &Refund) -> Problem {
     Problem::new(
         "refund.no_credit",
@@ -338,14 +368,14 @@ fn no_credit(refund: &Refund) -> Problem {
          with a reason.",
     )
     .value(refund.amount.to_string())
-    .cause(refund.key.as_str())
+    .cause(refund.credit_note.as_str())
 }
 
 fn taken_back(refund: &Refund) -> Problem {
     Problem::new(
         "refund.taken_back",
         "status",
-        format!("refund {} of {} had gone through, stands at the target, and is now said to have failed", refund.id, refund.amount),
+        format!("refund {} of {} was handed over, and its source says now that it failed or pays back something else", refund.id, refund.amount),
         "Ask the payment provider what happened to it. If the money did not go back, delete the refund at the target, then dismiss \
          this with a reason.",
     )
@@ -397,6 +427,8 @@ struct Work<'a> {
     sales: BTreeMap<RecordKey, Sale>,
     parts: Vec<PartRow>,
     problems: Vec<Problem>,
+    /// Whether an earlier revision may stand at the target.
+    handed_over: bool,
 }
 
 fn too_large(error: &MoneyError) -> StoreError {
@@ -452,7 +484,9 @@ impl Work<'_> {
             return Ok(Links::Found(links.collect()));
         }
         let buyer = credit.buyer.as_deref().filter(|buyer| !buyer.is_empty());
-        if setup.credits.link == LinkRule::OldestFirst && buyer.is_some() {
+        // Which line of the order that it names is no guess: it is told by the item.
+        let rule = if credit.order.is_some() { LinkRule::OldestFirst } else { setup.credits.link };
+        if rule == LinkRule::OldestFirst && credit.order.is_none() && buyer.is_some() {
             // What the shop has not told yet might be the sale.
             let heard = |(_, until): &(_, Option<jiff::Timestamp>)| until.is_some_and(|until| until >= record.received_at);
             let is_whole =
@@ -463,37 +497,52 @@ impl Work<'_> {
             }
         }
         let mut candidates = Vec::new();
-        for (shop, _) in self.bench.shops {
-            for order in buyer.map(|buyer| self.bench.view.bought(self.bench.brand, shop, buyer)).transpose()?.unwrap_or_default()
-            {
-                let Some(latest) = self.bench.view.latest(self.bench.brand, Kind::Order, &order)? else { continue };
-                let AnyRecord::Order(sale) = latest.record else { continue };
-                if sale.currency != credit.currency {
-                    continue;
-                }
-                let sale = self.sale(*sale)?;
-                candidates.extend(sale.sold.iter().filter(|one| one.bundle.is_none()).map(|one| Candidate {
-                    order: order.clone(),
-                    line: one.line.clone(),
-                    placed_at: sale.order.placed_at,
-                    sku: one.sku.clone(),
-                    unit_net: one.unit_net,
-                    left: one.whole.units.saturating_sub(sale.taken.get(&one.line).map_or(0, |taken| taken.units)),
-                }));
-                self.sales.entry(order).or_insert(sale);
+        let mut orders: Vec<RecordKey> = credit.order.iter().cloned().collect();
+        if let (None, Some(buyer)) = (&credit.order, buyer) {
+            for (shop, _) in self.bench.shops {
+                orders.extend(self.bench.view.bought(self.bench.brand, shop, buyer)?);
+            }
+        }
+        for order in orders {
+            let Some(latest) = self.bench.view.latest(self.bench.brand, Kind::Order, &order)? else { continue };
+            let AnyRecord::Order(sale) = latest.record else { continue };
+            if sale.currency != credit.currency {
+                continue;
+            }
+            let sale = self.sale(*sale)?;
+            candidates.extend(sale.sold.iter().filter(|one| one.bundle.is_none()).map(|one| Candidate {
+                order: order.clone(),
+                line: one.line.clone(),
+                placed_at: sale.order.placed_at,
+                sku: one.sku.clone(),
+                unit_net: one.unit_net,
+                left: one.whole.units.saturating_sub(sale.taken.get(&one.line).map_or(0, |taken| taken.units)),
+            }));
+            self.sales.entry(order).or_insert(sale);
+        }
+        // What other lines of this credit have already is nobody else's.
+        let kept: Vec<Option<link::Found>> = credit
+            .lines
+            .iter()
+            .enumerate()
+            .map(|(index, line)| self.kept(index, line).filter(|_| line.sold.is_empty()))
+            .collect();
+        let named = credit.lines.iter().flat_map(|line| &line.sold).map(|part| (&part.order, &part.line, part.quantity));
+        let found = kept.iter().flatten().flat_map(|found| &found.links).map(|one| (&one.order, &one.line, one.units));
+        for (order, line, units) in named.chain(found) {
+            if let Some(one) = candidates.iter_mut().find(|one| one.order == *order && one.line == *line) {
+                one.left = one.left.saturating_sub(units);
             }
         }
         let shown = candidates.clone();
         let mut links = Vec::new();
-        for (index, line) in credit.lines.iter().enumerate() {
+        for ((index, line), kept) in credit.lines.iter().enumerate().zip(kept) {
             if !line.sold.is_empty() {
                 links.push(LineLinks { parts: line.sold.iter().map(stated).collect(), missing: 0 });
                 continue;
             }
-            let found = match setup.credits.link {
-                LinkRule::OldestFirst => {
-                    self.kept(index, line).unwrap_or_else(|| link::take(line, credit.issued_at, &mut candidates))
-                }
+            let found = match rule {
+                LinkRule::OldestFirst => kept.unwrap_or_else(|| link::take(line, credit.issued_at, &mut candidates)),
                 LinkRule::Never => link::Found { links: Vec::new(), missing: line.quantity },
             };
             if found.missing > 0 {
@@ -530,7 +579,11 @@ impl Work<'_> {
             .map(|part| link::Linked { order: part.owner.clone(), line: part.line.clone(), units: part.portion.units })
             .collect();
         let units: u32 = links.iter().map(|one| one.units).sum();
-        (units == line.quantity && units > 0).then_some(link::Found { links, missing: 0 })
+        // A file that is sent again may have its rows in another order.
+        let sells = |one: &link::Linked| {
+            self.sales.get(&one.order).and_then(|sale| sale.sold(&one.line)).is_some_and(|sold| sold.sku == line.sku)
+        };
+        (links.iter().all(sells) && units == line.quantity && units > 0).then_some(link::Found { links, missing: 0 })
     }
 
     /// Settles every line against its sale, then the charges and reductions of the order, and writes the claim.
@@ -551,12 +604,16 @@ impl Work<'_> {
         };
         let (mut discounts, mut shipping, mut handling) =
             (credit.discounts.clone(), credit.shipping.clone(), credit.handling.clone());
+        if only.is_none() {
+            self.settle_orders(&orders, amounts);
+        }
         if let Some(order) = &only {
             self.settle_order(order, amounts, &mut discounts, &mut shipping, &mut handling);
         }
         let claim = self.claim(row, amounts);
+        let claim = if self.handed_over { kept_up(claim, &self.own) } else { claim };
         if !self.problems.is_empty() {
-            return Ok(if claim.parts.is_empty() {
+            return Ok(if claim.parts.is_empty() || self.handed_over {
                 Prepared::Unfit(self.problems)
             } else {
                 // Only what the rule found is kept for it; what does not fit must not stand in another's way.
@@ -572,7 +629,11 @@ impl Work<'_> {
                 whole_bundles(&mut lines, sale).map_err(|error| too_large(&error))?;
             }
         }
-        let header = only.as_ref().or(orders.first()).and_then(|order| self.sales.get(order)).map(|sale| header(&sale.order));
+        let header = only.as_ref().or(orders.first()).and_then(|order| self.sales.get(order)).map(|sale| {
+            // Of a credit without lines the rates of the sale decide its tax.
+            let lines = if credit.lines.is_empty() { sale.order.lines.clone() } else { Vec::new() };
+            Order { lines, ..header(&sale.order) }
+        });
         let mut prepared = CreditNote {
             order: only,
             lines,
@@ -649,6 +710,44 @@ impl Work<'_> {
         settled.net = net;
         settled.tax = tax;
         Ok(settled)
+    }
+
+    /// A credit of several orders: what it gives back of each is held against each, and it can give back lines alone.
+    fn settle_orders(&mut self, orders: &[RecordKey], amounts: CreditAmounts) {
+        let credit = self.credit;
+        let none = |charge: &Charge| charge.net.is_zero() && charge.tax.is_zero();
+        let only_lines = credit.discounts.is_empty()
+            && [&credit.shipping, &credit.handling, &credit.goodwill, &credit.fee].into_iter().all(none);
+        if !only_lines {
+            self.problems.push(several_orders(credit, orders));
+            return;
+        }
+        for key in orders {
+            let Some(sale) = self.sales.get_mut(key) else { continue };
+            let none = Charge::none(sale.order.currency);
+            let line = ExternalId::new(TOTAL);
+            let all = (|| {
+                let whole = together(Portion { units: 0, net: sale.order.totals.net, tax: sale.order.totals.tax })?;
+                let alone = CreditNote { fee: none.clone(), goodwill: none.clone(), ..credit.clone() };
+                let given = together(totals_of(&alone, sale, &none, &none, &[])?)?;
+                Ok::<_, MoneyError>((whole, given, whole.net.minus(sale.taken(&line)?.net)?))
+            })();
+            match all {
+                Ok((whole, given, left)) => {
+                    if amounts == CreditAmounts::AsSold && given.net.minor() > left.minor() {
+                        let left = Portion { net: left, ..sale.none() };
+                        self.problems.push(total_over(credit, key, given, left));
+                        continue;
+                    }
+                    if sale.take(&line, whole, given).is_ok() {
+                        self.parts.push(PartRow { owner: key.clone(), line, place: credit.lines.len(), portion: given });
+                    }
+                }
+                Err(error) => {
+                    self.problems.push(misfit(credit, "totals".to_owned(), key, "the credit", &Misfit::Money(error)));
+                }
+            }
+        }
     }
 
     /// What is no line: charges and reductions of the order, and all of it together.
@@ -744,6 +843,42 @@ impl Work<'_> {
     }
 }
 
+/// The claim of a revision whose forerunner may stand: whatever that claimed stays claimed, until the target shows otherwise.
+pub(crate) fn kept_up(mut claim: Claim, own: &[PartRow]) -> Claim {
+    for old in own {
+        let same = |one: &&mut PartRow| one.owner == old.owner && one.line == old.line && one.place == old.place;
+        match claim.parts.iter_mut().find(same) {
+            Some(new) => {
+                let most = |new: Money, old: Money| if new.minor() < old.minor() { old } else { new };
+                new.portion.units = new.portion.units.max(old.portion.units);
+                new.portion.net = most(new.portion.net, old.portion.net);
+                new.portion.tax = most(new.portion.tax, old.portion.tax);
+            }
+            None => claim.parts.push(old.clone()),
+        }
+    }
+    claim
+}
+
+fn reversed(credit: &CreditNote) -> Problem {
+    Problem::new(
+        "credit.taken_back",
+        "status",
+        format!(
+            "credit {} was handed over, and its source says now that {}",
+            credit.number,
+            match credit.status {
+                CreditStatus::Open => "nothing has been paid back (a refund that was pending has failed)",
+                _ => "it pays back units that were cancelled before they left, which were never invoiced",
+            }
+        ),
+        "See in the shop what was paid back. If the credit is wrong, have it voided at the target, its refunds first, and dismiss this with \
+         a reason; if it is right, release this once the shop says so, too.",
+    )
+    .value(credit.number.as_str())
+    .cause(credit.key.as_str())
+}
+
 /// Net and tax in one sum.
 fn together(portion: Portion) -> std::result::Result<Portion, MoneyError> {
     Ok(Portion { units: portion.units, net: portion.gross()?, tax: Money::zero(portion.net.currency()) })
@@ -821,7 +956,14 @@ fn whole_bundle(
             given.push(one);
         }
     }
-    if let Some((net, tax)) = stated {
+    if let (CreditAmounts::AsStated, Some((net, tax)), Some(first)) = (amounts, stated, given.first_mut()) {
+        // The source sets the price of the whole: what it is more or less than was paid goes with the first component.
+        let more = Portion { units: 0, net: net.minus(sum.net).map_err(money)?, tax: tax.minus(sum.tax).map_err(money)? };
+        first.part = first.part.plus(more).map_err(money)?;
+        if let Some((_, of_bundle)) = first.claims.last_mut() {
+            *of_bundle = of_bundle.plus(more).map_err(money)?;
+        }
+    } else if let Some((net, tax)) = stated {
         let off = |one: Money, other: Money| one.minus(other).map(|difference| difference.minor().saturating_abs());
         let cents = i64::try_from(given.len()).unwrap_or(i64::MAX);
         if off(net, sum.net).map_err(money)? > cents || off(tax, sum.tax).map_err(money)? > cents {
@@ -859,7 +1001,9 @@ fn reductions(
     let wrong = |error: MoneyError| {
         Box::new(misfit(credit, "discounts".to_owned(), &sale.order.number, "a reduction", &Misfit::Money(error)))
     };
-    let whole = sum(&sale.order.discounts).map_err(wrong)?;
+    // What a gift card paid is a tender and comes back as one.
+    let reduced: Vec<Discount> = sale.order.discounts.iter().filter(|one| !one.tender).cloned().collect();
+    let whole = sum(&reduced).map_err(wrong)?;
     let mut part = sum(given).map_err(wrong)?;
     if part == sale.none() && whole == sale.none() {
         return Ok(None);
@@ -903,7 +1047,7 @@ fn reductions(
     Ok(Some((whole, part)))
 }
 
-/// What a credit gives back of an order in all, the fee not taken off: what is kept back was paid, too.
+/// What a credit gives back of an order in all.
 fn totals_of(
     credit: &CreditNote,
     sale: &Sale,
@@ -922,7 +1066,8 @@ fn totals_of(
     for one in discounts {
         all = all.minus(Portion { units: 0, net: one.net, tax: one.tax })?;
     }
-    Ok(all)
+    // What is kept back may be given back later.
+    all.minus(Portion { units: 0, net: credit.fee.net, tax: credit.fee.tax })
 }
 
 fn totals(credit: &CreditNote) -> std::result::Result<Totals, MoneyError> {
@@ -1012,6 +1157,22 @@ fn returned_lines(line: &CreditLine) -> Vec<ReturnLine> {
         reason: None,
     };
     line.sold.iter().map(part).collect()
+}
+
+fn several_orders(credit: &CreditNote, orders: &[RecordKey]) -> Problem {
+    let named: Vec<&str> = orders.iter().map(RecordKey::as_str).collect();
+    Problem::new(
+        "credit.several_orders",
+        "lines",
+        format!(
+            "credit {} gives lines of {} back and, beside them, charges or reductions of which nobody can say whose they are",
+            credit.number,
+            if named.is_empty() { "no order".to_owned() } else { format!("orders {}", named.join(", ")) }
+        ),
+        "Make a credit for each order at its source, then dismiss this with a reason.",
+    )
+    .value(credit.number.as_str())
+    .cause(credit.key.as_str())
 }
 
 fn order_unknown(credit: &CreditNote, order: &RecordKey) -> Problem {

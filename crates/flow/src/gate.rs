@@ -118,17 +118,14 @@ impl Engine {
                 };
                 let mut decided = Vec::new();
                 let mut sharing = BTreeSet::new();
-                let mut rows = view.due(&brand, &name, State::Captured, now, BATCH)?;
-                // Credits are linked in the order in which they came: who waits, or is not due yet, is overtaken by nobody.
+                // Credits are linked in the order in which they came: whoever waits, or is not due yet, is overtaken by nobody.
                 let in_turn = setup.kind == Kind::CreditNote && setup.credits.link == LinkRule::OldestFirst;
-                rows.sort_by_key(|row| if in_turn { row.id.0 } else { 0 });
-                let before = match rows.last().filter(|_| in_turn) {
-                    Some(last) => view.undecided(&brand, &name, last.id)?,
-                    None => Vec::new(),
+                let rows = match in_turn {
+                    true => view.undecided(&brand, &name, BATCH)?,
+                    false => view.due(&brand, &name, State::Captured, now, BATCH)?,
                 };
-                let mut passed = BTreeSet::new();
                 for row in rows {
-                    if before.iter().take_while(|id| **id < row.id).any(|id| !passed.contains(id)) {
+                    if in_turn && row.due_at > now {
                         break;
                     }
                     let record = view.record(row.record)?;
@@ -136,10 +133,13 @@ impl Engine {
                     // two credits of one buyer.
                     if shared(&record.record).is_none_or(|shared| sharing.insert(shared)) {
                         let decision = look.decide(&row, record)?;
-                        if !matches!(decision, Decision::Later { .. }) {
-                            passed.insert(row.id);
-                        }
+                        let waits = in_turn && matches!(decision, Decision::Later { .. });
                         decided.push((row, decision));
+                        if waits {
+                            break;
+                        }
+                    } else if in_turn {
+                        break;
                     }
                 }
                 Ok(decided)
@@ -260,7 +260,15 @@ impl Look<'_> {
                 };
                 Ok(Decision::Split { parts: parts.into_iter().map(part).collect(), reason })
             }
-            Prepared::Excluded { rule, version, reason, routed } => Ok(Decision::Exclude { rule, version, reason, routed }),
+            Prepared::Excluded { rule, version, reason, routed } => {
+                let decision = Decision::Exclude { rule, version, reason, routed };
+                Ok(match row.kind {
+                    Kind::Return | Kind::CreditNote | Kind::Refund if !handed_over => {
+                        Decision::Claiming(Box::new(self.bench().nothing_claimed(row)), Box::new(decision))
+                    }
+                    _ => decision,
+                })
+            }
             Prepared::Later { after, why } => Ok(Decision::Later { after, why }),
         }
     }
@@ -534,7 +542,7 @@ fn decide(
         Decision::Decode(_) => Ok(()),
         Decision::Claiming(claim, decision) => {
             if !tx.claim_parts(claim)? {
-                return tx.postpone(row.id, now, None);
+                return tx.postpone(row.id, after(now, LIST_UNREAD), Some("what it gives back was claimed by another meanwhile"));
             }
             decide(tx, brand, flow, row, decision, needs, now)
         }

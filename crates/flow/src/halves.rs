@@ -112,31 +112,31 @@ fn problem(missing: Missing, ways: &Ways, row: &HalvesRow) -> (FlowName, Problem
         Missing::Credit => (
             &ways.goods,
             "return.no_credit",
-            "goods came back and were received, and nothing was credited for them in time",
+            format!("the goods of return {} were received, and nothing was credited for them in time", row.key),
             "Pay the return back in the shop, or let it go with a reason (an exchange, a warranty case). It closes by itself once the \
              credit is there.",
         ),
         Missing::Goods => (
             &ways.credit,
             "credit.no_goods",
-            "money was given back for goods that have not been received in time",
+            format!("money was given back for return {}, and its goods have not been received in time", row.key),
             "Ask the customer and the warehouse for the parcel. Receive the return in the shop once it is there, or let it go with a \
              reason (the customer keeps it). It closes by itself once the goods are there.",
         ),
         Missing::Refund => (
             &ways.refund,
             "refund.missing",
-            "a credit was issued, and the money did not go back in full in time",
+            format!("credit {} was issued, and the money did not go back in full in time", row.key),
             "See at the payment provider why the refund failed or is pending, and repeat it in the shop. It closes by itself once the \
              money has gone back.",
         ),
         Missing::CreditOfRefund => (
             &ways.refund,
             "refund.no_credit",
-            "money went back, and the return that it paid for was taken back in the shop",
+            format!("money went back for {}, which was taken back in the shop", row.key),
             "Make the return again in the shop, or ask for the money back at the provider; then let this go with a reason.",
         ),
     };
     let flow = way.clone().or_else(|| ways.credit.clone()).unwrap_or_default();
-    (flow, Problem::new(rule, "", message, remedy).cause(row.connection.as_str()))
+    (flow, Problem::new(rule, "", message, remedy).value(row.key.as_str()).cause(row.key.as_str()))
 }

@@ -162,8 +162,8 @@ impl Bench<'_> {
                 self.attributed(row, &shipment, record.received_at, &setup.shipments)
             }
             (AnyRecord::Product(product), _) => self.product(row, record, product, &setup.products, handed_over),
-            (AnyRecord::CreditNote(credit), _) => self.credit(row, record, credit, setup),
-            (AnyRecord::Return(returned), _) => self.returned(row, record, returned, setup),
+            (AnyRecord::CreditNote(credit), _) => self.credit(row, record, credit, setup, handed_over),
+            (AnyRecord::Return(returned), _) => self.returned(row, record, returned, setup, handed_over),
             (AnyRecord::Refund(refund), _) => self.refund(row, record, refund, setup),
             _ => Ok(Prepared::AsItIs),
         }

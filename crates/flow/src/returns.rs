@@ -22,7 +22,7 @@ use selvedge_store::{
 
 use crate::{
     FlowSetup,
-    credits::patience,
+    credits::{kept_up, patience},
     prepare::{Bench, ORDER_LOOK, Prepared, Ready},
 };
 
@@ -39,13 +39,15 @@ impl Bench<'_> {
         record: &RecordRow,
         returned: &Return,
         setup: &FlowSetup,
+        handed_over: bool,
     ) -> Result<Prepared> {
         let excluded = |rule, reason: String| Prepared::Excluded { rule, version: 1, reason, routed: Vec::new() };
         if returned.status == ReturnStatus::Cancelled {
             return Ok(match self.last_prepared(row)? {
                 Some(AnyRecord::Return(last)) => {
                     let cancelled = Return { status: ReturnStatus::Cancelled, updated_at: returned.updated_at, ..*last };
-                    Prepared::As(Box::new(Ready { claim: Some(self.nothing_claimed(row)), ..Ready::of(cancelled) }))
+                    // Its units are free once the target shows it cancelled, and not before.
+                    Prepared::As(Box::new(Ready::of(cancelled)))
                 }
                 _ => Prepared::AsItIs,
             });
@@ -90,7 +92,7 @@ impl Bench<'_> {
             };
             loaded.insert(key, *order);
         }
-        self.attributed_return(row, returned, setup, &loaded, to_shop)
+        self.attributed_return(row, returned, setup, &loaded, to_shop, handed_over)
     }
 
     /// Whether orders come from there.
@@ -105,9 +107,21 @@ impl Bench<'_> {
         setup: &FlowSetup,
         orders: &BTreeMap<RecordKey, Order>,
         to_shop: bool,
+        handed_over: bool,
     ) -> Result<Prepared> {
         let of = self.parts_of(Kind::Return);
-        let own = self.view.parts(&of, &row.key)?;
+        let mut own = self.view.parts(&of, &row.key)?;
+        let own_alone = own.clone();
+        // What it was split into claims for it.
+        let split = format!("{}.", row.key);
+        for key in orders.keys() {
+            for part in self.view.of_order(self.brand, Kind::Return, key)? {
+                let key = part.record.key();
+                if key.as_str().strip_prefix(&split).is_some_and(|nth| nth.parse::<u32>().is_ok()) {
+                    own.extend(self.view.parts(&of, &key)?);
+                }
+            }
+        }
         // What can still come back of each line: what was sold (or left, where that is known) less what came back already.
         let mut left: BTreeMap<(RecordKey, ExternalId), u32> = BTreeMap::new();
         for (key, order) in orders {
@@ -124,7 +138,8 @@ impl Bench<'_> {
                 }
             }
             for line in shippable(order) {
-                let most = gone.as_ref().map_or(line.quantity, |gone| gone.get(&line.id).copied().unwrap_or(0));
+                let most =
+                    gone.as_ref().map_or(line.quantity, |gone| gone.get(&line.id).copied().unwrap_or(0)).min(line.quantity);
                 let back = back.get(&line.id).copied().unwrap_or(0);
                 left.insert((key.clone(), line.id.clone()), most.saturating_sub(back));
             }
@@ -134,6 +149,7 @@ impl Bench<'_> {
             Err(problems) => return Ok(Prepared::Unfit(problems)),
         };
         let claim = claim(self.nothing_claimed(row), orders, &lines);
+        let claim = if handed_over { kept_up(claim, &own_alone) } else { claim };
         let mut record = Return { lines, ..returned.clone() };
         let mut named: Vec<&RecordKey> = record.lines.iter().filter_map(|line| line.order.as_ref()).collect();
         named.dedup();
@@ -222,6 +238,7 @@ impl Bench<'_> {
         let Some(order) = record.order.clone() else { return Ok(Prepared::Unfit(vec![blind(&record)])) };
         // A shipment that the warehouse has told of and that has not reached the shop may be the one: once it stands there, this
         // is looked at again.
+        let mut waits = None;
         for row in self.view.of_order(self.brand, Kind::Shipment, &order)? {
             let key = row.record.key();
             if self.view.binding(self.brand, &setup.to, Kind::Shipment, &key)?.is_none()
@@ -230,8 +247,7 @@ impl Bench<'_> {
                     goes_there && (row.state.in_flight() || row.state == State::Held)
                 })
             {
-                let why = format!("shipment {key} does not stand at {} yet", setup.to);
-                return Ok(Prepared::Later { after: ORDER_LOOK, why });
+                waits = Some(format!("shipment {key} does not stand at {} yet", setup.to));
             }
         }
         let mut open: Vec<(RecordKey, Units)> = Vec::new();
@@ -265,7 +281,10 @@ impl Bench<'_> {
             }
         }
         if !nowhere.is_empty() {
-            return Ok(Prepared::Unfit(nowhere));
+            return Ok(match waits {
+                Some(why) => Prepared::Later { after: ORDER_LOOK, why },
+                None => Prepared::Unfit(nowhere),
+            });
         }
         if let [(shipment, _)] = parts.as_slice() {
             let record = Return { shipment: Some(shipment.clone()), ..record };
@@ -291,6 +310,10 @@ impl Bench<'_> {
                 continue;
             }
             for other in self.view.obligations_of(self.brand, Kind::Return, &key)?.iter().rev().filter(|o| o.flow == *self.flow) {
+                // Let go before it left: its goods were made no return of.
+                if other.state == State::Dismissed && other.target.is_none() && other.attempts == 0 {
+                    continue;
+                }
                 let Some(AnyRecord::Return(made)) = self.view.prepared(other.id)? else { continue };
                 let Some((_, units)) = open.iter_mut().find(|(shipment, _)| Some(shipment) == made.shipment.as_ref()) else {
                     break;

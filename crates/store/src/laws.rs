@@ -87,7 +87,7 @@ fn act(tx: &Tx<'_>, act: &Act, watch: &mut Watch) -> Result<()> {
             if *event == Event::Claim {
                 return Ok(());
             }
-            let exception = if *event == Event::Hold { Some(exception(tx, *place)?) } else { None };
+            let exception = if matches!(event, Event::Hold | Event::Drift) { Some(exception(tx, *place)?) } else { None };
             match (tx.step(row.id, *event, &Step { exception, ..Step::default() }, at(200)), next(row.state, *event)) {
                 (Ok(to), Some(expected)) => {
                     assert!(to == expected || to == State::Superseded, "{to:?}")

@@ -527,15 +527,13 @@ impl View<'_> {
         statement.query_and_then(values, obligation_row)?.collect()
     }
 
-    /// Rows of a flow, up to one of them, that the gate has not decided and that wait for no other: in the order in which they came,
-    /// a thousand at most.
-    pub fn undecided(&self, brand: &Brand, flow: &FlowName, up_to: ObligationId) -> Result<Vec<ObligationId>> {
-        let sql = "SELECT id FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NOT NULL AND id <= ?4
-                   ORDER BY id LIMIT 1000";
+    /// Rows of a flow that the gate has not decided and that wait for no other, due or not: in the order in which they came.
+    pub fn undecided(&self, brand: &Brand, flow: &FlowName, limit_rows: usize) -> Result<Vec<ObligationRow>> {
+        let sql =
+            select_rows!("WHERE o.brand = ?1 AND o.flow = ?2 AND o.state = ?3 AND o.due_at IS NOT NULL ORDER BY o.id LIMIT ?4");
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), flow.as_str(), State::Captured.word(), up_to.0];
-        let rows = statement.query_map(values, |row| row.get(0).map(ObligationId))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let values = params![brand.as_str(), flow.as_str(), State::Captured.word(), limit(limit_rows)];
+        statement.query_and_then(values, obligation_row)?.collect()
     }
 
     /// The flows that anything was ever owed in: few, and found by as many seeks.

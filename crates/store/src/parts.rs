@@ -207,7 +207,10 @@ impl Tx<'_> {
     pub(crate) fn parts_let_go(&self, exception: ExceptionId) -> Result<()> {
         let sql = "SELECT DISTINCT p.brand, p.at, p.kind, p.key, p.flow FROM obligations o
                    JOIN parts p ON p.brand = o.brand AND p.kind = o.kind AND p.key = o.key AND p.flow = o.flow
-                   WHERE o.exception_id = ?1 AND o.state = 'held' AND o.target IS NULL AND o.kind IN ('return', 'credit_note', 'refund')";
+                   WHERE o.exception_id = ?1 AND o.state = 'held' AND o.kind IN ('return', 'credit_note', 'refund')
+                     AND NOT EXISTS (SELECT 1 FROM bindings b WHERE b.brand = o.brand AND b.kind = o.kind AND b.key = o.key AND b.connection = p.at)
+                     AND NOT EXISTS (SELECT 1 FROM obligations s WHERE s.brand = o.brand AND s.flow = o.flow AND s.key = o.key
+                                       AND (s.target IS NOT NULL OR s.attempts > 0))";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then([exception.0], |row| {
             let kind: String = row.get(2)?;

@@ -106,9 +106,10 @@ pub fn of_return(at: &At<'_>, currency: Currency, form: &Form, notes: &mut Notes
     transactions(entries.into_iter().map(|(entry, word, _)| (entry, word)), form)
 }
 
-/// As of when a credit note is issued: the first transaction for it that has not failed.
+/// As of when a credit note is issued: the first transaction for it that went through. One that is pending may still fail, and
+/// what is booked is not unbooked.
 pub fn issued_at(transactions: &[Transaction]) -> Option<Timestamp> {
-    transactions.iter().filter(|one| one.status != PaymentStatus::Failed).map(|one| one.asked_at).min()
+    transactions.iter().filter(|one| one.status == PaymentStatus::Success).map(|one| one.asked_at).min()
 }
 
 /// What refunds and their credit note are of.

@@ -161,9 +161,16 @@ fn paid_back(document: &Value) -> bool {
     let Some(entries) = document["refundPaymentHistory"].as_array() else { return true };
     let failed =
         |entry: &Value| entry["status"] == "FAILED" || entry["entryType"].as_str().is_some_and(|word| word.ends_with("_FAILED"));
-    // A request whose outcome was no is open no more: an entry of its own says so under the same reference.
-    let ended_badly =
-        |request: &Value| entries.iter().any(|other| failed(other) && other["externalReference"] == request["externalReference"]);
+    // A request whose outcome was no is open no more: each outcome answers the oldest request that is open under its reference.
+    let ended_badly = |request: &Value| {
+        let of_reference = |other: &&Value| other["externalReference"] == request["externalReference"];
+        let requests = entries.iter().filter(of_reference).filter(|other| other["entryType"] == "REFUND_REQUEST");
+        let before = requests.take_while(|other| other["id"] != request["id"]).count();
+        let mut outcomes = entries.iter().filter(of_reference).filter(|other| {
+            failed(other) || other["entryType"].as_str().is_some_and(|word| word == "REFUND" || word == "REFUND_GIFT_CARD")
+        });
+        request["entryType"] == "REFUND_REQUEST" && outcomes.nth(before).is_some_and(&failed)
+    };
     let nothing = document["grandGross"]["value"].as_number().is_some_and(|number| {
         super::super::decode::decimal(&number.to_string()).is_some_and(|amount| amount <= rust_decimal::Decimal::ZERO)
     });

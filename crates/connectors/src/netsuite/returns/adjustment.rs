@@ -156,8 +156,7 @@ pub(crate) fn decode(raw: &Raw, words: &Values) -> Decoded<Return> {
     let Some(lines) = wire::rows(&document, "inventory").iter().map(line).collect::<Option<Vec<_>>>() else {
         return none(problem("lines", "a line is not so many units of an item that come"));
     };
-    let mut values = Values::default();
-    period::values(&document, words, &mut values);
+    let values = Values::default();
     let record = Return {
         key: RecordKey::new(key),
         id: raw.id.clone(),

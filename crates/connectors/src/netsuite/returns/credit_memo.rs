@@ -93,7 +93,9 @@ fn lines_of(note: &CreditNote, order: &Order, form: &Form) -> (Plan, Vec<Problem
             continue;
         }
         let kept_back = reference == plan::FEE;
-        let made = charge_taxes(order, charge, form, &format!("{path}.tax")).and_then(|taxes| {
+        // Of a credit without lines the sale itself says under which rates it falls.
+        let rates = note.sale.as_deref().filter(|_| order.lines.is_empty()).unwrap_or(order);
+        let made = charge_taxes(rates, charge, form, &format!("{path}.tax")).and_then(|taxes| {
             if !kept_back {
                 return Ok((taxes, charge.net));
             }
@@ -542,7 +544,7 @@ pub(crate) fn decode(raw: &Raw, words: &Values, form: &Form) -> Decoded<CreditNo
     let Decoded { record: Some(order), problems, mut values, .. } = credited.order else {
         return Decoded::of(None, credited.order.problems);
     };
-    period::values(&document, words, &mut values);
+    // The day is compared as a day: what a closed period answered at the time may be answered otherwise by now.
     let from = wire::id(&document, "createdFrom");
     if let Some(from) = &from {
         for (_, key, _) in words.iter().filter(|(table, ..)| *table == RETURN) {

@@ -90,15 +90,6 @@ pub(crate) fn tran_date(document: &Value) -> Option<Date> {
     text.get(..10).unwrap_or(&text).parse().ok()
 }
 
-/// What stands there for the answers about closed periods: the day that was answered, if the document is on it.
-pub(crate) fn values(document: &Value, words: &Values, values: &mut Values) {
-    let posted = tran_date(document).map(|day| day.to_string()).unwrap_or_default();
-    for (_, key, answer) in words.iter().filter(|(table, ..)| *table == TABLE) {
-        let there = if answer.get(..10) == Some(posted.as_str()) { answer.to_owned() } else { posted.clone() };
-        values.set(TABLE, key, there);
-    }
-}
-
 struct Period {
     start: Date,
     end: Date,
@@ -194,9 +185,6 @@ mod tests {
         assert_eq!(told(&document, moved.posted), on);
         assert_eq!(told(&json!({ "memo": memo }), on), on, "another day there is not explained by it");
         assert_eq!(told(&json!({"memo": "\u{e9}, posted on 2026-03-01"}), moved.posted), moved.posted);
-        let mut there = Values::default();
-        super::values(&document, &values, &mut there);
-        assert_eq!(there.by_key(TABLE, "month=2026-02"), values.by_key(TABLE, "month=2026-02"));
         values.set(TABLE, "month=2026-02", "none for 2026-02");
         assert!(day(on, "issued_on", "a credit", &values, &settings).is_err());
     }

@@ -222,7 +222,6 @@ pub(crate) fn decode(raw: &Raw, words: &Values, settings: &ReturnSettings) -> De
         return none(problem("amount", "the document has no amount that is so many of its currency"));
     };
     let mut values = Values::default();
-    period::values(&document, words, &mut values);
     for (table, member) in [("refund_account", "account"), ("payment_method", settings.payment_field)] {
         for (_, key, _) in words.iter().filter(|(name, ..)| *name == table) {
             values.set(table, key, wire::id(&document, member).unwrap_or_else(|| NOTHING.to_owned()));
