@@ -141,7 +141,9 @@ fn a_warehouse_that_speaks_x12_gets_what_fits_and_says_what_does_not() {
     let report = demo.finish();
     everything_left(&demo, &report);
     // An address that the segments have no room for is told, not cut.
+    // (So is what came back otherwise than the shop had said.)
     for exception in report["exceptions"].as_array().unwrap() {
-        assert_eq!(exception["rule"], "pick.too_long", "{exception}");
+        let of_a_return = exception["message"].as_str().unwrap().starts_with("return ");
+        assert!(exception["rule"] == "pick.too_long" || of_a_return, "{exception}");
     }
 }
