@@ -907,6 +907,66 @@ async fn who_came_first_is_linked_first_whoever_is_due_first() {
     assert_eq!(world.rules().await, ["credit.unlinked"]);
 }
 
+#[tokio::test]
+async fn more_credits_than_one_batch_are_all_linked_in_turn() {
+    let mut world = World::with(as_stated()).await;
+    world.polls = [Duration::from_secs(7), Duration::from_secs(1)];
+    world.engine = world.engine(world.engine.setup().store.clone());
+    let at = world.clock.now();
+    world.shop.set("1", sale(1, vec![line("1", "COAT", 130, 65_000, 25)], (0, 0), None, Some("7"), at));
+    world.engine.tick().await.unwrap();
+    world.clock.advance(Duration::from_secs(3));
+    for nth in 0..131 {
+        world.desk.set(&format!("{nth:03}"), of_desk(&format!("C{nth:03}"), Some("7"), &[("COAT", 1, 500)], at));
+    }
+    for _ in 0..12 {
+        world.work().await;
+    }
+    assert_eq!(world.credits.records().len(), 130);
+    // The last of them finds nothing left.
+    let held = world.exceptions().await;
+    assert_eq!(held.iter().map(|one| one.problem.cause.as_str()).collect::<Vec<_>>(), ["credit.unlinked:C130"]);
+}
+
+#[tokio::test]
+async fn what_stands_in_the_books_is_given_back_by_nobody_else() {
+    let world = World::new().await;
+    world.sold(sale(1, vec![line("1", "COAT", 1, 1000, 25)], (0, 0), None, None, world.clock.now())).await;
+    let at = world.clock.now();
+    let stands = credit("1.shop.1", "1", "1", &[("1", "COAT", 1, 1000, 250)], at);
+    let of = |id: &str| goods(&format!("1.shop.{id}"), id, Some("1"), ReturnStatus::Received, &[(Some("1"), "COAT", 1)], at);
+    world.returns.tell(of("1"), vec![stands.clone().into()]);
+    world.work().await;
+    // Its next revision does not fit, is held and let go: the memo stands all the same.
+    world.returns.tell(of("1"), vec![credit("1.shop.1", "1", "1", &[("1", "COAT", 1, 300, 75)], at).into()]);
+    world.work().await;
+    assert_eq!(world.rules().await, ["credit.amount"]);
+    let (held, now) = (world.exceptions().await[0].id, world.clock.now());
+    world.engine.setup().store.write(move |tx| tx.dismiss(held, "anna: the first one is right", now)).await.unwrap();
+    world.returns.tell(of("2"), vec![credit("1.shop.2", "2", "1", &[("1", "COAT", 1, 1000, 250)], at).into()]);
+    world.work().await;
+    assert_eq!(world.rules().await, ["credit.over", "return.over"]);
+    assert_eq!(world.credits.records().len(), 1);
+    // A source that says now that nothing was paid back does not make it go away.
+    world.returns.tell(of("1"), vec![CreditNote { status: CreditStatus::Open, ..stands }.into()]);
+    world.work().await;
+    assert_eq!(world.rules().await, ["credit.over", "credit.taken_back", "return.over"]);
+}
+
+#[tokio::test]
+async fn a_credit_that_names_its_order_is_linked_within_it() {
+    let world = World::new().await;
+    let at = world.clock.now();
+    for number in [1, 2] {
+        world.shop.set(&number.to_string(), sale(number, vec![line("1", "COAT", 1, 500, 20)], (0, 0), None, Some("7"), at));
+    }
+    let named = CreditNote { order: Some(key("2")), ..of_desk("C1", Some("7"), &[("COAT", 1, 500)], at) };
+    world.desk.set("a", named);
+    world.work().await;
+    assert_eq!(world.rules().await, [""; 0]);
+    assert_eq!(world.credits.records()[0].lines[0].sold[0].order, key("2"));
+}
+
 const SEEDS: u64 = 6;
 
 #[tokio::test]
