@@ -90,6 +90,9 @@ pub(crate) fn encode(
     }
 }
 
+/// Stands before the number of a second line for one line of a sale.
+const AGAIN: char = '#';
+
 /// Units of one line of an order that come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
@@ -99,12 +102,13 @@ struct Wanted {
     quantity: u32,
 }
 
-fn wanted(ret: &Return) -> Vec<Wanted> {
+/// What comes back, by line of an order; `apart`: each line of the return by itself, so that each line of its credit has one of its own.
+fn wanted(ret: &Return, apart: bool) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     for line in &ret.lines {
         let order = line.order.clone().or_else(|| ret.order.clone());
         let same = |known: &&mut Wanted| known.order == order && known.line == line.order_line && known.sku == line.sku;
-        match all.iter_mut().find(same) {
+        match all.iter_mut().find(same).filter(|_| !apart) {
             Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
             None => all.push(Wanted { order, line: line.order_line.clone(), sku: line.sku.clone(), quantity: line.quantity }),
         }
@@ -123,6 +127,8 @@ pub(crate) fn reference(order: Option<&RecordKey>, line: Option<&ExternalId>, on
 
 /// Order and line that a reference tells.
 fn told(reference: &str) -> (Option<RecordKey>, Option<ExternalId>) {
+    let again = |nth: &str| !nth.is_empty() && nth.bytes().all(|byte| byte.is_ascii_digit());
+    let reference = reference.rsplit_once(AGAIN).filter(|(_, nth)| again(nth)).map_or(reference, |(line, _)| line);
     if let Some(line) = reference.strip_prefix(plan::LINE).filter(|line| !line.is_empty()) {
         return (None, Some(ExternalId::new(line)));
     }
@@ -173,23 +179,30 @@ fn create(
 ) -> Result<Encoded, Vec<Problem>> {
     let key = order_of(ret).map(RecordKey::as_str).unwrap_or_default();
     let (raw, order) = needed_order(needed, key)?;
-    let all = wanted(ret);
+    let mut all = wanted(ret, false);
     if all.is_empty() {
         return Err(vec![problem("lines", format!("return {} has no lines", ret.id))]);
     }
     let of_one = all.iter().all(|line| line.order.as_ref().is_none_or(|order| order.as_str() == key));
-    let rows = if of_one { rows_of(&order, &all, values) } else { all.iter().map(|_| None).collect() };
+    let mut rows = if of_one { rows_of(&order, &all, values) } else { all.iter().map(|_| None).collect() };
     let fits = |(row, line): (&Option<&Value>, &Wanted)| row.is_some_and(|row| left(row) >= Decimal::from(line.quantity));
     let made_from_order = rows.iter().zip(&all).all(fits);
+    if !made_from_order {
+        // One that stands alone may name a line of the sale more than once.
+        all = wanted(ret, true);
+        rows = if of_one { rows_of(&order, &all, values) } else { all.iter().map(|_| None).collect() };
+    }
     let mut missing = Vec::new();
     let mut lines = Vec::new();
-    for (row, wanted) in rows.iter().zip(&all) {
+    for (at, (row, wanted)) in rows.iter().zip(&all).enumerate() {
         let lookup = item_lookup(wanted.sku.as_str(), "lines".to_owned());
         let Some(item) = values.get(&lookup) else {
             missing.push(lookup.missing());
             continue;
         };
-        lines.push(line(wanted, *row, item, made_from_order, of_one, form));
+        let same = |other: &&Wanted| other.order == wanted.order && other.line == wanted.line;
+        let before = all.iter().take(at).filter(same).count();
+        lines.push(line(wanted, *row, item, made_from_order, reference_of(wanted, of_one, before), form));
     }
     if !missing.is_empty() {
         return Err(missing);
@@ -251,7 +264,13 @@ pub(crate) fn head(order: &Value, form: &Form, body: &mut Map<String, Value>) {
 }
 
 /// One line. Its price says what was sold, as far as the order's line is known; the money is in the credit memo.
-fn line(wanted: &Wanted, row: Option<&Value>, item: &str, from_order: bool, of_one: bool, form: &Form) -> Value {
+/// The reference of a line, unique in its document: the second of one line of the sale says so.
+fn reference_of(wanted: &Wanted, of_one: bool, before: usize) -> Option<String> {
+    let reference = reference(wanted.order.as_ref(), wanted.line.as_ref(), of_one)?;
+    Some(if before == 0 { reference } else { format!("{reference}{AGAIN}{}", before + 1) })
+}
+
+fn line(wanted: &Wanted, row: Option<&Value>, item: &str, from_order: bool, reference: Option<String>, form: &Form) -> Value {
     let mut map = Map::new();
     let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
     if let Some(number) = row.filter(|_| from_order).and_then(|row| row.get("line")) {
@@ -271,7 +290,7 @@ fn line(wanted: &Wanted, row: Option<&Value>, item: &str, from_order: bool, of_o
         put("location", wire::reference(&location));
     }
     if form.tax == Tax::Suite
-        && let Some(reference) = reference(wanted.order.as_ref(), wanted.line.as_ref(), of_one)
+        && let Some(reference) = reference
     {
         put("taxDetailsReference", Value::String(reference));
     }
@@ -547,4 +566,23 @@ pub(crate) fn shown(document: &Value) -> String {
     }
     let each: Vec<String> = units.iter().map(|(name, units)| format!("{units} × {name}")).collect();
     if each.is_empty() { "nothing".to_owned() } else { each.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_line_for_one_line_of_a_sale_has_a_reference_of_its_own_and_is_told_the_same() {
+        let wanted =
+            Wanted { order: Some(RecordKey::new("536397")), line: Some("59393".into()), sku: Sku::new("35004B"), quantity: 2 };
+        for of_one in [true, false] {
+            let references: Vec<String> = (0..3).map(|before| reference_of(&wanted, of_one, before).unwrap()).collect();
+            assert_eq!(references.iter().collect::<BTreeSet<_>>().len(), 3, "{references:?}");
+            let first = told(&references[0]);
+            assert_eq!(first.1.as_ref().map(ExternalId::as_str), Some("59393"));
+            assert!(references.iter().all(|reference| told(reference) == first), "{references:?}");
+        }
+        assert_eq!(told("L12#x").1.unwrap().as_str(), "12#x", "only a number of ours is taken off");
+    }
 }
