@@ -77,6 +77,9 @@ enum Decision {
     },
 }
 
+/// How often in a row what a record gives back may have been claimed by another, before a person is asked.
+const CLAIMS_MAX: u32 = 20;
+
 /// What a row that may pass takes along.
 struct Cleared {
     values: Values,
@@ -413,6 +416,18 @@ fn never_comes(kind: Kind, key: &RecordKey, to: &ConnectionName, why: &str) -> P
     .cause(key.as_str())
 }
 
+fn never_free(row: &ObligationRow) -> Problem {
+    Problem::new(
+        "credit.claimed",
+        "lines",
+        format!("{} {} gives back what another has given back already, again and again when it is looked at", row.kind, row.key),
+        "The order's page shows what was given back. Void or cancel the one that is wrong at its source and release this, or dismiss it \
+         with a reason.",
+    )
+    .value(row.key.as_str())
+    .cause(row.key.as_str())
+}
+
 fn inactive(lookup: &Lookup, id: &str) -> Problem {
     let mut problem = lookup.missing();
     problem.message = format!("{} stands for {id} there, which is inactive", lookup.key_text());
@@ -542,6 +557,9 @@ fn decide(
         Decision::Decode(_) => Ok(()),
         Decision::Claiming(claim, decision) => {
             if !tx.claim_parts(claim)? {
+                if row.retries >= CLAIMS_MAX {
+                    return hold(tx, brand, flow, row.id, "gate", &[never_free(row)], now);
+                }
                 return tx.postpone(row.id, after(now, LIST_UNREAD), Some("what it gives back was claimed by another meanwhile"));
             }
             decide(tx, brand, flow, row, decision, needs, now)

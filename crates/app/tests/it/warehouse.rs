@@ -132,7 +132,7 @@ fn rough_weather_and_kills_ship_nothing_twice_and_nothing_short() {
 
 #[test]
 fn a_warehouse_that_speaks_x12_gets_what_fits_and_says_what_does_not() {
-    let demo = Demo::new(&["--orders", "40", "--faults", "rough", "--seed", "5", "--depot-format", "x12", "--no-returns"]);
+    let demo = Demo::new(&["--orders", "40", "--faults", "rough", "--seed", "5", "--depot-format", "x12"]);
     for moment in [3_000, 5_000] {
         if demo.kill_after(Duration::from_millis(moment)) {
             break;
@@ -140,8 +140,12 @@ fn a_warehouse_that_speaks_x12_gets_what_fits_and_says_what_does_not() {
     }
     let report = demo.finish();
     everything_left(&demo, &report);
-    // An address that the segments have no room for is told, not cut.
-    for exception in report["exceptions"].as_array().unwrap() {
-        assert_eq!(exception["rule"], "pick.too_long", "{exception}");
+    // An address that the segments have no room for is told, not cut. (What came back is another matter.)
+    let store = rusqlite::Connection::open(demo.path("demo.db")).unwrap();
+    let sql = "SELECT rule, message FROM exceptions WHERE open = 1 AND (flow LIKE 'picks%' OR flow LIKE 'shipments%')";
+    let mut statement = store.prepare(sql).unwrap();
+    let open = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
+    for (rule, message) in open.map(Result::unwrap) {
+        assert_eq!(rule, "pick.too_long", "{message}");
     }
 }

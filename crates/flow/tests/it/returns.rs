@@ -954,6 +954,22 @@ async fn what_stands_in_the_books_is_given_back_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn lines_in_another_order_claim_no_more_than_before() {
+    let world = World::new().await;
+    world.sold(sale(1, vec![line("1", "COAT", 3, 900, 25)], (0, 0), None, None, world.clock.now())).await;
+    let at = world.clock.now();
+    let of = goods("1.shop.1", "1", Some("1"), ReturnStatus::Received, &[(Some("1"), "COAT", 3)], at);
+    let note = |lines: &[Stated<'_>]| credit("1.shop.1", "1", "1", lines, at);
+    world.returns.tell(of.clone(), vec![note(&[("1", "COAT", 1, 300, 75), ("1", "COAT", 2, 600, 150)]).into()]);
+    world.work().await;
+    world.returns.tell(of, vec![note(&[("1", "COAT", 2, 600, 150), ("1", "COAT", 1, 300, 75)]).into()]);
+    world.work().await;
+    assert_eq!(world.rules().await, [""; 0]);
+    assert_eq!(world.credits.records()[0].lines.iter().map(|line| line.quantity).collect::<Vec<_>>(), [2, 1]);
+    assert!(world.engine.settled().await.unwrap(), "it waits for itself");
+}
+
+#[tokio::test]
 async fn a_credit_that_names_its_order_is_linked_within_it() {
     let world = World::new().await;
     let at = world.clock.now();

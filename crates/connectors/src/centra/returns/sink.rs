@@ -356,3 +356,24 @@ fn differs(record: &Return, raw: &Raw, ours: &Units, there: &Units) -> Problem {
     .value(told(ours))
     .cause(record.key.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_asked_for_again_only_when_every_request_ended_badly() {
+        let entry = |id: u32, kind: &str, status: &str, reference: &str| json!({"id": id, "entryType": kind, "status": status, "externalReference": reference});
+        let asked = |id| entry(id, "REFUND_REQUEST", "PENDING", "X");
+        let failed = |id| entry(id, "REFUND_FAILED", "FAILED", "X");
+        let paid = |entries: Vec<Value>| paid_back(&json!({"grandGross": {"value": 10}, "refundPaymentHistory": entries}));
+        assert!(!paid(vec![]));
+        assert!(paid(vec![asked(1)]), "it is on its way");
+        assert!(!paid(vec![asked(1), failed(2)]));
+        // The second request is open, whatever became of the first under the same reference.
+        assert!(paid(vec![asked(1), failed(2), asked(3)]));
+        assert!(!paid(vec![asked(1), failed(2), asked(3), failed(4)]));
+        assert!(paid(vec![asked(1), failed(2), entry(3, "REFUND", "SUCCESS", "X")]));
+        assert!(paid_back(&json!({"grandGross": {"value": 0}, "refundPaymentHistory": []})), "nothing to give back");
+    }
+}

@@ -1,6 +1,6 @@
 //! Returns, credit memos and refunds against the stand-in, and by themselves.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use selvedge_connector::{Connection, Fault, FindingLevel, Need, Needed, Priority, Sink, Source, Standing};
@@ -573,6 +573,34 @@ async fn goodwill_stands_alone_and_units_without_a_return_are_asked_about() {
     let more = add_up(CreditNote { goodwill: charge("SEK", "88.00", "22.00", "25"), ..note });
     let decoded = rules(stand.bring(&more, Some(&sold), Some(&cm)).await);
     assert_eq!(decoded, ["credit.differs"]);
+}
+
+#[tokio::test]
+async fn goodwill_on_an_order_of_several_rates_is_shared_over_them() {
+    let stand = fitted(Options::default(), json!({})).await;
+    let order = as_guest(order_se());
+    let sold = stand.sold(&order, true).await;
+    let taxed = |id: &str, net: &str, tax: &str, rate: i64| OrderLine {
+        net: money(net, "SEK"),
+        tax: money(tax, "SEK"),
+        taxes: vec![TaxLine { name: "Moms".into(), rate: Decimal::from(rate), amount: money(tax, "SEK") }],
+        ..OrderLine::of_units(id.into(), "SOCK-BLK".into(), 1, order.currency)
+    };
+    let mut note = credit(&order, "p7", false, &[]);
+    // Half of the goods at a quarter, half at twelve percent; the shop states one tax for both.
+    note.goodwill = Charge { net: money("80.00", "SEK"), tax: money("14.80", "SEK"), rate: None };
+    note.sale =
+        Some(Box::new(Order { lines: vec![taxed("1", "100.00", "25.00", 25), taxed("2", "100.00", "12.00", 12)], ..order }));
+    let cm = stand.bring(&add_up(note), Some(&sold), None).await.unwrap().unwrap();
+    let document = body(&cm);
+    let taxes: BTreeSet<String> = document["taxDetails"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row["taxRate"], row["taxAmount"]))
+        .collect();
+    assert_eq!(taxes.len(), 2, "{document}");
+    assert_eq!(document["total"].to_string().parse::<Decimal>().unwrap(), "94.80".parse().unwrap(), "{document}");
 }
 
 #[tokio::test]
