@@ -1,6 +1,7 @@
 //! One folder per system, one line per system here.
 
 pub mod centra;
+mod complaint;
 mod handed_over;
 pub mod linnworks;
 pub mod netsuite;

@@ -13,15 +13,15 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Secret, Session, session::HeaderText,
+    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Receipt, Secret, Session, session::HeaderText,
 };
-use selvedge_model::Problem;
+use selvedge_model::{ExternalId, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
     operations::{self, Operation},
-    wire::{Envelope, Extensions, Payload, RateLimits},
+    wire::{Envelope, Extensions, Payload, RateLimits, id_text},
 };
 
 /// How often the rate limits are read. Centra may change them at any time.
@@ -92,6 +92,32 @@ impl Reply {
             }));
         }
         if problems.is_empty() { Ok(warnings) } else { Err(Fault::Refused { what: self.what.clone(), problems }) }
+    }
+
+    /// What a mutation that makes or changes one `node` came to: the node's id in the payload, else the one that was
+    /// changed. A refusal is put in the words of `refusal`.
+    ///
+    /// # Errors
+    /// [`Reply::payload`]'s; [`Fault::Unanswered`] when all that is complained of is a breakdown: an error that passes is
+    /// worded like one of ours, and whether anything was done only a look tells.
+    pub fn receipt(&self, node: &str, update: Option<&ExternalId>, refusal: fn(Problem) -> Problem) -> Result<Receipt, Fault> {
+        match self.payload() {
+            Ok(warnings) => Ok(Receipt { id: self.made(node).or_else(|| update.cloned()), warnings }),
+            Err(Fault::Refused { what, problems }) if problems.iter().all(|p| smells_of_a_breakdown(&p.message)) => {
+                let said = problems.into_iter().map(|p| p.message).collect::<Vec<_>>().join("; ");
+                Err(Fault::Unanswered { what, source: Some(said.into()) })
+            }
+            Err(Fault::Refused { what, problems }) => {
+                Err(Fault::Refused { what, problems: problems.into_iter().map(refusal).collect() })
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn made(&self, node: &str) -> Option<ExternalId> {
+        let data: Value = self.read().ok()?;
+        let payload = data.as_object()?.values().next()?;
+        id_text(&payload[node]["id"]).map(ExternalId::new)
     }
 }
 
@@ -387,7 +413,7 @@ fn lost(what: &str, effect: Effect, why: String) -> Fault {
 }
 
 /// Whether a message speaks of something that passes.
-pub fn smells_of_a_breakdown(message: &str) -> bool {
+fn smells_of_a_breakdown(message: &str) -> bool {
     let message = message.to_lowercase();
     ["internal", "timeout", "timed out", "temporarily", "try again", "unavailable", "deadlock"]
         .iter()

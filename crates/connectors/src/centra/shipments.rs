@@ -29,12 +29,13 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    graphql::{Api, Reply, smells_of_a_breakdown},
+    graphql::Api,
     operations::{self, Operation},
     orders::instant,
     settings::{ShipmentPayment, ShipmentSettings},
     wire::id_text,
 };
+use crate::complaint::cause_of;
 
 /// Shipments per page and per fetch.
 const PAGE: u32 = 50;
@@ -358,18 +359,7 @@ impl Sink<Shipment> for Shipments {
             _ => &operations::COMPLETE_SHIPMENT,
         };
         let reply = self.api.ask(operation, variables, what, Priority::Shipments).await?;
-        match reply.payload() {
-            Ok(warnings) => Ok(Receipt { id: made(&reply).or_else(|| request.update.clone()), warnings }),
-            // An error that passes is worded like one of ours; whether anything was done, only a look tells.
-            Err(Fault::Refused { what, problems }) if problems.iter().all(|p| smells_of_a_breakdown(&p.message)) => {
-                let said = problems.into_iter().map(|p| p.message).collect::<Vec<_>>().join("; ");
-                Err(Fault::Unanswered { what, source: Some(said.into()) })
-            }
-            Err(Fault::Refused { what, problems }) => {
-                Err(Fault::Refused { what, problems: problems.into_iter().map(refusal).collect() })
-            }
-            Err(fault) => Err(fault),
-        }
+        reply.receipt("shipment", request.update.as_ref(), refusal)
     }
 
     fn finishes_in_one(&self) -> bool {
@@ -381,24 +371,15 @@ impl Sink<Shipment> for Shipments {
     }
 }
 
-/// The id in the payload of a mutation.
-fn made(reply: &Reply) -> Option<ExternalId> {
-    let data: Value = reply.read().ok()?;
-    let payload = data.as_object()?.values().next()?;
-    id_text(&payload["shipment"]["id"]).map(ExternalId::new)
-}
-
-/// A refusal in the words of shipments: the same complaint about two shipments has one cause.
+/// A refusal in the words of shipments.
 fn refusal(problem: Problem) -> Problem {
-    let words = problem.message.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
-    let cause: String = words.collect::<Vec<_>>().join(" ").to_lowercase().chars().take(160).collect();
     Problem::new(
         "shipment.refused",
         problem.path,
         format!("the shop: {}", problem.message.chars().take(600).collect::<String>()),
         "Mend what the shop names (a refused capture: have the payment renewed), then release. Money that was taken elsewhere: complete the shipment in the shop by hand, then dismiss this.",
     )
-    .cause(cause)
+    .cause(cause_of(&problem.message))
 }
 
 fn not_ours(shipment: &Shipment) -> Problem {

@@ -16,6 +16,7 @@ use selvedge_model::Problem;
 use serde_json::{Value, json};
 
 use super::settings::Credentials;
+use crate::complaint::cause_of;
 
 /// A session's life where the answer does not tell one.
 const TTL_USUAL: Duration = Duration::from_secs(1_800);
@@ -319,16 +320,13 @@ pub(super) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
     let (what, said) = (ask.what.clone(), message(&answer.body));
     match answer.status {
         400 | 404 | 409 | 422 => {
-            // The same complaint about two documents has one cause: what has a digit in it is an id or a figure.
-            let words = said.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
-            let cause: String = words.collect::<Vec<_>>().join(" ").to_lowercase().chars().take(160).collect();
             let problem = Problem::new(
                 "target.refused",
                 "",
                 format!("Linnworks: {said}"),
                 "Mend what Linnworks names, there or at the source, then release.",
             );
-            Fault::Refused { what, problems: vec![problem.cause(cause)] }
+            Fault::Refused { what, problems: vec![problem.cause(cause_of(&said))] }
         }
         // A new session has been tried by then.
         401 | 403 => Fault::Unauthorized { what, detail: format!("{said} ({})", permission(ask.method)) },

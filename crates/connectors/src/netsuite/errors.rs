@@ -7,6 +7,7 @@ use selvedge_model::Problem;
 use serde_json::Value;
 
 use super::wire;
+use crate::complaint::cause_of;
 
 /// One entry of `o:errorDetails`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,7 +158,7 @@ fn about(code: &str, text: &str) -> Option<About> {
     }
 }
 
-/// The same complaint about two orders has one cause: numbers, ids and quoted names are taken out.
+/// The same complaint about two orders has one cause: quoted names are taken out, too.
 fn normalised(text: &str) -> String {
     let mut out = String::new();
     let mut quote: Option<char> = None;
@@ -169,12 +170,10 @@ fn normalised(text: &str) -> String {
             }
             Some(_) => {}
             None if c == '"' || c == '\u{201c}' => quote = Some(if c == '"' { '"' } else { '\u{201d}' }),
-            None => out.extend(c.to_lowercase()),
+            None => out.push(c),
         }
     }
-    // A word with a digit in it is an id, a number or a date.
-    let words = out.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
-    shorten(&words.collect::<Vec<_>>().join(" "), 160)
+    cause_of(&out)
 }
 
 fn without_numbers(path: &str) -> String {

@@ -10,6 +10,8 @@ use selvedge_connector::{
 use selvedge_model::Problem;
 use serde_json::Value;
 
+use crate::complaint::cause_of;
+
 /// A bucket of a hundred that drains five a second: a hundred in twenty seconds, refilled at a constant rate.
 pub(super) fn budget() -> Budget {
     let window = BudgetWindow { name: "requests", quota: 100, per: std::time::Duration::from_secs(20) };
@@ -187,15 +189,13 @@ pub(super) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
     let (what, said) = (ask.what.clone(), message(&answer.body));
     match answer.status {
         400 | 404 | 409 | 422 => {
-            let words = said.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
-            let cause: String = words.collect::<Vec<_>>().join(" ").to_lowercase().chars().take(160).collect();
             let remedy = if answer.status == 404 {
                 "Veeqo does not know an id in it: the store, the item, the customer or the delivery method. Map what is gone anew, then release."
             } else {
                 "Mend what Veeqo names, there or at the source, then release."
             };
             let problem = Problem::new("target.refused", "", format!("Veeqo: {said}"), remedy);
-            Fault::Refused { what, problems: vec![problem.cause(cause)] }
+            Fault::Refused { what, problems: vec![problem.cause(cause_of(&said))] }
         }
         401 | 403 => Fault::Unauthorized { what, detail: format!("{said} (a wrong key, or unpaid invoices of the account)") },
         429 => Fault::Throttled { what, wait: None },

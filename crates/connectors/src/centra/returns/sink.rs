@@ -21,14 +21,11 @@ use selvedge_model::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        graphql::{Reply, smells_of_a_breakdown},
-        operations,
-        wire::id_text,
-    },
+    super::{operations, wire::id_text},
     Returns,
     decode::is_deleted,
 };
+use crate::complaint::cause_of;
 
 /// The table under which the shipment's id stands among the values.
 const SHIPMENT: &str = "shipment";
@@ -259,18 +256,7 @@ impl Sink<Return> for Returns {
             _ => &operations::COMPLETE_RETURN,
         };
         let reply = self.api.ask(operation, variables, what, Priority::Returns).await?;
-        match reply.payload() {
-            Ok(warnings) => Ok(Receipt { id: made(&reply).or_else(|| request.update.clone()), warnings }),
-            // An error that passes is worded like one of ours; whether anything was done, only a look tells.
-            Err(Fault::Refused { what, problems }) if problems.iter().all(|p| smells_of_a_breakdown(&p.message)) => {
-                let said = problems.into_iter().map(|p| p.message).collect::<Vec<_>>().join("; ");
-                Err(Fault::Unanswered { what, source: Some(said.into()) })
-            }
-            Err(Fault::Refused { what, problems }) => {
-                Err(Fault::Refused { what, problems: problems.into_iter().map(refusal).collect() })
-            }
-            Err(fault) => Err(fault),
-        }
+        reply.receipt("return", request.update.as_ref(), refusal)
     }
 
     fn finishes_in_one(&self) -> bool {
@@ -286,24 +272,15 @@ impl Sink<Return> for Returns {
     }
 }
 
-/// The id in the payload of a mutation.
-fn made(reply: &Reply) -> Option<ExternalId> {
-    let data: Value = reply.read().ok()?;
-    let payload = data.as_object()?.values().next()?;
-    id_text(&payload["return"]["id"]).map(ExternalId::new)
-}
-
-/// A refusal in the words of returns: the same complaint about two returns has one cause.
+/// A refusal in the words of returns.
 fn refusal(problem: Problem) -> Problem {
-    let words = problem.message.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
-    let cause: String = words.collect::<Vec<_>>().join(" ").to_lowercase().chars().take(160).collect();
     Problem::new(
         "return.refused",
         problem.path,
         format!("the shop: {}", problem.message.chars().take(600).collect::<String>()),
         "Mend what the shop names, then release: what stands there is looked at first, and nothing is made twice.",
     )
-    .cause(cause)
+    .cause(cause_of(&problem.message))
 }
 
 fn no_shipment(record: &Return) -> Problem {

@@ -11,6 +11,7 @@ use super::{
     super::{graphql::Api, operations, settings::Settings},
     draws, inspect,
 };
+use crate::complaint::cause_of;
 
 /// What Centra keeps beside each change: who made it.
 const DESCRIPTION: &str = "Selvedge";
@@ -73,16 +74,13 @@ fn our_path(path: &str) -> String {
 /// A refusal in the words of stock.
 fn refusal(problem: Problem) -> Problem {
     let path = our_path(&problem.path);
-    // The same complaint about two sizes has one cause: what has a digit in it is an id, a SKU or a figure.
-    let words = problem.message.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
-    let cause: String = words.collect::<Vec<_>>().join(" ").to_lowercase().chars().take(160).collect();
     Problem::new(
         "stock.refused",
         path,
         format!("Centra: {}", problem.message.chars().take(600).collect::<String>()),
         "Mend what Centra names. A bundle has no stock of its own: take it out of the flow, its parts are kept instead.",
     )
-    .cause(cause)
+    .cause(cause_of(&problem.message))
 }
 
 #[async_trait]
