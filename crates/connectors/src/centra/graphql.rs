@@ -447,6 +447,25 @@ mod tests {
         }
     }
 
+    fn receipt(errors: &str) -> Result<Receipt, Fault> {
+        let data = format!(r#"{{"createReturn":{{"userErrors":{errors},"userWarnings":[],"return":{{"id":7}}}}}}"#);
+        let reply = Reply { what: "test".to_owned(), data: data.into(), extensions: Extensions::default(), date: None };
+        reply.receipt("return", Some(&ExternalId::new("6")), |problem| {
+            Problem::new("return.refused", "", problem.message, "Mend it.")
+        })
+    }
+
+    #[test]
+    fn a_mutation_that_broke_down_is_looked_for_and_one_that_was_refused_is_told() {
+        assert_eq!(receipt("[]").unwrap().id, Some(ExternalId::new("7")));
+        let broken = r#"{"message":"Internal error, try again","path":null}"#;
+        let refused = r#"{"message":"Shipment is not completed","path":["input"]}"#;
+        assert_eq!(receipt(&format!("[{broken}]")).unwrap_err().word(), "unanswered");
+        let Err(Fault::Refused { problems, .. }) = receipt(&format!("[{broken},{refused}]")) else { panic!("not refused") };
+        assert!(problems.iter().all(|problem| problem.rule == "return.refused"));
+        assert_eq!(problems.len(), 2);
+    }
+
     #[test]
     fn each_answer_means_one_thing() {
         use operations::{CONFIRM_EVENTS as WRITE, ORDERS_BY_NUMBER as READ};
