@@ -40,6 +40,7 @@ pub mod secret;
 pub mod session;
 pub mod settings;
 pub mod signature;
+pub mod statements;
 pub mod table;
 
 pub use clock::Clock;
@@ -47,8 +48,8 @@ pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,
     Finding, FindingLevel, Found, Hooks, LevelPage, ListEntry, ListPage, Lists, MappingTable, Need, Needed, OpenContext, Page,
-    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, SourceValues, Standing, StockSink, StockSource, ValuesPage,
-    Wanted,
+    Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, SourceValues, Standing, StatementPage, Statements, StockSink,
+    StockSource, ValuesPage, Wanted,
 };
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats, Traffic};

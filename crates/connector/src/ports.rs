@@ -13,6 +13,7 @@ use selvedge_model::{
         Lookup, Values,
         preflight::{SourceValue, ValueList},
     },
+    statement::Entry,
 };
 use serde_json::Value;
 
@@ -366,6 +367,28 @@ pub enum Wanted<'a> {
     Items(&'a [ExternalId]),
 }
 
+/// One page of a statement.
+#[derive(Clone, Debug, Default)]
+pub struct StatementPage {
+    /// What stands there.
+    pub entries: Vec<Entry>,
+    /// Documents that are there and could not be read: which, and why.
+    pub unread: Vec<(ExternalId, Problem)>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// Tells what stands in a system, whole, in pages as large as it allows and with as few calls as it allows. It reads, and needs no
+/// right to write.
+#[async_trait]
+pub trait Statements: Send + Sync {
+    /// The kinds that it tells.
+    fn kinds(&self) -> &'static [Kind];
+    /// One page of every document of this kind that *came to be* in the interval, whoever made it, as it stands now: also those
+    /// called off.
+    async fn page(&self, kind: Kind, interval: &Interval, page: Option<&Cursor>) -> Result<StatementPage, Fault>;
+}
+
 /// Reads stock levels over one connection. Every level's `as_of` is the instant before its page was
 /// asked for, by *our* clock.
 #[async_trait]
@@ -493,6 +516,8 @@ pub struct Connection {
     pub stock_source: Option<Arc<dyn StockSource>>,
     /// Stock into it.
     pub stock_sink: Option<Arc<dyn StockSink>>,
+    /// What stands there, read whole; where it is absent, its sources tell it ([`crate::statements`]).
+    pub statements: Option<Arc<dyn Statements>>,
     /// What `check` asks.
     pub probe: Option<Arc<dyn Probe>>,
 }
@@ -534,6 +559,7 @@ impl Connection {
             values: None,
             stock_source: None,
             stock_sink: None,
+            statements: None,
             probe: None,
         }
     }

@@ -32,6 +32,7 @@ pub mod routing;
 #[cfg(test)]
 mod samples;
 pub mod share;
+pub mod statement;
 pub mod stock;
 pub mod tax;
 pub mod team;

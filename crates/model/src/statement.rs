@@ -1,0 +1,388 @@
+//! What a system says stands there: one entry a document, light enough to be read whole.
+//!
+//! A flow carries a record with everything that the other side needs. A statement carries what two sides must agree on: who and
+//! when, which items and units, and every amount. Both ends are told in it, each by its own connector and from its own
+//! documents alone, so that a comparison never rests on what a flow remembers.
+//!
+//! What a system does not tell is `None` or absent, and is not compared; nothing is made up to fill a field.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, civil::Date};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ExternalId, RecordKey, Sku},
+    money::{Currency, Money},
+    records::{
+        CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, Refund, Return,
+        ReturnStatus, Shipment, ShipmentStatus, TaxMode, Totals,
+    },
+};
+
+/// Where a document stands, in the words that every system has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Not final yet: a pending order, a shipment that has not left, goods announced, money on its way.
+    Pending,
+    /// It counts.
+    Standing,
+    /// Called off: it is there, and counts for nothing.
+    Void,
+}
+
+/// A value that each side has its own word for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Facet {
+    /// The market or store of a shop.
+    Market,
+    /// The legal entity: a subsidiary.
+    Entity,
+    /// How it travels: a shipping method, service or item.
+    Method,
+    /// A warehouse or location.
+    Place,
+    /// How it was paid.
+    Payment,
+    /// To which country it goes, ISO 3166-1 alpha-2.
+    Country,
+}
+
+impl Facet {
+    /// All of them.
+    pub const ALL: [Facet; 6] = [Facet::Market, Facet::Entity, Facet::Method, Facet::Place, Facet::Payment, Facet::Country];
+
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Facet::Market => "market",
+            Facet::Entity => "entity",
+            Facet::Method => "method",
+            Facet::Place => "place",
+            Facet::Payment => "payment",
+            Facet::Country => "country",
+        }
+    }
+}
+
+/// An amount without tax, and its tax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amounts {
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// The rate of that tax in percent, where one is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Decimal>,
+}
+
+/// One line of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryLine {
+    /// The item, exactly as the system writes it.
+    pub sku: Sku,
+    /// Units; what was called off is taken off.
+    pub quantity: i64,
+    /// The price of one unit as it is quoted (with its tax inside where the entry's mode says so), unrounded, where it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Decimal>,
+    /// Without tax, after reductions of the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<Money>,
+    /// Its tax; none where the system keeps tax by document only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Money>,
+    /// The rate of its tax in percent, where one rate is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Decimal>,
+    /// The line of which it is a component that carries no price of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub component: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// One document of a statement.
+///
+/// Amounts are what the document is about, above zero: a credit of 10 says 10.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Their id.
+    pub id: ExternalId,
+    /// The number that people there know it by, where it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Our key of the record, where the document carries one: the shop's number of an order, the provider's transaction of a refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<RecordKey>,
+    /// The order that it is about, by the shop's number; its own key for an order. None for what is about none, or does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<RecordKey>,
+    /// Where it stands.
+    pub stage: Stage,
+    /// When it came to be: the instant that decides to which window it belongs.
+    pub at: Timestamp,
+    /// The business day that the document itself states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Date>,
+    /// Its last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Whether it is internal and no sale.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub internal: bool,
+    /// What each side has its own word for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facets: BTreeMap<Facet, Named>,
+    /// The buyer's e-mail, lower case: evidence where no key tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<String>,
+    /// The currency of every amount in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// How its prices are quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_mode: Option<TaxMode>,
+    /// The lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<EntryLine>,
+    /// Reductions of the whole document, above zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Amounts>,
+    /// Shipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<Amounts>,
+    /// Handling and other charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handling: Option<Amounts>,
+    /// The sums as stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+    /// Money taken for it, as far as the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Money>,
+    /// Tracking numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<String>,
+    /// The payment provider's transaction, for a refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl Entry {
+    /// An entry of which nothing else is known.
+    pub fn bare(kind: Kind, id: ExternalId, at: Timestamp) -> Self {
+        Self {
+            kind,
+            id,
+            number: None,
+            key: None,
+            order: None,
+            stage: Stage::Standing,
+            at,
+            on: None,
+            updated_at: None,
+            internal: false,
+            facets: BTreeMap::new(),
+            buyer: None,
+            currency: None,
+            tax_mode: None,
+            lines: Vec::new(),
+            discount: None,
+            shipping: None,
+            handling: None,
+            totals: None,
+            captured: None,
+            tracking: Vec::new(),
+            reference: None,
+        }
+    }
+
+    /// The same with a value that each side has its own word for.
+    #[must_use]
+    pub fn with(mut self, facet: Facet, value: Option<Named>) -> Self {
+        if let Some(value) = value.filter(|value| !value.id.is_empty() || !value.name.is_empty()) {
+            self.facets.insert(facet, value);
+        }
+        self
+    }
+
+    /// What is gathered under one key before it is compared: everything about one order; what is about none, by itself.
+    pub fn family(&self) -> Option<&RecordKey> {
+        self.order.as_ref().or(self.key.as_ref())
+    }
+
+    /// The money that it is about, with tax.
+    pub fn gross(&self) -> Option<Money> {
+        self.totals.map(|totals| totals.gross)
+    }
+}
+
+fn country(code: Option<&String>) -> Option<Named> {
+    let code = code.map(|code| code.trim().to_ascii_uppercase()).filter(|code| !code.is_empty())?;
+    Some(Named { id: code.clone(), name: code })
+}
+
+impl From<&Order> for Entry {
+    fn from(order: &Order) -> Self {
+        let included = order.tax_mode == TaxMode::Included;
+        let lines = order.lines.iter().map(|line| {
+            let taxes: Vec<Decimal> = line.taxes.iter().filter(|tax| !tax.amount.is_zero()).map(|tax| tax.rate).collect();
+            let rate = match taxes.as_slice() {
+                [] => line.taxes.first().map(|tax| tax.rate),
+                [rate] => Some(*rate),
+                _ => None,
+            };
+            // Quoted with its tax, the price of a unit is what the line comes to with tax; only an exact share of it is a price.
+            let unit = if included { None } else { Some(line.unit_net).filter(|unit| !unit.is_zero()) };
+            EntryLine {
+                sku: line.sku.clone(),
+                quantity: i64::from(line.quantity),
+                unit,
+                net: Some(line.net),
+                tax: Some(line.tax),
+                rate,
+                component: line.kind == LineKind::BundleItem,
+            }
+        });
+        let sums = |amounts: &mut dyn Iterator<Item = Money>| Money::sum(order.currency, amounts).ok();
+        let discount = match (
+            sums(&mut order.discounts.iter().map(|discount| discount.net)),
+            sums(&mut order.discounts.iter().map(|discount| discount.tax)),
+        ) {
+            (Some(net), Some(tax)) if !order.discounts.is_empty() => Some(Amounts { net, tax, rate: None }),
+            _ => None,
+        };
+        let captures = order.payments.iter().filter(|p| p.kind == PaymentKind::Capture && p.status == PaymentStatus::Success);
+        let charge = |charge: &crate::records::Charge| Amounts { net: charge.net, tax: charge.tax, rate: charge.rate };
+        let email = |address: Option<&crate::records::Address>| address.and_then(|address| address.email.clone());
+        let buyer = order.customer.as_ref().and_then(|customer| customer.email.clone());
+        let buyer = buyer.or_else(|| email(order.billing.as_ref())).or_else(|| email(order.shipping.as_ref()));
+        Entry {
+            key: Some(order.number.clone()),
+            order: Some(order.number.clone()),
+            stage: match order.status {
+                OrderStatus::Cancelled => Stage::Void,
+                OrderStatus::Pending => Stage::Pending,
+                _ => Stage::Standing,
+            },
+            on: Some(order.placed_on),
+            updated_at: Some(order.updated_at),
+            internal: order.internal,
+            buyer: buyer.map(|email| email.trim().to_lowercase()).filter(|email| !email.is_empty()),
+            currency: Some(order.currency),
+            tax_mode: Some(order.tax_mode),
+            lines: lines.collect(),
+            discount,
+            shipping: Some(charge(&order.shipping_charge)),
+            handling: Some(charge(&order.handling_charge)),
+            totals: Some(order.totals),
+            captured: Money::sum(order.currency, captures.map(|payment| payment.amount)).ok(),
+            ..Entry::bare(Kind::Order, order.id.clone(), order.placed_at)
+        }
+        .with(Facet::Market, Some(order.market.clone()))
+        .with(Facet::Method, order.shipping_method.clone())
+        .with(Facet::Payment, order.payment_method.clone().map(|name| Named { id: name.clone(), name }))
+        .with(Facet::Country, country(order.shipping.as_ref().and_then(|address| address.country.as_ref())))
+    }
+}
+
+fn units(sku: &Sku, quantity: u32) -> EntryLine {
+    EntryLine { sku: sku.clone(), quantity: i64::from(quantity), unit: None, net: None, tax: None, rate: None, component: false }
+}
+
+impl From<&Shipment> for Entry {
+    fn from(shipment: &Shipment) -> Self {
+        let method = shipment.service().or(shipment.carrier()).map(|word| Named { id: word.to_owned(), name: word.to_owned() });
+        Entry {
+            key: Some(shipment.key.clone()),
+            order: Some(shipment.order.clone()),
+            stage: match shipment.status {
+                ShipmentStatus::Open => Stage::Pending,
+                ShipmentStatus::Shipped => Stage::Standing,
+                ShipmentStatus::Cancelled => Stage::Void,
+            },
+            updated_at: Some(shipment.updated_at),
+            lines: shipment.lines.iter().map(|line| units(&line.sku, line.quantity)).collect(),
+            tracking: shipment.tracking().into_iter().map(str::to_owned).collect(),
+            ..Entry::bare(Kind::Shipment, shipment.id.clone(), shipment.shipped_at.unwrap_or(shipment.updated_at))
+        }
+        .with(Facet::Method, method)
+        .with(Facet::Place, shipment.warehouse.clone())
+    }
+}
+
+impl From<&Return> for Entry {
+    fn from(returned: &Return) -> Self {
+        Entry {
+            key: Some(returned.key.clone()),
+            order: returned.order.clone(),
+            stage: match returned.status {
+                ReturnStatus::Announced => Stage::Pending,
+                ReturnStatus::Received => Stage::Standing,
+                ReturnStatus::Cancelled => Stage::Void,
+            },
+            updated_at: Some(returned.updated_at),
+            lines: returned.lines.iter().map(|line| units(&line.sku, line.quantity)).collect(),
+            ..Entry::bare(Kind::Return, returned.id.clone(), returned.created_at)
+        }
+        .with(Facet::Place, returned.warehouse.clone())
+    }
+}
+
+impl From<&CreditNote> for Entry {
+    fn from(credit: &CreditNote) -> Self {
+        let mut entry = Entry::from(&credit.as_order());
+        entry.facets.clear();
+        Entry {
+            kind: Kind::CreditNote,
+            id: credit.id.clone(),
+            number: Some(credit.number.clone()).filter(|number| !number.is_empty()),
+            key: Some(credit.key.clone()),
+            order: credit.order.clone(),
+            stage: match credit.status {
+                CreditStatus::Open => Stage::Pending,
+                CreditStatus::Issued => Stage::Standing,
+                CreditStatus::Void => Stage::Void,
+            },
+            at: credit.issued_at,
+            on: Some(credit.issued_on),
+            updated_at: Some(credit.updated_at),
+            internal: false,
+            buyer: credit.buyer.as_ref().map(|buyer| buyer.trim().to_lowercase()),
+            captured: None,
+            ..entry
+        }
+    }
+}
+
+impl From<&Refund> for Entry {
+    fn from(refund: &Refund) -> Self {
+        let zero = Money::zero(refund.amount.currency());
+        Entry {
+            key: Some(refund.key.clone()),
+            order: refund.order.clone(),
+            stage: match refund.status {
+                PaymentStatus::Success => Stage::Standing,
+                PaymentStatus::Pending => Stage::Pending,
+                PaymentStatus::Failed => Stage::Void,
+            },
+            on: Some(refund.on),
+            updated_at: Some(refund.updated_at),
+            currency: Some(refund.amount.currency()),
+            totals: Some(Totals { net: refund.amount, tax: zero, gross: refund.amount }),
+            reference: refund.reference.clone(),
+            ..Entry::bare(Kind::Refund, refund.id.clone(), refund.at)
+        }
+        .with(Facet::Market, refund.market.clone())
+        .with(Facet::Payment, refund.method.clone().map(|name| Named { id: name.clone(), name }))
+    }
+}
