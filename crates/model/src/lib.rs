@@ -27,6 +27,7 @@ pub mod obligation;
 pub mod pick;
 pub mod postcode;
 pub mod problem;
+pub mod reconcile;
 pub mod records;
 pub mod routing;
 #[cfg(test)]

@@ -145,6 +145,9 @@ pub struct Entry {
     /// The buyer's e-mail, lower case: evidence where no key tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer: Option<String>,
+    /// Where it goes, as one text that compares: [`one_address`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The currency of every amount in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
@@ -172,7 +175,7 @@ pub struct Entry {
     /// Tracking numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracking: Vec<String>,
-    /// The payment provider's transaction, for a refund.
+    /// What another system calls it: the provider's transaction of a refund, the buyer's number of an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
 }
@@ -193,6 +196,7 @@ impl Entry {
             internal: false,
             facets: BTreeMap::new(),
             buyer: None,
+            address: None,
             currency: None,
             tax_mode: None,
             lines: Vec::new(),
@@ -224,6 +228,13 @@ impl Entry {
     pub fn gross(&self) -> Option<Money> {
         self.totals.map(|totals| totals.gross)
     }
+}
+
+/// An address as one text in which neither case, spacing nor punctuation counts. None where a part is not told.
+pub fn one_address(line1: Option<&str>, postcode: Option<&str>, city: Option<&str>) -> Option<String> {
+    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect::<String>();
+    let parts = [plain(line1?), plain(postcode?), plain(city?)];
+    parts.iter().all(|part| !part.is_empty()).then(|| parts.join(" "))
 }
 
 fn country(code: Option<&String>) -> Option<Named> {
@@ -278,6 +289,10 @@ impl From<&Order> for Entry {
             updated_at: Some(order.updated_at),
             internal: order.internal,
             buyer: buyer.map(|email| email.trim().to_lowercase()).filter(|email| !email.is_empty()),
+            address: order
+                .shipping
+                .as_ref()
+                .and_then(|to| one_address(to.line1.as_deref(), to.postcode.as_deref(), to.city.as_deref())),
             currency: Some(order.currency),
             tax_mode: Some(order.tax_mode),
             lines: lines.collect(),
@@ -342,6 +357,7 @@ impl From<&CreditNote> for Entry {
     fn from(credit: &CreditNote) -> Self {
         let mut entry = Entry::from(&credit.as_order());
         entry.facets.clear();
+        entry.address = None;
         Entry {
             kind: Kind::CreditNote,
             id: credit.id.clone(),

@@ -1,0 +1,516 @@
+//! One family: everything that both sides say of one order is paired up, and each document of the source gets its verdict.
+
+use std::time::Duration;
+
+use super::{Finding, How, Ledger, Match, Owed, Rule, Terms, Verdict, Why, differ::differ, laws};
+use crate::{
+    compare::Cause,
+    id::RecordKey,
+    moment::Interval,
+    obligation::State,
+    records::Kind,
+    statement::{Entry, Stage},
+};
+use jiff::Timestamp;
+
+/// What both sides say of one order, or of one thing that is about no order.
+#[derive(Clone, Debug, Default)]
+pub struct Family {
+    /// The order, or the key of the thing.
+    pub key: String,
+    /// What the source says.
+    pub ours: Vec<Entry>,
+    /// What the target says.
+    pub theirs: Vec<Entry>,
+}
+
+/// What becomes of a family in a window. Documents of the source that lie outside the window serve as partners and get no
+/// verdict; what stands at the target alone is told when it came to be inside.
+pub fn settle(family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<'_>, now: Timestamp) -> Vec<Match> {
+    let mut matches = Vec::new();
+    for kind in &terms.kinds {
+        let ours: Vec<&Entry> = family.ours.iter().filter(|entry| entry.kind == *kind).collect();
+        let theirs: Vec<&Entry> = family.theirs.iter().filter(|entry| entry.kind == *kind).collect();
+        if ours.is_empty() && theirs.is_empty() {
+            continue;
+        }
+        for pair in pair_up(*kind, ours, theirs) {
+            matches.extend(judge(pair, family, window, terms, ledger, now));
+        }
+    }
+    laws::hold(family, window, terms, now, &mut matches);
+    matches
+}
+
+/// Documents that belong together, before anything is said of them.
+struct Pair<'a> {
+    ours: Vec<&'a Entry>,
+    theirs: Vec<&'a Entry>,
+    how: How,
+    /// Further copies of the target's document.
+    copies: Vec<&'a Entry>,
+}
+
+impl<'a> Pair<'a> {
+    fn of(ours: &'a Entry, theirs: &'a Entry, how: How) -> Self {
+        Self { ours: vec![ours], theirs: vec![theirs], how, copies: Vec::new() }
+    }
+}
+
+/// Pairs the documents of one kind in one family.
+fn pair_up<'a>(kind: Kind, mut ours: Vec<&'a Entry>, mut theirs: Vec<&'a Entry>) -> Vec<Pair<'a>> {
+    let mut pairs: Vec<Pair<'a>> = Vec::new();
+    // What counts goes first: a copy that was called off is nobody's partner while one stands.
+    theirs.sort_by_key(|entry| (entry.stage == Stage::Void, entry.at, entry.id.as_str().len()));
+    by_key(&mut ours, &mut theirs, &mut pairs);
+    if kind != Kind::Order {
+        by_content(&mut ours, &mut theirs, &mut pairs);
+        // One left on each side are each other's; what differs is told.
+        if let ([one], [other]) = (ours.as_slice(), theirs.as_slice()) {
+            pairs.push(Pair::of(one, other, How::Content));
+            ours.clear();
+            theirs.clear();
+        }
+        merged(&mut ours, &mut theirs, &mut pairs);
+    }
+    pairs.extend(ours.into_iter().map(|one| Pair { ours: vec![one], theirs: Vec::new(), how: How::Alone, copies: Vec::new() }));
+    pairs.extend(theirs.into_iter().map(|one| Pair { ours: Vec::new(), theirs: vec![one], how: How::Alone, copies: Vec::new() }));
+    pairs
+}
+
+/// The same key on both sides: one partner, or several that come to the same, or copies.
+fn by_key<'a>(ours: &mut Vec<&'a Entry>, theirs: &mut Vec<&'a Entry>, pairs: &mut Vec<Pair<'a>>) {
+    ours.retain(|one| {
+        let Some(key) = &one.key else { return true };
+        let same: Vec<&'a Entry> = theirs.iter().copied().filter(|other| other.key.as_ref() == Some(key)).collect();
+        if same.is_empty() {
+            return true;
+        }
+        theirs.retain(|other| other.key.as_ref() != Some(key));
+        let standing: Vec<&'a Entry> = same.iter().copied().filter(|other| other.stage != Stage::Void).collect();
+        match standing.as_slice() {
+            [] => pairs.push(Pair {
+                ours: vec![one],
+                theirs: same.into_iter().take(1).collect(),
+                how: How::Key,
+                copies: Vec::new(),
+            }),
+            [only] => pairs.push(Pair::of(one, only, How::Key)),
+            several => {
+                let whole = sum(several);
+                if alike(one, &whole) {
+                    pairs.push(Pair { ours: vec![one], theirs: several.to_vec(), how: How::Split, copies: Vec::new() });
+                } else {
+                    // The one that says the same, else the first; the others are copies.
+                    let partner = several.iter().copied().find(|other| alike(one, other)).unwrap_or(several[0]);
+                    let copies = several.iter().copied().filter(|other| !std::ptr::eq(*other, partner)).collect();
+                    pairs.push(Pair { ours: vec![one], theirs: vec![partner], how: How::Key, copies });
+                }
+            }
+        }
+        false
+    });
+}
+
+/// Within one order: the same transaction, a parcel with the same number, or the same units and amount.
+fn by_content<'a>(ours: &mut Vec<&'a Entry>, theirs: &mut Vec<&'a Entry>, pairs: &mut Vec<Pair<'a>>) {
+    let same: [fn(&Entry, &Entry) -> bool; 3] = [
+        |one, other| one.reference.is_some() && one.reference == other.reference,
+        |one, other| !one.tracking.is_empty() && one.tracking.iter().any(|number| other.tracking.contains(number)),
+        |one, other| alike(one, other),
+    ];
+    for same in same {
+        ours.retain(|one| match theirs.iter().position(|other| other.stage != Stage::Void && same(one, other)) {
+            Some(at) => {
+                pairs.push(Pair::of(one, theirs.remove(at), How::Content));
+                false
+            }
+            None => true,
+        });
+    }
+}
+
+/// Several of ours that come to the same as one of theirs, or the other way round.
+fn merged<'a>(ours: &mut Vec<&'a Entry>, theirs: &mut Vec<&'a Entry>, pairs: &mut Vec<Pair<'a>>) {
+    if ours.len() > 1
+        && let [other] = theirs.as_slice()
+        && alike(&sum(ours), other)
+    {
+        pairs.push(Pair { ours: std::mem::take(ours), theirs: vec![other], how: How::Merged, copies: Vec::new() });
+        theirs.clear();
+    } else if theirs.len() > 1
+        && let [one] = ours.as_slice()
+        && alike(one, &sum(theirs))
+    {
+        pairs.push(Pair { ours: vec![one], theirs: std::mem::take(theirs), how: How::Split, copies: Vec::new() });
+        ours.clear();
+    }
+}
+
+/// Whether two documents are about the same units and the same money.
+pub(super) fn alike(one: &Entry, other: &Entry) -> bool {
+    let amounts = match (one.gross(), other.gross()) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    amounts && (one.lines.is_empty() || other.lines.is_empty() || super::differ::same_units(one, other))
+}
+
+/// Several documents as one.
+pub(super) fn sum(entries: &[&Entry]) -> Entry {
+    let Some((first, rest)) = entries.split_first() else {
+        return Entry::bare(Kind::Order, crate::id::ExternalId::new(""), Timestamp::UNIX_EPOCH);
+    };
+    let mut whole = (*first).clone();
+    for entry in rest {
+        whole.lines.extend(entry.lines.iter().cloned());
+        whole.tracking.extend(entry.tracking.iter().cloned());
+        whole.discount = super::differ::together(whole.discount, entry.discount);
+        whole.shipping = super::differ::together(whole.shipping, entry.shipping);
+        whole.handling = super::differ::together(whole.handling, entry.handling);
+        whole.totals = match (whole.totals, entry.totals) {
+            (Some(one), Some(other)) => one
+                .net
+                .plus(other.net)
+                .and_then(|net| Ok((net, one.tax.plus(other.tax)?, one.gross.plus(other.gross)?)))
+                .ok()
+                .map(|(net, tax, gross)| crate::records::Totals { net, tax, gross }),
+            _ => None,
+        };
+        if entry.stage == Stage::Void || whole.currency != entry.currency {
+            whole.totals = None;
+        }
+    }
+    whole
+}
+
+/// The verdict of a pair, its copies apart.
+fn judge(pair: Pair<'_>, family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<'_>, now: Timestamp) -> Vec<Match> {
+    let Pair { ours, theirs, how, copies } = pair;
+    let inside = |entry: &Entry| window.contains(entry.at);
+    let mut matches = Vec::new();
+    let counts = ours.iter().any(|entry| inside(entry));
+    match (ours.first(), theirs.first()) {
+        (Some(_), _) if !counts => {}
+        (Some(one), None) => matches.push(lonely(one, family, terms, ledger, now)),
+        (None, Some(other)) => {
+            if inside(other) && other.stage != Stage::Void {
+                matches.extend(orphan(other, family, terms, now));
+            }
+        }
+        (Some(one), Some(_)) => {
+            let (ours_whole, theirs_whole) = (sum(&ours), sum(&theirs));
+            let (findings, tolerated) = differ(&ours_whole, &theirs_whole, terms);
+            // What changed a moment ago may still be on its way.
+            let fresh = until(one.updated_at.unwrap_or(one.at), terms.allowance);
+            let owed = one.key.as_ref().filter(|_| !findings.is_empty()).and_then(|key| ledger(one.kind, key));
+            let under_way = fresh > now
+                && match &owed {
+                    Some(owed) => !owed.state.settled(),
+                    None => one.updated_at > theirs_whole.updated_at,
+                };
+            let verdict = match findings.is_empty() {
+                true => Verdict::Agreed,
+                false if under_way => Verdict::InFlight { until: fresh },
+                false => Verdict::Open,
+            };
+            let exception = owed.and_then(|owed| owed.exception);
+            matches.push(Match {
+                ours: ours.iter().map(|entry| (*entry).clone()).collect(),
+                theirs: theirs.iter().map(|entry| (*entry).clone()).collect(),
+                how,
+                findings: if verdict == Verdict::Agreed || verdict == Verdict::Open { findings } else { Vec::new() },
+                verdict,
+                tolerated,
+                exception,
+            });
+        }
+        (None, None) => {}
+    }
+    if counts || copies.iter().any(|copy| inside(copy)) {
+        matches.extend(copies.into_iter().map(|copy| duplicate(copy, theirs.first().copied(), family)));
+    }
+    matches
+}
+
+fn alone(ours: Option<&Entry>, theirs: Option<&Entry>, verdict: Verdict, findings: Vec<Finding>) -> Match {
+    Match {
+        ours: ours.cloned().into_iter().collect(),
+        theirs: theirs.cloned().into_iter().collect(),
+        how: How::Alone,
+        verdict,
+        findings,
+        tolerated: Vec::new(),
+        exception: None,
+    }
+}
+
+pub(super) fn until(at: Timestamp, allowance: Duration) -> Timestamp {
+    at.checked_add(allowance).unwrap_or(Timestamp::MAX)
+}
+
+/// What is at the source and not at the target.
+fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: Timestamp) -> Match {
+    let excluded =
+        |rule: Rule, why: String| alone(Some(one), None, Verdict::Excluded { rule, version: Rule::VERSION, why }, Vec::new());
+    if one.stage == Stage::Void {
+        return excluded(Rule::CalledOff, "called off at the source, and nothing stands at the target".to_owned());
+    }
+    if one.internal {
+        return excluded(Rule::Internal, "internal at the source".to_owned());
+    }
+    if let Some(market) = one.facets.get(&crate::statement::Facet::Market)
+        && terms.exclude_markets.iter().any(|name| *name == market.id || *name == market.name)
+    {
+        return excluded(Rule::Market, format!("of market {}, which the config leaves out", market.name));
+    }
+    if one.stage == Stage::Pending {
+        return excluded(Rule::Pending, "not final at the source yet".to_owned());
+    }
+    let owed = one.key.as_ref().and_then(|key| ledger(one.kind, key));
+    let what = describe(one);
+    let (why, detail, exception) = match &owed {
+        Some(Owed { state: State::Excluded, note, flow, .. }) => {
+            let note = note.clone().unwrap_or_default();
+            return excluded(Rule::Gate, format!("excluded by the gate of {flow}: {note}"));
+        }
+        Some(Owed { state: State::Dismissed, note, .. }) => {
+            return excluded(Rule::Dismissed, note.clone().unwrap_or_else(|| "dismissed".to_owned()));
+        }
+        Some(Owed { state: State::Held, exception, note, flow }) => {
+            let by = exception.map(|id| id.to_string()).unwrap_or_default();
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            (Why::Held, format!("{what} is held by {by} in {flow}{note}"), *exception)
+        }
+        owed => {
+            let due = until(one.at.max(one.updated_at.filter(|_| owed.is_some()).unwrap_or(one.at)), terms.allowance);
+            if due > now {
+                return alone(Some(one), None, Verdict::InFlight { until: due }, Vec::new());
+            }
+            match owed {
+                Some(Owed { state: State::Confirmed, flow, .. }) => (
+                    Why::Deleted,
+                    format!("{what} stood at the target once, confirmed by {flow}, and is not there any more"),
+                    None,
+                ),
+                Some(owed) if !owed.state.settled() => {
+                    (Why::Stuck, format!("{what} is on its way in {} for longer than allowed", owed.flow), None)
+                }
+                _ => missing(one, family, what),
+            }
+        }
+    };
+    let finding = Finding {
+        cause: Cause::Missing,
+        why,
+        path: String::new(),
+        expected: Some(describe(one)),
+        actual: None,
+        money: one.gross().and_then(|gross| gross.negated().ok()),
+        detail,
+        fix: why.fix().to_owned(),
+    };
+    Match { exception, ..alone(Some(one), None, Verdict::Open, vec![finding]) }
+}
+
+/// Why something is missing of which no ledger tells anything: what the rest of the family says.
+fn missing(one: &Entry, family: &Family, what: String) -> (Why, String, Option<crate::id::ExceptionId>) {
+    let there = |kind: Kind| family.theirs.iter().any(|entry| entry.kind == kind && entry.stage == Stage::Standing);
+    let why = match one.kind {
+        Kind::Shipment => Why::ShipmentMissing,
+        Kind::Return if there(Kind::CreditNote) => Why::CreditWithoutGoods,
+        Kind::CreditNote if there(Kind::Return) => Why::GoodsWithoutCredit,
+        Kind::Refund if there(Kind::CreditNote) => Why::RefundMissing,
+        Kind::Product => Why::ItemMissing,
+        _ => Why::NeverArrived,
+    };
+    (why, format!("{what} is not at the target"), None)
+}
+
+/// What stands at the target alone.
+fn orphan(other: &Entry, family: &Family, terms: &Terms, now: Timestamp) -> Option<Match> {
+    if until(other.at, terms.allowance) > now {
+        // Its source may have been read before it came to be.
+        return None;
+    }
+    let twin =
+        |entry: &&Entry| entry.kind == other.kind && entry.id != other.id && entry.stage != Stage::Void && alike(entry, other);
+    let known = family.theirs.iter().find(twin);
+    let why = match (other.kind, known) {
+        (Kind::Shipment, Some(_)) => Why::ShippedTwice,
+        (_, Some(_)) => Why::SentTwice,
+        _ => Why::Foreign,
+    };
+    let (cause, detail) = match known {
+        Some(twin) => (Cause::Duplicate, format!("{} says the same as {}", describe(other), name(twin))),
+        None => (Cause::Orphan, format!("{} stands at the target, and the source does not know it", describe(other))),
+    };
+    let finding = Finding {
+        cause,
+        why,
+        path: String::new(),
+        expected: None,
+        actual: Some(describe(other)),
+        money: other.gross(),
+        detail,
+        fix: why.fix().to_owned(),
+    };
+    Some(alone(None, Some(other), Verdict::Open, vec![finding]))
+}
+
+/// A further copy.
+fn duplicate(copy: &Entry, partner: Option<&Entry>, family: &Family) -> Match {
+    let (first, gap) = match partner {
+        Some(partner) => (name(partner), copy.at.duration_since(partner.at).as_secs()),
+        None => (family.key.clone(), 0),
+    };
+    let finding = Finding {
+        cause: Cause::Duplicate,
+        why: if copy.kind == Kind::Shipment { Why::ShippedTwice } else { Why::SentTwice },
+        path: String::new(),
+        expected: None,
+        actual: Some(describe(copy)),
+        money: copy.gross(),
+        detail: format!("{} is a second copy of {first}, made {gap} s after it", describe(copy)),
+        fix: Why::SentTwice.fix().to_owned(),
+    };
+    alone(None, Some(copy), Verdict::Open, vec![finding])
+}
+
+/// `order 1042, 120.00 EUR`.
+pub(super) fn describe(entry: &Entry) -> String {
+    let money = entry.gross().map(|gross| format!(", {gross}")).unwrap_or_default();
+    format!("{} {}{money}", entry.kind.word().replace('_', " "), name(entry))
+}
+
+/// How people know it.
+pub(super) fn name(entry: &Entry) -> String {
+    let key = entry.key.as_ref().map(RecordKey::as_str).filter(|key| !key.is_empty());
+    entry.number.as_deref().or(key).unwrap_or(entry.id.as_str()).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::{ExceptionId, ExternalId, FlowName, Sku},
+        money::{Currency, Money},
+        reconcile::{Tolerance, words::Words},
+        records::Totals,
+        statement::EntryLine,
+    };
+
+    fn eur(minor: i64) -> Money {
+        Money::from_minor(minor, Currency::from_code("EUR").unwrap())
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + minute * 60).unwrap()
+    }
+
+    fn entry(kind: Kind, id: &str, key: &str, minute: i64, units: i64) -> Entry {
+        let line = EntryLine {
+            sku: Sku::new("COAT"),
+            quantity: units,
+            unit: None,
+            net: Some(eur(units * 1_000)),
+            tax: Some(eur(units * 250)),
+            rate: None,
+            component: false,
+        };
+        let totals = Totals { net: eur(units * 1_000), tax: eur(units * 250), gross: eur(units * 1_250) };
+        Entry {
+            key: Some(RecordKey::new(key)),
+            order: Some(RecordKey::new("1042")),
+            currency: Some(eur(0).currency()),
+            lines: vec![line],
+            totals: Some(totals),
+            ..Entry::bare(kind, ExternalId::new(id), at(minute))
+        }
+    }
+
+    fn terms() -> Terms {
+        Terms {
+            kinds: vec![Kind::Order, Kind::Shipment, Kind::Return, Kind::CreditNote, Kind::Refund],
+            tolerance: Tolerance::default(),
+            allowance: Duration::from_secs(3_600),
+            late_after: Duration::from_secs(6 * 3_600),
+            exclude_markets: Vec::new(),
+            words: Words::default(),
+        }
+    }
+
+    fn told(ours: Vec<Entry>, theirs: Vec<Entry>) -> Vec<Match> {
+        let family = Family { key: "1042".to_owned(), ours, theirs };
+        settle(&family, &Interval { from: at(0), to: at(10_000) }, &terms(), &|_, _| None, at(20_000))
+    }
+
+    fn words(matches: &[Match]) -> Vec<(&'static str, Vec<&'static str>)> {
+        matches.iter().map(|found| (found.verdict.word(), found.findings.iter().map(|f| f.why.word()).collect())).collect()
+    }
+
+    #[test]
+    fn the_same_on_both_sides_is_agreed() {
+        let matches = told(vec![entry(Kind::Order, "1", "1042", 5, 2)], vec![entry(Kind::Order, "9", "1042", 6, 2)]);
+        assert_eq!(words(&matches), [("agreed", vec![])]);
+        assert_eq!(matches[0].how, How::Key);
+    }
+
+    #[test]
+    fn what_is_missing_says_why_as_far_as_anybody_knows() {
+        let ours = || vec![entry(Kind::Order, "1", "1042", 5, 2)];
+        assert_eq!(words(&told(ours(), vec![])), [("open", vec!["never_arrived"])]);
+        let family = Family { key: "1042".to_owned(), ours: ours(), theirs: vec![] };
+        let window = Interval { from: at(0), to: at(10_000) };
+        let settled = |state: State, now: i64| {
+            let owed =
+                Owed { state, exception: Some(ExceptionId(3)), note: Some("rule x".to_owned()), flow: FlowName::new("orders") };
+            settle(&family, &window, &terms(), &move |_, _| Some(owed.clone()), at(now))
+        };
+        assert_eq!(words(&settled(State::Confirmed, 20_000)), [("open", vec!["deleted"])]);
+        assert_eq!(words(&settled(State::Held, 6)), [("open", vec!["held"])]);
+        assert_eq!(settled(State::Held, 6)[0].exception, Some(ExceptionId(3)));
+        assert_eq!(words(&settled(State::Cleared, 20_000)), [("open", vec!["stuck"])]);
+        assert_eq!(words(&settled(State::Excluded, 20_000)), [("excluded", vec![])]);
+        assert_eq!(words(&settled(State::Dismissed, 20_000)), [("excluded", vec![])]);
+        assert_eq!(settled(State::Cleared, 30)[0].verdict, Verdict::InFlight { until: at(65) });
+    }
+
+    #[test]
+    fn a_second_copy_is_a_duplicate_and_a_part_is_a_split() {
+        let whole = entry(Kind::Order, "1", "1042", 5, 3);
+        let copies =
+            told(vec![whole.clone()], vec![entry(Kind::Order, "9", "1042", 6, 3), entry(Kind::Order, "10", "1042", 8, 3)]);
+        assert_eq!(words(&copies), [("agreed", vec![]), ("open", vec!["sent_twice"])]);
+        let parts = told(vec![whole], vec![entry(Kind::Order, "9", "1042", 6, 1), entry(Kind::Order, "10", "1042", 8, 2)]);
+        assert_eq!(words(&parts), [("agreed", vec![])]);
+        assert_eq!(parts[0].how, How::Split);
+    }
+
+    #[test]
+    fn several_credits_that_come_to_one_are_merged() {
+        let ours = vec![entry(Kind::CreditNote, "1", "a", 5, 1), entry(Kind::CreditNote, "2", "b", 6, 2)];
+        let matches = told(ours, vec![entry(Kind::CreditNote, "9", "x", 8, 3)]);
+        assert_eq!((matches.len(), matches[0].how, matches[0].verdict.word()), (1, How::Merged, "agreed"));
+        assert_eq!(matches[0].ours.len(), 2);
+    }
+
+    #[test]
+    fn outside_the_window_a_document_is_a_partner_and_nothing_else() {
+        let matches = told(vec![entry(Kind::Order, "1", "1042", -5, 2)], vec![entry(Kind::Order, "9", "1042", 6, 2)]);
+        assert!(matches.is_empty(), "{matches:?}");
+        let matches = told(vec![entry(Kind::Order, "1", "1042", 9_999, 2)], vec![entry(Kind::Order, "9", "1042", 10_001, 2)]);
+        assert_eq!(words(&matches), [("agreed", vec![])]);
+    }
+
+    #[test]
+    fn nothing_more_is_given_back_than_was_sold() {
+        let sale = entry(Kind::Order, "1", "1042", 5, 2);
+        let there = entry(Kind::Order, "9", "1042", 6, 2);
+        let credit = |id: &str, units| entry(Kind::CreditNote, id, "c", 9, units);
+        let over = told(vec![sale.clone(), credit("2", 2)], vec![there.clone(), credit("8", 3)]);
+        assert_eq!(words(&over), [("agreed", vec![]), ("open", vec!["over_credit"])]);
+        let even = told(vec![sale, credit("2", 2)], vec![there, credit("8", 2)]);
+        assert_eq!(words(&even), [("agreed", vec![]), ("agreed", vec![])]);
+    }
+}

@@ -1,0 +1,1 @@
+//! What many differences together say of the way in which the data was moved.

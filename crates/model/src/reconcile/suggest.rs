@@ -1,0 +1,92 @@
+//! What may belong together though no key says so: a sale that is missing and a document that nobody knows.
+//!
+//! A suggestion has a confidence and its reasons. It is told beside both differences, and a person decides.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::differ::same_units;
+use crate::{money::Money, records::Kind, statement::Entry};
+
+/// So many documents are looked at on each side at most; a month in which more are missing has another problem.
+const LOOSE_MAX: usize = 20_000;
+/// What is less sure is not told.
+const PERCENT_LEAST: u8 = 50;
+
+/// A document without a partner.
+#[derive(Clone, Debug)]
+pub struct Loose {
+    /// Which difference tells of it.
+    pub difference: i64,
+    /// The document.
+    pub entry: Entry,
+}
+
+/// That two may belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Likeness {
+    /// The difference of the document of the source.
+    pub ours: i64,
+    /// The difference of the document of the target.
+    pub theirs: i64,
+    /// How sure it is, of a hundred.
+    pub percent: u8,
+    /// What speaks for it.
+    pub reasons: Vec<&'static str>,
+}
+
+/// For each document of the source that has no partner, the likeliest of the target's; each is given once, the surest first.
+pub fn suggest(ours: &[Loose], theirs: &[Loose]) -> Vec<Likeness> {
+    let mut by_money: BTreeMap<(Kind, Option<(i64, &str)>), Vec<&Loose>> = BTreeMap::new();
+    let key = |entry: &Entry| (entry.kind, entry.gross().map(|gross: Money| (gross.minor(), gross.currency().code())));
+    for loose in theirs.iter().take(LOOSE_MAX) {
+        by_money.entry(key(&loose.entry)).or_default().push(loose);
+    }
+    let mut found: Vec<Likeness> = Vec::new();
+    for one in ours.iter().take(LOOSE_MAX) {
+        // The same amount is asked for: without it everything is like everything.
+        for other in by_money.get(&key(&one.entry)).into_iter().flatten() {
+            let (percent, reasons) = likeness(&one.entry, &other.entry);
+            if percent >= PERCENT_LEAST {
+                found.push(Likeness { ours: one.difference, theirs: other.difference, percent, reasons });
+            }
+        }
+    }
+    found.sort_by(|a, b| b.percent.cmp(&a.percent).then(a.ours.cmp(&b.ours)).then(a.theirs.cmp(&b.theirs)));
+    let (mut taken_ours, mut taken_theirs) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    found.retain(|one| {
+        let free = !taken_ours.contains(&one.ours) && !taken_theirs.contains(&one.theirs);
+        if free {
+            taken_ours.insert(one.ours);
+            taken_theirs.insert(one.theirs);
+        }
+        free
+    });
+    found
+}
+
+/// How much speaks for two documents of the same amount being the same.
+fn likeness(ours: &Entry, theirs: &Entry) -> (u8, Vec<&'static str>) {
+    let (mut percent, mut reasons) = (0_u8, Vec::new());
+    if ours.gross().is_some() {
+        percent += 30;
+        reasons.push("the same amount");
+    }
+    let hours = ours.at.duration_since(theirs.at).as_secs().unsigned_abs() / 3600;
+    if hours < 24 {
+        percent += 20;
+        reasons.push("within a day");
+    } else if hours > 24 * 7 {
+        return (0, Vec::new());
+    }
+    if !ours.lines.is_empty() && !theirs.lines.is_empty() && same_units(ours, theirs) {
+        percent += 30;
+        reasons.push("the same items and units");
+    }
+    if ours.buyer.is_some() && ours.buyer == theirs.buyer {
+        percent += 15;
+        reasons.push("the same buyer");
+    }
+    (percent.min(95), reasons)
+}
