@@ -70,6 +70,14 @@ row_id!(
     ObligationId, "obl"
 );
 row_id!(
+    /// One look at both ends of a pair.
+    ReconciliationId, "rcn"
+);
+row_id!(
+    /// One thing on which two ends disagree.
+    DifferenceId, "dif"
+);
+row_id!(
     /// One thing a person owns.
     ExceptionId, "exc"
 );

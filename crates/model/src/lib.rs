@@ -41,7 +41,8 @@ pub mod tracking;
 pub mod written;
 
 pub use id::{
-    Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, LocationId, ObligationId, RecordId, RecordKey, Sku,
+    Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, ObligationId,
+    ReconciliationId, RecordId, RecordKey, Sku,
 };
 pub use moment::{Interval, MomentError};
 pub use money::{Currency, Money, MoneyError, Rounding};

@@ -17,7 +17,7 @@ use crate::{
     money::{Currency, Money},
     records::{
         CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, Refund, Return,
-        ReturnStatus, Shipment, ShipmentStatus, TaxMode, Totals,
+        ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
     },
 };
 
@@ -108,6 +108,23 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+/// What a place has of an item, for an entry of stock. What the system does not tell is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Units {
+    /// Physically there.
+    pub on_hand: i64,
+    /// Promised to orders and there.
+    pub committed: i64,
+    /// Promised to orders and not there.
+    pub back_ordered: i64,
+    /// What may be sold, as the system itself says it.
+    pub available: i64,
+    /// What is left when every promise is kept; may be below nought.
+    pub free: i64,
+    /// On its way in.
+    pub incoming: i64,
+}
+
 /// One document of a statement.
 ///
 /// Amounts are what the document is about, above zero: a credit of 10 says 10.
@@ -175,6 +192,9 @@ pub struct Entry {
     /// Tracking numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracking: Vec<String>,
+    /// What a place has of an item, for stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Units>,
     /// What another system calls it: the provider's transaction of a refund, the buyer's number of an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
@@ -206,6 +226,7 @@ impl Entry {
             totals: None,
             captured: None,
             tracking: Vec::new(),
+            units: None,
             reference: None,
         }
     }
@@ -307,6 +328,37 @@ impl From<&Order> for Entry {
         .with(Facet::Method, order.shipping_method.clone())
         .with(Facet::Payment, order.payment_method.clone().map(|name| Named { id: name.clone(), name }))
         .with(Facet::Country, country(order.shipping.as_ref().and_then(|address| address.country.as_ref())))
+    }
+}
+
+impl Entry {
+    /// What a place has of an item, under the name by which both ends know the place.
+    pub fn of_stock(level: &StockLevel, place: &str) -> Self {
+        let key = RecordKey::new(format!("{} @ {place}", level.sku));
+        Entry {
+            key: Some(key),
+            updated_at: level.changed_at,
+            stage: if level.active { Stage::Standing } else { Stage::Void },
+            units: Some(Units {
+                on_hand: level.on_hand,
+                committed: level.committed,
+                back_ordered: level.back_ordered,
+                available: level.available,
+                free: level.free(),
+                incoming: level.incoming,
+            }),
+            ..Entry::bare(Kind::Stock, level.item.clone(), level.as_of)
+        }
+        .with(Facet::Place, Some(Named { id: place.to_owned(), name: place.to_owned() }))
+    }
+
+    /// That an item is sold, by its SKU.
+    pub fn of_item(sku: &str, id: ExternalId, active: bool, at: Timestamp) -> Self {
+        Entry {
+            key: Some(RecordKey::new(sku)),
+            stage: if active { Stage::Standing } else { Stage::Void },
+            ..Entry::bare(Kind::Product, id, at)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod bindings;
 pub mod calls;
 pub mod captures;
+pub mod differences;
 pub mod exceptions;
 pub mod halves;
 pub mod intervals;
@@ -25,12 +26,14 @@ pub mod parts;
 pub mod preflights;
 pub mod products;
 pub mod promises;
+pub mod reconciliations;
 pub mod records;
 mod returned;
 pub mod routed;
 #[cfg(test)]
 mod samples;
 pub mod sealed;
+pub mod statements;
 pub mod stock;
 mod writer;
 

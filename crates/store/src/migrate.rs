@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0004_catalogue.sql"),
     include_str!("../migrations/sqlite/0005_preflight.sql"),
     include_str!("../migrations/sqlite/0006_returns.sql"),
+    include_str!("../migrations/sqlite/0007_statements.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".

@@ -34,12 +34,21 @@ pub fn settle(family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<
         if ours.is_empty() && theirs.is_empty() {
             continue;
         }
+        if *kind == Kind::Stock {
+            matches.extend(super::stock::judge(&ours, &theirs, terms, now));
+            continue;
+        }
         for pair in pair_up(*kind, ours, theirs) {
             matches.extend(judge(pair, family, window, terms, ledger, now));
         }
     }
     laws::hold(family, window, terms, now, &mut matches);
     matches
+}
+
+/// Whether a document counts in a window. Figures of stock and items are no events: they are looked at whole.
+pub fn inside(entry: &Entry, window: &Interval) -> bool {
+    matches!(entry.kind, Kind::Stock | Kind::Product) || window.contains(entry.at)
 }
 
 /// Documents that belong together, before anything is said of them.
@@ -187,7 +196,7 @@ pub(super) fn sum(entries: &[&Entry]) -> Entry {
 /// The verdict of a pair, its copies apart.
 fn judge(pair: Pair<'_>, family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<'_>, now: Timestamp) -> Vec<Match> {
     let Pair { ours, theirs, how, copies } = pair;
-    let inside = |entry: &Entry| window.contains(entry.at);
+    let inside = |entry: &Entry| inside(entry, window);
     let mut matches = Vec::new();
     let counts = ours.iter().any(|entry| inside(entry));
     match (ours.first(), theirs.first()) {
@@ -329,6 +338,10 @@ fn missing(one: &Entry, family: &Family, what: String) -> (Why, String, Option<c
 
 /// What stands at the target alone.
 fn orphan(other: &Entry, family: &Family, terms: &Terms, now: Timestamp) -> Option<Match> {
+    // What else is sold elsewhere is nobody's business here.
+    if other.kind == Kind::Product {
+        return None;
+    }
     if until(other.at, terms.allowance) > now {
         // Its source may have been read before it came to be.
         return None;
@@ -436,6 +449,7 @@ mod tests {
             allowance: Duration::from_secs(3_600),
             late_after: Duration::from_secs(6 * 3_600),
             exclude_markets: Vec::new(),
+            buffered: false,
             words: Words::default(),
         }
     }

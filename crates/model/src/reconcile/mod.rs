@@ -16,7 +16,9 @@ mod differ;
 mod family;
 pub mod habits;
 mod laws;
+mod stock;
 mod suggest;
+mod tally;
 mod why;
 pub mod words;
 
@@ -26,8 +28,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    family::{Family, settle},
+    family::{Family, inside, settle},
     suggest::{Likeness, Loose, suggest},
+    tally::{Sum, Tallies, Tally},
     why::Why,
 };
 use crate::{
@@ -65,6 +68,8 @@ pub struct Terms {
     pub late_after: Duration,
     /// Markets (ids or names) that are nobody's business here.
     pub exclude_markets: Vec<String>,
+    /// Whether the flows keep a buffer back, so that a shop may show less than there is.
+    pub buffered: bool,
     /// What each side calls the same thing, told or learnt; empty while it is being learnt.
     pub words: words::Words,
 }

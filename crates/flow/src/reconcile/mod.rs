@@ -1,0 +1,240 @@
+//! Reconciliation: both ends are read whole, independent of the way in which data was moved, and every document gets a verdict.
+//!
+//! ```text
+//!  source ──► statement ─┐
+//!                        ├► families, merged ──► learn words ──► settle ──► tallies, differences, exceptions
+//!  target ──► statement ─┘
+//! ```
+//!
+//! `read.rs` reads one page at a time and keeps it together with how far it has come, so that a look goes on after a crash where
+//! it stood; `goods.rs` tells stock and items in the same form; `settle.rs` walks over what was read, family by family; `repair.rs`
+//! makes obligations of what the ledger can settle.
+//!
+//! A [`Reconciler`] needs connections that can be read and a store, and no flow: beside somebody else's integration it is all of
+//! audit mode. What a ledger knows is asked only for what has no partner.
+
+mod goods;
+mod read;
+mod repair;
+mod settle;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use selvedge_connector::{Clock, Connection, Fault, statements};
+use selvedge_model::{
+    Brand, ConnectionName, FlowName, Interval, Kind, LocationId, ReconciliationId,
+    reconcile::{Terms, Tolerance, words::Words},
+};
+use selvedge_store::{
+    Result, Store,
+    reconciliations::{NewReconciliation, ReconciliationRow},
+};
+
+pub use self::{
+    repair::{Limits, Repair, RepairPlan},
+    settle::walk,
+};
+use crate::backoff::{after, before};
+
+/// How long a pair rests after a call did not come through.
+const TROUBLE_REST: Duration = Duration::from_secs(30);
+
+/// Two ends that must agree.
+#[derive(Clone, Debug)]
+pub struct PairSetup {
+    /// Its name.
+    pub name: String,
+    /// The connection whose records they are.
+    pub source: ConnectionName,
+    /// The connection in which they have to stand.
+    pub target: ConnectionName,
+    /// Of which kinds.
+    pub kinds: Vec<Kind>,
+    /// Which place of the target is fed by which of the source, where stock is compared.
+    pub places: BTreeMap<LocationId, LocationId>,
+    /// Whether the flows keep a buffer back.
+    pub buffered: bool,
+    /// How often it is looked at; `None` = on demand only.
+    pub every: Option<Duration>,
+    /// How far back the window of a timer reaches.
+    pub back: Duration,
+    /// How far before and after the window partners are looked for.
+    pub around: Duration,
+    /// What is tolerated.
+    pub tolerance: Tolerance,
+    /// How long something may be on its way.
+    pub allowance: Duration,
+    /// How long after the source's the target's document may come to be before it is late.
+    pub late_after: Duration,
+    /// Markets that are nobody's business here.
+    pub exclude_markets: Vec<String>,
+    /// The flows that owe something between these ends, by kind: whose ledger is asked.
+    pub flows: Vec<(Kind, FlowName)>,
+}
+
+impl PairSetup {
+    fn terms(&self, words: Words) -> Terms {
+        Terms {
+            kinds: self.kinds.clone(),
+            tolerance: self.tolerance.clone(),
+            allowance: self.allowance,
+            late_after: self.late_after,
+            exclude_markets: self.exclude_markets.clone(),
+            buffered: self.buffered,
+            words,
+            rates: selvedge_model::tax::rates::RateBook::standard(),
+        }
+    }
+}
+
+/// What one turn came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// Nothing is due.
+    Idle,
+    /// There is more to read.
+    UnderWay,
+    /// It is done.
+    Done(ReconciliationId),
+    /// A call did not come through: which, and how it was answered. What was read stays read.
+    Failed(String),
+}
+
+/// Looks at both ends of every pair.
+pub struct Reconciler {
+    pub(crate) brand: Brand,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) connections: BTreeMap<ConnectionName, Connection>,
+    /// What is compared.
+    pub pairs: Vec<PairSetup>,
+    rests: Mutex<HashMap<String, Timestamp>>,
+    one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+impl Reconciler {
+    /// Puts it together; nothing is read yet. Kinds that an end cannot tell are left out of its pair.
+    pub fn new(
+        brand: Brand,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        connections: BTreeMap<ConnectionName, Connection>,
+        mut pairs: Vec<PairSetup>,
+    ) -> Self {
+        for pair in &mut pairs {
+            let told = |name: &ConnectionName, kind: Kind| {
+                connections.get(name).is_some_and(|connection| match kind {
+                    Kind::Stock => connection.stock_source.is_some() && !pair.places.is_empty(),
+                    Kind::Product => goods::tells_items(connection),
+                    kind => statements::tells(connection, kind),
+                })
+            };
+            let kinds = pair.kinds.iter().copied().filter(|kind| told(&pair.source, *kind) && told(&pair.target, *kind)).collect();
+            pair.kinds = kinds;
+        }
+        pairs.retain(|pair| !pair.kinds.is_empty());
+        Self { brand, store, clock, connections, pairs, rests: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
+    }
+
+    /// A few pages, or the verdicts, of whatever pair is due.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn turn(&self) -> Result<Looked> {
+        let now = self.clock.now();
+        for pair in &self.pairs {
+            let Some(every) = pair.every else { continue };
+            let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner).get(&pair.name).copied();
+            if rests.is_some_and(|until| until > now) {
+                continue;
+            }
+            let (brand, name) = (self.brand.clone(), pair.name.clone());
+            let (under_way, last) = self
+                .store
+                .read(move |view| {
+                    Ok((view.reconciliation_under_way(&brand, &name, "timer")?, view.last_reconciliation(&brand, &name, Some("timer"))?))
+                })
+                .await?;
+            let due = last.as_ref().and_then(|row| row.finished_at).map_or(now, |at| after(at, every));
+            if under_way.is_none() && due > now {
+                self.rest(pair, due);
+                continue;
+            }
+            let window = Interval { from: before(now, pair.back), to: now };
+            let looked = self.step(pair, "timer", &window).await?;
+            if let Looked::Failed(_) = looked {
+                self.rest(pair, after(now, TROUBLE_REST));
+            }
+            return Ok(looked);
+        }
+        Ok(Looked::Idle)
+    }
+
+    fn rest(&self, pair: &PairSetup, until: Timestamp) {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), until);
+    }
+
+    /// Looks at one pair over a window, from beginning to end; a look for the same reason that was broken off goes on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn look(&self, pair: &PairSetup, via: &str, window: &Interval) -> Result<std::result::Result<ReconciliationId, String>> {
+        loop {
+            match self.step(pair, via, window).await? {
+                Looked::Done(id) => return Ok(Ok(id)),
+                Looked::Failed(why) => return Ok(Err(why)),
+                Looked::UnderWay | Looked::Idle => {}
+            }
+        }
+    }
+
+    /// One step of a look: a page, or the verdicts when everything was read.
+    async fn step(&self, pair: &PairSetup, via: &str, window: &Interval) -> Result<Looked> {
+        // Two at once would read the same pages twice.
+        let _one_at_a_time = self.one_at_a_time.lock().await;
+        let run = self.under_way(pair, via, window).await?;
+        match self.read(pair, &run).await? {
+            Err(fault) => Ok(Looked::Failed(told(pair, &fault))),
+            Ok(false) => Ok(Looked::UnderWay),
+            Ok(true) => {
+                self.settle(pair, &run).await?;
+                Ok(Looked::Done(run.id))
+            }
+        }
+    }
+
+    /// The look that is under way, or a new one.
+    async fn under_way(&self, pair: &PairSetup, via: &str, window: &Interval) -> Result<ReconciliationRow> {
+        let now = self.clock.now();
+        let (brand, name, reason) = (self.brand.clone(), pair.name.clone(), via.to_owned());
+        let begun = self.store.read(move |view| view.reconciliation_under_way(&brand, &name, &reason)).await?;
+        match begun {
+            // The window of a timer moves on while it is read; that of a period does not.
+            Some(row) if via == "timer" || row.window == *window => return Ok(row),
+            Some(row) => self.store.write(move |tx| tx.drop_reconciliation(row.id)).await?,
+            None => {}
+        }
+        let new = NewReconciliation {
+            pair: pair.name.clone(),
+            source: pair.source.clone(),
+            target: pair.target.clone(),
+            via: via.to_owned(),
+            window: *window,
+            read: Interval { from: before(window.from, pair.around), to: after(window.to, pair.around).min(after(now, Duration::from_secs(1))) },
+        };
+        let brand = self.brand.clone();
+        let id = self.store.write(move |tx| tx.begin_reconciliation(&brand, &new, now)).await?;
+        let brand = self.brand.clone();
+        let row = self.store.read(move |view| view.reconciliation(&brand, id)).await?;
+        row.ok_or_else(|| selvedge_store::StoreError::Absent(id.to_string()))
+    }
+}
+
+fn told(pair: &PairSetup, fault: &Fault) -> String {
+    format!("{} and {}: {fault}", pair.source, pair.target)
+}

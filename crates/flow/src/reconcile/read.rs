@@ -1,0 +1,70 @@
+//! One page at a time of what both ends say, kept together with how far it has come.
+
+use selvedge_connector::{Connection, Cursor, Fault, statements};
+use selvedge_model::Kind;
+use selvedge_store::{
+    Result, StoreError,
+    reconciliations::ReconciliationRow,
+    statements::{End, StatementPage},
+};
+
+use super::{PairSetup, Reconciler, goods};
+
+impl Reconciler {
+    /// The next page of whatever is not read yet; whether everything is read now.
+    pub(super) async fn read(&self, pair: &PairSetup, run: &ReconciliationRow) -> Result<std::result::Result<bool, Fault>> {
+        let id = run.id;
+        let read = self.store.read(move |view| view.statements(id)).await?;
+        // The target first: what comes to be while it is read is in flight, and not missing.
+        for end in [End::Target, End::Source] {
+            for kind in &pair.kinds {
+                let far = read.iter().find(|row| row.end == end && row.kind == *kind);
+                if far.is_some_and(|row| row.whole) {
+                    continue;
+                }
+                let before = far.and_then(|row| row.cursor.clone()).map(Cursor);
+                let page = match self.page(pair, run, end, *kind, before.as_ref()).await? {
+                    Ok(page) => page,
+                    Err(fault) => return Ok(Err(fault)),
+                };
+                if page.next.is_some() && page.next.as_deref() == before.as_ref().map(|cursor| cursor.0.as_str()) {
+                    // It would be read for ever, and taking it for the last one would prove what nobody read.
+                    let what = format!("the statement of {kind} records");
+                    return Ok(Err(Fault::Unexpected { what, detail: "the next page is this page".to_owned() }));
+                }
+                let kind = *kind;
+                self.store.write(move |tx| tx.keep_statement(id, end, kind, &page)).await?;
+                return Ok(Ok(false));
+            }
+        }
+        Ok(Ok(true))
+    }
+
+    async fn page(
+        &self,
+        pair: &PairSetup,
+        run: &ReconciliationRow,
+        end: End,
+        kind: Kind,
+        before: Option<&Cursor>,
+    ) -> Result<std::result::Result<StatementPage, Fault>> {
+        let name = if end == End::Source { &pair.source } else { &pair.target };
+        let connection: &Connection =
+            self.connections.get(name).ok_or_else(|| StoreError::Absent(format!("connection {name}")))?;
+        let page = match kind {
+            Kind::Stock => goods::stock(connection, pair, end, before).await,
+            Kind::Product => goods::items(connection, &run.read, before, self.clock.now()).await,
+            kind => statements::page(connection, kind, &run.read, before).await,
+        };
+        Ok(match page {
+            Ok(Some(page)) => Ok(StatementPage {
+                entries: page.entries,
+                unread: page.unread,
+                next: page.next.map(|cursor| cursor.0),
+            }),
+            // Nothing tells it: the pair would not name the kind.
+            Ok(None) => Ok(StatementPage::default()),
+            Err(fault) => Err(fault),
+        })
+    }
+}

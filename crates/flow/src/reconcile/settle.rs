@@ -1,0 +1,403 @@
+//! Families become verdicts; verdicts become tallies, differences and exceptions.
+//!
+//! It walks twice over what was read: once to learn what each side calls the same thing, once to judge. Both walks take a few
+//! thousand documents at a time, so memory does not grow with the window.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use selvedge_model::{
+    Brand, FlowName, Interval, Kind, Problem, RecordKey,
+    compare::Cause,
+    reconcile::{
+        Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, habits::{Habits, Told},
+        inside, settle, suggest,
+        words::{Learning, Words},
+    },
+    statement::{Entry, Stage},
+    team::Team,
+};
+use selvedge_store::{
+    Result, StoreError, Tx, View,
+    differences::{NewDifference, Wanted},
+    reconciliations::ReconciliationRow,
+};
+
+use super::{PairSetup, Reconciler};
+
+/// Documents of one step of a walk.
+const STEP_DOCUMENTS: usize = 2_000;
+/// Documents without a partner for which likely ones are looked for.
+const LOOSE_MAX: usize = 2_000;
+
+/// What one step of the second walk brought.
+#[derive(Default)]
+struct Judged {
+    tallies: Tallies,
+    habits: Habits,
+    found: Vec<(NewDifference, Problem)>,
+}
+
+impl Reconciler {
+    /// The verdicts of a look whose statements are read.
+    pub(super) async fn settle(&self, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
+        let now = self.clock.now();
+        let terms = pair.terms(Words::default());
+        let learning = self.learn(pair, run, &terms, now).await?;
+        let terms = Arc::new(Terms { words: learning.conclude(), ..terms });
+        let (mut tallies, mut habits, mut red) = (Tallies::default(), Habits::default(), 0);
+        let mut after: Option<String> = None;
+        loop {
+            let (walk, row, brand, at) = (pair.clone(), run.clone(), self.brand.clone(), after.clone());
+            let (known_terms, known_tallies, known_habits) = (Arc::clone(&terms), tallies, habits);
+            let (judged, last) = self
+                .store
+                .read(move |view| {
+                    let mut judged = Judged { tallies: known_tallies, habits: known_habits, found: Vec::new() };
+                    let families = view.families(row.id, at.as_deref(), STEP_DOCUMENTS)?;
+                    for family in &families.families {
+                        judge(view, &brand, &walk, &row.window, family, &known_terms, now, &mut judged)?;
+                    }
+                    Ok((judged, families.last))
+                })
+                .await?;
+            (tallies, habits) = (judged.tallies, judged.habits);
+            red += judged.found.len() as u64;
+            if !judged.found.is_empty() {
+                let (brand, name, id, flows) = (self.brand.clone(), pair.name.clone(), run.id, pair.flows.clone());
+                self.store
+                    .write(move |tx| {
+                        for (mut new, problem) in judged.found {
+                            if new.exception.is_none() {
+                                new.exception = Some(tx.raise_standing(&brand, &flow_of(&flows, new.kind), &problem, now)?);
+                            }
+                            tx.note_difference(&brand, &name, id, &new, now)?;
+                        }
+                        Ok(())
+                    })
+                    .await?;
+            }
+            match last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+        habits.swallowed(&learning);
+        self.finish(pair, run, tallies, habits, red, now).await
+    }
+
+    async fn learn(&self, pair: &PairSetup, run: &ReconciliationRow, terms: &Terms, now: Timestamp) -> Result<Learning> {
+        let mut learning = Learning::default();
+        let mut after: Option<String> = None;
+        let terms = Arc::new(terms.clone());
+        loop {
+            let (row, at, terms, mut so_far) = (run.clone(), after.clone(), Arc::clone(&terms), std::mem::take(&mut learning));
+            let kinds = pair.kinds.clone();
+            let (learnt, last) = self
+                .store
+                .read(move |view| {
+                    let families = view.families(row.id, at.as_deref(), STEP_DOCUMENTS)?;
+                    for family in families.families.iter().filter(|family| has_words(family, &kinds)) {
+                        for found in settle(family, &row.window, &terms, &|_, _| None, now) {
+                            if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
+                                so_far.observe(one, other);
+                            }
+                        }
+                    }
+                    Ok((so_far, families.last))
+                })
+                .await?;
+            learning = learnt;
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(learning),
+            }
+        }
+    }
+
+    /// What is over is closed, what stands is told in its newest words, and the look is done.
+    async fn finish(
+        &self,
+        pair: &PairSetup,
+        run: &ReconciliationRow,
+        mut tallies: Tallies,
+        habits: Habits,
+        red: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let id = run.id;
+        for row in self.store.read(move |view| view.statements(id)).await? {
+            if row.end == selvedge_store::statements::End::Source {
+                tallies.of(row.kind).unread += row.unread.len() as u64;
+            }
+        }
+        let balanced = tallies.meet();
+        let told = serde_json::to_vec(&Told { tallies, habits: habits.conclude() });
+        let told = told.map_err(|error| StoreError::Unreadable { what: "what a look told".to_owned(), why: error.to_string() })?;
+        let (brand, pair, row) = (self.brand.clone(), pair.clone(), run.clone());
+        self.store
+            .write(move |tx| {
+                let timed: Vec<Kind> = pair.kinds.iter().copied().filter(|kind| !is_figure(*kind)).collect();
+                tx.close_differences(&brand, &pair.name, &timed, &row.window, row.id, now)?;
+                let figures: Vec<Kind> = pair.kinds.iter().copied().filter(|kind| is_figure(*kind)).collect();
+                let ever = Interval { from: Timestamp::UNIX_EPOCH, to: Timestamp::MAX };
+                tx.close_differences(&brand, &pair.name, &figures, &ever, row.id, now)?;
+                likely(tx, &brand, &pair, &row)?;
+                exceptions(tx, &brand, &pair, now)?;
+                tx.finish_reconciliation(&brand, row.id, &told, red, balanced, now)
+            })
+            .await
+    }
+}
+
+fn is_figure(kind: Kind) -> bool {
+    matches!(kind, Kind::Stock | Kind::Product)
+}
+
+fn has_words(family: &Family, kinds: &[Kind]) -> bool {
+    family.theirs.iter().any(|entry| kinds.contains(&entry.kind) && !entry.facets.is_empty())
+}
+
+/// The flow whose work a difference is about; empty where no flow of ours does it.
+fn flow_of(flows: &[(Kind, FlowName)], kind: Kind) -> FlowName {
+    flows.iter().find(|(of, _)| *of == kind).map_or_else(|| FlowName::new(""), |(_, name)| name.clone())
+}
+
+/// Asks the ledger; a store that refuses is remembered and told after the family.
+fn settle_with_ledger(
+    view: &View<'_>,
+    brand: &Brand,
+    pair: &PairSetup,
+    window: &Interval,
+    family: &Family,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Vec<Match>> {
+    let refused = std::cell::RefCell::new(None);
+    let ledger = |kind: Kind, key: &RecordKey| {
+        let flows: Vec<FlowName> = pair.flows.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.clone()).collect();
+        match view.owed_now(brand, &flows, key) {
+            Ok(owed) => owed,
+            Err(error) => {
+                *refused.borrow_mut() = Some(error);
+                None
+            }
+        }
+    };
+    let matches = settle(family, window, terms, &ledger, now);
+    match refused.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(matches),
+    }
+}
+
+/// Walks over a look that is done, family by family, with the verdicts as they come out now: what a close writes down.
+///
+/// # Errors
+/// The store's, and whatever `each` returns.
+pub fn walk(
+    view: &View<'_>,
+    brand: &Brand,
+    pair: &PairSetup,
+    run: &ReconciliationRow,
+    now: Timestamp,
+    each: &mut dyn FnMut(&Match) -> Result<()>,
+) -> Result<()> {
+    let mut learning = Learning::default();
+    let terms = pair.terms(Words::default());
+    let mut after: Option<String> = None;
+    loop {
+        let families = view.families(run.id, after.as_deref(), STEP_DOCUMENTS)?;
+        for family in families.families.iter().filter(|family| has_words(family, &pair.kinds)) {
+            for found in settle(family, &run.window, &terms, &|_, _| None, now) {
+                if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
+                    learning.observe(one, other);
+                }
+            }
+        }
+        match families.last {
+            Some(last) => after = Some(last),
+            None => break,
+        }
+    }
+    let terms = Terms { words: learning.conclude(), ..terms };
+    let mut after: Option<String> = None;
+    loop {
+        let families = view.families(run.id, after.as_deref(), STEP_DOCUMENTS)?;
+        for family in &families.families {
+            for found in settle_with_ledger(view, brand, pair, &run.window, family, &terms, now)? {
+                each(&found)?;
+            }
+        }
+        match families.last {
+            Some(last) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// One family, judged and counted.
+#[expect(clippy::too_many_arguments, reason = "one place, and each of them is needed")]
+fn judge(
+    view: &View<'_>,
+    brand: &Brand,
+    pair: &PairSetup,
+    window: &Interval,
+    family: &Family,
+    terms: &Terms,
+    now: Timestamp,
+    judged: &mut Judged,
+) -> Result<()> {
+    // Counted here, before anything is paired: what has no verdict at the end shows.
+    for entry in family.ours.iter().filter(|entry| terms.kinds.contains(&entry.kind) && inside(entry, window)) {
+        let tally = judged.tallies.of(entry.kind);
+        tally.told.add(entry);
+        if let Some(key) = entry.key.as_ref().filter(|_| pair.flows.iter().any(|(kind, _)| *kind == entry.kind))
+            && !view.is_captured(brand, entry.kind, key)?
+        {
+            judged.tallies.of(entry.kind).uncaptured += 1;
+        }
+    }
+    for entry in family.theirs.iter().filter(|entry| entry.stage != Stage::Void && inside(entry, window)) {
+        judged.tallies.of(entry.kind).there.add(entry);
+    }
+    for found in settle_with_ledger(view, brand, pair, window, family, terms, now)? {
+        judged.tallies.add(&found, |entry| inside(entry, window));
+        judged.habits.observe(&found);
+        if found.verdict == Verdict::Open {
+            judged.found.extend(found.findings.iter().map(|finding| difference(pair, family, &found, finding)));
+        }
+    }
+    Ok(())
+}
+
+fn rule_of(cause: Cause) -> String {
+    let word = serde_json::to_value(cause).ok().and_then(|value| value.as_str().map(str::to_owned));
+    format!("reconcile.{}", word.unwrap_or_default())
+}
+
+/// The row of one finding, and the problem that groups it with others of its root cause.
+fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Finding) -> (NewDifference, Problem) {
+    let subject = found.subject();
+    let kind = found.kind().unwrap_or(Kind::Order);
+    let name = |entry: &Entry| entry.key.as_ref().map_or_else(|| entry.id.to_string(), ToString::to_string);
+    let ids = |entries: &[Entry]| {
+        let ids: Vec<&str> = entries.iter().take(10).map(|entry| entry.id.as_str()).collect();
+        if ids.is_empty() { None } else { Some(ids.join(", ")) }
+    };
+    let rule = rule_of(finding.cause);
+    let team = match kind {
+        Kind::CreditNote | Kind::Refund => Team::Finance,
+        Kind::Stock => Team::Operations,
+        _ => Team::of(&rule),
+    };
+    let mut problem = Problem::new(
+        &rule,
+        finding.path.clone(),
+        format!("{} {} between {} and {}: {}", kind.word().replace('_', " "), finding.why.title(), pair.source, pair.target, finding.detail),
+        finding.fix.clone(),
+    );
+    problem.cause = format!("{}{}:{rule}:{}", prefix(pair), kind.word(), finding.why.word());
+    let new = NewDifference {
+        kind,
+        subject: match (found.ours.first(), found.theirs.first()) {
+            (Some(ours), _) => name(ours),
+            (None, Some(theirs)) => format!("~{}", theirs.id),
+            (None, None) => family.key.clone(),
+        },
+        family: family.key.clone(),
+        cause: finding.cause,
+        why: finding.why,
+        path: finding.path.clone(),
+        expected: finding.expected.clone(),
+        actual: finding.actual.clone(),
+        money: finding.money,
+        stake: finding.money.or_else(|| if found.how == How::Alone { found.at_stake() } else { None }).and_then(|money| money.abs().ok()),
+        source_id: ids(&found.ours),
+        target_id: ids(&found.theirs),
+        at: subject.map_or(Timestamp::UNIX_EPOCH, |entry| entry.at),
+        team,
+        exception: found.exception,
+        detail: finding.detail.clone(),
+        fix: finding.fix.clone(),
+    };
+    (new, problem)
+}
+
+/// What the causes of a pair's exceptions begin with.
+fn prefix(pair: &PairSetup) -> String {
+    format!("reconcile:{}:", pair.name)
+}
+
+/// One exception per root cause: how many, since when, how much money.
+fn exceptions(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, now: Timestamp) -> Result<()> {
+    let mut flows: Vec<FlowName> = vec![FlowName::new("")];
+    for row in tx.difference_causes(brand)?.into_iter().filter(|row| row.pair == pair.name) {
+        let flow = flow_of(&pair.flows, row.kind);
+        if !flows.contains(&flow) {
+            flows.push(flow.clone());
+        }
+        let rule = rule_of(row.cause);
+        let stake: Vec<String> = row.stake.iter().map(ToString::to_string).collect();
+        let stake = if stake.is_empty() { String::new() } else { format!(", {} at stake", stake.join(" and ")) };
+        let message = format!(
+            "{} of {} {} records between {} and {}: {}{stake}",
+            row.count,
+            row.documents,
+            row.kind.word().replace('_', " "),
+            pair.source,
+            pair.target,
+            row.why.title()
+        );
+        let mut problem = Problem::new(&rule, "", message, row.why.fix());
+        problem.cause = format!("{}{}:{rule}:{}", prefix(pair), row.kind.word(), row.why.word());
+        // What an exception of the gate holds already is that exception's.
+        if row.why != selvedge_model::reconcile::Why::Held {
+            tx.raise_standing_anew(brand, &flow, &problem, now)?;
+        }
+    }
+    for (_, flow) in &pair.flows {
+        if !flows.contains(flow) {
+            flows.push(flow.clone());
+        }
+    }
+    for flow in &flows {
+        tx.settle_unseen(brand, flow, &prefix(pair), now, "both ends agreed when they were looked at", now)?;
+    }
+    Ok(())
+}
+
+/// What may belong to what has no partner.
+fn likely(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
+    for kind in pair.kinds.iter().copied().filter(|kind| !is_figure(*kind)) {
+        let mut loose = |cause: Cause| -> Result<Vec<Loose>> {
+            let wanted =
+                Wanted { pair: Some(pair.name.clone()), kind: Some(kind), cause: Some(cause), most: LOOSE_MAX, ..Wanted::default() };
+            let mut found = Vec::new();
+            for row in tx.differences(brand, &wanted)?.into_iter().filter(|row| row.last_run == run.id) {
+                let family = tx.family(run.id, &row.found.family)?;
+                let ours = cause == Cause::Missing;
+                let id = if ours { row.found.source_id.clone() } else { row.found.target_id.clone() };
+                let entries = if ours { family.ours } else { family.theirs };
+                let entry = entries.into_iter().find(|entry| Some(entry.id.as_str()) == id.as_deref() && entry.kind == kind);
+                found.extend(entry.map(|entry| Loose { difference: row.id.0, entry }));
+            }
+            Ok(found)
+        };
+        let (ours, theirs) = (loose(Cause::Missing)?, loose(Cause::Orphan)?);
+        for one in suggest(&ours, &theirs) {
+            let text = |of: &[Loose], id: i64| {
+                of.iter()
+                    .find(|loose| loose.difference == id)
+                    .map(|loose| loose.entry.number.clone().unwrap_or_else(|| loose.entry.id.to_string()))
+                    .unwrap_or_default()
+            };
+            let why = one.reasons.join(", ");
+            let id = selvedge_model::DifferenceId;
+            let told = |other: i64, name: String| format!("perhaps {name} ({} %, {why}): see {}", one.percent, id(other));
+            tx.suggest_difference(id(one.ours), Some(&told(one.theirs, text(&theirs, one.theirs))))?;
+            tx.suggest_difference(id(one.theirs), Some(&told(one.ours, text(&ours, one.ours))))?;
+        }
+    }
+    Ok(())
+}

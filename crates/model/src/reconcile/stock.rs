@@ -1,0 +1,107 @@
+//! What a shop shows against what its source has: one item in one place.
+//!
+//! A figure is no document: it is true at one instant. What changed a moment ago may be on its way; what shows more than there is
+//! sells what nobody has; what shows less may be a buffer, where one is kept.
+
+use jiff::Timestamp;
+
+use super::{Finding, How, Match, Terms, Verdict, Why, family::until};
+use crate::{
+    compare::Cause,
+    statement::{Entry, Stage, Units},
+};
+
+/// What becomes of one item in one place.
+pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Timestamp) -> Option<Match> {
+    let have = ours.iter().filter_map(|entry| entry.units).reduce(together);
+    let shown = theirs.iter().find(|entry| entry.stage != Stage::Void).and_then(|entry| entry.units);
+    let finding = match (have, shown) {
+        (Some(have), Some(shown)) => figures(&have, &shown, terms),
+        (None, Some(shown)) if shown.available > 0 => Some(told(
+            Cause::Orphan,
+            Why::ForeignStock,
+            0,
+            shown.available,
+            format!("{} shown of an item that the source does not keep", shown.available),
+        )),
+        (Some(have), None) if have.free > 0 => Some(told(
+            Cause::Missing,
+            Why::ItemMissing,
+            have.free,
+            0,
+            format!("{} could be sold, and the item is not shown", have.free),
+        )),
+        _ => None,
+    };
+    let one = |entries: &[&Entry]| entries.iter().map(|entry| (*entry).clone()).collect::<Vec<_>>();
+    let changed = ours.iter().chain(theirs).filter_map(|entry| entry.updated_at).max();
+    let fresh = changed.map(|at| until(at, terms.allowance)).filter(|fresh| *fresh > now);
+    let (verdict, findings) = match (finding, fresh) {
+        (None, _) => (Verdict::Agreed, Vec::new()),
+        (Some(_), Some(until)) => (Verdict::InFlight { until }, Vec::new()),
+        (Some(finding), None) => (Verdict::Open, vec![finding]),
+    };
+    // An item that only the shop lists, with nothing to sell, is nobody's.
+    (have.is_some() || verdict == Verdict::Open).then(|| Match {
+        ours: one(ours),
+        theirs: one(theirs),
+        how: How::Key,
+        verdict,
+        findings,
+        tolerated: Vec::new(),
+        exception: None,
+    })
+}
+
+/// The figures of several places as one.
+fn together(one: Units, other: Units) -> Units {
+    Units {
+        on_hand: one.on_hand.saturating_add(other.on_hand),
+        committed: one.committed.saturating_add(other.committed),
+        back_ordered: one.back_ordered.saturating_add(other.back_ordered),
+        available: one.available.saturating_add(other.available),
+        free: one.free.saturating_add(other.free),
+        incoming: one.incoming.saturating_add(other.incoming),
+    }
+}
+
+fn figures(have: &Units, shown: &Units, terms: &Terms) -> Option<Finding> {
+    let free = have.free.max(0);
+    if shown.available == free || shown.available <= 0 && free == 0 {
+        return None;
+    }
+    if shown.available < free && terms.buffered {
+        return None;
+    }
+    // What the source could have been read as: the first that gives this figure, and is another than what is free.
+    let readings = [
+        (have.on_hand, Why::OnHand, "what is on hand there, promised units included"),
+        (have.on_hand.saturating_add(have.incoming), Why::OnHand, "what is on hand and on its way in"),
+        (free.saturating_add(have.incoming), Why::OnHand, "what is free and on its way in"),
+    ];
+    let reading = readings.into_iter().find(|(units, ..)| {
+        // A shop that takes the figure for a physical one subtracts its own promises from it.
+        *units != free && (*units == shown.available || *units == shown.on_hand && shown.on_hand != free)
+    });
+    let (why, detail) = match reading {
+        Some((units, why, what)) => (why, format!("{} is shown; {free} is free to sell. {units} is {what}", shown.available)),
+        None => (
+            Why::ForeignStock,
+            format!("{} is shown, and {free} is free to sell: no quantity of the source gives this figure", shown.available),
+        ),
+    };
+    Some(told(Cause::Quantity, why, free, shown.available, detail))
+}
+
+fn told(cause: Cause, why: Why, free: i64, shown: i64, detail: String) -> Finding {
+    Finding {
+        cause,
+        why,
+        path: "available".to_owned(),
+        expected: Some(free.to_string()),
+        actual: Some(shown.to_string()),
+        money: None,
+        detail,
+        fix: why.fix().to_owned(),
+    }
+}

@@ -1,0 +1,366 @@
+//! On what two ends disagree. A row is closed by the look that saw it agree and is never removed; when it comes again, it is a
+//! new row beside the old one.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+use selvedge_model::{
+    Brand, DifferenceId, ExceptionId, Interval, Kind, Money, ReconciliationId, compare::Cause, reconcile::Why, team::Team,
+};
+
+use crate::{
+    Result, Tx, View,
+    packing::{count, limit, micros, moment, moment_maybe, short, unreadable},
+    records::money,
+};
+
+/// Longest sentences that are kept, in characters.
+const TEXT_CHARS_MAX: usize = 1_000;
+
+/// One difference as a look found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDifference {
+    /// Of which kind of document.
+    pub kind: Kind,
+    /// Our key; the target's id behind a `~` where only the target has it.
+    pub subject: String,
+    /// The order.
+    pub family: String,
+    /// What kind of disagreement.
+    pub cause: Cause,
+    /// How it probably came about.
+    pub why: Why,
+    /// Where in the document.
+    pub path: String,
+    /// What the source says.
+    pub expected: Option<String>,
+    /// What the target says.
+    pub actual: Option<String>,
+    /// What it moves: target minus source.
+    pub money: Option<Money>,
+    /// What is at stake; in the currency of `money` where both are there.
+    pub stake: Option<Money>,
+    /// The source's document.
+    pub source_id: Option<String>,
+    /// The target's documents.
+    pub target_id: Option<String>,
+    /// When the document came to be.
+    pub at: Timestamp,
+    /// Who owns it.
+    pub team: Team,
+    /// What groups it with others of its root cause.
+    pub exception: Option<ExceptionId>,
+    /// In a sentence.
+    pub detail: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DifferenceRow {
+    /// Its row.
+    pub id: DifferenceId,
+    /// Between which two ends.
+    pub pair: String,
+    /// What was found.
+    pub found: NewDifference,
+    /// What may belong to it, and how sure that is.
+    pub suggestion: Option<String>,
+    /// When it was first seen, and by which look.
+    pub first_seen_at: Timestamp,
+    /// By which look first.
+    pub first_run: ReconciliationId,
+    /// When it was last seen.
+    pub last_seen_at: Timestamp,
+    /// By which look last.
+    pub last_run: ReconciliationId,
+    /// When and on what evidence it was closed.
+    pub closed: Option<(Timestamp, String)>,
+}
+
+/// Which differences are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Of one pair.
+    pub pair: Option<String>,
+    /// Of one kind of document.
+    pub kind: Option<Kind>,
+    /// Of one kind of disagreement.
+    pub cause: Option<Cause>,
+    /// That came about like this.
+    pub why: Option<Why>,
+    /// Of one order.
+    pub family: Option<String>,
+    /// Closed ones, too.
+    pub closed: bool,
+    /// At most so many, what is at stake most first.
+    pub most: usize,
+}
+
+/// How many differences have one cause, and what is at stake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseRow {
+    /// Between which two ends.
+    pub pair: String,
+    /// Of which kind of document.
+    pub kind: Kind,
+    /// What kind of disagreement.
+    pub cause: Cause,
+    /// How it probably came about.
+    pub why: Why,
+    /// How many.
+    pub count: u64,
+    /// Of how many documents.
+    pub documents: u64,
+    /// What is at stake, per currency.
+    pub stake: Vec<Money>,
+    /// When the first of them was seen.
+    pub first_seen_at: Timestamp,
+}
+
+fn word_of<T: serde::Serialize>(value: T) -> Result<String> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        _ => Err(unreadable("a word", "it is no word")),
+    }
+}
+
+fn of_word<T: serde::de::DeserializeOwned>(what: &str, word: &str) -> Result<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|_| unreadable(what, word))
+}
+
+macro_rules! select_differences {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, pair, kind, subject, family, cause, why, path, expected, actual, money_minor, stake_minor, currency, source_id, ",
+            "target_id, at, team, exception_id, detail, fix, suggestion, first_seen_at, first_run, last_seen_at, last_run, closed_at, ",
+            "closed_why FROM differences ",
+            $rest
+        )
+    };
+}
+
+fn row_of(row: &Row<'_>) -> Result<DifferenceRow> {
+    let (kind, cause, why, team): (String, String, String, String) = (row.get(2)?, row.get(5)?, row.get(6)?, row.get(16)?);
+    let currency: Option<String> = row.get(12)?;
+    let closed_at = moment_maybe(row.get(25)?)?;
+    let closed_why: Option<String> = row.get(26)?;
+    Ok(DifferenceRow {
+        id: DifferenceId(row.get(0)?),
+        pair: row.get(1)?,
+        found: NewDifference {
+            kind: Kind::from_word(&kind).ok_or_else(|| unreadable("a kind", &kind))?,
+            subject: row.get(3)?,
+            family: row.get(4)?,
+            cause: of_word("a cause", &cause)?,
+            why: of_word("a reason", &why)?,
+            path: row.get(7)?,
+            expected: row.get(8)?,
+            actual: row.get(9)?,
+            money: money(row.get(10)?, currency.as_deref())?,
+            stake: money(row.get(11)?, currency.as_deref())?,
+            source_id: row.get(13)?,
+            target_id: row.get(14)?,
+            at: moment(row.get(15)?)?,
+            team: Team::from_word(&team).ok_or_else(|| unreadable("a team", &team))?,
+            exception: row.get::<_, Option<i64>>(17)?.map(ExceptionId),
+            detail: row.get(18)?,
+            fix: row.get(19)?,
+        },
+        suggestion: row.get(20)?,
+        first_seen_at: moment(row.get(21)?)?,
+        first_run: ReconciliationId(row.get(22)?),
+        last_seen_at: moment(row.get(23)?)?,
+        last_run: ReconciliationId(row.get(24)?),
+        closed: closed_at.zip(closed_why),
+    })
+}
+
+impl Tx<'_> {
+    /// Notes a difference: the open row of the same disagreement is seen again, else there is a new one. Whether it is new is told.
+    pub fn note_difference(
+        &self,
+        brand: &Brand,
+        pair: &str,
+        run: ReconciliationId,
+        new: &NewDifference,
+        now: Timestamp,
+    ) -> Result<(DifferenceId, bool)> {
+        let (cause, why) = (word_of(new.cause)?, word_of(new.why)?);
+        let currency = new.money.or(new.stake).map(|money| money.currency());
+        let minor = |money: Option<Money>| money.filter(|money| Some(money.currency()) == currency).map(Money::minor);
+        let (money_minor, stake_minor) = (minor(new.money), minor(new.stake));
+        let text = |text: &Option<String>| text.as_deref().map(|text| short(text, TEXT_CHARS_MAX).to_owned());
+        let sql = "UPDATE differences SET why = ?7, expected = ?8, actual = ?9, money_minor = ?10, stake_minor = ?11, currency = ?12,
+                     source_id = ?13, target_id = ?14, team = ?15, exception_id = ?16, detail = ?17, fix = ?18, last_seen_at = ?19, last_run = ?20
+                   WHERE brand = ?1 AND pair = ?2 AND kind = ?3 AND subject = ?4 AND cause = ?5 AND path = ?6 AND closed_at IS NULL
+                   RETURNING id";
+        let id = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(
+                params![
+                    brand.as_str(),
+                    pair,
+                    new.kind.word(),
+                    new.subject,
+                    cause,
+                    new.path,
+                    why,
+                    text(&new.expected),
+                    text(&new.actual),
+                    money_minor,
+                    stake_minor,
+                    currency.map(|currency| currency.code()),
+                    new.source_id,
+                    new.target_id,
+                    new.team.word(),
+                    new.exception.map(|id| id.0),
+                    short(&new.detail, TEXT_CHARS_MAX),
+                    short(&new.fix, TEXT_CHARS_MAX),
+                    micros(now),
+                    run.0,
+                ],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(id) = id {
+            return Ok((DifferenceId(id), false));
+        }
+        let sql = "INSERT INTO differences (brand, pair, kind, subject, family, cause, why, path, expected, actual, money_minor,
+                     stake_minor, currency, source_id, target_id, at, team, exception_id, detail, fix, first_seen_at, first_run, last_seen_at,
+                     last_run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?21, ?22)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            brand.as_str(),
+            pair,
+            new.kind.word(),
+            new.subject,
+            new.family,
+            cause,
+            why,
+            new.path,
+            text(&new.expected),
+            text(&new.actual),
+            money_minor,
+            stake_minor,
+            currency.map(|currency| currency.code()),
+            new.source_id,
+            new.target_id,
+            micros(new.at),
+            new.team.word(),
+            new.exception.map(|id| id.0),
+            short(&new.detail, TEXT_CHARS_MAX),
+            short(&new.fix, TEXT_CHARS_MAX),
+            micros(now),
+            run.0,
+        ])?;
+        Ok((DifferenceId(self.connection.last_insert_rowid()), true))
+    }
+
+    /// Closes what this look covered and did not see any more; how many.
+    pub fn close_differences(
+        &self,
+        brand: &Brand,
+        pair: &str,
+        kinds: &[Kind],
+        window: &Interval,
+        run: ReconciliationId,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let sql = "UPDATE differences SET closed_at = ?6, closed_why = ?7
+                   WHERE brand = ?1 AND pair = ?2 AND closed_at IS NULL AND at >= ?3 AND at < ?4 AND last_run < ?5 AND kind = ?8";
+        let mut closed = 0;
+        for kind in kinds {
+            closed += self.connection.prepare_cached(sql)?.execute(params![
+                brand.as_str(),
+                pair,
+                micros(window.from),
+                micros(window.to),
+                run.0,
+                micros(now),
+                format!("both ends agreed when {run} looked"),
+                kind.word(),
+            ])? as u64;
+        }
+        Ok(closed)
+    }
+
+    /// What may belong to a difference.
+    pub fn suggest_difference(&self, id: DifferenceId, suggestion: Option<&str>) -> Result<()> {
+        let sql = "UPDATE differences SET suggestion = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, suggestion.map(|text| short(text, TEXT_CHARS_MAX))])?;
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// The differences that are asked for.
+    pub fn differences(&self, brand: &Brand, wanted: &Wanted) -> Result<Vec<DifferenceRow>> {
+        let sql = select_differences!(
+            "WHERE brand = ?1 AND (?2 OR closed_at IS NULL) AND (?3 IS NULL OR pair = ?3) AND (?4 IS NULL OR kind = ?4)
+               AND (?5 IS NULL OR cause = ?5) AND (?6 IS NULL OR why = ?6) AND (?7 IS NULL OR family = ?7)
+             ORDER BY closed_at IS NOT NULL, coalesce(stake_minor, 0) DESC, id LIMIT ?8"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![
+            brand.as_str(),
+            wanted.closed,
+            wanted.pair,
+            wanted.kind.map(Kind::word),
+            wanted.cause.map(word_of).transpose()?,
+            wanted.why.map(word_of).transpose()?,
+            wanted.family,
+            limit(wanted.most),
+        ])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(row_of(row)?);
+        }
+        Ok(found)
+    }
+
+    /// One difference.
+    pub fn difference(&self, brand: &Brand, id: DifferenceId) -> Result<Option<DifferenceRow>> {
+        let sql = select_differences!("WHERE brand = ?1 AND id = ?2");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), id.0])?;
+        rows.next()?.map(row_of).transpose()
+    }
+
+    /// Open differences by cause, the most first.
+    pub fn difference_causes(&self, brand: &Brand) -> Result<Vec<CauseRow>> {
+        let sql = "SELECT pair, kind, cause, why, count(*), count(DISTINCT subject), sum(stake_minor), currency, min(first_seen_at)
+                   FROM differences WHERE brand = ?1 AND closed_at IS NULL GROUP BY pair, kind, cause, why, currency ORDER BY 5 DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([brand.as_str()])?;
+        let mut found: Vec<CauseRow> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (kind, cause, why): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let currency: Option<String> = row.get(7)?;
+            let next = CauseRow {
+                pair: row.get(0)?,
+                kind: Kind::from_word(&kind).ok_or_else(|| unreadable("a kind", &kind))?,
+                cause: of_word("a cause", &cause)?,
+                why: of_word("a reason", &why)?,
+                count: count(row.get(4)?),
+                documents: count(row.get(5)?),
+                stake: money(row.get(6)?, currency.as_deref())?.into_iter().collect(),
+                first_seen_at: moment(row.get(8)?)?,
+            };
+            let same = |row: &&mut CauseRow| {
+                row.pair == next.pair && row.kind == next.kind && row.cause == next.cause && row.why == next.why
+            };
+            match found.iter_mut().find(same) {
+                Some(known) => {
+                    known.count += next.count;
+                    known.documents += next.documents;
+                    known.stake.extend(next.stake);
+                    known.first_seen_at = known.first_seen_at.min(next.first_seen_at);
+                }
+                None => found.push(next),
+            }
+        }
+        found.sort_by_key(|row| std::cmp::Reverse(row.count));
+        Ok(found)
+    }
+}
