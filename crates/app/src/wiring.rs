@@ -115,6 +115,9 @@ pub async fn assemble(
         used.extend([&stock.from, &stock.to]);
         flawed.extend(stock_not_offered(config, name, stock, &connections));
     }
+    for pair in config.reconcile.pairs.values() {
+        used.extend(pair.from.iter().chain([&pair.to]));
+    }
     flawed.extend(config.route_problems());
     // A flow that names a connection wrongly is the one mistake; that nobody uses the right one is its echo.
     let flows_are_wrong =
@@ -300,6 +303,7 @@ pub async fn setup(
         lists_every: config.lists_every,
         preflight: config.preflight(),
         halves: (&config.returns).into(),
+        pairs: config.pairs(),
     })
 }
 

@@ -20,6 +20,7 @@ use crate::{
     backoff::after,
     capture::Rhythm,
     ports::{self, AnySink, AnySource},
+    reconcile::{Looked, Reconciler},
     stock::{self, Stock, write::News},
 };
 
@@ -136,6 +137,8 @@ pub struct Engine {
     pub(crate) returns_gate: tokio::sync::Mutex<()>,
     preflight: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
+    /// Looks at both ends.
+    pub reconciler: Reconciler,
     stopping: AtomicBool,
     wakes: Wakes,
 }
@@ -153,6 +156,13 @@ impl Engine {
         if !wrong.is_empty() {
             return Err(wrong);
         }
+        let reconciler = Reconciler::new(
+            setup.brand.clone(),
+            setup.store.clone(),
+            Arc::clone(&setup.clock),
+            setup.connections.clone(),
+            setup.pairs.clone(),
+        );
         Ok(Self {
             setup,
             flows,
@@ -169,6 +179,7 @@ impl Engine {
             returns_gate: tokio::sync::Mutex::default(),
             preflight: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
+            reconciler,
             stopping: AtomicBool::new(false),
             wakes: Wakes::default(),
         })
@@ -412,6 +423,7 @@ impl Engine {
             report.stock += self.read_stock(stock).await?;
             report.stock += self.write_stock(stock).await?;
         }
+        self.reconcile().await?;
         self.housekeep().await?;
         Ok(report)
     }
@@ -432,7 +444,7 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "housekeep"] {
+        for name in ["decode", "lists", "promises", "halves", "reconcile", "housekeep"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -476,6 +488,7 @@ impl Engine {
                 ("decode", _) => self.decode().await,
                 ("promises", _) => self.keep_promises().await,
                 ("halves", _) => self.watch_halves().await,
+                ("reconcile", _) => self.reconcile().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
                 ("gate", Some(flow)) => self.gate(flow).await,
@@ -486,7 +499,7 @@ impl Engine {
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" | "watch" => (HOUSEKEEPING, None),
+                "housekeep" | "watch" | "reconcile" => (HOUSEKEEPING, None),
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
                 "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
                     (BUSY, Some(&self.wakes.capture))
@@ -522,6 +535,18 @@ impl Engine {
                 _ = stopped.changed() => {}
             }
         }
+    }
+
+    /// A step of whatever look at both ends is due.
+    async fn reconcile(&self) -> Result<usize> {
+        Ok(match self.reconciler.turn().await? {
+            Looked::Idle => 0,
+            Looked::UnderWay | Looked::Done(_) => 1,
+            Looked::Failed(why) => {
+                tracing::warn!(%why, "a look at both ends did not come through; it goes on where it stands");
+                0
+            }
+        })
     }
 
     fn feed_is_due(&self, side: &Side) -> bool {

@@ -32,6 +32,7 @@ mod prepare;
 mod products;
 mod promises;
 mod reading;
+pub mod reconcile;
 mod returns;
 mod routes;
 pub mod stock;
@@ -140,6 +141,8 @@ pub struct Setup {
     pub preflight: Option<PreflightSetup>,
     /// How long one half of a return may be without the other.
     pub halves: HalvesSetup,
+    /// Which two ends must agree.
+    pub pairs: Vec<reconcile::PairSetup>,
 }
 
 /// How long one half of a return may be without the other, before somebody owns it.

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ExternalId, RecordKey, Sku},
+    id::{ConnectionName, ExternalId, RecordKey, Sku},
     money::{Currency, Money},
     records::{
         CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, Refund, Return,
@@ -134,6 +134,9 @@ pub struct Entry {
     pub kind: Kind,
     /// Their id.
     pub id: ExternalId,
+    /// Which connection told it, once it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_by: Option<ConnectionName>,
     /// The number that people there know it by, where it is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
@@ -206,6 +209,7 @@ impl Entry {
         Self {
             kind,
             id,
+            told_by: None,
             number: None,
             key: None,
             order: None,

@@ -24,6 +24,13 @@ impl Tx<'_> {
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
+
+    /// Forgets under which id a record stands there: it is known to be gone.
+    pub fn unbind(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, key: &RecordKey) -> Result<()> {
+        let sql = "DELETE FROM bindings WHERE brand = ?1 AND kind = ?2 AND key = ?3 AND connection = ?4";
+        self.connection.prepare_cached(sql)?.execute([brand.as_str(), kind.word(), key.as_str(), connection.as_str()])?;
+        Ok(())
+    }
 }
 
 impl View<'_> {

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    Brand, DifferenceId, ExceptionId, Interval, Kind, Money, ReconciliationId, compare::Cause, reconcile::Why, team::Team,
+    Brand, ConnectionName, DifferenceId, ExceptionId, Interval, Kind, Money, ReconciliationId, compare::Cause, reconcile::Why,
+    team::Team,
 };
 
 use crate::{
@@ -39,6 +40,8 @@ pub struct NewDifference {
     pub money: Option<Money>,
     /// What is at stake; in the currency of `money` where both are there.
     pub stake: Option<Money>,
+    /// Which of the sources has it.
+    pub source: Option<ConnectionName>,
     /// The source's document.
     pub source_id: Option<String>,
     /// The target's documents.
@@ -134,7 +137,7 @@ macro_rules! select_differences {
         concat!(
             "SELECT id, pair, kind, subject, family, cause, why, path, expected, actual, money_minor, stake_minor, currency, source_id, ",
             "target_id, at, team, exception_id, detail, fix, suggestion, first_seen_at, first_run, last_seen_at, last_run, closed_at, ",
-            "closed_why FROM differences ",
+            "closed_why, source FROM differences ",
             $rest
         )
     };
@@ -159,6 +162,7 @@ fn row_of(row: &Row<'_>) -> Result<DifferenceRow> {
             actual: row.get(9)?,
             money: money(row.get(10)?, currency.as_deref())?,
             stake: money(row.get(11)?, currency.as_deref())?,
+            source: row.get::<_, Option<String>>(27)?.map(ConnectionName::new),
             source_id: row.get(13)?,
             target_id: row.get(14)?,
             at: moment(row.get(15)?)?,
@@ -192,7 +196,8 @@ impl Tx<'_> {
         let (money_minor, stake_minor) = (minor(new.money), minor(new.stake));
         let text = |text: &Option<String>| text.as_deref().map(|text| short(text, TEXT_CHARS_MAX).to_owned());
         let sql = "UPDATE differences SET why = ?7, expected = ?8, actual = ?9, money_minor = ?10, stake_minor = ?11, currency = ?12,
-                     source_id = ?13, target_id = ?14, team = ?15, exception_id = ?16, detail = ?17, fix = ?18, last_seen_at = ?19, last_run = ?20
+                     source_id = ?13, target_id = ?14, team = ?15, exception_id = ?16, detail = ?17, fix = ?18, last_seen_at = ?19, last_run = ?20,
+                     source = ?21
                    WHERE brand = ?1 AND pair = ?2 AND kind = ?3 AND subject = ?4 AND cause = ?5 AND path = ?6 AND closed_at IS NULL
                    RETURNING id";
         let id = self
@@ -220,6 +225,7 @@ impl Tx<'_> {
                     short(&new.fix, TEXT_CHARS_MAX),
                     micros(now),
                     run.0,
+                    new.source.as_ref().map(ConnectionName::as_str),
                 ],
                 |row| row.get(0),
             )
@@ -229,7 +235,8 @@ impl Tx<'_> {
         }
         let sql = "INSERT INTO differences (brand, pair, kind, subject, family, cause, why, path, expected, actual, money_minor,
                      stake_minor, currency, source_id, target_id, at, team, exception_id, detail, fix, first_seen_at, first_run, last_seen_at,
-                     last_run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?21, ?22)";
+                     last_run, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                     ?21, ?22, ?21, ?22, ?23)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
             pair,
@@ -253,6 +260,7 @@ impl Tx<'_> {
             short(&new.fix, TEXT_CHARS_MAX),
             micros(now),
             run.0,
+            new.source.as_ref().map(ConnectionName::as_str),
         ])?;
         Ok((DifferenceId(self.connection.last_insert_rowid()), true))
     }

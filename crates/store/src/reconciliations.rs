@@ -17,8 +17,8 @@ pub struct ReconciliationRow {
     pub id: ReconciliationId,
     /// Which two ends.
     pub pair: String,
-    /// The connection whose records they are.
-    pub source: ConnectionName,
+    /// The connections whose records they are.
+    pub sources: Vec<ConnectionName>,
     /// The connection in which they have to stand.
     pub target: ConnectionName,
     /// `timer`, `demand`, `audit`, or the period that it is for.
@@ -44,8 +44,8 @@ pub struct ReconciliationRow {
 pub struct NewReconciliation {
     /// Which two ends.
     pub pair: String,
-    /// The source.
-    pub source: ConnectionName,
+    /// The sources.
+    pub sources: Vec<ConnectionName>,
     /// The target.
     pub target: ConnectionName,
     /// Why it is made.
@@ -59,7 +59,7 @@ pub struct NewReconciliation {
 macro_rules! select_reconciliations {
     ($rest:literal) => {
         concat!(
-            "SELECT id, pair, source, target, via, from_at, to_at, back_at, until_at, started_at, finished_at, red, balanced, told ",
+            "SELECT id, pair, sources, target, via, from_at, to_at, back_at, until_at, started_at, finished_at, red, balanced, told ",
             "FROM reconciliations ",
             $rest
         )
@@ -71,7 +71,7 @@ fn row_of(row: &Row<'_>) -> Result<ReconciliationRow> {
     Ok(ReconciliationRow {
         id: ReconciliationId(row.get(0)?),
         pair: row.get(1)?,
-        source: ConnectionName::new(row.get::<_, String>(2)?),
+        sources: row.get::<_, String>(2)?.split(',').map(ConnectionName::new).collect(),
         target: ConnectionName::new(row.get::<_, String>(3)?),
         via: row.get(4)?,
         window: Interval { from: moment(row.get(5)?)?, to: moment(row.get(6)?)? },
@@ -87,12 +87,12 @@ fn row_of(row: &Row<'_>) -> Result<ReconciliationRow> {
 impl Tx<'_> {
     /// Begins a look; its statements are read page by page.
     pub fn begin_reconciliation(&self, brand: &Brand, new: &NewReconciliation, now: Timestamp) -> Result<ReconciliationId> {
-        let sql = "INSERT INTO reconciliations (brand, pair, source, target, via, from_at, to_at, back_at, until_at, started_at)
+        let sql = "INSERT INTO reconciliations (brand, pair, sources, target, via, from_at, to_at, back_at, until_at, started_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
             new.pair,
-            new.source.as_str(),
+            new.sources.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(","),
             new.target.as_str(),
             new.via,
             micros(new.window.from),

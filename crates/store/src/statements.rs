@@ -1,7 +1,7 @@
 //! What both ends say stands there, in the order of families: both lie side by side, and one look reads them merged.
 
 use rusqlite::params;
-use selvedge_model::{ExternalId, Kind, Problem, ReconciliationId, reconcile::Family, statement::Entry};
+use selvedge_model::{ConnectionName, ExternalId, Kind, Problem, ReconciliationId, reconcile::Family, statement::Entry};
 
 use crate::{
     Result, Tx, View,
@@ -34,6 +34,8 @@ impl End {
 pub struct StatementRow {
     /// Which end.
     pub end: End,
+    /// Who told it.
+    pub connection: ConnectionName,
     /// Of which kind.
     pub kind: Kind,
     /// Where it goes on; none before the first page and after the last.
@@ -83,17 +85,32 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub fn keep_statement(&self, run: ReconciliationId, end: End, kind: Kind, page: &StatementPage) -> Result<()> {
-        let before = self.statement(run, end, kind)?;
+    pub fn keep_statement(
+        &self,
+        run: ReconciliationId,
+        end: End,
+        connection: &ConnectionName,
+        kind: Kind,
+        page: &StatementPage,
+    ) -> Result<()> {
+        let before = self.statement(run, end, connection, kind)?;
         let mut digest = blake3::Hasher::new();
         digest.update(before.as_ref().map_or(&[0; 32], |row| &row.digest));
-        let sql = "INSERT OR REPLACE INTO statement_entries (run_id, family, side, kind, external_id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT OR REPLACE INTO statement_entries (run_id, family, side, kind, connection, external_id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let mut statement = self.connection.prepare_cached(sql)?;
         for entry in &page.entries {
             let body = serde_json::to_vec(entry).map_err(|e| unreadable("an entry", e))?;
             digest.update(&body);
             let family = family_of(entry, end);
-            statement.execute(params![run.0, family, end.number(), entry.kind.word(), entry.id.as_str(), pack(&body)])?;
+            statement.execute(params![
+                run.0,
+                family,
+                end.number(),
+                entry.kind.word(),
+                connection.as_str(),
+                entry.id.as_str(),
+                pack(&body)
+            ])?;
         }
         let mut unread = before.as_ref().map(|row| row.unread.clone()).unwrap_or_default();
         for (id, problem) in &page.unread {
@@ -107,11 +124,13 @@ impl Tx<'_> {
             false => Some(pack(&serde_json::to_vec(&unread).map_err(|e| unreadable("unread documents", e))?)),
         };
         let (pages, entries) = before.map_or((0, 0), |row| (row.pages, row.entries));
-        let sql = "INSERT OR REPLACE INTO statements (run_id, side, kind, cursor, whole, pages, entries, unread, digest)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let sql =
+            "INSERT OR REPLACE INTO statements (run_id, side, connection, kind, cursor, whole, pages, entries, unread, digest)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         self.connection.prepare_cached(sql)?.execute(params![
             run.0,
             end.number(),
+            connection.as_str(),
             kind.word(),
             page.next,
             page.next.is_none(),
@@ -126,13 +145,20 @@ impl Tx<'_> {
 
 impl View<'_> {
     /// How far one kind of one end was read; none before its first page.
-    pub fn statement(&self, run: ReconciliationId, end: End, kind: Kind) -> Result<Option<StatementRow>> {
-        Ok(self.statements(run)?.into_iter().find(|row| row.end == end && row.kind == kind))
+    pub fn statement(
+        &self,
+        run: ReconciliationId,
+        end: End,
+        connection: &ConnectionName,
+        kind: Kind,
+    ) -> Result<Option<StatementRow>> {
+        let same = |row: &StatementRow| row.end == end && row.kind == kind && row.connection == *connection;
+        Ok(self.statements(run)?.into_iter().find(same))
     }
 
     /// How far everything was read.
     pub fn statements(&self, run: ReconciliationId) -> Result<Vec<StatementRow>> {
-        let sql = "SELECT side, kind, cursor, whole, pages, entries, unread, digest FROM statements WHERE run_id = ?1 ORDER BY side, kind";
+        let sql = "SELECT side, kind, cursor, whole, pages, entries, unread, digest, connection FROM statements WHERE run_id = ?1 ORDER BY side, connection, kind";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([run.0])?;
         let mut found = Vec::new();
@@ -146,6 +172,7 @@ impl View<'_> {
             };
             found.push(StatementRow {
                 end: if row.get::<_, i64>(0)? == 0 { End::Source } else { End::Target },
+                connection: ConnectionName::new(row.get::<_, String>(8)?),
                 kind: Kind::from_word(&kind).ok_or_else(|| unreadable("a kind", &kind))?,
                 cursor: row.get(2)?,
                 whole: row.get(3)?,
@@ -160,7 +187,7 @@ impl View<'_> {
 
     /// The next families in order, about so many documents of them, each whole. It takes no more memory than that.
     pub fn families(&self, run: ReconciliationId, after: Option<&str>, documents: usize) -> Result<Families> {
-        let sql = "SELECT family, side, body FROM statement_entries WHERE run_id = ?1 AND family > ?2 ORDER BY family, side, kind, external_id";
+        let sql = "SELECT family, side, body FROM statement_entries WHERE run_id = ?1 AND family > ?2 ORDER BY family, side, kind, connection, external_id";
         let mut statement = self.connection.prepare_cached(sql)?;
         // Every key is above the empty text.
         let mut rows = statement.query(params![run.0, after.unwrap_or_default()])?;
@@ -189,7 +216,7 @@ impl View<'_> {
 
     /// One family of a look.
     pub fn family(&self, run: ReconciliationId, key: &str) -> Result<Family> {
-        let sql = "SELECT side, body FROM statement_entries WHERE run_id = ?1 AND family = ?2 ORDER BY side, kind, external_id LIMIT ?3";
+        let sql = "SELECT side, body FROM statement_entries WHERE run_id = ?1 AND family = ?2 ORDER BY side, kind, connection, external_id LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![run.0, key, limit(10_000)])?;
         let mut family = Family { key: key.to_owned(), ..Family::default() };

@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod document;
 pub mod preflight;
 pub mod products;
+pub mod reconcile;
 pub mod returns;
 pub mod routes;
 pub mod secrets;
@@ -39,6 +40,7 @@ use self::{
     document::{Document, Lines, below},
     preflight::PreflightSettings,
     products::ProductSettings,
+    reconcile::ReconcileSettings,
     returns::ReturnSettings,
     routes::RouteSettings,
     secrets::Reference,
@@ -84,6 +86,8 @@ pub struct ConfigFile {
     pub dispatch: DispatchSettings,
     /// How long one half of a return (goods, money) may be without the other.
     pub returns: ReturnSettings,
+    /// Which two ends must agree, how often that is looked at, and what is tolerated.
+    pub reconcile: ReconcileSettings,
 }
 
 impl Default for ConfigFile {
@@ -100,6 +104,7 @@ impl Default for ConfigFile {
             routes: Vec::new(),
             dispatch: DispatchSettings::default(),
             returns: ReturnSettings::default(),
+            reconcile: ReconcileSettings::default(),
         }
     }
 }
@@ -432,6 +437,8 @@ pub struct Config {
     pub dispatch: DispatchSettings,
     /// How long one half of a return may be without the other.
     pub returns: ReturnSettings,
+    /// Which two ends must agree.
+    pub reconcile: ReconcileSettings,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -663,7 +670,7 @@ impl Reading<'_> {
                 connections.insert(ConnectionName(name), connection);
             }
         }
-        if read.flows.is_empty() && !self.lines.has("flows") && read.stock.is_empty() {
+        if read.flows.is_empty() && !self.lines.has("flows") && read.stock.is_empty() && read.reconcile.pairs.is_empty() {
             self.wrong(
                 "",
                 "there is no flow, so nothing would move",
@@ -674,6 +681,9 @@ impl Reading<'_> {
         self.flows(&flows);
         let stocks: BTreeMap<FlowName, StockSettings> = read.stock.into_iter().map(|(name, one)| (FlowName(name), one)).collect();
         self.stocks(&stocks, &flows);
+        for (setting, message, remedy) in read.reconcile.faults(&self.declared()) {
+            self.wrong(&below("reconcile", &setting), message, remedy);
+        }
         for (setting, message, remedy) in read.dispatch.faults() {
             self.wrong(&below("dispatch", &setting), message, remedy);
         }
@@ -692,6 +702,7 @@ impl Reading<'_> {
             routes: read.routes,
             dispatch: read.dispatch,
             returns: read.returns,
+            reconcile: read.reconcile,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }

@@ -225,6 +225,7 @@ async fn with(stocks: Vec<StockSetup>, more: &[More]) -> (Arc<App>, Arc<ManualCl
         lists_every: Duration::from_secs(3_600),
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
+        pairs: Vec::new(),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     (Arc::new(App::new(Arc::new(engine))), clock)

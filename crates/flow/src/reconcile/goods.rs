@@ -52,7 +52,8 @@ pub(super) async fn items(
 ) -> Result<Option<StatementPage>, Fault> {
     if let Some(lists) = connection.lists.as_ref().filter(|lists| lists.tables().contains(&ITEMS)) {
         let found = lists.list(ITEMS, page).await?;
-        let entry = |entry: selvedge_connector::ListEntry| Entry::of_item(&entry.name, ExternalId::new(entry.id), entry.active, now);
+        let entry =
+            |entry: selvedge_connector::ListEntry| Entry::of_item(&entry.name, ExternalId::new(entry.id), entry.active, now);
         let entries = found.entries.into_iter().filter(|entry| !entry.name.is_empty()).map(entry).collect();
         return Ok(Some(StatementPage { entries, next: found.next, ..StatementPage::default() }));
     }
@@ -63,7 +64,9 @@ pub(super) async fn items(
     for raw in &found.raws {
         let decoded = source.decode(raw, &Values::default());
         match (decoded.record, decoded.problems.into_iter().next()) {
-            (Some(product), _) => told.entries.push(Entry::of_item(product.sku.as_str(), product.id.clone(), product.active, now)),
+            (Some(product), _) => {
+                told.entries.push(Entry::of_item(product.sku.as_str(), product.id.clone(), product.active, now))
+            }
             (None, Some(problem)) => told.unread.push((raw.id.clone(), problem)),
             (None, None) => {}
         }

@@ -49,14 +49,16 @@ const TROUBLE_REST: Duration = Duration::from_secs(30);
 pub struct PairSetup {
     /// Its name.
     pub name: String,
-    /// The connection whose records they are.
-    pub source: ConnectionName,
+    /// The connections whose records they are: one, or all the warehouses that ship for one shop.
+    pub sources: Vec<ConnectionName>,
     /// The connection in which they have to stand.
     pub target: ConnectionName,
     /// Of which kinds.
     pub kinds: Vec<Kind>,
     /// Which place of the target is fed by which of the source, where stock is compared.
     pub places: BTreeMap<LocationId, LocationId>,
+    /// Kinds of which the target has documents of its own.
+    pub shared: Vec<Kind>,
     /// Whether the flows keep a buffer back.
     pub buffered: bool,
     /// How often it is looked at; `None` = on demand only.
@@ -78,6 +80,11 @@ pub struct PairSetup {
 }
 
 impl PairSetup {
+    /// The sources, as people read them.
+    pub fn named_sources(&self) -> String {
+        self.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     fn terms(&self, words: Words) -> Terms {
         Terms {
             kinds: self.kinds.clone(),
@@ -85,9 +92,10 @@ impl PairSetup {
             allowance: self.allowance,
             late_after: self.late_after,
             exclude_markets: self.exclude_markets.clone(),
+            shared: self.shared.clone(),
             buffered: self.buffered,
             words,
-            rates: selvedge_model::tax::rates::RateBook::standard(),
+            rates: selvedge_model::tax::rates::RateBook::default(),
         }
     }
 }
@@ -134,7 +142,8 @@ impl Reconciler {
                     kind => statements::tells(connection, kind),
                 })
             };
-            let kinds = pair.kinds.iter().copied().filter(|kind| told(&pair.source, *kind) && told(&pair.target, *kind)).collect();
+            let both = |kind: &Kind| pair.sources.iter().any(|source| told(source, *kind)) && told(&pair.target, *kind);
+            let kinds = pair.kinds.iter().copied().filter(both).collect();
             pair.kinds = kinds;
         }
         pairs.retain(|pair| !pair.kinds.is_empty());
@@ -157,7 +166,10 @@ impl Reconciler {
             let (under_way, last) = self
                 .store
                 .read(move |view| {
-                    Ok((view.reconciliation_under_way(&brand, &name, "timer")?, view.last_reconciliation(&brand, &name, Some("timer"))?))
+                    Ok((
+                        view.reconciliation_under_way(&brand, &name, "timer")?,
+                        view.last_reconciliation(&brand, &name, Some("timer"))?,
+                    ))
                 })
                 .await?;
             let due = last.as_ref().and_then(|row| row.finished_at).map_or(now, |at| after(at, every));
@@ -183,7 +195,12 @@ impl Reconciler {
     ///
     /// # Errors
     /// The store's.
-    pub async fn look(&self, pair: &PairSetup, via: &str, window: &Interval) -> Result<std::result::Result<ReconciliationId, String>> {
+    pub async fn look(
+        &self,
+        pair: &PairSetup,
+        via: &str,
+        window: &Interval,
+    ) -> Result<std::result::Result<ReconciliationId, String>> {
         loop {
             match self.step(pair, via, window).await? {
                 Looked::Done(id) => return Ok(Ok(id)),
@@ -221,11 +238,14 @@ impl Reconciler {
         }
         let new = NewReconciliation {
             pair: pair.name.clone(),
-            source: pair.source.clone(),
+            sources: pair.sources.clone(),
             target: pair.target.clone(),
             via: via.to_owned(),
             window: *window,
-            read: Interval { from: before(window.from, pair.around), to: after(window.to, pair.around).min(after(now, Duration::from_secs(1))) },
+            read: Interval {
+                from: before(window.from, pair.around),
+                to: after(window.to, pair.around).min(after(now, Duration::from_secs(1))),
+            },
         };
         let brand = self.brand.clone();
         let id = self.store.write(move |tx| tx.begin_reconciliation(&brand, &new, now)).await?;
@@ -236,5 +256,5 @@ impl Reconciler {
 }
 
 fn told(pair: &PairSetup, fault: &Fault) -> String {
-    format!("{} and {}: {fault}", pair.source, pair.target)
+    format!("{} and {}: {fault}", pair.named_sources(), pair.target)
 }

@@ -1,7 +1,7 @@
 //! One page at a time of what both ends say, kept together with how far it has come.
 
 use selvedge_connector::{Connection, Cursor, Fault, statements};
-use selvedge_model::Kind;
+use selvedge_model::{ConnectionName, Kind};
 use selvedge_store::{
     Result, StoreError,
     reconciliations::ReconciliationRow,
@@ -16,14 +16,15 @@ impl Reconciler {
         let id = run.id;
         let read = self.store.read(move |view| view.statements(id)).await?;
         // The target first: what comes to be while it is read is in flight, and not missing.
-        for end in [End::Target, End::Source] {
+        let ends = std::iter::once((End::Target, &pair.target)).chain(pair.sources.iter().map(|source| (End::Source, source)));
+        for (end, name) in ends {
             for kind in &pair.kinds {
-                let far = read.iter().find(|row| row.end == end && row.kind == *kind);
+                let far = read.iter().find(|row| row.end == end && row.connection == *name && row.kind == *kind);
                 if far.is_some_and(|row| row.whole) {
                     continue;
                 }
                 let before = far.and_then(|row| row.cursor.clone()).map(Cursor);
-                let page = match self.page(pair, run, end, *kind, before.as_ref()).await? {
+                let mut page = match self.page(pair, run, end, name, *kind, before.as_ref()).await? {
                     Ok(page) => page,
                     Err(fault) => return Ok(Err(fault)),
                 };
@@ -32,8 +33,11 @@ impl Reconciler {
                     let what = format!("the statement of {kind} records");
                     return Ok(Err(Fault::Unexpected { what, detail: "the next page is this page".to_owned() }));
                 }
-                let kind = *kind;
-                self.store.write(move |tx| tx.keep_statement(id, end, kind, &page)).await?;
+                for entry in &mut page.entries {
+                    entry.told_by = Some(name.clone());
+                }
+                let (name, kind) = (name.clone(), *kind);
+                self.store.write(move |tx| tx.keep_statement(id, end, &name, kind, &page)).await?;
                 return Ok(Ok(false));
             }
         }
@@ -45,10 +49,10 @@ impl Reconciler {
         pair: &PairSetup,
         run: &ReconciliationRow,
         end: End,
+        name: &ConnectionName,
         kind: Kind,
         before: Option<&Cursor>,
     ) -> Result<std::result::Result<StatementPage, Fault>> {
-        let name = if end == End::Source { &pair.source } else { &pair.target };
         let connection: &Connection =
             self.connections.get(name).ok_or_else(|| StoreError::Absent(format!("connection {name}")))?;
         let page = match kind {
@@ -57,11 +61,9 @@ impl Reconciler {
             kind => statements::page(connection, kind, &run.read, before).await,
         };
         Ok(match page {
-            Ok(Some(page)) => Ok(StatementPage {
-                entries: page.entries,
-                unread: page.unread,
-                next: page.next.map(|cursor| cursor.0),
-            }),
+            Ok(Some(page)) => {
+                Ok(StatementPage { entries: page.entries, unread: page.unread, next: page.next.map(|cursor| cursor.0) })
+            }
             // Nothing tells it: the pair would not name the kind.
             Ok(None) => Ok(StatementPage::default()),
             Err(fault) => Err(fault),

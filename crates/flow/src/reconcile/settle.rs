@@ -10,7 +10,8 @@ use selvedge_model::{
     Brand, FlowName, Interval, Kind, Problem, RecordKey,
     compare::Cause,
     reconcile::{
-        Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, habits::{Habits, Told},
+        Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, Why,
+        habits::{Habits, Told},
         inside, settle, suggest,
         words::{Learning, Words},
     },
@@ -133,7 +134,8 @@ impl Reconciler {
         }
         let balanced = tallies.meet();
         let told = serde_json::to_vec(&Told { tallies, habits: habits.conclude() });
-        let told = told.map_err(|error| StoreError::Unreadable { what: "what a look told".to_owned(), why: error.to_string() })?;
+        let told =
+            told.map_err(|error| StoreError::Unreadable { what: "what a look told".to_owned(), why: error.to_string() })?;
         let (brand, pair, row) = (self.brand.clone(), pair.clone(), run.clone());
         self.store
             .write(move |tx| {
@@ -294,7 +296,14 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
     let mut problem = Problem::new(
         &rule,
         finding.path.clone(),
-        format!("{} {} between {} and {}: {}", kind.word().replace('_', " "), finding.why.title(), pair.source, pair.target, finding.detail),
+        format!(
+            "{} {} between {} and {}: {}",
+            kind.word().replace('_', " "),
+            finding.why.title(),
+            pair.named_sources(),
+            pair.target,
+            finding.detail
+        ),
         finding.fix.clone(),
     );
     problem.cause = format!("{}{}:{rule}:{}", prefix(pair), kind.word(), finding.why.word());
@@ -312,7 +321,11 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
         expected: finding.expected.clone(),
         actual: finding.actual.clone(),
         money: finding.money,
-        stake: finding.money.or_else(|| if found.how == How::Alone { found.at_stake() } else { None }).and_then(|money| money.abs().ok()),
+        stake: finding
+            .money
+            .or_else(|| if found.how == How::Alone { found.at_stake() } else { None })
+            .and_then(|money| money.abs().ok()),
+        source: found.ours.first().and_then(|entry| entry.told_by.clone()),
         source_id: ids(&found.ours),
         target_id: ids(&found.theirs),
         at: subject.map_or(Timestamp::UNIX_EPOCH, |entry| entry.at),
@@ -345,14 +358,14 @@ fn exceptions(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, now: Timestamp) -> R
             row.count,
             row.documents,
             row.kind.word().replace('_', " "),
-            pair.source,
+            pair.named_sources(),
             pair.target,
             row.why.title()
         );
         let mut problem = Problem::new(&rule, "", message, row.why.fix());
         problem.cause = format!("{}{}:{rule}:{}", prefix(pair), row.kind.word(), row.why.word());
         // What an exception of the gate holds already is that exception's.
-        if row.why != selvedge_model::reconcile::Why::Held {
+        if row.why != Why::Held {
             tx.raise_standing_anew(brand, &flow, &problem, now)?;
         }
     }
@@ -370,9 +383,14 @@ fn exceptions(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, now: Timestamp) -> R
 /// What may belong to what has no partner.
 fn likely(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
     for kind in pair.kinds.iter().copied().filter(|kind| !is_figure(*kind)) {
-        let mut loose = |cause: Cause| -> Result<Vec<Loose>> {
-            let wanted =
-                Wanted { pair: Some(pair.name.clone()), kind: Some(kind), cause: Some(cause), most: LOOSE_MAX, ..Wanted::default() };
+        let loose = |cause: Cause| -> Result<Vec<Loose>> {
+            let wanted = Wanted {
+                pair: Some(pair.name.clone()),
+                kind: Some(kind),
+                cause: Some(cause),
+                most: LOOSE_MAX,
+                ..Wanted::default()
+            };
             let mut found = Vec::new();
             for row in tx.differences(brand, &wanted)?.into_iter().filter(|row| row.last_run == run.id) {
                 let family = tx.family(run.id, &row.found.family)?;

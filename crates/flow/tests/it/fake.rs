@@ -270,6 +270,7 @@ impl Fake {
             lists_every: Duration::from_secs(600),
             preflight: None,
             halves: selvedge_flow::HalvesSetup::default(),
+            pairs: Vec::new(),
         }
     }
 

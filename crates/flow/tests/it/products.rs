@@ -77,6 +77,7 @@ async fn world(policy: ProductPolicy) -> World {
         lists_every: Duration::from_secs(600),
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
+        pairs: Vec::new(),
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

@@ -301,6 +301,7 @@ fn empty(clock: &Arc<ManualClock>, store: &Store) -> Setup {
         lists_every: Duration::from_secs(600),
         preflight: None,
         halves: HalvesSetup::default(),
+        pairs: Vec::new(),
     }
 }
 

@@ -89,6 +89,7 @@ async fn world() -> World {
         lists_every: Duration::from_secs(600),
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
+        pairs: Vec::new(),
     };
     World { clock, shop, told, picks, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

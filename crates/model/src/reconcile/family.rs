@@ -339,7 +339,7 @@ fn missing(one: &Entry, family: &Family, what: String) -> (Why, String, Option<c
 /// What stands at the target alone.
 fn orphan(other: &Entry, family: &Family, terms: &Terms, now: Timestamp) -> Option<Match> {
     // What else is sold elsewhere is nobody's business here.
-    if other.kind == Kind::Product {
+    if other.kind == Kind::Product || terms.shared.contains(&other.kind) {
         return None;
     }
     if until(other.at, terms.allowance) > now {
@@ -449,7 +449,9 @@ mod tests {
             allowance: Duration::from_secs(3_600),
             late_after: Duration::from_secs(6 * 3_600),
             exclude_markets: Vec::new(),
+            shared: Vec::new(),
             buffered: false,
+            rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }
     }

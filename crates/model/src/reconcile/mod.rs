@@ -39,6 +39,7 @@ use crate::{
     money::{Currency, Money},
     records::Kind,
     statement::Entry,
+    tax::rates::RateBook,
 };
 
 /// A difference that is not counted as one: so many minor units of a currency, on every single amount and on the total alike. What
@@ -68,8 +69,12 @@ pub struct Terms {
     pub late_after: Duration,
     /// Markets (ids or names) that are nobody's business here.
     pub exclude_markets: Vec<String>,
+    /// Kinds of which the target has documents of its own: what stands there alone is no difference.
+    pub shared: Vec<Kind>,
     /// Whether the flows keep a buffer back, so that a shop may show less than there is.
     pub buffered: bool,
+    /// Rates of tax by country and day.
+    pub rates: RateBook,
     /// What each side calls the same thing, told or learnt; empty while it is being learnt.
     pub words: words::Words,
 }

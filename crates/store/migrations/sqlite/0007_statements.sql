@@ -5,7 +5,7 @@ CREATE TABLE reconciliations (
     id          INTEGER PRIMARY KEY,  -- rcn_…
     brand       TEXT NOT NULL,        -- whose
     pair        TEXT NOT NULL,        -- shop-erp: which two ends
-    source      TEXT NOT NULL,        -- the connection whose records they are
+    sources     TEXT NOT NULL,        -- the connections whose records they are, with a comma between
     target      TEXT NOT NULL,        -- the connection in which they have to stand
     via         TEXT NOT NULL,        -- timer, demand, audit, or the period that it is for
     from_at     INTEGER NOT NULL,     -- the window: every document of the source that came to be in it gets a verdict
@@ -23,7 +23,8 @@ CREATE INDEX reconciliations_by_pair ON reconciliations (brand, pair, id);
 -- How far each end was read.
 CREATE TABLE statements (
     run_id  INTEGER NOT NULL REFERENCES reconciliations (id),
-    side    INTEGER NOT NULL CHECK (side IN (0, 1)), -- 0 the source, 1 the target
+    side    INTEGER NOT NULL CHECK (side IN (0, 1)), -- 0 the sources, 1 the target
+    connection TEXT NOT NULL,         -- who told it
     kind    TEXT NOT NULL,
     cursor  TEXT,                     -- where it goes on; opaque
     whole   INTEGER NOT NULL DEFAULT 0 CHECK (whole IN (0, 1)),
@@ -31,7 +32,7 @@ CREATE TABLE statements (
     entries INTEGER NOT NULL DEFAULT 0, -- documents told
     unread  BLOB,                     -- packed: documents that are there and could not be read, as JSON; none when there are none
     digest  BLOB NOT NULL CHECK (length(digest) = 32), -- BLAKE3 over the digest before and the page: evidence of what was told
-    PRIMARY KEY (run_id, side, kind)
+    PRIMARY KEY (run_id, side, connection, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- What stands there. In the order of families, so that both ends lie side by side and one look reads them merged.
@@ -40,9 +41,10 @@ CREATE TABLE statement_entries (
     family      TEXT NOT NULL,        -- the order; for what is about none its own key, or ~ and its id
     side        INTEGER NOT NULL CHECK (side IN (0, 1)),
     kind        TEXT NOT NULL,
+    connection  TEXT NOT NULL,        -- who told it
     external_id TEXT NOT NULL,        -- their id: a document that two pages tell is one
     body        BLOB NOT NULL,        -- packed: the entry as JSON
-    PRIMARY KEY (run_id, family, side, kind, external_id)
+    PRIMARY KEY (run_id, family, side, kind, connection, external_id)
 ) STRICT, WITHOUT ROWID;
 
 -- On what they disagree. A row is closed by the run that saw it agree, and never removed; when it comes again it is a new row.
@@ -61,6 +63,7 @@ CREATE TABLE differences (
     money_minor  INTEGER,             -- what it moves: target minus source
     stake_minor  INTEGER,             -- what is at stake, never below nought
     currency     TEXT,                -- of both
+    source       TEXT,                -- which of the sources has it
     source_id    TEXT,                -- their ids of the documents
     target_id    TEXT,
     at           INTEGER NOT NULL,    -- when the document came to be: in whose window it is looked for again
