@@ -1,6 +1,7 @@
 //! `selvedge`: the command line of the product.
 
 mod api;
+mod audit;
 mod commands;
 mod config;
 mod metrics;

@@ -12,6 +12,7 @@ mod mappings;
 mod orders;
 mod parcels;
 mod preflight;
+pub mod reconcile;
 mod returns;
 pub mod stock;
 mod stock_rows;

@@ -35,6 +35,15 @@ const FEED_EVERY: Duration = Duration::from_secs(5);
 const POLL_BESIDE_FEED: Duration = Duration::from_secs(15 * 60);
 const POLL_ALONE: Duration = Duration::from_secs(60);
 
+/// What may be done at the systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything that the config says.
+    Full,
+    /// Reading: no connection lets a call out that would change something.
+    ReadOnly,
+}
+
 /// All that a config came to; what is wrong with it is beside it.
 pub struct Assembly {
     /// The store, if it opened.
@@ -63,6 +72,7 @@ pub async fn assemble(
     environment: &Environment,
     key_file: Option<&Path>,
     clock: &Arc<dyn Clock>,
+    access: Access,
 ) -> Assembly {
     let mut problems = found;
     // A config with mistakes brings no store into being; one that is there is looked into all the same.
@@ -253,7 +263,7 @@ pub async fn open(
     key_file: Option<&Path>,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Vec<ConfigProblem>> {
-    let Assembly { store, connections, problems } = assemble(config, found, environment, key_file, &clock).await;
+    let Assembly { store, connections, problems } = assemble(config, found, environment, key_file, &clock, Access::Full).await;
     let Some(store) = store.filter(|_| problems.iter().all(|problem| problem.level != Level::Bad)) else { return Err(problems) };
     match setup(config, store, connections, clock).await {
         Ok(setup) => Ok(Opened { setup, warnings: problems }),
@@ -574,7 +584,7 @@ to = "depot"
         );
         let (config, _) = read_text(Path::new("/tmp/selvedge.toml"), &text);
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
-        let assembly = assemble(&config, Vec::new(), &environment(), None, &clock).await;
+        let assembly = assemble(&config, Vec::new(), &environment(), None, &clock, Access::Full).await;
         let setup = setup(&config, assembly.store.unwrap(), assembly.connections, clock).await.unwrap();
         let fed: Vec<(&str, Kind, bool)> =
             setup.captures.iter().map(|c| (c.from.as_str(), c.kind, c.feed_every.is_some())).collect();
@@ -631,7 +641,7 @@ to = "depot"
         let plain = WHOLE.replace("{ env = \"CENTRA_TOKEN\" }", "\"plain-hidden\"").replace("from = \"shop\"", "from = \"shpo\"");
         let (config, problems) = read_text(Path::new("selvedge.toml"), &plain);
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        let assembly = assemble(&config, problems, &environment(), None, &clock).await;
+        let assembly = assemble(&config, problems, &environment(), None, &clock, Access::Full).await;
         let (fetched, _) = secrets::fetch(&config, &environment(), None, None).await;
         let shown = format!(
             "{config:?} {:?} {fetched:?} {}",

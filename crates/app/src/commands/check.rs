@@ -97,7 +97,8 @@ pub async fn run(about: &About, args: &Args) -> Done {
     }
     let environment = about.environment(&config);
     let Assembly { store, connections, problems } =
-        wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &about.clock).await;
+        wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &about.clock, wiring::Access::Full)
+            .await;
     let mut lines: Vec<Line> = problems.iter().map(of_config).collect();
     let config_is_bad = problems.iter().any(|problem| problem.level == Level::Bad);
     if !config_is_bad {

@@ -2,6 +2,7 @@
 //! a command or a config that is not right.
 
 pub mod audit;
+pub mod audit_log;
 pub mod balance;
 pub mod check;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod mappings;
 pub mod orders;
 pub mod out;
 mod preflight;
+pub mod reconcile;
 pub mod returns;
 pub mod routes;
 pub mod run;
@@ -105,8 +107,12 @@ pub enum Command {
     Secrets(secrets::Args),
     /// Print what can be configured
     Config(config::Args),
-    /// List what people did, and verify that the list is whole
+    /// See whether both ends agree, read them whole now, list what differs, and repair what the ledger can settle
+    Reconcile(reconcile::Args),
+    /// Read two ends that somebody else keeps in step, and report what is missing, doubled, wrong or late. Writes nothing
     Audit(audit::Args),
+    /// List what people did, and verify that the list is whole
+    AuditLog(audit_log::Args),
 }
 
 impl Command {
@@ -143,7 +149,9 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Stock(args) => stock::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
+        Command::Reconcile(args) => reconcile::run(&about, args).await,
         Command::Audit(args) => audit::run(&about, args).await,
+        Command::AuditLog(args) => audit_log::run(&about, args).await,
     }
 }
 
@@ -273,8 +281,15 @@ mod tests {
             "secrets list",
             "secrets new-key",
             "config schema",
-            "audit list --limit 3",
-            "audit verify -q",
+            "reconcile status --json",
+            "reconcile now --pair shop-erp --since 30d",
+            "reconcile list --why sent_twice --kind order --limit 5",
+            "reconcile show dif_3",
+            "reconcile repair --pair shop-erp --limit 5",
+            "audit --since 30d --out report",
+            "audit --watch 15m --store audit.db",
+            "audit-log list --limit 3",
+            "audit-log verify -q",
         ] {
             let words = std::iter::once("selvedge").chain(line.split(' '));
             if let Err(error) = Cli::try_parse_from(words) {

@@ -37,7 +37,7 @@ pub async fn run(about: &About, args: Args) -> Done {
         let environment = about.environment(&config);
         let clock = Arc::clone(&about.clock);
         let all = if config.file.is_file() {
-            wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock).await.problems
+            wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock, wiring::Access::Full).await.problems
         } else {
             problems
         };

@@ -114,7 +114,11 @@ impl ReconcileSettings {
                 faults.push((format!("pairs.{name}.{setting}"), message, remedy.to_owned()));
             };
             if pair.from.is_empty() {
-                wrong("from", "names no connection".to_owned(), "Name the connections whose records they are: from = [\"shop\"].");
+                wrong(
+                    "from",
+                    "names no connection".to_owned(),
+                    "Name the connections whose records they are: from = [\"shop\"].",
+                );
             }
             if pair.kinds.is_empty() {
                 wrong("kinds", "names nothing to compare".to_owned(), "Write what is compared: kinds = [\"order\"].");
@@ -127,7 +131,11 @@ impl ReconcileSettings {
                 wrong("to", "a pair has two different ends".to_owned(), "Name two different connections.");
             }
             if pair.kinds.contains(&PairKind::Stock) && pair.places.is_empty() {
-                wrong("places", "stock is compared place by place".to_owned(), "Write which place feeds which: places = { \"1\" = \"10\" }.");
+                wrong(
+                    "places",
+                    "stock is compared place by place".to_owned(),
+                    "Write which place feeds which: places = { \"1\" = \"10\" }.",
+                );
             }
         }
         if let Some((currency, minor)) = self.tolerance.iter().find(|(_, minor)| !(0..=1_000).contains(*minor)) {

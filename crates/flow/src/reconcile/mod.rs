@@ -187,6 +187,12 @@ impl Reconciler {
         Ok(Looked::Idle)
     }
 
+    /// Calls made so far, per connection.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        let calls = |connection: &Connection| connection.traffic.stats().calls.iter().map(|(_, count)| count).sum();
+        self.connections.iter().map(|(name, connection)| (name.to_string(), calls(connection))).collect()
+    }
+
     fn rest(&self, pair: &PairSetup, until: Timestamp) {
         self.rests.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), until);
     }
