@@ -20,7 +20,7 @@ use selvedge_model::{
     invoice::{Extra, Invoice, InvoiceLine, TaxKind},
     postcode,
     share::allocate,
-    tax::{TaxPolicy, TaxRule, Taxed},
+    tax::{TaxPolicy, TaxRule, Taxed, rates::RateBook},
     tracking,
 };
 use serde_json::{Map, Value, json};
@@ -49,6 +49,7 @@ fn answer(kind: &str, input: &Value) -> Value {
         "allocation" => allocation(input),
         "tax" => tax(input),
         "invoices" => invoice(input),
+        "vat_rate" => vat_rate(input),
         "currency" => Some(currency(input)),
         "webhook" => webhook(input),
         "hmac" => hmac(input),
@@ -179,6 +180,12 @@ fn invoice(input: &Value) -> Option<Value> {
     let sums = invoice.sums().ok()?;
     let shown = |value| shown(value, invoice.currency.minor_units().unwrap_or(0));
     Some(json!({ "net": shown(sums.net), "tax": shown(sums.tax), "gross": shown(sums.gross), "payable": shown(sums.payable) }))
+}
+
+/// The rate as short as it can be written: `19`, `25.5`.
+fn vat_rate(input: &Value) -> Option<Value> {
+    let rate = RateBook::default().rate(text(input, "country")?, text(input, "date")?.parse().ok()?)?;
+    Some(json!(rate.normalize().to_string()))
 }
 
 fn currency(input: &Value) -> Value {

@@ -1,5 +1,7 @@
 //! Tax policies: the same lines give different cents under different rules, and each rule has a name.
 
+pub mod rates;
+
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;

@@ -136,6 +136,12 @@ fn invoices_and_credit_notes_add_up() {
 }
 
 #[test]
+fn rates_of_the_day() {
+    each("vat_rate", "vat_rates.json", |vector, answer| vector["percent"] == *answer);
+    assert_eq!(answers("vat_rate", &[json!({"id": 1, "country": "XX", "date": "2026-01-15"})]), ["error"]);
+}
+
+#[test]
 fn signatures_and_tokens() {
     each("webhook", "protocol/webhooks.json", |vector, answer| vector["valid"] == *answer);
     each("hmac", "protocol/hmac.json", |vector, answer| vector["sha256_base64"] == *answer);
