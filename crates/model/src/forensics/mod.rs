@@ -61,12 +61,10 @@ pub fn explain(ours: &Entry, theirs: &Entry, book: &RateBook) -> Vec<Finding> {
     }
     moved::settle(&mut case);
     // A net that moved because its tax did, the price with tax being the same, is the tax's affair.
-    let left_to_tax = case.open_nets().all(|index| case.same_gross(index)) && taxes::settle(&mut case);
-    if !left_to_tax {
-        prices::settle(&mut case);
-        if !taxes::settle(&mut case) {
-            taxes::by_item(&mut case);
-        }
+    let moved_with_tax = case.open_nets().all(|index| case.same_gross(index)) && taxes::settle(&mut case);
+    prices::settle(&mut case);
+    if !moved_with_tax && !taxes::settle(&mut case) {
+        taxes::by_item(&mut case);
     }
     case.sums();
     case.findings()

@@ -54,11 +54,13 @@ fn by_policy(case: &mut Case<'_>) {
         items.iter().enumerate().filter(|(_, item)| item.part == Part::Line).map(|(index, _)| index).collect();
     let open: Vec<usize> = case.open_nets().filter(|at| lines.contains(at)).collect();
     // With lines that others have claimed, what is left is no document of its own.
-    if case.found.iter().any(|found| found.nets.iter().any(|at| lines.contains(at))) {
+    if case.found.iter().any(|found| found.sums.contains(&Sum::Net) || found.nets.iter().any(|at| lines.contains(at))) {
         return;
     }
     let their_total = case.document.theirs.filter(|_| case.adds_up_by_price()).map(|sums| sums.net);
-    let total_open = their_total.is_some() && case.assumed_net() != their_total;
+    // Where one side's total is not the sum of its lines, it was rounded in another place.
+    let total_open =
+        their_total.is_some() && case.sum_differs(Sum::Net) && (case.assumed_net() != their_total || !case.adds_up());
     if open.is_empty() && !total_open {
         return;
     }
