@@ -155,6 +155,9 @@ impl Document {
         }
         let mut reader = Reader { currency, mixed: false };
         let mut items = lines(ours, theirs, &mut reader);
+        // A system that keeps tax by document says nought of its charges.
+        let by_document = !theirs.lines.is_empty() && theirs.lines.iter().all(|line| line.tax.is_none());
+        let untold = |amounts: &Amounts| by_document && amounts.tax.is_zero() && amounts.rate.is_none();
         for (part, path, one, other) in [
             (Part::Discount, "discount", ours.discount, theirs.discount),
             (Part::Shipping, "shipping", ours.shipping, theirs.shipping),
@@ -171,7 +174,10 @@ impl Document {
                     rating: one.and_then(|one| one.rate).map_or(Rating::Given, |rate| Rating::One(rate.normalize())),
                     stated: other.and_then(|other| other.rate).map(|rate| rate.normalize()),
                     ours: reader.side(one),
-                    theirs: reader.side(other),
+                    theirs: match other.filter(untold) {
+                        Some(amounts) => Side { tax: None, ..reader.side(Some(amounts)) },
+                        None => reader.side(other),
+                    },
                 });
             }
         }
@@ -281,6 +287,8 @@ fn lines(ours: &Entry, theirs: &Entry, reader: &mut Reader) -> Vec<Item> {
         entry.lines.iter().cloned().enumerate().filter(|(_, line)| !line.component).collect()
     };
     let (mut one, mut other) = (priced(ours), priced(theirs));
+    // Where the two quote prices in one way, theirs stands in for one that we do not tell.
+    let alike = ours.tax_mode == theirs.tax_mode;
     // A side that tells no lines says nothing about them.
     let told = !other.is_empty();
     together(&mut one, &mut other);
@@ -309,7 +317,7 @@ fn lines(ours: &Entry, theirs: &Entry, reader: &mut Reader) -> Vec<Item> {
                 part,
                 quantity: line.quantity,
                 their_quantity: pair.as_ref().map_or(line.quantity, |pair| pair.quantity),
-                unit: line.unit.and_then(|unit| minor(unit, reader.currency)).or(their_unit),
+                unit: line.unit.and_then(|unit| minor(unit, reader.currency)).or(their_unit.filter(|_| alike)),
                 their_unit,
                 rating: line.rate.map_or(Rating::Given, |rate| Rating::One(rate.normalize())),
                 stated: pair.as_ref().and_then(|pair| pair.rate).map(|rate| rate.normalize()),

@@ -111,7 +111,7 @@ fn shipping() -> impl Strategy<Value = Option<(i64, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn the_policy_of_the_target_is_among_the_fits(lines in made(), shipping in shipping(), included: bool) {

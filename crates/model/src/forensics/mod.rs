@@ -282,7 +282,8 @@ impl<'a> Case<'a> {
                 paths.extend(found.nets.contains(index).then(|| path(index, "net")).flatten());
                 paths.extend(found.taxes.contains(index).then(|| path(index, "tax")).flatten());
             }
-            paths.extend(found.sums.iter().map(|sum| sum.path().to_owned()));
+            let sums = Sum::ALL.iter().filter(|sum| found.sums.contains(sum));
+            paths.extend(sums.map(|sum| sum.path().to_owned()));
             findings.push(Finding {
                 cause: found.cause,
                 paths,

@@ -161,11 +161,8 @@ fn rounded(each: &[Exact], policy: Policy) -> Option<(Vec<i64>, i64)> {
 fn changes(item: &Item, included: bool) -> Vec<Explanation> {
     let (Some(ours), Some(theirs)) = (item.ours.net, item.theirs.net) else { return Vec::new() };
     let mut all = Vec::new();
-    if item.quantity != item.their_quantity {
-        if of_units(item, ours, included).contains(&Some(theirs)) {
-            all.push(Explanation::Quantity { ours: item.quantity, theirs: item.their_quantity });
-            return all;
-        }
+    if item.quantity != item.their_quantity && of_units(item, ours, included).contains(&Some(theirs)) {
+        return vec![Explanation::Quantity { ours: item.quantity, theirs: item.their_quantity }];
     }
     let mut price = |how: PriceChange| all.push(Explanation::Price { how });
     if ours != 0 && theirs == -ours {

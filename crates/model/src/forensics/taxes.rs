@@ -6,17 +6,19 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use super::{
     Case, Found, Sum,
     document::{Item, Part, Rating},
     explanation::{Explanation, KnownRate, ShippingTax, Spread},
     policy::{Base, Policy, of_tax, roundings},
-    worked::{Figures, Worked},
+    worked::{Figures, Worked, shares_of},
 };
 use crate::{
     compare::Cause,
+    money::Rounding,
+    share::allocate,
     tax::{self, rates::RateBook},
 };
 
@@ -37,10 +39,8 @@ pub(super) fn settle(case: &mut Case<'_>) -> bool {
         follow(case);
         return true;
     }
-    if let Some(stated) = stated(case, &same) {
-        if stated.apply(case, &ours) {
-            return true;
-        }
+    if stated(case, &same).is_some_and(|stated| stated.apply(case, &ours)) {
+        return true;
     }
     let fits: Vec<Policy> = theirs.into_iter().filter(|policy| !ours.contains(policy)).collect();
     if !fits.is_empty() {
@@ -100,6 +100,10 @@ impl Hypothesis {
 
     /// Takes it for the truth if it gives their figures: under a policy of ours, else together with another one.
     fn apply(self, case: &mut Case<'_>, ours: &[Policy]) -> bool {
+        let theirs = case.document.theirs.map(|sums| sums.tax).or_else(|| told_tax(case));
+        if theirs.is_some_and(|tax| !plausible(case, &self, tax)) {
+            return false;
+        }
         let fits = self.fits(case);
         if fits.is_empty() {
             return false;
@@ -114,7 +118,7 @@ impl Hypothesis {
         }
         let rest = |open: Vec<usize>| open.into_iter().filter(|at| !named.contains(at)).collect::<Vec<_>>();
         let (nets, taxes) = (rest(open_nets), rest(open_taxes));
-        if !like_ours && !(nets.is_empty() && taxes.is_empty()) {
+        if !like_ours && (!nets.is_empty() || !taxes.is_empty()) {
             let explanation = Explanation::Rounding { fits, ours: ours.first().copied() };
             case.found.push(Found::new(Cause::TaxRounding, explanation).nets(nets).taxes(taxes));
         } else if let Some(found) = case.found.get_mut(first) {
@@ -133,13 +137,14 @@ fn moved(case: &Case<'_>, found: &Found) -> u64 {
     case.amounts(found).map_or(0, |(ours, theirs)| ours.abs_diff(theirs))
 }
 
-/// The total of tax, and that of nets where it moved with it, follow from this explanation.
+/// The total of tax, and that of nets where its parts do not make it, follow from this explanation.
 fn claim_sums(case: &mut Case<'_>, explanation: &Explanation) {
     let taken: Vec<Sum> = case.found.iter().flat_map(|found| found.sums.iter().copied()).collect();
-    let nets_follow = case.document.theirs.is_some_and(|sums| case.assumed_net() == Some(sums.net)) && !case.found.is_empty();
-    let nets_follow = nets_follow && case.found.iter().any(|found| found.explanation != *explanation && !found.nets.is_empty());
+    // With a price that changed, their total of nets may be the sum of their parts: then it follows from the price.
+    let by_price = |found: &Found| !found.nets.is_empty() && !matches!(found.cause, Cause::TaxRate | Cause::TaxRounding);
+    let parts_make_it = case.document.theirs.is_some_and(|sums| case.assumed_net() == Some(sums.net));
     let mut sums: Vec<Sum> = Vec::new();
-    if case.sum_differs(Sum::Net) && !nets_follow && !taken.contains(&Sum::Net) {
+    if case.sum_differs(Sum::Net) && !taken.contains(&Sum::Net) && !(parts_make_it && case.found.iter().any(by_price)) {
         sums.push(Sum::Net);
     }
     if case.sum_differs(Sum::Tax) && !taken.contains(&Sum::Tax) {
@@ -168,7 +173,11 @@ impl Case<'_> {
                 .enumerate()
                 .map(|(at, item)| {
                     if claimed(at) {
-                        item.theirs.net?.checked_add(item.theirs.tax?)
+                        let net = item.theirs.net?;
+                        // A changed price of which no tax is told has what its rate makes of it.
+                        let made =
+                            || Rounding::HalfUp.to_whole(tax::exact(Decimal::from(net), item.rate()?, false).ok()?).to_i64();
+                        net.checked_add(item.theirs.tax.or_else(made)?)
                     } else {
                         self.same_gross(at).then(|| item.our_gross())
                     }
@@ -318,10 +327,9 @@ fn ways(case: &Case<'_>, at: usize) -> Vec<(ShippingTax, Rating, Option<i64>)> {
 
 /// The tax of a charge that is split over the rates, each share rounded.
 fn split(net: i64, weights: &[(Decimal, Decimal)]) -> Vec<i64> {
-    use rust_decimal::prelude::ToPrimitive;
     let parts: Vec<Decimal> = weights.iter().map(|(_, weight)| *weight).collect();
-    let Ok(shares) = crate::share::allocate(net, &parts) else { return Vec::new() };
-    let total = |rounding: crate::Rounding| {
+    let Ok(shares) = allocate(net, &parts) else { return Vec::new() };
+    let total = |rounding: Rounding| {
         shares.iter().zip(weights).try_fold(0_i64, |sum, (share, (rate, _))| {
             let exact = tax::exact(Decimal::from(*share), *rate, false).ok()?;
             sum.checked_add(rounding.to_whole(exact).to_i64()?)
@@ -438,13 +446,11 @@ fn swap(case: &Case<'_>, same: &Hypothesis, from: &[Decimal], to: Decimal, lines
         };
         *one.ratings.get_mut(at)? = rating;
     }
-    // One rate among many is plausible where its amounts are told; a rate that moves a cent is no evidence of anything.
-    let (worked, _) = rough(case, &one)?;
     let theirs = case.document.theirs.map(|sums| sums.tax).or_else(|| told_tax(case))?;
-    let slack = case.document.items.iter().fold(2_u64, |sum, item| sum.saturating_add(item.quantity.unsigned_abs().max(1)));
-    if worked.abs_diff(theirs) > slack || changed.is_empty() {
+    if changed.is_empty() || !plausible(case, &one, theirs) {
         return None;
     }
+    // A rate that moves a cent is no evidence of anything.
     let ours = case.document.ours.map(|sums| sums.tax).or_else(|| our_tax(case))?;
     if ours.abs_diff(theirs) < 2 {
         return None;
@@ -461,21 +467,25 @@ fn our_tax(case: &Case<'_>) -> Option<i64> {
     case.document.items.iter().try_fold(0_i64, |sum, item| sum.checked_add(item.sign() * item.ours.tax?))
 }
 
-/// The tax that a hypothesis comes to, to within rounding, in the base that can be taken.
-fn rough(case: &Case<'_>, one: &Hypothesis) -> Option<(i64, Base)> {
-    use rust_decimal::prelude::ToPrimitive;
-    let (base, amounts) = bases(case).into_iter().find_map(|base| Some((base, case.amounts_at_theirs(base)?)))?;
-    let items = case.document.items.iter().zip(&amounts).zip(&one.ratings);
+/// Whether a hypothesis comes to this tax to within what rounding can move, from prices with or without tax: it saves the exact work.
+fn plausible(case: &Case<'_>, one: &Hypothesis, tax: i64) -> bool {
+    let units = case.document.items.iter().fold(2_u64, |sum, item| sum.saturating_add(item.quantity.unsigned_abs().max(1)));
+    bases(case).into_iter().any(|base| rough(case, one, base).is_some_and(|rough| rough.abs_diff(tax) <= units))
+}
+
+fn rough(case: &Case<'_>, one: &Hypothesis, base: Base) -> Option<i64> {
+    let amounts = case.amounts_at_theirs(base)?;
     let mut sum = Decimal::ZERO;
-    for ((item, amount), rating) in items {
-        let signed = Decimal::from(item.sign().checked_mul(*amount)?);
-        let tax = match rating {
-            Rating::One(rate) => tax::exact(signed, *rate, base == Base::Gross).ok()?,
-            _ => Decimal::from(item.sign().checked_mul(item.theirs.tax.or(item.ours.tax).unwrap_or(0))?),
-        };
-        sum = sum.checked_add(tax)?;
+    for (at, ((item, amount), rating)) in case.document.items.iter().zip(&amounts).zip(&one.ratings).enumerate() {
+        if *rating == Rating::Given {
+            let tax = one.given.get(&at).copied().or(item.theirs.tax).or(item.ours.tax).unwrap_or(0);
+            sum = sum.checked_add(Decimal::from(item.sign().checked_mul(tax)?))?;
+        }
+        for (rate, share) in shares_of(rating, Decimal::from(item.sign().checked_mul(*amount)?))? {
+            sum = sum.checked_add(tax::exact(share, rate, base == Base::Gross).ok()?)?;
+        }
     }
-    Some((sum.round().to_i64()?, base))
+    sum.round().to_i64()
 }
 
 /// What no hypothesis of the whole explains, amount by amount: its own reason where one gives it to the cent, else none.
@@ -537,7 +547,6 @@ fn reason(case: &Case<'_>, at: usize, item: &Item, net: i64, told: i64) -> (Caus
 
 /// Whether a rate gives this tax for one line, rounded as a whole or unit by unit.
 fn gives(item: &Item, net: i64, rate: Decimal, told: i64) -> bool {
-    use rust_decimal::prelude::ToPrimitive;
     let amounts = [(net, false), (net.saturating_add(told), true)];
     let units = item.their_quantity.saturating_abs().max(1);
     amounts.into_iter().filter(|(amount, included)| !included || *amount == item.our_gross()).any(|(amount, included)| {

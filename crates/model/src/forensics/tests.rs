@@ -255,6 +255,123 @@ fn lines_that_the_target_takes_together_are_no_difference() {
     assert_eq!(found(&ours, &theirs), []);
 }
 
+/// A document of the shop: prices with tax, a discount of the whole, shipping; tax rounded per line.
+fn shop() -> Entry {
+    let mut entry = document(
+        &[(2, 4_997, 250), (1, 12_903, 250), (3, 1_999, 250)],
+        Some((993, 250)),
+        rule(TaxPolicy::Line, Rounding::HalfUp, true),
+        true,
+    );
+    entry.discount = Some(Amounts { net: eur(2_288), tax: eur(572), rate: None });
+    summed(entry)
+}
+
+/// The same at a target that quotes prices without tax and tells tax by document alone.
+fn books(mut entry: Entry, tax: i64) -> Entry {
+    entry.tax_mode = Some(crate::records::TaxMode::Added);
+    for line in &mut entry.lines {
+        line.unit = Some((line.net.unwrap().decimal() / Decimal::from(line.quantity)).round_dp(8));
+        (line.tax, line.rate) = (None, None);
+    }
+    for charge in [&mut entry.shipping, &mut entry.discount].into_iter().flatten() {
+        (charge.tax, charge.rate) = (eur(0), None);
+    }
+    let net = entry.totals.unwrap().net.minor();
+    entry.totals = Some(Totals { net: eur(net), tax: eur(tax), gross: eur(net + tax) });
+    entry
+}
+
+#[test]
+fn a_target_that_tells_tax_by_document_alone() {
+    let ours = shop();
+    let totals = ours.totals.unwrap();
+    assert_eq!(found(&ours, &books(ours.clone(), totals.tax.minor())), []);
+    // Worked out again from the rounded nets, once.
+    let exact = Decimal::from(totals.net.minor()) / Decimal::from(4);
+    let once = i64::try_from(Rounding::HalfUp.to_whole(exact)).unwrap();
+    assert_ne!(once, totals.tax.minor(), "the case must differ");
+    let finding = only(&ours, &books(ours.clone(), once));
+    let Explanation::Rounding { fits, .. } = &finding.explanation else { panic!("{finding:#?}") };
+    assert!(fits.iter().any(|fit| fit.name() == "tax rounded once per document and rate, half-up, from net prices"), "{fits:#?}");
+    assert_eq!(finding.paths, ["totals.tax", "totals.gross"]);
+    // No tax at all, and that of another country.
+    let finding = only(&ours, &books(ours.clone(), 0));
+    assert!(
+        matches!(&finding.explanation, Explanation::Rate { theirs, known: Some(KnownRate::Zero), .. } if theirs.is_zero()),
+        "{finding:#?}"
+    );
+    let german = i64::try_from(Rounding::HalfUp.to_whole(Decimal::from(totals.net.minor()) * Decimal::new(19, 2))).unwrap();
+    let finding = only(&ours, &books(ours.clone(), german));
+    assert!(matches!(&finding.explanation, Explanation::Rate { theirs, .. } if *theirs == Decimal::from(19)), "{finding:#?}");
+    // The discount taken off after tax.
+    let finding = only(&ours, &books(ours.clone(), totals.tax.minor() + 572));
+    assert_eq!(finding.explanation, Explanation::DiscountSpread { how: Spread::AfterTax }, "{finding:#?}");
+    // Shipping not taxed.
+    let finding = only(&ours, &books(ours.clone(), totals.tax.minor() - ours.shipping.unwrap().tax.minor()));
+    assert_eq!(finding.explanation, Explanation::ShippingTaxed { how: ShippingTax::Zero }, "{finding:#?}");
+    // One line edited by a person there: its tax follows.
+    let mut edited = books(ours.clone(), 0);
+    let net = edited.lines[1].net.unwrap().minor() - 1_000;
+    edited.lines[1].net = Some(eur(net));
+    edited.lines[1].unit = Some(eur(net).decimal());
+    let all = totals.net.minor() - 1_000;
+    let tax = totals.tax.minor() - 250;
+    edited.totals = Some(Totals { net: eur(all), tax: eur(tax), gross: eur(all + tax) });
+    let finding = only(&ours, &edited);
+    assert_eq!(finding.explanation, Explanation::Price { how: PriceChange::Edited }, "{finding:#?}");
+    assert_eq!(finding.paths, ["lines[1].net", "totals.net", "totals.tax", "totals.gross"]);
+    // The discount spread over the lines.
+    let mut spread = ours.clone();
+    spread.discount = None;
+    let nets: Vec<i64> = ours.lines.iter().map(|line| line.net.unwrap().minor()).collect();
+    let weights: Vec<Decimal> = nets.iter().map(|net| Decimal::from(*net)).collect();
+    for (line, off) in spread.lines.iter_mut().zip(crate::share::allocate(2_288, &weights).unwrap()) {
+        line.net = Some(eur(line.net.unwrap().minor() - off));
+    }
+    let finding = only(&ours, &books(spread, totals.tax.minor()));
+    assert_eq!(finding.explanation, Explanation::DiscountSpread { how: Spread::ByNet }, "{finding:#?}");
+}
+
+#[test]
+fn amounts_that_are_not_in_cents() {
+    // Yen have no minor unit; taken for one that has, they are a hundred times too large.
+    let yen = |minor: i64| crate::Money::from_minor(minor, crate::Currency::from_code("JPY").unwrap());
+    let mut ours = Entry::bare(crate::Kind::Order, crate::ExternalId::new("1"), jiff::Timestamp::UNIX_EPOCH);
+    ours.currency = crate::Currency::from_code("JPY");
+    ours.lines = vec![EntryLine {
+        sku: crate::Sku::new("A"),
+        quantity: 1,
+        unit: None,
+        net: Some(yen(8_930)),
+        tax: Some(yen(893)),
+        rate: Some(Decimal::TEN),
+        component: false,
+    }];
+    ours.totals = Some(Totals { net: yen(8_930), tax: yen(893), gross: yen(9_823) });
+    let mut theirs = ours.clone();
+    theirs.lines[0].net = Some(yen(893_000));
+    theirs.lines[0].tax = Some(yen(89_300));
+    theirs.totals = Some(Totals { net: yen(893_000), tax: yen(89_300), gross: yen(982_300) });
+    let finding = only(&ours, &theirs);
+    assert_eq!(finding.explanation, Explanation::Price { how: PriceChange::ScaledUp(100) });
+}
+
+#[test]
+fn a_credit_or_a_refund_of_which_totals_alone_are_told() {
+    let mut ours = order();
+    ours.lines.clear();
+    ours.shipping = None;
+    let mut theirs = ours.clone();
+    let totals = ours.totals.unwrap();
+    theirs.totals = Some(Totals { net: eur(totals.net.minor() - 500), gross: eur(totals.gross.minor() - 500), ..totals });
+    let finding = only(&ours, &theirs);
+    assert_eq!(
+        (finding.explanation, finding.paths),
+        (Explanation::Unexplained, vec!["totals.net".to_owned(), "totals.gross".to_owned()])
+    );
+}
+
 #[test]
 fn twenty_lines_take_little_time() {
     let lines: Vec<(i64, i64, i64)> =

@@ -208,7 +208,7 @@ fn whole(rounding: Rounding, position: Position) -> Option<i64> {
 }
 
 /// An amount by the rates that it is taxed at.
-fn shares_of(rating: &Rating, amount: Decimal) -> Option<Vec<(Decimal, Decimal)>> {
+pub(super) fn shares_of(rating: &Rating, amount: Decimal) -> Option<Vec<(Decimal, Decimal)>> {
     match rating {
         Rating::One(rate) => Some(vec![(*rate, amount)]),
         Rating::Given => Some(Vec::new()),
