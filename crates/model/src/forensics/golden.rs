@@ -39,15 +39,20 @@ fn carried() -> PathBuf {
     here().join("src/forensics/samples")
 }
 
-/// The rows of a table by column, out of plain or packed text.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+/// The text of a table, plain or packed.
+fn text_of(path: &Path) -> String {
     let packed = path.with_extension("csv.gz");
-    let mut text = String::new();
-    if packed.exists() {
-        flate2::read::GzDecoder::new(std::fs::File::open(packed).unwrap()).read_to_string(&mut text).unwrap();
-    } else {
-        text = std::fs::read_to_string(path).unwrap();
+    if !packed.exists() {
+        return std::fs::read_to_string(path).unwrap();
     }
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(packed).unwrap()).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The rows of a table by column.
+fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+    let text = text_of(path);
     let mut lines = text.lines();
     let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
     let row = |line: &str| columns.iter().map(ToString::to_string).zip(line.split(',').map(str::to_owned)).collect();
@@ -363,4 +368,72 @@ fn adventureworks_receipts_and_costs_are_named() {
             assert_eq!(cheap, 12);
         }
     }
+}
+
+/// Of the web shop's documents every so manieth, so that the test stays quick.
+const EVERY: usize = 150;
+
+#[test]
+fn a_web_shops_tax_by_five_policies() {
+    let Some(folder) = whole("online-retail") else { return };
+    let days: BTreeMap<String, String> =
+        table(&folder.join("docs.csv")).into_iter().map(|row| (row["doc"].clone(), row["ts"][..10].to_owned())).collect();
+    let documents: Vec<BTreeMap<String, String>> = table(&folder.join("docs_vat.csv")).into_iter().step_by(EVERY).collect();
+    let mut lines: BTreeMap<String, Vec<Decimal>> = documents.iter().map(|row| (row["doc"].clone(), Vec::new())).collect();
+    for row in text_of(&folder.join("lines.csv")).lines() {
+        // doc, line, sku, line_type, qty, unit_price: too many rows to be taken apart by name.
+        let (doc, rest) = row.split_once(',').unwrap();
+        if let Some(lines) = lines.get_mut(doc) {
+            let mut fields = rest.split(',').skip(3);
+            lines.push(decimal(fields.next().unwrap()) * decimal(fields.next().unwrap()));
+        }
+    }
+    let book = RateBook::default();
+    let gbp = Currency::from_code("GBP").unwrap();
+    let mut asked = 0;
+    for row in &documents {
+        let (rate, amounts) = (decimal(&row["rate"]), &lines[&row["doc"]]);
+        let day = days[&row["doc"]].parse().unwrap();
+        if !rate.is_zero() {
+            assert_eq!(book.rate(&row["iso2"], day), Some(rate), "{row:?}");
+        }
+        // A price finer than a penny is no amount of a line.
+        if amounts.len() > 60 || amounts.iter().any(|amount| amount.normalize().scale() > 2) {
+            continue;
+        }
+        let taxed: Vec<Taxed> = amounts.iter().map(|amount| Taxed { amounts: vec![*amount], rate }).collect();
+        let whole: Decimal = amounts.iter().sum();
+        for (column, policy, rounding, included) in [
+            ("excl_line", TaxPolicy::Line, Rounding::HalfUp, false),
+            ("excl_doc", TaxPolicy::Document, Rounding::HalfUp, false),
+            ("excl_line_even", TaxPolicy::Line, Rounding::HalfEven, false),
+            ("incl_line", TaxPolicy::Line, Rounding::HalfUp, true),
+            ("incl_doc", TaxPolicy::Document, Rounding::HalfUp, true),
+        ] {
+            let tax = decimal(&row[column]);
+            let (net, gross) = if included { (whole - tax, whole) } else { (whole, whole + tax) };
+            let theirs = entry(gbp, included, Vec::new(), TaxSums { net, tax, gross });
+            for (scope, other) in
+                [(TaxPolicy::Line, Rounding::HalfUp), (TaxPolicy::Document, Rounding::HalfUp), (TaxPolicy::Line, Rounding::Down)]
+            {
+                let rule = TaxRule { policy: scope, rounding: other, unit: Decimal::new(1, 2), prices_include_tax: included };
+                let ours = cart(gbp, &taxed, rule);
+                let findings = explain(&ours, &theirs, &book);
+                if ours.totals == theirs.totals {
+                    assert_eq!(findings, []);
+                    continue;
+                }
+                let base = if included { Base::Gross } else { Base::Net };
+                let wanted = Policy { of: Of::Tax, scope: policy, rounding, base, shares: Shares::Alone };
+                let named = |explanation: &Explanation| matches!(explanation, Explanation::Rounding { fits, .. } if fits.contains(&wanted));
+                assert!(
+                    findings.len() == 1 && named(&findings[0].explanation),
+                    "{row:?} {column} against {scope:?}: {findings:#?}"
+                );
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 150, "{asked} disagreements");
+    println!("{asked} disagreements of a web shop");
 }
