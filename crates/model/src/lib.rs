@@ -13,6 +13,7 @@ pub mod compare;
 pub mod credit;
 pub mod daily;
 pub mod dispatch;
+pub mod forensics;
 pub mod gate;
 pub mod id;
 pub mod invoice;

@@ -105,7 +105,7 @@ pub enum MoneyError {
 }
 
 /// How a value that lies between two steps becomes one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// Ties away from zero. What tax offices mean by "commercial".
@@ -131,11 +131,35 @@ pub enum Rounding {
 }
 
 impl Rounding {
-    /// Rounds `value` to a multiple of `unit` (0.01, 0.05, 1, 100 …).
+    /// The words for it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Rounding::HalfUp => "half-up",
+            Rounding::HalfDown => "half-down",
+            Rounding::HalfEven => "half-even",
+            Rounding::HalfOdd => "half-odd",
+            Rounding::HalfCeil => "half towards plus infinity",
+            Rounding::HalfFloor => "half towards minus infinity",
+            Rounding::Up => "always up",
+            Rounding::Down => "truncating",
+            Rounding::Ceil => "always towards plus infinity",
+            Rounding::Floor => "always towards minus infinity",
+        }
+    }
+}
+
+/// Where a value lies among the steps that it may be rounded to: all that any rounding has to know of it.
+///
+/// Found once and rounded in many ways, it saves the exact arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position(Decimal);
+
+impl Position {
+    /// Where `value` lies among the multiples of `unit`.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`] when the quotient does not fit, or `unit` is not above zero.
-    pub fn to_step(self, value: Decimal, unit: Decimal) -> Result<Decimal, MoneyError> {
+    pub fn of(value: Decimal, unit: Decimal) -> Result<Self, MoneyError> {
         if unit <= Decimal::ZERO {
             return Err(MoneyError::Overflow);
         }
@@ -149,8 +173,23 @@ impl Rounding {
             _ => Decimal::new(75, 2),
         };
         let steps = if value.is_sign_negative() { whole.checked_sub(part) } else { whole.checked_add(part) };
-        let steps = self.to_whole(steps.ok_or(MoneyError::Overflow)?);
+        steps.map(Self).ok_or(MoneyError::Overflow)
+    }
+}
+
+impl Rounding {
+    /// Rounds `value` to a multiple of `unit` (0.01, 0.05, 1, 100 …).
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] when the quotient does not fit, or `unit` is not above zero.
+    pub fn to_step(self, value: Decimal, unit: Decimal) -> Result<Decimal, MoneyError> {
+        let steps = self.pick(Position::of(value, unit)?);
         steps.checked_mul(unit).map(|d| d.normalize()).ok_or(MoneyError::Overflow)
+    }
+
+    /// The whole number of steps that a value becomes.
+    pub fn pick(self, position: Position) -> Decimal {
+        self.to_whole(position.0)
     }
 
     /// Rounds to a whole number.

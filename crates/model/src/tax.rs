@@ -21,6 +21,8 @@ pub enum TaxPolicy {
     Document,
     /// As `Line`, but of a price that includes its tax the net is rounded and the tax is the rest.
     NetRoundedFirst,
+    /// The tax of the whole document is added up over all rates, then rounded once: the same as one weighted rate.
+    Whole,
 }
 
 /// How tax is computed.
@@ -74,15 +76,20 @@ impl TaxRule {
                     }
                 }
                 TaxPolicy::Line | TaxPolicy::NetRoundedFirst => tax = add(tax, self.tax(whole, line.rate)?)?,
-                TaxPolicy::Document => {
+                TaxPolicy::Document | TaxPolicy::Whole => {
                     let group = by_rate.entry(line.rate.normalize()).or_default();
                     *group = add(*group, whole)?;
                 }
             }
         }
+        let mut unrounded = Decimal::ZERO;
         for (rate, whole) in by_rate {
-            tax = add(tax, self.tax(whole, rate)?)?;
+            match self.policy {
+                TaxPolicy::Whole => unrounded = add(unrounded, exact(whole, rate, self.prices_include_tax)?)?,
+                _ => tax = add(tax, self.tax(whole, rate)?)?,
+            }
         }
+        tax = add(tax, self.rounding.to_step(unrounded, self.unit)?)?;
         let (net, gross) = if self.prices_include_tax {
             (amount.checked_sub(tax).ok_or(MoneyError::Overflow)?, amount)
         } else {
@@ -93,16 +100,31 @@ impl TaxRule {
 
     /// The rounded tax of one amount.
     fn tax(&self, amount: Decimal, rate: Decimal) -> Result<Decimal, MoneyError> {
-        let base = if self.prices_include_tax { add(Decimal::ONE_HUNDRED, rate)? } else { Decimal::ONE_HUNDRED };
-        // Multiplied first: an exact tie must not be blurred by the division.
-        let part =
-            |share: Decimal| amount.checked_mul(share).and_then(|product| product.checked_div(base)).ok_or(MoneyError::Overflow);
         if self.policy == TaxPolicy::NetRoundedFirst && self.prices_include_tax {
-            let net = self.rounding.to_step(part(Decimal::ONE_HUNDRED)?, self.unit)?;
+            let net = self.rounding.to_step(exact_net(amount, rate)?, self.unit)?;
             return amount.checked_sub(net).ok_or(MoneyError::Overflow);
         }
-        self.rounding.to_step(part(rate)?, self.unit)
+        self.rounding.to_step(exact(amount, rate, self.prices_include_tax)?, self.unit)
     }
+}
+
+/// The tax of an amount, unrounded; the rate is in percent.
+///
+/// # Errors
+/// [`MoneyError::Overflow`] when a figure does not fit, or a rate of -100 leaves nothing to divide by.
+pub fn exact(amount: Decimal, rate: Decimal, prices_include_tax: bool) -> Result<Decimal, MoneyError> {
+    let base = if prices_include_tax { add(Decimal::ONE_HUNDRED, rate)? } else { Decimal::ONE_HUNDRED };
+    // Multiplied first: an exact tie must not be blurred by the division.
+    amount.checked_mul(rate).and_then(|product| product.checked_div(base)).ok_or(MoneyError::Overflow)
+}
+
+/// What an amount that includes its tax is without it, unrounded.
+///
+/// # Errors
+/// As [`exact`].
+pub fn exact_net(amount: Decimal, rate: Decimal) -> Result<Decimal, MoneyError> {
+    let base = add(Decimal::ONE_HUNDRED, rate)?;
+    amount.checked_mul(Decimal::ONE_HUNDRED).and_then(|product| product.checked_div(base)).ok_or(MoneyError::Overflow)
 }
 
 fn add(one: Decimal, other: Decimal) -> Result<Decimal, MoneyError> {
@@ -130,6 +152,13 @@ mod tests {
         assert_eq!(tax(TaxPolicy::Document, false, &lines), d("7.49"));
         assert_eq!(tax(TaxPolicy::Line, true, &[("2.99", "4")]), d("0.12"));
         assert_eq!(tax(TaxPolicy::NetRoundedFirst, true, &[("2.99", "4")]), d("0.11"));
+    }
+
+    #[test]
+    fn the_whole_document_is_rounded_once_over_all_its_rates() {
+        let lines = [("0.10", "25"), ("0.10", "12"), ("0.10", "6")];
+        assert_eq!(tax(TaxPolicy::Document, false, &lines), d("0.05"));
+        assert_eq!(tax(TaxPolicy::Whole, false, &lines), d("0.04"));
     }
 
     #[test]
