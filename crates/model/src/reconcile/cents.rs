@@ -1,33 +1,58 @@
 //! Amounts that differ, with the reason that forensics finds.
 
 use super::{Finding, Terms, Why};
-use crate::{compare::Cause, money::Money, statement::Entry};
+use crate::{
+    compare::Cause,
+    forensics::{self, Explanation, KnownRate, PriceChange, explain},
+    statement::Entry,
+};
 
-/// Every amount on which two documents of one currency disagree.
-pub(super) fn cents(ours: &Entry, theirs: &Entry, _terms: &Terms) -> Vec<Finding> {
-    let mut found = Vec::new();
-    if let (Some(one), Some(other)) = (ours.totals, theirs.totals) {
-        for (cause, why, path, one, other) in [
-            (Cause::Price, Why::EditedAmount, "totals.net", one.net, other.net),
-            (Cause::TaxRounding, Why::EditedTax, "totals.tax", one.tax, other.tax),
-        ] {
-            if one != other {
-                found.push(amount(cause, why, path, one, other, String::new()));
-            }
-        }
-    }
-    found
+/// Every amount on which two documents of one currency disagree, one finding a reason.
+pub(super) fn cents(ours: &Entry, theirs: &Entry, terms: &Terms) -> Vec<Finding> {
+    explain(ours, theirs, &terms.rates).into_iter().map(|found| finding(&found)).collect()
 }
 
-fn amount(cause: Cause, why: Why, path: &str, ours: Money, theirs: Money, detail: String) -> Finding {
+fn finding(found: &forensics::Finding) -> Finding {
+    let why = why(&found.explanation, found.cause);
+    let mut detail = found.explanation.told();
+    for other in &found.also {
+        detail.push_str(" Or: ");
+        detail.push_str(&other.told());
+    }
     Finding {
-        cause,
+        cause: found.cause,
         why,
-        path: path.to_owned(),
-        expected: Some(ours.to_string()),
-        actual: Some(theirs.to_string()),
-        money: theirs.minus(ours).ok(),
+        path: paths(&found.paths),
+        expected: Some(found.expected.to_string()),
+        actual: Some(found.actual.to_string()),
+        money: found.actual.minus(found.expected).ok(),
         detail,
-        fix: why.fix().to_owned(),
+        fix: found.explanation.remedy(),
+    }
+}
+
+/// The first paths, and how many more.
+fn paths(paths: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = paths.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn why(explanation: &Explanation, cause: Cause) -> Why {
+    match explanation {
+        Explanation::Rounding { .. } => Why::Rounding,
+        Explanation::Rate { known: Some(KnownRate::OldRate { .. } | KnownRate::NewRate { .. }), .. } => Why::OldRate,
+        Explanation::Rate { .. } => Why::WrongRate,
+        Explanation::DiscountSpread { .. } => Why::DiscountSpread,
+        Explanation::ShippingTaxed { .. } => Why::ShippingTaxed,
+        Explanation::Price { how: PriceChange::Edited } => Why::EditedAmount,
+        Explanation::Price { how: PriceChange::PerUnitRounded { .. } } => Why::Rounding,
+        Explanation::Price { .. } => Why::Misread,
+        Explanation::Quantity { .. } | Explanation::OneSided => Why::OtherUnits,
+        Explanation::Unexplained if matches!(cause, Cause::TaxRate | Cause::TaxRounding) => Why::EditedTax,
+        Explanation::Unexplained => Why::Unexplained,
     }
 }
