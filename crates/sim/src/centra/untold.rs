@@ -181,7 +181,9 @@ impl Centra {
         let extra = state.bought();
         let (Some((market, item)), Some(number)) = (found, state.catalogue.number_beyond(extra)) else { return Ok(None) };
         let sale = Sale { market, lines: vec![(item, 1)] };
-        let at = self.now().as_millisecond().max(state.last_placed_at());
+        // Soon after the last order: it is no news that is still on its way.
+        let last = state.last_placed_at();
+        let at = last.saturating_add(1_000).min(self.now().as_millisecond()).max(last);
         let order = state.placed();
         state.record_untold(Entry::Bought { sale, at, fate: (false, false, false), act: None })?;
         // Nothing that is planned for such an order may tell of it after a restart.
@@ -209,5 +211,11 @@ impl Centra {
             figures.iter().map(|(item, warehouse, physical)| Figure { warehouse: *warehouse, item: *item, physical: *physical });
         let (figures, at) = (figures.collect(), self.now().as_millisecond());
         self.0.write().record_untold(Entry::Stock { figures, at, why: why.to_owned(), planned: None })
+    }
+
+    /// The first sum of the stock ledger that does not hold.
+    #[cfg(test)]
+    pub(crate) fn ledger_broken(&self) -> Option<String> {
+        self.0.read().ledger.broken()
     }
 }

@@ -109,10 +109,7 @@ fn make(
     let (number, centra) = (family.number.as_str(), run.scene.centra);
     // Of all kinds that take whatever comes, one pass is enough.
     let once = pass == 0;
-    let round = |netsuite: &mut Behind<'_>, policy| match pass {
-        0 | 1 => netsuite.misround(number, policy, family.tax_included, once),
-        _ => Ok(None),
-    };
+    let round = |netsuite: &mut Behind<'_>, policy| netsuite.misround(number, policy, family.tax_included, pass);
     match kind {
         Kind::RoundUnit => round(netsuite, Policy::Unit),
         Kind::RoundDocument => round(netsuite, Policy::Document),
@@ -122,6 +119,8 @@ fn make(
         // Near a change; else where there was one; else anywhere.
         Kind::OldRate => netsuite.old_rate(number, pass < 2, once),
         Kind::DayShifted => shift(netsuite, family, centra.zone(), pass, dice),
+        // In a world that has just begun no such hours have passed; better a document of tomorrow than none.
+        Kind::Late => netsuite.delay(number, family.created, once, dice),
         _ if !once => Ok(None),
         Kind::Deleted => netsuite.delete(number),
         Kind::Doubled => netsuite.double(number, dice),
@@ -131,7 +130,6 @@ fn make(
         Kind::SkuCase => netsuite.swap_sku(number, dice),
         Kind::Subsidiary => netsuite.swap_subsidiary(number, dice),
         Kind::Currency => netsuite.swap_currency(number, dice),
-        Kind::Late => netsuite.delay(number, family.created, dice),
         Kind::MissingShipment => centra.lose_shipment(family.order),
         Kind::Tracking => centra.swap_tracking(family.order, dice),
         Kind::ShippedTwice if dice.below(2) == 0 && netsuite.has_left(number) => netsuite.fulfil_twice(number),

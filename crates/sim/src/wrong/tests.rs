@@ -94,10 +94,9 @@ fn shows_in(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-#[tokio::test]
-async fn a_finished_world_agrees_on_both_sides() {
-    let world = world(400).await;
-    let Exports(all) = exports(&world);
+/// Number, amounts, currency, country and lines of the sales on each side; and the credits.
+fn sales(world: &World) -> (BTreeSet<String>, BTreeSet<String>, usize) {
+    let Exports(all) = exports(world);
     let of = |name: &str| &all.iter().find(|(known, _)| *known == name).unwrap().1;
     // doc,status,net,tax,gross,currency,country,lines against doc,net,tax,gross,currency,country,lines; credits stand below nought.
     let shop: BTreeSet<String> = of("centra documents")[1..]
@@ -107,9 +106,27 @@ async fn a_finished_world_agrees_on_both_sides() {
     let erp = &of("netsuite documents")[1..];
     let is_credit = |row: &&String| row.contains("-R");
     let sales: BTreeSet<String> = erp.iter().filter(|row| !is_credit(row)).cloned().collect();
-    assert_eq!(shop.difference(&sales).collect::<Vec<_>>(), Vec::<&String>::new());
-    assert_eq!((shop.len(), sales.len()), (400, 400));
     let credits = erp.iter().filter(is_credit).count();
+    (shop, sales, credits)
+}
+
+#[tokio::test]
+async fn a_finished_world_agrees_on_both_sides() {
+    for kits in [false, true] {
+        let world = World::start(WorldConfig { kits, ..config(400, None) }).await.unwrap();
+        world.finish(&Habits::default()).unwrap();
+        agrees(&world);
+        assert_eq!(world.finish(&Habits::default()).unwrap(), Carried::default(), "it all stands");
+        world.stop().await;
+    }
+}
+
+fn agrees(world: &World) {
+    let (shop, erp, credits) = sales(world);
+    assert_eq!(shop.difference(&erp).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!((shop.len(), erp.len()), (400, 400));
+    let Exports(all) = exports(world);
+    let of = |name: &str| &all.iter().find(|(known, _)| *known == name).unwrap().1;
     let returned: BTreeSet<&str> =
         of("centra returns")[1..].iter().map(|row| row.split(',').nth(1).unwrap_or_default()).collect();
     assert!(credits > 8 && credits == returned.len(), "{credits} credits");
@@ -136,7 +153,21 @@ async fn a_finished_world_agrees_on_both_sides() {
         }
     }
     assert!(committed > 10, "something is promised");
-    assert_eq!(world.finish(&Habits::default()).unwrap(), Default::default(), "it all stands");
+    assert_eq!(floor.centra.ledger_broken(), None);
+}
+
+#[tokio::test]
+async fn recorded_sales_are_carried_over_with_their_own_days() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/online-retail").into();
+    let source = Source::Folder { path, limit: None };
+    let world = World::start(WorldConfig { source, ..WorldConfig::default() }).await.unwrap();
+    let carried = world.finish(&Habits::default()).unwrap();
+    assert_eq!((carried.orders, carried.shipments > 0), (14, true));
+    let (shop, erp, _) = sales(&world);
+    assert_eq!(shop.difference(&erp).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!((shop.len(), erp.len()), (14, 14));
+    let heads = world.floor_of().netsuite.behind().heads();
+    assert!(heads.iter().all(|row| row.contains(" 2010-") || row.contains(" 2011-")), "{heads:#?}");
     world.stop().await;
 }
 
@@ -177,6 +208,7 @@ async fn each_kind_changes_what_it_tells_and_nothing_else() {
         assert_eq!(world.state().centra.events_pending, told, "{kind:?} was told");
         assert_eq!(world.state().centra.webhooks_pending, 0, "{kind:?} was told");
         assert_eq!(world.state().stock_pushes_pending, 0, "{kind:?} was told");
+        assert_eq!(world.floor_of().centra.ledger_broken(), None, "{kind:?}");
     }
     world.stop().await;
 }
@@ -273,5 +305,23 @@ async fn the_admin_server_makes_it() {
     let all: Vec<Injected> = serde_json::from_slice(&all.bytes().await.unwrap()).unwrap();
     assert_eq!(all, world.injected());
     assert_eq!(post("/wrong", r#"{"seed": 7, "count": {"sunshine": 2}}"#).await.unwrap().status(), 422);
+    world.stop().await;
+}
+
+/// The figures of the large benchmark, for whoever asks: `cargo test -p selvedge-sim --release -- --ignored a_large_world`.
+#[tokio::test]
+#[ignore = "takes a while"]
+async fn a_large_world_has_enough_of_each_kind() {
+    let begin = std::time::Instant::now();
+    let world = World::start(config(50_000, None)).await.unwrap();
+    let carried = world.finish(&Habits::default()).unwrap();
+    println!("{carried:?} after {:?}", begin.elapsed());
+    let report = world.inject(&Wish { seed: 7, each: 200, count: BTreeMap::new() }).unwrap();
+    println!("{} injected after {:?}, short of {:?}", report.injected.len(), begin.elapsed(), report.short);
+    let mut shown = BTreeSet::new();
+    for one in report.injected.iter().filter(|one| shown.insert(one.kind)) {
+        println!("{:?} {} {:?} {:?} {:?}: {}", one.kind, one.record, one.order, one.key, one.id, one.detail);
+    }
+    assert_eq!(report.short, BTreeMap::new());
     world.stop().await;
 }

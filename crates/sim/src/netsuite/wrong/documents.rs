@@ -207,11 +207,20 @@ impl Behind<'_> {
         Ok(done)
     }
 
-    /// The document was made many hours after the order was placed.
-    pub(crate) fn delay(&mut self, number: &str, placed: Timestamp, dice: &mut Dice) -> anyhow::Result<Option<Done>> {
+    /// The document was made many hours after the order was placed. `by_now`: only where those hours have passed.
+    pub(crate) fn delay(
+        &mut self,
+        number: &str,
+        placed: Timestamp,
+        by_now: bool,
+        dice: &mut Dice,
+    ) -> anyhow::Result<Option<Done>> {
         let Some(mut tran) = self.sale(number).cloned() else { return Ok(None) };
         let seconds = dice.between(26 * 3_600, 70 * 3_600);
         let (was, late) = (tran.created, placed.as_second().saturating_add(seconds));
+        if by_now && late > self.now.as_second() {
+            return Ok(None);
+        }
         tran.created = late;
         tran.modified = tran.modified.max(late);
         let shown = |second: i64| Timestamp::from_second(second).map(|at| at.to_string()).unwrap_or_default();

@@ -137,14 +137,19 @@ fn thousandths(rate: Fixed) -> i64 {
 }
 
 impl Behind<'_> {
-    /// The taxes of an order's document are rounded another way. `strict`: only where no other way comes to the same.
-    pub(crate) fn misround(&mut self, number: &str, policy: Policy, inside: bool, strict: bool) -> anyhow::Result<Option<Done>> {
+    /// The taxes of an order's document are rounded another way. `pass`: 0 where no other way comes to the same; then what will do.
+    pub(crate) fn misround(&mut self, number: &str, policy: Policy, inside: bool, pass: usize) -> anyhow::Result<Option<Done>> {
         let Some(mut tran) = self.sale(number).cloned() else { return Ok(None) };
         // Of amounts without tax a half coin is common; of those with tax it is rare.
-        let ways = if policy == Policy::HalfEven && !strict { vec![inside, !inside] } else { vec![inside] };
-        let by_half = |way: bool| way == inside || worked_out(&tran, policy, way) != worked_out(&tran, Policy::Line, way);
-        let found = ways.into_iter().filter(|way| by_half(*way));
-        let found = found.filter_map(|inside| Some((inside, misrounded(&tran, policy, inside, strict)?))).next();
+        let found = match (policy, pass) {
+            (_, 0) => misrounded(&tran, policy, inside, true).map(|wrong| (inside, wrong)),
+            (Policy::HalfEven, 1) => misrounded(&tran, policy, !inside, true).map(|wrong| (!inside, wrong)),
+            (Policy::HalfEven, _) => [inside, !inside].into_iter().find_map(|way| {
+                let by_half = worked_out(&tran, policy, way) != worked_out(&tran, Policy::Line, way);
+                misrounded(&tran, policy, way, false).filter(|_| by_half).map(|wrong| (way, wrong))
+            }),
+            _ => misrounded(&tran, policy, inside, false).map(|wrong| (inside, wrong)),
+        };
         let Some((inside, wrong)) = found else { return Ok(None) };
         let was = tran.totals().tax;
         for (tax, amount) in tran.taxes.iter_mut().zip(wrong) {
