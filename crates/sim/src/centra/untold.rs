@@ -83,7 +83,7 @@ impl Centra {
         let mut state = self.0.write();
         let free = |shipment: &&Shipment| {
             let used = |one: &Returned| one.made.shipment == shipment.id;
-            shipment.shipped_at.is_some() && !state.returns.of(order).any(|one| used(one))
+            shipment.shipped_at.is_some() && !state.returns.of(order).any(used)
         };
         let Some(shipment) = state.shipments.of(order).filter(free).last().cloned() else { return Ok(None) };
         let number = told(&state, &shipment);

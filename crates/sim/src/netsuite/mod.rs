@@ -78,7 +78,7 @@ pub use push::PushTarget;
 pub use seed::{Goods, KitSeed, OpeningStock, SeedIds, guest_customer_id, seed_ids, tax_code_id, tax_type_id};
 pub(crate) use standing::{Credit, Document, Entry, Parcel, Part, Place, Receipt, Standing};
 pub use tax::TaxRounding;
-pub(crate) use wrong::{Behind, Policy};
+pub(crate) use wrong::{Behind, Policy, Way};
 
 /// How the account taxes. Only one of these is ever in force, and the fields of a document depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

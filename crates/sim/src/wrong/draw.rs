@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{Dice, Done, Kind, Run};
 use crate::centra::Family;
-use crate::netsuite::{Behind, Policy};
+use crate::netsuite::{Behind, Policy, Way};
 
 /// In which turn the kinds draw: those that few orders can be made into first.
 const TURNS: [Kind; 26] = [
@@ -155,7 +155,7 @@ fn shift(
     let local = family.created.to_zoned(zone.clone());
     let utc = family.created.to_zoned(TimeZone::UTC).date();
     let minute = i32::from(local.hour()) * 60 + i32::from(local.minute());
-    let near = minute < NEAR_MIDNIGHT || minute >= 24 * 60 - NEAR_MIDNIGHT;
+    let near = !(NEAR_MIDNIGHT..24 * 60 - NEAR_MIDNIGHT).contains(&minute);
     let fits = match pass {
         0 => utc != local.date(),
         1 => near,
@@ -167,13 +167,13 @@ fn shift(
 /// Stretches of orders of one market and method, each with another method from its first order to its last. Answers how many are missing.
 fn stretches(run: &mut Run<'_>, netsuite: &mut Behind<'_>, open: &mut [Open<'_>], mut wanted: u64) -> anyhow::Result<u64> {
     let mut dice = run.dice("MappingMidway");
-    let mut ways: BTreeMap<(usize, (u32, u32, u32)), Vec<usize>> = BTreeMap::new();
+    let mut ways: BTreeMap<(usize, Way), Vec<usize>> = BTreeMap::new();
     for (at, one) in open.iter().enumerate() {
         if let Some(way) = netsuite.way(&one.family.number) {
             ways.entry((one.family.market, way)).or_default().push(at);
         }
     }
-    let ways: Vec<((u32, u32, u32), Vec<usize>)> =
+    let ways: Vec<(Way, Vec<usize>)> =
         ways.into_iter().map(|((_, way), places)| (way, places)).filter(|(_, places)| places.len() >= 3).collect();
     let mut tries = 400 + wanted.saturating_mul(20);
     while wanted > 0 && tries > 0 {

@@ -21,6 +21,9 @@ use crate::wrong::Done;
 
 pub(crate) use taxes::Policy;
 
+/// What a sale's method goes by: subsidiary, currency, and the method itself.
+pub(crate) type Way = (u32, u32, u32);
+
 /// The account, held by whoever does something behind its back.
 pub(crate) struct Behind<'a> {
     state: MutexGuard<'a, State>,
@@ -89,8 +92,8 @@ impl Behind<'_> {
         self.backs.contains_key(number)
     }
 
-    /// What decides by which way a sale is sent: currency, subsidiary and method.
-    pub(crate) fn way(&self, number: &str) -> Option<(u32, u32, u32)> {
+    /// By which way a sale is sent; `None` where it has no method.
+    pub(crate) fn way(&self, number: &str) -> Option<Way> {
         self.sale(number).map(|tran| (tran.subsidiary, tran.currency, tran.ship_method)).filter(|(.., method)| *method != 0)
     }
 
