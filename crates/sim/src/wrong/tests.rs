@@ -216,7 +216,8 @@ async fn each_kind_changes_what_it_tells_and_nothing_else() {
 #[tokio::test]
 async fn the_same_seed_makes_the_same_and_no_order_is_drawn_twice() {
     let (one, other) = (world(500).await, world(500).await);
-    let wish = Wish { seed: 7, each: 3, count: BTreeMap::new() };
+    // Which orders lie near midnight depends on when the world began.
+    let wish = Wish { seed: 7, each: 3, count: [(Kind::DayShifted, 0)].into() };
     let (first, twin) = (one.inject(&wish).unwrap(), other.inject(&wish).unwrap());
     let bare = |report: &Report| -> Vec<(Kind, Option<String>, Vec<String>)> {
         report.injected.iter().map(|one| (one.kind, one.order.clone(), one.skus.clone())).collect()
@@ -237,7 +238,7 @@ async fn the_same_seed_makes_the_same_and_no_order_is_drawn_twice() {
     assert_eq!(orders.len(), all, "an order was drawn twice");
     let numbers: Vec<u64> = one.injected().iter().map(|one| one.n).collect();
     assert_eq!(numbers, (1..=u64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>());
-    assert!(first.injected.len() > 75, "{} of 87, short of {:?}", first.injected.len(), first.short);
+    assert!(first.injected.len() > 75, "{} of 84, short of {:?}", first.injected.len(), first.short);
     one.stop().await;
     other.stop().await;
 }

@@ -167,7 +167,12 @@ impl Behind<'_> {
         let places: Vec<usize> =
             (0..tran.taxes.len()).filter(|at| tran.taxes.get(*at).is_some_and(|t| !t.amount.is_zero())).collect();
         let digits = tran.digits();
-        let by = if digits == 0 { Fixed::whole(dice.between(200, 900)) } else { Fixed::mills(10 * dice.between(203, 897)) };
+        // A few euros' worth, roughly.
+        let worth = match seed::currency(tran.currency).map_or("", |currency| currency.symbol) {
+            "SEK" | "NOK" | "DKK" => 100,
+            _ => 10,
+        };
+        let by = if digits == 0 { Fixed::whole(dice.between(200, 900)) } else { Fixed::mills(worth * dice.between(203, 897)) };
         let Some(tax) = dice.of(&places).and_then(|at| tran.taxes.get_mut(*at)) else { return Ok(None) };
         let was = tax.amount;
         // Towards more, so that a small tax does not change its sign.
