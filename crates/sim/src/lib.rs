@@ -5,6 +5,7 @@
 
 pub mod centra;
 pub mod data;
+pub mod incumbent;
 pub mod journal;
 pub mod linnworks;
 pub mod mischief;
@@ -14,3 +15,4 @@ pub mod threepl;
 pub mod veeqo;
 pub mod wire;
 pub mod world;
+pub mod wrong;

@@ -34,9 +34,11 @@ use crate::shelf::{OpenLine, ShelfOrder, ShelfShipment};
 use crate::threepl::{self, Desk, ThreePl};
 use crate::veeqo::{self, Veeqo};
 use crate::wire::{self, Server};
+use crate::wrong::Wrongs;
 use counter::Counter;
 use floor::Floor;
 
+mod behind;
 mod counter;
 mod floor;
 
@@ -272,6 +274,7 @@ pub struct World {
     warehouses: Warehouses,
     floor: Floor,
     desk: Option<Counter>,
+    wrongs: Arc<Wrongs>,
     servers: Vec<Server>,
     living: Vec<JoinHandle<()>>,
     /// The servers of those who exchange files.
@@ -330,6 +333,7 @@ struct Admin {
     warehouses: Warehouses,
     floor: Floor,
     desk: Option<Counter>,
+    wrongs: Arc<Wrongs>,
     webhook_secret: String,
     stock_push_secret: String,
 }
@@ -439,12 +443,14 @@ impl World {
             false => None,
         };
         let warehouses = Warehouses { linnworks: linnworks.clone(), veeqo: veeqo.clone(), threepl: threepl.clone() };
+        let wrongs = Arc::new(Wrongs::open(folder)?);
         let admin = Admin {
             centra: centra.clone(),
             netsuite: Arc::clone(&netsuite),
             warehouses: warehouses.clone(),
             floor: floor.clone(),
             desk: desk.clone(),
+            wrongs: Arc::clone(&wrongs),
             webhook_secret: webhook_secret.clone(),
             stock_push_secret: stock_push_secret.clone(),
         };
@@ -532,7 +538,7 @@ impl World {
         }
         let mut servers = vec![centra_server, netsuite_server, admin_server];
         servers.extend([linnworks_server, veeqo_server].into_iter().flatten());
-        Ok(World { access, centra, netsuite, warehouses, floor, desk, servers, living, files })
+        Ok(World { access, centra, netsuite, warehouses, floor, desk, wrongs, servers, living, files })
     }
 
     /// How to connect to it.
@@ -702,6 +708,8 @@ fn admin_router(admin: Admin) -> Router {
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
+        .route("/wrong", get(behind::show_wrong).post(behind::make_wrong))
+        .route("/incumbent", post(behind::make_incumbent))
         .with_state(admin)
 }
 

@@ -7,6 +7,7 @@ mod catalogue;
 mod dates;
 mod filter;
 pub mod hooks;
+mod incumbent;
 mod life;
 pub mod limits;
 mod mutate;
@@ -15,6 +16,7 @@ mod returns;
 mod shipments;
 mod state;
 pub mod stock;
+mod untold;
 mod values;
 pub mod wares;
 
@@ -39,6 +41,9 @@ use serde_json::{Value, json};
 
 use crate::data::{Catalogue, mills_fixed};
 use crate::mischief::{self, Fault, Mischief, RetryAfterForm, Tongue, hash_text, mix};
+
+pub(crate) use incumbent::{Sold, SoldBack, SoldParcel};
+pub(crate) use untold::Family;
 
 use answer::{Reader, push_text};
 use hooks::{Hooks, Notice, WebhookTarget};
@@ -494,6 +499,11 @@ impl Centra {
     fn place(&self, from: u32, to: u32) -> anyhow::Result<()> {
         let inner = &self.0;
         let mut state = inner.write();
+        // Somebody else may have placed some of them meanwhile.
+        let from = from.max(state.attempted());
+        if from >= to {
+            return Ok(());
+        }
         // A clock that was set back must not place an order before its predecessor.
         let at = inner.mischief.now().as_millisecond().max(state.last_placed_at());
         let refused = match inner.options.stock.overselling {

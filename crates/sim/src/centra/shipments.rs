@@ -120,6 +120,8 @@ pub struct Deed {
 pub struct Shipments {
     all: BTreeMap<i32, Shipment>,
     of_order: BTreeMap<u32, Vec<i32>>,
+    /// The largest id that was ever given out.
+    last: i32,
 }
 
 impl Shipments {
@@ -135,16 +137,28 @@ impl Shipments {
 
     /// The id of the next one.
     pub fn next_id(&self) -> i32 {
-        self.all.last_key_value().map_or(80_001, |(id, _)| id + 1)
+        self.last.max(80_000) + 1
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: i32) -> Option<Shipment> {
+        let gone = self.all.remove(&id)?;
+        if let Some(known) = self.of_order.get_mut(&gone.order) {
+            known.retain(|one| *one != id);
+        }
+        Some(gone)
     }
 
     /// Makes or changes one. Returns the units that left with this change.
     pub fn apply(&mut self, id: i32, order: u32, at: i64, deed: Deed) -> Vec<(i32, i32)> {
+        self.last = self.last.max(id);
         let known = self.of_order.entry(order).or_default();
+        let last = known.last().and_then(|id| self.all.get(id)).map_or(0, |shipment| shipment.nth);
         if !known.contains(&id) {
             known.push(id);
         }
-        let nth = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        // A number is not given out again while a later one stands.
+        let nth = last.saturating_add(1);
         let shipment = self.all.entry(id).or_insert_with(|| Shipment {
             id,
             order,
@@ -185,7 +199,7 @@ impl Shipments {
 
 impl State {
     /// Units of a line that are in no shipment and were not cancelled.
-    fn unshipped(&self, order: u32, line: &crate::data::Line) -> i32 {
+    pub fn unshipped(&self, order: u32, line: &crate::data::Line) -> i32 {
         let sent: i32 =
             self.shipments.of(order).flat_map(|s| &s.lines).filter(|(id, _)| *id == line.id).map(|(_, units)| units).sum();
         line.ordered - line.cancelled - sent
@@ -204,7 +218,7 @@ impl State {
     }
 
     /// What one capture takes: the value of the lines, the charges with the first, and all that is left with the last.
-    fn capture_amount(&self, order: u32, lines: &[(i32, i32)]) -> i64 {
+    pub fn capture_amount(&self, order: u32, lines: &[(i32, i32)]) -> i64 {
         let (made, _) = self.order(order);
         let taken: i64 = self.shipments.of(order).filter_map(|s| s.captured).map(|(_, amount)| amount).sum();
         let total = made.totals().grand;

@@ -213,6 +213,10 @@ pub enum Entry {
     Mapped { queue: String, kind: String, internal: i64, external: String },
     /// An external id was taken away.
     Unmapped { queue: String, kind: String, internal: i64 },
+    /// A shipment is not there any more, or never came; its units are promised to the order as before.
+    ShipmentGone { id: i32 },
+    /// Something of which no event tells.
+    Untold(Box<Entry>),
 }
 
 /// What an event is about.
@@ -372,6 +376,8 @@ pub struct State {
     done: HashSet<(u32, u8)>,
     autoconfirm: bool,
     starts: u64,
+    /// While this holds, nobody is told what happens.
+    hushed: bool,
 }
 
 impl State {
@@ -404,6 +410,7 @@ impl State {
             done: HashSet::new(),
             autoconfirm,
             starts: 0,
+            hushed: false,
         };
         if let Some(folder) = folder {
             let path = folder.join("centra.jsonl");
@@ -426,6 +433,11 @@ impl State {
     /// How often this world was started before.
     pub fn starts(&self) -> u64 {
         self.starts
+    }
+
+    /// As [`State::record`], but no event tells of it.
+    pub fn record_untold(&mut self, entry: Entry) -> anyhow::Result<()> {
+        self.record(Entry::Untold(Box::new(entry)))
     }
 
     /// Journals an entry and applies it. When it cannot be journalled it is not applied.
@@ -600,10 +612,38 @@ impl State {
                     queue.unmap(&kind, internal);
                 }
             }
+            Entry::ShipmentGone { id } => self.lose_shipment(id),
+            Entry::Untold(entry) => {
+                self.hushed = true;
+                self.apply(*entry);
+                self.hushed = false;
+            }
+        }
+    }
+
+    /// Takes a shipment out. A deletion leaves nothing: the order is dated as before.
+    fn lose_shipment(&mut self, id: i32) {
+        let Some(shipment) = self.shipments.remove(id) else { return };
+        if shipment.shipped_at.is_some() {
+            for (line, units) in &shipment.lines {
+                self.ledger.unsend(*line, *units);
+            }
+        }
+        for queue in self.queues.values_mut() {
+            queue.unmap("Shipment", i64::from(id));
+        }
+        let fresh = self.fresh_life(shipment.order).status;
+        let status = self.status_by_shipments(shipment.order).unwrap_or(fresh);
+        let life = self.life_mut(shipment.order);
+        if life.status != Status::Cancelled {
+            life.status = status;
         }
     }
 
     pub(super) fn tell(&mut self, event: Event) {
+        if self.hushed {
+            return;
+        }
         self.queues.values_mut().for_each(|queue| queue.tell(event));
     }
 
@@ -624,6 +664,9 @@ impl State {
         self.batches.push(Batch { from: first, to, at });
         held.iter().for_each(|order| self.life_mut(*order).on_hold = true);
         waiting.iter().for_each(|order| self.life_mut(*order).waiting_for_payment = true);
+        if self.hushed {
+            return;
+        }
         for queue in self.queues.values_mut() {
             for order in (first..to).chain(twice.iter().copied()) {
                 queue.tell(Event { subject: Subject::Order(order), change: "CREATED", at });

@@ -16,6 +16,28 @@ fn divide(n: i128, d: i128) -> i128 {
     if n < 0 { -whole } else { whole }
 }
 
+/// How a figure between two coins is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// Half away from zero.
+    HalfUp,
+    /// Half to the even coin.
+    HalfEven,
+    /// Towards zero.
+    Down,
+}
+
+/// `n / d` by a rounding. The denominator is above zero.
+fn round_by(n: i128, d: i128, rounding: Rounding) -> i128 {
+    let (whole, rest) = (n / d, (n % d).abs());
+    let up = match rounding {
+        Rounding::HalfUp => return divide(n, d),
+        Rounding::Down => false,
+        Rounding::HalfEven => 2 * rest > d || (2 * rest == d && whole % 2 != 0),
+    };
+    if up { whole + n.signum() } else { whole }
+}
+
 /// How many units of 10^-8 the smallest coin of a currency with so many decimal places has.
 fn step(digits: u32) -> i128 {
     10_i128.pow(PLACES.saturating_sub(digits))
@@ -28,6 +50,20 @@ impl Fixed {
     /// A whole number.
     pub(super) const fn whole(number: i64) -> Fixed {
         Fixed(number.saturating_mul(ONE))
+    }
+
+    /// Thousandths of one.
+    pub(super) const fn mills(thousandths: i64) -> Fixed {
+        Fixed(thousandths.saturating_mul(ONE / 1_000))
+    }
+
+    /// The tax at a rate in percent: on top of an amount, or, `inside`, contained in it. Rounded once. `None` when too large.
+    pub(super) fn tax(self, rate: Fixed, inside: bool, digits: u32, rounding: Rounding) -> Option<Fixed> {
+        let step = step(digits);
+        let hundred = 100 * i128::from(ONE);
+        let base = if inside { hundred + i128::from(rate.0) } else { hundred };
+        let exact = i128::from(self.0) * i128::from(rate.0);
+        (base > 0).then(|| Self::from_wide(round_by(exact, base * step, rounding) * step)).flatten()
     }
 
     /// Parses decimal text, also with an exponent. More than eight decimal places are rounded half away
@@ -196,6 +232,25 @@ mod tests {
         for text in ["", ".", "-", "1,0", "x", "99999999999999", "1.2.3"] {
             assert_eq!(Fixed::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_tax_is_rounded_in_each_of_three_ways() {
+        let n = |t| Fixed::parse(t).unwrap();
+        for (amount, rate, inside, up, even, down) in [
+            ("0.50", "25", false, "0.13", "0.12", "0.12"),
+            ("1.50", "25", false, "0.38", "0.38", "0.37"),
+            ("-0.50", "25", false, "-0.13", "-0.12", "-0.12"),
+            ("10.03", "25", false, "2.51", "2.51", "2.50"),
+            ("1.23", "20", true, "0.21", "0.2", "0.2"),
+            ("-119.05", "19", true, "-19.01", "-19.01", "-19"),
+        ] {
+            let tax = |rounding| n(amount).tax(n(rate), inside, 2, rounding).unwrap();
+            assert_eq!(tax(Rounding::HalfUp), n(up), "{amount}");
+            assert_eq!(tax(Rounding::HalfEven), n(even), "{amount}");
+            assert_eq!(tax(Rounding::Down), n(down), "{amount}");
+        }
+        assert_eq!(Fixed::mills(1_250), n("1.25"));
     }
 
     #[test]

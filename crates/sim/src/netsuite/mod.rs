@@ -35,10 +35,12 @@ mod read;
 mod records;
 mod returns;
 mod seed;
+mod standing;
 mod state;
 mod stock;
 mod suiteql;
 mod tax;
+mod wrong;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -74,7 +76,9 @@ use suiteql::Cell;
 pub use auth::Access;
 pub use push::PushTarget;
 pub use seed::{Goods, KitSeed, OpeningStock, SeedIds, guest_customer_id, seed_ids, tax_code_id, tax_type_id};
+pub(crate) use standing::{Credit, Document, Entry, Parcel, Part, Place, Receipt, Standing};
 pub use tax::TaxRounding;
+pub(crate) use wrong::{Behind, Policy, Way};
 
 /// How the account taxes. Only one of these is ever in force, and the fields of a document depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1107,6 +1107,11 @@ impl State {
         self.last_fulfilment
     }
 
+    /// The fulfilments of an order, oldest first.
+    pub(super) fn fulfilments_of(&self, order: u32) -> &[u32] {
+        self.fulfilled_by.get(&order).map_or(&[], Vec::as_slice)
+    }
+
     /// Units of an order's line that are in fulfilments, whether they have left or not.
     pub(super) fn in_fulfilments(&self, order: &Tran, line: u32) -> Fixed {
         let of_order = self.fulfilled_by.get(&order.id).into_iter().flatten().filter_map(|id| self.fulfilments.get(id));

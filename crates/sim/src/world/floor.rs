@@ -22,12 +22,12 @@ pub(super) fn location(currency: &str) -> String {
 
 /// What moves stock by itself.
 #[derive(Clone)]
-pub(super) struct Floor {
-    pub(super) catalogue: Arc<Catalogue>,
-    pub(super) centra: Centra,
-    pub(super) netsuite: Arc<NetSuite>,
+pub(crate) struct Floor {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) centra: Centra,
+    pub(crate) netsuite: Arc<NetSuite>,
     /// The location of each of the catalogue's markets.
-    pub(super) locations: Vec<String>,
+    pub(crate) locations: Vec<String>,
     /// Made-up events per second, where the data have none.
     pub(super) pace: Option<f64>,
 }

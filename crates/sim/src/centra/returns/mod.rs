@@ -26,7 +26,7 @@ use super::stock::Goods;
 pub use people::{FIRST as FIRST_ACT, People, live, settle};
 #[cfg(test)]
 pub use worth::line as worth_of;
-pub use write::run;
+pub use write::{Cost, Wish, make, run};
 
 /// An amount as quoted and its tax, in mills.
 pub type Amount = (i64, i64);

@@ -83,6 +83,12 @@ impl People {
     pub fn pending(&self, state: &State) -> usize {
         state.returns.left.len().saturating_sub(self.left) + self.due.len()
     }
+
+    /// The orders about which they have still to do something, or to think.
+    pub fn orders(&self, state: &State) -> std::collections::HashSet<u32> {
+        let unseen = state.returns.left.iter().skip(self.left).copied();
+        self.due.keys().map(|(_, order, _)| *order).chain(unseen).chain(self.placed..state.placed()).collect()
+    }
 }
 
 fn story(mischief: &Mischief, source: u32, sold: impl Fn() -> Order) -> Story {

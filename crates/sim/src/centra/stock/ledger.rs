@@ -320,6 +320,19 @@ impl Ledger {
         });
     }
 
+    /// Units of a line have not left after all: they lie on the shelf, promised to the line.
+    pub fn unsend(&mut self, line: i32, units: i32) {
+        let Some(share) = self.shares.get_mut(&line) else { return };
+        let units = units.min(share.shipped);
+        share.shipped -= units;
+        share.allocated += units;
+        let spot = share.spot;
+        self.at_mut(spot, |cell| {
+            cell.physical += i64::from(units);
+            cell.allocated += i64::from(units);
+        });
+    }
+
     /// Units of a line that had left come back: to its own shelf, to another, or to none.
     pub fn take_back(&mut self, line: i32, units: i32, goods: Goods) {
         let Some(there) = self.goes_to(line, goods) else { return };
