@@ -87,6 +87,7 @@ impl Connector for NetSuite {
                 limit: Limit::Concurrency,
                 timeout: settings.timeout,
                 body_bytes_max: BODY_BYTES_MAX,
+                read_only: context.read_only,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),

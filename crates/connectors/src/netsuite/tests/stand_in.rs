@@ -57,7 +57,7 @@ pub(super) async fn stand_with(options: Options, settings: Value, goods: impl In
     secrets.set("auth.consumer_secret", Secret::new(&*access.consumer_secret));
     secrets.set("auth.token_secret", Secret::new(&*access.token_secret));
     let name = ConnectionName::new("erp");
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock };
+    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock, read_only: false };
     let connection = super::super::NetSuite.open(&context).unwrap();
     Stand { connection, account, _server: server }
 }
