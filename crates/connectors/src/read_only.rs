@@ -2,7 +2,9 @@
 
 use std::{io::ErrorKind, net::TcpListener, sync::Arc};
 
-use selvedge_connector::{Connection, Connector, Fault, Figure, OpenContext, Receipt, Request, Secret, Secrets, clock::ManualClock};
+use selvedge_connector::{
+    Connection, Connector, Fault, Figure, OpenContext, Receipt, Request, Secret, Secrets, clock::ManualClock,
+};
 use selvedge_model::{ConnectionName, ExternalId, LocationId, Sku};
 use serde_json::{Value, json};
 

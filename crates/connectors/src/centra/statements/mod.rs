@@ -363,9 +363,7 @@ impl Statements {
 
     /// Returns of the stores and markets that are read.
     fn ours(&self, documents: Vec<(Head, Bytes)>) -> impl Iterator<Item = (Head, Bytes)> {
-        documents
-            .into_iter()
-            .filter(|(_, body)| self.of_returns.has(&serde_json::from_slice::<Value>(body).unwrap_or_default()))
+        documents.into_iter().filter(|(_, body)| self.of_returns.has(&serde_json::from_slice::<Value>(body).unwrap_or_default()))
     }
 }
 
