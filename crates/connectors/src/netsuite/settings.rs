@@ -1050,6 +1050,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn where_the_shops_number_stands_is_a_known_field_or_a_plain_custom_one() {
+        let read = |order_key: Value| {
+            let mut settings = oauth1_settings();
+            settings["statements"] = json!({ "order_key": order_key, "strip": "PW-" });
+            read(&settings, &oauth1_secrets())
+        };
+        let settings = read(json!("custbody_shop_no2")).unwrap().statements;
+        assert_eq!(settings.order_key, Some(OrderKey::Custom("custbody_shop_no2".to_owned())));
+        assert_eq!(settings.strip, "PW-");
+        assert_eq!(read(json!("tranid")).unwrap().statements.order_key, Some(OrderKey::TranId));
+        assert_eq!(super::read(&oauth1_settings(), &oauth1_secrets()).unwrap().statements, StatementSettings::default());
+        for wrong in ["custbody x", "custbody_x) OR (1=1", "CustBody_X", "custcol_x", "othrefnum", "id"] {
+            let problems = read(json!(wrong)).unwrap_err();
+            assert_eq!(problems.len(), 1, "{wrong}");
+            assert_eq!(problems[0].path, "statements.order_key");
+        }
+        assert!(read(json!("otherrefnumb")).unwrap_err()[0].message.contains("otherrefnum?"));
+    }
+
+    #[test]
     fn a_far_word_is_not_suggested() {
         assert_eq!(nearest("colour", &["account", "tax"]), None);
         assert_eq!(nearest("timeout", &["timeout_seconds", "tax"]), None);

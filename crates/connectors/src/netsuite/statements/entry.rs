@@ -111,8 +111,9 @@ impl Taxes {
             line.0 = add(line.0, amount)?;
             taxes.sum = add(taxes.sum, amount)?;
             // A share of one; an account that tells percents tells more than one.
-            let rate = decimal(row, "taxrate")?.map(|rate| if rate > Decimal::ONE { rate } else { percent(rate) });
-            line.1.extend(rate.filter(|_| !amount.is_zero()).map(|rate| rate.normalize()));
+            for rate in [decimal(row, "lowest")?, decimal(row, "highest")?].into_iter().flatten() {
+                line.1.insert(if rate > Decimal::ONE { rate.normalize() } else { percent(rate).normalize() });
+            }
         }
         if taxes.sum.is_sign_negative() {
             taxes.by_line.values_mut().for_each(|(amount, _)| *amount = -*amount);

@@ -1,8 +1,7 @@
 //! The queries of a statement, and the pages in which they are read. Pure but for the reading.
 //!
 //! Documents come by their id, some hundred at a time, never by an offset. What belongs to them is asked for by their ids and
-//! paged by key: lines by document and line; the rest by document, where a full page holds its last document back, so that
-//! none is cut. Times are asked for with an hour to spare on both sides: what the clock of the session shows is not unique in
+//! paged by a key of its own, so that no page's end cuts anything off. Times are asked for with an hour to spare on both sides: what the clock of the session shows is not unique in
 //! the hour that comes twice.
 
 use std::collections::BTreeSet;
@@ -105,6 +104,67 @@ fn list<'a>(ids: impl IntoIterator<Item = &'a String>) -> String {
     numbers.into_iter().collect::<Vec<_>>().join(",")
 }
 
+/// A query that is paged by key, the first column of its order, or the first two: so no page cuts or repeats anything.
+struct Keyed<'a> {
+    what: &'a str,
+    /// What is asked for, up to its last condition.
+    sql: String,
+    /// What follows the condition on the key: a grouping.
+    group: &'a str,
+    /// The key as it is written in the query, and as it is called in the answer.
+    keys: &'a [(&'a str, &'a str)],
+}
+
+impl Keyed<'_> {
+    fn sql(&self) -> String {
+        let order: Vec<&str> = self.keys.iter().map(|(key, _)| *key).collect();
+        let after = match order.as_slice() {
+            [first, second] => format!("({first} > ? OR ({first} = ? AND {second} > ?))"),
+            _ => format!("{} > ?", order.first().copied().unwrap_or("id")),
+        };
+        format!("{} AND {after}{} ORDER BY {}", self.sql, self.group, order.join(", "))
+    }
+
+    /// All rows, or the refusal of the first page: some tables exist in some accounts only, or for some roles.
+    async fn ask(&self, client: &Client, rows_max: usize) -> Result<Result<Vec<Row>, Fault>, Fault> {
+        let sql = self.sql();
+        // Lines are numbered from nought.
+        let (mut all, mut at) = (Vec::new(), vec!["0".to_owned(), "-1".to_owned()]);
+        loop {
+            let [first, second] = at.as_slice() else { return Ok(Ok(all)) };
+            let parameters: &[&str] = if self.keys.len() > 1 { &[first, first, second] } else { &[first] };
+            let page = suiteql::query_or_refusal(client, self.what, &sql, parameters, rows_max, Priority::Sweeps).await?;
+            let rows = match page {
+                Ok(rows) => rows,
+                Err((answer, fault)) if matches!(answer.status, 400 | 403 | 404) => return Ok(Err(fault)),
+                Err((_, fault)) => return Err(fault),
+            };
+            let full = rows.more || rows.rows.len() >= rows_max;
+            let key = |row: &Row| -> Option<Vec<String>> {
+                let mut key: Vec<String> = self.keys.iter().map(|(_, name)| row.get(*name).cloned()).collect::<Option<_>>()?;
+                key.resize(2, String::new());
+                Some(key)
+            };
+            let last = rows.rows.last().and_then(key);
+            all.extend(rows.rows);
+            match last.filter(|last| full && *last != at) {
+                Some(last) => at = last,
+                None => return Ok(Ok(all)),
+            }
+        }
+    }
+
+    /// The same; none where the account does not show the table.
+    async fn if_shown(&self, client: &Client, rows_max: usize) -> Result<Option<Vec<Row>>, Fault> {
+        let asked = self.ask(client, rows_max).await?;
+        Ok(asked
+            .inspect_err(
+                |fault| tracing::warn!(what = self.what, %fault, "the account does not show it; the statement goes without"),
+            )
+            .ok())
+    }
+}
+
 /// Every line of these documents, by document and line.
 pub(super) async fn lines(client: &Client, rows_max: usize, ids: &[String]) -> Result<Vec<Row>, Fault> {
     let among = list(ids);
@@ -114,59 +174,10 @@ pub(super) async fn lines(client: &Client, rows_max: usize, ids: &[String]) -> R
     let sql = format!(
         "SELECT l.transaction, l.id, l.mainline, l.taxline, l.item, i.itemid, i.itemtype, l.quantity, l.rate, l.foreignamount, \
          l.location, BUILTIN.DF(l.location) AS location_name, l.isclosed, l.quantityshiprecv, l.quantitybilled, l.createdfrom \
-         FROM transactionline l LEFT JOIN item i ON i.id = l.item WHERE l.transaction IN ({among}) AND NVL(l.iscogs,'F') = 'F' \
-         AND (l.transaction > ? OR (l.transaction = ? AND l.id > ?)) ORDER BY l.transaction, l.id"
+         FROM transactionline l LEFT JOIN item i ON i.id = l.item WHERE l.transaction IN ({among}) AND NVL(l.iscogs,'F') = 'F'"
     );
-    let (mut all, mut at): (Vec<Row>, (String, String)) = (Vec::new(), ("0".to_owned(), "-1".to_owned()));
-    loop {
-        let rows = suiteql::query(client, "state their lines", &sql, &[&at.0, &at.0, &at.1], rows_max, Priority::Sweeps).await?;
-        let full = rows.more || rows.rows.len() >= rows_max;
-        let last = rows.rows.last().and_then(|row| Some((row.get("transaction")?.clone(), row.get("id")?.clone())));
-        all.extend(rows.rows);
-        match last.filter(|last| full && *last != at) {
-            Some(last) => at = last,
-            None => return Ok(all),
-        }
-    }
-}
-
-/// A query of which the rows of one key belong together, and which may be refused: the table exists in some accounts, or for some roles.
-struct Gathered<'a> {
-    what: &'a str,
-    /// With one `?`: keys after this one. Ordered by the key.
-    sql: String,
-    key: &'a str,
-}
-
-impl Gathered<'_> {
-    /// All rows; none where the account does not show the table.
-    async fn read(&self, client: &Client, rows_max: usize) -> Result<Option<Vec<Row>>, Fault> {
-        let (mut all, mut after): (Vec<Row>, String) = (Vec::new(), "0".to_owned());
-        loop {
-            let page = suiteql::query_or_refusal(client, self.what, &self.sql, &[&after], rows_max, Priority::Sweeps).await?;
-            let mut rows = match page {
-                Ok(rows) => rows,
-                Err((answer, fault)) if matches!(answer.status, 400 | 403 | 404) => {
-                    tracing::warn!(what = self.what, %fault, "the account does not show it; the statement goes without");
-                    return Ok(None);
-                }
-                Err((_, fault)) => return Err(fault),
-            };
-            let full = rows.more || rows.rows.len() >= rows_max;
-            let last = rows.rows.last().and_then(|row| row.get(self.key)).cloned();
-            let whole = rows.rows.iter().rposition(|row| row.get(self.key) != last.as_ref());
-            // The last key may go on behind the page. One key that fills a page by itself is taken as it is.
-            if let (true, Some(whole)) = (full, whole) {
-                rows.rows.truncate(whole.saturating_add(1));
-            }
-            let next = rows.rows.last().and_then(|row| row.get(self.key)).cloned();
-            all.extend(rows.rows);
-            match next.filter(|next| full && *next != after) {
-                Some(next) => after = next,
-                None => return Ok(Some(all)),
-            }
-        }
-    }
+    let keys = &[("l.transaction", "transaction"), ("l.id", "id")];
+    Keyed { what: "state their lines", sql, group: "", keys }.ask(client, rows_max).await?
 }
 
 /// The tax of each line. Where SuiteTax keeps it is in no paper of the vendor's that we have: as public programs read it (inferred).
@@ -176,10 +187,11 @@ pub(super) async fn taxes(client: &Client, rows_max: usize, ids: &[String]) -> R
         return Ok(Some(Vec::new()));
     }
     let sql = format!(
-        "SELECT transaction, line, taxrate, taxamount FROM transactiontaxdetail WHERE transaction IN ({among}) AND transaction > ? \
-         ORDER BY transaction, line"
+        "SELECT transaction, line, SUM(taxamount) AS taxamount, MIN(taxrate) AS lowest, MAX(taxrate) AS highest \
+         FROM transactiontaxdetail WHERE transaction IN ({among})"
     );
-    Gathered { what: "state their taxes", sql, key: "transaction" }.read(client, rows_max).await
+    let keys = &[("transaction", "transaction"), ("line", "line")];
+    Keyed { what: "state their taxes", sql, group: " GROUP BY transaction, line", keys }.if_shown(client, rows_max).await
 }
 
 /// What these documents were made from or are applied to.
@@ -188,11 +200,10 @@ pub(super) async fn links(client: &Client, rows_max: usize, ids: &[String]) -> R
     if among.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!(
-        "SELECT DISTINCT nextdoc, previousdoc FROM PreviousTransactionLineLink WHERE nextdoc IN ({among}) AND nextdoc > ? \
-         ORDER BY nextdoc, previousdoc"
-    );
-    Ok(Gathered { what: "state what they belong to", sql, key: "nextdoc" }.read(client, rows_max).await?.unwrap_or_default())
+    let sql = format!("SELECT DISTINCT nextdoc, previousdoc FROM PreviousTransactionLineLink WHERE nextdoc IN ({among})");
+    let keys = &[("nextdoc", "nextdoc"), ("previousdoc", "previousdoc")];
+    let found = Keyed { what: "state what they belong to", sql, group: "", keys }.if_shown(client, rows_max).await?;
+    Ok(found.unwrap_or_default())
 }
 
 /// The documents with these ids, as far as it takes to tell of which order they are.
@@ -208,10 +219,10 @@ pub(super) async fn origins(
     }
     let sql = format!(
         "SELECT t.id, t.type, t.tranid, t.externalid, t.otherrefnum, t.memo{}, l.createdfrom FROM transaction t \
-         LEFT JOIN transactionline l ON l.transaction = t.id AND l.mainline = 'T' WHERE t.id IN ({among}) AND t.id > ? ORDER BY t.id",
+         LEFT JOIN transactionline l ON l.transaction = t.id AND l.mainline = 'T' WHERE t.id IN ({among})",
         custom(settings)
     );
-    Ok(Gathered { what: "state their orders", sql, key: "id" }.read(client, rows_max).await?.unwrap_or_default())
+    Keyed { what: "state their orders", sql, group: "", keys: &[("t.id", "id")] }.ask(client, rows_max).await?
 }
 
 /// The parts of these kits.
@@ -220,16 +231,17 @@ pub(super) async fn members(client: &Client, rows_max: usize, kits: &[String]) -
     if among.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!(
-        "SELECT parentitem, item FROM itemmember WHERE parentitem IN ({among}) AND parentitem > ? ORDER BY parentitem, item"
-    );
-    Ok(Gathered { what: "read the parts of kits", sql, key: "parentitem" }.read(client, rows_max).await?.unwrap_or_default())
+    let sql = format!("SELECT DISTINCT parentitem, item FROM itemmember WHERE parentitem IN ({among})");
+    let keys = &[("parentitem", "parentitem"), ("item", "item")];
+    let found = Keyed { what: "read the parts of kits", sql, group: "", keys }.if_shown(client, rows_max).await?;
+    Ok(found.unwrap_or_default())
 }
 
 /// The shipping items, by their ids.
 pub(super) async fn shipping_items(client: &Client, rows_max: usize) -> Result<Vec<Row>, Fault> {
-    let sql = "SELECT id, itemid FROM shipitem WHERE id > ? ORDER BY id".to_owned();
-    Ok(Gathered { what: "list shipping items", sql, key: "id" }.read(client, rows_max).await?.unwrap_or_default())
+    let sql = "SELECT id, itemid FROM shipitem WHERE id IS NOT NULL".to_owned();
+    let found = Keyed { what: "list shipping items", sql, group: "", keys: &[("id", "id")] }.if_shown(client, rows_max).await?;
+    Ok(found.unwrap_or_default())
 }
 
 #[cfg(test)]

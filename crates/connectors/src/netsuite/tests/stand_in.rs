@@ -80,7 +80,8 @@ impl Again {
         let mut settings = self.settings.clone();
         settings.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let name = ConnectionName::new("audit");
-        let context = OpenContext { name: &name, settings: &settings, secrets: &self.secrets, clock: self.clock.clone(), read_only: true };
+        let context =
+            OpenContext { name: &name, settings: &settings, secrets: &self.secrets, clock: self.clock.clone(), read_only: true };
         super::super::open("netsuite", &context, pages).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 }

@@ -11,6 +11,7 @@ use selvedge_sim::netsuite::Options;
 
 use super::{
     super::statements::Pages,
+    calls,
     returns::{credit, fitted, goods, paid},
     shipments::{Put, ready},
     stand_in::{Stand, as_guest, stand},
@@ -120,7 +121,7 @@ async fn a_statement_tells_what_was_brought_and_what_others_made() {
         assert!(entry.facets.contains_key(&Facet::Method) && entry.facets[&Facet::Entity].id == "2", "{:?}", entry.facets);
         // And as the document read by itself says it.
         let raw = stand.read(&entry.id).await;
-        let alone = stand.connection.order_source.as_ref().unwrap().decode(&raw, &Values::default()).record.unwrap();
+        let alone = stand.connection.order_source.as_ref().unwrap().decode(&raw, &stand.words(order).await).record.unwrap();
         let alone = Entry::from(&alone);
         assert_eq!((&entry.key, entry.currency, entry.totals, entry.at), (&alone.key, alone.currency, alone.totals, alone.at));
     }
@@ -233,4 +234,35 @@ async fn cash_sales_are_told_where_orders_become_them() {
     assert_eq!(told(&entries[0]).2, Some(order.totals));
     let source = stand.connection.order_source.as_ref().unwrap();
     assert_eq!(source.fetch(&[entries[0].id.clone()], Priority::Sweeps).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_role_that_sees_no_buyers_still_gets_its_statement_and_one_that_sees_nothing_is_told() {
+    let asks = |came: &calls::Came, text: &str| came.body.contains(text);
+    let head = json!({
+        "items": [{"id": "7", "status": "B", "cd": "2026-02-03 01:00:00", "lm": "2026-02-03 01:00:00", "foreigntotal": "0",
+        "symbol": "EUR", "otherrefnum": "1042"}], "hasMore": false,
+    });
+    let world = calls::world_with(false, json!({ "tax": "none" }), move |came| {
+        let refused = json!({ "title": "Bad Request", "status": 400, "o:errorDetails": [{ "detail": "Record 'customer' was not found.", "o:errorCode": "INVALID_PARAMETER" }] });
+        match came {
+            came if asks(came, "JOIN customer") => (400, String::new(), refused.to_string()),
+            came if asks(came, "FROM transaction t") => (200, String::new(), head.to_string()),
+            came if asks(came, "FROM transactionline") => {
+                let lines = json!({ "items": [{"transaction": "7", "id": "0", "mainline": "T"}], "hasMore": false });
+                (200, String::new(), lines.to_string())
+            }
+            _ => (200, String::new(), json!({ "items": [], "hasMore": false }).to_string()),
+        }
+    })
+    .await;
+    for _ in 0..2 {
+        let entries = all(&world.connection, Kind::Order).await;
+        assert_eq!((entries.len(), entries[0].buyer.as_ref()), (1, None));
+        assert_eq!(entries[0].key.as_ref().map(RecordKey::as_str), Some("1042"));
+    }
+    let refused = world.came().iter().filter(|came| came.body.contains("JOIN customer")).count();
+    assert_eq!(refused, 1, "it is asked once whether buyers can be seen");
+    let closed = calls::world_with(false, json!({}), |_| (403, String::new(), "{}".to_owned())).await;
+    assert!(statements::page(&closed.connection, Kind::Order, &ever(), None).await.is_err());
 }

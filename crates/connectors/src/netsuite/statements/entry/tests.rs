@@ -40,8 +40,8 @@ fn document(sign: &str, change: Value) -> Document {
         { "id": "4", "mainline": "F", "taxline": "T", "item": "44", "foreignamount": signed("30", false) },
     ]);
     let taxes = json!([
-        { "transaction": "7", "line": "1", "taxrate": "0.25", "taxamount": "27.5" },
-        { "transaction": "7", "line": "3", "taxrate": "0.25", "taxamount": "2.5" },
+        { "transaction": "7", "line": "1", "lowest": "0.25", "highest": "0.25", "taxamount": "27.5" },
+        { "transaction": "7", "line": "3", "lowest": "0.25", "highest": "0.25", "taxamount": "2.5" },
     ]);
     Document { head: head(change), lines: rows(lines), taxes: Some(rows(taxes)) }
 }
