@@ -55,6 +55,8 @@ pub(crate) struct Statements {
     pub pages: Pages,
     /// Whether the role does not see buyers and addresses.
     blind: AtomicBool,
+    /// Whether the account does not tell the tax of lines.
+    taxes_hidden: AtomicBool,
     shipping_items: OnceCell<ShippingItems>,
 }
 
@@ -71,7 +73,16 @@ fn unread(message: &str) -> Problem {
 
 impl Statements {
     pub fn new(client: Client, form: Form, returns: ReturnSettings, settings: StatementSettings, pages: Pages) -> Self {
-        Self { client, form, returns, settings, pages, blind: AtomicBool::new(false), shipping_items: OnceCell::new() }
+        Self {
+            client,
+            form,
+            returns,
+            settings,
+            pages,
+            blind: AtomicBool::new(false),
+            taxes_hidden: AtomicBool::new(false),
+            shipping_items: OnceCell::new(),
+        }
     }
 
     fn shelf(&self, kind: Kind) -> Option<Shelf> {
@@ -188,10 +199,12 @@ impl Statements {
                 document.lines.push(line);
             }
         }
-        if self.form.tax == Tax::Suite
-            && matches!(kind, Kind::Order | Kind::CreditNote)
-            && let Some(taxes) = query::taxes(&self.client, self.pages.rows, &ids).await?
-        {
+        let asks = self.form.tax == Tax::Suite && matches!(kind, Kind::Order | Kind::CreditNote);
+        if asks && !self.taxes_hidden.load(Ordering::Relaxed) {
+            let Some(taxes) = query::taxes(&self.client, self.pages.rows, &ids).await? else {
+                self.taxes_hidden.store(true, Ordering::Relaxed);
+                return Ok(documents);
+            };
             documents.values_mut().for_each(|document| document.taxes = Some(Vec::new()));
             for tax in taxes {
                 if let Some(document) = tax.get("transaction").and_then(|id| documents.get_mut(id)) {
