@@ -94,7 +94,13 @@ pub async fn assemble(
     let mut connections = BTreeMap::new();
     for (name, connection) in &config.connections {
         let Some(fetched) = fetched.get(name.as_str()) else { continue };
-        let context = OpenContext { name, settings: &fetched.settings, secrets: &fetched.secrets, clock: Arc::clone(clock) };
+        let context = OpenContext {
+            name,
+            settings: &fetched.settings,
+            secrets: &fetched.secrets,
+            clock: Arc::clone(clock),
+            read_only: false,
+        };
         match connection.connector.open(&context) {
             Ok(connection) => drop(connections.insert(name.clone(), connection)),
             Err(wrong) => {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use selvedge_model::{ExternalId, Problem};
 
+/// The rule of what a connection that only reads refuses.
+pub const READ_ONLY: &str = "connection.read_only";
+
 /// A call without a usable answer. A 200 with an error in its body is one of these, too.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -89,6 +92,18 @@ fn first_message(problems: &[Problem]) -> String {
 }
 
 impl Fault {
+    /// A write over a connection that was opened to read only. Nothing has left.
+    pub fn read_only(connection: &str, what: &str) -> Fault {
+        let message = format!("the connection {connection} was opened to read only, so nothing was sent: {what}");
+        let remedy = "Nothing has changed there. To write over this connection, run its flow live instead.";
+        Fault::Refused { what: what.to_owned(), problems: vec![Problem::new(READ_ONLY, "", message, remedy)] }
+    }
+
+    /// Whether it is [`Fault::read_only`].
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Fault::Refused { problems, .. } if problems.iter().any(|problem| problem.rule == READ_ONLY))
+    }
+
     /// The word under which it is counted and shown.
     pub fn word(&self) -> &'static str {
         match self {

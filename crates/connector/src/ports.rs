@@ -584,6 +584,9 @@ pub struct OpenContext<'a> {
     pub secrets: &'a Secrets,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Whether nothing may change at the other side: every write, and every acknowledgement of news, is refused before it
+    /// leaves ([`Fault::read_only`]).
+    pub read_only: bool,
 }
 
 /// A setting that is missing, mistyped or unknown.

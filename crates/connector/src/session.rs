@@ -205,6 +205,8 @@ pub struct SessionConfig {
     pub wait_inside_max: Duration,
     /// What the platform grants, until it tells otherwise.
     pub budget: Budget,
+    /// Whether it only reads: a call that writes is refused before it leaves.
+    pub read_only: bool,
 }
 
 impl SessionConfig {
@@ -222,6 +224,7 @@ impl SessionConfig {
             throttle_pause_first: Duration::from_secs(1),
             wait_inside_max: Duration::from_secs(2),
             budget: Budget::default(),
+            read_only: false,
         }
     }
 }
@@ -310,9 +313,10 @@ impl Session {
     /// # Errors
     /// [`Fault::Transient`] when it never reached the other side or was a read; [`Fault::Unanswered`]
     /// when a write's answer was lost (timeout, reset, truncated body); [`Fault::Throttled`] on 429
-    /// (the session then pauses by itself); [`Fault::Unexpected`] on a body past the bound. Any other
-    /// status is an [`Answer`].
+    /// (the session then pauses by itself); [`Fault::Unexpected`] on a body past the bound;
+    /// [`Fault::read_only`] for a write over a session that only reads. Any other status is an [`Answer`].
     pub async fn send(&self, call: Call) -> Result<Answer, Fault> {
+        self.permits(call.effect, &call.what)?;
         let (client, request) = self.prepare(&call)?;
         let permit = self.line.enter(call.priority, call.costs.clone()).await.map_err(|shut| match shut {
             Shut::Broken(left) => Fault::Transient {
@@ -339,6 +343,18 @@ impl Session {
             Err(fault) => tracing::debug!(connection = %self.config.name, what = %call.what, fault = fault.word(), ms, "call"),
         }
         self.judge(&call, &permit, result)
+    }
+
+    /// Whether a call of this effect may leave at all. Asked once more by [`Session::send`]; whoever logs in before a call asks
+    /// first, so that nothing leaves for a call that cannot.
+    ///
+    /// # Errors
+    /// [`Fault::read_only`].
+    pub fn permits(&self, effect: Effect, what: &str) -> Result<(), Fault> {
+        if self.config.read_only && effect == Effect::Write {
+            return Err(Fault::read_only(&self.config.name, what));
+        }
+        Ok(())
     }
 
     /// The request as it will leave. What cannot be sent costs neither budget nor a place in the line.

@@ -5,6 +5,8 @@ mod complaint;
 mod handed_over;
 pub mod linnworks;
 pub mod netsuite;
+#[cfg(test)]
+mod read_only;
 pub mod threepl;
 mod unread;
 pub mod veeqo;

@@ -258,7 +258,8 @@ async fn good_enough(about: &About, system: &str, name: &str, settings: &Value, 
     let out = about.out;
     let Some(connector) = selvedge_connectors::by_name(system) else { return Ok(true) };
     let name = ConnectionName::from(name);
-    let opened = connector.open(&OpenContext { name: &name, settings, secrets, clock: Arc::clone(&about.clock) });
+    let opened =
+        connector.open(&OpenContext { name: &name, settings, secrets, clock: Arc::clone(&about.clock), read_only: false });
     let mut bad = 0;
     match opened {
         Err(problems) => {

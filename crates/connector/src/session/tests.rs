@@ -335,3 +335,14 @@ async fn a_moment_is_meant_by_the_clock_of_the_platform() {
     assert!(matches!(fault, Err(Fault::Throttled { wait: Some(wait), .. }) if wait == Duration::from_secs(3)), "{fault:?}");
     assert!(session.rests().is_some(), "three seconds are longer than a call waits");
 }
+
+#[tokio::test]
+async fn a_session_that_only_reads_lets_no_write_out() {
+    let server = serve(|_| plain("200 OK", "", "fine"), Duration::ZERO).await;
+    let session = session(|config| config.read_only = true);
+    let write = session.send(call(&server.url, "a", Effect::Write, Priority::Orders)).await.unwrap_err();
+    assert!(write.is_read_only() && write.to_string().contains("test"), "{write}");
+    assert_eq!(session.stats().calls, []);
+    session.send(call(&server.url, "b", Effect::Read, Priority::Orders)).await.unwrap();
+    assert_eq!(server.seen.lock().unwrap().as_slice(), ["POST /b HTTP/1.1"]);
+}

@@ -121,6 +121,10 @@ impl Reply {
     }
 }
 
+fn effect_of(operation: &Operation) -> Effect {
+    if operation.mutations > 0 { Effect::Write } else { Effect::Read }
+}
+
 impl Api {
     /// No call is made.
     pub fn new(session: Arc<Session>, clock: Arc<dyn Clock>, base_url: &str, token: Secret) -> Self {
@@ -151,6 +155,7 @@ impl Api {
         what: &str,
         priority: Priority,
     ) -> Result<Reply, Fault> {
+        self.session.permits(effect_of(operation), what)?;
         self.keep_limits().await;
         self.send(operation, variables, what, priority).await
     }
@@ -162,7 +167,7 @@ impl Api {
         what: &str,
         priority: Priority,
     ) -> Result<Reply, Fault> {
-        let effect = if operation.mutations > 0 { Effect::Write } else { Effect::Read };
+        let effect = effect_of(operation);
         let unknown = unpoisoned(&self.unknown).clone();
         let query = operation.text(&unknown);
         let body = json!({ "query": query, "operationName": operation.name, "variables": variables });

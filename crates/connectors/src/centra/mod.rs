@@ -19,6 +19,7 @@ mod returns;
 mod schema_check;
 mod settings;
 mod shipments;
+mod statements;
 mod stock;
 mod values;
 mod wire;
@@ -68,6 +69,7 @@ impl Connector for Centra {
                 body_bytes_max: BODY_BYTES_MAX,
                 retry_after_max: RETRY_AFTER_MAX,
                 budget: graphql::default_budget(),
+                read_only: context.read_only,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),
@@ -98,6 +100,13 @@ impl Connector for Centra {
             .read
             .then(|| Arc::new(returns::Returns::new(Arc::clone(&api), &settings, Arc::clone(&form), Arc::clone(&memory))));
         let shipments = Arc::new(shipments::Shipments::new(Arc::clone(&api), settings.shipments));
+        let statements = statements::Statements::new(
+            Arc::clone(&api),
+            Arc::clone(&session),
+            &settings,
+            Arc::clone(&shipments),
+            returns.is_some().then(|| Arc::clone(&form)),
+        );
         Ok(Connection {
             shipment_source: Some(shipments.clone()),
             shipment_sink: Some(shipments),
@@ -110,6 +119,7 @@ impl Connector for Centra {
             values: Some(Arc::new(values::OrderValues::new(Arc::clone(&api), &settings))),
             stock_source: Some(Arc::new(stock::Source::new(Arc::clone(&api), &settings))),
             stock_sink: Some(Arc::new(stock::Sink::new(Arc::clone(&api), &settings))),
+            statements: Some(Arc::new(statements)),
             probe: Some(Arc::new(CentraProbe::new(api, settings))),
             ..Connection::empty("centra", session)
         })

@@ -89,7 +89,7 @@ impl OrderSource {
 }
 
 /// Where a connection goes on.
-fn next(what: &str, connection: &Connection<'_>, page: Option<&Cursor>) -> Result<Option<Cursor>, Fault> {
+pub fn next(what: &str, connection: &Connection<'_>, page: Option<&Cursor>) -> Result<Option<Cursor>, Fault> {
     if !connection.page_info.has_next_page {
         return Ok(None);
     }

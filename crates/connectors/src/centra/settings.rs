@@ -517,7 +517,7 @@ pub(super) mod tests {
         }
         let name = ConnectionName::from("shop");
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        Settings::read(&OpenContext { name: &name, settings, secrets: &kept, clock })
+        Settings::read(&OpenContext { name: &name, settings, secrets: &kept, clock, read_only: false })
     }
 
     #[test]

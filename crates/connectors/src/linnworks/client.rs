@@ -170,6 +170,7 @@ impl Client {
 
     /// The answer, whatever its status, but for a 401 that one new session has mended.
     pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        self.session.permits(ask.effect, &ask.what)?;
         let mut renewed = false;
         loop {
             let open = self.opened().await?;

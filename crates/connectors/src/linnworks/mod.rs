@@ -67,6 +67,7 @@ impl Connector for Linnworks {
                 body_bytes_max: BODY_BYTES_MAX,
                 retry_after_max: RETRY_AFTER_MAX,
                 budget: client::budget(),
+                read_only: context.read_only,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),

@@ -54,6 +54,7 @@ impl Client {
 
     /// The answer, of any status but a 401 that one renewal has mended.
     pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        self.session.permits(ask.effect, &ask.what)?;
         let url = format!("{}{}", self.base_url, ask.path);
         let body: Bytes = match ask.body {
             Some(body) => serde_json::to_vec(body)

@@ -155,6 +155,11 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ),
     ("returns.fields", "Body fields that every new return authorization and credit memo gets as they are."),
     ("returns.refund_fields", "Body fields that every new customer refund gets as they are."),
+    (
+        "statements.order_key",
+        "Where the shop's number of an order stands on documents that we did not make: otherrefnum, externalid, tranid, memo, or a custom body field such as custbody_shop_order. Our own are known by their external id. Default: otherrefnum.",
+    ),
+    ("statements.strip", "What stands before the shop's number there and is no part of it: PW-. Default: nothing."),
     ("fields", "Body fields that every new document gets as they are: { department = { id = \"4\" } }."),
     ("line_fields", "Line fields that every new line gets as they are: { class = { id = \"7\" } }."),
 ];
@@ -452,6 +457,40 @@ impl Default for ReturnSettings {
     }
 }
 
+/// Where the shop's number of an order stands on a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OrderKey {
+    OtherRefNum,
+    ExternalId,
+    TranId,
+    Memo,
+    /// A custom body field; its name may stand in a query as it is.
+    Custom(String),
+}
+
+impl OrderKey {
+    fn read(text: &str) -> Option<OrderKey> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        match text {
+            "otherrefnum" => Some(OrderKey::OtherRefNum),
+            "externalid" => Some(OrderKey::ExternalId),
+            "tranid" => Some(OrderKey::TranId),
+            "memo" => Some(OrderKey::Memo),
+            field if field.starts_with("custbody") && field.bytes().all(plain) => Some(OrderKey::Custom(field.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// How statements are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatementSettings {
+    /// None where nobody said.
+    pub order_key: Option<OrderKey>,
+    /// What stands before the number.
+    pub strip: String,
+}
+
 /// How we prove who we are.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
@@ -471,6 +510,7 @@ pub(crate) struct Settings {
     pub items: ItemSettings,
     pub shipments: ShipmentSettings,
     pub returns: ReturnSettings,
+    pub statements: StatementSettings,
     /// What the script in the account signs with.
     pub webhook_secret: Option<Secret>,
     /// How old a signature may be.
@@ -657,6 +697,7 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
     let items = items(&mut reader);
     let shipments = shipments(&mut reader);
     let returns = returns(&mut reader);
+    let statements = statements(&mut reader);
     // It may be left out, but not be empty.
     let webhook_secret = secrets.get("webhook_secret").is_some().then(|| reader.secret("webhook_secret"));
     let webhook_tolerance = Duration::from_secs(reader.whole("webhook_tolerance_seconds", 1..=86_400).unwrap_or(300));
@@ -671,6 +712,7 @@ pub(crate) fn read(settings: &Value, secrets: &Secrets) -> Result<Settings, Vec<
             items,
             shipments,
             returns,
+            statements,
             webhook_secret,
             webhook_tolerance,
         })
@@ -724,6 +766,22 @@ fn calendar(reader: &mut Reader<'_>, path: &str) -> TimeZone {
             TimeZone::UTC
         }),
     }
+}
+
+fn statements(reader: &mut Reader<'_>) -> StatementSettings {
+    const PATH: &str = "statements.order_key";
+    let text = reader.text(PATH);
+    let order_key = text.as_deref().and_then(OrderKey::read);
+    if let Some(text) = text.filter(|_| order_key.is_none()) {
+        let known = ["otherrefnum", "externalid", "tranid", "memo"];
+        let hint = nearest(&text, &known).map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
+        let message = format!(
+            "{text:?} is none of {}, and no custom body field (custbody, then a to z, 0 to 9 and _).{hint}",
+            known.join(", ")
+        );
+        reader.problem(PATH, message, Reader::explain(PATH));
+    }
+    StatementSettings { order_key, strip: reader.text("statements.strip").unwrap_or_default() }
 }
 
 fn returns(reader: &mut Reader<'_>) -> ReturnSettings {
@@ -989,6 +1047,26 @@ pub(crate) mod tests {
         secrets.set("webhook_secret", Secret::new(" "));
         assert_eq!(read(&all, &secrets).unwrap_err()[0].path, "webhook_secret");
         assert!(SECRETS.iter().all(|secret| SETTINGS.iter().any(|(known, _)| known == secret)));
+    }
+
+    #[test]
+    fn where_the_shops_number_stands_is_a_known_field_or_a_plain_custom_one() {
+        let read = |order_key: Value| {
+            let mut settings = oauth1_settings();
+            settings["statements"] = json!({ "order_key": order_key, "strip": "PW-" });
+            read(&settings, &oauth1_secrets())
+        };
+        let settings = read(json!("custbody_shop_no2")).unwrap().statements;
+        assert_eq!(settings.order_key, Some(OrderKey::Custom("custbody_shop_no2".to_owned())));
+        assert_eq!(settings.strip, "PW-");
+        assert_eq!(read(json!("tranid")).unwrap().statements.order_key, Some(OrderKey::TranId));
+        assert_eq!(super::read(&oauth1_settings(), &oauth1_secrets()).unwrap().statements, StatementSettings::default());
+        for wrong in ["custbody x", "custbody_x) OR (1=1", "CustBody_X", "custcol_x", "othrefnum", "id"] {
+            let problems = read(json!(wrong)).unwrap_err();
+            assert_eq!(problems.len(), 1, "{wrong}");
+            assert_eq!(problems[0].path, "statements.order_key");
+        }
+        assert!(read(json!("otherrefnumb")).unwrap_err()[0].message.contains("otherrefnum?"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use selvedge_connector::{Clock, Effect, Fault, Priority, SessionStats, Traffic};
+use selvedge_connector::{Clock, Effect, Fault, OpenContext, Priority, SessionStats, Traffic};
 use selvedge_model::Problem;
 use selvedge_sftp::{Entry, Sftp, SftpFault};
 
@@ -45,6 +45,8 @@ pub(super) struct File {
 /// A partner's server.
 pub(super) struct Exchange {
     sftp: Sftp,
+    /// Its name, where nothing may change there.
+    read_only: Option<String>,
     pub form: Form,
     pub clock: Arc<dyn Clock>,
     calls: BTreeMap<&'static str, AtomicU64>,
@@ -82,11 +84,12 @@ fn turn(file: &File) -> (String, Timestamp) {
 }
 
 impl Exchange {
-    pub fn new(sftp: Sftp, form: Form, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(sftp: Sftp, form: Form, context: &OpenContext<'_>) -> Arc<Self> {
         Arc::new(Self {
             sftp,
+            read_only: context.read_only.then(|| context.name.to_string()),
             form,
-            clock,
+            clock: Arc::clone(&context.clock),
             calls: Priority::ALL.into_iter().map(|priority| (priority.word(), AtomicU64::new(0))).collect(),
             lost: AtomicU64::new(0),
             numbers: tokio::sync::Mutex::new(None),
@@ -121,6 +124,16 @@ impl Exchange {
             }
             SftpFault::Failed { .. } => Fault::Unexpected { what, detail: fault.to_string() },
         }
+    }
+
+    /// Whether only reading is allowed here.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.is_some()
+    }
+
+    /// Asked before anything that changes the partner's server.
+    pub fn may_change(&self, what: &str) -> Result<(), Fault> {
+        self.read_only.as_ref().map_or(Ok(()), |name| Err(Fault::read_only(name, what)))
     }
 
     fn count(&self, priority: Priority) {
@@ -173,6 +186,7 @@ impl Exchange {
     /// Writes a file of ours, in a folder that is made if need be.
     pub async fn write(&self, folder: &str, name: &str, bytes: &[u8], priority: Priority) -> Result<(), Fault> {
         let (path, what) = (format!("{folder}/{name}"), format!("write {folder}/{name}"));
+        self.may_change(&what)?;
         let write = || self.tried(priority, || self.sftp.write(&path, bytes));
         match write().await {
             Err(SftpFault::Missing { .. }) => {
@@ -185,6 +199,7 @@ impl Exchange {
 
     /// Makes a folder of ours and those above it.
     pub async fn make(&self, folder: &str) -> Result<(), Fault> {
+        self.may_change(&format!("make the folder {folder}"))?;
         let mut path = String::new();
         for part in folder.split('/') {
             path = if path.is_empty() && !folder.starts_with('/') { part.to_owned() } else { format!("{path}/{part}") };
@@ -200,6 +215,7 @@ impl Exchange {
     /// Renames a file; whether it was there. Servers differ in what they complain of first, so whether it still is there is
     /// looked at: a folder that is missing, or a name that is taken, is no file that is gone.
     pub async fn rename(&self, from: &str, to: &str, priority: Priority) -> Result<bool, Fault> {
+        self.may_change(&format!("rename {from} to {to}"))?;
         let fault = match self.tried(priority, || self.sftp.rename(from, to)).await {
             Ok(()) => return Ok(true),
             Err(SftpFault::Missing { .. }) => SftpFault::Missing { path: to.to_owned() },

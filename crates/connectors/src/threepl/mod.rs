@@ -62,7 +62,7 @@ impl Connector for ThreePl {
 
     fn open(&self, context: &OpenContext<'_>) -> Result<Connection, Vec<SettingProblem>> {
         let settings = Settings::read(context)?;
-        let exchange = Exchange::new(Sftp::new(settings.remote), settings.form, Arc::clone(&context.clock));
+        let exchange = Exchange::new(Sftp::new(settings.remote), settings.form, context);
         let orders = Arc::new(orders::Orders::new(&exchange));
         let returns = Arc::new(returns::Returns::new(&exchange));
         Ok(Connection {

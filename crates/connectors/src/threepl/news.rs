@@ -245,6 +245,7 @@ impl Feed for News {
     }
 
     async fn acknowledge(&self, receipts: &[String]) -> Result<(), Fault> {
+        self.exchange.may_change("put files away that were read")?;
         for receipt in receipts {
             let Ok(taken) = serde_json::from_str::<Taken>(receipt) else { continue };
             acknowledge_syntax(&self.exchange, &taken.hash, &taken.acknowledgements).await?;

@@ -168,6 +168,7 @@ impl Outbox {
 
     /// Takes the next step.
     pub async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
+        self.exchange.may_change(&request.what)?;
         if request.method == "STAGE" {
             return self.stage(request).await;
         }

@@ -66,6 +66,7 @@ impl Connector for Veeqo {
                 retry_after_max: RETRY_AFTER_MAX,
                 throttle_pause_first: Duration::from_secs(2),
                 budget: client::budget(),
+                read_only: context.read_only,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),

@@ -22,6 +22,7 @@ use selvedge_model::{RecordKey, records::return_key};
 
 use super::decode::Zones;
 
+pub use decode::decode_return;
 pub use memory::Memory;
 pub use refunds::of_order;
 pub use source::{Returns, Scope};

@@ -225,7 +225,7 @@ async fn world(settings: Value, answer: impl Fn(&Asked) -> Reply + Send + Sync +
     secrets.set("token", Secret::new("t-hidden"));
     let name = ConnectionName::from("shop");
     let clock = Arc::new(ManualClock::at(as_of()));
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone() };
+    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
     World { shop: super::super::Centra.open(&context).unwrap(), asked, clock }
 }
 

@@ -102,6 +102,7 @@ impl StockSink for Sink {
         }
         let all: Vec<usize> = (0..rows.len()).collect();
         let answer = match self.client.json(&Ask::post(what, SET, &request.body, Effect::Write, Priority::Stock)).await {
+            Err(fault) if fault.is_read_only() => return Err(fault),
             Err(Fault::Refused { what, problems }) => {
                 // One bad row refuses the call: it is named, so that the others are not to blame. Some may have been set.
                 let blamed = self.blamed(rows, &all).await.unwrap_or_default();

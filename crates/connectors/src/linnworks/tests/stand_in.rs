@@ -64,7 +64,7 @@ fn open(account: &Linnworks, server: &Server, clock: &Arc<ManualClock>, settings
     secrets.set("application_secret", Secret::new(&*access.application_secret));
     secrets.set("token", Secret::new(&*access.token));
     let name = ConnectionName::new("wms");
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone() };
+    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
     super::super::Linnworks.open(&context).unwrap()
 }
 

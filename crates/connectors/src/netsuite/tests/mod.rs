@@ -8,6 +8,7 @@ mod products;
 mod returns;
 mod shipments;
 mod stand_in;
+mod statements;
 mod stock;
 mod written;
 

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// The ports of one kind.
-trait Ports: Record + Into<AnyRecord> + Clone {
+pub(super) trait Ports: Record + Into<AnyRecord> + Clone {
     fn sink(connection: &Connection) -> Arc<dyn Sink<Self>>;
     fn source(connection: &Connection) -> Arc<dyn Source<Self>>;
     fn our_key(&self) -> &RecordKey;
@@ -55,7 +55,7 @@ fn stocked() -> Goods {
     }
 }
 
-async fn fitted(options: Options, returns: Value) -> Stand {
+pub(super) async fn fitted(options: Options, returns: Value) -> Stand {
     stand_with(options, json!({ "returns": returns }), stocked()).await
 }
 
@@ -65,7 +65,7 @@ impl Stand {
     }
 
     /// An order that stands, and left as far as asked.
-    async fn sold(&self, order: &Order, left: bool) -> Raw {
+    pub(super) async fn sold(&self, order: &Order, left: bool) -> Raw {
         let values = self.words(order).await;
         let (raw, differences) = self.deliver(order, &values, None).await;
         assert_eq!(differences, []);
@@ -110,13 +110,18 @@ impl Stand {
         values
     }
 
-    async fn document<R: Ports>(&self, id: &ExternalId) -> Raw {
+    pub(super) async fn document<R: Ports>(&self, id: &ExternalId) -> Raw {
         R::source(&self.connection).fetch(std::slice::from_ref(id), Priority::Orders).await.unwrap().remove(0)
     }
 
     /// Brings a record there as the flow does, step by step; what stands then agrees with it. Answers its document, or the rules
     /// that held it.
-    async fn bring<R: Ports>(&self, record: &R, needed: Option<&Raw>, own: Option<&Raw>) -> Result<Option<Raw>, Vec<Problem>> {
+    pub(super) async fn bring<R: Ports>(
+        &self,
+        record: &R,
+        needed: Option<&Raw>,
+        own: Option<&Raw>,
+    ) -> Result<Option<Raw>, Vec<Problem>> {
         self.bring_with(record, needed, own, &[]).await
     }
 
@@ -178,7 +183,7 @@ fn status(raw: &Raw) -> String {
 }
 
 /// (order, its line, sku, units).
-fn goods(order: &str, id: &str, status: ReturnStatus, lines: &[(&str, &str, &str, u32)]) -> Return {
+pub(super) fn goods(order: &str, id: &str, status: ReturnStatus, lines: &[(&str, &str, &str, u32)]) -> Return {
     let at = "2026-02-10T10:00:00Z".parse().unwrap();
     let one = lines.iter().all(|(of, ..)| *of == order);
     let line = |(of, line, sku, quantity): &(&str, &str, &str, u32)| ReturnLine {
@@ -208,7 +213,7 @@ fn goods(order: &str, id: &str, status: ReturnStatus, lines: &[(&str, &str, &str
 }
 
 /// What is given back of an order's lines: (line, units, net, tax), the tax at the line's first rate.
-fn credit(order: &Order, id: &str, of_return: bool, lines: &[(&str, u32, &str, &str)]) -> CreditNote {
+pub(super) fn credit(order: &Order, id: &str, of_return: bool, lines: &[(&str, u32, &str, &str)]) -> CreditNote {
     let code = order.currency.code();
     let key = return_key(Some(order.number.as_str()), "shop", id);
     let line = |(line, quantity, net, tax): &(&str, u32, &str, &str)| {
@@ -256,7 +261,7 @@ fn credit(order: &Order, id: &str, of_return: bool, lines: &[(&str, u32, &str, &
     add_up(note)
 }
 
-fn add_up(mut note: CreditNote) -> CreditNote {
+pub(super) fn add_up(mut note: CreditNote) -> CreditNote {
     let (mut net, mut tax) = (Money::zero(note.currency), Money::zero(note.currency));
     for line in &note.lines {
         (net, tax) = (net.plus(line.net).unwrap(), tax.plus(line.tax).unwrap());
@@ -273,11 +278,11 @@ fn add_up(mut note: CreditNote) -> CreditNote {
     note
 }
 
-fn charge(code: &str, net: &str, tax: &str, rate: &str) -> Charge {
+pub(super) fn charge(code: &str, net: &str, tax: &str, rate: &str) -> Charge {
     Charge { net: money(net, code), tax: money(tax, code), rate: Some(rate.parse().unwrap()) }
 }
 
-fn paid(note: &CreditNote, id: &str, tender: Tender, amount: &str) -> Refund {
+pub(super) fn paid(note: &CreditNote, id: &str, tender: Tender, amount: &str) -> Refund {
     Refund {
         key: return_key(note.order.as_ref().map(|order| order.as_str()), "shop", id),
         id: id.into(),

@@ -22,7 +22,7 @@ fn parcel(number: &str) -> Parcel {
 }
 
 /// A shipment as the gate makes it ready.
-fn ready(order: &Order, id: &str, lines: &[(&str, u32)], before: &mut (Taken, Taken)) -> Shipment {
+pub(super) fn ready(order: &Order, id: &str, lines: &[(&str, u32)], before: &mut (Taken, Taken)) -> Shipment {
     let line = |(sku, quantity): &(&str, u32)| ShipmentLine { order_line: None, sku: (*sku).into(), quantity: *quantity };
     let mut shipment = Shipment {
         key: shipment_key(order.number.as_str(), "wms", id),
@@ -50,7 +50,7 @@ fn ready(order: &Order, id: &str, lines: &[(&str, u32)], before: &mut (Taken, Ta
 }
 
 #[derive(Debug, PartialEq)]
-enum Put {
+pub(super) enum Put {
     Done(ExternalId),
     Nothing,
     Refused(Vec<String>),
@@ -70,7 +70,7 @@ impl Stand {
         values
     }
 
-    async fn ship(&self, shipment: &Shipment, order: &Raw, own: Option<&Raw>) -> Put {
+    pub(super) async fn ship(&self, shipment: &Shipment, order: &Raw, own: Option<&Raw>) -> Put {
         let order = &self.read(&order.id).await;
         let sink = self.connection.shipment_sink.as_ref().unwrap();
         let values = self.shipment_words(shipment, order).await;

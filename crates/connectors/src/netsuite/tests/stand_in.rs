@@ -17,13 +17,17 @@ use selvedge_sim::{
 };
 
 use super::{
-    super::settings::{Document, Tax},
+    super::{
+        settings::{Document, Tax},
+        statements::Pages,
+    },
     *,
 };
 
 pub(super) struct Stand {
     pub connection: Connection,
     pub account: NetSuite,
+    pub again: Again,
     _server: Server,
 }
 
@@ -57,9 +61,29 @@ pub(super) async fn stand_with(options: Options, settings: Value, goods: impl In
     secrets.set("auth.consumer_secret", Secret::new(&*access.consumer_secret));
     secrets.set("auth.token_secret", Secret::new(&*access.token_secret));
     let name = ConnectionName::new("erp");
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock };
+    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
     let connection = super::super::NetSuite.open(&context).unwrap();
-    Stand { connection, account, _server: server }
+    let again = Again { settings: all, secrets: secrets.clone(), clock: clock.clone() };
+    Stand { connection, account, again, _server: server }
+}
+
+/// What a further connection to the same account is opened with.
+pub(super) struct Again {
+    settings: Value,
+    secrets: Secrets,
+    clock: Arc<ManualClock>,
+}
+
+impl Again {
+    /// One that only reads, in pages of this size.
+    pub fn reading(&self, change: Value, pages: Pages) -> Connection {
+        let mut settings = self.settings.clone();
+        settings.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let name = ConnectionName::new("audit");
+        let context =
+            OpenContext { name: &name, settings: &settings, secrets: &self.secrets, clock: self.clock.clone(), read_only: true };
+        super::super::open("netsuite", &context, pages).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
 }
 
 impl Stand {

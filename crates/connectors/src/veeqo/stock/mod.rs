@@ -169,6 +169,7 @@ impl StockSink for Stock {
         }
         match self.client.json(&Ask::of(request, Priority::Stock)).await {
             Ok(_) => Ok(Receipt { id: request.update.clone(), warnings: Vec::new() }),
+            Err(fault) if fault.is_read_only() => Err(fault),
             Err(Fault::Refused { what, problems }) => {
                 let refused = |problem: Problem| {
                     let remedy = "See whether the item and the warehouse still stand in Veeqo, then release.";

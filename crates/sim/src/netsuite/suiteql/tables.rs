@@ -10,7 +10,9 @@ use super::super::periods::{Period, Span};
 use super::super::read::unique_key;
 use super::super::records::country_of;
 use super::super::seed::{self, Item, Items, Member};
-use super::super::state::{Customer, Fulfilment, Kind, Line, PENDING_APPROVAL, Paper, SHIPPING, State, TaxLine, Tran, What};
+use super::super::state::{
+    Customer, Fulfilment, Gone, Kind, Line, PENDING_APPROVAL, Paper, SHIPPING, State, TaxLine, Tran, What,
+};
 use super::super::stock::{Shelf, Slice, shipped};
 use super::Cell;
 
@@ -110,6 +112,14 @@ columns!(
     ReorderPoint,
     LastQuantityAvailableChange,
     ParentItem,
+    CreatedFrom,
+    PreviousDoc,
+    NextDoc,
+    Line,
+    TaxCode,
+    TaxRate,
+    TaxBasis,
+    TaxAmount,
     PeriodName,
     StartDate,
     EndDate,
@@ -147,6 +157,10 @@ pub(super) enum Table {
     Member,
     PriceLevel,
     Period,
+    /// `PreviousTransactionLineLink`: what was made from what.
+    Link,
+    /// `transactionTaxDetail`. Not in the vendor's papers: as public programs that read it ask for it (inferred).
+    TaxDetail,
 }
 
 impl Table {
@@ -169,6 +183,8 @@ impl Table {
             "itemmember" => Table::Member,
             "pricelevel" => Table::PriceLevel,
             "accountingperiod" => Table::Period,
+            "previoustransactionlinelink" => Table::Link,
+            "transactiontaxdetail" => Table::TaxDetail,
             _ => return None,
         })
     }
@@ -221,6 +237,7 @@ impl Table {
                 QuantityBilled,
                 DoNotDisplayLine,
                 UniqueKey,
+                CreatedFrom,
             ],
             Table::Item => {
                 &[Id, ItemId, ExternalId, DisplayName, FullName, Description, ItemType, IsInactive, CreatedDate, LastModifiedDate]
@@ -270,6 +287,8 @@ impl Table {
                 LastQuantityAvailableChange,
             ],
             Table::Member => &[ParentItem, Item, Quantity],
+            Table::Link => &[PreviousDoc, NextDoc],
+            Table::TaxDetail => &[Transaction, Line, TaxType, TaxCode, TaxBasis, TaxRate, TaxAmount],
             Table::Period => &[
                 Id,
                 PeriodName,
@@ -305,6 +324,8 @@ impl Table {
                 | (Table::TaxItem, Col::Id)
                 | (Table::ShippingAddress | Table::BillingAddress, Col::NKey)
                 | (Table::Member, Col::ParentItem)
+                | (Table::Link, Col::NextDoc)
+                | (Table::TaxDetail, Col::Transaction)
         )
     }
 }
@@ -319,6 +340,15 @@ pub(super) enum Part<'a> {
     Tax(usize, &'a TaxLine),
 }
 
+/// A line of a receipt or an adjustment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved {
+    number: u32,
+    item: u32,
+    quantity: Fixed,
+    location: u32,
+}
+
 /// One row of one table.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Row<'a> {
@@ -329,6 +359,13 @@ pub(super) enum Row<'a> {
     Paper(&'a Paper),
     Period(&'a Period),
     Line(&'a Tran, Part<'a>),
+    /// A line of a fulfilment; its head without one.
+    Left(&'a Fulfilment, Option<&'a Gone>),
+    /// A line of another paper; its head without one.
+    PaperLine(&'a Paper, Option<Moved>),
+    /// (from, to).
+    Link(u32, u32),
+    TaxDetail(&'a Tran, &'a TaxLine),
     Item(&'a Item),
     Subsidiary(&'static seed::Subsidiary),
     Location(&'static seed::Location),
@@ -424,6 +461,7 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::LastModifiedDate => Cell::Time(it.modified),
             Col::Posting => yes(it.status.words().0 == "C"),
             Col::Voided => yes(false),
+            Col::Currency => state.trans.get(&it.order).map_or(Cell::Null, |order| id(order.currency)),
             Col::Memo => it.memo.as_deref().map_or(Cell::Null, text),
             Col::Subsidiary => state.trans.get(&it.order).map_or(Cell::Null, |order| id(order.subsidiary)),
             _ => Cell::Null,
@@ -443,6 +481,65 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::Voided => yes(matches!(it.what, What::Refund { voided: true, .. })),
             Col::Memo => it.memo.as_deref().map_or(Cell::Null, text),
             Col::Subsidiary => id(it.subsidiary),
+            Col::Currency | Col::ForeignTotal => match &it.what {
+                What::Refund { currency, .. } if col == Col::Currency => id(*currency),
+                What::Refund { applied, voided, .. } => {
+                    let paid = if *voided { &[][..] } else { applied };
+                    let sum = paid.iter().try_fold(Fixed::default(), |sum, (_, amount)| sum.plus(*amount));
+                    sum.map_or(Cell::Null, Cell::Num)
+                }
+                _ => Cell::Null,
+            },
+            _ => Cell::Null,
+        },
+        Row::Left(it, gone) => match (col, gone) {
+            (Col::Id | Col::LineSequenceNumber, gone) => whole(gone.map_or(0, |gone| gone.number)),
+            (Col::Transaction, _) => whole(it.id),
+            (Col::UniqueKey, gone) => whole(i64::try_from(unique_key(it.id, gone.map_or(0, |gone| gone.number))).unwrap_or(0)),
+            (Col::Item, Some(gone)) => id(gone.item),
+            (Col::Quantity, Some(gone)) => Cell::Num(gone.quantity.negated()),
+            (Col::Location, Some(gone)) => id(gone.location),
+            (Col::Memo, None) => it.memo.as_deref().map_or(Cell::Null, text),
+            (Col::Subsidiary | Col::Entity, _) => get(Row::Fulfilment(it), col, state),
+            (Col::MainLine, gone) => yes(gone.is_none()),
+            (Col::TaxLine | Col::IsCogs | Col::IsClosed | Col::DoNotDisplayLine, _) => yes(false),
+            (Col::CreatedFrom, _) => id(it.order),
+            _ => Cell::Null,
+        },
+        Row::PaperLine(it, moved) => match (col, moved) {
+            (Col::Id | Col::LineSequenceNumber, moved) => whole(moved.map_or(0, |moved| moved.number)),
+            (Col::Transaction, _) => whole(it.id),
+            (Col::UniqueKey, moved) => {
+                whole(i64::try_from(unique_key(it.id, moved.map_or(0, |moved| moved.number))).unwrap_or(0))
+            }
+            (Col::Item, Some(moved)) => id(moved.item),
+            (Col::Quantity, Some(moved)) => Cell::Num(moved.quantity),
+            (Col::Location, Some(moved)) => id(moved.location),
+            (Col::ForeignAmount, None) => get(Row::Paper(it), Col::ForeignTotal, state),
+            (Col::Memo, None) => it.memo.as_deref().map_or(Cell::Null, text),
+            (Col::Subsidiary | Col::Entity, _) => get(Row::Paper(it), col, state),
+            (Col::MainLine, moved) => yes(moved.is_none()),
+            (Col::TaxLine | Col::IsCogs | Col::IsClosed | Col::DoNotDisplayLine, _) => yes(false),
+            (Col::CreatedFrom, _) => match it.what {
+                What::Receipt { from, .. } => id(from),
+                _ => Cell::Null,
+            },
+            _ => Cell::Null,
+        },
+        Row::Link(previous, next) => match col {
+            Col::PreviousDoc => whole(previous),
+            Col::NextDoc => whole(next),
+            _ => Cell::Null,
+        },
+        Row::TaxDetail(tran, tax) => match col {
+            Col::Transaction => whole(tran.id),
+            Col::Line => whole(if tax.line == SHIPPING { shipping_number(tran) } else { tax.line }),
+            Col::TaxType => seed::tax_code(tax.code).map_or(Cell::Null, |code| whole(code.tax_type)),
+            Col::TaxCode => id(tax.code),
+            Col::TaxBasis => Cell::Num(tax.basis),
+            // A share of one, not of a hundred.
+            Col::TaxRate => tax.rate.over(Fixed::whole(100)).map_or(Cell::Null, Cell::Num),
+            Col::TaxAmount => Cell::Num(tax.amount),
             _ => Cell::Null,
         },
         Row::Period(it) => match col {
@@ -568,12 +665,16 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
     }
 }
 
+fn shipping_number(tran: &Tran) -> u32 {
+    tran.last_line.saturating_add(2)
+}
+
 fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<'a> {
     let number = match part {
         Part::Main => 0,
         Part::Item(line) => line.number,
         Part::Discount => tran.last_line.saturating_add(1),
-        Part::Shipping => tran.last_line.saturating_add(2),
+        Part::Shipping => shipping_number(tran),
         Part::Tax(at, _) => tran.last_line.saturating_add(3).saturating_add(u32::try_from(at).unwrap_or(0)),
     };
     let amount = || match part {
@@ -608,6 +709,7 @@ fn line<'a>(tran: &'a Tran, part: Part<'a>, col: Col, state: &'a State) -> Cell<
         (Col::IsCogs | Col::DoNotDisplayLine, _) => yes(false),
         (Col::IsClosed, Part::Item(line)) => yes(line.closed),
         (Col::IsClosed, _) => yes(false),
+        (Col::CreatedFrom, _) => tran.back.as_ref().map_or(Cell::Null, |back| id(back.from)),
         (Col::QuantityShipRecv, Part::Item(line)) if tran.kind == Kind::Return => {
             Cell::Num(tran.back.as_ref().map(|back| back.received_of(line.number)).unwrap_or_default())
         }
@@ -638,6 +740,42 @@ fn lines_of<'a>(tran: &'a Tran, each: &mut impl FnMut(Row<'a>) -> Result<(), Str
         each(Row::Line(tran, Part::Tax(at, tax)))?;
     }
     Ok(())
+}
+
+/// The lines of a fulfilment, its head first.
+fn lines_left<'a>(it: &'a Fulfilment, each: &mut impl FnMut(Row<'a>) -> Result<(), String>) -> Result<(), String> {
+    each(Row::Left(it, None))?;
+    it.lines.iter().try_for_each(|gone| each(Row::Left(it, Some(gone))))
+}
+
+/// The lines of another paper, its head first.
+fn lines_on<'a>(it: &'a Paper, each: &mut impl FnMut(Row<'a>) -> Result<(), String>) -> Result<(), String> {
+    each(Row::PaperLine(it, None))?;
+    let mut line = |number, item, quantity, location| each(Row::PaperLine(it, Some(Moved { number, item, quantity, location })));
+    match &it.what {
+        What::Receipt { lines, .. } => lines.iter().try_for_each(|at| line(at.number, at.item, at.quantity, at.location)),
+        What::Adjustment { lines, .. } => lines.iter().try_for_each(|at| line(at.number, at.item, at.quantity, at.location)),
+        What::Refund { .. } => Ok(()),
+    }
+}
+
+/// What a document was made from, or what it is applied to, as links to it.
+fn links_of<'a>(id: u32, state: &State, each: &mut impl FnMut(Row<'a>) -> Result<(), String>) -> Result<(), String> {
+    if let Some(from) = state.trans.get(&id).and_then(|tran| tran.back.as_ref()).map(|back| back.from).filter(|from| *from != 0) {
+        each(Row::Link(from, id))?;
+    }
+    if let Some(it) = state.fulfilments.get(&id) {
+        each(Row::Link(it.order, id))?;
+    }
+    match state.papers.get(&id).map(|it| &it.what) {
+        Some(What::Receipt { from, .. }) => each(Row::Link(*from, id)),
+        Some(What::Refund { applied, .. }) => applied.iter().try_for_each(|(memo, _)| each(Row::Link(*memo, id))),
+        _ => Ok(()),
+    }
+}
+
+fn details_of<'a>(tran: &'a Tran, each: &mut impl FnMut(Row<'a>) -> Result<(), String>) -> Result<(), String> {
+    tran.taxes.iter().try_for_each(|tax| each(Row::TaxDetail(tran, tax)))
 }
 
 fn number_of(cell: &Cell<'_>) -> Option<u32> {
@@ -697,7 +835,17 @@ pub(super) fn scan<'a>(
             state.papers.range(from).try_for_each(|(_, it)| each(Row::Paper(it)))
         }
         Table::Period => periods.iter().try_for_each(|it| each(Row::Period(it))),
-        Table::Line => state.trans.values().try_for_each(|tran| lines_of(tran, each)),
+        Table::Line => {
+            state.trans.values().try_for_each(|tran| lines_of(tran, each))?;
+            state.fulfilments.values().try_for_each(|it| lines_left(it, each))?;
+            state.papers.values().try_for_each(|it| lines_on(it, each))
+        }
+        Table::Link => {
+            state.trans.keys().try_for_each(|id| links_of(*id, state, each))?;
+            state.fulfilments.keys().try_for_each(|id| links_of(*id, state, each))?;
+            state.papers.keys().try_for_each(|id| links_of(*id, state, each))
+        }
+        Table::TaxDetail => state.trans.values().try_for_each(|tran| details_of(tran, each)),
         Table::Item => items.all().try_for_each(|item| each(Row::Item(item))),
         Table::Subsidiary => seed::SUBSIDIARIES.iter().try_for_each(|it| each(Row::Subsidiary(it))),
         Table::Location => seed::LOCATIONS.iter().try_for_each(|it| each(Row::Location(it))),
@@ -763,7 +911,14 @@ fn find<'a>(
             let id = key_of(value).and_then(|key| state.by_external.get(key.as_str()).copied());
             any(id).map_or(Ok(()), each)
         }
-        (Table::Line, _) => tran(number_of(value)).map_or(Ok(()), |tran| lines_of(tran, each)),
+        (Table::Line, _) => match any(number_of(value)) {
+            Some(Row::Tran(tran)) => lines_of(tran, each),
+            Some(Row::Fulfilment(it)) => lines_left(it, each),
+            Some(Row::Paper(it)) => lines_on(it, each),
+            _ => Ok(()),
+        },
+        (Table::Link, _) => number_of(value).map_or(Ok(()), |id| links_of(id, state, each)),
+        (Table::TaxDetail, _) => tran(number_of(value)).map_or(Ok(()), |tran| details_of(tran, each)),
         (Table::Item, Col::Id) => number_of(value).and_then(|id| items.get(id)).map_or(Ok(()), |item| each(Row::Item(item))),
         (Table::Item, Col::ExternalId) => {
             key_of(value).and_then(|key| items.by_external(&key)).map_or(Ok(()), |item| each(Row::Item(item)))
