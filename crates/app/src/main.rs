@@ -4,6 +4,7 @@ mod api;
 mod commands;
 mod config;
 mod metrics;
+mod pack;
 mod pages;
 mod rehearse;
 mod serve;

@@ -185,6 +185,9 @@ impl fmt::Display for Rows {
     }
 }
 
+/// What was read at one end: documents, and sums by currency.
+type Read = (u64, BTreeMap<Currency, Money>);
+
 /// Where a period stands after its rows were taken in.
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -276,7 +279,7 @@ impl Standing {
     /// Counts and sums of what was read against those of the rows.
     fn completeness(&self, enumerated: &[Enumerated], against: &mut Vec<Against>) -> Result<(), MoneyError> {
         // Several connections may serve one end.
-        let mut read: BTreeMap<(&FlowName, Kind, End), (u64, BTreeMap<Currency, Money>)> = BTreeMap::new();
+        let mut read: BTreeMap<(&FlowName, Kind, End), Read> = BTreeMap::new();
         for one in enumerated {
             let (documents, sums) = read.entry((&one.flow, one.kind, one.end)).or_default();
             *documents = documents.saturating_add(one.documents);
