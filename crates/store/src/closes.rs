@@ -172,9 +172,8 @@ impl Tx<'_> {
         if of_period > 0 && self.close_state(brand, &new.entity, new.period)? != CloseState::Reopened {
             return Err(StoreError::SignedMeanwhile(format!("{} {}", new.entity, new.period)));
         }
-        let sql = format!(
-            "INSERT INTO close_signs (brand, {SIGN_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-        );
+        let sql =
+            format!("INSERT INTO close_signs (brand, {SIGN_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
         self.connection.prepare_cached(&sql)?.execute(params![
             brand.as_str(),
             new.entity,
@@ -302,27 +301,111 @@ impl View<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{World, at, brand, memory};
+    use crate::samples::{at, brand, memory};
+
+    const ENTITY: &str = "nordvik";
 
     fn month(name: &str) -> Period {
         name.parse().unwrap()
     }
 
-    fn new(sequence: u32, name: &str, restatement: u32, previous: Option<char>, hash: char) -> CloseSign {
-        let hash = |letter: char| letter.to_string().repeat(64);
+    fn hash(letter: char) -> String {
+        letter.to_string().repeat(64)
+    }
+
+    fn new(sequence: u32, name: &str, restatement: u32, previous: Option<char>, own: char) -> CloseSign {
         CloseSign {
-            entity: "nordvik".to_owned(),
+            entity: ENTITY.to_owned(),
             period: month(name),
             sequence,
             restatement,
             signed_by: "anna".to_owned(),
             signed_at: at(i64::from(sequence)),
-            folder: format!("packs/nordvik-{name}"),
-            hash: hash('a').replace('a', &hash_letter(hash_of(hash, 'a'), 'a')),
-            previous: previous.map(|letter| letter.to_string().repeat(64)),
+            folder: format!("packs/{ENTITY}-{name}"),
+            hash: hash(own),
+            previous: previous.map(hash),
             rows: 10,
             open_items: 1,
         }
-        .with_hash(hash_of(hash, hash_char(hash)))
+    }
+
+    #[tokio::test]
+    async fn a_late_item_opens_a_restatement_and_rewrites_nothing() {
+        let store = memory().await;
+        let november = month("2026-11");
+        store
+            .write(move |tx| {
+                let state = || tx.close_state(&brand(), ENTITY, november).unwrap();
+                assert_eq!(state(), CloseState::Open);
+                assert!(matches!(tx.reopen_close(&brand(), ENTITY, november, "bo", "late", at(1)), Err(StoreError::Absent(_))));
+                tx.add_close_sign(&brand(), &new(1, "2026-11", 0, None, 'a'))?;
+                assert_eq!(state(), CloseState::Signed);
+                // Nobody restates what nothing came after.
+                let early = tx.add_close_sign(&brand(), &new(2, "2026-11", 1, Some('a'), 'b'));
+                assert!(matches!(early, Err(StoreError::SignedMeanwhile(_))));
+                tx.add_close_sign(&brand(), &new(2, "2026-12", 0, Some('a'), 'b'))?;
+                tx.reopen_close(&brand(), ENTITY, november, "bo", "SE-31 came late", at(5))?;
+                tx.reopen_close(&brand(), ENTITY, november, "bo", "SE-32 came late", at(6))?;
+                assert_eq!(state(), CloseState::Reopened);
+                tx.add_close_sign(&brand(), &new(3, "2026-11", 1, Some('b'), 'c'))?;
+                assert_eq!(state(), CloseState::Restated);
+                let signs = tx.close_signs(&brand(), ENTITY)?;
+                assert_eq!(
+                    signs,
+                    [new(1, "2026-11", 0, None, 'a'), new(2, "2026-12", 0, Some('a'), 'b'), new(3, "2026-11", 1, Some('b'), 'c')]
+                );
+                let reasons: Vec<_> =
+                    tx.close_reopenings(&brand(), ENTITY, november)?.into_iter().map(|r| (r.number, r.reason)).collect();
+                assert_eq!(reasons, [(1, "SE-31 came late".to_owned()), (2, "SE-32 came late".to_owned())]);
+                for table in ["close_signs", "close_verdicts", "close_reopenings"] {
+                    tx.add_close_verdict(&brand(), ENTITY, november, "anna", 1, 0, &[], at(1))?;
+                    assert!(tx.connection.execute(&format!("UPDATE {table} SET brand = 'x'"), []).is_err());
+                    assert!(tx.connection.execute(&format!("DELETE FROM {table}"), []).is_err());
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_chain_has_one_end() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                tx.add_close_sign(&brand(), &new(1, "2026-11", 0, None, 'a'))?;
+                for wrong in [
+                    new(1, "2026-12", 0, None, 'b'),
+                    new(2, "2026-12", 0, Some('x'), 'b'),
+                    new(3, "2026-12", 0, Some('a'), 'b'),
+                    new(2, "2026-12", 1, Some('a'), 'b'),
+                    new(2, "2026-11", 0, Some('a'), 'b'),
+                ] {
+                    assert!(matches!(tx.add_close_sign(&brand(), &wrong), Err(StoreError::SignedMeanwhile(_))), "{wrong:?}");
+                }
+                tx.add_close_sign(&brand(), &new(2, "2026-12", 0, Some('a'), 'b'))?;
+                // Another entity has a chain of its own.
+                tx.add_close_sign(&brand(), &CloseSign { entity: "other".to_owned(), ..new(1, "2026-11", 0, None, 'c') })
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_green_look_does_not_erase_a_red_one() {
+        let store = memory().await;
+        let november = month("2026-11");
+        let seen = store
+            .write(move |tx| {
+                let red = ["orders: 5 documents were read, the rows account for 4".to_owned()];
+                tx.add_close_verdict(&brand(), ENTITY, november, "anna", 4, 0, &red, at(1))?;
+                tx.add_close_verdict(&brand(), ENTITY, november, "anna", 5, 1, &[], at(2))?;
+                assert_eq!(tx.close_periods(&brand(), ENTITY)?, [november]);
+                tx.close_verdicts(&brand(), ENTITY, november)
+            })
+            .await
+            .unwrap();
+        let told: Vec<_> = seen.iter().map(|v| (v.number, v.rows, v.open_items, v.against.len())).collect();
+        assert_eq!(told, [(1, 4, 0, 1), (2, 5, 1, 0)]);
     }
 }

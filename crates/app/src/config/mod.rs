@@ -9,6 +9,7 @@
 pub mod credits;
 pub mod dispatch;
 pub mod document;
+pub mod entities;
 pub mod preflight;
 pub mod products;
 pub mod returns;
@@ -37,6 +38,7 @@ use self::{
     credits::CreditSettings,
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
+    entities::EntitySettings,
     preflight::PreflightSettings,
     products::ProductSettings,
     returns::ReturnSettings,
@@ -84,6 +86,9 @@ pub struct ConfigFile {
     pub dispatch: DispatchSettings,
     /// How long one half of a return (goods, money) may be without the other.
     pub returns: ReturnSettings,
+    /// The legal entities whose months are closed, by a name of your choice: [entities.sweden]. Needed for selvedge close.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
+    pub entities: BTreeMap<String, EntitySettings>,
 }
 
 impl Default for ConfigFile {
@@ -100,6 +105,7 @@ impl Default for ConfigFile {
             routes: Vec::new(),
             dispatch: DispatchSettings::default(),
             returns: ReturnSettings::default(),
+            entities: BTreeMap::new(),
         }
     }
 }
@@ -432,6 +438,8 @@ pub struct Config {
     pub dispatch: DispatchSettings,
     /// How long one half of a return may be without the other.
     pub returns: ReturnSettings,
+    /// The legal entities, as written.
+    pub entities: BTreeMap<String, EntitySettings>,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -677,6 +685,7 @@ impl Reading<'_> {
         for (setting, message, remedy) in read.dispatch.faults() {
             self.wrong(&below("dispatch", &setting), message, remedy);
         }
+        self.entities(&read.entities);
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -692,6 +701,7 @@ impl Reading<'_> {
             routes: read.routes,
             dispatch: read.dispatch,
             returns: read.returns,
+            entities: read.entities,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
@@ -812,6 +822,29 @@ impl Reading<'_> {
                     "this name belongs to the flow of customers that comes with the orders",
                     "Give the flow another name.",
                 );
+            }
+        }
+    }
+
+    fn entities(&mut self, entities: &BTreeMap<String, EntitySettings>) {
+        // None named is all of them, which leaves none to any other.
+        let all = [String::new()];
+        let mut sellers: BTreeMap<&str, &String> = BTreeMap::new();
+        for (name, settings) in entities {
+            let path = below("entities", name);
+            for (setting, message, remedy) in settings.entity(name).err().unwrap_or_default() {
+                self.wrong(&below(&path, &setting), message, remedy);
+            }
+            let markets = if settings.markets.is_empty() { all.as_slice() } else { settings.markets.as_slice() };
+            let taken = markets.iter().find_map(|market| {
+                let market = market.trim();
+                let before = if market.is_empty() { sellers.values().next() } else { sellers.get("") };
+                let before = before.copied();
+                sellers.insert(market, name).or(before)
+            });
+            if let Some(first) = taken.filter(|first| *first != name) {
+                let remedy = "Name the markets of each entity, and each market in one of them only.";
+                self.wrong(&below(&path, "markets"), format!("an order would belong to {first} and to {name}"), remedy);
             }
         }
     }

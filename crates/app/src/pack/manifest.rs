@@ -13,7 +13,7 @@ use selvedge_model::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BLOCKS, CHECKSUMS, MANIFEST,
+    BLOCKS, MANIFEST,
     digest::{FileDigest, hash},
 };
 
@@ -277,4 +277,3 @@ pub fn folder(entity: &Entity, period: Period, restatement: u32) -> String {
     let again = if restatement == 0 { String::new() } else { format!("-r{restatement}") };
     format!("{}-{period}{again}", entity.name)
 }
-

@@ -22,7 +22,7 @@ pub mod seal;
 pub mod sheets;
 pub mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod verify;
 
 /// Every row.

@@ -99,8 +99,15 @@ pub enum SealError {
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
     /// What does not add up.
-    #[error("the period cannot be signed: {} things stand against it", .0.len())]
-    Against(Vec<Against>),
+    #[error("the period cannot be signed: {} things stand against it", against.len())]
+    Against {
+        /// What stands against it.
+        against: Vec<Against>,
+        /// How many rows there were.
+        rows: u64,
+        /// How many of them open.
+        open: u64,
+    },
     /// Somebody signs what they have not seen.
     #[error("{found} items are open, and the signer has seen {seen}")]
     OpenSeen {
@@ -211,7 +218,7 @@ pub fn seal(out: &Path, heading: &Heading, input: Input) -> Result<Sealed, SealE
     let (standing, open_items, adjustments, last_row) = write_rows(&folder, heading, input.rows)?;
     let against = standing.against(&input.enumerated).map_err(of_sums)?;
     if !against.is_empty() {
-        return Err(SealError::Against(against));
+        return Err(SealError::Against { against, rows: standing.rows, open: standing.open });
     }
     if standing.open != heading.open_seen {
         return Err(SealError::OpenSeen { seen: heading.open_seen, found: standing.open });

@@ -154,12 +154,12 @@ fn a_sealed_pack_is_whole_and_says_what_is_in_it() {
     let report = verify::pack(&folder).unwrap();
     assert_eq!(told(&report), Vec::<String>::new());
     assert_eq!((report.rows, report.hash, report.notes.len()), (100, Some(manifest.hash), 0));
-    assert_eq!((manifest.rows, manifest.open_items, manifest.adjustments), (100, 10, 9));
+    assert_eq!((manifest.rows, manifest.open_items, manifest.adjustments), (100, 9, 9));
     assert!(manifest.sums.iter().all(|sum| sum.unexplained.is_zero()));
     // Nothing but the pack is left beside it.
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
     let page = fs::read_to_string(folder.join(super::PAGE)).unwrap();
-    assert!(page.contains("Open items (10)") && page.contains("said &quot;anna&quot;") && !page.contains("<script"), "{page}");
+    assert!(page.contains("Open items (9)") && page.contains("said &quot;anna&quot;") && !page.contains("<script"), "{page}");
     assert!(fs::read(folder.join(SHEETS)).unwrap().starts_with(b"PK"));
     let lines = fs::read_to_string(folder.join(ROWS)).unwrap();
     assert_eq!(lines.lines().count(), 101);
@@ -177,7 +177,9 @@ fn what_does_not_add_up_is_not_sealed_and_leaves_nothing_behind() {
     let out = TempDir::new().unwrap();
     let mut short = input(30);
     short.enumerated[0].documents += 1;
-    assert!(matches!(seal(out.path(), &heading(30), short), Err(SealError::Against(against)) if against.len() == 1));
+    assert!(
+        matches!(seal(out.path(), &heading(30), short), Err(SealError::Against { against, rows: 30, .. }) if against.len() == 1)
+    );
     let unseen = Heading { open_seen: 2, ..heading(30) };
     assert!(matches!(seal(out.path(), &unseen, input(30)), Err(SealError::OpenSeen { seen: 2, found: 3 })));
     let mut broken = input(30);
@@ -220,7 +222,7 @@ fn changed(folder: &Path, name: &str, at: u64, change: impl Fn(&mut Vec<u8>)) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     /// Any bit of any byte of any file: verification fails, blames that file and no other, and points at the byte.
     #[test]

@@ -29,6 +29,11 @@ const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// So many damaged lines are named one by one.
 const LINES_NAMED_MAX: usize = 100;
 
+/// Of a stretch whose hash does not fit.
+const CHANGED: &str = "was changed after sealing";
+/// Of a line without an end.
+const NOT_WHOLE: &str = "the line is not whole";
+
 /// Something that is not as it was sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -247,12 +252,12 @@ fn contents(folder: &Path, manifest: &Manifest, report: &mut Report) -> io::Resu
 
 fn changed(stated: &FileDigest, found: &FileDigest) -> String {
     match stated.bytes.cmp(&found.bytes) {
-        std::cmp::Ordering::Equal => "was changed after sealing".to_owned(),
+        std::cmp::Ordering::Equal => CHANGED.to_owned(),
         std::cmp::Ordering::Less => {
-            format!("was changed after sealing: it has {} bytes, {} were sealed", found.bytes, stated.bytes)
+            format!("{CHANGED}: it has {} bytes, {} were sealed", found.bytes, stated.bytes)
         }
         std::cmp::Ordering::Greater => {
-            format!("was changed after sealing: only {} of {} bytes are there", found.bytes, stated.bytes)
+            format!("{CHANGED}: only {} of {} bytes are there", found.bytes, stated.bytes)
         }
     }
 }
@@ -376,19 +381,24 @@ fn totals(manifest: &Manifest, standing: &Standing, report: &mut Report) {
 fn exact(file: &str, odd: Odd, message: &str, damaged: &[(String, u64, u64)], report: &mut Report) {
     let inside = |from: u64, to: u64| odd.from < to && from < odd.to.max(odd.from.saturating_add(1));
     let was_damaged = damaged.iter().any(|(name, from, to)| name == file && inside(*from, *to));
+    // Each stretch is narrowed once; a second wrong line in it is a finding of its own.
     let same = report.findings.iter_mut().find(|finding| {
         let (from, to) = (finding.from.unwrap_or(0), finding.to.unwrap_or(0));
-        was_damaged && finding.file == file && inside(from, to) && finding.message.starts_with("was changed")
+        was_damaged
+            && finding.file == file
+            && inside(from, to)
+            && finding.message.starts_with(CHANGED)
+            && !finding.message.contains("; ")
     });
     let key = Some(odd.key).filter(|key| !key.is_empty());
     match same {
         Some(finding) => {
-            let (from, to) = (finding.from.unwrap_or(0).max(odd.from), finding.to.unwrap_or(u64::MAX).min(odd.to));
-            // A second wrong line of the same stretch would only narrow it to nothing.
-            if from < to && !finding.message.ends_with(message) {
-                (finding.from, finding.to, finding.line, finding.key) = (Some(from), Some(to), Some(odd.line), key);
-                finding.message = format!("{}; {message}", finding.message);
-            }
+            // Of a line that ends too soon, the missing rest is part of the damage.
+            let end = finding.to.unwrap_or(u64::MAX);
+            let to = if message == NOT_WHOLE { end } else { end.min(odd.to) };
+            (finding.from, finding.to) = (finding.from.map(|from| from.max(odd.from)), Some(to));
+            (finding.line, finding.key) = (Some(odd.line), key);
+            finding.message = format!("{}; {message}", finding.message);
         }
         None => report.findings.push(Finding {
             file: file.to_owned(),
@@ -405,7 +415,9 @@ fn exact(file: &str, odd: Odd, message: &str, damaged: &[(String, u64, u64)], re
 fn chain(path: &Path, odd: &mut Vec<(Odd, String)>, mut take: impl FnMut(&CloseRow) -> Result<(), String>) -> io::Result<String> {
     let mut file = BufReader::new(File::open(path)?);
     let (mut at, mut number) = (0_u64, 0_u64);
-    let mut before = rows::start();
+    // After a line that is wrong, the next may follow from what it says its hash is or from what its hash would be: only one
+    // of the two was touched, and the next line is not to blame.
+    let mut before = vec![rows::start()];
     loop {
         let mut bytes = Vec::new();
         let read = (&mut file).take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)? as u64;
@@ -419,7 +431,12 @@ fn chain(path: &Path, odd: &mut Vec<(Odd, String)>, mut take: impl FnMut(&CloseR
         let named =
             || cells(String::from_utf8_lossy(&bytes).trim_end()).and_then(|cells| cells.get(2).cloned()).unwrap_or_default();
         match text {
-            None => wrong(named(), "the line is not whole".to_owned()),
+            None => {
+                wrong(named(), NOT_WHOLE.to_owned());
+                let stated = bytes.trim_ascii_end();
+                let stated = stated.get(stated.len().saturating_sub(64)..).unwrap_or_default();
+                before.push(String::from_utf8_lossy(stated).into_owned());
+            }
             Some(text) if number == 1 => {
                 if text != rows::header() {
                     wrong("the header".to_owned(), "the header is another".to_owned());
@@ -428,10 +445,14 @@ fn chain(path: &Path, odd: &mut Vec<(Odd, String)>, mut take: impl FnMut(&CloseR
             Some(text) => {
                 let comma = text.rfind(',').map_or(0, |comma| comma.saturating_add(1));
                 let (body, hash) = text.split_at(comma);
-                if rows::link(&before, body) != hash {
+                let links: Vec<String> = before.iter().map(|before| rows::link(before, body)).collect();
+                if links.iter().any(|link| link == hash) {
+                    before.clear();
+                } else {
                     wrong(named(), "the line does not follow from the one before".to_owned());
+                    before = links.into_iter().take(2).collect();
                 }
-                hash.clone_into(&mut before);
+                before.push(hash.to_owned());
                 match rows::read(text) {
                     Err(column) => wrong(named(), format!("the line does not read: {column}")),
                     // Rows past a break are not what was sealed; nothing is worked out from them.
@@ -446,7 +467,7 @@ fn chain(path: &Path, odd: &mut Vec<(Odd, String)>, mut take: impl FnMut(&CloseR
         }
         at = to;
     }
-    Ok(before)
+    Ok(before.pop().unwrap_or_default())
 }
 
 /// Without a manifest to go by, `checksums.b3` still tells which other files are as they were.
