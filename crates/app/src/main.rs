@@ -5,6 +5,7 @@ mod audit;
 mod commands;
 mod config;
 mod metrics;
+mod pack;
 mod pages;
 mod rehearse;
 mod serve;

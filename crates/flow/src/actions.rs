@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use selvedge_connector::Clock;
-use selvedge_model::{Brand, ConnectionName, ExceptionId};
-use selvedge_store::{Result, Store};
+use selvedge_model::{Brand, ConnectionName, ExceptionId, close::Period};
+use selvedge_store::{Result, Store, closes::CloseSign};
 
 /// Acts in the name of one person, for one brand.
 #[derive(Clone)]
@@ -68,6 +68,40 @@ impl Actions {
                     }
                 }
                 Ok(released)
+            })
+            .await
+    }
+
+    /// Keeps that a pack was signed.
+    ///
+    /// # Errors
+    /// [`selvedge_store::StoreError::SignedMeanwhile`] when it does not follow the last pack of its entity any more.
+    pub async fn sign_close(&self, sign: CloseSign) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                tx.add_close_sign(&brand, &sign)?;
+                let subject = format!("{} {}", sign.entity, sign.period);
+                let detail = format!(
+                    "pack {}, number {}, restatement {}: {} rows, {} open",
+                    sign.hash, sign.sequence, sign.restatement, sign.rows, sign.open_items
+                );
+                tx.audit(&brand, &actor, "close.sign", &subject, &detail, now)
+            })
+            .await
+    }
+
+    /// Opens a restatement of a period that was signed.
+    ///
+    /// # Errors
+    /// [`selvedge_store::StoreError::Absent`] when it was never signed.
+    pub async fn reopen_close(&self, entity: &str, period: Period, reason: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (entity, reason) = (entity.to_owned(), reason.to_owned());
+        self.store
+            .write(move |tx| {
+                tx.reopen_close(&brand, &entity, period, &actor, &reason, now)?;
+                tx.audit(&brand, &actor, "close.restate", &format!("{entity} {period}"), &reason, now)
             })
             .await
     }

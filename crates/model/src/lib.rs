@@ -9,6 +9,7 @@
 pub mod attribution;
 pub mod barcode;
 pub mod bundle;
+pub mod close;
 pub mod compare;
 pub mod credit;
 pub mod daily;

@@ -13,6 +13,7 @@ pub mod bindings;
 pub mod calls;
 pub mod captures;
 pub mod differences;
+pub mod closes;
 pub mod exceptions;
 pub mod halves;
 pub mod intervals;
@@ -83,6 +84,9 @@ pub enum StoreError {
         /// What was tried.
         event: Event,
     },
+    /// Somebody else signed in the meantime: what is to be signed follows a pack that is not the last one any more.
+    #[error("{0} was signed by somebody else in the meantime")]
+    SignedMeanwhile(String),
     /// A row that must be there is not.
     #[error("there is no {0}")]
     Absent(String),

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0005_preflight.sql"),
     include_str!("../migrations/sqlite/0006_returns.sql"),
     include_str!("../migrations/sqlite/0007_statements.sql"),
+    include_str!("../migrations/sqlite/0008_closes.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
@@ -73,7 +74,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 6, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 7, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod audit_log;
 pub mod balance;
 pub mod check;
+pub mod close;
 pub mod config;
 pub mod demo;
 pub mod exceptions;
@@ -101,6 +102,8 @@ pub enum Command {
     Routes(routes::Args),
     /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
     Balance(balance::Args),
+    /// Close a month: see whether it adds up, sign it, and verify what was signed
+    Close(close::Args),
     /// See how fresh stock is and why each figure is what it is; play recorded days again under other settings
     Stock(stock::Args),
     /// Keep secrets sealed in the store
@@ -146,6 +149,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Mappings(args) => mappings::run(&about, args).await,
         Command::Routes(args) => routes::run(&about, args).await,
         Command::Balance(args) => balance::run(&about, &args).await,
+        Command::Close(args) => close::run(&about, args).await,
         Command::Stock(args) => stock::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
@@ -269,6 +273,14 @@ mod tests {
             "routes dry-run",
             "routes dry-run --with c.toml --days 90 --limit 5 --json",
             "balance --since 24h --until 2026-01-01T00:00:00Z",
+            "close list",
+            "close show 2026-11 --json",
+            "close show 2026-P11 --entity sweden",
+            "close sign 2026-11 --out packs --open 3",
+            "close restate 2026-11 --reason late",
+            "close verify packs/a packs/b --json",
+            "close export 2026-11",
+            "close export 2026-11 --what trial-balance",
             "stock status --json",
             "stock list --warehouse 2 --state held --search 15056 --limit 5",
             "stock explain 15056BL",
@@ -303,6 +315,10 @@ mod tests {
             "exceptions dismiss exc_3",
             "balance --since yesterday",
             "demo --data D --orders 5",
+            "close sign 2026-11 --out packs",
+            "close sign november --out packs --open 0",
+            "close restate 2026-11",
+            "close verify",
             "routes dry-run --days 0",
             "routes --with c.toml",
             "stock rehearse --orders o.csv",

@@ -9,6 +9,7 @@
 pub mod credits;
 pub mod dispatch;
 pub mod document;
+pub mod entities;
 pub mod preflight;
 pub mod products;
 pub mod reconcile;
@@ -38,6 +39,7 @@ use self::{
     credits::CreditSettings,
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
+    entities::EntitySettings,
     preflight::PreflightSettings,
     products::ProductSettings,
     reconcile::ReconcileSettings,
@@ -88,6 +90,9 @@ pub struct ConfigFile {
     pub returns: ReturnSettings,
     /// Which two ends must agree, how often that is looked at, and what is tolerated.
     pub reconcile: ReconcileSettings,
+    /// The legal entities whose months are closed, by a name of your choice: [entities.sweden]. Needed for selvedge close.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
+    pub entities: BTreeMap<String, EntitySettings>,
 }
 
 impl Default for ConfigFile {
@@ -105,6 +110,7 @@ impl Default for ConfigFile {
             dispatch: DispatchSettings::default(),
             returns: ReturnSettings::default(),
             reconcile: ReconcileSettings::default(),
+            entities: BTreeMap::new(),
         }
     }
 }
@@ -439,6 +445,8 @@ pub struct Config {
     pub returns: ReturnSettings,
     /// Which two ends must agree.
     pub reconcile: ReconcileSettings,
+    /// The legal entities, as written.
+    pub entities: BTreeMap<String, EntitySettings>,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -687,6 +695,7 @@ impl Reading<'_> {
         for (setting, message, remedy) in read.dispatch.faults() {
             self.wrong(&below("dispatch", &setting), message, remedy);
         }
+        self.entities(&read.entities);
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -703,6 +712,7 @@ impl Reading<'_> {
             dispatch: read.dispatch,
             returns: read.returns,
             reconcile: read.reconcile,
+            entities: read.entities,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
@@ -823,6 +833,29 @@ impl Reading<'_> {
                     "this name belongs to the flow of customers that comes with the orders",
                     "Give the flow another name.",
                 );
+            }
+        }
+    }
+
+    fn entities(&mut self, entities: &BTreeMap<String, EntitySettings>) {
+        // None named is all of them, which leaves none to any other.
+        let all = [String::new()];
+        let mut sellers: BTreeMap<&str, &String> = BTreeMap::new();
+        for (name, settings) in entities {
+            let path = below("entities", name);
+            for (setting, message, remedy) in settings.entity(name).err().unwrap_or_default() {
+                self.wrong(&below(&path, &setting), message, remedy);
+            }
+            let markets = if settings.markets.is_empty() { all.as_slice() } else { settings.markets.as_slice() };
+            let taken = markets.iter().find_map(|market| {
+                let market = market.trim();
+                let before = if market.is_empty() { sellers.values().next() } else { sellers.get("") };
+                let before = before.copied();
+                sellers.insert(market, name).or(before)
+            });
+            if let Some(first) = taken.filter(|first| *first != name) {
+                let remedy = "Name the markets of each entity, and each market in one of them only.";
+                self.wrong(&below(&path, "markets"), format!("an order would belong to {first} and to {name}"), remedy);
             }
         }
     }
