@@ -32,8 +32,10 @@ mod prepare;
 mod products;
 mod promises;
 mod reading;
+mod replay;
 mod returns;
 mod routes;
+mod shadow;
 pub mod stock;
 mod trouble;
 
@@ -42,7 +44,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection};
 use selvedge_model::{
-    Brand, ConnectionName, FlowName, Kind,
+    Brand, ConnectionName, FlowName, Kind, Mode,
     gate::{products::ProductPolicy, rules::OrderPolicy},
 };
 use selvedge_store::Store;
@@ -53,6 +55,7 @@ pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
 pub use reading::Swept;
+pub use replay::{Before, Foreseen, Replay, Replayed, Trial};
 pub use routes::RouteTrial;
 pub use stock::{Foreign, StockSetup};
 
@@ -92,6 +95,8 @@ pub struct FlowSetup {
     pub from: ConnectionName,
     /// To.
     pub to: ConnectionName,
+    /// Whether it writes.
+    pub mode: Mode,
     /// What the gate demands of orders.
     pub policy: OrderPolicy,
     /// What becomes of a record before it goes to its target.

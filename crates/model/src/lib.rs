@@ -21,6 +21,7 @@ mod laws;
 pub mod ledgers;
 pub mod likeness;
 mod mask;
+pub mod mode;
 pub mod moment;
 pub mod money;
 pub mod obligation;
@@ -28,6 +29,7 @@ pub mod pick;
 pub mod postcode;
 pub mod problem;
 pub mod records;
+pub mod replay;
 pub mod routing;
 #[cfg(test)]
 mod samples;
@@ -42,6 +44,7 @@ pub mod written;
 pub use id::{
     Brand, CaptureId, ConnectionName, ExceptionId, ExternalId, FlowName, LocationId, ObligationId, RecordId, RecordKey, Sku,
 };
+pub use mode::Mode;
 pub use moment::{Interval, MomentError};
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use problem::Problem;

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod bindings;
 pub mod calls;
 pub mod captures;
+pub mod comparisons;
 pub mod exceptions;
 pub mod halves;
 pub mod intervals;
