@@ -17,7 +17,7 @@ use selvedge_store::{Store, StoreError, View};
 
 use crate::{
     config::{
-        CaptureSettings, Config, ConfigProblem, FlowKind, FlowSettings, Level,
+        CaptureSettings, Config, ConfigProblem, FlowKind, FlowMode, FlowSettings, Level,
         document::below,
         in_order,
         secrets::{self, Environment},
@@ -285,7 +285,7 @@ pub async fn setup(
         let kind = flow.kind.kind();
         let companion =
             config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
-        let ends = Ends { flow: name.clone(), kind, from, to: ConnectionName::new(&flow.to) };
+        let ends = Ends { flow: name.clone(), kind, from, to: ConnectionName::new(&flow.to), mode: flow.mode.into() };
         flows.extend([Some(ends), companion].into_iter().flatten().map(|ends| flow_setup(config, flow, ends)));
     }
     Ok(Setup {
@@ -312,21 +312,31 @@ async fn captures(
 ) -> selvedge_store::Result<Vec<CaptureSetup>> {
     let mut wanted: Vec<(ConnectionName, Kind, &CaptureSettings)> = Vec::new();
     let own = |flow: &FlowSettings| connections.get(&ConnectionName::new(&flow.from)).is_none_or(|from| gives(from, flow.kind));
-    for flow in config.flows.values().filter(|flow| own(flow)) {
+    let on = || config.flows.values().filter(|flow| flow.mode != FlowMode::Off);
+    for flow in on().filter(|flow| own(flow)) {
         wanted.push((ConnectionName::new(&flow.from), flow.kind.kind(), config.capture_of(flow)));
     }
     // A flow of that kind has said how it is captured, where there is one.
-    for flow in config.flows.values() {
+    let told_with = |flow: &FlowSettings| {
+        let from = connections.get(&ConnectionName::new(&flow.from));
+        from.map(|from| from.told_with(flow.kind.kind())).unwrap_or_default()
+    };
+    for flow in on() {
         let from = ConnectionName::new(&flow.from);
-        let told_with = connections.get(&from).map(|from| from.told_with(flow.kind.kind())).unwrap_or_default();
-        wanted.extend(told_with.into_iter().map(|kind| (from.clone(), kind, config.capture_of(flow))));
+        wanted.extend(told_with(flow).into_iter().map(|kind| (from.clone(), kind, config.capture_of(flow))));
     }
+    // What is read from a queue is gone from it. Where nobody of ours writes, it may be somebody else's who does.
+    let is_live = |from: &ConnectionName, kind: Kind| {
+        let live = config.flows.values().filter(|flow| flow.mode == FlowMode::Live && flow.from == from.0);
+        live.into_iter().any(|flow| flow.kind.kind() == kind || told_with(flow).contains(&kind))
+    };
     let mut captures: Vec<CaptureSetup> = Vec::new();
     for (from, kind, settings) in wanted {
         if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
             let since = since(config, store, &from, kind, settings, now).await?;
             let feed = connections.get(&from).and_then(|connection| connection.feed.as_ref());
-            let has_feed = feed.is_some_and(|feed| feed.kinds().contains(&kind));
+            let has_feed =
+                feed.is_some_and(|feed| feed.kinds().contains(&kind)) && (is_live(&from, kind) || settings.feed.is_some());
             captures.push(capture(&from, kind, settings, has_feed, since));
         }
     }
@@ -341,6 +351,7 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
         kind: ends.kind,
         from: ends.from,
         to: ends.to,
+        mode: ends.mode,
         policy: (&flow.policy).into(),
         preparation: if config.is_pick(flow) {
             Preparation::Pick(PickSetup {
@@ -452,6 +463,12 @@ pub async fn lock(store_url: &str, patience: Duration) -> Result<Lock, LockError
             other => return other,
         }
     }
+}
+
+/// When the lock of a store was last taken: when the process that holds it was started.
+pub fn lock_written(store_url: &str) -> Option<std::time::SystemTime> {
+    let path = PathBuf::from(format!("{}.lock", file_of(store_url)?.display()));
+    std::fs::metadata(path).and_then(|about| about.modified()).ok()
 }
 
 fn try_lock(store_url: &str) -> Result<Lock, LockError> {

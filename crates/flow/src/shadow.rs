@@ -227,7 +227,7 @@ impl Engine {
 }
 
 /// Why a live flow leaves out what it missed.
-pub(crate) const MISSED: &str = "flow.missed version 1: captured while this flow was off or not there";
+pub const MISSED: &str = "flow.missed version 1: captured while this flow was off or not there";
 
 fn difference(cause: Cause, expected: &str, actual: &str) -> Difference {
     Difference {

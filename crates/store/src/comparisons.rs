@@ -157,6 +157,26 @@ impl View<'_> {
         rows.collect()
     }
 
+    /// Newest revisions that a rule keeps out of a flow, in the order of their obligations, after one; and what each is worth.
+    pub fn left_out(
+        &self,
+        brand: &Brand,
+        flow: &FlowName,
+        note: &str,
+        after: ObligationId,
+        limit_rows: usize,
+    ) -> Result<Vec<(ObligationId, RecordKey, Option<Money>)>> {
+        let sql = "SELECT o.id, o.key, o.amount_minor, o.currency FROM obligations o JOIN records r ON r.id = o.record_id AND r.latest = 1
+                   WHERE o.brand = ?1 AND o.flow = ?2 AND o.state = ?3 AND o.note = ?4 AND o.id > ?5 ORDER BY o.id LIMIT ?6";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![brand.as_str(), flow.as_str(), State::Excluded.word(), note, after.0, limit(limit_rows)];
+        let rows = statement.query_and_then(values, |row| {
+            let currency: Option<String> = row.get(3)?;
+            Ok((ObligationId(row.get(0)?), RecordKey(row.get(1)?), money(row.get(2)?, currency.as_deref())?))
+        })?;
+        rows.collect()
+    }
+
     /// How many rows of a flow are compared and were not adopted yet.
     pub fn compared_count(&self, brand: &Brand, flow: &FlowName) -> Result<u64> {
         let counts = self.state_counts(brand, flow)?;

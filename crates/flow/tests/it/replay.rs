@@ -165,3 +165,41 @@ async fn what_was_delivered_under_an_older_mapping_is_found_and_delivered_again(
     let left = replay(&store, &again).await.into_iter().filter(|one| one.effect != Effect::Same).count();
     assert_eq!(left, 15);
 }
+
+#[tokio::test]
+async fn delivering_again_goes_on_while_all_is_well_and_stops_at_the_first_surprise() {
+    let (fake, store, run) = world(&[0, 1, 2]).await;
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "anna".into() };
+    let books = ConnectionName::from("books");
+    actions.map(&books, "item", "sku=SKU-1", Some("item-9")).await.unwrap();
+    let again = Replay { before: Before::Delivered, after: trial(&run, None), since: start(), flow: None };
+    let changed = async || {
+        let all = replay(&store, &again).await;
+        all.into_iter()
+            .filter(|one| one.effect != Effect::Same && one.passes)
+            .filter_map(|one| one.obligation)
+            .collect::<Vec<_>>()
+    };
+    let step = async || {
+        run.tick().await?;
+        fake.clock.advance(Duration::from_secs(2));
+        Ok(true)
+    };
+    let ids = changed().await;
+    let done = actions.redeliver(&ids, 5, "new items", step).await.unwrap();
+    assert_eq!((done.renewed, done.confirmed, done.left, done.went_well()), (20, 20, 0, true));
+    assert!(changed().await.is_empty());
+    // The mapping is taken out between the preview and the delivery: the canary is held, and nobody follows it.
+    actions.map(&books, "item", "sku=SKU-2", Some("item-8")).await.unwrap();
+    let ids = changed().await;
+    assert_eq!(ids.len(), 20);
+    actions.map(&books, "item", "sku=SKU-2", None).await.unwrap();
+    let done = actions.redeliver(&ids, 5, "new items", step).await.unwrap();
+    assert_eq!((done.renewed, done.confirmed, done.left, done.surprises.len()), (5, 0, 15, 5));
+    assert!(!done.went_well());
+    assert!(done.surprises.iter().all(|surprise| surprise.state == State::Held), "{done:?}");
+    // Nobody waits for ever for an engine that does not run.
+    actions.map(&books, "item", "sku=SKU-2", Some("item-8")).await.unwrap();
+    let done = actions.redeliver(&ids[5..], 5, "new items", async || Ok(false)).await.unwrap();
+    assert_eq!((done.renewed, done.waiting, done.left), (5, 5, 10));
+}
