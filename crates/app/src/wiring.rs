@@ -425,7 +425,29 @@ pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Holds a store for one process that moves it. Readers and people's acts need none.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Lock {
+    /// Leaves word of the config that the holder works by, for whoever finds the store taken.
+    ///
+    /// # Errors
+    /// The lock file's.
+    pub fn note(&self, config: &Digest) -> std::io::Result<()> {
+        let Some(mut file) = self.file.as_ref() else { return Ok(()) };
+        file.seek(std::io::SeekFrom::End(0)).and_then(|_| writeln!(file, "{}", config.0))
+    }
+}
+
+/// The content of a config file, as one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Of a file; of nothing, where it cannot be read.
+    pub fn of(file: &Path) -> Self {
+        Self(blake3::hash(&std::fs::read(file).unwrap_or_default()).to_hex().to_string())
+    }
 }
 
 /// Why a store could not be held.
@@ -438,6 +460,8 @@ pub enum LockError {
         store: PathBuf,
         /// The other process's id, where it left one.
         process: Option<String>,
+        /// The config that it works by, where it left word of it.
+        config: Option<Digest>,
     },
     /// The lock file cannot be used.
     #[error("the lock file {} cannot be used: {why}", .path.display())]
@@ -465,14 +489,8 @@ pub async fn lock(store_url: &str, patience: Duration) -> Result<Lock, LockError
     }
 }
 
-/// When the lock of a store was last taken: when the process that holds it was started.
-pub fn lock_written(store_url: &str) -> Option<std::time::SystemTime> {
-    let path = PathBuf::from(format!("{}.lock", file_of(store_url)?.display()));
-    std::fs::metadata(path).and_then(|about| about.modified()).ok()
-}
-
 fn try_lock(store_url: &str) -> Result<Lock, LockError> {
-    let Some(store) = file_of(store_url).map(Path::to_path_buf) else { return Ok(Lock { _file: None }) };
+    let Some(store) = file_of(store_url).map(Path::to_path_buf) else { return Ok(Lock { file: None }) };
     let path = PathBuf::from(format!("{}.lock", store.display()));
     let unusable = |why| LockError::Unusable { path: path.clone(), why };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
@@ -480,14 +498,16 @@ fn try_lock(store_url: &str) -> Result<Lock, LockError> {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             let mut text = String::new();
-            let process = file.read_to_string(&mut text).ok().map(|_| text.trim().to_owned()).filter(|text| !text.is_empty());
-            return Err(LockError::Taken { store, process });
+            // What cannot be read says nothing.
+            let _ = file.read_to_string(&mut text);
+            let mut lines = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
+            return Err(LockError::Taken { store, process: lines.next(), config: lines.next().map(Digest) });
         }
         Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
     }
     let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     noted.map_err(unusable)?;
-    Ok(Lock { _file: Some(file) })
+    Ok(Lock { file: Some(file) })
 }
 
 #[cfg(test)]
@@ -663,6 +683,16 @@ to = "depot"
         let held = try_lock(&url).unwrap();
         let Err(LockError::Taken { process, .. }) = try_lock(&url) else { panic!("held twice") };
         assert_eq!(process.as_deref(), Some(std::process::id().to_string().as_str()));
+        let config = folder.path().join("selvedge.toml");
+        std::fs::write(&config, "brand = 'a'").unwrap();
+        held.note(&Digest::of(&config)).unwrap();
+        let by = |url: &str| match try_lock(url) {
+            Err(LockError::Taken { config, .. }) => config,
+            _ => panic!("held twice"),
+        };
+        assert_eq!(by(&url), Some(Digest::of(&config)));
+        std::fs::write(&config, "brand = 'b'").unwrap();
+        assert_ne!(by(&url), Some(Digest::of(&config)));
         drop(held);
         assert!(try_lock(&url).is_ok());
         assert!(try_lock("sqlite::memory:").is_ok());

@@ -199,8 +199,11 @@ impl Engine {
                     Ok(view.balance(&brand, std::slice::from_ref(&asked), None)?.iter().any(|b| b.difference() > 0))
                 })
                 .await?;
+            if !missed {
+                continue;
+            }
             let mut last = RecordId(0);
-            while missed {
+            loop {
                 let (brand, side, mode, now) = (self.brand().clone(), side.clone(), flow.setup.mode, self.now());
                 let counting = counting(self.setup());
                 let entered = self

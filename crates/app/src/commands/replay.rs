@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, ConfigProblem, Level, document, words::Moment},
-    wiring::{self, LockError},
+    wiring::{self, Digest, LockError},
 };
 
 /// Examples and fields shown, unless told otherwise.
@@ -195,11 +195,9 @@ async fn is_deployed(config: &Config, with: Option<&Path>, store: &Store, set: O
             ));
         }
     }
-    let started = wiring::lock_written(&config.store_url);
-    let changed = std::fs::metadata(&config.file).and_then(|about| about.modified()).ok();
     match wiring::lock(&config.store_url, Duration::ZERO).await {
-        Err(LockError::Taken { .. }) if started.zip(changed).is_some_and(|(started, changed)| changed > started) => Err(failed(
-            format!("selvedge run was started before {} was last changed", config.file.display()),
+        Err(LockError::Taken { config: Some(runs), .. }) if runs != Digest::of(&config.file) => Err(failed(
+            format!("selvedge run works by another state of {}", config.file.display()),
             nothing,
             "Restart it, then deliver.",
         )),
