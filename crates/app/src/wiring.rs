@@ -617,6 +617,26 @@ to = "depot"
     }
 
     #[tokio::test]
+    async fn a_queue_of_news_is_left_to_others_while_no_flow_is_live() {
+        provider();
+        let fed = async |mode: &str, feed: &str| {
+            let text = WHOLE.replacen("to = \"erp\"", &format!("to = \"erp\"\nmode = \"{mode}\""), 1);
+            let text = text.replacen("poll = \"2m\"", &format!("poll = \"2m\"\n{feed}"), 1);
+            let (config, problems) = read_text(Path::new("/tmp/selvedge.toml"), &text);
+            assert!(problems.is_empty(), "{problems:?}");
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
+            let assembly = assemble(&config, Vec::new(), &environment(), None, &clock).await;
+            let setup = setup(&config, assembly.store.unwrap(), assembly.connections, clock).await.unwrap();
+            assert!(setup.flows.iter().all(|flow| flow.mode.word() == mode), "customers follow their orders");
+            setup.captures.iter().map(|capture| capture.feed_every.is_some()).collect::<Vec<bool>>()
+        };
+        assert_eq!(fed("live", "").await, [true]);
+        assert_eq!(fed("shadow", "").await, [false]);
+        assert_eq!(fed("shadow", "feed = \"5s\"").await, [true], "it was said to be ours");
+        assert!(fed("off", "").await.is_empty());
+    }
+
+    #[tokio::test]
     async fn two_flows_between_the_same_ends_are_one_too_many() {
         provider();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));

@@ -129,4 +129,17 @@ fn a_shadow_beside_an_incumbent_agrees_and_writes_nothing_and_a_replay_delivers_
     let (well, refused) =
         said(&config, &["replay", "--since", "3650d", "--mappings", csv.to_str().unwrap(), "--deliver", "--canary", "2"]);
     assert!(!well && refused.as_str().unwrap().contains("not deployed"), "{refused}");
+
+    // Deployed though the target has no such place: the canary is held, and nobody follows it.
+    let (well, answer) = said(&config, &["mappings", "import", csv.to_str().unwrap()]);
+    assert!(well, "{answer}");
+    let before = documents(&admin);
+    let (well, stopped) = said(&config, &["replay", "--since", "3650d", "--flow", "orders", "--deliver", "--canary", "1"]);
+    assert!(!well, "{stopped:#}");
+    assert_eq!(
+        (&stopped["delivered"]["renewed"], &stopped["delivered"]["surprises"][0]["state"]),
+        (&json!(1), &json!("held")),
+        "{stopped:#}"
+    );
+    assert_eq!(documents(&admin), before);
 }
