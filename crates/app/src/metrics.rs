@@ -127,6 +127,7 @@ async fn read(app: &App) -> selvedge_store::Result<String> {
         let flow = label(&terms.flow);
         for (state, count) in [
             ("confirmed", terms.confirmed),
+            ("compared", terms.compared),
             ("in_flight", terms.in_flight),
             ("held", terms.held),
             ("excluded", terms.excluded),

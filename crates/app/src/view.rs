@@ -14,6 +14,7 @@ mod parcels;
 mod preflight;
 pub mod reconcile;
 mod returns;
+mod shadow;
 pub mod stock;
 mod stock_rows;
 
@@ -21,7 +22,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use selvedge_flow::{FlowSetup, StockSetup};
-use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, obligation::State};
+use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode, obligation::State};
 use selvedge_store::{
     Result, Store, View,
     obligations::{Balance, FlowSide},
@@ -40,6 +41,7 @@ pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView
 pub use parcels::{ShipmentView, Whereabouts};
 pub use preflight::{GapView, PreflightView};
 pub use returns::{GoodsHalf, Halves, MoneyHalf, RETURNS_MAX, ReturnLine, ReturnStory, return_story, returns};
+pub use shadow::{ShadowView, shadow};
 pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
 /// The slots of the picture of throughput, and how long each is.
@@ -57,17 +59,19 @@ pub struct Ends {
     pub from: ConnectionName,
     /// To.
     pub to: ConnectionName,
+    /// Whether it writes.
+    pub mode: Mode,
 }
 
 impl From<&FlowSetup> for Ends {
     fn from(setup: &FlowSetup) -> Self {
-        Self { flow: setup.name.clone(), kind: setup.kind, from: setup.from.clone(), to: setup.to.clone() }
+        Self { flow: setup.name.clone(), kind: setup.kind, from: setup.from.clone(), to: setup.to.clone(), mode: setup.mode }
     }
 }
 
 impl Ends {
     fn side(&self) -> FlowSide {
-        FlowSide { flow: self.flow.clone(), from: self.from.clone(), kind: self.kind }
+        FlowSide { flow: self.flow.clone(), from: self.from.clone(), kind: self.kind, off: self.mode == Mode::Off }
     }
 }
 
@@ -120,6 +124,8 @@ pub struct FlowView {
     pub from: ConnectionName,
     /// To.
     pub to: ConnectionName,
+    /// Whether it writes.
+    pub mode: Mode,
     /// Rows per state, every state, in the model's order.
     pub states: Vec<StateCount>,
     /// The equation over everything ever captured.
@@ -148,6 +154,7 @@ fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) -> Result<F
         kind: ends.kind,
         from: ends.from.clone(),
         to: ends.to.clone(),
+        mode: ends.mode,
         states: State::ALL.into_iter().map(|state| StateCount { state, count: count(state) }).collect(),
         balance: balance.into(),
         confirmed_per_minute: view.confirmed_per_slot(brand, &ends.flow, now, SLOT, SLOTS)?,

@@ -17,7 +17,7 @@ use selvedge_store::{Store, StoreError, View};
 
 use crate::{
     config::{
-        CaptureSettings, Config, ConfigProblem, FlowKind, FlowSettings, Level,
+        CaptureSettings, Config, ConfigProblem, FlowKind, FlowMode, FlowSettings, Level,
         document::below,
         in_order,
         secrets::{self, Environment},
@@ -99,7 +99,7 @@ pub async fn assemble(
             settings: &fetched.settings,
             secrets: &fetched.secrets,
             clock: Arc::clone(clock),
-            read_only: false,
+            read_only: access == Access::ReadOnly,
         };
         match connection.connector.open(&context) {
             Ok(connection) => drop(connections.insert(name.clone(), connection)),
@@ -304,7 +304,7 @@ pub async fn setup(
         let kind = flow.kind.kind();
         let companion =
             config.companion(name, flow).filter(|ends| connections.get(&ends.to).is_some_and(|to| to.customer_sink.is_some()));
-        let ends = Ends { flow: name.clone(), kind, from, to: ConnectionName::new(&flow.to) };
+        let ends = Ends { flow: name.clone(), kind, from, to: ConnectionName::new(&flow.to), mode: flow.mode.into() };
         flows.extend([Some(ends), companion].into_iter().flatten().map(|ends| flow_setup(config, flow, ends)));
     }
     Ok(Setup {
@@ -332,21 +332,31 @@ async fn captures(
 ) -> selvedge_store::Result<Vec<CaptureSetup>> {
     let mut wanted: Vec<(ConnectionName, Kind, &CaptureSettings)> = Vec::new();
     let own = |flow: &FlowSettings| connections.get(&ConnectionName::new(&flow.from)).is_none_or(|from| gives(from, flow.kind));
-    for flow in config.flows.values().filter(|flow| own(flow)) {
+    let on = || config.flows.values().filter(|flow| flow.mode != FlowMode::Off);
+    for flow in on().filter(|flow| own(flow)) {
         wanted.push((ConnectionName::new(&flow.from), flow.kind.kind(), config.capture_of(flow)));
     }
     // A flow of that kind has said how it is captured, where there is one.
-    for flow in config.flows.values() {
+    let told_with = |flow: &FlowSettings| {
+        let from = connections.get(&ConnectionName::new(&flow.from));
+        from.map(|from| from.told_with(flow.kind.kind())).unwrap_or_default()
+    };
+    for flow in on() {
         let from = ConnectionName::new(&flow.from);
-        let told_with = connections.get(&from).map(|from| from.told_with(flow.kind.kind())).unwrap_or_default();
-        wanted.extend(told_with.into_iter().map(|kind| (from.clone(), kind, config.capture_of(flow))));
+        wanted.extend(told_with(flow).into_iter().map(|kind| (from.clone(), kind, config.capture_of(flow))));
     }
+    // What is read from a queue is gone from it. Where nobody of ours writes, it may be somebody else's who does.
+    let is_live = |from: &ConnectionName, kind: Kind| {
+        let live = config.flows.values().filter(|flow| flow.mode == FlowMode::Live && flow.from == from.0);
+        live.into_iter().any(|flow| flow.kind.kind() == kind || told_with(flow).contains(&kind))
+    };
     let mut captures: Vec<CaptureSetup> = Vec::new();
     for (from, kind, settings) in wanted {
         if !captures.iter().any(|capture| capture.from == from && capture.kind == kind) {
             let since = since(config, store, &from, kind, settings, now).await?;
             let feed = connections.get(&from).and_then(|connection| connection.feed.as_ref());
-            let has_feed = feed.is_some_and(|feed| feed.kinds().contains(&kind));
+            let has_feed =
+                feed.is_some_and(|feed| feed.kinds().contains(&kind)) && (is_live(&from, kind) || settings.feed.is_some());
             captures.push(capture(&from, kind, settings, has_feed, since));
         }
     }
@@ -361,6 +371,7 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
         kind: ends.kind,
         from: ends.from,
         to: ends.to,
+        mode: ends.mode,
         policy: (&flow.policy).into(),
         preparation: if config.is_pick(flow) {
             Preparation::Pick(PickSetup {
@@ -434,7 +445,29 @@ pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Holds a store for one process that moves it. Readers and people's acts need none.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Lock {
+    /// Leaves word of the config that the holder works by, for whoever finds the store taken.
+    ///
+    /// # Errors
+    /// The lock file's.
+    pub fn note(&self, config: &Digest) -> std::io::Result<()> {
+        let Some(mut file) = self.file.as_ref() else { return Ok(()) };
+        file.seek(std::io::SeekFrom::End(0)).and_then(|_| writeln!(file, "{}", config.0))
+    }
+}
+
+/// The content of a config file, as one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Of a file; of nothing, where it cannot be read.
+    pub fn of(file: &Path) -> Self {
+        Self(blake3::hash(&std::fs::read(file).unwrap_or_default()).to_hex().to_string())
+    }
 }
 
 /// Why a store could not be held.
@@ -447,6 +480,8 @@ pub enum LockError {
         store: PathBuf,
         /// The other process's id, where it left one.
         process: Option<String>,
+        /// The config that it works by, where it left word of it.
+        config: Option<Digest>,
     },
     /// The lock file cannot be used.
     #[error("the lock file {} cannot be used: {why}", .path.display())]
@@ -475,7 +510,7 @@ pub async fn lock(store_url: &str, patience: Duration) -> Result<Lock, LockError
 }
 
 fn try_lock(store_url: &str) -> Result<Lock, LockError> {
-    let Some(store) = file_of(store_url).map(Path::to_path_buf) else { return Ok(Lock { _file: None }) };
+    let Some(store) = file_of(store_url).map(Path::to_path_buf) else { return Ok(Lock { file: None }) };
     let path = PathBuf::from(format!("{}.lock", store.display()));
     let unusable = |why| LockError::Unusable { path: path.clone(), why };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
@@ -483,14 +518,16 @@ fn try_lock(store_url: &str) -> Result<Lock, LockError> {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             let mut text = String::new();
-            let process = file.read_to_string(&mut text).ok().map(|_| text.trim().to_owned()).filter(|text| !text.is_empty());
-            return Err(LockError::Taken { store, process });
+            // What cannot be read says nothing.
+            let _ = file.read_to_string(&mut text);
+            let mut lines = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
+            return Err(LockError::Taken { store, process: lines.next(), config: lines.next().map(Digest) });
         }
         Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
     }
     let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     noted.map_err(unusable)?;
-    Ok(Lock { _file: Some(file) })
+    Ok(Lock { file: Some(file) })
 }
 
 #[cfg(test)]
@@ -600,6 +637,26 @@ to = "depot"
     }
 
     #[tokio::test]
+    async fn a_queue_of_news_is_left_to_others_while_no_flow_is_live() {
+        provider();
+        let fed = async |mode: &str, feed: &str| {
+            let text = WHOLE.replacen("to = \"erp\"", &format!("to = \"erp\"\nmode = \"{mode}\""), 1);
+            let text = text.replacen("poll = \"2m\"", &format!("poll = \"2m\"\n{feed}"), 1);
+            let (config, problems) = read_text(Path::new("/tmp/selvedge.toml"), &text);
+            assert!(problems.is_empty(), "{problems:?}");
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
+            let assembly = assemble(&config, Vec::new(), &environment(), None, &clock).await;
+            let setup = setup(&config, assembly.store.unwrap(), assembly.connections, clock).await.unwrap();
+            assert!(setup.flows.iter().all(|flow| flow.mode.word() == mode), "customers follow their orders");
+            setup.captures.iter().map(|capture| capture.feed_every.is_some()).collect::<Vec<bool>>()
+        };
+        assert_eq!(fed("live", "").await, [true]);
+        assert_eq!(fed("shadow", "").await, [false]);
+        assert_eq!(fed("shadow", "feed = \"5s\"").await, [true], "it was said to be ours");
+        assert!(fed("off", "").await.is_empty());
+    }
+
+    #[tokio::test]
     async fn two_flows_between_the_same_ends_are_one_too_many() {
         provider();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
@@ -666,6 +723,16 @@ to = "depot"
         let held = try_lock(&url).unwrap();
         let Err(LockError::Taken { process, .. }) = try_lock(&url) else { panic!("held twice") };
         assert_eq!(process.as_deref(), Some(std::process::id().to_string().as_str()));
+        let config = folder.path().join("selvedge.toml");
+        std::fs::write(&config, "brand = 'a'").unwrap();
+        held.note(&Digest::of(&config)).unwrap();
+        let by = |url: &str| match try_lock(url) {
+            Err(LockError::Taken { config, .. }) => config,
+            _ => panic!("held twice"),
+        };
+        assert_eq!(by(&url), Some(Digest::of(&config)));
+        std::fs::write(&config, "brand = 'b'").unwrap();
+        assert_ne!(by(&url), Some(Digest::of(&config)));
         drop(held);
         assert!(try_lock(&url).is_ok());
         assert!(try_lock("sqlite::memory:").is_ok());

@@ -178,6 +178,11 @@ pub trait Sink<R: Record>: Send + Sync {
     /// Looks for the record's document under *our* key: after a lost answer nobody knows theirs. (The
     /// whole record is given for systems that keep no key of ours with every document.)
     async fn find(&self, record: &R) -> Result<Option<Found>, Fault>;
+    /// Looks for documents that somebody else may have made for this record, by what else names it there (the shop's order
+    /// number in a field of its own): for a comparison that writes nothing. Empty where the system offers no such way.
+    async fn find_alike(&self, _record: &R) -> Result<Vec<Found>, Fault> {
+        Ok(Vec::new())
+    }
     /// Sends the request, once.
     async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
     /// Which fields the target carries, for the comparison.

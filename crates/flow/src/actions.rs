@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use selvedge_connector::Clock;
-use selvedge_model::{Brand, ConnectionName, ExceptionId, close::Period};
-use selvedge_store::{Result, Store, closes::CloseSign};
+use selvedge_model::{
+    Brand, ConnectionName, ExceptionId, FlowName, ObligationId,
+    close::Period,
+    obligation::{Event, State},
+};
+use selvedge_store::{Result, Store, closes::CloseSign, comparisons::Adopted, obligations::Step};
+
+use crate::engine::unless_moved;
+
+/// How many obligations one line of the audit trail names.
+const NAMED_MAX: usize = 50;
 
 /// Acts in the name of one person, for one brand.
 #[derive(Clone)]
@@ -41,6 +50,46 @@ impl Actions {
                 let count = tx.dismiss(id, &format!("{actor}: {reason}"), now)?;
                 tx.audit(&brand, &actor, "exception.dismiss", &id.to_string(), &format!("{count} let go: {reason}"), now)?;
                 Ok(count)
+            })
+            .await
+    }
+
+    /// Has obligations go through the gate once more, after a preview of what that changes; how many could. What is under way
+    /// anyway, and what a newer revision took the place of, is left alone.
+    pub async fn renew(&self, ids: &[ObligationId], why: &str) -> Result<u64> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (ids, why) = (ids.to_vec(), why.to_owned());
+        self.store
+            .write(move |tx| {
+                let mut renewed = Vec::new();
+                for id in ids {
+                    let event = if tx.obligation(id)?.state == State::Held { Event::Release } else { Event::Renew };
+                    if let Some(state) = unless_moved(tx.step(id, event, &Step::default(), now))? {
+                        tx.tell(id, "renew", state.word(), &format!("{actor}: {why}"), now)?;
+                        renewed.push(id.to_string());
+                    }
+                }
+                let count = renewed.len() as u64;
+                let named = renewed.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+                tx.audit(&brand, &actor, "obligation.renew", &named, &format!("{count} back to the gate: {why}"), now)?;
+                Ok(count)
+            })
+            .await
+    }
+
+    /// A flow is live now that was in shadow mode: what it compared goes on, up to so many records. What stood as it should
+    /// is tied to its document and read back; everything else is due.
+    pub async fn adopt(&self, flow: &FlowName, to: &ConnectionName, limit: usize) -> Result<Adopted> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (flow, to) = (flow.clone(), to.clone());
+        self.store
+            .write(move |tx| {
+                let adopted = tx.adopt(&brand, &flow, &to, limit, now)?;
+                if adopted != Adopted::default() {
+                    let detail = format!("{} tied to what stands at {to}, {} due", adopted.bound, adopted.due);
+                    tx.audit(&brand, &actor, "flow.adopt", flow.as_str(), &detail, now)?;
+                }
+                Ok(adopted)
             })
             .await
     }

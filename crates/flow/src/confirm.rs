@@ -171,7 +171,7 @@ impl Engine {
 }
 
 /// Mapped values that read back as something else.
-fn other_values(expected: &Values, actual: &Values) -> Vec<Difference> {
+pub(crate) fn other_values(expected: &Values, actual: &Values) -> Vec<Difference> {
     actual
         .iter()
         .filter_map(|(table, key, value)| {

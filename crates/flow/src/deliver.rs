@@ -18,9 +18,9 @@ use selvedge_store::{
 
 use crate::{
     backoff::{after, next_try},
-    engine::{Engine, Flow, unless_moved},
+    engine::{Engine, Flow, Hand, unless_moved},
     gate::hold,
-    ports::source,
+    ports::{AnyWriter, source},
     stock::demand::{counting, delivered},
 };
 
@@ -55,6 +55,8 @@ enum Outcome {
 impl Engine {
     /// Delivers every cleared row that is due, as many at once as the flow allows; returns how many.
     pub(crate) async fn deliver(&self, flow: &Flow) -> Result<usize> {
+        let Hand::Writes(writer) = &flow.hand else { return self.compare_cleared(flow).await };
+        let writer = writer.as_ref();
         let mut under_way = FuturesUnordered::new();
         let (mut done, mut dry) = (0, false);
         loop {
@@ -62,7 +64,7 @@ impl Engine {
             if !dry && !self.is_stopping() && under_way.len() <= flow.setup.parallel / 2 && !self.paused(&flow.setup.to) {
                 let rows = self.claim(flow, flow.setup.parallel - under_way.len()).await?;
                 dry = rows.is_empty();
-                under_way.extend(rows.into_iter().map(|row| self.deliver_one(flow, row)));
+                under_way.extend(rows.into_iter().map(|row| self.deliver_one(flow, writer, row)));
             }
             // One call that hangs must not keep the other slots empty: what falls due meanwhile is claimed, too.
             let finished = tokio::select! {
@@ -94,8 +96,8 @@ impl Engine {
         self.store().write(move |tx| tx.claim(&brand, &name, now, limit)).await
     }
 
-    async fn deliver_one(&self, flow: &Flow, row: ObligationRow) -> Result<()> {
-        let outcome = match self.write(flow, &row).await? {
+    async fn deliver_one(&self, flow: &Flow, writer: &dyn AnyWriter, row: ObligationRow) -> Result<()> {
+        let outcome = match self.write(flow, writer, &row).await? {
             Ok(outcome) => outcome,
             Err(fault) => self.sort(flow, &row, fault).await?,
         };
@@ -103,15 +105,22 @@ impl Engine {
     }
 
     /// Looks, encodes and puts. The fault of any call is returned as it is.
-    async fn write(&self, flow: &Flow, row: &ObligationRow) -> Result<std::result::Result<Outcome, Fault>> {
+    async fn write(
+        &self,
+        flow: &Flow,
+        writer: &dyn AnyWriter,
+        row: &ObligationRow,
+    ) -> Result<std::result::Result<Outcome, Fault>> {
         let (brand, to, kind, key, owed) = (self.brand().clone(), flow.setup.to.clone(), row.kind, row.key.clone(), row.clone());
         let (flow_name, own) = (flow.setup.name.clone(), row.id);
-        let (record, bound, others_tried) = self
+        let (record, bound, others_tried, seen) = self
             .store()
             .read(move |view| {
                 let others = view.obligations_of(&brand, kind, &key)?;
                 let others_tried = others.iter().any(|o| o.flow == flow_name && o.id != own && o.attempts > 0);
-                Ok((view.owed(&owed)?, view.binding(&brand, &to, kind, &key)?, others_tried))
+                // What the flow found while it was in shadow mode is changed, and not made a second time.
+                let seen = others.iter().rev().filter(|o| o.flow == flow_name && o.attempts == 0).find_map(|o| o.target.clone());
+                Ok((view.owed(&owed)?, view.binding(&brand, &to, kind, &key)?, others_tried, seen))
             })
             .await?;
         let _turn = match record.order().filter(|_| row.kind == Kind::Shipment) {
@@ -125,6 +134,7 @@ impl Engine {
                 Err(fault) => return Ok(Err(nothing_left(fault))),
             }
         }
+        let bound = bound.or(seen);
         let existing = match &bound {
             None => None,
             Some(id) => match flow.mirror.fetch(std::slice::from_ref(id), Priority::Orders).await {
@@ -150,12 +160,17 @@ impl Engine {
                 Some(id) => Ok(Ok(Outcome::Delivered { id, how: "it stands already as it should".to_owned() })),
                 None => Ok(Ok(Outcome::Excluded("nothing.owed version 1: the target needs no document for this".to_owned()))),
             },
-            Ok(Encoded::Put(request)) => Ok(self.put(flow, &record, &request, existing.as_ref()).await),
+            Ok(Encoded::Put(request)) => Ok(self.put(flow, writer, &record, &request, existing.as_ref()).await),
         }
     }
 
     /// The document of another flow that `encode` has to see.
-    async fn needed(&self, flow: &Flow, record: &AnyRecord, values: &Values) -> std::result::Result<Option<Raw>, Fault> {
+    pub(crate) async fn needed(
+        &self,
+        flow: &Flow,
+        record: &AnyRecord,
+        values: &Values,
+    ) -> std::result::Result<Option<Raw>, Fault> {
         let Some(Need { what, table, key_text }) = flow.sink.needs(record) else { return Ok(None) };
         let (kind, key) = match what {
             Needed::Document { kind, key } => (kind, key),
@@ -174,11 +189,12 @@ impl Engine {
     async fn put(
         &self,
         flow: &Flow,
+        writer: &dyn AnyWriter,
         record: &AnyRecord,
         request: &Request,
         existing: Option<&Raw>,
     ) -> std::result::Result<Outcome, Fault> {
-        let receipt = flow.sink.put(request).await?;
+        let receipt = writer.put(request).await?;
         let how = if receipt.warnings.is_empty() {
             request.what.clone()
         } else {

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Arrival, Connection, Delivery, Fault};
-use selvedge_model::{Brand, ConnectionName, FlowName, Kind, RecordKey};
+use selvedge_model::{Brand, ConnectionName, FlowName, Kind, Mode, RecordKey};
 use selvedge_store::{Result, Store, StoreError, captures::NewCapture, obligations::FlowSide};
 use tokio::sync::{Notify, watch};
 
@@ -19,7 +19,7 @@ use crate::{
     CaptureSetup, FlowSetup, Setup,
     backoff::after,
     capture::Rhythm,
-    ports::{self, AnySink, AnySource},
+    ports::{self, AnySink, AnySource, AnyWriter},
     reconcile::{Looked, Reconciler},
     stock::{self, Stock, write::News},
 };
@@ -73,11 +73,21 @@ pub enum Accepted {
     Unknown,
 }
 
+/// What a flow does where the others write.
+#[derive(Clone)]
+pub(crate) enum Hand {
+    /// It writes with this.
+    Writes(Arc<dyn AnyWriter>),
+    /// It has nothing to write with: it compares.
+    Compares,
+}
+
 /// One flow with its two ends.
 #[derive(Clone)]
 pub(crate) struct Flow {
     pub setup: FlowSetup,
     pub sink: Arc<dyn AnySink>,
+    pub hand: Hand,
     /// The target read back; a target that cannot be read back cannot be confirmed, so there is always one.
     pub mirror: Arc<dyn AnySource>,
 }
@@ -150,7 +160,9 @@ impl Engine {
     /// A flow whose ends do not offer what it needs.
     pub fn new(setup: Setup) -> std::result::Result<Self, Vec<Miswired>> {
         let mut wrong = Vec::new();
-        let flows = setup.flows.iter().filter_map(|flow| wire_flow(&setup, flow).map_err(|w| wrong.push(w)).ok()).collect();
+        // A flow that is off has no verb, and nobody owes it anything.
+        let on = setup.flows.iter().filter(|flow| flow.mode != Mode::Off);
+        let flows = on.filter_map(|flow| wire_flow(&setup, flow).map_err(|w| wrong.push(w)).ok()).collect();
         let sides = setup.captures.iter().filter_map(|side| wire_side(&setup, side).map_err(|w| wrong.push(w)).ok()).collect();
         let stocks = setup.stocks.iter().filter_map(|one| stock::wire(&setup, one).map_err(|w| wrong.push(w)).ok()).collect();
         if !wrong.is_empty() {
@@ -234,7 +246,12 @@ impl Engine {
 
     /// The flows and where their records come from, as the balance asks for them.
     pub fn flow_sides(&self) -> Vec<FlowSide> {
-        let side = |flow: &FlowSetup| FlowSide { flow: flow.name.clone(), from: flow.from.clone(), kind: flow.kind };
+        let side = |flow: &FlowSetup| FlowSide {
+            flow: flow.name.clone(),
+            from: flow.from.clone(),
+            kind: flow.kind,
+            off: flow.mode == Mode::Off,
+        };
         self.setup.flows.iter().map(side).collect()
     }
 
@@ -384,14 +401,17 @@ impl Engine {
         self.count_from_the_start().await?;
         let (brand, now) = (self.brand().clone(), self.now());
         let lost: Vec<_> = self.stocks.iter().map(|stock| (stock.of.clone(), after(now, stock.setup.settle_wait))).collect();
-        self.store()
+        let recovered = self
+            .store()
             .write(move |tx| {
                 for (of, until) in &lost {
                     tx.stock_recover(of, now, *until)?;
                 }
                 tx.recover(&brand, now)
             })
-            .await
+            .await?;
+        self.catch_up().await?;
+        Ok(recovered)
     }
 
     /// Every verb once.
@@ -674,10 +694,14 @@ impl Engine {
 fn wire_flow(setup: &Setup, flow: &FlowSetup) -> std::result::Result<Flow, Miswired> {
     let wrong = |why: String| Miswired { what: format!("flow {}", flow.name), why };
     let to = setup.connections.get(&flow.to).ok_or_else(|| wrong(format!("there is no connection {}", flow.to)))?;
-    let sink = ports::sink(to, flow.kind).ok_or_else(|| wrong(format!("{} takes no {} records", flow.to, flow.kind)))?;
+    let ends = ports::sink(to, flow.kind).ok_or_else(|| wrong(format!("{} takes no {} records", flow.to, flow.kind)))?;
     let mirror = ports::source(to, flow.kind)
         .ok_or_else(|| wrong(format!("{} cannot be read back, so nothing could be confirmed", flow.to)))?;
-    Ok(Flow { setup: flow.clone(), sink, mirror })
+    let hand = match flow.mode {
+        Mode::Live => Hand::Writes(ends.writes),
+        Mode::Shadow | Mode::Off => Hand::Compares,
+    };
+    Ok(Flow { setup: flow.clone(), sink: ends.looks, hand, mirror })
 }
 
 fn wire_side(setup: &Setup, side: &CaptureSetup) -> std::result::Result<Side, Miswired> {

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use selvedge_connector::Needed;
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, Problem, RecordKey,
+    AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, Mode, ObligationId, Problem, RecordKey,
     credit::LinkRule,
     gate::{
         Lookup, Values,
@@ -23,7 +23,7 @@ use selvedge_model::{
 use selvedge_store::{
     Result, Tx, View,
     captures::CaptureRow,
-    mappings::MappingAnswer,
+    mappings::{MappingAnswer, MappingSet},
     obligations::{ObligationRow, Step},
     parts::Claim,
     records::{NewRecord, RecordRow},
@@ -47,7 +47,7 @@ const NOT_YET: Duration = Duration::from_secs(3600);
 const LIST_UNREAD: Duration = Duration::from_secs(1);
 
 /// What the gate decided about one row.
-enum Decision {
+pub(crate) enum Decision {
     Clear(Box<Cleared>),
     Hold(Vec<Problem>),
     /// An exception that holds something this row needs holds this row, too.
@@ -81,10 +81,10 @@ enum Decision {
 const CLAIMS_MAX: u32 = 20;
 
 /// What a row that may pass takes along.
-struct Cleared {
-    values: Values,
+pub(crate) struct Cleared {
+    pub values: Values,
     /// The record as it was made ready, where it does not go as it came.
-    ready: Option<Ready>,
+    pub ready: Option<Ready>,
 }
 
 impl Engine {
@@ -92,8 +92,7 @@ impl Engine {
     pub(crate) async fn gate(&self, flow: &Flow) -> Result<usize> {
         let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
         let (sink, setup) = (Arc::clone(&flow.sink), flow.setup.clone());
-        let beside: Vec<(FlowName, Kind)> =
-            self.flows.iter().filter(|f| f.setup.to == flow.setup.to).map(|f| (f.setup.name.clone(), f.setup.kind)).collect();
+        let beside = self.beside(flow);
         let flows: Vec<(FlowName, ConnectionName)> =
             self.flows.iter().map(|f| (f.setup.name.clone(), f.setup.to.clone())).collect();
         // What one flow gives a shipment the next must see, or two warehouses' shipments would be given the same units.
@@ -117,6 +116,7 @@ impl Engine {
                     shops: &shops,
                     sources: &sources,
                     sink: sink.as_ref(),
+                    words: Words::InForce,
                     now,
                 };
                 let mut decided = Vec::new();
@@ -161,17 +161,25 @@ impl Engine {
             .filter(|f| f.setup.to == flow.setup.to)
             .map(|f| (f.setup.name.clone(), f.setup.from.clone(), f.setup.kind))
             .collect();
+        let compares: Vec<FlowName> =
+            self.flows.iter().filter(|f| f.setup.mode == Mode::Shadow).map(|f| f.setup.name.clone()).collect();
         let (brand, flow_name) = (self.brand().clone(), flow.setup.name.clone());
         self.store()
             .write(move |tx| {
                 for (row, written) in &decided {
-                    let needs = Needs { flows: &bringers, owing: &owing };
+                    let needs = Needs { flows: &bringers, compares: &compares, owing: &owing };
                     unless_moved(write_down(tx, &brand, &flow_name, row, written, &needs, now))?;
                 }
                 Ok(())
             })
             .await?;
         Ok(count)
+    }
+
+    /// The flows to the same target, what they bring there, and whether they write.
+    pub(crate) fn beside(&self, flow: &Flow) -> Vec<Beside> {
+        let same = self.flows.iter().filter(|other| other.setup.to == flow.setup.to);
+        same.map(|f| Beside { flow: f.setup.name.clone(), kind: f.setup.kind, mode: f.setup.mode }).collect()
     }
 
     /// Decoding needs the connectors, so it happens between the view and the transaction.
@@ -183,30 +191,47 @@ impl Engine {
     }
 }
 
+/// A flow to the same target.
+pub(crate) struct Beside {
+    pub flow: FlowName,
+    pub kind: Kind,
+    pub mode: Mode,
+}
+
+/// Who answers lookups.
+#[derive(Clone, Copy)]
+pub(crate) enum Words<'a> {
+    /// The mappings that are in force.
+    InForce,
+    /// Nothing waits to be made first: the journey is only foreseen, by the mappings in force or by another set.
+    Foreseen(Option<&'a MappingSet>),
+}
+
 enum Written {
     Plain(Decision),
     Decoded(Vec<NewRecord>),
 }
 
 /// What a decision is taken on.
-struct Look<'a> {
-    view: &'a View<'a>,
-    brand: &'a Brand,
-    setup: &'a FlowSetup,
+pub(crate) struct Look<'a> {
+    pub view: &'a View<'a>,
+    pub brand: &'a Brand,
+    pub setup: &'a FlowSetup,
     /// The flows to the same target, and what they bring there.
-    beside: &'a [(FlowName, Kind)],
+    pub beside: &'a [Beside],
     /// Every flow with the connection that it leads to.
-    flows: &'a [(FlowName, ConnectionName)],
+    pub flows: &'a [(FlowName, ConnectionName)],
     /// Where the orders come from that this target is brought, and until when they are kept.
-    shops: &'a [(ConnectionName, Option<Timestamp>)],
+    pub shops: &'a [(ConnectionName, Option<Timestamp>)],
     /// Where each flow begins, and of which kind it is.
-    sources: &'a [(ConnectionName, Kind)],
-    sink: &'a dyn AnySink,
-    now: Timestamp,
+    pub sources: &'a [(ConnectionName, Kind)],
+    pub sink: &'a dyn AnySink,
+    pub words: Words<'a>,
+    pub now: Timestamp,
 }
 
 impl Look<'_> {
-    fn decide(&self, row: &ObligationRow, record: RecordRow) -> Result<Decision> {
+    pub(crate) fn decide(&self, row: &ObligationRow, record: RecordRow) -> Result<Decision> {
         if matches!(record.record, AnyRecord::Unreadable(_)) && self.was_released(row)? {
             return self.decode_again(row, record);
         }
@@ -214,7 +239,9 @@ impl Look<'_> {
             return Ok(Decision::Hold(record.problems));
         }
         let handed_over = self.view.binding(self.brand, &self.setup.to, row.kind, &row.key)?.is_some()
-            || self.view.ever_attempted(self.brand, &row.flow, &row.key)?;
+            || self.view.ever_attempted(self.brand, &row.flow, &row.key)?
+            // Nobody knows what another integration handed over: what was taken back is looked for, too.
+            || self.setup.mode == Mode::Shadow && record.record.is_cancelled();
         if let AnyRecord::Order(order) = &record.record {
             match rules::check_order(order, &self.setup.policy, handed_over) {
                 Standing::Fit => {}
@@ -314,7 +341,7 @@ impl Look<'_> {
         let mut values = Values::default();
         let mut problems: BTreeMap<String, Problem> = BTreeMap::new();
         for lookup in self.sink.lookups(goes) {
-            let problem = match self.view.answer(self.brand, &self.setup.to, &lookup)? {
+            let problem = match self.answer(&lookup)? {
                 MappingAnswer::Is(value) => {
                     values.set(&lookup.table, lookup.key_text(), value);
                     continue;
@@ -336,8 +363,8 @@ impl Look<'_> {
             return Ok(Decision::Hold(problems.into_values().collect()));
         }
         for (kind, key) in ready.as_ref().map_or(&[][..], |ready| &ready.first) {
-            let is_brought = self.beside.iter().any(|(_, of)| of == kind);
-            if is_brought && self.view.binding(self.brand, &self.setup.to, *kind, key)?.is_none() {
+            let is_brought = self.beside.iter().any(|other| other.kind == *kind);
+            if is_brought && self.stands(*kind, key)?.is_none() && !self.stays_open(*kind, key)? {
                 return match self.left_out(*kind, key)? {
                     Some(why) => {
                         let reason = format!("{kind} {key} is left out there, and so is this: {why}");
@@ -352,8 +379,13 @@ impl Look<'_> {
                 Needed::Record(needed) => (needed.kind(), needed.key()),
                 Needed::Document { kind, key } => (*kind, key.clone()),
             };
-            match (self.view.binding(self.brand, &self.setup.to, kind, &key)?, need.what) {
+            match (self.stands(kind, &key)?, need.what) {
                 (Some(id), _) => values.set(&need.table, need.key_text, id.as_str()),
+                (None, _) if self.stays_open(kind, &key)? => {
+                    if let Words::Foreseen(_) = self.words {
+                        values.set(&need.table, need.key_text, format!("({kind} {key})"));
+                    }
+                }
                 (None, Needed::Record(needed)) => return self.need(record, needed, kind, &key),
                 (None, Needed::Document { .. }) => return self.document(kind, &key),
             }
@@ -361,24 +393,56 @@ impl Look<'_> {
         Ok(Decision::Clear(Box::new(Cleared { values, ready })))
     }
 
+    fn answer(&self, lookup: &Lookup) -> Result<MappingAnswer> {
+        match self.words {
+            Words::Foreseen(Some(set)) => self.view.answer_among(set, &self.setup.to, lookup),
+            Words::Foreseen(None) | Words::InForce => self.view.answer(self.brand, &self.setup.to, lookup),
+        }
+    }
+
+    /// The newest obligation by which a flow to this target brings a record.
+    fn brought(&self, kind: Kind, key: &RecordKey) -> Result<Option<ObligationRow>> {
+        let brings = |flow: &FlowName| self.beside.iter().any(|other| other.flow == *flow && other.kind == kind);
+        let rows = self.view.obligations_of(self.brand, kind, key)?;
+        Ok(rows.into_iter().rev().find(|row| brings(&row.flow)))
+    }
+
+    /// Their id of a document of another flow: tied to our key, or seen by a flow in shadow mode.
+    fn stands(&self, kind: Kind, key: &RecordKey) -> Result<Option<ExternalId>> {
+        if let Some(bound) = self.view.binding(self.brand, &self.setup.to, kind, key)? {
+            return Ok(Some(bound));
+        }
+        Ok(self.brought(kind, key)?.filter(|row| row.state == State::Compared).and_then(|row| row.target))
+    }
+
+    /// Whether a record goes on without a document that would have to stand first: nothing is written for it, so nobody has
+    /// to make that one first, and no live flow is made to.
+    fn stays_open(&self, kind: Kind, key: &RecordKey) -> Result<bool> {
+        if let Words::Foreseen(_) = self.words {
+            return Ok(true);
+        }
+        if self.setup.mode != Mode::Shadow {
+            return Ok(false);
+        }
+        let writes = self.beside.iter().any(|other| other.kind == kind && other.mode == Mode::Live);
+        Ok(writes || self.brought(kind, key)?.is_some_and(|row| row.state == State::Compared))
+    }
+
     /// Why a document of another flow was left out here on purpose, if it was.
     fn left_out(&self, kind: Kind, key: &RecordKey) -> Result<Option<String>> {
-        let brings = |flow: &FlowName| self.beside.iter().any(|(name, of)| name == flow && *of == kind);
-        let rows = self.view.obligations_of(self.brand, kind, key)?;
-        let newest = rows.iter().rev().find(|row| brings(&row.flow)).filter(|row| row.state == State::Excluded);
-        Ok(newest.map(|row| row.note.clone().unwrap_or_default()))
+        let newest = self.brought(kind, key)?.filter(|row| row.state == State::Excluded);
+        Ok(newest.map(|row| row.note.unwrap_or_default()))
     }
 
     /// A document that another flow brings here: waited for, or why it never comes.
     fn document(&self, kind: Kind, key: &RecordKey) -> Result<Decision> {
-        let brings = |flow: &FlowName| self.beside.iter().any(|(name, of)| name == flow && *of == kind);
-        let rows = self.view.obligations_of(self.brand, kind, key)?;
-        let Some(newest) = rows.iter().rev().find(|row| brings(&row.flow)) else {
+        let Some(newest) = self.brought(kind, key)? else {
             return Ok(Decision::Hold(vec![never_comes(kind, key, &self.setup.to, "no flow brings it there")]));
         };
         Ok(match (newest.state, newest.exception) {
             (State::Held, Some(exception)) => Decision::HoldBy(exception, format!("{kind} {key} is held by {exception}")),
             (state, _) if state.in_flight() => Decision::WaitFor(newest.id, format!("for {kind} {key} to stand first")),
+            (State::Compared, _) => Decision::Hold(vec![only_compared(kind, key, &newest.flow)]),
             // Settled, and yet nothing stands: it was left out on purpose.
             (state, _) => {
                 let why = format!("it is {} there: {}", state.word(), newest.note.as_deref().unwrap_or("nothing is said why"));
@@ -403,6 +467,16 @@ impl Look<'_> {
             received_at: record.received_at,
         })))
     }
+}
+
+fn only_compared(kind: Kind, key: &RecordKey, flow: &FlowName) -> Problem {
+    Problem::new(
+        "flow.shadow",
+        "",
+        format!("{kind} {key} must stand at the target first; the flow {flow} brings it there, and only compares"),
+        format!("Switch it on (mode = \"live\" in [flows.{flow}], then selvedge flows adopt), or this flow to shadow mode; then release."),
+    )
+    .cause(flow.as_str())
 }
 
 fn never_comes(kind: Kind, key: &RecordKey, to: &ConnectionName, why: &str) -> Problem {
@@ -447,6 +521,8 @@ fn ambiguous(lookup: &Lookup, ids: &[String]) -> Problem {
 struct Needs<'a> {
     /// The flows to the same target, where each begins and what it brings.
     flows: &'a [(FlowName, ConnectionName, Kind)],
+    /// Those that only compare.
+    compares: &'a [FlowName],
     owing: &'a crate::capture::Owing,
 }
 
@@ -547,9 +623,14 @@ fn decide(
                 );
                 return hold(tx, brand, flow, row.id, "gate", &[problem], now);
             };
-            if needed.state == State::Confirmed {
-                // Confirmed since the view was taken.
+            let compares = needs.compares.contains(flow);
+            if needed.state == State::Confirmed || needed.state == State::Compared && (compares || needed.target.is_some()) {
+                // Confirmed, or seen to stand, since the view was taken.
                 return tx.postpone(row.id, now, None);
+            }
+            if needed.state == State::Compared {
+                let problem = only_compared(new.record.kind(), &new.record.key(), &needed.flow);
+                return hold(tx, brand, flow, row.id, "gate", &[problem], now);
             }
             tx.wait_for(row.id, needed.id)?;
             tx.tell(row.id, "gate", "waits", &format!("for {} {} to stand first", new.record.kind(), new.record.key()), now)

@@ -33,8 +33,11 @@ mod products;
 mod promises;
 mod reading;
 pub mod reconcile;
+mod redeliver;
+mod replay;
 mod returns;
 mod routes;
+pub mod shadow;
 pub mod stock;
 mod trouble;
 
@@ -43,7 +46,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection};
 use selvedge_model::{
-    Brand, ConnectionName, FlowName, Kind,
+    Brand, ConnectionName, FlowName, Kind, Mode,
     gate::{products::ProductPolicy, rules::OrderPolicy},
 };
 use selvedge_store::Store;
@@ -54,6 +57,8 @@ pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
 pub use reading::Swept;
+pub use redeliver::{Redelivered, Surprise};
+pub use replay::{Before, Foreseen, Replay, Replayed, Trial};
 pub use routes::RouteTrial;
 pub use stock::{Foreign, StockSetup};
 
@@ -93,6 +98,8 @@ pub struct FlowSetup {
     pub from: ConnectionName,
     /// To.
     pub to: ConnectionName,
+    /// Whether it writes.
+    pub mode: Mode,
     /// What the gate demands of orders.
     pub policy: OrderPolicy,
     /// What becomes of a record before it goes to its target.

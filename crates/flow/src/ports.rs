@@ -24,17 +24,23 @@ pub trait AnySource: Send + Sync {
     fn fetch_max(&self) -> usize;
 }
 
-/// A [`Sink`] of whatever kind. Handing it a record of another kind is answered with a problem.
+/// A [`Sink`] of whatever kind, as far as it only looks. Handing it a record of another kind is answered with a problem.
 #[async_trait]
 pub trait AnySink: Send + Sync {
     fn lookups(&self, record: &AnyRecord) -> Vec<Lookup>;
     fn needs(&self, record: &AnyRecord) -> Option<Need>;
     fn encode(&self, record: &AnyRecord, values: &Values, there: Standing<'_>) -> Result<Encoded, Vec<Problem>>;
     async fn find(&self, record: &AnyRecord) -> Result<Option<Found>, Fault>;
-    async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
+    async fn find_alike(&self, record: &AnyRecord) -> Result<Vec<Found>, Fault>;
     fn carries(&self) -> Carries;
     fn finishes_in_one(&self) -> bool;
     fn looks_first(&self) -> bool;
+}
+
+/// The half of a [`Sink`] that writes. Only a live flow is given one: what has none cannot write, whatever it does.
+#[async_trait]
+pub trait AnyWriter: Send + Sync {
+    async fn put(&self, request: &Request) -> Result<Receipt, Fault>;
 }
 
 struct ErasedSource<R: Record>(Arc<dyn Source<R>>);
@@ -90,8 +96,11 @@ impl<R: Record> AnySink for ErasedSink<R> {
             None => Ok(None),
         }
     }
-    async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
-        self.0.put(request).await
+    async fn find_alike(&self, record: &AnyRecord) -> Result<Vec<Found>, Fault> {
+        match of_kind(record) {
+            Some(record) => self.0.find_alike(&record).await,
+            None => Ok(Vec::new()),
+        }
     }
     fn carries(&self) -> Carries {
         self.0.carries()
@@ -101,6 +110,13 @@ impl<R: Record> AnySink for ErasedSink<R> {
     }
     fn looks_first(&self) -> bool {
         self.0.looks_first()
+    }
+}
+
+#[async_trait]
+impl<R: Record> AnyWriter for ErasedSink<R> {
+    async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
+        self.0.put(request).await
     }
 }
 
@@ -119,16 +135,28 @@ pub fn source(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySource>>
     }
 }
 
+/// Both halves of a sink.
+pub struct Ends {
+    /// The one that looks.
+    pub looks: Arc<dyn AnySink>,
+    /// The one that writes.
+    pub writes: Arc<dyn AnyWriter>,
+}
+
+fn ends<R: Record>(sink: Arc<dyn Sink<R>>) -> Ends {
+    Ends { looks: Arc::new(ErasedSink(Arc::clone(&sink))), writes: Arc::new(ErasedSink(sink)) }
+}
+
 /// Records of `kind` into a connection, if it takes them.
-pub fn sink(connection: &Connection, kind: Kind) -> Option<Arc<dyn AnySink>> {
+pub fn sink(connection: &Connection, kind: Kind) -> Option<Ends> {
     match kind {
-        Kind::Order => Some(Arc::new(ErasedSink(connection.order_sink.clone()?))),
-        Kind::Customer => Some(Arc::new(ErasedSink(connection.customer_sink.clone()?))),
-        Kind::Product => Some(Arc::new(ErasedSink(connection.product_sink.clone()?))),
-        Kind::Shipment => Some(Arc::new(ErasedSink(connection.shipment_sink.clone()?))),
-        Kind::Return => Some(Arc::new(ErasedSink(connection.return_sink.clone()?))),
-        Kind::CreditNote => Some(Arc::new(ErasedSink(connection.credit_note_sink.clone()?))),
-        Kind::Refund => Some(Arc::new(ErasedSink(connection.refund_sink.clone()?))),
+        Kind::Order => connection.order_sink.clone().map(ends),
+        Kind::Customer => connection.customer_sink.clone().map(ends),
+        Kind::Product => connection.product_sink.clone().map(ends),
+        Kind::Shipment => connection.shipment_sink.clone().map(ends),
+        Kind::Return => connection.return_sink.clone().map(ends),
+        Kind::CreditNote => connection.credit_note_sink.clone().map(ends),
+        Kind::Refund => connection.refund_sink.clone().map(ends),
         Kind::Stock => None,
     }
 }

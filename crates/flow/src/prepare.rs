@@ -408,6 +408,7 @@ impl Bench<'_> {
                         | State::Unanswered
                         | State::Delivered
                         | State::Confirmed
+                        | State::Compared
                         | State::Held
                         // Let through, and the target needed no document for it: its units have left all the same.
                         | State::Excluded

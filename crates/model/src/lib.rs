@@ -23,6 +23,7 @@ mod laws;
 pub mod ledgers;
 pub mod likeness;
 mod mask;
+pub mod mode;
 pub mod moment;
 pub mod money;
 pub mod obligation;
@@ -31,6 +32,7 @@ pub mod postcode;
 pub mod problem;
 pub mod reconcile;
 pub mod records;
+pub mod replay;
 pub mod routing;
 #[cfg(test)]
 mod samples;
@@ -46,6 +48,7 @@ pub use id::{
     Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, ObligationId,
     ReconciliationId, RecordId, RecordKey, Sku,
 };
+pub use mode::Mode;
 pub use moment::{Interval, MomentError};
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use problem::Problem;

@@ -19,6 +19,8 @@ pub enum State {
     Delivered,
     /// Read back and equal.
     Confirmed,
+    /// Looked for at the target and compared, and nothing was written: a flow in shadow mode is done with it.
+    Compared,
     /// An exception owns it.
     Held,
     /// A newer revision took its place.
@@ -31,13 +33,14 @@ pub enum State {
 
 impl State {
     /// All of them, in the order in which pages and reports show them.
-    pub const ALL: [State; 10] = [
+    pub const ALL: [State; 11] = [
         State::Captured,
         State::Cleared,
         State::Sending,
         State::Unanswered,
         State::Delivered,
         State::Confirmed,
+        State::Compared,
         State::Held,
         State::Superseded,
         State::Excluded,
@@ -53,6 +56,7 @@ impl State {
             State::Unanswered => "unanswered",
             State::Delivered => "delivered",
             State::Confirmed => "confirmed",
+            State::Compared => "compared",
             State::Held => "held",
             State::Superseded => "superseded",
             State::Excluded => "excluded",
@@ -105,6 +109,12 @@ pub enum Event {
     FindNothing,
     /// Read back and equal.
     Confirm,
+    /// A flow in shadow mode has looked for it, read it and compared; nothing was written.
+    Compare,
+    /// The flow is live now, and what was compared stood as it should: it is ours to confirm.
+    Adopt,
+    /// A person has it go through the gate once more, after a preview of what that changes.
+    Renew,
     /// It was confirmed, and the target was found changed since: an exception takes it.
     Drift,
     /// An exception was settled: back to the gate.
@@ -117,7 +127,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 17] = [
         Event::Clear,
         Event::Hold,
         Event::Exclude,
@@ -128,6 +138,9 @@ impl Event {
         Event::LoseAnswer,
         Event::FindNothing,
         Event::Confirm,
+        Event::Compare,
+        Event::Adopt,
+        Event::Renew,
         Event::Drift,
         Event::Release,
         Event::Dismiss,
@@ -142,6 +155,8 @@ impl Event {
 /// assert_eq!(next(State::Captured, Event::Clear), Some(State::Cleared));
 /// // Nothing is sent that the gate has not cleared.
 /// assert_eq!(next(State::Captured, Event::Claim), None);
+/// // What a flow in shadow mode compares was never claimed, so never sent.
+/// assert_eq!(next(State::Sending, Event::Compare), None);
 /// // A lost answer is never followed by a blind second write.
 /// assert_eq!(next(State::Unanswered, Event::Claim), None);
 /// ```
@@ -157,12 +172,17 @@ pub const fn next(state: State, event: Event) -> Option<State> {
         (S::Sending, E::Postpone | E::Advance) | (S::Unanswered, E::FindNothing | E::Advance) => Some(S::Cleared),
         (S::Sending, E::LoseAnswer) => Some(S::Unanswered),
         (S::Delivered, E::Confirm) => Some(S::Confirmed),
+        // From cleared and not from sending: what is compared was never about to be written.
+        (S::Cleared, E::Compare) => Some(S::Compared),
+        // Read back afresh before it is called confirmed: what was compared then says nothing of now.
+        (S::Compared, E::Adopt) => Some(S::Delivered),
+        (S::Confirmed | S::Compared | S::Excluded, E::Renew) => Some(S::Captured),
         (S::Captured | S::Cleared | S::Sending | S::Unanswered | S::Delivered, E::Hold) => Some(S::Held),
         (S::Confirmed, E::Drift) => Some(S::Held),
         (S::Held, E::Release) => Some(S::Captured),
         (S::Held, E::Dismiss) => Some(S::Dismissed),
         // Only what certainly has no write under way gives way to a newer revision; the others settle first.
-        (S::Captured | S::Cleared | S::Held, E::Supersede) => Some(S::Superseded),
+        (S::Captured | S::Cleared | S::Held | S::Compared, E::Supersede) => Some(S::Superseded),
         _ => None,
     }
 }
@@ -177,7 +197,9 @@ mod tests {
             for event in Event::ALL {
                 let allowed = match state {
                     State::Held => matches!(event, Event::Release | Event::Dismiss | Event::Supersede),
-                    State::Confirmed => event == Event::Drift,
+                    State::Confirmed => matches!(event, Event::Drift | Event::Renew),
+                    State::Compared => matches!(event, Event::Adopt | Event::Renew | Event::Supersede),
+                    State::Excluded => event == Event::Renew,
                     _ => false,
                 };
                 assert_eq!(next(state, event).is_some(), allowed, "{state:?} {event:?}");
@@ -201,6 +223,20 @@ mod tests {
             assert!(reached.contains(&State::Confirmed), "{start:?}");
             assert!(reached.contains(&State::Held), "{start:?}");
         }
+    }
+
+    #[test]
+    fn what_was_compared_comes_from_cleared_and_leaves_by_a_person_or_a_newer_revision() {
+        for state in State::ALL {
+            for event in Event::ALL {
+                if next(state, event) == Some(State::Compared) {
+                    assert_eq!((state, event), (State::Cleared, Event::Compare));
+                }
+            }
+        }
+        // An agreement that we did not bring about is never called confirmed without another look.
+        assert_eq!(next(State::Compared, Event::Confirm), None);
+        assert_eq!(next(State::Compared, Event::Claim), None);
     }
 
     #[test]

@@ -219,20 +219,26 @@ impl View<'_> {
         let sql = "SELECT id, connection, kind, external_id, version, body, via, received_at FROM captures
                    WHERE brand = ?1 AND state = 'due' ORDER BY id LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params![brand.as_str(), limit(limit_rows)], |row| {
-            let kind: String = row.get(2)?;
-            Ok(CaptureRow {
-                id: CaptureId(row.get(0)?),
-                connection: ConnectionName(row.get(1)?),
-                kind: kind_of(&kind)?,
-                external_id: ExternalId(row.get(3)?),
-                version: moment_maybe(row.get(4)?)?,
-                body: unpack("a capture", row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?)?,
-                via: row.get(6)?,
-                received_at: moment(row.get(7)?)?,
-            })
-        })?;
-        rows.collect()
+        statement.query_and_then(params![brand.as_str(), limit(limit_rows)], capture_row)?.collect()
+    }
+
+    /// The newest raw bytes of each document that arrived at or after `since`, in the order in which they came, after a
+    /// capture: what a replay runs over.
+    pub fn captures_since(
+        &self,
+        brand: &Brand,
+        since: Timestamp,
+        after: CaptureId,
+        limit_rows: usize,
+    ) -> Result<Vec<CaptureRow>> {
+        let sql = "SELECT c.id, c.connection, c.kind, c.external_id, c.version, c.body, c.via, c.received_at FROM captures c
+                   WHERE c.brand = ?1 AND c.id > ?2 AND c.received_at >= ?3 AND c.state <> 'stale' AND NOT EXISTS (
+                     SELECT 1 FROM captures n WHERE n.brand = c.brand AND n.connection = c.connection AND n.kind = c.kind
+                     AND n.external_id = c.external_id AND n.id > c.id AND n.state <> 'stale')
+                   ORDER BY c.id LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![brand.as_str(), after.0, micros(since), limit(limit_rows)];
+        statement.query_and_then(values, capture_row)?.collect()
     }
 
     /// Whether a raw document that came by `until` still waits to be decoded.
@@ -314,6 +320,20 @@ impl View<'_> {
         let packed: Option<Vec<u8>> = statement.query_row([id.0], |row| row.get(0)).optional()?;
         unpack("a capture", &packed.ok_or_else(|| StoreError::Absent(id.to_string()))?)
     }
+}
+
+fn capture_row(row: &rusqlite::Row<'_>) -> Result<CaptureRow> {
+    let kind: String = row.get(2)?;
+    Ok(CaptureRow {
+        id: CaptureId(row.get(0)?),
+        connection: ConnectionName(row.get(1)?),
+        kind: kind_of(&kind)?,
+        external_id: ExternalId(row.get(3)?),
+        version: moment_maybe(row.get(4)?)?,
+        body: unpack("a capture", row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?)?,
+        via: row.get(6)?,
+        received_at: moment(row.get(7)?)?,
+    })
 }
 
 /// The kind with this word, as it stands in the store.

@@ -138,7 +138,7 @@ fn act(tx: &Tx<'_>, act: &Act, watch: &mut Watch) -> Result<()> {
 }
 
 fn laws(tx: &Tx<'_>) -> Result<()> {
-    let side = FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order };
+    let side = FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order, off: false };
     let balance = tx.balance(&brand(), &[side], None)?;
     assert_eq!(balance[0].difference(), 0, "{balance:?}");
     let all = rows(tx);

@@ -1,5 +1,7 @@
 //! Mapping tables, who changed what, and the targets' own lists.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use selvedge_model::{Brand, ConnectionName, gate::Lookup};
@@ -32,6 +34,10 @@ pub struct MappingRow {
     /// When.
     pub at: Timestamp,
 }
+
+/// Mappings that are not in force: another set, to be tried. By connection, table and key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappingSet(pub BTreeMap<(String, String, String), String>);
 
 /// One change of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -142,8 +148,26 @@ impl View<'_> {
         connection: &ConnectionName,
         lookup: &Lookup,
     ) -> Result<(MappingAnswer, Option<String>)> {
+        self.answer_with(connection, lookup, &|key| self.mapped(brand.as_str(), connection.as_str(), &lookup.table, key))
+    }
+
+    /// The same out of another set of mappings; the targets' own lists are those that were read.
+    pub fn answer_among(&self, set: &MappingSet, connection: &ConnectionName, lookup: &Lookup) -> Result<MappingAnswer> {
+        let mapped = |key: &str| {
+            let key = (connection.as_str().to_owned(), lookup.table.clone(), key.to_owned());
+            Ok(set.0.get(&key).cloned())
+        };
+        Ok(self.answer_with(connection, lookup, &mapped)?.0)
+    }
+
+    fn answer_with(
+        &self,
+        connection: &ConnectionName,
+        lookup: &Lookup,
+        value_of: &dyn Fn(&str) -> Result<Option<String>>,
+    ) -> Result<(MappingAnswer, Option<String>)> {
         let mapped = |key: String| -> Result<Option<(MappingAnswer, Option<String>)>> {
-            let value = self.mapped(brand.as_str(), connection.as_str(), &lookup.table, &key)?;
+            let value = value_of(&key)?;
             Ok(value.map(|value| (MappingAnswer::Is(value), Some(key))))
         };
         if let Some(answer) = mapped(lookup.key_text())? {

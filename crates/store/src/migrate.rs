@@ -45,7 +45,7 @@ fn apply(connection: &Connection, path: &Path, known: u32) -> Result<()> {
         return Err(unreadable(&path.display().to_string(), "it is the database of another program"));
     }
     // The first file has changed since it was first tried out; nobody has released it.
-    let sql = "SELECT count(*) FROM pragma_table_info('obligations') WHERE name = 'prepared'";
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'comparisons'";
     if found > 0 && connection.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
         return Err(unreadable(
             &path.display().to_string(),

@@ -138,7 +138,7 @@ pub struct Step {
     pub note: Option<String>,
 }
 
-/// The equation of one flow: captured = confirmed + in flight + held + excluded + superseded + dismissed.
+/// The equation of one flow: captured = confirmed + compared + in flight + held + excluded + superseded + dismissed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Balance {
     /// In which flow.
@@ -147,6 +147,8 @@ pub struct Balance {
     pub captured: u64,
     /// Read back and equal.
     pub confirmed: u64,
+    /// Looked for and compared in shadow mode; nothing was written.
+    pub compared: u64,
     /// A verb still has work with them.
     pub in_flight: u64,
     /// An exception owns them.
@@ -163,7 +165,7 @@ impl Balance {
     /// Captured minus the sum of the rest: zero, or something was lost or made up.
     pub fn difference(&self) -> i128 {
         i128::from(self.captured)
-            - [self.confirmed, self.in_flight, self.held, self.excluded, self.superseded, self.dismissed]
+            - [self.confirmed, self.compared, self.in_flight, self.held, self.excluded, self.superseded, self.dismissed]
                 .into_iter()
                 .map(i128::from)
                 .sum::<i128>()
@@ -179,6 +181,8 @@ pub struct FlowSide {
     pub from: ConnectionName,
     /// Their kind.
     pub kind: Kind,
+    /// Whether it is off: what is captured meanwhile is none of its business, and only what it was owed before is counted.
+    pub off: bool,
 }
 
 /// Where a row stands, and whether a newer revision stands beside it.
@@ -363,7 +367,9 @@ impl Tx<'_> {
                 self.hold_waiters(id, exception, now)?;
             }
             // Superseded by hand, that is by a record under another key: nobody here to hand them on to.
-            (Event::Confirm | Event::Exclude | Event::Dismiss | Event::Supersede, _) => self.free_waiters(id, now)?,
+            (Event::Confirm | Event::Compare | Event::Exclude | Event::Dismiss | Event::Supersede, _) => {
+                self.free_waiters(id, now)?
+            }
             (Event::Release, _) => self.release_waiters(id, now)?,
             _ => {}
         }
@@ -631,10 +637,10 @@ impl View<'_> {
         rows.next()?.map(obligation_row).transpose()
     }
 
-    /// Whether any revision of the record was ever claimed in this flow: then a document may stand
-    /// at the target though no id is bound.
+    /// Whether any revision of the record was ever claimed in this flow, or seen at its target: then a document may
+    /// stand there though no id is bound.
     pub fn ever_attempted(&self, brand: &Brand, flow: &FlowName, key: &RecordKey) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND attempts > 0)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 AND (attempts > 0 OR target IS NOT NULL))";
         Ok(self.connection.prepare_cached(sql)?.query_row([brand.as_str(), flow.as_str(), key.as_str()], |row| row.get(0))?)
     }
 
@@ -644,9 +650,16 @@ impl View<'_> {
         let mut balances = Vec::with_capacity(flows.len());
         for side in flows {
             // Counted from the records, so that an obligation that was lost shows as a difference.
-            let sql = "SELECT count(*) FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5";
-            let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to];
-            let captured = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?;
+            let captured = if side.off {
+                let sql = "SELECT count(*) FROM records r WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5
+                           AND EXISTS (SELECT 1 FROM obligations o WHERE o.brand = r.brand AND o.flow = ?6 AND o.key = r.key AND o.revision = r.revision)";
+                let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to, side.flow.as_str()];
+                self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?
+            } else {
+                let sql = "SELECT count(*) FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5";
+                let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to];
+                self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?
+            };
             let mut balance = Balance { flow: side.flow.0.clone(), captured, ..Balance::default() };
             for (state, rows) in self.counts(brand, &side.flow, from, to)? {
                 let place = match state {
@@ -654,6 +667,7 @@ impl View<'_> {
                         &mut balance.in_flight
                     }
                     State::Confirmed => &mut balance.confirmed,
+                    State::Compared => &mut balance.compared,
                     State::Held => &mut balance.held,
                     State::Superseded => &mut balance.superseded,
                     State::Excluded => &mut balance.excluded,

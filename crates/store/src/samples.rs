@@ -177,7 +177,7 @@ impl World {
     }
 
     pub(crate) fn side(&self) -> FlowSide {
-        FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order }
+        FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order, off: false }
     }
 
     /// The equation, which holds at every instant.

@@ -40,7 +40,7 @@ fn flow() -> FlowName {
 }
 
 fn side() -> FlowSide {
-    FlowSide { flow: flow(), from: shop(), kind: Kind::Order }
+    FlowSide { flow: flow(), from: shop(), kind: Kind::Order, off: false }
 }
 
 /// An order as its canonical JSON has it.

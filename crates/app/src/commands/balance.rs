@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{config::words::Moment, view};
 
-/// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed.
+/// Print the equation per flow: captured = confirmed + compared + in flight + held + excluded + superseded + dismissed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exits with 1 if the equation does not hold for some flow.\n\nExamples:\n  selvedge balance\n  selvedge balance --since 24h\n  selvedge balance --since 2026-01-01T00:00:00+01:00 --until 2026-02-01T00:00:00+01:00 --json"
@@ -46,20 +46,41 @@ pub async fn run(about: &About, args: &Args) -> Done {
     if out.json {
         out.json(&balances)?;
     } else {
-        let header =
-            ["FLOW", "CAPTURED", "=", "CONFIRMED", "IN FLIGHT", "HELD", "EXCLUDED", "SUPERSEDED", "DISMISSED", "DIFFERENCE"];
+        let header = [
+            "FLOW",
+            "CAPTURED",
+            "=",
+            "CONFIRMED",
+            "COMPARED",
+            "IN FLIGHT",
+            "HELD",
+            "EXCLUDED",
+            "SUPERSEDED",
+            "DISMISSED",
+            "DIFFERENCE",
+        ];
         out.table(
             header,
             balances.iter().map(|balance| {
                 let terms = &balance.terms;
-                let numbers = [terms.confirmed, terms.in_flight, terms.held, terms.excluded, terms.superseded, terms.dismissed];
-                let [confirmed, in_flight, held, excluded, superseded, dismissed] = numbers.map(|number| number.to_string());
+                let numbers = [
+                    terms.confirmed,
+                    terms.compared,
+                    terms.in_flight,
+                    terms.held,
+                    terms.excluded,
+                    terms.superseded,
+                    terms.dismissed,
+                ];
+                let [confirmed, compared, in_flight, held, excluded, superseded, dismissed] =
+                    numbers.map(|number| number.to_string());
                 let sign = if balance.balanced { "=" } else { "≠" };
                 [
                     terms.flow.clone(),
                     terms.captured.to_string(),
                     sign.to_owned(),
                     confirmed,
+                    compared,
                     in_flight,
                     held,
                     excluded,

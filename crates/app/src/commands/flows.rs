@@ -1,12 +1,14 @@
 //! `selvedge flows`: what is where, and how far reading is proven.
 
+use clap::Subcommand;
 use jiff::Timestamp;
-use selvedge_model::{Interval, Kind, obligation::State};
+use selvedge_model::{FlowName, Interval, Kind, Mode, obligation::State};
 use serde::Serialize;
 
 use super::{
     About,
     out::{Done, Paint, moment},
+    shadow,
 };
 use crate::view::{self, FlowView};
 
@@ -31,11 +33,58 @@ struct Proven {
     at: Timestamp,
 }
 
+/// Show the flows. A flow in shadow mode compares with what stands at its target and writes nothing.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "From shadow to live: mode = \"live\" in [flows.NAME], flows adopt NAME to see what that does, flows adopt NAME --yes to do it, run.\n\nExamples:\n  selvedge flows\n  selvedge flows shadow orders --json\n  selvedge flows adopt orders\n  selvedge flows adopt orders --yes"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    act: Option<Act>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// What a flow in shadow mode found: what stands as it should, what differs and by how much, what is missing
+    Shadow {
+        /// The flow.
+        flow: FlowName,
+        /// How many records that differ or are missing are shown.
+        #[arg(long, default_value_t = 10)]
+        limit: usize,
+    },
+    /// Take over what a flow compared, now that it is live: what stands as it should is tied and read back, the rest is due
+    Adopt {
+        /// The flow.
+        flow: FlowName,
+        /// Do it; without, it is only shown.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Have what was captured while a flow was off, or not there, go through its gate
+    CatchUp {
+        /// The flow.
+        flow: FlowName,
+        /// Do it; without, it is only shown.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// Runs it.
 ///
 /// # Errors
-/// The store's.
-pub async fn run(about: &About) -> Done {
+/// The store's; there is no such flow.
+pub async fn run(about: &About, args: Args) -> Done {
+    match args.act {
+        None => list(about).await,
+        Some(Act::Shadow { flow, limit }) => shadow::show(about, &flow, limit).await,
+        Some(Act::Adopt { flow, yes }) => shadow::adopt(about, &flow, yes).await,
+        Some(Act::CatchUp { flow, yes }) => shadow::catch_up(about, &flow, yes).await,
+    }
+}
+
+async fn list(about: &About) -> Done {
     let config = about.config()?;
     let store = about.store_to_read(&config).await?;
     let mut lines = Vec::new();
@@ -59,7 +108,8 @@ pub async fn run(about: &About) -> Done {
         out.json(&lines)?;
         return Ok(0);
     }
-    let header = ["FLOW", "FROM → TO", "KIND", "CAPTURED", "CONFIRMED", "IN FLIGHT", "HELD", "PROVEN UNTIL", "HOLES"];
+    let header =
+        ["FLOW", "FROM → TO", "KIND", "MODE", "CAPTURED", "CONFIRMED", "COMPARED", "IN FLIGHT", "HELD", "PROVEN UNTIL", "HOLES"];
     out.table(
         header,
         lines.iter().map(|line| {
@@ -71,8 +121,10 @@ pub async fn run(about: &About) -> Done {
                 flow.flow.0.clone(),
                 format!("{} → {}", flow.from, flow.to),
                 flow.kind.to_string(),
+                flow.mode.word().to_owned(),
                 terms.captured.to_string(),
                 terms.confirmed.to_string(),
+                terms.compared.to_string(),
                 terms.in_flight.to_string(),
                 terms.held.to_string(),
                 proven.unwrap_or_else(|| "–".to_owned()),
@@ -90,6 +142,16 @@ pub async fn run(about: &About) -> Done {
                     line.flow.from,
                     moment(hole.from),
                     moment(hole.to)
+                ),
+            ))?;
+        }
+        let compared = line.flow.balance.terms.compared;
+        if compared > 0 && line.flow.mode == Mode::Live {
+            out.line(out.paint(
+                Paint::Warning,
+                format!(
+                    "{0}: {compared} compared in shadow mode and not taken over yet: selvedge flows adopt {0}",
+                    line.flow.flow
                 ),
             ))?;
         }

@@ -9,7 +9,7 @@ use std::{
 use clap::Subcommand;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use selvedge_model::ConnectionName;
-use selvedge_store::mappings::MappingRow;
+use selvedge_store::mappings::{MappingRow, MappingSet};
 use serde_json::json;
 
 use super::{
@@ -201,32 +201,7 @@ fn checked(wanted: MappingWanted, targets: &[Target]) -> Result<MappingWanted, S
 }
 
 async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failure> {
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-    let mut text = Vec::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text))
-    };
-    let read = read.map_err(|error| {
-        failed(
-            format!("{name} cannot be read: {error}"),
-            "Nothing was changed.",
-            "Name a CSV file with the columns connection,table,key,value.",
-        )
-    })?;
-    if read as u64 > IMPORT_BYTES_MAX {
-        return Err(failed(format!("{name} is larger than 64 MiB"), "Nothing was changed.", "Import it in parts."));
-    }
-    let rows = read_csv(&text, &config.mapping_targets()).map_err(|bad| {
-        let lines: Vec<String> = bad.iter().map(|(line, why)| format!("{name}:{line}: {}", clean(why))).collect();
-        Failure::Said(Complaint {
-            what: format!("{name} has {}\n{}", counted(bad.len() as u64, "bad row"), lines.join("\n")),
-            effect: "Nothing was changed.".to_owned(),
-            next: "Mend them and import the file again.".to_owned(),
-            exit: EXIT_FAILED,
-        })
-    })?;
+    let rows = read_rows(file, &config.mapping_targets(), "Nothing was changed.")?;
     let store = about.store(config).await?;
     let before: BTreeMap<(String, String, String), String> = view::mappings(&store, &config.brand)
         .await?
@@ -268,6 +243,42 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
         all - set,
         counted(released, "record")
     ))
+}
+
+/// A set of mappings that is not in force, out of a file as export writes it.
+///
+/// # Errors
+/// It cannot be read; every bad row.
+pub(super) fn read_set(file: &Path, targets: &[Target]) -> Result<MappingSet, Failure> {
+    let rows = read_rows(file, targets, "Nothing was compared.")?;
+    let row = |row: MappingWanted| Some(((row.connection.0, row.table, row.key), row.value?));
+    Ok(MappingSet(rows.into_iter().filter_map(row).collect()))
+}
+
+/// The rows of a file.
+fn read_rows(file: &Path, targets: &[Target], effect: &str) -> Result<Vec<MappingWanted>, Failure> {
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let mut text = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text))
+    };
+    let read = read.map_err(|error| {
+        failed(format!("{name} cannot be read: {error}"), effect, "Name a CSV file with the columns connection,table,key,value.")
+    })?;
+    if read as u64 > IMPORT_BYTES_MAX {
+        return Err(failed(format!("{name} is larger than 64 MiB"), effect, "Give it in parts."));
+    }
+    read_csv(&text, targets).map_err(|bad| {
+        let lines: Vec<String> = bad.iter().map(|(line, why)| format!("{name}:{line}: {}", clean(why))).collect();
+        Failure::Said(Complaint {
+            what: format!("{name} has {}\n{}", counted(bad.len() as u64, "bad row"), lines.join("\n")),
+            effect: effect.to_owned(),
+            next: "Mend them and give the file again.".to_owned(),
+            exit: EXIT_FAILED,
+        })
+    })
 }
 
 /// Reads an import whole; every bad row with its line if any is bad.

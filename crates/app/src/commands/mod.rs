@@ -16,10 +16,12 @@ pub mod orders;
 pub mod out;
 mod preflight;
 pub mod reconcile;
+pub mod replay;
 pub mod returns;
 pub mod routes;
 pub mod run;
 pub mod secrets;
+mod shadow;
 pub mod stock;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
@@ -88,8 +90,10 @@ pub enum Command {
     Check(check::Args),
     /// Run the engine and the page until Ctrl-C
     Run(run::Args),
-    /// Show the flows: what is where, and how far reading is proven
-    Flows,
+    /// Show the flows: what is where, and how far reading is proven; what those in shadow mode found, and take it over
+    Flows(flows::Args),
+    /// Run recorded documents through another config or other mappings, and deliver again what that changes
+    Replay(replay::Args),
     /// Find orders and show the whole story of one
     Orders(orders::Args),
     /// Find returns and credit notes, and show both halves of one
@@ -100,7 +104,7 @@ pub enum Command {
     Mappings(mappings::Args),
     /// See which warehouse ships what; try other routes on past orders
     Routes(routes::Args),
-    /// Print the equation per flow: captured = confirmed + in flight + held + excluded + superseded + dismissed
+    /// Print the equation per flow: captured = confirmed + compared + in flight + held + excluded + superseded + dismissed
     Balance(balance::Args),
     /// Close a month: see whether it adds up, sign it, and verify what was signed
     Close(close::Args),
@@ -142,7 +146,8 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Init(args) => init::run(&about, args).await,
         Command::Check(args) => check::run(&about, &args).await,
         Command::Run(args) => run::run(&about, args).await,
-        Command::Flows => flows::run(&about).await,
+        Command::Flows(args) => flows::run(&about, args).await,
+        Command::Replay(args) => replay::run(&about, args).await,
         Command::Orders(args) => orders::run(&about, args).await,
         Command::Returns(args) => returns::run(&about, args).await,
         Command::Exceptions(args) => exceptions::run(&about, args).await,
@@ -253,6 +258,13 @@ mod tests {
             "check --mappings --offline",
             "run --headless",
             "flows --json",
+            "flows shadow orders --limit 5 --json",
+            "flows adopt orders",
+            "flows adopt orders --yes",
+            "flows catch-up orders --yes",
+            "replay --since 7d --with candidate.toml",
+            "replay --since 7d --flow orders --with candidate.toml --mappings m.csv --limit 5 --json",
+            "replay --since 2026-01-01T00:00:00Z --mappings m.csv",
             "orders show 1042",
             "orders list --search anna --limit 5",
             "exceptions list --all",
@@ -321,6 +333,10 @@ mod tests {
             "close verify",
             "routes dry-run --days 0",
             "routes --with c.toml",
+            "replay --since 7d",
+            "replay --with c.toml",
+            "replay --since 7d --with c.toml --canary 5",
+            "replay --since 7d --with c.toml --deliver --canary 0",
             "stock rehearse --orders o.csv",
             "stock rehearse --data D --orders o.csv --opening s.csv",
             "stock rehearse --buffer two",

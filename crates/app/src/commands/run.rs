@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{Config, Level},
     serve::{self, App},
-    wiring::{self, LockError},
+    wiring::{self, Digest, LockError},
 };
 
 /// Run the engine and the page until Ctrl-C or SIGTERM; what is under way is finished first.
@@ -31,19 +31,23 @@ pub struct Args {
 /// # Errors
 /// The config's; the store is held by another process; the address is taken; the store's.
 pub async fn run(about: &About, args: Args) -> Done {
+    let digest = Digest::of(&about.global.config);
     let (config, problems) = about.read();
     if problems.iter().any(|problem| problem.level == Level::Bad) {
         // What the text alone shows is not all: secrets and the connectors' own settings are looked at, too.
         let environment = about.environment(&config);
         let clock = Arc::clone(&about.clock);
         let all = if config.file.is_file() {
-            wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock, wiring::Access::Full).await.problems
+            wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &clock, wiring::Access::Full)
+                .await
+                .problems
         } else {
             problems
         };
         return Err(Failure::Config(all));
     }
-    let _lock = wiring::lock(&config.store_url, wiring::LOCK_PATIENCE).await.map_err(|error| held(&config, &error))?;
+    let lock = wiring::lock(&config.store_url, wiring::LOCK_PATIENCE).await.map_err(|error| held(&config, &error))?;
+    lock.note(&digest)?;
     let environment = about.environment(&config);
     let opened = wiring::open(&config, problems, &environment, about.global.key_file.as_deref(), Arc::clone(&about.clock))
         .await

@@ -31,7 +31,7 @@ use std::{
 
 use schemars::JsonSchema;
 use selvedge_connector::Connector;
-use selvedge_model::{Brand, ConnectionName, Currency, FlowName, Kind, gate::rules::OrderPolicy};
+use selvedge_model::{Brand, ConnectionName, Currency, FlowName, Kind, Mode, gate::rules::OrderPolicy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -175,6 +175,29 @@ impl FlowKind {
     }
 }
 
+/// Whether a flow writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowMode {
+    /// It delivers and confirms.
+    #[default]
+    Live,
+    /// It looks for each document at the target and compares; nothing is written there.
+    Shadow,
+    /// It captures nothing and owes nothing.
+    Off,
+}
+
+impl From<FlowMode> for Mode {
+    fn from(mode: FlowMode) -> Self {
+        match mode {
+            FlowMode::Live => Mode::Live,
+            FlowMode::Shadow => Mode::Shadow,
+            FlowMode::Off => Mode::Off,
+        }
+    }
+}
+
 /// One flow: records of one kind, from one connection to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -185,6 +208,8 @@ pub struct FlowSettings {
     pub from: String,
     /// The connection that they are to stand in.
     pub to: String,
+    /// live, shadow (everything but the write: it compares with what stands at the target) or off. Default: live.
+    pub mode: FlowMode,
     /// What an order must be like before it may pass.
     pub policy: PolicySettings,
     /// How long a shipment without any tracking number waits for one before it goes on without. Default: 15m.
@@ -215,6 +240,7 @@ impl Default for FlowSettings {
             kind: FlowKind::Order,
             from: String::new(),
             to: String::new(),
+            mode: FlowMode::Live,
             policy: PolicySettings::default(),
             tracking_wait: Span::seconds(900),
             products: ProductSettings::default(),
@@ -317,6 +343,7 @@ pub struct CaptureSettings {
     /// start; later starts go on where the last one stopped. Default: 7d.
     pub since: Moment,
     /// How often the source's queue of news is read when nothing is heard; a webhook makes it due at once. Default: 5s where the source has one.
+    /// For a kind of which no flow is live it is not read unless this is set: what is read from it is gone for whoever else reads the same queue.
     pub feed: Option<Pace>,
     /// How often changed documents are listed. Default: 15m beside a queue of news, 1m without one.
     pub poll: Option<Pace>,
@@ -494,6 +521,7 @@ impl Config {
             kind: Kind::Customer,
             from: ConnectionName::new(&flow.from),
             to: ConnectionName::new(&flow.to),
+            mode: flow.mode.into(),
         })
     }
 
@@ -519,6 +547,7 @@ impl Config {
                 kind: flow.kind.kind(),
                 from: ConnectionName::new(&flow.from),
                 to: ConnectionName::new(&flow.to),
+                mode: flow.mode.into(),
             });
             ends.extend(self.companion(name, flow));
         }

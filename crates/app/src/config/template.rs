@@ -192,6 +192,7 @@ token_secret = {{ env = \"{NETSUITE_TOKEN_SECRET}\" }}",
 kind = \"order\"
 from = \"shop\"
 to = \"erp\"
+# mode = \"shadow\"                 # compare with what stands there and write nothing; or off. See docs/going-live.md
 
 [flows.orders.policy]
 unpaid = true                      # false: an order needs a successful authorisation or capture

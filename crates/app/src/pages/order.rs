@@ -124,7 +124,7 @@ fn heading(debt: &ObligationView) -> Markup {
 }
 
 fn obligation(debt: &ObligationView, now: Timestamp) -> Markup {
-    let settled_quietly = matches!(debt.state, At::Superseded | At::Excluded | At::Dismissed);
+    let settled_quietly = matches!(debt.state, At::Superseded | At::Excluded | At::Dismissed | At::Compared);
     html! {
         div {
             p.quiet {

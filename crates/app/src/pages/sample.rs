@@ -201,6 +201,7 @@ async fn with(stocks: Vec<StockSetup>, more: &[More]) -> (Arc<App>, Arc<ManualCl
         kind,
         from: from.into(),
         to: "books".into(),
+        mode: Default::default(),
         policy: OrderPolicy::default(),
         preparation: Default::default(),
         shipments: Default::default(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, obligation::State as At};
+use selvedge_model::{ConnectionName, Mode, obligation::State as At};
 
 use super::{
     Failure, Frame, Place,
@@ -98,7 +98,8 @@ const WAY: [At; 5] = [At::Captured, At::Cleared, At::Sending, At::Unanswered, At
 fn picture(flow: &FlowView, systems: &BTreeMap<ConnectionName, &str>) -> Markup {
     let held = count(flow, At::Held);
     html! {
-        h3 { (flow.flow) }
+        h3 { (flow.flow) @if flow.mode != Mode::Live { " " span.quiet { (mode(flow.mode)) } } }
+        @if let Some(says) = compared(flow) { p.quiet { (says) } }
         div.loom {
             (end(&flow.from, systems, html! { (grouped(flow.balance.terms.captured)) " captured" }))
             ol.way aria-label="On the way" {
@@ -113,6 +114,30 @@ fn picture(flow: &FlowView, systems: &BTreeMap<ConnectionName, &str>) -> Markup 
         (weave(flow))
         (equation(&flow.balance))
         (pace(flow))
+    }
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "live",
+        Mode::Shadow => "in shadow mode: it compares and writes nothing",
+        Mode::Off => "off",
+    }
+}
+
+/// What was compared: where to see it, or what is still to be done.
+fn compared(flow: &FlowView) -> Option<String> {
+    let count = count(flow, At::Compared);
+    match flow.mode {
+        _ if count == 0 => None,
+        Mode::Live => Some(format!(
+            "{} compared in shadow mode and not taken over yet: selvedge flows adopt {}",
+            plural(count, "record was", "records were"),
+            flow.flow
+        )),
+        Mode::Shadow | Mode::Off => {
+            Some(format!("{} compared: selvedge flows shadow {}", plural(count, "record", "records"), flow.flow))
+        }
     }
 }
 
@@ -149,6 +174,7 @@ fn equation(balance: &BalanceView) -> Markup {
     let terms = &balance.terms;
     let right = [
         ("confirmed", terms.confirmed),
+        ("compared", terms.compared),
         ("in flight", terms.in_flight),
         ("held", terms.held),
         ("excluded", terms.excluded),

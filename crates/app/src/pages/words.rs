@@ -156,6 +156,7 @@ pub(super) const fn meaning(state: State) -> &'static str {
         State::Unanswered => "sent, no answer",
         State::Delivered => "to be read back",
         State::Confirmed => "confirmed",
+        State::Compared => "compared",
         State::Held => "held",
         State::Superseded => "superseded",
         State::Excluded => "excluded",
@@ -168,6 +169,7 @@ pub(super) fn state(state: State) -> Markup {
     let (mark, tone) = match state {
         State::Confirmed => ("✓", "good"),
         State::Held => ("‖", "bad"),
+        State::Compared => ("≈", "quiet"),
         State::Superseded | State::Excluded | State::Dismissed => ("–", "quiet"),
         State::Captured | State::Cleared | State::Sending | State::Unanswered | State::Delivered => ("→", "busy"),
     };

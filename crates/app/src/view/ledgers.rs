@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn ends(flow: &str, kind: Kind, from: &str, to: &str) -> Ends {
-        Ends { flow: flow.into(), kind, from: from.into(), to: to.into() }
+        Ends { flow: flow.into(), kind, from: from.into(), to: to.into(), mode: Default::default() }
     }
 
     #[test]

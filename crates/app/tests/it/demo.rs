@@ -150,7 +150,8 @@ fn assert_held(report: &Value, homeless: usize) {
 fn assert_balanced(report: &Value) {
     for (name, flow) in report["flows"].as_object().unwrap() {
         let n = |key: &str| flow[key].as_u64().unwrap_or_else(|| panic!("{name} has no {key}"));
-        let right: u64 = ["confirmed", "in_flight", "held", "excluded", "superseded", "dismissed"].iter().map(|k| n(k)).sum();
+        let right: u64 =
+            ["confirmed", "compared", "in_flight", "held", "excluded", "superseded", "dismissed"].iter().map(|k| n(k)).sum();
         assert_eq!(n("captured"), right, "{name}: {flow}");
         assert_eq!(n("in_flight"), 0, "{name}: {flow}");
     }

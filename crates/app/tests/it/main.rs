@@ -7,6 +7,7 @@ mod demo;
 mod page;
 mod products;
 mod returns;
+mod shadow;
 mod stock;
 mod stock_page;
 mod warehouse;

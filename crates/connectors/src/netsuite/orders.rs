@@ -20,6 +20,8 @@ use super::{
     suiteql, wire,
 };
 
+/// Documents of one order number that are told apart: more than one is one too many.
+const ALIKE_MAX: usize = 10;
 /// Documents of one page of `list`: each is a call of its own.
 const LIST_PAGE: usize = 25;
 
@@ -99,6 +101,18 @@ impl Sink<Order> for Orders {
         let external_id = wire::external_id(self.form.document.prefix(), key.as_str());
         let sql = format!("SELECT id FROM transaction WHERE externalid = ? AND type = '{}'", self.form.document.query_type());
         find(&self.client, &sql, &external_id).await
+    }
+
+    /// By the field that people see as PO number: whoever enters the shop's orders writes their number there.
+    async fn find_alike(&self, record: &Order) -> Result<Vec<Found>, Fault> {
+        let number = record.number.as_str();
+        let sql = format!(
+            "SELECT id FROM transaction WHERE otherrefnum = ? AND type = '{}' ORDER BY id",
+            self.form.document.query_type()
+        );
+        let what = format!("find by number {number}");
+        let rows = suiteql::query(&self.client, &what, &sql, &[number], ALIKE_MAX, Priority::Orders).await?;
+        Ok(rows.rows.iter().filter_map(|row| row.get("id")).map(|id| Found { id: ExternalId::new(id) }).collect())
     }
 
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {

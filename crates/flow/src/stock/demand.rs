@@ -122,7 +122,7 @@ pub(crate) fn count(
 /// What the source holds of an order, by the last revision that it took.
 fn taken_in(view: &View<'_>, counting: &Counting, key: &RecordKey) -> Result<Wanted> {
     let rows = view.obligations_of(&counting.of.brand, Kind::Order, key)?;
-    let took = |state: State| matches!(state, State::Delivered | State::Confirmed | State::Held);
+    let took = |state: State| matches!(state, State::Delivered | State::Confirmed | State::Compared | State::Held);
     let last = rows
         .iter()
         .filter(|row| counting.carriers.contains(&row.flow) && row.target.is_some() && took(row.state))

@@ -2,7 +2,7 @@
 //! and a vendor are capable of, all of it drawn from one seed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -109,6 +109,12 @@ pub(crate) struct World {
     /// What stands in the books: every document ever created, by its id.
     pub(crate) documents: BTreeMap<u32, Order>,
     writes_per_key: BTreeMap<RecordKey, u32>,
+    /// Documents that another integration made, under keys of its own.
+    foreign: BTreeSet<u32>,
+    /// Whether a write fails the test.
+    read_only: bool,
+    /// Whether any call fails the test.
+    silent: bool,
 }
 
 /// The two systems.
@@ -134,6 +140,24 @@ impl Fake {
         world.documents.insert(7, order);
     }
 
+    /// Another integration has entered this order in the books, under a key of its own.
+    pub fn entered_by_another(&self, order: Order) {
+        let mut world = self.world.lock().unwrap();
+        let id = world.documents.keys().max().copied().unwrap_or(100) + 7;
+        world.documents.insert(id, order);
+        world.foreign.insert(id);
+    }
+
+    /// From now on a write fails the test.
+    pub fn read_only(&self, read_only: bool) {
+        self.world.lock().unwrap().read_only = read_only;
+    }
+
+    /// From now on any call fails the test.
+    pub fn silent(&self, silent: bool) {
+        self.world.lock().unwrap().silent = silent;
+    }
+
     pub fn new(seed: u64, percent: u32) -> Self {
         let world = World {
             stock: None,
@@ -146,6 +170,9 @@ impl Fake {
             looks_first: false,
             documents: BTreeMap::new(),
             writes_per_key: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            read_only: false,
+            silent: false,
         };
         Self { world: Arc::new(Mutex::new(world)), clock: Arc::new(ManualClock::at(start())) }
     }
@@ -254,6 +281,7 @@ impl Fake {
                 kind: Kind::Order,
                 from: ConnectionName::from("shop"),
                 to: ConnectionName::from("books"),
+                mode: Default::default(),
                 policy,
                 preparation: Default::default(),
                 shipments: Default::default(),
@@ -276,6 +304,7 @@ impl Fake {
 
     pub(crate) fn mood(&self, write: bool) -> Mood {
         let mut world = self.world.lock().unwrap();
+        assert!(!world.silent, "a call left");
         let percent = world.mischief.percent;
         if world.rng.random_range(0..100) >= percent {
             return Mood::Fine;
@@ -449,12 +478,22 @@ impl Sink<Order> for Books {
             return Err(fault);
         }
         let world = self.0.world.lock().unwrap();
-        Ok(world.documents.iter().find(|(_, o)| o.number == *key).map(|(id, _)| Found { id: ExternalId::new(id.to_string()) }))
+        let ours = world.documents.iter().filter(|(id, _)| !world.foreign.contains(id));
+        Ok(ours.into_iter().find(|(_, o)| o.number == *key).map(|(id, _)| Found { id: ExternalId::new(id.to_string()) }))
+    }
+    async fn find_alike(&self, record: &Order) -> Result<Vec<Found>, Fault> {
+        if let Mood::Before(fault) = self.0.mood(false) {
+            return Err(fault);
+        }
+        let world = self.0.world.lock().unwrap();
+        let theirs = world.documents.iter().filter(|(id, o)| world.foreign.contains(id) && o.number == record.number);
+        Ok(theirs.map(|(id, _)| Found { id: ExternalId::new(id.to_string()) }).collect())
     }
     fn looks_first(&self) -> bool {
         self.0.world.lock().unwrap().looks_first
     }
     async fn put(&self, request: &Request) -> Result<Receipt, Fault> {
+        assert!(!self.0.world.lock().unwrap().read_only, "a write left: {}", request.what);
         let mood = self.0.mood(true);
         if let Mood::Before(fault) = mood {
             return Err(fault);

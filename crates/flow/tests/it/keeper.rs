@@ -194,6 +194,7 @@ pub fn flow(name: &str, kind: Kind, from: &str, to: &str) -> FlowSetup {
         kind,
         from: ConnectionName::from(from),
         to: ConnectionName::from(to),
+        mode: Default::default(),
         policy: Default::default(),
         preparation: Default::default(),
         shipments: ShipmentPolicy::default(),

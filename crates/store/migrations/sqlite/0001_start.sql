@@ -116,7 +116,7 @@ CREATE TABLE obligations (
     revision     INTEGER NOT NULL CHECK (revision > 0), -- which revision
     record_id    INTEGER NOT NULL REFERENCES records (id), -- the revision itself
     state        TEXT NOT NULL CHECK (state IN ('captured', 'cleared', 'sending', 'unanswered', 'delivered',
-                                                'confirmed', 'held', 'superseded', 'excluded', 'dismissed')),
+                                                'confirmed', 'compared', 'held', 'superseded', 'excluded', 'dismissed')),
     due_at       INTEGER,             -- when a verb looks at it next; none when settled or waiting for another
     captured_at  INTEGER NOT NULL,    -- start of its clock
     settled_at   INTEGER,             -- when it settled; none while in flight
@@ -146,6 +146,15 @@ CREATE INDEX obligations_by_state ON obligations (brand, flow, state, due_at, ca
 CREATE INDEX obligations_by_exception ON obligations (exception_id, state, currency, amount_minor) WHERE exception_id IS NOT NULL;
 -- Who waits for a row.
 CREATE INDEX obligations_waiting ON obligations (waits_for) WHERE waits_for IS NOT NULL;
+
+-- What a flow in shadow mode found: one row per obligation that is compared.
+CREATE TABLE comparisons (
+    obligation_id INTEGER PRIMARY KEY REFERENCES obligations (id),
+    verdict     TEXT NOT NULL CHECK (verdict IN ('equal', 'change', 'create')), -- what a live flow would have done
+    at          INTEGER NOT NULL,     -- when it was looked at
+    found_by    TEXT NOT NULL,        -- how the document was found; empty when none was
+    body        BLOB NOT NULL         -- packed: the differences, as JSON
+) STRICT;
 
 -- The story of each obligation, line by line.
 CREATE TABLE attempts (

@@ -156,13 +156,14 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     if let Some(folder) = store.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let _lock = wiring::lock(&format!("sqlite://{}", store.display()), wiring::LOCK_PATIENCE)
+    let lock = wiring::lock(&format!("sqlite://{}", store.display()), wiring::LOCK_PATIENCE)
         .await
         .context("nothing was started: two engines on one store would do the same work twice")?;
     let folder = store.with_extension("world");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let world = Child::start(&world::child_args(args, &folder)?).await?;
     let file = world::write_config(args, store, &folder, &world.access)?;
+    lock.note(&wiring::Digest::of(&file)).context("the lock file cannot be written")?;
     let (config, found) = config::read(&file);
     let clock = Arc::new(selvedge_flow::clock::SystemClock);
     let opened = wiring::open(&config, found, &Environment::of([]), None, clock).await;

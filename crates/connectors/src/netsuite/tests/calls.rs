@@ -276,6 +276,19 @@ async fn a_lost_document_is_looked_for_by_our_key() {
 }
 
 #[tokio::test]
+async fn what_another_integration_made_is_looked_for_by_the_order_number() {
+    let world = world(false, |_| ok(json!({"items": [{"links": [], "ID": "77"}, {"links": [], "id": "78"}]}))).await;
+    let sink = world.connection.order_sink.clone().unwrap();
+    let alike = sink.find_alike(&numbered("1042")).await.unwrap();
+    assert_eq!(alike.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ["77", "78"]);
+    let body: Value = serde_json::from_str(&world.came()[0].body).unwrap();
+    assert_eq!(
+        body,
+        json!({"q": "SELECT id FROM transaction WHERE otherrefnum = ? AND type = 'SalesOrd' ORDER BY id", "params": ["1042"]})
+    );
+}
+
+#[tokio::test]
 async fn a_document_is_fetched_whole_and_one_that_is_gone_is_left_out() {
     let world = world(false, |came| {
         if came.line.contains("/salesOrder/5?") {
