@@ -27,8 +27,6 @@ pub struct Audit {
     store: Store,
     brand: Brand,
     clock: Arc<dyn Clock>,
-    /// What somebody should know, though it works.
-    pub warnings: Vec<ConfigProblem>,
 }
 
 impl Audit {
@@ -72,7 +70,12 @@ impl Audit {
             problems.push(config.problem(Level::Bad, "reconcile", "there are no two ends to compare".to_owned(), remedy));
             return Err(problems);
         }
-        Ok(Self { reconciler, store, brand: config.brand, clock, warnings: problems })
+        Ok(Self { reconciler, store, brand: config.brand, clock })
+    }
+
+    /// Where it keeps what it found.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Reads both ends of every pair over a window and says what it found.

@@ -136,7 +136,7 @@ fn candidate(file: &Path, config: &Config) -> Result<Config, Failure> {
 /// An engine that nobody runs. No call leaves.
 async fn engine(about: &About, config: &Config, store: &Store) -> Result<Arc<Engine>, Failure> {
     let (environment, key_file) = (about.environment(config), about.global.key_file.as_deref());
-    let assembly = wiring::assemble(config, Vec::new(), &environment, key_file, &about.clock).await;
+    let assembly = wiring::assemble(config, Vec::new(), &environment, key_file, &about.clock, wiring::Access::Full).await;
     if assembly.problems.iter().any(|problem| problem.level == Level::Bad) {
         return Err(Failure::Config(assembly.problems));
     }

@@ -13,7 +13,7 @@ use selvedge_flow::reconcile::PairSetup;
 use selvedge_model::{ConnectionName, Currency, FlowName, Kind, LocationId, reconcile::Tolerance};
 use serde::{Deserialize, Serialize};
 
-use super::{Config, FlowKind, words::Pace, words::Span};
+use super::{Config, FlowKind, FlowMode, words::Pace, words::Span};
 
 /// Which two ends must agree, how often that is looked at, and what is tolerated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -157,12 +157,15 @@ impl Config {
         for (name, flow) in &self.flows {
             let picks = |end: &str| self.connections.get(&ConnectionName::new(end)).is_some_and(|c| c.connector.picks());
             // A warehouse holds its part of an order, taken apart; its shipments tell what became of it.
-            if picks(&flow.to) && flow.kind != FlowKind::Product {
+            if picks(&flow.to) && flow.kind != FlowKind::Product || flow.mode == FlowMode::Off {
                 continue;
             }
             let (sources, flows) = ends.entry((flow.kind.kind(), &flow.to)).or_default();
             sources.insert(&flow.from);
-            flows.push(name.clone());
+            // Beside somebody else's integration the ledger knows nothing of what stands there.
+            if flow.mode == FlowMode::Live {
+                flows.push(name.clone());
+            }
         }
         for ((kind, to), (sources, flows)) in ends {
             let sources: Vec<ConnectionName> = sources.into_iter().map(ConnectionName::new).collect();

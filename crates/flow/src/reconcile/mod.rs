@@ -193,6 +193,16 @@ impl Reconciler {
         self.connections.iter().map(|(name, connection)| (name.to_string(), calls(connection))).collect()
     }
 
+    /// Where it keeps what it found.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whose it is.
+    pub fn brand(&self) -> &Brand {
+        &self.brand
+    }
+
     fn rest(&self, pair: &PairSetup, until: Timestamp) {
         self.rests.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), until);
     }
@@ -248,10 +258,7 @@ impl Reconciler {
             target: pair.target.clone(),
             via: via.to_owned(),
             window: *window,
-            read: Interval {
-                from: before(window.from, pair.around),
-                to: after(window.to, pair.around).min(after(now, Duration::from_secs(1))),
-            },
+            read: Interval { from: before(window.from, pair.around), to: after(window.to, pair.around) },
         };
         let brand = self.brand.clone();
         let id = self.store.write(move |tx| tx.begin_reconciliation(&brand, &new, now)).await?;

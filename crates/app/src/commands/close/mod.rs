@@ -1,6 +1,7 @@
 //! `selvedge close`: whether a month adds up, who signed it, and whether what was signed is what lies there.
 
 mod export;
+mod read;
 pub mod rows;
 mod show;
 mod sign;
@@ -23,7 +24,7 @@ use crate::config::Config;
 /// Close a month: see whether it adds up, sign it, and verify what was signed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Periods are called 2026-11, or 2026-P11 where the year is cut in weeks.\n\nExamples:\n  selvedge close show 2026-11\n  selvedge close sign 2026-11 --out packs --open 3\n  selvedge close verify packs/sweden-2026-11"
+    after_help = "Periods are called 2026-11, or 2026-P11 where the year is cut in weeks.\n\nExamples:\n  selvedge close read 2026-11\n  selvedge close show 2026-11\n  selvedge close sign 2026-11 --out packs --open 3\n  selvedge close verify packs/sweden-2026-11"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -36,6 +37,11 @@ enum Act {
     List {
         #[command(flatten)]
         of: Of,
+    },
+    /// Read both ends of a period whole: what the close rests on. Again, whenever something was mended
+    Read {
+        #[command(flatten)]
+        which: Which,
     },
     /// Whether a period adds up: counts, sums, open items, and what stands against signing; exits with 1 if something does
     Show {
@@ -112,6 +118,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             let store = about.store_to_read(&config).await?;
             show::list(about, &config, &store, of.entity.as_deref()).await
         }
+        Act::Read { which } => read::run(about, which).await,
         Act::Show { which } => {
             let place = Place::of(about, config, which).await?;
             let input = place.read(about).await?;

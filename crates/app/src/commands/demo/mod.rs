@@ -7,6 +7,7 @@
 mod flash;
 mod report;
 mod world;
+mod wrong;
 
 use std::{
     path::{Path, PathBuf},
@@ -96,6 +97,15 @@ pub struct DemoArgs {
     /// Brings the shop's whole catalogue to the ERP and the warehouses, too; without it only what changes from now on.
     #[arg(long, conflicts_with_all = ["data", "flash", "no_warehouse"])]
     products: bool,
+    /// When everything is settled, make things wrong behind the product's back, drawn by this seed, and report what was found of it.
+    #[arg(long, value_name = "SEED", requires = "until_settled")]
+    wrong: Option<u64>,
+    /// So many of each kind of wrongness.
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "wrong")]
+    wrong_each: u64,
+    /// No flows: another integration has carried everything over, and only an audit looks on.
+    #[arg(long, requires = "wrong", conflicts_with_all = ["data", "flash"])]
+    incumbent: bool,
     /// Latency that the simulated systems add to every answer.
     #[arg(long, default_value_t = 0, hide = true)]
     latency_ms: u64,
@@ -104,7 +114,7 @@ pub struct DemoArgs {
 impl DemoArgs {
     /// Whether warehouses ship what is ordered.
     fn has_warehouse(&self) -> bool {
-        !self.no_warehouse && self.data.is_none() && self.flash.is_none()
+        !self.no_warehouse && !self.incumbent && self.data.is_none() && self.flash.is_none()
     }
 }
 
@@ -161,6 +171,9 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
         .context("nothing was started: two engines on one store would do the same work twice")?;
     let folder = store.with_extension("world");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    if args.incumbent {
+        return wrong::beside_an_incumbent(args, store, &folder).await;
+    }
     let world = Child::start(&world::child_args(args, &folder)?).await?;
     let file = world::write_config(args, store, &folder, &world.access)?;
     lock.note(&wiring::Digest::of(&file)).context("the lock file cannot be written")?;
@@ -209,6 +222,10 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     if args.flash.is_some() && settled.is_some() {
         tell_sale(&world.state().await?, &others);
     }
+    let made_wrong = match args.wrong.filter(|_| settled.is_some()) {
+        Some(seed) => Some(wrong::measure(args, seed, &world, Some(&engine.reconciler), &file).await?),
+        None => None,
+    };
     if let Some(file) = &args.report {
         let run = report::Run {
             seed: args.seed,
@@ -219,6 +236,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
             orders_flow: world::FLOW.to_owned(),
             world: world.state().await?,
             others,
+            wrong: made_wrong,
         };
         let report = report::read(&engine, &run).await?;
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)

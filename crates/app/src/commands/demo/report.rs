@@ -45,6 +45,9 @@ pub struct Report {
     pub rss_peak_bytes: u64,
     /// Processor time of this process, user and system.
     pub cpu_s: f64,
+    /// What was made wrong behind the product's back, and what was found of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<super::wrong::Wrong>,
     /// Which seed and faults, to run it again.
     pub seed: u64,
     /// The profile.
@@ -82,6 +85,8 @@ pub struct Run {
     pub world: WorldState,
     /// A flash sale in other hands.
     pub others: Vec<super::flash::Other>,
+    /// What was made wrong.
+    pub wrong: Option<super::wrong::Wrong>,
 }
 
 /// Reads the report out of the store.
@@ -126,6 +131,7 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
         lost_orders: run.world.lost_orders,
         violations: run.world.violations.clone(),
         others: run.others.clone(),
+        wrong: run.wrong.clone(),
         flows,
         elapsed_s,
         ready_ms: u64::try_from(run.ready.as_millis()).unwrap_or(u64::MAX),

@@ -1,6 +1,7 @@
 //! The simulated world: a child process, the config that points at it, the mappings that fit it.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     path::{Path, PathBuf},
     process::Stdio,
@@ -197,7 +198,8 @@ impl Child {
         let line = line.context("the simulated world ended at once; see its message above")?;
         let access = serde_json::from_str(&line).context("the simulated world does not say how to reach it")?;
         let admin =
-            Session::new(SessionConfig { breaker_failures: u32::MAX, ..SessionConfig::named("world") }, Arc::new(SystemClock));
+            // A large world takes its time to be carried over.
+            Session::new(SessionConfig { timeout: Duration::from_secs(900), breaker_failures: u32::MAX, ..SessionConfig::named("world") }, Arc::new(SystemClock));
         Ok(Self { process, access, admin })
     }
 
@@ -239,6 +241,23 @@ impl Child {
     /// When it does not answer.
     pub async fn aim_stock_pushes(&self, url: &str) -> anyhow::Result<()> {
         self.call("POST", "/stock-push", serde_json::json!({ "url": url }).to_string()).await.map(|_| ())
+    }
+
+    /// Makes things wrong in it, behind everybody's back.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn make_wrong(&self, seed: u64, each: u64) -> anyhow::Result<selvedge_sim::wrong::Report> {
+        let wish = serde_json::json!({ "seed": seed, "each": each }).to_string();
+        Ok(serde_json::from_slice(&self.call("POST", "/wrong", wish).await?.body)?)
+    }
+
+    /// Lets another integration carry its orders over.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn carry_over(&self, orders: u64) -> anyhow::Result<()> {
+        self.call("POST", "/incumbent", serde_json::json!({ "orders": orders }).to_string()).await.map(|_| ())
     }
 
     /// Writes what stands in its systems.
@@ -356,6 +375,10 @@ sweep = "24h"
 sweep_back = "3650d"
 notice_grace = "5s"
 
+[reconcile]
+every = "off"
+allowance = "1s"
+
 [stock.{STOCK}]
 from = "{ERP}"
 to = "{SHOP}"
@@ -369,7 +392,7 @@ most = "5s"
 overlap = "5s"
 "#,
         warehouses = warehouses.join(", "),
-        returns = if args.has_returns() { shop_returns(access) } else { String::new() },
+        returns = if args.has_returns() || args.incumbent { shop_returns(access) } else { String::new() },
         // Half a year in a few minutes says nothing of how quickly things sell.
         buffers = if args.data.is_some() { "buffers = [{ fixed = 2 }]\n" } else { "" },
         url = format!("sqlite://{}", store.display()),
@@ -391,6 +414,58 @@ overlap = "5s"
         text.push_str(&returns_config());
     }
     text.push_str(&desk_config(folder, access)?);
+    let file = folder.join("selvedge.toml");
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+/// Writes the config of an audit: both ends, and what must agree.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_audit_config(args: &DemoArgs, store: &Path, folder: &Path, access: &Access) -> anyhow::Result<PathBuf> {
+    let text = std::fs::read_to_string(write_config(args, store, folder, access)?)?;
+    // Connections as in any demo; no flow.
+    let mut kept: Vec<&str> = Vec::new();
+    let mut dropped = false;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            dropped = !(line.starts_with("[connections.") || line.starts_with("[store") || line.starts_with("[server"));
+        }
+        if !dropped {
+            kept.push(line);
+        }
+    }
+    let places: BTreeSet<String> =
+        access.locations.iter().map(|kept| format!("{:?} = {:?}", kept.location, kept.market.to_string())).collect();
+    let places: Vec<String> = places.into_iter().collect();
+    let mut text = kept.join("\n");
+    write!(
+        text,
+        r#"
+[reconcile]
+every = "off"
+allowance = "1s"
+late_after = "6h"
+
+[reconcile.pairs.books]
+from = ["{SHOP}"]
+to = "{ERP}"
+kinds = ["order", "credit_note", "refund", "return"]
+
+[reconcile.pairs.parcels]
+from = ["{ERP}"]
+to = "{SHOP}"
+kinds = ["shipment"]
+
+[reconcile.pairs.stock]
+from = ["{ERP}"]
+to = "{SHOP}"
+kinds = ["stock"]
+places = {{ {places} }}
+"#,
+        places = places.join(", ")
+    )?;
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
