@@ -62,8 +62,11 @@ pub fn explain(ours: &Entry, theirs: &Entry, book: &RateBook) -> Vec<Finding> {
     moved::settle(&mut case);
     // A net that moved because its tax did, the price with tax being the same, is the tax's affair.
     let moved_with_tax = case.open_nets().all(|index| case.same_gross(index)) && taxes::settle(&mut case);
+    let before = case.found.len();
     prices::settle(&mut case);
-    if !moved_with_tax && !taxes::settle(&mut case) {
+    // Asked once already, with the same prices, the taxes would answer the same.
+    let asked_anew = case.found.len() > before;
+    if !(moved_with_tax || asked_anew && taxes::settle(&mut case)) {
         taxes::by_item(&mut case);
     }
     case.sums();
