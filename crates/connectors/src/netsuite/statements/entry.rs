@@ -42,13 +42,13 @@ pub(super) struct Reading<'a> {
     pub prefix: &'a str,
 }
 
-fn problem(path: &str, message: impl Into<String>, value: Option<&str>) -> Problem {
+fn problem(path: &str, message: impl Into<String>, value: Option<&str>) -> Box<Problem> {
     let remedy = "Look at the document in NetSuite; if it reads well, update the connector. Then read the statement again.";
     let problem = Problem::new("statement.unread", path, message, remedy);
-    match value {
+    Box::new(match value {
         Some(value) => problem.value(value),
         None => problem,
-    }
+    })
 }
 
 fn text<'a>(row: &'a Row, name: &str) -> Option<&'a str> {
@@ -60,7 +60,7 @@ fn is(row: &Row, name: &str) -> bool {
 }
 
 /// A number, also in scientific notation.
-fn decimal(row: &Row, name: &str) -> Result<Option<Decimal>, Problem> {
+fn decimal(row: &Row, name: &str) -> Result<Option<Decimal>, Box<Problem>> {
     let Some(text) = text(row, name) else { return Ok(None) };
     let read = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text));
     read.map(Some).map_err(|_| problem(name, format!("{name} is not a number"), Some(text)))
@@ -103,7 +103,7 @@ struct Taxes {
 }
 
 impl Taxes {
-    fn read(rows: &[Row]) -> Result<Self, Problem> {
+    fn read(rows: &[Row]) -> Result<Self, Box<Problem>> {
         let mut taxes = Self::default();
         for row in rows {
             let amount = decimal(row, "taxamount")?.unwrap_or_default();
@@ -135,7 +135,7 @@ fn percent(rate: Decimal) -> Decimal {
     rate.checked_mul(Decimal::ONE_HUNDRED).unwrap_or(rate)
 }
 
-fn add(one: Decimal, other: Decimal) -> Result<Decimal, Problem> {
+fn add(one: Decimal, other: Decimal) -> Result<Decimal, Box<Problem>> {
     one.checked_add(other).ok_or_else(|| problem("amount", "the amounts are too large to add up", None))
 }
 
@@ -158,7 +158,7 @@ fn role(row: &Row, shipping_items: &ShippingItems) -> Role {
 }
 
 impl Reading<'_> {
-    fn parts<'d>(&self, document: &'d Document, taxes: &Taxes) -> Result<Vec<Part<'d>>, Problem> {
+    fn parts<'d>(&self, document: &'d Document, taxes: &Taxes) -> Result<Vec<Part<'d>>, Box<Problem>> {
         let mut parts = Vec::new();
         let mut sum = Decimal::ZERO;
         for row in &document.lines {
@@ -181,7 +181,7 @@ impl Reading<'_> {
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn entry(&self, document: &Document, order: Option<RecordKey>) -> Result<Entry, Problem> {
+    pub fn entry(&self, document: &Document, order: Option<RecordKey>) -> Result<Entry, Box<Problem>> {
         let head = &document.head;
         let id = text(head, "id").ok_or_else(|| problem("id", "the document has no id", None))?;
         let at = moment(head, "cd", self.zone)
@@ -229,7 +229,7 @@ impl Reading<'_> {
         parts: &[Part<'_>],
         currency: Option<Currency>,
         taxes: Option<&Taxes>,
-    ) -> Result<Entry, Problem> {
+    ) -> Result<Entry, Box<Problem>> {
         let currency =
             currency.ok_or_else(|| problem("currency", "the document has no currency that we know", text(head, "symbol")))?;
         let money = |value: Decimal, path: &str| {
@@ -274,7 +274,7 @@ impl Reading<'_> {
                 ..units(part.row, "quantity")?
             });
         }
-        let beside = |role: Role, sign: Decimal, path: &str| -> Result<Option<Amounts>, Problem> {
+        let beside = |role: Role, sign: Decimal, path: &str| -> Result<Option<Amounts>, Box<Problem>> {
             let mut rates: Vec<Option<Decimal>> = parts.iter().filter(|part| part.role == role).map(|part| part.rate).collect();
             if rates.is_empty() {
                 return Ok(None);
@@ -303,7 +303,7 @@ impl Reading<'_> {
         .with(Facet::Method, method))
     }
 
-    fn refund(&self, entry: Entry, head: &Row, currency: Option<Currency>) -> Result<Entry, Problem> {
+    fn refund(&self, entry: Entry, head: &Row, currency: Option<Currency>) -> Result<Entry, Box<Problem>> {
         let currency =
             currency.ok_or_else(|| problem("currency", "the document has no currency that we know", text(head, "symbol")))?;
         let amount = decimal(head, "foreigntotal")?.unwrap_or_default().abs();
@@ -314,7 +314,7 @@ impl Reading<'_> {
         Ok(Entry { stage, currency: Some(currency), totals: Some(totals), ..entry })
     }
 
-    fn shipment(&self, entry: Entry, head: &Row, parts: &[Part<'_>]) -> Result<Entry, Problem> {
+    fn shipment(&self, entry: Entry, head: &Row, parts: &[Part<'_>]) -> Result<Entry, Box<Problem>> {
         let stage = match text(head, "status") {
             Some("A" | "B") => Stage::Pending,
             Some("C") => Stage::Standing,
@@ -337,7 +337,7 @@ impl Reading<'_> {
         Ok(Entry { stage, lines, ..entry })
     }
 
-    fn returned(&self, entry: Entry, head: &Row, parts: &[Part<'_>]) -> Result<Entry, Problem> {
+    fn returned(&self, entry: Entry, head: &Row, parts: &[Part<'_>]) -> Result<Entry, Box<Problem>> {
         let goods: Vec<&Part<'_>> = parts.iter().filter(|part| part.role == Role::Goods).collect();
         let any = goods.iter().any(|part| came(part.row, "quantityshiprecv"));
         let all_closed = !goods.is_empty() && goods.iter().all(|part| is(part.row, "isclosed"));
@@ -364,7 +364,7 @@ fn came(row: &Row, name: &str) -> bool {
 }
 
 /// Item and units of a line.
-fn units(row: &Row, name: &str) -> Result<EntryLine, Problem> {
+fn units(row: &Row, name: &str) -> Result<EntryLine, Box<Problem>> {
     let item = text(row, "item").unwrap_or_default();
     // Exactly as it is written there.
     let sku = row.get("itemid").cloned().unwrap_or_else(|| format!("item {item}"));

@@ -262,7 +262,7 @@ impl Port for Statements {
             }
             match reading.entry(document, orders.remove(id)) {
                 Ok(entry) => told.entries.push(entry),
-                Err(problem) => told.unread.push((ExternalId::new(id), problem)),
+                Err(problem) => told.unread.push((ExternalId::new(id), *problem)),
             }
         }
         Ok(told)

@@ -46,7 +46,7 @@ fn document(sign: &str, change: Value) -> Document {
     Document { head: head(change), lines: rows(lines), taxes: Some(rows(taxes)) }
 }
 
-fn read(kind: Kind, document: &Document, prefix: &str) -> Result<Entry, Problem> {
+fn read(kind: Kind, document: &Document, prefix: &str) -> Result<Entry, Box<Problem>> {
     let zone = TimeZone::get("America/Los_Angeles").unwrap();
     let items = ShippingItems::from([("601".to_owned(), "Standard".to_owned())]);
     let members = BTreeSet::from([("20".to_owned(), "21".to_owned())]);
