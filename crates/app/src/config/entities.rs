@@ -141,7 +141,8 @@ mod tests {
             "brand = \"nordvik\"\n[connections.shop]\nsystem = \"centra\"\n[connections.erp]\nsystem = \"netsuite\"\n[flows.orders]\nfrom = \"shop\"\nto = \"erp\"\n{entities}"
         );
         let (config, problems) = read_text(Path::new("selvedge.toml"), &text);
-        let told = config.entities().iter().map(|entity| format!("{} {:?} {:?}", entity.name, entity.calendar, entity.markets));
+        let told =
+            config.entities().into_iter().map(|entity| format!("{} {:?} {:?}", entity.name, entity.calendar, entity.markets));
         let wrong = problems.into_iter().filter(|p| p.level == Level::Bad && p.path.starts_with("entities"));
         (told.collect(), wrong.map(|problem| (problem.path, problem.line)).collect())
     }

@@ -873,7 +873,11 @@ impl Reading<'_> {
         for (name, settings) in entities {
             let path = below("entities", name);
             for (setting, message, remedy) in settings.entity(name).err().unwrap_or_default() {
-                self.wrong(&below(&path, &setting), message, remedy);
+                let at = below(&path, &setting);
+                // What does not fit the schema was taken out and named; it is not missing.
+                if !self.problems.iter().any(|problem| problem.path == at) {
+                    self.wrong(&at, message, remedy);
+                }
             }
             let markets = if settings.markets.is_empty() { all.as_slice() } else { settings.markets.as_slice() };
             let taken = markets.iter().find_map(|market| {

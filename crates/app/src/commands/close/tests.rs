@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
-use selvedge_connector::ManualClock;
+use selvedge_connector::clock::ManualClock;
 use selvedge_store::Store;
 use tempfile::TempDir;
 
