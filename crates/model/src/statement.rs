@@ -262,6 +262,13 @@ pub fn one_address(line1: Option<&str>, postcode: Option<&str>, city: Option<&st
     parts.iter().all(|part| !part.is_empty()).then(|| parts.join(" "))
 }
 
+/// What one of so many units costs with its tax, where that is whole minor units.
+fn exact_share(net: Money, tax: Money, units: u32) -> Option<Decimal> {
+    let gross = net.plus(tax).ok()?;
+    let units = i64::from(units);
+    (units > 0 && gross.minor() % units == 0).then(|| Money::from_minor(gross.minor() / units, gross.currency()).decimal())
+}
+
 fn country(code: Option<&String>) -> Option<Named> {
     let code = code.map(|code| code.trim().to_ascii_uppercase()).filter(|code| !code.is_empty())?;
     Some(Named { id: code.clone(), name: code })
@@ -278,11 +285,11 @@ impl From<&Order> for Entry {
                 _ => None,
             };
             // Quoted with its tax, the price of a unit is what the line comes to with tax; only an exact share of it is a price.
-            let unit = if included { None } else { Some(line.unit_net).filter(|unit| !unit.is_zero()) };
+            let unit = if included { exact_share(line.net, line.tax, line.quantity) } else { Some(line.unit_net) };
             EntryLine {
                 sku: line.sku.clone(),
                 quantity: i64::from(line.quantity),
-                unit,
+                unit: unit.filter(|unit| !unit.is_zero()),
                 net: Some(line.net),
                 tax: Some(line.tax),
                 rate,

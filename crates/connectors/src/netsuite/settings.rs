@@ -159,6 +159,10 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
         "statements.order_key",
         "Where the shop's number of an order stands on documents that we did not make: otherrefnum, externalid, tranid, memo, or a custom body field such as custbody_shop_order. Our own are known by their external id. Default: otherrefnum.",
     ),
+    (
+        "statements.tracking",
+        "Whether a statement tells the tracking numbers of fulfilments: no query tells them, so each costs a call. Default: false.",
+    ),
     ("statements.strip", "What stands before the shop's number there and is no part of it: PW-. Default: nothing."),
     ("fields", "Body fields that every new document gets as they are: { department = { id = \"4\" } }."),
     ("line_fields", "Line fields that every new line gets as they are: { class = { id = \"7\" } }."),
@@ -489,6 +493,8 @@ pub(crate) struct StatementSettings {
     pub order_key: Option<OrderKey>,
     /// What stands before the number.
     pub strip: String,
+    /// Whether tracking numbers of fulfilments are read, at a call each.
+    pub tracking: bool,
 }
 
 /// How we prove who we are.
@@ -781,7 +787,11 @@ fn statements(reader: &mut Reader<'_>) -> StatementSettings {
         );
         reader.problem(PATH, message, Reader::explain(PATH));
     }
-    StatementSettings { order_key, strip: reader.text("statements.strip").unwrap_or_default() }
+    StatementSettings {
+        order_key,
+        strip: reader.text("statements.strip").unwrap_or_default(),
+        tracking: reader.truth("statements.tracking", false),
+    }
 }
 
 fn returns(reader: &mut Reader<'_>) -> ReturnSettings {

@@ -217,8 +217,11 @@ impl Reconciler {
         via: &str,
         window: &Interval,
     ) -> Result<std::result::Result<ReconciliationId, String>> {
+        // As finely as the store keeps it: a window that is never found again would be begun for ever.
+        let fine = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+        let window = Interval { from: fine(window.from), to: fine(window.to) };
         loop {
-            match self.step(pair, via, window).await? {
+            match self.step(pair, via, &window).await? {
                 Looked::Done(id) => return Ok(Ok(id)),
                 Looked::Failed(why) => return Ok(Err(why)),
                 Looked::UnderWay | Looked::Idle => {}

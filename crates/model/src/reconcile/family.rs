@@ -322,10 +322,17 @@ fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: 
     Match { exception, ..alone(Some(one), None, Verdict::Open, vec![finding]) }
 }
 
+/// Another document of the same side and kind that is about the same units.
+fn twin(one: &Entry, other: &Entry) -> bool {
+    one.kind == other.kind && one.id != other.id && other.stage == Stage::Standing && !one.lines.is_empty() && alike(one, other)
+}
+
 /// Why something is missing of which no ledger tells anything: what the rest of the family says.
 fn missing(one: &Entry, family: &Family, what: String) -> (Why, String, Option<crate::id::ExceptionId>) {
     let there = |kind: Kind| family.theirs.iter().any(|entry| entry.kind == kind && entry.stage == Stage::Standing);
     let why = match one.kind {
+        // The same units left once more, and the other side knows of one parcel.
+        Kind::Shipment if family.ours.iter().any(|other| twin(one, other)) => Why::ShippedTwice,
         Kind::Shipment => Why::ShipmentMissing,
         Kind::Return if there(Kind::CreditNote) => Why::CreditWithoutGoods,
         Kind::CreditNote if there(Kind::Return) => Why::GoodsWithoutCredit,

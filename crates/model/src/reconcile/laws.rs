@@ -31,7 +31,8 @@ pub(super) fn hold(family: &Family, window: &Interval, terms: &Terms, _now: Time
             continue;
         };
         let units = too_many(sale, &documents);
-        let money = if kind == Kind::CreditNote { too_much(sale, &documents) } else { None };
+        let money =
+            if kind == Kind::CreditNote { too_much(sale, &documents).or_else(|| too_dear(sale, &documents)) } else { None };
         if units.is_none() && money.is_none() {
             continue;
         }
@@ -88,6 +89,23 @@ fn too_many(sale: &Entry, documents: &[&Entry]) -> Option<(Sku, i64, i64)> {
         let sold = sale.lines.iter().filter(|line| line.sku == *sku).map(|line| line.quantity).fold(0_i64, i64::saturating_add);
         // An item that was not sold at all is another matter: a fee, a component.
         (sold > 0 && there > sold).then(|| (sku.clone(), sold, there))
+    })
+}
+
+/// By how much more was given back for one item than all of it was sold for.
+fn too_dear(sale: &Entry, documents: &[&Entry]) -> Option<Money> {
+    let currency = sale.currency?;
+    let sum = |lines: &mut dyn Iterator<Item = &crate::statement::EntryLine>, sku: &Sku| {
+        Money::sum(currency, lines.filter(|line| line.sku == *sku).filter_map(|line| line.net)).ok()
+    };
+    let given = || documents.iter().flat_map(|entry| &entry.lines);
+    given().find_map(|line| {
+        let sold = sum(&mut sale.lines.iter(), &line.sku).filter(|sold| !sold.is_zero())?;
+        let over = sum(&mut given(), &line.sku)?.minus(sold).ok()?;
+        // Taken apart from its tax, a credit may come out a cent from its sale.
+        let units =
+            sale.lines.iter().filter(|sold| sold.sku == line.sku).map(|sold| sold.quantity).fold(1_i64, i64::saturating_add);
+        (over.minor() > units).then_some(over)
     })
 }
 

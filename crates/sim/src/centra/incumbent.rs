@@ -238,18 +238,20 @@ fn sold(state: &State, index: u32) -> Sold {
             left: moment(shipment.shipped_at?),
         })
     };
-    let back = |id: i32, made: &Made, paid: Vec<(i64, String)>| SoldBack {
+    let back = |id: i32, made: &Made, issued: Option<i64>, paid: Vec<(i64, String)>| SoldBack {
         id,
         lines: made.lines.iter().map(|back| (back.line, back.units, back.worth)).collect(),
         shipping: made.shipping,
         voucher: made.voucher,
-        at: moment(made.created),
+        // A credit is of the day on which the money went back.
+        at: moment(issued.unwrap_or(made.created)),
         paid,
     };
     let returned = state.returns.of(index).filter(|one| one.completed);
     let backs = returned.map(|one| {
-        let paid = state.returns.paid_for(one).filter(|paid| paid.status == "SUCCESS");
-        back(one.id, &one.made, paid.map(|paid| (paid.amount, paid.reference.clone())).collect())
+        let paid = || state.returns.paid_for(one).filter(|paid| paid.status == "SUCCESS");
+        let issued = paid().map(|paid| paid.at).max();
+        back(one.id, &one.made, issued, paid().map(|paid| (paid.amount, paid.reference.clone())).collect())
     });
     Sold {
         created: state.created(index),

@@ -69,6 +69,8 @@ pub struct WorldArgs {
     #[arg(long)]
     warehouse: bool,
     #[arg(long)]
+    kits: bool,
+    #[arg(long)]
     returns: bool,
     #[arg(long)]
     desk: bool,
@@ -97,7 +99,7 @@ pub async fn child(args: WorldArgs) -> anyhow::Result<()> {
         latency: Duration::from_millis(args.latency_ms),
         stock: StockOptions { overselling, waits_for_stock: sale, ..StockOptions::default() },
         netsuite: netsuite::Options { concurrency: args.concurrency, default_accounts: true, ..netsuite::Options::default() },
-        kits: args.warehouse,
+        kits: args.warehouse || args.kits,
         linnworks: args.warehouse.then(linnworks::Options::default),
         veeqo: args.warehouse.then(veeqo::Options::default),
         threepl: args.warehouse.then(|| threepl::Options {
@@ -160,6 +162,7 @@ pub fn child_args(args: &DemoArgs, folder: &Path) -> anyhow::Result<Vec<String>>
     }
     words.extend(args.limit.map(|limit| format!("--limit={limit}")));
     words.extend(args.has_warehouse().then(|| "--warehouse".to_owned()));
+    words.extend(args.incumbent.then(|| "--kits".to_owned()));
     words.extend(args.has_returns().then(|| "--returns".to_owned()));
     words.extend(args.has_desk().then(|| "--desk".to_owned()));
     if args.depot_format == Form::X12 {
@@ -443,6 +446,9 @@ pub fn write_audit_config(args: &DemoArgs, store: &Path, folder: &Path, access: 
     write!(
         text,
         r#"
+[connections.{ERP}.statements]
+tracking = true
+
 [reconcile]
 every = "off"
 allowance = "1s"

@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use selvedge_model::{
     Currency, ExternalId, Kind, Money, Problem, RecordKey, Sku,
     records::{Named, TaxMode, Totals},
-    statement::{Amounts, Entry, EntryLine, Facet, Stage},
+    statement::{Amounts, Entry, EntryLine, Facet, Stage, one_address},
 };
 
 use super::super::{suiteql::Row, wire};
@@ -37,7 +37,7 @@ pub(super) struct Reading<'a> {
     pub zone: &'a TimeZone,
     pub shipping_items: &'a ShippingItems,
     /// (kit, part).
-    pub members: &'a BTreeSet<(String, String)>,
+    pub members: &'a Members,
     /// What our external ids of this kind begin with.
     pub prefix: &'a str,
 }
@@ -93,6 +93,34 @@ struct Part<'a> {
     amount: Decimal,
     tax: Decimal,
     rate: Option<Decimal>,
+}
+
+/// What one kit is made of.
+pub(super) type Members = BTreeMap<String, Vec<Member>>;
+
+/// One part of a kit.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    item: String,
+    sku: Sku,
+    units: i64,
+}
+
+impl Member {
+    /// Out of a row of what kits are made of.
+    pub fn read(row: &Row) -> Option<Self> {
+        let units = decimal(row, "quantity").ok().flatten().unwrap_or(Decimal::ONE);
+        Some(Self {
+            item: row.get("item")?.clone(),
+            sku: Sku::new(row.get("itemid")?),
+            units: i64::try_from(units.trunc()).ok()?,
+        })
+    }
+
+    fn line(&self, kits: i64) -> EntryLine {
+        let quantity = self.units.saturating_mul(kits);
+        EntryLine { sku: self.sku.clone(), quantity, unit: None, net: None, tax: None, rate: None, component: true }
+    }
 }
 
 /// The taxes of a document, by line.
@@ -200,6 +228,7 @@ impl Reading<'_> {
             on: text(head, "td").and_then(|day| day.get(..10).unwrap_or(day).parse::<Date>().ok()),
             updated_at: moment(head, "lm", self.zone),
             buyer: text(head, "email").map(str::to_lowercase),
+            address: one_address(text(head, "addr1"), text(head, "zip"), text(head, "city")),
             reference: text(head, "reference").map(wire::text_in),
             ..Entry::bare(self.kind, ExternalId::new(id), at)
         }
@@ -320,18 +349,26 @@ impl Reading<'_> {
             Some("C") => Stage::Standing,
             other => return Err(problem("status", "the status is none that we know", Some(other.unwrap_or("nothing")))),
         };
+        let goods: Vec<&Part<'_>> = parts.iter().filter(|part| part.role == Role::Goods).collect();
+        let item = |part: &Part<'_>| text(part.row, "item").unwrap_or_default().to_owned();
         let mut lines = Vec::new();
-        let mut kit: Option<&str> = None;
-        for part in parts.iter().filter(|part| matches!(part.role, Role::Goods)) {
-            let item = text(part.row, "item").unwrap_or_default();
+        let mut kit: &[Member] = &[];
+        for (at, part) in goods.iter().enumerate() {
             // The parts of a kit follow it.
-            let component = kit.is_some_and(|kit| self.members.contains(&(kit.to_owned(), item.to_owned())));
+            let component = kit.iter().any(|member| member.item == item(part));
             if !component {
-                kit = (text(part.row, "itemtype") == Some("Kit")).then_some(item);
+                kit = self.members.get(&item(part)).map_or(&[], Vec::as_slice);
             }
             let line = EntryLine { component, ..units(part.row, "quantity")? };
-            if line.quantity > 0 {
-                lines.push(line);
+            if line.quantity == 0 {
+                continue;
+            }
+            let quantity = line.quantity;
+            lines.push(line);
+            // Where the account shows a kit alone, what was in it is what it is made of.
+            let shown = goods.get(at + 1).is_some_and(|next| kit.iter().any(|member| member.item == item(next)));
+            if !component && !shown {
+                lines.extend(kit.iter().map(|member| member.line(quantity)));
             }
         }
         Ok(Entry { stage, lines, ..entry })

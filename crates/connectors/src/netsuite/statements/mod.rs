@@ -13,17 +13,18 @@ use std::{
 };
 
 use async_trait::async_trait;
-use selvedge_connector::{Cursor, Fault, StatementPage, Statements as Port};
+use selvedge_connector::{Cursor, Fault, Priority, StatementPage, Statements as Port};
 use selvedge_model::{ExternalId, Interval, Kind, Problem, RecordKey};
 use tokio::sync::OnceCell;
 
 use self::{
-    entry::{Document, Reading, ShippingItems, moment},
+    entry::{Document, Member, Members, Reading, ShippingItems, moment},
     order::Origins,
     query::Heads,
 };
 use super::{
     client::Client,
+    orders,
     returns::{authorization, credit_memo, refund},
     settings::{Form, Goods, ReturnSettings, StatementSettings, Tax},
     shipments,
@@ -215,8 +216,15 @@ impl Statements {
         Ok(documents)
     }
 
+    /// The tracking numbers of a fulfilment: no query tells them, so each costs a call.
+    async fn tracking(&self, id: &ExternalId) -> Result<Vec<String>, Fault> {
+        let raw = orders::fetch(&self.client, Kind::Shipment, "itemFulfillment", id, Priority::Sweeps).await?;
+        let document = raw.and_then(|raw| serde_json::from_slice(&raw.body).ok());
+        Ok(document.map(|document| shipments::decode::tracking(&document)).unwrap_or_default())
+    }
+
     /// Which items are parts of which kits, of the kits that left.
-    async fn members(&self, documents: &BTreeMap<String, Document>) -> Result<BTreeSet<(String, String)>, Fault> {
+    async fn members(&self, documents: &BTreeMap<String, Document>) -> Result<Members, Fault> {
         let lines = documents.values().flat_map(|document| &document.lines);
         let kits: BTreeSet<String> = lines
             .filter(|line| line.get("itemtype").is_some_and(|kind| kind == "Kit"))
@@ -224,7 +232,13 @@ impl Statements {
             .collect();
         let kits: Vec<String> = kits.into_iter().collect();
         let rows = query::members(&self.client, self.pages.rows, &kits).await?;
-        Ok(rows.iter().filter_map(|row| Some((row.get("parentitem")?.clone(), row.get("item")?.clone()))).collect())
+        let mut members = Members::default();
+        for row in &rows {
+            if let (Some(kit), Some(member)) = (row.get("parentitem"), Member::read(row)) {
+                members.entry(kit.clone()).or_default().push(member);
+            }
+        }
+        Ok(members)
     }
 }
 
@@ -250,7 +264,7 @@ impl Port for Statements {
         let heads: Vec<Row> = rows.rows.into_iter().filter(|head| within(head)).collect();
         let documents = self.documents(kind, heads).await?;
         let mut orders = self.orders(kind, shelf, &documents).await?;
-        let members = if kind == Kind::Shipment { self.members(&documents).await? } else { BTreeSet::new() };
+        let members = if kind == Kind::Shipment { self.members(&documents).await? } else { Members::default() };
         let none = ShippingItems::new();
         let priced = matches!(kind, Kind::Order | Kind::CreditNote) && !documents.is_empty();
         let shipping_items = if priced { self.shipping_items().await? } else { &none };
@@ -261,7 +275,12 @@ impl Port for Statements {
                 continue;
             }
             match reading.entry(document, orders.remove(id)) {
-                Ok(entry) => told.entries.push(entry),
+                Ok(mut entry) => {
+                    if kind == Kind::Shipment && self.settings.tracking {
+                        entry.tracking = self.tracking(&entry.id).await?;
+                    }
+                    told.entries.push(entry);
+                }
                 Err(problem) => told.unread.push((ExternalId::new(id), *problem)),
             }
         }

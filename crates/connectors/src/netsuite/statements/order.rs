@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn by(key: Option<OrderKey>, strip: &str) -> StatementSettings {
-        StatementSettings { order_key: key, strip: strip.to_owned() }
+        StatementSettings { order_key: key, strip: strip.to_owned(), tracking: false }
     }
 
     #[test]

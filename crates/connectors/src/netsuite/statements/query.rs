@@ -58,7 +58,7 @@ impl Heads<'_> {
             columns.push_str(", t.subsidiary, BUILTIN.DF(t.subsidiary) AS subsidiary_name");
         }
         if self.people {
-            columns.push_str(", u.email, a.country");
+            columns.push_str(", u.email, a.country, a.addr1, a.city, a.zip");
             from.push_str(
                 " LEFT JOIN customer u ON u.id = t.entity LEFT JOIN transactionShippingAddress a ON a.nkey = t.shippingaddress",
             );
@@ -231,8 +231,10 @@ pub(super) async fn members(client: &Client, rows_max: usize, kits: &[String]) -
     if among.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT DISTINCT parentitem, item FROM itemmember WHERE parentitem IN ({among})");
-    let keys = &[("parentitem", "parentitem"), ("item", "item")];
+    let sql = format!(
+        "SELECT m.parentitem, m.item, m.quantity, i.itemid FROM itemmember m INNER JOIN item i ON i.id = m.item WHERE m.parentitem IN ({among})"
+    );
+    let keys = &[("m.parentitem", "parentitem"), ("m.item", "item")];
     let found = Keyed { what: "read the parts of kits", sql, group: "", keys }.if_shown(client, rows_max).await?;
     Ok(found.unwrap_or_default())
 }
@@ -253,7 +255,11 @@ mod tests {
         let ids = ["7", "12", "7", "", "1) OR (1=1", "x"].map(str::to_owned);
         assert_eq!(list(&ids), "12,7");
         assert!(is_plain("custbody_shop_no2") && !is_plain("custbody x") && !is_plain("CustBody") && !is_plain(""));
-        let settings = StatementSettings { order_key: Some(OrderKey::Custom("custbody_no".to_owned())), strip: String::new() };
+        let settings = StatementSettings {
+            order_key: Some(OrderKey::Custom("custbody_no".to_owned())),
+            strip: String::new(),
+            tracking: false,
+        };
         let heads =
             Heads { query_type: "SalesOrd", one_world: false, people: false, settings: &settings, reference: Some("a;b") };
         let sql = heads.sql();

@@ -49,7 +49,8 @@ fn document(sign: &str, change: Value) -> Document {
 fn read(kind: Kind, document: &Document, prefix: &str) -> Result<Entry, Box<Problem>> {
     let zone = TimeZone::get("America/Los_Angeles").unwrap();
     let items = ShippingItems::from([("601".to_owned(), "Standard".to_owned())]);
-    let members = BTreeSet::from([("20".to_owned(), "21".to_owned())]);
+    let member = Member { item: "21".to_owned(), sku: Sku::new("part"), units: 2 };
+    let members = Members::from([("20".to_owned(), vec![member])]);
     let reading = Reading { kind, zone: &zone, shipping_items: &items, members: &members, prefix };
     reading.entry(document, Some(RecordKey::new("1042")))
 }
