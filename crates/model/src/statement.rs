@@ -16,8 +16,8 @@ use crate::{
     id::{ConnectionName, ExternalId, RecordKey, Sku},
     money::{Currency, Money},
     records::{
-        CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, Refund, Return,
-        ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
+        CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, RecipePart, Refund,
+        Return, ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
     },
 };
 
@@ -123,6 +123,9 @@ pub struct Units {
     pub free: i64,
     /// On its way in.
     pub incoming: i64,
+    /// How many of what is left are kept back on purpose, where that is known: a buffer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_back: Option<i64>,
 }
 
 /// One document of a statement.
@@ -359,15 +362,17 @@ impl Entry {
                 available: level.available,
                 free: level.free(),
                 incoming: level.incoming,
+                kept_back: None,
             }),
             ..Entry::bare(Kind::Stock, level.item.clone(), level.as_of)
         }
         .with(Facet::Place, Some(Named { id: place.to_owned(), name: place.to_owned() }))
     }
 
-    /// That an item is sold, by its SKU.
-    pub fn of_item(sku: &str, id: ExternalId, active: bool, at: Timestamp) -> Self {
+    /// That an item is sold, by its SKU, and of which parts it is put together.
+    pub fn of_item(sku: &str, id: ExternalId, active: bool, parts: &[RecipePart], at: Timestamp) -> Self {
         Entry {
+            lines: parts.iter().map(|part| EntryLine { component: true, ..units(&part.sku, part.units) }).collect(),
             key: Some(RecordKey::new(sku)),
             stage: if active { Stage::Standing } else { Stage::Void },
             ..Entry::bare(Kind::Product, id, at)

@@ -191,6 +191,7 @@ impl Config {
                 places: stock.setup(name).places,
                 // Without a word of it a buffer is kept by how quickly an item sells.
                 buffered: true,
+                stock_flow: Some(name.clone()),
                 ..self.pair(format!("stock-{name}"), sources, to)
             };
             pairs.push(pair);
@@ -210,6 +211,7 @@ impl Config {
 
     fn pair(&self, name: String, sources: Vec<ConnectionName>, target: ConnectionName) -> PairSetup {
         let settings = &self.reconcile;
+        let parts_only = self.connections.get(&target).is_some_and(|to| to.connector.picks());
         PairSetup {
             name,
             sources,
@@ -217,6 +219,8 @@ impl Config {
             kinds: Vec::new(),
             places: BTreeMap::new(),
             shared: Vec::new(),
+            stock_flow: None,
+            parts_only,
             buffered: false,
             every: settings.every.0,
             back: settings.back.0,

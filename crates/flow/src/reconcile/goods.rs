@@ -53,7 +53,7 @@ pub(super) async fn items(
     if let Some(lists) = connection.lists.as_ref().filter(|lists| lists.tables().contains(&ITEMS)) {
         let found = lists.list(ITEMS, page).await?;
         let entry =
-            |entry: selvedge_connector::ListEntry| Entry::of_item(&entry.name, ExternalId::new(entry.id), entry.active, now);
+            |entry: selvedge_connector::ListEntry| Entry::of_item(&entry.name, ExternalId::new(entry.id), entry.active, &[], now);
         let entries = found.entries.into_iter().filter(|entry| !entry.name.is_empty()).map(entry).collect();
         return Ok(Some(StatementPage { entries, next: found.next, ..StatementPage::default() }));
     }
@@ -65,7 +65,7 @@ pub(super) async fn items(
         let decoded = source.decode(raw, &Values::default());
         match (decoded.record, decoded.problems.into_iter().next()) {
             (Some(product), _) => {
-                told.entries.push(Entry::of_item(product.sku.as_str(), product.id.clone(), product.active, now))
+                told.entries.push(Entry::of_item(product.sku.as_str(), product.id.clone(), product.active, &product.recipe, now))
             }
             (None, Some(problem)) => told.unread.push((raw.id.clone(), problem)),
             (None, None) => {}

@@ -59,6 +59,10 @@ pub struct PairSetup {
     pub places: BTreeMap<LocationId, LocationId>,
     /// Kinds of which the target has documents of its own.
     pub shared: Vec<Kind>,
+    /// The flow that shows the stock, where one of ours does: whose buffers are known.
+    pub stock_flow: Option<FlowName>,
+    /// Whether the target knows no bundles, only what they are made of.
+    pub parts_only: bool,
     /// Whether the flows keep a buffer back.
     pub buffered: bool,
     /// How often it is looked at; `None` = on demand only.
@@ -94,6 +98,8 @@ impl PairSetup {
             exclude_markets: self.exclude_markets.clone(),
             shared: self.shared.clone(),
             buffered: self.buffered,
+            parts_only: self.parts_only,
+            short_most: None,
             unheard: BTreeMap::new(),
             words,
             rates: selvedge_model::tax::rates::RateBook::default(),

@@ -7,6 +7,7 @@
 
 use selvedge_model::{
     ExternalId, Kind, Money, RecordKey,
+    compare::Cause,
     obligation::{Event, State},
     reconcile::Why,
 };
@@ -61,7 +62,11 @@ fn repair_of(row: &DifferenceRow, pair: &PairSetup) -> Option<Repair> {
         Why::NeverArrived | Why::ShipmentMissing | Why::Stale if owed && own && row.found.source_id.is_some() => {
             Some(Repair::Deliver)
         }
-        Why::Deleted if owed => Some(Repair::Restore),
+        Why::Deleted | Why::GoodsWithoutCredit | Why::CreditWithoutGoods | Why::RefundMissing
+            if owed && row.found.cause == Cause::Missing =>
+        {
+            Some(Repair::Restore)
+        }
         _ => None,
     }
 }
@@ -117,6 +122,8 @@ impl Actions {
                 let mut done = 0;
                 for (row, repair) in &plan.repairs {
                     let said = match repair {
+                        // What stood there once goes by the gate, whatever it is called.
+                        _ if restore(tx, &brand, &pair, row, now)? => "sent back to the gate",
                         Repair::Deliver => {
                             let source = row.found.source.as_ref().or(pair.sources.first());
                             let Some(source) = source else { continue };
@@ -125,7 +132,6 @@ impl Actions {
                             }
                             "made news again"
                         }
-                        Repair::Restore if restore(tx, &brand, &pair, row, now)? => "sent back to the gate",
                         Repair::Restore => continue,
                     };
                     let subject = format!("{} {}", row.found.kind.word(), row.found.subject);
@@ -148,6 +154,9 @@ fn restore(
 ) -> Result<bool> {
     let key = RecordKey::new(&row.found.subject);
     let flows = pair.flows.iter().filter(|(kind, _)| *kind == row.found.kind);
+    if row.found.cause != Cause::Missing {
+        return Ok(false);
+    }
     for (_, flow) in flows {
         let Some(owed) = tx.obligation_latest(brand, flow, &key)?.filter(|owed| owed.state == State::Confirmed) else { continue };
         let Some(exception) = row.found.exception else { return Err(StoreError::Absent(format!("the exception of {}", row.id))) };

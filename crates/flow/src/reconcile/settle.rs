@@ -10,21 +10,24 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_model::{
-    Brand, FlowName, Interval, Kind, Problem, ReconciliationId, RecordKey, Sku,
+    Brand, FlowName, Interval, Kind, LocationId, Problem, ReconciliationId, RecordKey, Sku,
     compare::Cause,
     reconcile::{
         Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, Why,
         habits::{Habits, Told},
-        inside, settle, suggest,
+        inside, settle,
+        stock::Shortfall,
+        suggest,
         words::{Learning, Words},
     },
-    statement::{Entry, Stage},
+    statement::{Entry, Facet, Stage},
     team::Team,
 };
 use selvedge_store::{
     Result, StoreError, Tx, View,
     differences::{NewDifference, Wanted},
     reconciliations::ReconciliationRow,
+    stock::Of,
 };
 
 use super::{PairSetup, Reconciler};
@@ -51,7 +54,8 @@ impl Reconciler {
             terms.unheard = self.unheard(pair).await?;
         }
         let learning = self.learn(pair, run, &terms, now).await?;
-        let terms = Arc::new(Terms { words: learning.conclude(), ..terms });
+        let (learning, shortfall) = learning;
+        let terms = Arc::new(Terms { words: learning.conclude(), short_most: shortfall.most(), ..terms });
         let (mut tallies, mut habits, mut red) = (Tallies::default(), Habits::default(), 0);
         let mut after: Option<String> = None;
         loop {
@@ -62,8 +66,9 @@ impl Reconciler {
                 .read(move |view| {
                     let mut judged = Judged { tallies: known_tallies, habits: known_habits, found: Vec::new() };
                     let families = view.families(row.id, at.as_deref(), STEP_DOCUMENTS)?;
-                    for family in &families.families {
-                        judge(view, &brand, &walk, &row.window, family, &known_terms, now, &mut judged)?;
+                    for family in families.families {
+                        let family = with_buffers(view, &brand, &walk, family)?;
+                        judge(view, &brand, &walk, &row.window, &family, &known_terms, now, &mut judged)?;
                     }
                     Ok((judged, families.last))
                 })
@@ -124,13 +129,21 @@ impl Reconciler {
                         }
                     }
                 }
+                // What the source has heard of beside them it does not promise for the shop.
+                unheard.retain(|_, units| *units > 0);
                 Ok(unheard)
             })
             .await
     }
 
-    async fn learn(&self, pair: &PairSetup, run: &ReconciliationRow, terms: &Terms, now: Timestamp) -> Result<Learning> {
-        let mut learning = Learning::default();
+    async fn learn(
+        &self,
+        pair: &PairSetup,
+        run: &ReconciliationRow,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<(Learning, Shortfall)> {
+        let mut learning = (Learning::default(), Shortfall::default());
         let mut after: Option<String> = None;
         let terms = Arc::new(terms.clone());
         loop {
@@ -143,7 +156,10 @@ impl Reconciler {
                     for family in families.families.iter().filter(|family| has_words(family, &kinds)) {
                         for found in settle(family, &row.window, &terms, &|_, _| None, now) {
                             if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
-                                so_far.observe(one, other);
+                                so_far.0.observe(one, other);
+                            }
+                            if found.kind() == Some(Kind::Stock) {
+                                so_far.1.observe(&found);
                             }
                         }
                     }
@@ -205,6 +221,20 @@ fn has_words(family: &Family, kinds: &[Kind]) -> bool {
 /// The flow whose work a difference is about; empty where no flow of ours does it.
 fn flow_of(flows: &[(Kind, FlowName)], kind: Kind) -> FlowName {
     flows.iter().find(|(of, _)| *of == kind).map_or_else(|| FlowName::new(""), |(_, name)| name.clone())
+}
+
+/// A family of stock with what the flow keeps back of it: a setting, and nothing that the flow remembers of the figure.
+fn with_buffers(view: &View<'_>, brand: &Brand, pair: &PairSetup, mut family: Family) -> Result<Family> {
+    let Some(flow) = pair.stock_flow.as_ref() else { return Ok(family) };
+    let of = Of { brand: brand.clone(), flow: flow.clone() };
+    for entry in family.ours.iter_mut().filter(|entry| entry.kind == Kind::Stock) {
+        let place = entry.facets.get(&Facet::Place).map(|place| LocationId::new(&place.id));
+        if let (Some(place), Some(line), Some(units)) = (place, entry.lines.first(), entry.units.as_mut()) {
+            let figure = view.stock_figure(&of, &place, &line.sku)?;
+            units.kept_back = figure.and_then(|figure| figure.terms).map(|terms| terms.buffer);
+        }
+    }
+    Ok(family)
 }
 
 /// Asks the ledger; a store that refuses is remembered and told after the family.

@@ -132,11 +132,17 @@ pub(super) fn same_units(ours: &Entry, theirs: &Entry) -> bool {
     if units(ours, false) == there {
         return true;
     }
-    let has_components = ours.lines.iter().any(|line| line.component);
-    let mut taken_apart = units(ours, true);
-    taken_apart.retain(|sku, _| there.contains_key(sku));
-    let components_are_there = ours.lines.iter().filter(|line| line.component).all(|line| there.contains_key(&line.sku));
-    has_components && components_are_there && taken_apart == there
+    taken_apart(ours, theirs) || taken_apart(theirs, ours)
+}
+
+/// Whether one side has the parts of what the other has whole.
+fn taken_apart(whole: &Entry, parts: &Entry) -> bool {
+    let there = units(parts, false);
+    let has_components = whole.lines.iter().any(|line| line.component);
+    let mut apart = units(whole, true);
+    apart.retain(|sku, _| there.contains_key(sku));
+    let components_are_there = whole.lines.iter().filter(|line| line.component).all(|line| there.contains_key(&line.sku));
+    has_components && components_are_there && apart == there
 }
 
 /// Items and units.
@@ -203,7 +209,7 @@ fn head(ours: &Entry, theirs: &Entry, terms: &Terms, found: &mut Vec<Finding>) {
         let detail = format!("it came into being {} after the source's", spell(late.unsigned_abs()));
         found.push(plain(Cause::Timing, Why::Late, "created", &ours.at.to_string(), &theirs.at.to_string(), detail));
     }
-    if let (Some(one), Some(other)) = (&ours.buyer, &theirs.buyer)
+    if let (Some(one), Some(other), Kind::Order) = (&ours.buyer, &theirs.buyer, ours.kind)
         && one != other
     {
         let detail = "another e-mail of the buyer".to_owned();

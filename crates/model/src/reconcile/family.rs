@@ -265,6 +265,9 @@ fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: 
     if one.stage == Stage::Void {
         return excluded(Rule::CalledOff, "called off at the source, and nothing stands at the target".to_owned());
     }
+    if terms.parts_only && one.kind == Kind::Product && !one.lines.is_empty() {
+        return excluded(Rule::Bundle, "put together from others, which stand there by themselves".to_owned());
+    }
     if one.internal {
         return excluded(Rule::Internal, "internal at the source".to_owned());
     }
@@ -297,11 +300,14 @@ fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: 
                 return alone(Some(one), None, Verdict::InFlight { until: due }, Vec::new());
             }
             match owed {
-                Some(Owed { state: State::Confirmed, flow, .. }) => (
-                    Why::Deleted,
-                    format!("{what} stood at the target once, confirmed by {flow}, and is not there any more"),
-                    None,
-                ),
+                Some(Owed { state: State::Confirmed, flow, .. }) => {
+                    // What the rest of the family says tells more than that it is gone.
+                    let why = match missing(one, family, String::new()).0 {
+                        Why::NeverArrived | Why::ItemMissing => Why::Deleted,
+                        other => other,
+                    };
+                    (why, format!("{what} stood at the target once, confirmed by {flow}, and is not there any more"), None)
+                }
                 Some(owed) if !owed.state.settled() => {
                     (Why::Stuck, format!("{what} is on its way in {} for longer than allowed", owed.flow), None)
                 }
@@ -458,6 +464,8 @@ mod tests {
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             buffered: false,
+            parts_only: false,
+            short_most: None,
             unheard: std::collections::BTreeMap::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),

@@ -19,6 +19,7 @@ pub(super) fn hold(family: &Family, window: &Interval, terms: &Terms, _now: Time
     let standing = |kind: Kind| -> Vec<&Entry> {
         family.theirs.iter().filter(|entry| entry.kind == kind && entry.stage == Stage::Standing).collect()
     };
+    parcels(family, matches);
     // The sale by the source: at the target it may be what is wrong.
     let sale = family.ours.iter().find(|entry| entry.kind == Kind::Order && entry.stage != Stage::Void);
     let Some(sale) = sale else { return };
@@ -74,6 +75,31 @@ pub(super) fn hold(family: &Family, window: &Interval, terms: &Terms, _now: Time
                 tolerated: Vec::new(),
                 exception: None,
             });
+        }
+    }
+}
+
+/// What a bundle is made of may leave in several parcels, and the bundle be told with the last of them: then no parcel says the same,
+/// and all of them together do.
+fn parcels(family: &Family, matches: &mut [Match]) {
+    let about_units = |finding: &Finding| matches!(finding.cause, Cause::Sku | Cause::Quantity);
+    let mine =
+        |found: &Match| found.kind() == Some(Kind::Shipment) && !found.ours.is_empty() && found.findings.iter().any(about_units);
+    if matches.iter().filter(|found| mine(found)).count() < 2 {
+        return;
+    }
+    let left = |entries: &'_ [Entry]| -> Vec<Entry> {
+        entries.iter().filter(|entry| entry.kind == Kind::Shipment && entry.stage == Stage::Standing).cloned().collect()
+    };
+    let (ours, theirs) = (left(&family.ours), left(&family.theirs));
+    let whole = |entries: &[Entry]| super::family::sum(&entries.iter().collect::<Vec<_>>());
+    if ours.is_empty() || theirs.is_empty() || !super::differ::same_units(&whole(&ours), &whole(&theirs)) {
+        return;
+    }
+    for found in matches.iter_mut().filter(|found| mine(found)) {
+        found.findings.retain(|finding| !about_units(finding));
+        if found.findings.is_empty() {
+            found.verdict = Verdict::Agreed;
         }
     }
 }

@@ -16,7 +16,7 @@ mod differ;
 mod family;
 pub mod habits;
 mod laws;
-mod stock;
+pub mod stock;
 mod suggest;
 mod tally;
 mod why;
@@ -73,8 +73,11 @@ pub struct Terms {
     pub shared: Vec<Kind>,
     /// Whether the flows keep a buffer back, so that a shop may show less than there is.
     pub buffered: bool,
-    /// Units by item that the source of stock has not heard of, as orders of the shop do not stand there as they should: below nought
-    /// where it has heard of more.
+    /// Whether the target knows no bundles, only what they are made of.
+    pub parts_only: bool,
+    /// By how much less than there is is usually shown, where a buffer is kept and nobody says how large: learnt.
+    pub short_most: Option<i64>,
+    /// Units by item that the source of stock has not heard of, as orders of the shop do not stand there.
     pub unheard: BTreeMap<crate::id::Sku, i64>,
     /// Rates of tax by country and day.
     pub rates: RateBook,
@@ -94,6 +97,8 @@ pub enum Rule {
     Internal,
     /// Of a market that the config leaves out.
     Market,
+    /// A bundle, and the target knows its parts only.
+    Bundle,
     /// The flow's own gate excluded it, by a rule that its obligation names.
     Gate,
     /// A named person dismissed it, with a reason.
@@ -111,6 +116,7 @@ impl Rule {
             Rule::Pending => "pending",
             Rule::Internal => "internal",
             Rule::Market => "market",
+            Rule::Bundle => "bundle",
             Rule::Gate => "gate",
             Rule::Dismissed => "dismissed",
         }

@@ -19,7 +19,7 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
         (Some(have), Some(shown)) => {
             // An order that does not stand at the source is promised by the shop alone: another difference tells of it.
             let unheard = item(ours).and_then(|sku| terms.unheard.get(sku)).copied().unwrap_or(0);
-            let told = unheard != 0 && shown.available == have.free.saturating_sub(unheard).max(0);
+            let told = unheard != 0 && shown.available == have.free.saturating_sub(have.kept_back.unwrap_or(0)).saturating_sub(unheard).max(0);
             figures(&have, &shown, terms).filter(|_| !told)
         }
         (None, Some(shown)) if shown.available > 0 => Some(told(
@@ -63,6 +63,45 @@ fn item<'a>(entries: &[&'a Entry]) -> Option<&'a crate::id::Sku> {
     entries.first().and_then(|entry| entry.lines.first()).map(|line| &line.sku)
 }
 
+/// By how much less than there is is shown, over many items: how large a buffer is, where nobody says.
+#[derive(Clone, Debug, Default)]
+pub struct Shortfall {
+    short: std::collections::BTreeMap<i64, u64>,
+}
+
+/// So many items must be seen before what is usual is known.
+const ITEMS_LEAST: u64 = 200;
+/// Different shortfalls that are counted apart; a larger one counts as this.
+const SHORT_MAX: i64 = 100_000;
+
+impl Shortfall {
+    /// Takes in an item.
+    pub fn observe(&mut self, found: &Match) {
+        let have = found.ours.iter().filter_map(|entry| entry.units).reduce(together);
+        let shown = found.theirs.first().and_then(|entry| entry.units);
+        if let (Some(have), Some(shown)) = (have, shown) {
+            let short = have.free.max(0).saturating_sub(shown.available).clamp(0, SHORT_MAX);
+            if have.free > 0 {
+                *self.short.entry(short).or_default() += 1;
+            }
+        }
+    }
+
+    /// What is at most usual: twice what all but one in a hundred have, and a little.
+    pub fn most(&self) -> Option<i64> {
+        let all: u64 = self.short.values().sum();
+        if all < ITEMS_LEAST {
+            return None;
+        }
+        let mut seen = 0;
+        let (usual, _) = self.short.iter().find(|(_, count)| {
+            seen += **count;
+            seen * 100 >= all * 99
+        })?;
+        Some(usual * 2 + 2)
+    }
+}
+
 /// The figures of several places as one.
 fn together(one: Units, other: Units) -> Units {
     Units {
@@ -72,6 +111,8 @@ fn together(one: Units, other: Units) -> Units {
         available: one.available.saturating_add(other.available),
         free: one.free.saturating_add(other.free),
         incoming: one.incoming.saturating_add(other.incoming),
+        // One place shows what several have: one buffer.
+        kept_back: one.kept_back.or(other.kept_back),
     }
 }
 
@@ -80,7 +121,13 @@ fn figures(have: &Units, shown: &Units, terms: &Terms) -> Option<Finding> {
     if shown.available == free || shown.available <= 0 && free == 0 {
         return None;
     }
-    if shown.available < free && terms.buffered {
+    let expected = free.saturating_sub(have.kept_back.unwrap_or(0)).max(0);
+    if shown.available == expected {
+        return None;
+    }
+    // Nobody says how large the buffer is: what is usual for all the others is one.
+    let usual = terms.short_most.is_none_or(|most| free.saturating_sub(shown.available) <= most);
+    if shown.available < free && terms.buffered && have.kept_back.is_none() && usual {
         return None;
     }
     // What the source could have been read as: the first that gives this figure, and is another than what is free.
