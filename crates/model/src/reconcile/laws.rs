@@ -85,7 +85,7 @@ fn parcels(family: &Family, matches: &mut [Match]) {
     let about_units = |finding: &Finding| matches!(finding.cause, Cause::Sku | Cause::Quantity);
     let mine =
         |found: &Match| found.kind() == Some(Kind::Shipment) && !found.ours.is_empty() && found.findings.iter().any(about_units);
-    if matches.iter().filter(|found| mine(found)).count() < 2 {
+    if !matches.iter().any(mine) {
         return;
     }
     let left = |entries: &'_ [Entry]| -> Vec<Entry> {
@@ -93,13 +93,19 @@ fn parcels(family: &Family, matches: &mut [Match]) {
     };
     let (ours, theirs) = (left(&family.ours), left(&family.theirs));
     let whole = |entries: &[Entry]| super::family::sum(&entries.iter().collect::<Vec<_>>());
-    if ours.is_empty() || theirs.is_empty() || !super::differ::same_units(&whole(&ours), &whole(&theirs)) {
+    if ours.len() + theirs.len() < 3
+        || ours.is_empty()
+        || theirs.is_empty()
+        || !super::differ::same_units(&whole(&ours), &whole(&theirs))
+    {
         return;
     }
-    for found in matches.iter_mut().filter(|found| mine(found)) {
-        found.findings.retain(|finding| !about_units(finding));
+    for found in matches.iter_mut().filter(|found| found.kind() == Some(Kind::Shipment) && found.verdict == Verdict::Open) {
+        // A parcel that completes no bundle has no document of its own.
+        found.findings.retain(|finding| !about_units(finding) && finding.cause != Cause::Missing);
         if found.findings.is_empty() {
             found.verdict = Verdict::Agreed;
+            found.how = How::Merged;
         }
     }
 }

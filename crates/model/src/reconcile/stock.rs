@@ -19,7 +19,8 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
         (Some(have), Some(shown)) => {
             // An order that does not stand at the source is promised by the shop alone: another difference tells of it.
             let unheard = item(ours).and_then(|sku| terms.unheard.get(sku)).copied().unwrap_or(0);
-            let told = unheard != 0 && shown.available == have.free.saturating_sub(have.kept_back.unwrap_or(0)).saturating_sub(unheard).max(0);
+            let told = unheard != 0
+                && shown.available == have.free.saturating_sub(have.kept_back.unwrap_or(0)).saturating_sub(unheard).max(0);
             figures(&have, &shown, terms).filter(|_| !told)
         }
         (None, Some(shown)) if shown.available > 0 => Some(told(
