@@ -28,7 +28,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use selvedge_connector::Clock;
-use selvedge_flow::{Engine, actions::Actions};
+use selvedge_flow::{Engine, actions::Actions, reconcile::PairSetup};
 use selvedge_model::{Brand, ConnectionName};
 use selvedge_store::Store;
 use serde_json::json;
@@ -113,6 +113,11 @@ impl App {
     /// The flows' two ends.
     pub fn ends(&self) -> Vec<Ends> {
         self.engine.setup().flows.iter().map(Ends::from).collect()
+    }
+
+    /// The two ends of everything that is compared.
+    pub fn pairs(&self) -> &[PairSetup] {
+        &self.engine.reconciler.pairs
     }
 
     /// The connections as they stand now.

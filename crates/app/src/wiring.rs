@@ -645,7 +645,7 @@ to = "depot"
             let (config, problems) = read_text(Path::new("/tmp/selvedge.toml"), &text);
             assert!(problems.is_empty(), "{problems:?}");
             let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-03-01T00:00:00Z".parse().unwrap()));
-            let assembly = assemble(&config, Vec::new(), &environment(), None, &clock).await;
+            let assembly = assemble(&config, Vec::new(), &environment(), None, &clock, Access::Full).await;
             let setup = setup(&config, assembly.store.unwrap(), assembly.connections, clock).await.unwrap();
             assert!(setup.flows.iter().all(|flow| flow.mode.word() == mode), "customers follow their orders");
             setup.captures.iter().map(|capture| capture.feed_every.is_some()).collect::<Vec<bool>>()

@@ -327,6 +327,20 @@ impl View<'_> {
         Ok(found)
     }
 
+    /// Everything that was ever found about one order: what is open first, then the newest.
+    pub fn differences_of(&self, brand: &Brand, family: &str, most: usize) -> Result<Vec<DifferenceRow>> {
+        let sql = select_differences!(
+            "WHERE brand = ?1 AND family = ?2 ORDER BY closed_at IS NOT NULL, coalesce(stake_minor, 0) DESC, id DESC LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), family, limit(most)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(row_of(row)?);
+        }
+        Ok(found)
+    }
+
     /// One difference.
     pub fn difference(&self, brand: &Brand, id: DifferenceId) -> Result<Option<DifferenceRow>> {
         let sql = select_differences!("WHERE brand = ?1 AND id = ?2");

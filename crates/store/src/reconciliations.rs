@@ -183,6 +183,20 @@ impl View<'_> {
         Ok(found)
     }
 
+    /// The newest of a pair that found something, or did not meet.
+    pub fn reconciliations_red(&self, brand: &Brand, pair: &str, most: usize) -> Result<Vec<ReconciliationRow>> {
+        let sql = select_reconciliations!(
+            "WHERE brand = ?1 AND pair = ?2 AND finished_at IS NOT NULL AND (red > 0 OR balanced = 0) ORDER BY id DESC LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), pair, limit(most)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(row_of(row)?);
+        }
+        Ok(found)
+    }
+
     /// What the ledger knows of a record: the obligation of its newest revision in one of these flows, the least settled first.
     pub fn owed_now(&self, brand: &Brand, flows: &[FlowName], key: &RecordKey) -> Result<Option<Owed>> {
         let sql = "SELECT state, exception_id, note FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";

@@ -9,6 +9,7 @@ mod flows;
 mod mappings;
 mod orders;
 mod problem;
+mod reconcile;
 mod returns;
 mod stock;
 
@@ -38,6 +39,10 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/release", post(exceptions::release))
         .route("/exceptions/{id}/dismiss", post(exceptions::dismiss))
         .route("/mappings", get(mappings::list).put(mappings::set))
+        .route("/reconcile", get(reconcile::pairs))
+        .route("/reconcile/causes", get(reconcile::causes))
+        .route("/reconcile/differences", get(reconcile::differences))
+        .route("/reconcile/differences/{id}", get(reconcile::difference))
         .route("/stock", get(stock::status))
         .route("/stock/figures", get(stock::figures))
         .route("/stock/drifts", get(stock::drifts))

@@ -63,7 +63,7 @@ impl IntoResponse for Problem {
 /// There is nothing at this address.
 pub(crate) async fn nowhere() -> Problem {
     Problem::absent(
-        "There is nothing at this address. The API has /api/flows, /api/balance, /api/orders, /api/returns, /api/exceptions, /api/mappings, /api/stock and /api/calls.",
+        "There is nothing at this address. The API has /api/flows, /api/balance, /api/orders, /api/returns, /api/exceptions, /api/mappings, /api/reconcile, /api/stock and /api/calls.",
     )
 }
 

@@ -15,16 +15,19 @@ use selvedge_model::{ConnectionName, ExceptionId, Kind, team::Team};
 use serde::Deserialize;
 
 use super::{
-    ACTOR, Done, Failure, Frame, Place, stock_rows,
+    ACTOR, Done, Failure, Frame, Place, reconcile, stock_rows,
     words::{amounts, grouped, money, order_address, part, plural, return_address, when},
 };
 use crate::{
     serve::App,
     view::{
         self, ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, MappingWanted,
-        StockRows, document,
+        StockRows, document, reconcile::Filter,
     },
 };
+
+/// Differences that are shown of an exception; the list has all of them.
+const DIFFERENCES_SHOWN: &str = "20";
 
 /// Open ones, or all; of one team, or of all.
 #[derive(Deserialize)]
@@ -135,6 +138,18 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
     let now = app.clock.now();
     let ExceptionDetail { exception, holds, late, returns, mapping } = &detail;
     let rows = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, exception).await?;
+    let differing = match view::reconcile::grouped_by(exception) {
+        None => None,
+        Some(filter) => {
+            let shown = Filter { limit: DIFFERENCES_SHOWN.to_owned(), ..filter.clone() };
+            // A pair that is compared no more has nothing open.
+            let found = match shown.wanted(app.pairs()) {
+                Ok(wanted) => view::reconcile::differences(&app.store, &app.brand, &wanted).await?,
+                Err(_) => Vec::new(),
+            };
+            Some((filter, found))
+        }
+    };
     let words = if returns.is_empty() { Words::of(exception) } else { Words::OF_RETURNS };
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
@@ -147,6 +162,13 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
                 @if exception.open {
                     @match settled { Some(why) => p.card #settled { (why) }, None => (acts(exception, &words, tried)) }
                 }
+            }
+        } @else if let Some((filter, found)) = &differing {
+            div #differing data-live {
+                @if exception.open {
+                    p.card #settled { "Nothing is held, so there is nothing to release or to dismiss. This closes by itself when both ends were read and agree." }
+                }
+                (reconcile::of_exception(filter, found, now))
             }
         } @else {
             @if exception.open {

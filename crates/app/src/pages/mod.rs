@@ -10,6 +10,7 @@ mod order;
 mod orders;
 mod parcels;
 mod preflight;
+mod reconcile;
 mod rehearse;
 mod returns;
 #[cfg(test)]
@@ -51,6 +52,9 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/release", post(exceptions::release).get(exceptions::back))
         .route("/exceptions/{id}/dismiss", post(exceptions::dismiss).get(exceptions::back))
         .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
+        .route("/reconcile", get(reconcile::page))
+        .route("/reconcile/differences", get(reconcile::list))
+        .route("/reconcile/differences/{id}", get(reconcile::one))
         .route("/mappings", get(mappings::page).post(mappings::set))
         .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
         .route("/stock", get(stock::page))
@@ -68,16 +72,18 @@ enum Place {
     Orders,
     Returns,
     Exceptions,
+    Reconcile,
     Stock,
     Mappings,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 6] = [
+const PLACES: [(Place, &str, &str); 7] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
     (Place::Exceptions, "/exceptions", "Exceptions"),
+    (Place::Reconcile, "/reconcile", "Reconciliation"),
     (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),
 ];

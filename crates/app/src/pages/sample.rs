@@ -11,7 +11,7 @@ use selvedge_connector::{
     clock::ManualClock,
     session::{Budget, BudgetWindow},
 };
-use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup};
+use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup, reconcile::PairSetup};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, Problem,
     Record, RecordKey, Sku, StockLevel,
@@ -32,6 +32,7 @@ use selvedge_store::{
 
 use crate::{config::stock::StockSettings, serve::App};
 
+pub(crate) mod reconcile;
 pub(crate) mod returns;
 
 /// What tries to break out of a page.
@@ -178,13 +179,13 @@ fn connection(name: &str, system: &'static str, clock: &Arc<ManualClock>) -> Con
 
 /// A brand with one flow from `shop` to `books`, and nothing in it.
 pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
-    with(Vec::new(), &[]).await
+    with(Vec::new(), &[], Vec::new()).await
 }
 
 /// A flow with this name, kind and source.
 type More = (&'static str, Kind, &'static str);
 
-async fn with(stocks: Vec<StockSetup>, more: &[More]) -> (Arc<App>, Arc<ManualClock>) {
+async fn with(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>) -> (Arc<App>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(start()));
     let store = Store::open("sqlite::memory:").await.unwrap();
     let names = [("shop", "storefront"), ("outlet", "storefront"), ("desk", "files"), ("books", "ledger")];
@@ -226,7 +227,7 @@ async fn with(stocks: Vec<StockSetup>, more: &[More]) -> (Arc<App>, Arc<ManualCl
         lists_every: Duration::from_secs(3_600),
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
-        pairs: Vec::new(),
+        pairs,
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     (Arc::new(App::new(Arc::new(engine))), clock)
@@ -435,7 +436,7 @@ pub(crate) async fn stocked(more: usize) -> (Arc<App>, Arc<ManualClock>, Snags) 
         stock_setup("stock", "shop", "\"21\" = \"9\", \"22\" = \"8\""),
         stock_setup("clearance", "outlet", "\"23\" = \"9\""),
     ];
-    let (app, clock) = with(stocks, &[]).await;
+    let (app, clock) = with(stocks, &[], Vec::new()).await;
     let later = |seconds| start() + Duration::from_secs(seconds);
     let snags = app
         .store

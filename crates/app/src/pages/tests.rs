@@ -12,7 +12,12 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::sample::{Fate, NAUGHTY, brand, empty, order, place, returns::returned, start, stock_of, stocked};
+use super::sample::{
+    Fate, NAUGHTY, brand, empty, order, place,
+    reconcile::{agreed, reconciled, unlooked},
+    returns::returned,
+    start, stock_of, stocked,
+};
 use crate::serve::{App, router};
 
 struct Got {
@@ -82,6 +87,8 @@ async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
         &format!("/exceptions/{exception}"),
         "/mappings",
         "/returns",
+        "/reconcile",
+        "/reconcile/differences",
         "/nowhere",
         "/api/flows",
         "/healthz",
@@ -123,6 +130,8 @@ async fn an_empty_store_has_whole_pages() {
         ("/exceptions?all=yes", "Exceptions · Selvedge", "There was never one."),
         ("/mappings", "Mappings · Selvedge", "Nothing is mapped yet."),
         ("/returns", "Returns · Selvedge", "Nothing came back"),
+        ("/reconcile", "Reconciliation · Selvedge", "No two ends are compared."),
+        ("/reconcile/differences", "Differences · Selvedge", "Nothing that was looked at differs."),
     ] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
@@ -137,7 +146,7 @@ async fn an_empty_store_has_whole_pages() {
 #[tokio::test]
 async fn what_is_not_there_says_what_to_do() {
     let (app, _) = empty().await;
-    for path in ["/nowhere", "/orders/77", "/exceptions/exc_77", "/exceptions/abc", "/webhook"] {
+    for path in ["/nowhere", "/orders/77", "/exceptions/exc_77", "/exceptions/abc", "/reconcile/differences/dif_77", "/webhook"] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::NOT_FOUND, "{path}");
         assert!(got.text.contains("Look for an order") && got.text.contains("Back to today"), "{path}: {}", got.text);
@@ -872,4 +881,171 @@ async fn today_and_the_metrics_tell_how_fresh_stock_is() {
     assert!(!text.contains("age_seconds{flow=\"clearance\""), "{text}");
     let text = get(&empty().await.0, "/metrics").await.text;
     assert!(!text.contains("stock") && text.contains("selvedge_exceptions_open 0"), "{text}");
+}
+
+#[tokio::test]
+async fn the_sentence_of_completeness_stands_on_the_page() {
+    let (app, found) = reconciled().await;
+    let page = get(&app, "/reconcile").await.text;
+    for says in [
+        "aria-current=\"page\">Reconciliation",
+        "<b>shop → books</b>",
+        "3 differences are open",
+        "on the timer",
+        "= Agreed",
+        "1\u{202f}204",
+        "182\u{202f}000.00\u{a0}SEK",
+        "by called_off v1",
+        "≠ </span>does not meet: the window stays open",
+        "credit note: 1 document could not be read.",
+        "order: 2 were never captured by a flow that should have.",
+        "order: 1 stands at the target alone.",
+        "order: 3 differences lie within the tolerance.",
+        "What probably lies behind it",
+        "explains 2 documents",
+        "2 looks",
+        "order: never arrived",
+        "/reconcile/differences?pair=shop-books&amp;kind=order&amp;cause=missing&amp;why=never_arrived",
+        "3\u{202f}550.00\u{a0}SEK",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let today = get(&app, "/").await.text;
+    for says in
+        ["<a href=\"/reconcile\">3 differences</a>", "7\u{202f}100.01\u{a0}SEK</b> at stake", "Not everything is accounted for"]
+    {
+        assert!(today.contains(says), "{says}: {today}");
+    }
+
+    let pairs = get(&app, "/api/reconcile").await.json();
+    let kinds = pairs[0]["last"]["kinds"].as_array().unwrap();
+    let order = kinds.iter().find(|kind| kind["kind"] == "order").unwrap();
+    assert_eq!(
+        (&order["meets"], &order["told"]["count"], &order["excluded"][0][0]),
+        (&json!(true), &json!(1_204), &json!("called_off v1"))
+    );
+    assert_eq!(
+        (&pairs[0]["last"]["balanced"], &pairs[0]["open"], &pairs[0]["looks"][1]["red"]),
+        (&json!(false), &json!(3), &json!(4))
+    );
+    let causes = get(&app, "/api/reconcile/causes").await.json();
+    assert_eq!(causes.as_array().unwrap().len(), 3);
+    assert!(causes.as_array().unwrap().iter().any(|cause| cause["why"] == "rounding" && cause["stake"] == json!(["0.01 SEK"])));
+    assert_eq!(get(&app, &format!("/api/reconcile/differences/{}", found.tax)).await.json()["money"]["amount"], "0.01");
+}
+
+#[tokio::test]
+async fn differences_are_narrowed_down_and_closed_ones_stay() {
+    let (app, found) = reconciled().await;
+    let ids = async |query: &str| -> Vec<String> {
+        let got = get(&app, &format!("/api/reconcile/differences?{query}")).await.json();
+        let page = get(&app, &format!("/reconcile/differences?{query}")).await.text;
+        let ids: Vec<String> = got.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(page.matches("href=\"/reconcile/differences/dif_").count(), ids.len(), "{query}: page and API tell the same");
+        ids
+    };
+    let (missing, alone, tax, closed) =
+        (found.missing.to_string(), found.alone.to_string(), found.tax.to_string(), found.closed.to_string());
+    assert_eq!(ids("").await, [missing.as_str(), &alone, &tax]);
+    assert_eq!(ids("all=yes").await, [missing.as_str(), &alone, &tax, &closed]);
+    assert_eq!(ids("pair=shop-books&kind=order&why=rounding").await, [tax.as_str()]);
+    assert_eq!(ids("cause=orphan").await, [alone.as_str()]);
+    assert_eq!(ids("order=1001&all=yes").await, [tax.as_str(), &closed]);
+    assert_eq!(ids("limit=1").await, [missing.as_str()]);
+    assert!(ids("kind=refund").await.is_empty());
+    assert!(get(&app, "/reconcile/differences?kind=refund").await.text.contains("No difference is like that."));
+    assert!(get(&app, "/reconcile/differences?limit=1&why=never_arrived").await.text.contains("limit=2"));
+
+    for (query, says) in [
+        ("pair=other", "shop-books"),
+        ("kind=parcel", "credit_note"),
+        ("why=magic", "never_arrived"),
+        ("cause=magic", "orphan"),
+        ("all=maybe", "all=yes"),
+        ("limit=many", "1000"),
+    ] {
+        let page = get(&app, &format!("/reconcile/differences?{query}")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(page.text.contains(says), "{query}: {}", page.text);
+        let got = get(&app, &format!("/api/reconcile/differences?{query}")).await;
+        assert_eq!((got.status.as_u16(), got.header("content-type")), (422, "application/problem+json"), "{query}");
+        assert!(got.json()["detail"].as_str().unwrap().contains(says), "{query}: {}", got.text);
+    }
+    for path in ["/api/reconcile/differences/dif_77", "/api/reconcile/differences/abc"] {
+        let got = get(&app, path).await;
+        assert_eq!((got.status.as_u16(), got.header("content-type")), (404, "application/problem+json"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn one_difference_shows_both_sides_and_never_makes_a_match() {
+    let (app, found) = reconciled().await;
+    let page = get(&app, &format!("/reconcile/differences/{}", found.tax)).await.text;
+    for says in [
+        "order 1001: rounded by another rule",
+        "At the source, shop",
+        "At the target, books",
+        "<b>600.00 SEK</b>",
+        "<b>600.01 SEK</b>",
+        "<code>801001</code>",
+        "lines[COAT-42].tax",
+        "0.01\u{a0}SEK",
+        "tax rounding",
+        "href=\"/orders/1001\"",
+        "Finance",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let page = get(&app, &format!("/reconcile/differences/{}", found.missing)).await.text;
+    for says in [
+        "perhaps 901 (80 %, the same amount, within a day): ",
+        &format!("see <a href=\"/reconcile/differences/{}\">", found.alone),
+        "a suggestion and no match",
+        &format!("href=\"/exceptions/{}\"", found.exception),
+        "<dd><code>1002</code></dd>",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let page = get(&app, &format!("/reconcile/differences/{}", found.closed)).await.text;
+    assert!(page.contains("✓ </span>closed") && page.contains("both ends agreed when"), "{page}");
+    for path in [format!("/reconcile/differences/{}", found.alone), "/reconcile".to_owned(), "/reconcile/differences".to_owned()]
+    {
+        let got = get(&app, &path).await;
+        assert_eq!(got.status, StatusCode::OK, "{path}");
+        assert!(got.text.contains("&lt;script&gt;") && !got.text.contains("<script>"), "{path}: {}", got.text);
+    }
+
+    // On the order's page with what is closed, and at the exception that groups them.
+    let page = get(&app, "/orders/1001").await.text;
+    for id in [found.tax, found.closed] {
+        assert!(page.contains(&format!("href=\"/reconcile/differences/{id}\"")), "{page}");
+    }
+    assert_eq!(get(&app, "/api/orders/1001").await.json()["differences"].as_array().unwrap().len(), 2);
+    let page = get(&app, &format!("/exceptions/{}", found.exception)).await.text;
+    for says in [
+        "Which differences",
+        &format!("/reconcile/differences/{}", found.missing),
+        "/reconcile/differences?pair=shop-books&amp;kind=order&amp;cause=missing&amp;why=never_arrived",
+        "closes by itself when both ends were read and agree",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(!page.contains(&found.tax.to_string()) && !page.contains("/release\""), "{page}");
+}
+
+#[tokio::test]
+async fn a_later_agreement_erases_no_earlier_red() {
+    let app = agreed().await;
+    let page = get(&app, "/reconcile").await.text;
+    for says in ["✓ </span>meets", "Nothing differs.", "Nothing that was looked at differs.", "3 looks", "does not meet"] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(get(&app, "/").await.text.contains("Both ends agree"), "today");
+    assert_eq!(get(&app, "/api/reconcile/differences?all=yes").await.json().as_array().unwrap().len(), 4);
+
+    let (app, _) = unlooked().await;
+    assert!(get(&app, "/reconcile").await.text.contains("selvedge reconcile now --pair shop-books"));
+    let today = get(&app, "/").await.text;
+    assert!(today.contains("Not looked at yet: shop-books") && !today.contains("Both ends agree"), "{today}");
+    assert!(!get(&empty().await.0, "/").await.text.contains("href=\"/reconcile\">Both"), "no pair, no line");
 }

@@ -26,6 +26,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
     let systems: BTreeMap<ConnectionName, &str> = lines.iter().map(|line| (line.connection.clone(), line.system)).collect();
     let today = view::today(&app.store, &app.brand, &app.ends(), lines, now).await?;
     let warehouses = view::stock::status(&app.store, &app.brand, &app.engine.setup().stocks, now).await?;
+    let agreement = view::reconcile::agreement(&app.store, &app.brand, app.pairs()).await?;
     let frame = Frame {
         title: "Today".to_owned(),
         place: Place::Today,
@@ -35,6 +36,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
     let (moving, still): (Vec<&FlowView>, Vec<&FlowView>) = today.flows.iter().partition(|flow| flow.balance.terms.captured > 0);
     Ok(frame.around(html! {
         div #summary data-live { (summary(&today)) }
+        div #agreement data-live { (super::reconcile::line(&agreement, now)) }
         section aria-labelledby="needs" {
             h2 #needs { "What needs you" }
             div #exceptions data-live { (exceptions(&today.exceptions, now)) }

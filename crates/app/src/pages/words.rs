@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use rust_decimal::Decimal;
 use selvedge_model::{
-    Currency, Money, Sku,
+    Currency, DifferenceId, Money, Sku,
     obligation::State,
     records::{HoldReason, LineKind, OrderStatus, PaymentKind, PaymentStatus},
 };
@@ -140,6 +140,11 @@ pub(super) fn part(text: &str) -> String {
 /// The address of an order's page.
 pub(super) fn order_address(number: &str) -> String {
     format!("/orders/{}", part(number))
+}
+
+/// The address of a difference's page.
+pub(super) fn difference_address(id: DifferenceId) -> String {
+    format!("/reconcile/differences/{id}")
 }
 
 /// The address of a return's page.

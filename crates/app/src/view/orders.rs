@@ -15,10 +15,12 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-use super::{Ends, ExceptionView, Whereabouts, ledgers, parcels::whereabouts};
+use super::{Ends, ExceptionView, Whereabouts, ledgers, parcels::whereabouts, reconcile::DifferenceView};
 
 /// How many lines a list of orders has at most.
 pub const ORDERS_MAX: usize = 500;
+/// How many differences an order is shown with.
+const DIFFERENCES_MAX: usize = 100;
 
 /// Where a record stands in one flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -190,6 +192,8 @@ pub struct OrderStory {
     pub bindings: Vec<BindingView>,
     /// The exceptions that hold any of it.
     pub exceptions: Vec<ExceptionView>,
+    /// On what both ends ever disagreed, what is open first.
+    pub differences: Vec<DifferenceView>,
 }
 
 /// The story of one order; `None` when there is no such order.
@@ -232,7 +236,9 @@ fn story(view: &View<'_>, brand: &Brand, ends: &[Ends], number: RecordKey) -> Re
     let exceptions = held_by.into_iter().map(|id| view.exception(id).map(ExceptionView::from)).collect::<Result<_>>()?;
     let whereabouts = order.as_ref().map(|order| whereabouts(view, brand, order)).transpose()?.unwrap_or_default();
     let revisions = revisions(&rows);
-    Ok(Some(OrderStory { number, from, order, whereabouts, ledgers, revisions, obligations, bindings, exceptions }))
+    let differences =
+        view.differences_of(brand, number.as_str(), DIFFERENCES_MAX)?.into_iter().map(DifferenceView::from).collect();
+    Ok(Some(OrderStory { number, from, order, whereabouts, ledgers, revisions, obligations, bindings, exceptions, differences }))
 }
 
 /// Every field counts when a revision is compared with the one before.

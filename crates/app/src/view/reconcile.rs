@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use selvedge_flow::reconcile::PairSetup;
 use selvedge_model::{
-    Brand, ConnectionName, DifferenceId, ExceptionId, Kind, Money, ReconciliationId,
+    Brand, ConnectionName, DifferenceId, ExceptionId, Kind, Money, ReconciliationId, RecordKey,
     compare::Cause,
     reconcile::{
         Sum, Tally, Why,
@@ -16,11 +16,15 @@ use selvedge_store::{
     differences::{CauseRow, DifferenceRow, Wanted},
     reconciliations::ReconciliationRow,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::ExceptionView;
 
 /// How many differences a list has at most.
 pub const DIFFERENCES_MAX: usize = 1_000;
-/// Looks that are shown of a pair.
+/// How many a list has unless it is asked for more.
+const DIFFERENCES: usize = 100;
+/// Looks that are shown of a pair; as many again that found something.
 const LOOKS_MAX: usize = 30;
 
 /// Documents and their money.
@@ -157,8 +161,32 @@ pub struct PairView {
     pub under_way: bool,
     /// Open differences.
     pub open: u64,
-    /// The newest looks, whether they found something or not.
+    /// The newest looks, and the newest of those that found something, newest first.
     pub looks: Vec<LookView>,
+}
+
+/// Whether both ends of every pair agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// Pairs.
+    pub pairs: usize,
+    /// Pairs that were never read whole.
+    pub never: Vec<String>,
+    /// Pairs of which the last look did not meet: its window stays open.
+    pub short: Vec<String>,
+    /// When the pair was read that was read longest ago.
+    pub since: Option<Timestamp>,
+    /// Open differences.
+    pub open: u64,
+    /// What is at stake with them, per currency.
+    pub stake: Vec<String>,
+}
+
+impl Agreement {
+    /// Whether nothing stands against it.
+    pub fn agrees(&self) -> bool {
+        self.never.is_empty() && self.short.is_empty() && self.open == 0
+    }
 }
 
 /// Differences of one cause.
@@ -230,6 +258,8 @@ pub struct DifferenceView {
     pub money: Option<Money>,
     /// What is at stake.
     pub stake: Option<Money>,
+    /// Which of the sources has it.
+    pub source: Option<ConnectionName>,
     /// The source's document.
     pub source_id: Option<String>,
     /// The target's documents.
@@ -259,12 +289,14 @@ pub struct DifferenceView {
 impl From<DifferenceRow> for DifferenceView {
     fn from(row: DifferenceRow) -> Self {
         let found = row.found;
+        // Figures and items stand beside no order.
+        let goods = matches!(found.kind, Kind::Stock | Kind::Product);
         Self {
             id: row.id,
             pair: row.pair,
             kind: found.kind,
             subject: found.subject,
-            order: if found.family.starts_with('~') { String::new() } else { found.family },
+            order: if found.family.starts_with('~') || goods { String::new() } else { found.family },
             cause: found.cause,
             why: found.why,
             path: found.path,
@@ -272,6 +304,7 @@ impl From<DifferenceRow> for DifferenceView {
             actual: found.actual,
             money: found.money,
             stake: found.stake,
+            source: found.source,
             source_id: found.source_id,
             target_id: found.target_id,
             at: found.at,
@@ -299,10 +332,16 @@ pub async fn pairs(store: &Store, brand: &Brand, pairs: &[PairSetup]) -> Result<
             let causes = view.difference_causes(&brand)?;
             let mut shown = Vec::new();
             for pair in pairs {
-                let looks = view.reconciliations(&brand, Some(&pair.name), LOOKS_MAX)?;
-                let under_way = looks.iter().any(|look| look.finished_at.is_none());
-                let mut looks = looks.into_iter().map(LookView::of).collect::<Result<Vec<_>>>()?;
-                let last = looks.iter().find(|look| look.finished_at.is_some()).cloned();
+                let mut rows = view.reconciliations(&brand, Some(&pair.name), LOOKS_MAX)?;
+                let under_way = rows.iter().any(|look| look.finished_at.is_none());
+                rows.extend(view.reconciliations_red(&brand, &pair.name, LOOKS_MAX)?);
+                rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+                rows.dedup_by_key(|row| row.id);
+                let mut looks = rows.into_iter().map(LookView::of).collect::<Result<Vec<_>>>()?;
+                let last = match looks.iter().find(|look| look.finished_at.is_some()) {
+                    Some(look) => Some(look.clone()),
+                    None => view.last_reconciliation(&brand, &pair.name, None)?.map(LookView::of).transpose()?,
+                };
                 for look in &mut looks {
                     // Only the last one is told in full.
                     look.kinds.clear();
@@ -313,6 +352,34 @@ pub async fn pairs(store: &Store, brand: &Brand, pairs: &[PairSetup]) -> Result<
                 shown.push(PairView { name, sources, target, kinds, last, under_way, open, looks });
             }
             Ok(shown)
+        })
+        .await
+}
+
+/// Whether both ends agree, of all pairs.
+///
+/// # Errors
+/// The store's.
+pub async fn agreement(store: &Store, brand: &Brand, pairs: &[PairSetup]) -> Result<Agreement> {
+    let (brand, names) = (brand.clone(), pairs.iter().map(|pair| pair.name.clone()).collect::<Vec<_>>());
+    store
+        .read(move |view| {
+            let (mut never, mut short, mut since) = (Vec::new(), Vec::new(), None::<Timestamp>);
+            for name in &names {
+                match view.last_reconciliation(&brand, name, None)? {
+                    None => never.push(name.clone()),
+                    Some(row) => {
+                        since = since.into_iter().chain(row.finished_at).min();
+                        if row.balanced != Some(true) {
+                            short.push(name.clone());
+                        }
+                    }
+                }
+            }
+            let causes = view.difference_causes(&brand)?;
+            let stake: Vec<String> = causes.iter().flat_map(|row| &row.stake).map(ToString::to_string).collect();
+            let open = causes.iter().map(|row| row.count).sum();
+            Ok(Agreement { pairs: names.len(), never, short, since, open, stake: super::total(&stake) })
         })
         .await
 }
@@ -351,4 +418,143 @@ pub async fn differences(store: &Store, brand: &Brand, wanted: &Wanted) -> Resul
 pub async fn difference(store: &Store, brand: &Brand, id: DifferenceId) -> Result<Option<DifferenceView>> {
     let brand = brand.clone();
     store.read(move |view| Ok(view.difference(&brand, id)?.map(DifferenceView::from))).await
+}
+
+/// Whether a record was ever captured under this key, so that it has a page.
+///
+/// # Errors
+/// The store's.
+pub async fn knows(store: &Store, brand: &Brand, kind: Kind, key: &str) -> Result<bool> {
+    let (brand, key) = (brand.clone(), RecordKey::new(key));
+    store.read(move |view| view.is_captured(&brand, kind, &key)).await
+}
+
+/// Which differences are asked for, in the words of an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Of one pair.
+    pub pair: String,
+    /// Of one kind of document.
+    pub kind: String,
+    /// Of one kind of disagreement.
+    pub cause: String,
+    /// That came about like this.
+    pub why: String,
+    /// Of one order.
+    pub order: String,
+    /// Closed ones, too: `yes`.
+    pub all: String,
+    /// At most so many.
+    pub limit: String,
+}
+
+impl Filter {
+    /// What is asked for; an empty word asks for nothing. `pairs` are the pairs that there are.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence, with what there is.
+    pub fn wanted(&self, pairs: &[PairSetup]) -> std::result::Result<Wanted, String> {
+        let pair = asked(&self.pair).map(str::to_owned);
+        if let Some(name) = &pair
+            && !pairs.iter().any(|pair| pair.name == *name)
+        {
+            let names: Vec<&str> = pairs.iter().map(|pair| pair.name.as_str()).collect();
+            return Err(match names.is_empty() {
+                true => "There is no pair: no two ends are compared.".to_owned(),
+                false => format!("There is no pair of this name. The pairs are {}.", names.join(", ")),
+            });
+        }
+        let kind = asked(&self.kind).map(|word| {
+            let known = || Kind::ALL.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", ");
+            Kind::from_word(word).ok_or_else(|| format!("There is no kind of this name. The kinds are {}.", known()))
+        });
+        let why = asked(&self.why).map(|word| {
+            let known = || Why::ALL.iter().map(|why| why.word()).collect::<Vec<_>>().join(", ");
+            let found = Why::ALL.iter().copied().find(|why| why.word() == word);
+            found.ok_or_else(|| format!("Nothing comes about in this way. The ways are {}.", known()))
+        });
+        let closed = match self.all.trim() {
+            "" | "no" | "false" => false,
+            "yes" | "true" => true,
+            _ => return Err("Closed differences are listed, too, with all=yes, and left out with all=no.".to_owned()),
+        };
+        let most = match asked(&self.limit) {
+            None => DIFFERENCES,
+            Some(text) => match text.parse() {
+                Ok(limit @ 1..=DIFFERENCES_MAX) => limit,
+                _ => return Err(format!("The limit is a number from 1 to {DIFFERENCES_MAX}.")),
+            },
+        };
+        Ok(Wanted {
+            pair,
+            kind: kind.transpose()?,
+            cause: asked(&self.cause).map(cause_of).transpose()?,
+            why: why.transpose()?,
+            family: asked(&self.order).map(str::to_owned),
+            closed,
+            most,
+        })
+    }
+}
+
+fn asked(word: &str) -> Option<&str> {
+    Some(word.trim()).filter(|word| !word.is_empty())
+}
+
+/// The word of a kind of disagreement.
+pub fn cause_word(cause: Cause) -> String {
+    match serde_json::to_value(cause) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn cause_of(word: &str) -> std::result::Result<Cause, String> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned()))
+        .map_err(|error| format!("There is no such cause: {error}."))
+}
+
+/// The differences that an exception of reconciliation groups; `None` for any other exception.
+pub fn grouped_by(exception: &ExceptionView) -> Option<Filter> {
+    let rest = exception.cause.strip_prefix("reconcile:")?;
+    let mut words = rest.rsplitn(4, ':').map(str::to_owned);
+    let (why, rule, kind, pair) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let cause = rule.strip_prefix("reconcile.")?.to_owned();
+    Some(Filter { pair, kind, cause, why, ..Filter::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(pair: &str, kind: &str, why: &str) -> Filter {
+        Filter { pair: pair.to_owned(), kind: kind.to_owned(), why: why.to_owned(), ..Filter::default() }
+    }
+
+    #[test]
+    fn words_that_are_none_are_refused_with_those_that_are() {
+        assert_eq!(Filter::default().wanted(&[]).map(|wanted| (wanted.most, wanted.closed)), Ok((DIFFERENCES, false)));
+        let wanted = filter("", " credit_note ", "over_credit").wanted(&[]).unwrap();
+        assert_eq!((wanted.kind, wanted.why), (Some(Kind::CreditNote), Some(Why::OverCredit)));
+        for (filter, says) in [
+            (filter("nowhere", "", ""), "no two ends are compared"),
+            (filter("", "parcel", ""), "order, "),
+            (filter("", "", "magic"), "never_arrived"),
+            (Filter { cause: "magic".to_owned(), ..Filter::default() }, "tax_rounding"),
+            (Filter { all: "perhaps".to_owned(), ..Filter::default() }, "all=yes"),
+            (Filter { limit: "0".to_owned(), ..Filter::default() }, "from 1 to 1000"),
+            (Filter { limit: "many".to_owned(), ..Filter::default() }, "from 1 to 1000"),
+        ] {
+            let refused = filter.wanted(&[]).unwrap_err();
+            assert!(refused.contains(says), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_causes_are_read_as_they_are_written() {
+        for cause in [Cause::Missing, Cause::TaxRounding, Cause::Status] {
+            assert_eq!(cause_of(&cause_word(cause)), Ok(cause));
+        }
+    }
 }

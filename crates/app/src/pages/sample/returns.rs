@@ -163,7 +163,7 @@ pub(crate) async fn returned() -> (Arc<App>, Withheld) {
         ("refunds", Kind::Refund, "shop"),
         ("desk", Kind::CreditNote, "desk"),
     ];
-    let (app, clock) = with(Vec::new(), &more).await;
+    let (app, clock) = with(Vec::new(), &more, Vec::new()).await;
     place(&app, order("1001", "Åsa", 2), start(), Fate::Confirmed).await;
     place(&app, order("1002", "Bo", 2), start(), Fate::Confirmed).await;
     let withheld = app
