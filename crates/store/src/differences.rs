@@ -401,3 +401,6 @@ impl View<'_> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;
