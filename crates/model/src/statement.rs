@@ -333,6 +333,7 @@ impl From<&Order> for Entry {
             handling: Some(charge(&order.handling_charge)),
             totals: Some(order.totals),
             captured: Money::sum(order.currency, captures.map(|payment| payment.amount)).ok(),
+            reference: Some(order.number.to_string()),
             ..Entry::bare(Kind::Order, order.id.clone(), order.placed_at)
         }
         .with(Facet::Market, Some(order.market.clone()))
@@ -349,6 +350,7 @@ impl Entry {
         Entry {
             key: Some(key),
             updated_at: level.changed_at,
+            lines: vec![units(&level.sku, 0)],
             stage: if level.active { Stage::Standing } else { Stage::Void },
             units: Some(Units {
                 on_hand: level.on_hand,
@@ -436,6 +438,7 @@ impl From<&CreditNote> for Entry {
             on: Some(credit.issued_on),
             updated_at: Some(credit.updated_at),
             internal: false,
+            reference: None,
             buyer: credit.buyer.as_ref().map(|buyer| buyer.trim().to_lowercase()),
             captured: None,
             ..entry

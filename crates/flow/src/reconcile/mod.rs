@@ -94,6 +94,7 @@ impl PairSetup {
             exclude_markets: self.exclude_markets.clone(),
             shared: self.shared.clone(),
             buffered: self.buffered,
+            unheard: BTreeMap::new(),
             words,
             rates: selvedge_model::tax::rates::RateBook::default(),
         }
@@ -147,6 +148,8 @@ impl Reconciler {
             pair.kinds = kinds;
         }
         pairs.retain(|pair| !pair.kinds.is_empty());
+        // What orders lack explains figures of stock: orders go first.
+        pairs.sort_by_key(|pair| pair.kinds.contains(&Kind::Stock));
         Self { brand, store, clock, connections, pairs, rests: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
     }
 

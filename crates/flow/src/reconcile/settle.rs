@@ -3,11 +3,14 @@
 //! It walks twice over what was read: once to learn what each side calls the same thing, once to judge. Both walks take a few
 //! thousand documents at a time, so memory does not grow with the window.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use selvedge_model::{
-    Brand, FlowName, Interval, Kind, Problem, RecordKey,
+    Brand, FlowName, Interval, Kind, Problem, ReconciliationId, RecordKey, Sku,
     compare::Cause,
     reconcile::{
         Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, Why,
@@ -46,7 +49,10 @@ impl Reconciler {
     /// The verdicts of a look whose statements are read.
     pub(super) async fn settle(&self, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
         let now = self.clock.now();
-        let terms = pair.terms(Words::default());
+        let mut terms = pair.terms(Words::default());
+        if pair.kinds.contains(&Kind::Stock) {
+            terms.unheard = self.unheard(pair).await?;
+        }
         let learning = self.learn(pair, run, &terms, now).await?;
         let terms = Arc::new(Terms { words: learning.conclude(), ..terms });
         let (mut tallies, mut habits, mut red) = (Tallies::default(), Habits::default(), 0);
@@ -91,6 +97,42 @@ impl Reconciler {
         }
         habits.swallowed(&learning);
         self.finish(pair, run, tallies, habits, red, now).await
+    }
+
+    /// Units by item that orders of the shop want, and that do not stand where its stock comes from: what the differences say.
+    async fn unheard(&self, stock: &PairSetup) -> Result<BTreeMap<Sku, i64>> {
+        let orders: Vec<String> = self
+            .pairs
+            .iter()
+            .filter(|pair| pair.sources.contains(&stock.target) && stock.sources.contains(&pair.target))
+            .map(|pair| pair.name.clone())
+            .collect();
+        let brand = self.brand.clone();
+        self.store
+            .read(move |view| {
+                let mut families: BTreeSet<(ReconciliationId, String)> = BTreeSet::new();
+                for pair in orders {
+                    let wanted = Wanted { pair: Some(pair), kind: Some(Kind::Order), most: LOOSE_MAX, ..Wanted::default() };
+                    let about_units = |cause: Cause| {
+                        matches!(cause, Cause::Missing | Cause::Quantity | Cause::Sku | Cause::Duplicate | Cause::Status)
+                    };
+                    let rows = view.differences(&brand, &wanted)?.into_iter().filter(|row| about_units(row.found.cause));
+                    families.extend(rows.map(|row| (row.last_run, row.found.family)));
+                }
+                let mut unheard: BTreeMap<Sku, i64> = BTreeMap::new();
+                for (run, key) in families {
+                    let family = view.family(run, &key)?;
+                    for (entries, sign) in [(&family.ours, 1), (&family.theirs, -1)] {
+                        let counts = |entry: &&Entry| entry.kind == Kind::Order && entry.stage != Stage::Void;
+                        for line in entries.iter().filter(counts).flat_map(|entry| &entry.lines) {
+                            let sum = unheard.entry(line.sku.clone()).or_default();
+                            *sum = sum.saturating_add(line.quantity.saturating_mul(sign));
+                        }
+                    }
+                }
+                Ok(unheard)
+            })
+            .await
     }
 
     async fn learn(&self, pair: &PairSetup, run: &ReconciliationRow, terms: &Terms, now: Timestamp) -> Result<Learning> {

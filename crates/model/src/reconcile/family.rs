@@ -458,6 +458,7 @@ mod tests {
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             buffered: false,
+            unheard: std::collections::BTreeMap::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }

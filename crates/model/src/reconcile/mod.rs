@@ -73,6 +73,9 @@ pub struct Terms {
     pub shared: Vec<Kind>,
     /// Whether the flows keep a buffer back, so that a shop may show less than there is.
     pub buffered: bool,
+    /// Units by item that the source of stock has not heard of, as orders of the shop do not stand there as they should: below nought
+    /// where it has heard of more.
+    pub unheard: BTreeMap<crate::id::Sku, i64>,
     /// Rates of tax by country and day.
     pub rates: RateBook,
     /// What each side calls the same thing, told or learnt; empty while it is being learnt.

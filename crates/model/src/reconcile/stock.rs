@@ -16,7 +16,12 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
     let have = ours.iter().filter_map(|entry| entry.units).reduce(together);
     let shown = theirs.iter().find(|entry| entry.stage != Stage::Void).and_then(|entry| entry.units);
     let finding = match (have, shown) {
-        (Some(have), Some(shown)) => figures(&have, &shown, terms),
+        (Some(have), Some(shown)) => {
+            // An order that does not stand at the source is promised by the shop alone: another difference tells of it.
+            let unheard = item(ours).and_then(|sku| terms.unheard.get(sku)).copied().unwrap_or(0);
+            let told = unheard != 0 && shown.available == have.free.saturating_sub(unheard).max(0);
+            figures(&have, &shown, terms).filter(|_| !told)
+        }
         (None, Some(shown)) if shown.available > 0 => Some(told(
             Cause::Orphan,
             Why::ForeignStock,
@@ -51,6 +56,11 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
         tolerated: Vec::new(),
         exception: None,
     })
+}
+
+/// The item that entries of stock are about.
+fn item<'a>(entries: &[&'a Entry]) -> Option<&'a crate::id::Sku> {
+    entries.first().and_then(|entry| entry.lines.first()).map(|line| &line.sku)
 }
 
 /// The figures of several places as one.

@@ -215,6 +215,7 @@ impl Reading<'_> {
         let at = moment(head, "cd", self.zone)
             .ok_or_else(|| problem("createddate", "when the document was made cannot be read", text(head, "cd")))?;
         let key = text(head, "externalid").and_then(|external| wire::key_of_external_id(self.prefix, external));
+        let own_order = self.kind == Kind::Order && key.is_some();
         let key = if self.kind == Kind::Order { order.clone() } else { key.map(RecordKey::new) };
         let currency = text(head, "symbol").and_then(Currency::from_code);
         let named = |id: Option<&str>, name: Option<&str>| {
@@ -227,9 +228,11 @@ impl Reading<'_> {
             order,
             on: text(head, "td").and_then(|day| day.get(..10).unwrap_or(day).parse::<Date>().ok()),
             updated_at: moment(head, "lm", self.zone),
-            buyer: text(head, "email").map(str::to_lowercase),
+            // A guest's document hangs on a customer of all guests; its own address says who it was.
+            buyer: text(head, "mail").or_else(|| text(head, "email")).map(str::to_lowercase),
             address: one_address(text(head, "addr1"), text(head, "zip"), text(head, "city")),
-            reference: text(head, "reference").map(wire::text_in),
+            // Of a document that carries our key beside it, the number that the buyer goes by is one more thing to agree on.
+            reference: text(head, if own_order { "otherrefnum" } else { "reference" }).map(wire::text_in),
             ..Entry::bare(self.kind, ExternalId::new(id), at)
         }
         .with(Facet::Entity, named(text(head, "subsidiary"), text(head, "subsidiary_name")))

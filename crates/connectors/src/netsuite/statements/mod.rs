@@ -9,7 +9,7 @@ mod query;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
 use async_trait::async_trait;
@@ -54,8 +54,8 @@ pub(crate) struct Statements {
     pub returns: ReturnSettings,
     pub settings: StatementSettings,
     pub pages: Pages,
-    /// Whether the role does not see buyers and addresses.
-    blind: AtomicBool,
+    /// How much of buyers and addresses was refused: nothing, the column that is inferred, all of it.
+    refused: AtomicU8,
     /// Whether the account does not tell the tax of lines.
     taxes_hidden: AtomicBool,
     shipping_items: OnceCell<ShippingItems>,
@@ -80,7 +80,7 @@ impl Statements {
             returns,
             settings,
             pages,
-            blind: AtomicBool::new(false),
+            refused: AtomicU8::new(0),
             taxes_hidden: AtomicBool::new(false),
             shipping_items: OnceCell::new(),
         }
@@ -98,27 +98,32 @@ impl Statements {
         }
     }
 
-    /// The heads of a page. A role that may not see buyers is asked once more without them, and from then on.
+    /// The heads of a page. A role that may not see buyers is asked once more without them, and so from then on.
     async fn heads(&self, kind: Kind, shelf: Shelf, interval: &Interval, after: &str) -> Result<Rows, Fault> {
         let priced = matches!(kind, Kind::Order | Kind::CreditNote);
         let reference = self.returns.reference_field.as_deref().filter(|field| field.starts_with("cust"));
-        let mut heads = Heads {
-            query_type: shelf.query_type,
-            one_world: self.form.one_world,
-            people: priced && !self.blind.load(Ordering::Relaxed),
-            settings: &self.settings,
-            reference: reference.filter(|_| kind == Kind::Refund),
-        };
         let zone = &self.form.query_time_zone;
-        match heads.read(&self.client, interval, zone, after, self.pages.documents).await? {
-            Ok(rows) => Ok(rows),
-            Err(fault) if !heads.people => Err(fault),
-            Err(_) => {
-                heads.people = false;
-                let rows = heads.read(&self.client, interval, zone, after, self.pages.documents).await??;
-                tracing::warn!("the role does not see customers or addresses: the statement goes without buyers and countries");
-                self.blind.store(true, Ordering::Relaxed);
-                Ok(rows)
+        loop {
+            let refused = self.refused.load(Ordering::Relaxed);
+            let heads = Heads {
+                query_type: shelf.query_type,
+                one_world: self.form.one_world,
+                people: priced && refused < 2,
+                mail: refused < 1,
+                settings: &self.settings,
+                reference: reference.filter(|_| kind == Kind::Refund),
+            };
+            match heads.read(&self.client, interval, zone, after, self.pages.documents).await? {
+                Ok(rows) => return Ok(rows),
+                Err(fault) if !heads.people => return Err(fault),
+                Err(_) => {
+                    if refused > 0 {
+                        tracing::warn!(
+                            "the role does not see customers or addresses: the statement goes without buyers and countries"
+                        );
+                    }
+                    self.refused.store(refused + 1, Ordering::Relaxed);
+                }
             }
         }
     }

@@ -26,8 +26,10 @@ pub(super) struct Heads<'a> {
     pub query_type: &'a str,
     /// Whether there are subsidiaries.
     pub one_world: bool,
-    /// Whether the buyer and the country are asked for, which some roles may not see.
+    /// Whether the buyer and the address are asked for, which some roles may not see.
     pub people: bool,
+    /// Whether the address to which the document is mailed is asked for, a column that the vendor does not name (inferred).
+    pub mail: bool,
     pub settings: &'a StatementSettings,
     /// The custom field of a refund's reference.
     pub reference: Option<&'a str>,
@@ -56,6 +58,9 @@ impl Heads<'_> {
         let mut from = String::from("transaction t LEFT JOIN currency c ON c.id = t.currency");
         if self.one_world {
             columns.push_str(", t.subsidiary, BUILTIN.DF(t.subsidiary) AS subsidiary_name");
+        }
+        if self.people && self.mail {
+            columns.push_str(", t.email AS mail");
         }
         if self.people {
             columns.push_str(", u.email, a.country, a.addr1, a.city, a.zip");
@@ -260,8 +265,14 @@ mod tests {
             strip: String::new(),
             tracking: false,
         };
-        let heads =
-            Heads { query_type: "SalesOrd", one_world: false, people: false, settings: &settings, reference: Some("a;b") };
+        let heads = Heads {
+            query_type: "SalesOrd",
+            one_world: false,
+            people: false,
+            mail: false,
+            settings: &settings,
+            reference: Some("a;b"),
+        };
         let sql = heads.sql();
         assert!(sql.contains("t.custbody_no AS order_text") && !sql.contains("a;b") && !sql.contains("subsidiary"), "{sql}");
         assert!(!sql.contains("OFFSET") && sql.ends_with("ORDER BY t.id"));

@@ -215,6 +215,7 @@ impl Table {
                 ShippingAddress,
                 BillingAddress,
                 TaxDetailsOverride,
+                Email,
             ],
             Table::Line => &[
                 Id,
@@ -401,6 +402,12 @@ fn id<'a>(id: u32) -> Cell<'a> {
     if id == 0 { Cell::Null } else { whole(id) }
 }
 
+/// The address to which a document is mailed, kept as it was posted.
+fn mailed<'a>(tran: &Tran, state: &'a State) -> Cell<'a> {
+    let kept = tran.extra.iter().find(|extra| extra.line == 0 && state.symbols.text(extra.name) == "email");
+    kept.and_then(|extra| serde_json::from_str::<String>(&extra.json).ok()).map_or(Cell::Null, owned)
+}
+
 fn address_key(tran: &Tran, shipping: bool) -> Option<u32> {
     let kept = if shipping { &tran.ship_to } else { &tran.bill_to };
     kept.as_ref().map(|_| tran.id.saturating_mul(2).saturating_add(u32::from(!shipping)))
@@ -446,6 +453,7 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::ShippingAddress => address_key(tran, true).map_or(Cell::Null, whole),
             Col::BillingAddress => address_key(tran, false).map_or(Cell::Null, whole),
             Col::TaxDetailsOverride => yes(tran.tax_override),
+            Col::Email => mailed(tran, state),
             _ => Cell::Null,
         },
         Row::Fulfilment(it) => match col {
