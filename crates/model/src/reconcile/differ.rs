@@ -343,6 +343,7 @@ mod tests {
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             buffered: false,
+            unheard: BTreeMap::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }

@@ -118,15 +118,16 @@ fn told(cause: Cause, why: Why, free: i64, shown: i64, detail: String) -> Findin
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeMap, time::Duration};
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
-        id::{ExternalId, RecordKey},
+        id::{ExternalId, RecordKey, Sku},
         reconcile::{Tolerance, words::Words},
         records::Kind,
+        statement::EntryLine,
     };
 
     fn terms(buffered: bool) -> Terms {
@@ -138,6 +139,7 @@ mod tests {
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             buffered,
+            unheard: BTreeMap::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }
@@ -198,6 +200,19 @@ mod tests {
         assert_eq!(said(&[&level(10, 3, 0)], &[&shown(5, 5)], true), Some(("agreed", None, None)));
         assert_eq!(said(&[&level(10, 3, 0)], &[&shown(5, 5)], false).unwrap().0, "open");
         assert_eq!(said(&[&level(10, 3, 0)], &[&shown(8, 8)], true).unwrap().0, "open");
+    }
+
+    #[test]
+    fn what_an_order_wants_that_the_source_has_not_heard_of_is_told_by_its_own_difference() {
+        let coat = Sku::new("COAT");
+        let line = EntryLine { sku: coat.clone(), quantity: 0, unit: None, net: None, tax: None, rate: None, component: false };
+        let ours = Entry { lines: vec![line], ..level(10, 3, 0) };
+        let verdict = |unheard: i64, shows: i64| {
+            let terms = Terms { unheard: BTreeMap::from([(coat.clone(), unheard)]), ..terms(false) };
+            judge(&[&ours], &[&shown(shows, shows)], &terms, at(1_000)).unwrap().verdict
+        };
+        assert_eq!((verdict(2, 5), verdict(2, 6), verdict(2, 7)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
+        assert_eq!((verdict(-2, 9), verdict(0, 9), verdict(9, 0)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
     }
 
     #[test]

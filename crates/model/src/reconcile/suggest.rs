@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::differ::same_units;
-use crate::{money::Money, records::Kind, statement::Entry};
+use crate::statement::Entry;
 
 /// So many documents are looked at on each side at most; a month in which more are missing has another problem.
 const LOOSE_MAX: usize = 20_000;
@@ -38,8 +38,8 @@ pub struct Likeness {
 
 /// For each document of the source that has no partner, the likeliest of the target's; each is given once, the surest first.
 pub fn suggest(ours: &[Loose], theirs: &[Loose]) -> Vec<Likeness> {
-    let mut by_money: BTreeMap<(Kind, Option<(i64, &str)>), Vec<&Loose>> = BTreeMap::new();
-    let key = |entry: &Entry| (entry.kind, entry.gross().map(|gross: Money| (gross.minor(), gross.currency().code())));
+    let mut by_money: BTreeMap<_, Vec<&Loose>> = BTreeMap::new();
+    let key = |entry: &Entry| (entry.kind, entry.gross().map(|gross| (gross.minor(), gross.currency())));
     for loose in theirs.iter().take(LOOSE_MAX) {
         by_money.entry(key(&loose.entry)).or_default().push(loose);
     }
@@ -96,8 +96,8 @@ mod tests {
     use super::*;
     use crate::{
         id::{ExternalId, Sku},
-        money::Currency,
-        records::Totals,
+        money::{Currency, Money},
+        records::{Kind, Totals},
         statement::EntryLine,
     };
     use jiff::Timestamp;
