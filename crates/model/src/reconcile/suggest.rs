@@ -125,7 +125,8 @@ mod tests {
         let one = |hour, sku: &str, buyer| told(&ours, &[loose(9, hour, 5_000, sku, buyer)]);
         assert_eq!(one(3, "COAT", Some("a@example.com")), [(1, 9, 95)]);
         assert_eq!(one(3, "COAT", Some("b@example.com")), [(1, 9, 80)]);
-        assert_eq!(one(30, "COAT", None), [(1, 9, 60)], "another day says less");
+        assert_eq!(one(23, "COAT", None), [(1, 9, 80)]);
+        assert_eq!(one(24, "COAT", None), [(1, 9, 60)], "another day says less");
         assert_eq!(one(3, "HAT", None), [(1, 9, 50)], "amount and day alone");
         assert!(one(30, "HAT", Some("a@example.com")).is_empty(), "45 of a hundred is not told");
         assert!(one(24 * 7 + 1, "COAT", Some("a@example.com")).is_empty(), "a week apart they are two");
