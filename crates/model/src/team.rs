@@ -65,6 +65,27 @@ impl Team {
             // The money is booked; it is the goods that somebody has to look for.
             (_, "credit.no_goods") => Team::Operations,
             (_, "target.customer_name") => Team::CustomerExperience,
+            // By what two ends disagree on; of whose documents credits, refunds and stock are is told where it is found.
+            (
+                _,
+                "reconcile.price"
+                | "reconcile.discount"
+                | "reconcile.tax_rate"
+                | "reconcile.tax_rounding"
+                | "reconcile.currency"
+                | "reconcile.timing",
+            ) => Team::Finance,
+            (
+                _,
+                "reconcile.missing"
+                | "reconcile.orphan"
+                | "reconcile.duplicate"
+                | "reconcile.sku"
+                | "reconcile.quantity"
+                | "reconcile.shipping"
+                | "reconcile.status",
+            ) => Team::Operations,
+            (_, "reconcile.party") => Team::CustomerExperience,
             (_, "stock.unreadable" | "stock.refused" | "product.setting" | "product.group" | "product.type") => Team::Engineering,
             (
                 "shipment" | "return" | "stock" | "pick" | "route" | "product" | "bundle" | "lines" | "order" | "status"
@@ -75,7 +96,7 @@ impl Team {
             ("address" | "customer", _) => Team::CustomerExperience,
             (
                 "auth" | "decode" | "mapping" | "preflight" | "flow" | "connection" | "source" | "target" | "confirm" | "needed"
-                | "webhook" | "file" | "exchange",
+                | "webhook" | "file" | "exchange" | "statement" | "reconcile",
                 _,
             ) => Team::Engineering,
             _ => return None,
@@ -125,6 +146,11 @@ mod tests {
             ("address.postcode", Team::CustomerExperience),
             ("mapping.shipping_item", Team::Engineering),
             ("connection.credentials", Team::Engineering),
+            ("statement.unread", Team::Engineering),
+            ("reconcile.tax_rounding", Team::Finance),
+            ("reconcile.missing", Team::Operations),
+            ("reconcile.party", Team::CustomerExperience),
+            ("reconcile.mapping", Team::Engineering),
         ] {
             assert_eq!(Team::decided(rule), Some(team), "{rule}");
         }

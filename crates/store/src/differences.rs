@@ -4,14 +4,15 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    Brand, ConnectionName, DifferenceId, ExceptionId, Interval, Kind, Money, ReconciliationId, compare::Cause, reconcile::Why,
-    team::Team,
+    Brand, ConnectionName, DifferenceId, ExceptionId, ExternalId, Interval, Kind, Money, ReconciliationId, compare::Cause,
+    reconcile::Why, team::Team,
 };
 
 use crate::{
     Result, Tx, View,
     packing::{count, limit, micros, moment, moment_maybe, short, unreadable},
     records::money,
+    statements::End,
 };
 
 /// Longest sentences that are kept, in characters.
@@ -265,6 +266,34 @@ impl Tx<'_> {
         Ok((DifferenceId(self.connection.last_insert_rowid()), true))
     }
 
+    /// A document of the source is on its way: what differs on it was neither seen again nor seen agreed, so this look closes
+    /// none of it.
+    pub fn keep_differences(&self, brand: &Brand, pair: &str, run: ReconciliationId, kind: Kind, subject: &str) -> Result<()> {
+        let sql = "UPDATE differences SET last_run = ?5
+                   WHERE brand = ?1 AND pair = ?2 AND kind = ?3 AND subject = ?4 AND closed_at IS NULL";
+        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), pair, kind.word(), subject, run.0])?;
+        Ok(())
+    }
+
+    /// A document is there and could not be read: what differs on it may well stand, so this look closes none of it.
+    pub fn keep_differences_unread(
+        &self,
+        brand: &Brand,
+        pair: &str,
+        run: ReconciliationId,
+        kind: Kind,
+        end: End,
+        id: &ExternalId,
+    ) -> Result<()> {
+        // Several documents of one difference are kept as a list.
+        let sql = "UPDATE differences SET last_run = ?4
+                   WHERE brand = ?1 AND pair = ?2 AND kind = ?3 AND closed_at IS NULL
+                     AND instr(', ' || CASE WHEN ?5 THEN source_id ELSE target_id END || ', ', ', ' || ?6 || ', ') > 0";
+        let source = end == End::Source;
+        self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), pair, kind.word(), run.0, source, id.as_str()])?;
+        Ok(())
+    }
+
     /// Closes what this look covered and did not see any more; how many.
     pub fn close_differences(
         &self,
@@ -386,3 +415,6 @@ impl View<'_> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

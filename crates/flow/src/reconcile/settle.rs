@@ -27,6 +27,7 @@ use selvedge_store::{
     Result, StoreError, Tx, View,
     differences::{NewDifference, Wanted},
     reconciliations::ReconciliationRow,
+    statements::End,
     stock::Of,
 };
 
@@ -43,6 +44,8 @@ struct Judged {
     tallies: Tallies,
     habits: Habits,
     found: Vec<(NewDifference, Problem)>,
+    /// Documents of the source that need not be there yet.
+    waiting: Vec<(Kind, String)>,
 }
 
 impl Reconciler {
@@ -64,7 +67,7 @@ impl Reconciler {
             let (judged, last) = self
                 .store
                 .read(move |view| {
-                    let mut judged = Judged { tallies: known_tallies, habits: known_habits, found: Vec::new() };
+                    let mut judged = Judged { tallies: known_tallies, habits: known_habits, ..Judged::default() };
                     let families = view.families(row.id, at.as_deref(), STEP_DOCUMENTS)?;
                     for family in families.families {
                         let family = with_buffers(view, &brand, &walk, family)?;
@@ -75,7 +78,7 @@ impl Reconciler {
                 .await?;
             (tallies, habits) = (judged.tallies, judged.habits);
             red += judged.found.len() as u64;
-            if !judged.found.is_empty() {
+            if !judged.found.is_empty() || !judged.waiting.is_empty() {
                 let (brand, name, id, flows) = (self.brand.clone(), pair.name.clone(), run.id, pair.flows.clone());
                 self.store
                     .write(move |tx| {
@@ -84,6 +87,9 @@ impl Reconciler {
                                 new.exception = Some(tx.raise_standing(&brand, &flow_of(&flows, new.kind), &problem, now)?);
                             }
                             tx.note_difference(&brand, &name, id, &new, now)?;
+                        }
+                        for (kind, subject) in &judged.waiting {
+                            tx.keep_differences(&brand, &name, id, *kind, subject)?;
                         }
                         Ok(())
                     })
@@ -185,10 +191,12 @@ impl Reconciler {
         now: Timestamp,
     ) -> Result<()> {
         let id = run.id;
+        let mut unread = Vec::new();
         for row in self.store.read(move |view| view.statements(id)).await? {
-            if row.end == selvedge_store::statements::End::Source {
+            if row.end == End::Source {
                 tallies.of(row.kind).unread += row.unread.len() as u64;
             }
+            unread.extend(row.unread.into_iter().map(|(document, _)| (row.kind, row.end, document)));
         }
         let balanced = tallies.meet();
         let told = serde_json::to_vec(&Told { tallies, habits: habits.conclude() });
@@ -197,6 +205,9 @@ impl Reconciler {
         let (brand, pair, row) = (self.brand.clone(), pair.clone(), run.clone());
         self.store
             .write(move |tx| {
+                for (kind, end, document) in &unread {
+                    tx.keep_differences_unread(&brand, &pair.name, row.id, *kind, *end, document)?;
+                }
                 let timed: Vec<Kind> = pair.kinds.iter().copied().filter(|kind| !is_figure(*kind)).collect();
                 tx.close_differences(&brand, &pair.name, &timed, &row.window, row.id, now)?;
                 let figures: Vec<Kind> = pair.kinds.iter().copied().filter(|kind| is_figure(*kind)).collect();
@@ -338,6 +349,9 @@ fn judge(
     for found in settle_with_ledger(view, brand, pair, window, family, terms, now)? {
         judged.tallies.add(&found, |entry| inside(entry, window));
         judged.habits.observe(&found);
+        if let Verdict::InFlight { .. } = found.verdict {
+            judged.waiting.extend(found.ours.first().map(|entry| (entry.kind, known_as(entry))));
+        }
         if found.verdict == Verdict::Open {
             judged.found.extend(found.findings.iter().map(|finding| difference(pair, family, &found, finding)));
         }
@@ -350,11 +364,15 @@ fn rule_of(cause: Cause) -> String {
     format!("reconcile.{}", word.unwrap_or_default())
 }
 
+/// By what a document of the source is known: our key, else its id.
+fn known_as(entry: &Entry) -> String {
+    entry.key.as_ref().map_or_else(|| entry.id.to_string(), ToString::to_string)
+}
+
 /// The row of one finding, and the problem that groups it with others of its root cause.
 fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Finding) -> (NewDifference, Problem) {
     let subject = found.subject();
     let kind = found.kind().unwrap_or(Kind::Order);
-    let name = |entry: &Entry| entry.key.as_ref().map_or_else(|| entry.id.to_string(), ToString::to_string);
     let ids = |entries: &[Entry]| {
         let ids: Vec<&str> = entries.iter().take(10).map(|entry| entry.id.as_str()).collect();
         if ids.is_empty() { None } else { Some(ids.join(", ")) }
@@ -382,7 +400,7 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
     let new = NewDifference {
         kind,
         subject: match (found.ours.first(), found.theirs.first()) {
-            (Some(ours), _) => name(ours),
+            (Some(ours), _) => known_as(ours),
             (None, Some(theirs)) => format!("~{}", theirs.id),
             (None, None) => family.key.clone(),
         },

@@ -7,6 +7,7 @@ mod keeper;
 mod preflight;
 mod products;
 mod promises;
+mod reconcile;
 mod replay;
 mod returns;
 mod shadow;

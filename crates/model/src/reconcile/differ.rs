@@ -293,3 +293,184 @@ pub(super) fn together(one: Option<Amounts>, other: Option<Amounts>) -> Option<A
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        id::ExternalId,
+        money::Currency,
+        reconcile::{Tolerance, words::Words},
+        records::Totals,
+        statement::EntryLine,
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn money(minor: i64) -> Money {
+        Money::from_minor(minor, Currency::from_code("EUR").unwrap())
+    }
+
+    fn line(sku: &str, quantity: i64) -> EntryLine {
+        EntryLine {
+            sku: Sku::new(sku),
+            quantity,
+            unit: None,
+            net: Some(money(quantity * 1_000)),
+            tax: Some(money(quantity * 250)),
+            rate: None,
+            component: false,
+        }
+    }
+
+    fn order(lines: &[(&str, i64)]) -> Entry {
+        let units: i64 = lines.iter().map(|(_, quantity)| quantity).sum();
+        Entry {
+            currency: Currency::from_code("EUR"),
+            lines: lines.iter().map(|(sku, quantity)| line(sku, *quantity)).collect(),
+            totals: Some(Totals { net: money(units * 1_000), tax: money(units * 250), gross: money(units * 1_250) }),
+            on: Some(jiff::civil::date(2026, 11, 30)),
+            ..Entry::bare(Kind::Order, ExternalId::new("1"), at("2026-11-30T22:30:00Z"))
+        }
+    }
+
+    fn terms(tolerance: i64) -> Terms {
+        Terms {
+            kinds: vec![Kind::Order],
+            tolerance: Tolerance(BTreeMap::from([(Currency::from_code("EUR").unwrap(), tolerance)])),
+            allowance: Duration::from_secs(3_600),
+            late_after: Duration::from_secs(6 * 3_600),
+            exclude_markets: Vec::new(),
+            shared: Vec::new(),
+            buffered: false,
+            unheard: BTreeMap::new(),
+            rates: crate::tax::rates::RateBook::default(),
+            words: Words::default(),
+        }
+    }
+
+    fn found(ours: &Entry, theirs: &Entry) -> Vec<Finding> {
+        differ(ours, theirs, &terms(0)).0
+    }
+
+    fn told(ours: &Entry, theirs: &Entry) -> Vec<(Cause, Why, String)> {
+        found(ours, theirs).into_iter().map(|finding| (finding.cause, finding.why, finding.path)).collect()
+    }
+
+    #[test]
+    fn another_item_is_told_from_another_case_and_another_number() {
+        let ours = order(&[("COAT-M", 2), ("HAT", 1)]);
+        let sku = |why| vec![(Cause::Sku, why, "lines COAT-M".to_owned())];
+        assert!(told(&ours, &order(&[("HAT", 1), ("COAT-M", 2)])).is_empty(), "in whatever order");
+        assert!(told(&ours, &order(&[("COAT-M", 1), ("COAT-M", 1), ("HAT", 1)])).is_empty(), "in whatever parts");
+        assert_eq!(told(&ours, &order(&[("coat-m", 2), ("HAT", 1)])), sku(Why::SkuCase));
+        assert_eq!(told(&ours, &order(&[("COAT-L", 2), ("HAT", 1)])), sku(Why::OtherSku));
+        let units = |path: &str| (Cause::Quantity, Why::OtherUnits, path.to_owned());
+        assert_eq!(told(&ours, &order(&[("COAT-M", 3), ("HAT", 1)])), [units("lines COAT-M")]);
+        assert_eq!(told(&ours, &order(&[("COAT-M", 2)])), [units("lines HAT")]);
+        assert_eq!(told(&ours, &order(&[("COAT-L", 5), ("HAT", 1)])), [units("lines COAT-M"), units("lines COAT-L")]);
+        // What the whole moves is told once.
+        let moved = found(&ours, &order(&[("COAT-L", 5), ("HAT", 1)]));
+        assert_eq!(moved.iter().map(|finding| finding.money).collect::<Vec<_>>(), [Some(money(3_750)), None]);
+        let silent = Entry { lines: Vec::new(), ..order(&[("COAT-M", 2), ("HAT", 1)]) };
+        assert!(told(&ours, &silent).is_empty(), "what one side does not tell is not compared");
+    }
+
+    #[test]
+    fn a_bundle_may_stand_as_its_components() {
+        let mut bundle = order(&[("SET", 1)]);
+        for part in ["CUP", "PLATE"] {
+            bundle.lines.push(EntryLine { component: true, net: None, tax: None, ..line(part, 1) });
+        }
+        assert!(same_units(&bundle, &order(&[("SET", 1)])));
+        assert!(same_units(&bundle, &order(&[("CUP", 1), ("PLATE", 1)])));
+        assert!(!same_units(&bundle, &order(&[("CUP", 1)])), "half of it is not there");
+        assert!(!same_units(&bundle, &order(&[("CUP", 1), ("PLATE", 2)])));
+    }
+
+    #[test]
+    fn a_tolerance_holds_for_a_cent_and_is_told() {
+        let ours = order(&[("COAT", 1)]);
+        let mut theirs = ours.clone();
+        theirs.lines[0].tax = Some(money(251));
+        theirs.totals = Some(Totals { net: money(1_000), tax: money(251), gross: money(1_251) });
+        let (open, tolerated) = differ(&ours, &theirs, &terms(0));
+        assert_eq!((open.len(), tolerated.len()), (1, 0), "{open:?}");
+        let (open, tolerated) = differ(&ours, &theirs, &terms(1));
+        assert_eq!((open.len(), tolerated.len()), (0, 1));
+        // In another currency the same figure is no cent's difference.
+        let crowns = Entry { currency: Currency::from_code("SEK"), ..theirs };
+        let (open, _) = differ(&ours, &crowns, &terms(1_000));
+        assert_eq!((open.len(), open[0].why), (1, Why::WrongCurrency));
+    }
+
+    #[test]
+    fn a_day_is_another_zones_or_nobodys() {
+        let ours = order(&[("COAT", 1)]);
+        let on = |month, day| Entry { on: Some(jiff::civil::date(2026, month, day)), ..ours.clone() };
+        // 22:30 UTC is 06:30 of the next day in China.
+        let shifted = found(&ours, &on(12, 1));
+        assert_eq!((shifted.len(), shifted[0].why, shifted[0].money), (1, Why::DayShifted, ours.gross()), "another month");
+        assert!(shifted[0].detail.contains("China"), "{}", shifted[0].detail);
+        let other = found(&ours, &on(11, 27));
+        assert_eq!((other.len(), other[0].why, other[0].money), (1, Why::OtherDay, None), "the same month");
+    }
+
+    #[test]
+    fn late_is_after_the_allowance_and_never_before_its_time() {
+        let ours = order(&[("COAT", 1)]);
+        let after = |seconds: i64| {
+            let at = ours.at.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+            told(&ours, &Entry { at, ..ours.clone() })
+        };
+        assert!(after(6 * 3_600).is_empty());
+        assert_eq!(after(6 * 3_600 + 1), [(Cause::Timing, Why::Late, "created".to_owned())]);
+        assert!(after(-7 * 3_600).is_empty(), "made before its source it is not late");
+    }
+
+    #[test]
+    fn who_changed_it_last_decides_what_the_change_was() {
+        let at = |hour: i64| Some(at("2026-12-01T00:00:00Z").checked_add(jiff::SignedDuration::from_hours(hour)).unwrap());
+        let ours = Entry { updated_at: at(5), buyer: Some("a@example.com".to_owned()), ..order(&[("COAT", 1)]) };
+        let theirs = |hour| Entry { updated_at: at(hour), buyer: Some("b@example.com".to_owned()), ..ours.clone() };
+        assert_eq!(told(&ours, &theirs(6)), [(Cause::Party, Why::EditedHead, "buyer".to_owned())]);
+        assert_eq!(told(&ours, &theirs(4)), [(Cause::Party, Why::Stale, "buyer".to_owned())]);
+        assert_eq!(told(&ours, &theirs(5))[0].1, Why::EditedHead, "at the same time nobody was behind");
+    }
+
+    #[test]
+    fn what_counts_at_one_side_only_is_told_with_its_money_and_alone() {
+        let ours = order(&[("COAT", 2)]);
+        let void = Entry { stage: Stage::Void, ..order(&[("HAT", 9)]) };
+        let one = found(&ours, &void);
+        assert_eq!((one.len(), one[0].why, one[0].money), (1, Why::CancelledOnce, Some(money(-2_500))));
+        let other = found(&void, &ours);
+        assert_eq!((other.len(), other[0].why, other[0].money), (1, Why::CancelledOnce, Some(money(2_500))));
+        assert!(found(&void, &Entry { stage: Stage::Void, ..ours.clone() }).is_empty(), "nothing of it counts");
+        let waits = Entry { stage: Stage::Pending, ..ours.clone() };
+        assert!(found(&ours, &waits).is_empty(), "an order that waits for approval is there");
+        for (kind, why) in [(Kind::Return, Why::CreditWithoutGoods), (Kind::Shipment, Why::ShipmentMissing)] {
+            let (ours, waits) = (Entry { kind, ..ours.clone() }, Entry { kind, ..waits.clone() });
+            assert_eq!(told(&ours, &waits), [(Cause::Status, why, "status".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_parcel_is_known_by_its_number_whatever_its_case() {
+        let parcel = |numbers: &[&str]| Entry {
+            kind: Kind::Shipment,
+            tracking: numbers.iter().map(ToString::to_string).collect(),
+            ..order(&[("COAT", 1)])
+        };
+        assert!(told(&parcel(&["JD1", "JD2"]), &parcel(&["jd2 ", "JD1", "JD1"])).is_empty());
+        assert!(told(&parcel(&["JD1"]), &parcel(&[])).is_empty());
+        assert_eq!(told(&parcel(&["JD1"]), &parcel(&["JD3"])), [(Cause::Party, Why::WrongTracking, "tracking".to_owned())]);
+        assert_eq!(told(&parcel(&["JD1", "JD2"]), &parcel(&["JD1"])).len(), 1, "one parcel of two");
+    }
+}

@@ -35,7 +35,7 @@ impl Default for Sample {
 
 impl Sample {
     fn add(&mut self, value: i64) {
-        if self.seen % self.stride == 0 {
+        if self.seen.is_multiple_of(self.stride) {
             self.values.push(value);
         }
         self.seen += 1;

@@ -163,3 +163,120 @@ fn told(cause: Cause, why: Why, free: i64, shown: i64, detail: String) -> Findin
         fix: why.fix().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        id::{ExternalId, RecordKey, Sku},
+        reconcile::{Tolerance, words::Words},
+        records::Kind,
+        statement::EntryLine,
+    };
+
+    fn terms(buffered: bool) -> Terms {
+        Terms {
+            kinds: vec![Kind::Stock],
+            tolerance: Tolerance::default(),
+            allowance: Duration::from_secs(600),
+            late_after: Duration::from_secs(3_600),
+            exclude_markets: Vec::new(),
+            shared: Vec::new(),
+            buffered,
+            unheard: BTreeMap::new(),
+            rates: crate::tax::rates::RateBook::default(),
+            words: Words::default(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn level(on_hand: i64, committed: i64, incoming: i64) -> Entry {
+        let free = on_hand - committed;
+        let units = Units { on_hand, committed, back_ordered: 0, available: free, free, incoming };
+        let bare = Entry::bare(Kind::Stock, ExternalId::new("7"), at(0));
+        Entry { key: Some(RecordKey::new("COAT @ 10")), units: Some(units), ..bare }
+    }
+
+    /// What a shop shows; it has promised so many of them itself.
+    fn shown(available: i64, physical: i64) -> Entry {
+        let units = Units { on_hand: physical, available, free: available, ..Units::default() };
+        Entry { units: Some(units), ..level(0, 0, 0) }
+    }
+
+    fn said(ours: &[&Entry], theirs: &[&Entry], buffered: bool) -> Option<(&'static str, Option<Why>, Option<String>)> {
+        let found = judge(ours, theirs, &terms(buffered), at(1_000))?;
+        let finding = found.findings.first();
+        Some((found.verdict.word(), finding.map(|finding| finding.why), finding.and_then(|finding| finding.actual.clone())))
+    }
+
+    #[test]
+    fn what_is_free_is_what_may_be_shown() {
+        let agreed = Some(("agreed", None, None));
+        assert_eq!(said(&[&level(10, 3, 0)], &[&shown(7, 9)], false), agreed);
+        assert_eq!(said(&[&level(2, 5, 0)], &[&shown(0, 4)], false), agreed, "promised beyond what is there is none to sell");
+        assert_eq!(said(&[&level(2, 5, 0)], &[&shown(-3, 0)], false), agreed);
+        assert_eq!(said(&[&level(4, 0, 0), &level(9, 6, 0)], &[&shown(7, 7)], false), agreed, "two places that feed one");
+        assert_eq!(said(&[], &[&shown(0, 0)], false), None, "nothing to sell of an item that nobody keeps");
+        assert_eq!(said(&[&level(0, 0, 0)], &[], false), agreed);
+    }
+
+    #[test]
+    fn a_quantity_of_the_source_that_is_not_the_free_one_is_named() {
+        let open = |why, shown: &str| Some(("open", Some(why), Some(shown.to_owned())));
+        assert_eq!(said(&[&level(10, 3, 5)], &[&shown(10, 10)], false), open(Why::OnHand, "10"), "on hand");
+        assert_eq!(said(&[&level(10, 3, 5)], &[&shown(15, 15)], false), open(Why::OnHand, "15"), "on hand and on its way in");
+        assert_eq!(said(&[&level(10, 3, 5)], &[&shown(12, 12)], false), open(Why::OnHand, "12"), "free and on its way in");
+        // Taken for a physical figure: the shop has taken its own two promises off.
+        assert_eq!(said(&[&level(10, 3, 5)], &[&shown(8, 10)], false), open(Why::OnHand, "8"));
+        assert_eq!(said(&[&level(10, 3, 5)], &[&shown(11, 11)], false), open(Why::ForeignStock, "11"));
+        assert_eq!(said(&[&level(10, 0, 0)], &[&shown(11, 11)], false), open(Why::ForeignStock, "11"), "nothing to mistake");
+        assert_eq!(said(&[], &[&shown(4, 4)], false), open(Why::ForeignStock, "4"));
+        assert_eq!(said(&[&level(4, 0, 0)], &[], false), open(Why::ItemMissing, "0"));
+        let off = Entry { stage: Stage::Void, ..shown(4, 4) };
+        assert_eq!(said(&[&level(4, 0, 0)], &[&off], false), open(Why::ItemMissing, "0"), "switched off, it is not shown");
+    }
+
+    #[test]
+    fn a_buffer_hides_units_and_never_makes_any() {
+        assert_eq!(said(&[&level(10, 3, 0)], &[&shown(5, 5)], true), Some(("agreed", None, None)));
+        assert_eq!(said(&[&level(10, 3, 0)], &[&shown(5, 5)], false).unwrap().0, "open");
+        assert_eq!(said(&[&level(10, 3, 0)], &[&shown(8, 8)], true).unwrap().0, "open");
+    }
+
+    #[test]
+    fn what_an_order_wants_that_the_source_has_not_heard_of_is_told_by_its_own_difference() {
+        let coat = Sku::new("COAT");
+        let line = EntryLine { sku: coat.clone(), quantity: 0, unit: None, net: None, tax: None, rate: None, component: false };
+        let ours = Entry { lines: vec![line], ..level(10, 3, 0) };
+        let verdict = |unheard: i64, shows: i64| {
+            let terms = Terms { unheard: BTreeMap::from([(coat.clone(), unheard)]), ..terms(false) };
+            judge(&[&ours], &[&shown(shows, shows)], &terms, at(1_000)).unwrap().verdict
+        };
+        assert_eq!((verdict(2, 5), verdict(2, 6), verdict(2, 7)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
+        assert_eq!((verdict(-2, 9), verdict(0, 9), verdict(9, 0)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
+    }
+
+    #[test]
+    fn what_moved_a_moment_ago_may_be_on_its_way() {
+        let moved = |second| Entry { updated_at: Some(at(second)), ..level(10, 3, 0) };
+        let verdict = |ours: &Entry| judge(&[ours], &[&shown(9, 9)], &terms(false), at(1_000)).unwrap().verdict;
+        assert_eq!(verdict(&moved(401)), Verdict::InFlight { until: at(1_001) });
+        assert_eq!(verdict(&moved(400)), Verdict::Open, "the allowance is over");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_the_free_figure_agrees(on_hand in 0_i64..50, committed in 0_i64..60, incoming in 0_i64..20, shows in 0_i64..80) {
+            let verdict = said(&[&level(on_hand, committed, incoming)], &[&shown(shows, shows)], false).unwrap().0;
+            let free = (on_hand - committed).max(0);
+            prop_assert_eq!(verdict, if shows == free { "agreed" } else { "open" });
+        }
+    }
+}

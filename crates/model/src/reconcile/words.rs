@@ -108,7 +108,7 @@ impl Learning {
             }
             let fresh = || Seen { name: text(value).to_owned(), count: 0, stride: 1, moments: Vec::new() };
             let seen = values.entry(id(value).to_owned()).or_insert_with(fresh);
-            if seen.count % seen.stride == 0 {
+            if seen.count.is_multiple_of(seen.stride) {
                 seen.moments.push(ours.at);
             }
             seen.count += 1;

@@ -157,7 +157,7 @@ async fn open(store: &Store, brand: &Brand) -> anyhow::Result<Vec<DifferenceView
 
 /// As far back as anything of a demo goes.
 fn ever() -> anyhow::Result<Interval> {
-    Ok(Interval { from: "2009-01-01T00:00:00Z".parse()?, to: jiff::Timestamp::now() })
+    Ok(Interval { from: "2009-01-01T00:00:00Z".parse()?, to: selvedge_connector::Clock::now(&selvedge_flow::clock::SystemClock) })
 }
 
 /// Makes things wrong and says what was found.
