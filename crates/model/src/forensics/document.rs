@@ -235,6 +235,14 @@ impl Document {
         weights.retain(|_, weight| !weight.is_zero());
         let mixed: Vec<(Decimal, Decimal)> = weights.into_iter().collect();
         for item in self.items.iter_mut().filter(|item| item.rating == Rating::Given) {
+            // Of what we state no rate, the one that they state is as good as any that gives our tax. Half a step of a tax that was
+            // taken out of an amount is half a step of it with its own tax beside the net.
+            let half = |rate: Decimal| Decimal::ONE_HUNDRED.checked_add(rate)?.checked_div(Decimal::from(200));
+            let stated = item.stated.filter(|rate| off(item, *rate) <= half(*rate) && item.ours.tax.is_some());
+            if let Some(rate) = stated {
+                item.rating = Rating::One(rate);
+                continue;
+            }
             item.rating = match mixed.as_slice() {
                 [] => found(item, &usual),
                 [(rate, _)] if gives(item, *rate) => Rating::One(*rate),

@@ -14,6 +14,8 @@ mod explanation;
 mod golden;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod misrounded;
 mod moved;
 mod policy;
 mod prices;

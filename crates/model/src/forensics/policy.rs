@@ -24,7 +24,7 @@ pub enum Base {
     Gross,
 }
 
-/// What lines are told where the sum of many is rounded once.
+/// How a figure of one line follows: from the sum of many that is rounded once, or from the line itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shares {
@@ -36,6 +36,10 @@ pub enum Shares {
     Running,
     /// Each is rounded by itself, the last takes the rest.
     LastTakesRest,
+    /// Each is rounded by itself, the one with the most tax takes the rest: of lines, charges and discounts of a rate together.
+    LargestTakesRest,
+    /// Of a scope that rounds each unit: a unit costs its share of the line, to eight decimal places, whatever is quoted.
+    OfLine,
 }
 
 /// One way to round a document.
@@ -49,7 +53,7 @@ pub struct Policy {
     pub rounding: Rounding,
     /// From which prices.
     pub base: Base,
-    /// What lines are told; of a scope that rounds each line, `Alone`.
+    /// What lines are told; of a scope that rounds each line, `Alone`, of one that rounds each unit, that or `OfLine`.
     pub shares: Shares,
 }
 
@@ -76,6 +80,8 @@ impl Policy {
             Shares::LargestRemainder => ", shared out to the lines by largest remainder",
             Shares::Running => ", told by line as the running sum",
             Shares::LastTakesRest => ", the last line taking the rest",
+            Shares::LargestTakesRest => ", the amount with the most tax taking the rest",
+            Shares::OfLine => ", a unit being its share of the line",
         };
         format!("{what} {scope}, {}, from {from} prices{shares}", self.rounding.words())
     }
@@ -113,14 +119,16 @@ pub(super) fn roundings(negative: bool) -> impl Iterator<Item = Rounding> {
 }
 
 /// Where tax may be rounded and what lines are told then, the most usual first.
-const SCOPES: [(TaxPolicy, Shares); 11] = [
+const SCOPES: [(TaxPolicy, Shares); 13] = [
     (TaxPolicy::Line, Shares::Alone),
     (TaxPolicy::Document, Shares::Alone),
     (TaxPolicy::Unit, Shares::Alone),
+    (TaxPolicy::Unit, Shares::OfLine),
     (TaxPolicy::NetRoundedFirst, Shares::Alone),
     (TaxPolicy::Document, Shares::LargestRemainder),
     (TaxPolicy::Document, Shares::Running),
     (TaxPolicy::Document, Shares::LastTakesRest),
+    (TaxPolicy::Document, Shares::LargestTakesRest),
     (TaxPolicy::Whole, Shares::Alone),
     (TaxPolicy::Whole, Shares::LargestRemainder),
     (TaxPolicy::Whole, Shares::Running),

@@ -95,7 +95,26 @@ impl Hypothesis {
             };
             fits.extend(of_tax(base, document.negative()).filter(fit));
         }
+        fits.extend(self.fits_where_nets_stand(case, &figures, &given));
         fits
+    }
+
+    /// The policies that give their taxes out of what *we* have with tax, where their nets are ours all the same: a tax that was
+    /// worked out so and laid beside prices that nobody touched, so that what they come to with tax moves.
+    fn fits_where_nets_stand(&self, case: &Case<'_>, figures: &Figures, given: &[i64]) -> Vec<Policy> {
+        let document = &case.document;
+        // Of a charge of nought they may say nothing.
+        let told = document.items.iter().all(|item| item.theirs.tax.is_some() || item.our_gross() == 0);
+        let moved = case.found.iter().any(|found| !found.nets.is_empty()) || case.open_nets().next().is_some();
+        let net_stands = document.theirs.is_none_or(|sums| case.assumed_net() == Some(sums.net));
+        // With the same amounts with tax on both sides it was asked already.
+        let asked = (0..document.items.len()).all(|at| case.same_gross(at));
+        if !self.reasons.is_empty() || !told || moved || !net_stands || asked {
+            return Vec::new();
+        }
+        let amounts: Vec<i64> = document.items.iter().map(Item::our_gross).collect();
+        let Some(worked) = Worked::of(document, Base::Gross, &amounts, &self.ratings, given) else { return Vec::new() };
+        of_tax(Base::Gross, document.negative()).filter(|policy| worked.reproduces(*policy, figures)).collect()
     }
 
     /// Takes it for the truth if it gives their figures: under a policy of ours, else together with another one.

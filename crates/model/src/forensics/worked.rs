@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 
 use super::{
     document::{Document, Rating},
@@ -13,6 +13,9 @@ use crate::{
     share::allocate,
     tax::{self, TaxPolicy},
 };
+
+/// Decimal places of the price of a unit that comes from dividing.
+const PRICE_PLACES: u32 = 8;
 
 /// The tax figures of one side; none where it does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,10 @@ pub(super) struct Figures {
 #[derive(Clone, Debug)]
 struct Exact {
     line: Position,
+    /// Of one unit at the price that is quoted; where none is, of its share of the line.
     unit: Position,
+    /// Of one unit at its share of the line, a price of eight decimal places.
+    share: Position,
     /// What is left without the tax, of an amount that includes it.
     net: Option<Position>,
     unrounded: Decimal,
@@ -45,6 +51,10 @@ pub(super) struct Worked {
     whole: Group,
     /// Whether what is told by line can be shared out: everything has one rate and one sign.
     shareable: bool,
+    /// Whether each amount is in one of the groups at most.
+    single: bool,
+    /// Whether a unit's share of its line makes another tax than the price that is quoted.
+    shares_differ: bool,
 }
 
 /// What is taxed together.
@@ -60,7 +70,9 @@ impl Worked {
         let included = base == Base::Gross;
         let mut exact = Vec::with_capacity(amounts.len());
         let mut groups: BTreeMap<Decimal, (Vec<usize>, Decimal)> = BTreeMap::new();
-        let mut shareable = true;
+        let (mut shareable, mut single, mut shares_differ) = (true, true, false);
+        // The price of a unit is kept to eight decimal places of the currency's whole unit, as systems do that divide.
+        let places = PRICE_PLACES.saturating_sub(document.currency.minor_units().unwrap_or(0));
         for (index, ((item, amount), rating)) in document.items.iter().zip(amounts).zip(ratings).enumerate() {
             let signed = Decimal::from(item.sign().checked_mul(*amount)?);
             for (rate, share) in shares_of(rating, signed)? {
@@ -69,8 +81,11 @@ impl Worked {
                 *sum = sum.checked_add(share)?;
             }
             shareable &= matches!(rating, Rating::One(_)) && item.sign() * amount.signum() >= 0;
+            single &= !matches!(rating, Rating::Mixed(_));
             let quoted = (document.included == included).then_some(item.unit).flatten();
-            exact.push(exact_of(*amount, item.quantity, quoted, rating, included)?);
+            let taxed = exact_of(*amount, item.quantity, quoted, rating, included, places)?;
+            shares_differ |= taxed.as_ref().is_some_and(|taxed| taxed.unit != taxed.share);
+            exact.push(taxed);
         }
         let mut all = Vec::with_capacity(groups.len());
         let mut whole = Decimal::ZERO;
@@ -90,6 +105,8 @@ impl Worked {
             groups: all,
             whole: Group { members: everything, tax: Position::of(whole, Decimal::ONE).ok()? },
             shareable,
+            single,
+            shares_differ,
         })
     }
 
@@ -99,11 +116,21 @@ impl Worked {
         if figures.total.is_some() && once(policy) && !total() {
             return false;
         }
-        let same = |taxes: Vec<i64>| figures.taxes.iter().zip(&taxes).all(|(told, tax)| told.is_none_or(|told| told == *tax));
-        if policy.shares != Shares::Alone && figures.taxes.iter().all(Option::is_none) {
+        if policy.shares == Shares::OfLine && !self.shares_differ {
             return false;
         }
-        self.taxes(policy).is_some_and(same) && (figures.total.is_none() || once(policy) || total())
+        if is_shared(policy) && figures.taxes.iter().all(Option::is_none) {
+            return false;
+        }
+        let parts = match is_shared(policy) {
+            true => self
+                .shared(policy, &figures.taxes)
+                .is_some_and(|taxes| figures.taxes.iter().zip(&taxes).all(|(told, tax)| told.is_none_or(|told| told == *tax))),
+            false => {
+                figures.taxes.iter().enumerate().all(|(at, told)| told.is_none_or(|told| self.alone(at, policy) == Some(told)))
+            }
+        };
+        parts && (figures.total.is_none() || once(policy) || total())
     }
 
     /// The tax of everything under the policy.
@@ -115,31 +142,32 @@ impl Worked {
                 self.groups.iter().try_fold(given, |sum, group| sum.checked_add(whole(policy.rounding, group.tax)?))
             }
             TaxPolicy::Whole => given.checked_add(whole(policy.rounding, self.whole.tax)?),
-            _ => self.taxes(policy)?.iter().zip(&self.signs).try_fold(0_i64, |sum, (tax, sign)| sum.checked_add(sign * tax)),
+            _ => self
+                .signs
+                .iter()
+                .enumerate()
+                .try_fold(0_i64, |sum, (at, sign)| sum.checked_add(sign.checked_mul(self.alone(at, policy)?)?)),
         }
-    }
-
-    /// The tax of each amount under the policy.
-    pub fn taxes(&self, policy: Policy) -> Option<Vec<i64>> {
-        let shared = once(policy) && policy.shares != Shares::Alone;
-        if shared {
-            return self.shared(policy);
-        }
-        (0..self.amounts.len()).map(|index| self.alone(index, policy)).collect()
     }
 
     /// The tax of one amount, rounded by itself.
     fn alone(&self, index: usize, policy: Policy) -> Option<i64> {
         let Some(exact) = self.exact.get(index)? else { return self.given.get(index).copied() };
         match policy.scope {
-            TaxPolicy::Unit => whole(policy.rounding, exact.unit)?.checked_mul(*self.quantities.get(index)?),
+            TaxPolicy::Unit => {
+                let unit = if policy.shares == Shares::OfLine { exact.share } else { exact.unit };
+                whole(policy.rounding, unit)?.checked_mul(*self.quantities.get(index)?)
+            }
             TaxPolicy::NetRoundedFirst => self.amounts.get(index)?.checked_sub(whole(policy.rounding, exact.net?)?),
             _ => whole(policy.rounding, exact.line),
         }
     }
 
-    /// The tax of each amount where the sums are rounded and shared out.
-    fn shared(&self, policy: Policy) -> Option<Vec<i64>> {
+    /// The tax of each amount where the sums are rounded and shared out; of several that may take a rest, the one that is told so.
+    fn shared(&self, policy: Policy, told: &[Option<i64>]) -> Option<Vec<i64>> {
+        if policy.shares == Shares::LargestTakesRest {
+            return self.largest_takes_rest(policy, told);
+        }
         if !self.shareable {
             return None;
         }
@@ -150,6 +178,26 @@ impl Worked {
             for (member, tax) in group.members.iter().zip(self.shares(group, sum, policy)?) {
                 *taxes.get_mut(*member)? = tax;
             }
+        }
+        Some(taxes)
+    }
+
+    fn largest_takes_rest(&self, policy: Policy, told: &[Option<i64>]) -> Option<Vec<i64>> {
+        if !self.single {
+            return None;
+        }
+        let mut taxes = (0..self.amounts.len()).map(|at| self.alone(at, policy)).collect::<Option<Vec<i64>>>()?;
+        for group in &self.groups {
+            let signed = |at: &usize| self.signs.get(*at)?.checked_mul(*taxes.get(*at)?);
+            let parts = group.members.iter().try_fold(0_i64, |sum, at| sum.checked_add(signed(at)?))?;
+            let rest = whole(policy.rounding, group.tax)?.checked_sub(parts)?;
+            let size = |at: &usize| taxes.get(*at).map_or(0, |tax| tax.unsigned_abs());
+            let most = group.members.iter().map(size).max()?;
+            let other = |at: &&usize| told.get(**at).copied().flatten().is_some_and(|told| taxes.get(**at) != Some(&told));
+            let mut largest = group.members.iter().filter(|at| size(at) == most);
+            let at = *largest.clone().find(other).or_else(|| largest.next_back())?;
+            let tax = taxes.get_mut(at)?;
+            *tax = tax.checked_add(self.signs.get(at)?.checked_mul(rest)?)?;
         }
         Some(taxes)
     }
@@ -177,7 +225,7 @@ impl Worked {
                 };
                 group.members.iter().map(each).collect()
             }
-            Shares::Alone | Shares::LastTakesRest => {
+            Shares::Alone | Shares::OfLine | Shares::LargestTakesRest | Shares::LastTakesRest => {
                 let mut shares = group.members.iter().map(|index| self.alone(*index, policy)).collect::<Option<Vec<_>>>()?;
                 if shares.pop().is_some() {
                     let others = shares.iter().try_fold(0_i64, |all, share| all.checked_add(*share))?;
@@ -203,6 +251,10 @@ fn once(policy: Policy) -> bool {
     matches!(policy.scope, TaxPolicy::Document | TaxPolicy::Whole)
 }
 
+fn is_shared(policy: Policy) -> bool {
+    once(policy) && policy.shares != Shares::Alone
+}
+
 fn whole(rounding: Rounding, position: Position) -> Option<i64> {
     rounding.pick(position).to_i64()
 }
@@ -220,7 +272,14 @@ pub(super) fn shares_of(rating: &Rating, amount: Decimal) -> Option<Vec<(Decimal
 }
 
 /// The exact tax of one amount; the inner none where it has no rate.
-fn exact_of(amount: i64, quantity: i64, quoted: Option<Decimal>, rating: &Rating, included: bool) -> Option<Option<Exact>> {
+fn exact_of(
+    amount: i64,
+    quantity: i64,
+    quoted: Option<Decimal>,
+    rating: &Rating,
+    included: bool,
+    places: u32,
+) -> Option<Option<Exact>> {
     let parts = shares_of(rating, Decimal::from(amount))?;
     if parts.is_empty() {
         return Some(None);
@@ -231,6 +290,7 @@ fn exact_of(amount: i64, quantity: i64, quoted: Option<Decimal>, rating: &Rating
         tax = tax.checked_add(tax::exact(*share, *rate, included).ok()?)?;
     }
     let mut unit = tax.checked_div(units)?;
+    let mut share = unit;
     if let [(rate, whole)] = parts.as_slice() {
         // The price that is quoted, where it makes the line; else what is left of the division of the line may blur a tie.
         let quoted = quoted.filter(|quoted| {
@@ -244,6 +304,8 @@ fn exact_of(amount: i64, quantity: i64, quoted: Option<Decimal>, rating: &Rating
                 whole.checked_mul(*rate)?.checked_div(base.checked_mul(units)?)?
             }
         };
+        let price = whole.checked_div(units)?.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
+        share = tax::exact(price, *rate, included).ok()?;
         if included {
             net = Some(Position::of(tax::exact_net(*whole, *rate).ok()?, Decimal::ONE).ok()?);
         }
@@ -251,6 +313,7 @@ fn exact_of(amount: i64, quantity: i64, quoted: Option<Decimal>, rating: &Rating
     Some(Some(Exact {
         line: Position::of(tax, Decimal::ONE).ok()?,
         unit: Position::of(unit, Decimal::ONE).ok()?,
+        share: Position::of(share, Decimal::ONE).ok()?,
         net,
         unrounded: tax,
     }))
