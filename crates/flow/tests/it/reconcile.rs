@@ -107,6 +107,8 @@ fn pair() -> PairSetup {
         kinds: vec![Kind::Order],
         places: BTreeMap::new(),
         shared: Vec::new(),
+        stock_flow: None,
+        parts_only: false,
         buffered: false,
         every: None,
         back: Duration::from_secs(7 * 86_400),

@@ -98,13 +98,13 @@ pub struct DemoArgs {
     #[arg(long, conflicts_with_all = ["data", "flash", "no_warehouse"])]
     products: bool,
     /// When everything is settled, make things wrong behind the product's back, drawn by this seed, and report what was found of it.
-    #[arg(long, value_name = "SEED", requires = "until_settled")]
+    #[arg(long, value_name = "SEED")]
     wrong: Option<u64>,
     /// So many of each kind of wrongness.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "wrong")]
     wrong_each: u64,
-    /// No flows: another integration has carried everything over, and only an audit looks on.
-    #[arg(long, requires = "wrong", conflicts_with_all = ["data", "flash"])]
+    /// No flows: another integration has carried everything over, correctly. Try selvedge audit and selvedge close on it.
+    #[arg(long, conflicts_with_all = ["data", "flash"])]
     incumbent: bool,
     /// Latency that the simulated systems add to every answer.
     #[arg(long, default_value_t = 0, hide = true)]
@@ -255,6 +255,15 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
 /// How a flash sale would have gone in other hands.
 fn others(args: &DemoArgs) -> anyhow::Result<Vec<flash::Other>> {
     args.flash.map_or_else(|| Ok(Vec::new()), |skus| flash::others(args.seed, skus, args.orders))
+}
+
+/// Where to look at what another integration has carried over.
+#[expect(clippy::print_stdout, reason = "the demo talks to whoever started it")]
+fn announce_incumbent(file: &Path) {
+    println!(
+        "Another integration has carried everything over. Look on, from another terminal:\n  selvedge audit --config {0}\n  selvedge close read PERIOD --config {0}\nCtrl-C ends it.",
+        file.display()
+    );
 }
 
 async fn orders_balance(engine: &Engine) -> anyhow::Result<Balance> {

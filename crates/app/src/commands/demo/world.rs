@@ -469,8 +469,13 @@ from = ["{ERP}"]
 to = "{SHOP}"
 kinds = ["stock"]
 places = {{ {places} }}
+
+[entities.nordvik]
+time_zone = {zone:?}
+currency = "SEK"
 "#,
-        places = places.join(", ")
+        places = places.join(", "),
+        zone = access.reference.zone,
     )?;
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;

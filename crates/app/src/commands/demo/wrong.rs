@@ -225,7 +225,10 @@ pub async fn beside_an_incumbent(args: &DemoArgs, store: &Path, folder: &Path) -
     world.carry_over(args.orders).await?;
     let carried = began.elapsed();
     let file: PathBuf = world::write_audit_config(args, store, folder, &world.access)?;
-    let wrong = measure(args, args.wrong.unwrap_or(1), &world, None, &file).await?;
+    let wrong = match args.wrong {
+        Some(seed) => Some(measure(args, seed, &world, None, &file).await?),
+        None => None,
+    };
     if let Some(report) = &args.report {
         let told = serde_json::json!({ "orders": args.orders, "carried_s": carried.as_secs(), "wrong": wrong });
         std::fs::write(report, serde_json::to_vec_pretty(&told)?)
@@ -233,6 +236,10 @@ pub async fn beside_an_incumbent(args: &DemoArgs, store: &Path, folder: &Path) -
     }
     if let Some(out) = &args.export {
         world.export(out).await?;
+    }
+    if !args.until_settled {
+        super::announce_incumbent(&file);
+        super::interrupted().await;
     }
     world.stop().await;
     Ok(())
