@@ -12,7 +12,10 @@ use jiff::Timestamp;
 use selvedge_flow::reconcile::{PairSetup, walk};
 use selvedge_model::{
     Brand, FlowName, Interval, Kind, Money, RecordKey,
-    close::{Adjustment, Booked, CloseRow, End, Entity, Enumerated, Evidence, Open, Period, Side, Verdict, explain_cut_off},
+    close::{
+        Adjustment, Booked, CloseRow, End, Entity, Enumerated, Evidence, Open, Period, Rate, RateAmount, Side, Verdict,
+        explain_cut_off,
+    },
     reconcile::{self, How, Match},
     statement::{Entry, Facet, Stage},
     team::Team,
@@ -207,6 +210,9 @@ fn row_of(
     {
         row.note = format!("{}{}{}", row.note, if row.note.is_empty() { "" } else { ". " }, cut_off.words);
     }
+    if found.verdict == reconcile::Verdict::Agreed {
+        one_split(&mut row)?;
+    }
     let difference = row.difference()?;
     row.verdict = match &found.verdict {
         reconcile::Verdict::Agreed => Verdict::Agreed(match difference.as_slice() {
@@ -238,6 +244,23 @@ fn row_of(
         }
     };
     Ok(row)
+}
+
+/// Where both documents come to the same, and one of them does not say at which rate a part of it is taxed, the other's word is taken.
+fn one_split(row: &mut CloseRow) -> Result<(), selvedge_model::MoneyError> {
+    let (Some(ours), Some(theirs)) = (&mut row.ours, &mut row.theirs) else { return Ok(()) };
+    let Some(currency) = ours.currency.filter(|currency| theirs.currency == Some(*currency)) else { return Ok(()) };
+    let sum = |side: &Side, of: fn(&RateAmount) -> Money| Money::sum(currency, side.rates.iter().map(of));
+    let same = |of: fn(&RateAmount) -> Money| Ok::<_, selvedge_model::MoneyError>(sum(ours, of)? == sum(theirs, of)?);
+    if same(|amount| amount.net)? && same(|amount| amount.tax)? {
+        let says = |side: &Side| side.rates.iter().all(|amount| matches!(amount.rate, Rate::At(_)));
+        match (says(ours), says(theirs)) {
+            (true, _) => theirs.rates.clone_from(&ours.rates),
+            (false, true) => ours.rates.clone_from(&theirs.rates),
+            (false, false) => theirs.rates.clone_from(&ours.rates),
+        }
+    }
+    Ok(())
 }
 
 /// What was read at both ends, counted as it lies in the store and before anything was paired.
