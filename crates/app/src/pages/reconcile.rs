@@ -200,7 +200,7 @@ fn remarks(kind: &TallyView) -> Markup {
     ];
     html! {
         @for (count, one, many, bad) in said.into_iter().filter(|(count, ..)| *count > 0) {
-            p.quiet[!bad] { span.snag[bad] { (name) ": " (plural(count, one, many)) "." } }
+            @if bad { div { p.snag { (name) ": " (plural(count, one, many)) "." } } } @else { p.quiet { (name) ": " (plural(count, one, many)) "." } }
         }
     }
 }
@@ -236,7 +236,7 @@ fn history(pair: &PairView, now: Timestamp) -> Markup {
     html! {
         @if !shown.is_empty() {
             details open[pair.last.as_ref().is_some_and(|look| look.red > 0)] {
-                summary { (plural(pair.looks.len() as u64, "look", "looks")) " so far that are shown" }
+                summary { (plural(pair.looks.len() as u64, "look", "looks")) ", the newest first" }
                 table.cards {
                     thead { tr {
                         th scope="col" { "Looked at" } th scope="col" { "Why" } th scope="col" { "Window" } th.num scope="col" { "Differences found" }
@@ -444,7 +444,7 @@ fn value(text: Option<&str>) -> Markup {
         @match text.filter(|text| !text.is_empty()) {
             None => span.quiet { "nothing" },
             Some(text) if text.chars().count() > VALUE_CHARS_MAX => { (text.chars().take(VALUE_CHARS_MAX).collect::<String>()) "…" },
-            Some(text) => (amount(text)),
+            Some(text) => span.words { (amount(text)) },
         }
     }
 }
@@ -611,7 +611,7 @@ pub(super) fn line(agreement: &Agreement, now: Timestamp) -> Markup {
                 } @else {
                     a href="/reconcile" { "Reconciliation" } ": "
                 }
-                @if !agreement.short.is_empty() { span.state.bad { "Not everything is accounted for" } " between " (names(&agreement.short)) ". " }
+                @if !agreement.short.is_empty() { span.state.bad { "The last look does not meet" } ": " (names(&agreement.short)) ". " }
                 @if !agreement.never.is_empty() { span.quiet { "Not looked at yet: " (names(&agreement.never)) ". " } }
                 @if let Some(since) = agreement.since { span.quiet { "Read whole " (super::words::ago(since, now)) "." } }
             }

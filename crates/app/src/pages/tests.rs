@@ -912,7 +912,7 @@ async fn the_sentence_of_completeness_stands_on_the_page() {
     }
     let today = get(&app, "/").await.text;
     for says in
-        ["<a href=\"/reconcile\">3 differences</a>", "7\u{202f}100.01\u{a0}SEK</b> at stake", "Not everything is accounted for"]
+        ["<a href=\"/reconcile\">3 differences</a>", "7\u{202f}100.01\u{a0}SEK</b> at stake", "The last look does not meet"]
     {
         assert!(today.contains(says), "{says}: {today}");
     }
