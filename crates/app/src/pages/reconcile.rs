@@ -68,7 +68,7 @@ fn pair_card(pair: &PairView, now: Timestamp) -> Markup {
         @match &pair.last {
             None => p.empty {
                 @if pair.under_way { "Both ends are being read for the first time." }
-                @else { "Both ends were not read yet. It happens on the timer, or now: " code { "selvedge reconcile now --pair " (pair.name) } }
+                @else { "Both ends were not read yet. To read them now: " code { "selvedge reconcile now --pair " (pair.name) } }
             },
             Some(look) => {
                 (last_look(pair, look, now))
