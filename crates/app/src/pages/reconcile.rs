@@ -15,7 +15,9 @@ use selvedge_model::{
 
 use super::{
     Failure, Frame, Place,
-    words::{amounts, difference_address, grouped, item_address, money, order_address, part, plural, return_address, when},
+    words::{
+        amount, amounts, difference_address, grouped, item_address, money, order_address, part, plural, return_address, when,
+    },
 };
 use crate::{
     serve::App,
@@ -66,7 +68,7 @@ fn pair_card(pair: &PairView, now: Timestamp) -> Markup {
         @match &pair.last {
             None => p.empty {
                 @if pair.under_way { "Both ends are being read for the first time." }
-                @else { "Both ends were not read yet. It happens on the timer, or now: " code { "selvedge reconcile now --pair " (pair.name) } }
+                @else { "Both ends were not read yet. To read them now: " code { "selvedge reconcile now --pair " (pair.name) } }
             },
             Some(look) => {
                 (last_look(pair, look, now))
@@ -81,7 +83,10 @@ fn pair_card(pair: &PairView, now: Timestamp) -> Markup {
 fn last_look(pair: &PairView, look: &LookView, now: Timestamp) -> Markup {
     html! {
         p {
-            (verdict(look.balanced)) " "
+            @match look.balanced {
+                Some(false) => { (verdict(look.balanced)) ": the window stays open. " },
+                balanced => { (verdict(balanced)) ". " },
+            }
             @if pair.open == 0 {
                 "Nothing differs."
             } @else {
@@ -89,8 +94,8 @@ fn last_look(pair: &PairView, look: &LookView, now: Timestamp) -> Markup {
             }
         }
         p.quiet {
-            "Last looked at " @match look.finished_at { Some(at) => (when(at, now)), None => "never" } " (" (via(&look.via)) "): what came to be from "
-            (when(look.from, now)) " to " (when(look.to, now)) "."
+            "Last looked at " @match look.finished_at { Some(at) => (when(at, now)), None => "never" } ", " (via(&look.via)) ". What came to be between "
+            (day(look.from)) " and " (day(look.to)) " UTC was compared."
             @if pair.under_way { " It is being read again now." }
         }
     }
@@ -112,7 +117,7 @@ fn verdict(balanced: Option<bool>) -> Markup {
     html! {
         @match balanced {
             Some(true) => span.state.good { span aria-hidden="true" { "✓ " } "meets" },
-            Some(false) => span.state.bad { span aria-hidden="true" { "≠ " } "does not meet: the window stays open" },
+            Some(false) => span.state.bad { span aria-hidden="true" { "≠ " } "does not meet" },
             None => span.state.busy { span aria-hidden="true" { "→ " } "being read" },
         }
     }
@@ -140,7 +145,7 @@ fn sentence(look: &LookView) -> Markup {
 fn tally(kind: &TallyView) -> Markup {
     html! {
         tr {
-            th scope="row" data-label="Kind" { (word(&kind.kind)) }
+            th scope="row" data-label="Kind" { (capital(word(&kind.kind))) }
             td.num data-label="Told" { (sum(&kind.told)) }
             td.num data-label="Agreed" { (sum(&kind.agreed)) }
             td.num data-label="Open" { (sum(&kind.open)) }
@@ -173,9 +178,15 @@ fn word(kind: &str) -> &str {
     }
 }
 
+/// `Credit note`.
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// What the sentence leaves out, where there is any.
 fn remarks(kind: &TallyView) -> Markup {
-    let name = word(&kind.kind);
+    let name = capital(word(&kind.kind));
     let said: Vec<(u64, &str, &str, bool)> = vec![
         (kind.unread, "document could not be read", "documents could not be read", true),
         (
@@ -189,7 +200,7 @@ fn remarks(kind: &TallyView) -> Markup {
     ];
     html! {
         @for (count, one, many, bad) in said.into_iter().filter(|(count, ..)| *count > 0) {
-            p.snag[bad].quiet[!bad] { (name) ": " (plural(count, one, many)) "." }
+            @if bad { div { p.snag { (name) ": " (plural(count, one, many)) "." } } } @else { p.quiet { (name) ": " (plural(count, one, many)) "." } }
         }
     }
 }
@@ -225,7 +236,7 @@ fn history(pair: &PairView, now: Timestamp) -> Markup {
     html! {
         @if !shown.is_empty() {
             details open[pair.last.as_ref().is_some_and(|look| look.red > 0)] {
-                summary { (plural(pair.looks.len() as u64, "look", "looks")) " so far that are shown" }
+                summary { (plural(pair.looks.len() as u64, "look", "looks")) ", the newest first" }
                 table.cards {
                     thead { tr {
                         th scope="col" { "Looked at" } th scope="col" { "Why" } th scope="col" { "Window" } th.num scope="col" { "Differences found" }
@@ -271,14 +282,14 @@ fn by_cause(causes: &[CauseView], now: Timestamp) -> Markup {
                     @for cause in causes {
                         tr {
                             th scope="row" data-label="What" {
-                                a href=(list_address(&filter(&cause.pair, cause.kind, cause.cause, cause.why))) { (document(cause.kind)) ": " (cause.title) }
+                                a href=(list_address(&filter(&cause.pair, cause.kind, cause.cause, cause.why))) { (capital(document(cause.kind))) ": " (cause.title) }
                                 " " span.quiet { (cause.pair) @if let Some(differs) = differs(&cause_word(cause.cause)) { ", " (differs) } }
                             }
                             td.num data-label="Differences" { (grouped(cause.count)) }
                             td.num data-label="Documents" { (grouped(cause.documents)) }
                             td.num data-label="At stake" { @if cause.stake.is_empty() { span.quiet { "–" } } @else { (amounts(&cause.stake)) } }
                             td data-label="Since" { (when(cause.first_seen_at, now)) }
-                            td data-label="What to do" { (cause.fix) }
+                            td.words data-label="What to do" { (cause.fix) }
                         }
                     }
                 }
@@ -387,10 +398,10 @@ fn form(filter: &Filter, pairs: &[PairSetup]) -> Markup {
                     label for="order" { "Order" }
                     input #order name="order" type="search" value=(filter.order) autocomplete="off";
                 }
+                div { button { "Show" } }
             }
             @if !filter.cause.is_empty() { input type="hidden" name="cause" value=(filter.cause); }
             @if !filter.all.is_empty() { input type="hidden" name="all" value=(filter.all); }
-            div { button { "Show" } }
         }
     }
 }
@@ -410,11 +421,11 @@ fn table(found: &[DifferenceView], now: Timestamp) -> Markup {
                             a href=(difference_address(one.id)) { (named(one)) }
                             @if one.closed.is_some() { " " span.quiet { "closed" } }
                         }
-                        td data-label="What is wrong" { (one.why.title()) @if !one.path.is_empty() { " " code.quiet { (one.path) } } }
+                        td.words data-label="What is wrong" { (one.why.title()) @if !one.path.is_empty() { " " code.quiet { (one.path) } } }
                         td data-label="At the source" { (value(one.expected.as_deref())) }
                         td data-label="At the target" { (value(one.actual.as_deref())) }
                         td.num data-label="At stake" { @match one.stake { Some(stake) => (money(stake)), None => span.quiet { "–" } } }
-                        td data-label="Owner" { (one.team.name()) }
+                        td.words data-label="Owner" { (one.team.name()) }
                         td data-label="First seen" { (when(one.first_seen_at, now)) }
                     }
                 }
@@ -423,9 +434,9 @@ fn table(found: &[DifferenceView], now: Timestamp) -> Markup {
     }
 }
 
-/// `credit note 1001.r1`; what only the target has goes by the target's id.
+/// `Credit note 1001.r1`; what only the target has goes by the target's id.
 fn named(one: &DifferenceView) -> Markup {
-    html! { (document(one.kind)) " " @match one.subject.strip_prefix('~') { Some(id) => { (id) }, None => (one.subject) } }
+    html! { (capital(document(one.kind))) " " @match one.subject.strip_prefix('~') { Some(id) => { (id) }, None => (one.subject) } }
 }
 
 fn value(text: Option<&str>) -> Markup {
@@ -433,7 +444,7 @@ fn value(text: Option<&str>) -> Markup {
         @match text.filter(|text| !text.is_empty()) {
             None => span.quiet { "nothing" },
             Some(text) if text.chars().count() > VALUE_CHARS_MAX => { (text.chars().take(VALUE_CHARS_MAX).collect::<String>()) "…" },
-            Some(text) => (text),
+            Some(text) => span.words { (amount(text)) },
         }
     }
 }
@@ -499,18 +510,18 @@ fn told(one: &DifferenceView, pair: Option<&PairSetup>, links: &Links, now: Time
             tbody {
                 tr {
                     th scope="row" data-label="End" { "At the source" @if let Some(source) = &source { ", " (source) } }
-                    td data-label="The value" { (whole(one.expected.as_deref())) }
+                    td.words data-label="The value" { (whole(one.expected.as_deref())) }
                     td data-label="Its documents" { (ids(one.source_id.as_deref())) }
                 }
                 tr {
                     th scope="row" data-label="End" { "At the target" @if let Some(target) = &target { ", " (target) } }
-                    td data-label="The value" { (whole(one.actual.as_deref())) }
+                    td.words data-label="The value" { (whole(one.actual.as_deref())) }
                     td data-label="Its documents" { (ids(one.target_id.as_deref())) }
                 }
             }
         }
         @if let Some(suggestion) = &one.suggestion {
-            aside.notice aria-label="Perhaps" {
+            aside.card aria-label="Perhaps" {
                 p { (suggested(suggestion)) }
                 p.quiet { "This is a suggestion and no match: nothing was tied together, and a person decides." }
             }
@@ -538,7 +549,7 @@ fn told(one: &DifferenceView, pair: Option<&PairSetup>, links: &Links, now: Time
 }
 
 fn whole(text: Option<&str>) -> Markup {
-    html! { @match text.filter(|text| !text.is_empty()) { Some(text) => b { (text) }, None => span.quiet { "nothing" } } }
+    html! { @match text.filter(|text| !text.is_empty()) { Some(text) => b { (amount(text)) }, None => span.quiet { "nothing" } } }
 }
 
 fn ids(text: Option<&str>) -> Markup {
@@ -600,7 +611,7 @@ pub(super) fn line(agreement: &Agreement, now: Timestamp) -> Markup {
                 } @else {
                     a href="/reconcile" { "Reconciliation" } ": "
                 }
-                @if !agreement.short.is_empty() { span.state.bad { "Not everything is accounted for" } " between " (names(&agreement.short)) ". " }
+                @if !agreement.short.is_empty() { span.state.bad { "The last look does not meet" } ": " (names(&agreement.short)) ". " }
                 @if !agreement.never.is_empty() { span.quiet { "Not looked at yet: " (names(&agreement.never)) ". " } }
                 @if let Some(since) = agreement.since { span.quiet { "Read whole " (super::words::ago(since, now)) "." } }
             }
