@@ -4,6 +4,7 @@
 mod conform;
 mod credits;
 mod demo;
+mod detection;
 mod page;
 mod products;
 mod returns;

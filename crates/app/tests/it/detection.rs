@@ -1,0 +1,127 @@
+//! Wrongness made behind the product's back, and what the built binary says of it: beside its own flows, and as an audit beside somebody
+//! else's integration. Then a month of that is closed, and its pack verified.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::demo::{Demo, selvedge};
+
+/// Everything was found, nearly all of it by its cause, and nothing else was said.
+fn detected(told: &Value, what: &str, injected: u64) {
+    let count = |name: &str| told[name].as_u64().unwrap();
+    let said = || serde_json::to_string_pretty(told).unwrap();
+    assert_eq!(count("found"), injected, "{what}: {}", said());
+    assert_eq!(count("false_alarms"), 0, "{what}: {}", said());
+    assert!(count("cause_right") * 100 >= injected * 95, "{what}: {}", said());
+}
+
+#[test]
+fn wrongness_beside_flows_is_found_by_reconciliation_and_by_an_audit() {
+    // Placed over some seconds, so that a stretch of time is one.
+    let demo = Demo::new(&["--orders", "120", "--pace", "12", "--seed", "1", "--wrong", "7", "--wrong-each", "1"]);
+    let report = demo.finish();
+    let wrong = &report["wrong"];
+    let injected = wrong["injected"].as_u64().unwrap();
+    assert!(injected >= 25, "too little was made wrong: {wrong}");
+    detected(wrong, "reconciliation", injected);
+    detected(&wrong["audit"], "audit", injected);
+}
+
+#[test]
+fn wrongness_beside_an_incumbent_is_found_by_an_audit_alone() {
+    let demo = Demo::new(&["--incumbent", "--orders", "900", "--seed", "2", "--wrong", "5", "--wrong-each", "3"]);
+    let report = demo.finish();
+    let wrong = &report["wrong"];
+    let injected = wrong["injected"].as_u64().unwrap();
+    assert!(injected >= 80, "too little was made wrong: {wrong}");
+    detected(&wrong["audit"], "audit", injected);
+    let page = std::fs::read_to_string(demo.path("out/audit.html")).unwrap();
+    assert!(page.contains("What was found") && !page.contains("<script"), "the report stands by itself");
+}
+
+/// A world that another integration has carried over, kept up until it is dropped.
+struct World {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn start(orders: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = selvedge()
+            .args(["demo", "--headless", "--incumbent", "--orders", &orders.to_string(), "--store"])
+            .arg(folder.path().join("demo.db"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let world = Self { child, folder };
+        let end = Instant::now() + Duration::from_secs(120);
+        while !world.config().exists() {
+            assert!(Instant::now() < end, "the world did not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        world
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("demo.world/selvedge.toml")
+    }
+
+    fn run(&self, words: &[&str]) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_selvedge"))
+            .arg("--config")
+            .arg(self.config())
+            .args(words)
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), text)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn flip(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_month_that_somebody_else_moved_is_read_signed_and_verified() {
+    let world = World::start(400);
+    let (clean, said) = world.run(&["audit", "--since", "60d", "--json"]);
+    assert!(clean, "a correct incumbent is clean: {said}");
+    // Last month is over; some of the orders of the thirty days before now may lie in it.
+    let now = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::get("Europe/Stockholm").unwrap());
+    let last = now.date().first_of_month().yesterday().unwrap();
+    let period = format!("{:04}-{:02}", last.year(), last.month());
+    let (unread, said) = world.run(&["close", "show", &period]);
+    assert!(!unread && said.contains("has not been read"), "{said}");
+    let (read, said) = world.run(&["close", "read", &period]);
+    assert!(read, "{said}");
+    let (signed, said) = world.run(&["close", "sign", &period, "--out", "packs", "--open", "0"]);
+    if !signed {
+        // On the last days of a month nothing lies in the one before.
+        assert!(said.contains("nothing"), "{said}");
+        return;
+    }
+    let pack = world.folder.path().join("packs").join(format!("nordvik-{period}"));
+    let (whole, said) = world.run(&["close", "verify", &pack.display().to_string()]);
+    assert!(whole && said.contains("counts and sums meet"), "{said}");
+    flip(&pack.join("rows.csv"));
+    let (whole, said) = world.run(&["close", "verify", &pack.display().to_string()]);
+    assert!(!whole && said.contains("rows.csv line") && said.contains("bytes"), "{said}");
+}
