@@ -11,6 +11,7 @@
 )]
 
 mod floor;
+mod reconcile;
 mod stock;
 
 use std::{
@@ -23,11 +24,14 @@ use anyhow::Context;
 use serde_json::Value;
 
 fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("stock") {
-        return stock_only();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.split_first() {
+        Some((first, _)) if first == "stock" => return stock_only(),
+        Some((first, rest)) if first == "reconcile" => return reconcile::run(rest),
+        Some((first, rest)) if first == "reconcile-one" => return reconcile::one(rest),
+        _ => {}
     }
-    let mut orders: Vec<u64> =
-        std::env::args().skip(1).map(|a| a.parse().context("numbers of orders, please")).collect::<Result<_, _>>()?;
+    let mut orders: Vec<u64> = args.iter().map(|a| a.parse().context("numbers of orders, please")).collect::<Result<_, _>>()?;
     if orders.is_empty() {
         orders = vec![2_000];
     }
