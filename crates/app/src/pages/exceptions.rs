@@ -15,7 +15,7 @@ use selvedge_model::{ConnectionName, ExceptionId, Kind, team::Team};
 use serde::Deserialize;
 
 use super::{
-    ACTOR, Done, Failure, Frame, Place, reconcile, stock_rows,
+    ACTOR, Done, Failure, Frame, Place, differences, stock_rows,
     words::{amounts, grouped, money, order_address, part, plural, return_address, when},
 };
 use crate::{
@@ -168,7 +168,7 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
                 @if exception.open {
                     p.card #settled { "Nothing is held, so there is nothing to release or to dismiss. This closes by itself when both ends were read and agree." }
                 }
-                (reconcile::of_exception(filter, found, now))
+                (differences::of_exception(filter, found, now))
             }
         } @else {
             @if exception.open {

@@ -2,6 +2,7 @@
 //! are the values of [`crate::view`].
 
 mod assets;
+mod differences;
 mod exceptions;
 mod ledgers;
 pub(crate) mod live;
@@ -53,8 +54,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/dismiss", post(exceptions::dismiss).get(exceptions::back))
         .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
         .route("/reconcile", get(reconcile::page))
-        .route("/reconcile/differences", get(reconcile::list))
-        .route("/reconcile/differences/{id}", get(reconcile::one))
+        .route("/reconcile/differences", get(differences::list))
+        .route("/reconcile/differences/{id}", get(differences::one))
         .route("/mappings", get(mappings::page).post(mappings::set))
         .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
         .route("/stock", get(stock::page))

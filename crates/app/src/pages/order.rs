@@ -12,7 +12,7 @@ use selvedge_model::{
 };
 
 use super::{
-    Failure, Frame, Place, ledgers, parcels, reconcile,
+    Failure, Frame, Place, differences, ledgers, parcels,
     words::{
         amounts, figure, hold, length, line_kind, meaning, money, order_status, payment, payment_status, plural, price, state,
         step, when,
@@ -35,7 +35,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(number): Path<String>
     let now = app.clock.now();
     let frame = Frame::of(&app, Place::Orders, format!("Order {number}")).await?;
     Ok(frame.around(html! {
-        div #story data-live { (head(&story, now)) (parcels::shown(&story.whereabouts, now)) (ledgers::shown(story.ledgers.as_ref(), &story.from)) (reconcile::of_order(&story.differences, now)) (journey(&story, now)) }
+        div #story data-live { (head(&story, now)) (parcels::shown(&story.whereabouts, now)) (ledgers::shown(story.ledgers.as_ref(), &story.from)) (differences::of_order(&story.differences, now)) (journey(&story, now)) }
         div #document data-live { (document(&story, now)) (revisions(&story.revisions, now)) }
     }))
 }

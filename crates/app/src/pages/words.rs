@@ -142,6 +142,12 @@ pub(super) fn order_address(number: &str) -> String {
     format!("/orders/{}", part(number))
 }
 
+/// A word at the head of a sentence: `Credit note`.
+pub(super) fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// The address of a difference's page.
 pub(super) fn difference_address(id: DifferenceId) -> String {
     format!("/reconcile/differences/{id}")
