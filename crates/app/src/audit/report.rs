@@ -200,7 +200,7 @@ pub async fn gather(
             stake: stake.values().map(ToString::to_string).collect(),
         });
     }
-    found.sort_by(|a, b| (a.category, std::cmp::Reverse(a.cause.count)).cmp(&(b.category, std::cmp::Reverse(b.cause.count))));
+    found.sort_by_key(|one| (one.category, std::cmp::Reverse(one.cause.count)));
     Ok(Report {
         brand: brand.clone(),
         from: window.from,

@@ -149,25 +149,32 @@ impl ReconcileSettings {
     }
 }
 
+/// Where records of one kind come from that stand at one target, and the flows that bring them.
+#[derive(Default)]
+struct Ends<'a> {
+    sources: BTreeSet<&'a str>,
+    flows: Vec<FlowName>,
+}
+
 impl Config {
     /// Everything that must agree: what the flows move, and the pairs that are named.
     pub fn pairs(&self) -> Vec<PairSetup> {
         let mut pairs: Vec<PairSetup> = Vec::new();
-        let mut ends: BTreeMap<(Kind, &str), (BTreeSet<&str>, Vec<FlowName>)> = BTreeMap::new();
+        let mut ends: BTreeMap<(Kind, &str), Ends<'_>> = BTreeMap::new();
         for (name, flow) in &self.flows {
             let picks = |end: &str| self.connections.get(&ConnectionName::new(end)).is_some_and(|c| c.connector.picks());
             // A warehouse holds its part of an order, taken apart; its shipments tell what became of it.
             if picks(&flow.to) && flow.kind != FlowKind::Product || flow.mode == FlowMode::Off {
                 continue;
             }
-            let (sources, flows) = ends.entry((flow.kind.kind(), &flow.to)).or_default();
+            let Ends { sources, flows } = ends.entry((flow.kind.kind(), &flow.to)).or_default();
             sources.insert(&flow.from);
             // Beside somebody else's integration the ledger knows nothing of what stands there.
             if flow.mode == FlowMode::Live {
                 flows.push(name.clone());
             }
         }
-        for ((kind, to), (sources, flows)) in ends {
+        for ((kind, to), Ends { sources, flows }) in ends {
             let sources: Vec<ConnectionName> = sources.into_iter().map(ConnectionName::new).collect();
             let to = ConnectionName::new(to);
             let own = self.flows.values().any(|flow| flow.kind.kind() == kind && flow.from == to.as_str());
