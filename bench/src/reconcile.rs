@@ -132,6 +132,8 @@ async fn kept(documents: u64) -> anyhow::Result<Value> {
         kinds: vec![Kind::Order],
         places: BTreeMap::new(),
         shared: Vec::new(),
+        stock_flow: None,
+        parts_only: false,
         buffered: false,
         every: None,
         back: Duration::ZERO,

@@ -28,6 +28,8 @@ pub(crate) fn pair() -> PairSetup {
         kinds: vec![Kind::Order, Kind::CreditNote],
         places: BTreeMap::new(),
         shared: Vec::new(),
+        stock_flow: None,
+        parts_only: false,
         buffered: false,
         every: None,
         back: Duration::from_secs(7 * 86_400),
