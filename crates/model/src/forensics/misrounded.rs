@@ -20,7 +20,6 @@ const CENT: i128 = 1_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    Line,
     Unit,
     Document,
     HalfEven,
@@ -75,7 +74,7 @@ fn worked_out(all: &[Taxed], way: Way, inside: bool) -> Vec<i64> {
     let inside = if way == Way::OtherBase { !inside } else { inside };
     let base = |one: &Taxed| i128::from(if inside { one.net + one.tax } else { one.net }) * CENT;
     let each = |one: &Taxed| match way {
-        Way::Line | Way::OtherBase | Way::Document => tax(base(one), one.rate, inside, Half::Up),
+        Way::OtherBase | Way::Document => tax(base(one), one.rate, inside, Half::Up),
         Way::HalfEven => tax(base(one), one.rate, inside, Half::Even),
         Way::Down => tax(base(one), one.rate, inside, Half::Down),
         Way::Unit => {

@@ -348,6 +348,8 @@ mod tests {
             late_after: Duration::from_secs(6 * 3_600),
             exclude_markets: Vec::new(),
             shared: Vec::new(),
+            parts_only: false,
+            short_most: None,
             buffered: false,
             unheard: BTreeMap::new(),
             rates: crate::tax::rates::RateBook::default(),

@@ -186,6 +186,8 @@ mod tests {
             late_after: Duration::from_secs(3_600),
             exclude_markets: Vec::new(),
             shared: Vec::new(),
+            parts_only: false,
+            short_most: None,
             buffered,
             unheard: BTreeMap::new(),
             rates: crate::tax::rates::RateBook::default(),
@@ -199,7 +201,7 @@ mod tests {
 
     fn level(on_hand: i64, committed: i64, incoming: i64) -> Entry {
         let free = on_hand - committed;
-        let units = Units { on_hand, committed, back_ordered: 0, available: free, free, incoming };
+        let units = Units { on_hand, committed, back_ordered: 0, available: free, free, incoming, kept_back: None };
         let bare = Entry::bare(Kind::Stock, ExternalId::new("7"), at(0));
         Entry { key: Some(RecordKey::new("COAT @ 10")), units: Some(units), ..bare }
     }
