@@ -333,15 +333,23 @@ impl Tx<'_> {
 impl View<'_> {
     /// The differences that are asked for.
     pub fn differences(&self, brand: &Brand, wanted: &Wanted) -> Result<Vec<DifferenceRow>> {
-        let sql = select_differences!(
-            "WHERE brand = ?1 AND (?2 OR closed_at IS NULL) AND (?3 IS NULL OR pair = ?3) AND (?4 IS NULL OR kind = ?4)
-               AND (?5 IS NULL OR cause = ?5) AND (?6 IS NULL OR why = ?6) AND (?7 IS NULL OR family = ?7)
-             ORDER BY closed_at IS NOT NULL, coalesce(stake_minor, 0) DESC, id LIMIT ?8"
-        );
+        // Apart, so that what is open is found by the indexes of open rows, however many are closed.
+        let sql = if wanted.closed {
+            select_differences!(
+                "WHERE brand = ?1 AND (?2 IS NULL OR pair = ?2) AND (?3 IS NULL OR kind = ?3)
+                   AND (?4 IS NULL OR cause = ?4) AND (?5 IS NULL OR why = ?5) AND (?6 IS NULL OR family = ?6)
+                 ORDER BY closed_at IS NOT NULL, coalesce(stake_minor, 0) DESC, id LIMIT ?7"
+            )
+        } else {
+            select_differences!(
+                "WHERE brand = ?1 AND closed_at IS NULL AND (?2 IS NULL OR pair = ?2) AND (?3 IS NULL OR kind = ?3)
+                   AND (?4 IS NULL OR cause = ?4) AND (?5 IS NULL OR why = ?5) AND (?6 IS NULL OR family = ?6)
+                 ORDER BY coalesce(stake_minor, 0) DESC, id LIMIT ?7"
+            )
+        };
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![
             brand.as_str(),
-            wanted.closed,
             wanted.pair,
             wanted.kind.map(Kind::word),
             wanted.cause.map(word_of).transpose()?,

@@ -129,15 +129,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A look that nobody goes on with: what it had read is forgotten.
-    pub fn drop_reconciliation(&self, id: ReconciliationId) -> Result<()> {
-        for sql in [
-            "DELETE FROM statement_entries WHERE run_id = ?1",
-            "DELETE FROM statements WHERE run_id = ?1",
-            "DELETE FROM reconciliations WHERE id = ?1 AND finished_at IS NULL",
-        ] {
+    /// A look that nobody goes on with: what it had read is forgotten. That it was begun is not: differences may name it.
+    pub fn drop_reconciliation(&self, id: ReconciliationId, now: Timestamp) -> Result<()> {
+        for sql in ["DELETE FROM statement_entries WHERE run_id = ?1", "DELETE FROM statements WHERE run_id = ?1"] {
             self.connection.prepare_cached(sql)?.execute([id.0])?;
         }
+        let sql = "UPDATE reconciliations SET finished_at = ?2, balanced = 0 WHERE id = ?1 AND finished_at IS NULL";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;
         Ok(())
     }
 }
@@ -153,10 +151,10 @@ impl View<'_> {
         rows.next()?.map(row_of).transpose()
     }
 
-    /// The newest that is done, of this pair.
+    /// The newest that is done, of this pair; one that was broken off is none.
     pub fn last_reconciliation(&self, brand: &Brand, pair: &str, via: Option<&str>) -> Result<Option<ReconciliationRow>> {
         let sql = select_reconciliations!(
-            "WHERE brand = ?1 AND pair = ?2 AND finished_at IS NOT NULL AND (?3 IS NULL OR via = ?3) ORDER BY id DESC LIMIT 1"
+            "WHERE brand = ?1 AND pair = ?2 AND told IS NOT NULL AND (?3 IS NULL OR via = ?3) ORDER BY id DESC LIMIT 1"
         );
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![brand.as_str(), pair, via])?;
@@ -199,18 +197,24 @@ impl View<'_> {
 
     /// What the ledger knows of a record: the obligation of its newest revision in one of these flows, the least settled first.
     pub fn owed_now(&self, brand: &Brand, flows: &[FlowName], key: &RecordKey) -> Result<Option<Owed>> {
-        let sql = "SELECT state, exception_id, note FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
+        let sql = "SELECT state, exception_id, note, settled_at FROM obligations WHERE brand = ?1 AND flow = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut best: Option<Owed> = None;
         for flow in flows {
             let row = statement
                 .query_row(params![brand.as_str(), flow.as_str(), key.as_str()], |row| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?))
+                    Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?, row.get(3)?))
                 })
                 .optional()?;
-            let Some((state, exception, note)) = row else { continue };
+            let Some((state, exception, note, settled_at)) = row else { continue };
             let state = selvedge_model::obligation::State::from_word(&state).ok_or_else(|| unreadable("a state", &state))?;
-            let owed = Owed { state, exception: exception.map(selvedge_model::ExceptionId), note, flow: flow.clone() };
+            let owed = Owed {
+                state,
+                exception: exception.map(selvedge_model::ExceptionId),
+                note,
+                flow: flow.clone(),
+                settled_at: moment_maybe(settled_at)?,
+            };
             if best.as_ref().is_none_or(|best| best.state.settled() && !owed.state.settled()) {
                 best = Some(owed);
             }

@@ -73,7 +73,7 @@ pub struct Families {
 
 /// Under which family a document lies.
 fn family_of(entry: &Entry, end: End) -> String {
-    match entry.family() {
+    match entry.family().filter(|key| !key.as_str().is_empty()) {
         Some(key) => key.as_str().to_owned(),
         // Nothing can belong to it by a key; it is a family of its own.
         None => format!("~{}{}", end.number(), entry.id),

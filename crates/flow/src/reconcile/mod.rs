@@ -44,6 +44,9 @@ use crate::backoff::{after, before};
 /// How long a pair rests after a call did not come through.
 const TROUBLE_REST: Duration = Duration::from_secs(30);
 
+/// How far the window of a look on demand may have moved since it was broken off, and it is still the same.
+const RESUMED_WITHIN: Duration = Duration::from_secs(6 * 3_600);
+
 /// Two ends that must agree.
 #[derive(Clone, Debug)]
 pub struct PairSetup {
@@ -260,8 +263,8 @@ impl Reconciler {
         let begun = self.store.read(move |view| view.reconciliation_under_way(&brand, &name, &reason)).await?;
         match begun {
             // The window of a timer moves on while it is read; that of a period does not.
-            Some(row) if via == "timer" || row.window == *window => return Ok(row),
-            Some(row) => self.store.write(move |tx| tx.drop_reconciliation(row.id)).await?,
+            Some(row) if via == "timer" || is_same(&row.window, window, via) => return Ok(row),
+            Some(row) => self.store.write(move |tx| tx.drop_reconciliation(row.id, now)).await?,
             None => {}
         }
         let new = NewReconciliation {
@@ -278,6 +281,13 @@ impl Reconciler {
         let row = self.store.read(move |view| view.reconciliation(&brand, id)).await?;
         row.ok_or_else(|| selvedge_store::StoreError::Absent(id.to_string()))
     }
+}
+
+/// Whether a look that was broken off is gone on with: the window of a period is exact, that of a look on demand moves with the clock.
+fn is_same(begun: &Interval, wanted: &Interval, via: &str) -> bool {
+    let near = |one: Timestamp, other: Timestamp| one.duration_since(other).unsigned_abs() <= RESUMED_WITHIN;
+    let moves = matches!(via, "demand" | "audit");
+    begun == wanted || moves && near(begun.from, wanted.from) && near(begun.to, wanted.to)
 }
 
 fn told(pair: &PairSetup, fault: &Fault) -> String {

@@ -27,7 +27,6 @@ use selvedge_store::{
     Result, StoreError, Tx, View,
     differences::{NewDifference, Wanted},
     reconciliations::ReconciliationRow,
-    statements::End,
     stock::Of,
 };
 
@@ -51,12 +50,13 @@ struct Judged {
 impl Reconciler {
     /// The verdicts of a look whose statements are read.
     pub(super) async fn settle(&self, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
-        let now = self.clock.now();
+        // What is late is so by the time at which both ends began to be read, however long that took.
+        let (now, began) = (self.clock.now(), run.started_at);
         let mut terms = pair.terms(Words::default());
         if pair.kinds.contains(&Kind::Stock) {
             terms.unheard = self.unheard(pair).await?;
         }
-        let learning = self.learn(pair, run, &terms, now).await?;
+        let learning = self.learn(pair, run, &terms, began).await?;
         let (learning, shortfall) = learning;
         let terms = Arc::new(Terms { words: learning.conclude(), short_most: shortfall.most(), ..terms });
         let (mut tallies, mut habits, mut red) = (Tallies::default(), Habits::default(), 0);
@@ -71,7 +71,7 @@ impl Reconciler {
                     let families = view.families(row.id, at.as_deref(), STEP_DOCUMENTS)?;
                     for family in families.families {
                         let family = with_buffers(view, &brand, &walk, family)?;
-                        judge(view, &brand, &walk, &row.window, &family, &known_terms, now, &mut judged)?;
+                        judge(view, &brand, &walk, &row.window, &family, &known_terms, began, &mut judged)?;
                     }
                     Ok((judged, families.last))
                 })
@@ -193,9 +193,8 @@ impl Reconciler {
         let id = run.id;
         let mut unread = Vec::new();
         for row in self.store.read(move |view| view.statements(id)).await? {
-            if row.end == End::Source {
-                tallies.of(row.kind).unread += row.unread.len() as u64;
-            }
+            // What cannot be read at the target may be the partner of what is missing: the sentence does not hold.
+            tallies.of(row.kind).unread += row.unread.len() as u64;
             unread.extend(row.unread.into_iter().map(|(document, _)| (row.kind, row.end, document)));
         }
         let balanced = tallies.meet();

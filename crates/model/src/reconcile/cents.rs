@@ -7,9 +7,18 @@ use crate::{
     statement::Entry,
 };
 
-/// Every amount on which two documents of one currency disagree, one finding a reason.
-pub(super) fn cents(ours: &Entry, theirs: &Entry, terms: &Terms) -> Vec<Finding> {
-    explain(ours, theirs, &terms.rates).into_iter().map(|found| finding(&found)).collect()
+/// Every amount on which two documents of one currency disagree, one finding a reason, and whether it is within the tolerance.
+pub(super) fn cents(ours: &Entry, theirs: &Entry, terms: &Terms) -> Vec<(Finding, bool)> {
+    explain(ours, theirs, &terms.rates).into_iter().map(|found| (finding(&found), is_tolerated(&found, terms))).collect()
+}
+
+/// A sum in which amounts cancel out says nothing of them: of several amounts only cents that a rule of rounding moves are tolerated.
+fn is_tolerated(found: &forensics::Finding, terms: &Terms) -> bool {
+    let Ok(money) = found.actual.minus(found.expected) else { return false };
+    let parts = found.paths.iter().filter(|path| !path.starts_with("totals")).count();
+    let rounded = matches!(found.explanation, Explanation::Rounding { .. });
+    let allows = terms.tolerance.0.get(&money.currency()).is_some_and(|minor| *minor > 0);
+    allows && terms.tolerance.covers(money) && (rounded || parts <= 1 && !money.is_zero())
 }
 
 fn finding(found: &forensics::Finding) -> Finding {

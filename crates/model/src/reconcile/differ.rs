@@ -30,8 +30,7 @@ pub(super) fn differ(ours: &Entry, theirs: &Entry, terms: &Terms) -> (Vec<Findin
     let before = found.len();
     items(ours, theirs, &mut found);
     if same_currency && found.len() == before {
-        for finding in cents(ours, theirs, terms) {
-            let within = finding.money.is_some_and(|money| terms.tolerance.covers(money));
+        for (finding, within) in cents(ours, theirs, terms) {
             if within { tolerated.push(finding) } else { found.push(finding) }
         }
     }
@@ -213,7 +212,7 @@ fn head(ours: &Entry, theirs: &Entry, terms: &Terms, found: &mut Vec<Finding>) {
         && one != other
     {
         let detail = "another e-mail of the buyer".to_owned();
-        found.push(plain(Cause::Party, Why::EditedHead, "buyer", one, other, detail));
+        found.push(plain(Cause::Party, Why::EditedHead, "buyer", &masked(one), &masked(other), detail));
     }
     if let (Some(one), Some(other)) = (ours.facets.get(&Facet::Country), theirs.facets.get(&Facet::Country))
         && one.id != other.id
@@ -225,7 +224,14 @@ fn head(ours: &Entry, theirs: &Entry, terms: &Terms, found: &mut Vec<Finding>) {
         && one != other
         && found.iter().all(|finding| finding.path != "country")
     {
-        found.push(plain(Cause::Party, Why::EditedHead, "address", one, other, "it goes to another address there".to_owned()));
+        found.push(plain(
+            Cause::Party,
+            Why::EditedHead,
+            "address",
+            &masked(one),
+            &masked(other),
+            "it goes to another address there".to_owned(),
+        ));
     }
     if !ours.tracking.is_empty() && !theirs.tracking.is_empty() {
         let set = |entry: &Entry| {
@@ -246,6 +252,14 @@ fn head(ours: &Entry, theirs: &Entry, terms: &Terms, found: &mut Vec<Finding>) {
         let detail = "another reference".to_owned();
         found.push(plain(Cause::Party, Why::EditedHead, "reference", one, other, detail));
     }
+}
+
+/// So much of what belongs to a person that two values can be told apart: reports are passed on.
+fn masked(text: &str) -> String {
+    let (name, rest) = text.split_once('@').map_or((text, String::new()), |(name, host)| (name, format!("@{host}")));
+    let first: String = name.chars().take(2).collect();
+    let last: String = name.chars().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("{first}…{last}{rest}")
 }
 
 /// Whether both are booked on the same day, and which clock gives the other one.

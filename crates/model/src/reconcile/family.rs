@@ -38,7 +38,7 @@ pub fn settle(family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<
             matches.extend(super::stock::judge(&ours, &theirs, terms, now));
             continue;
         }
-        for pair in pair_up(*kind, ours, theirs) {
+        for pair in pair_up(*kind, ours, theirs, window) {
             matches.extend(judge(pair, family, window, terms, ledger, now));
         }
     }
@@ -67,7 +67,7 @@ impl<'a> Pair<'a> {
 }
 
 /// Pairs the documents of one kind in one family.
-fn pair_up<'a>(kind: Kind, mut ours: Vec<&'a Entry>, mut theirs: Vec<&'a Entry>) -> Vec<Pair<'a>> {
+fn pair_up<'a>(kind: Kind, mut ours: Vec<&'a Entry>, mut theirs: Vec<&'a Entry>, window: &Interval) -> Vec<Pair<'a>> {
     let mut pairs: Vec<Pair<'a>> = Vec::new();
     // What counts goes first: a copy that was called off is nobody's partner while one stands.
     theirs.sort_by_key(|entry| (entry.stage == Stage::Void, entry.at, entry.id.as_str().len()));
@@ -75,7 +75,10 @@ fn pair_up<'a>(kind: Kind, mut ours: Vec<&'a Entry>, mut theirs: Vec<&'a Entry>)
     if kind != Kind::Order {
         by_content(&mut ours, &mut theirs, &mut pairs);
         // One left on each side are each other's; what differs is told.
-        if let ([one], [other]) = (ours.as_slice(), theirs.as_slice()) {
+        // What lies outside the window is partner to what says the same, and to nothing else: it would hide what is inside.
+        if let ([one], [other]) = (ours.as_slice(), theirs.as_slice())
+            && inside(one, window) == inside(other, window)
+        {
             pairs.push(Pair::of(one, other, How::Content));
             ours.clear();
             theirs.clear();
@@ -289,7 +292,7 @@ fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: 
         Some(Owed { state: State::Dismissed, note, .. }) => {
             return excluded(Rule::Dismissed, note.clone().unwrap_or_else(|| "dismissed".to_owned()));
         }
-        Some(Owed { state: State::Held, exception, note, flow }) => {
+        Some(Owed { state: State::Held, exception, note, flow, .. }) => {
             let by = exception.map(|id| id.to_string()).unwrap_or_default();
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             (Why::Held, format!("{what} is held by {by} in {flow}{note}"), *exception)
@@ -298,6 +301,10 @@ fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: 
             let due = until(one.at.max(one.updated_at.filter(|_| owed.is_some()).unwrap_or(one.at)), terms.allowance);
             if due > now {
                 return alone(Some(one), None, Verdict::InFlight { until: due }, Vec::new());
+            }
+            // It came to stand while the target was being read: the statement is older than the ledger.
+            if let Some(settled_at) = owed.as_ref().and_then(|owed| owed.settled_at).filter(|settled_at| *settled_at > now) {
+                return alone(Some(one), None, Verdict::InFlight { until: until(settled_at, terms.allowance) }, Vec::new());
             }
             match owed {
                 Some(Owed { state: State::Confirmed, flow, .. }) => {
@@ -495,8 +502,13 @@ mod tests {
         let family = Family { key: "1042".to_owned(), ours: ours(), theirs: vec![] };
         let window = Interval { from: at(0), to: at(10_000) };
         let settled = |state: State, now: i64| {
-            let owed =
-                Owed { state, exception: Some(ExceptionId(3)), note: Some("rule x".to_owned()), flow: FlowName::new("orders") };
+            let owed = Owed {
+                state,
+                exception: Some(ExceptionId(3)),
+                note: Some("rule x".to_owned()),
+                flow: FlowName::new("orders"),
+                settled_at: None,
+            };
             settle(&family, &window, &terms(), &move |_, _| Some(owed.clone()), at(now))
         };
         assert_eq!(words(&settled(State::Confirmed, 20_000)), [("open", vec!["deleted"])]);

@@ -134,6 +134,8 @@ pub struct Owed {
     pub note: Option<String>,
     /// The flow that owes it.
     pub flow: crate::id::FlowName,
+    /// When it came to rest; none while it is in flight.
+    pub settled_at: Option<Timestamp>,
 }
 
 /// Asks the ledger, by kind and our key. Without flows it knows nothing.

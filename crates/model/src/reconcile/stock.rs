@@ -127,7 +127,7 @@ fn figures(have: &Units, shown: &Units, terms: &Terms) -> Option<Finding> {
         return None;
     }
     // Nobody says how large the buffer is: what is usual for all the others is one.
-    let usual = terms.short_most.is_none_or(|most| free.saturating_sub(shown.available) <= most);
+    let usual = terms.short_most.map_or(shown.available > 0, |most| free.saturating_sub(shown.available) <= most);
     if shown.available < free && terms.buffered && have.kept_back.is_none() && usual {
         return None;
     }

@@ -124,7 +124,7 @@ fn told(
         let first = seen.entry((row.found.kind, row.found.subject)).or_insert(row.first_seen_at);
         *first = row.first_seen_at.min(*first);
     }
-    walk(view, brand, pair, look, now, &mut |found| {
+    walk(view, brand, pair, look, look.started_at, &mut |found| {
         if !is_ours(entity, found) {
             return Ok(());
         }
