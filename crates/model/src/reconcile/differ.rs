@@ -174,6 +174,18 @@ fn items(ours: &Entry, theirs: &Entry, found: &mut Vec<Finding>) {
             false
         });
     }
+    // One of two lines of an item may have gone over to another case of it.
+    let mut explained: Vec<&Sku> = Vec::new();
+    come.retain(|(other, n)| {
+        let of = |(sku, quantity): &(&&Sku, &i64)| {
+            case(sku, other) && there.get(**sku).copied().unwrap_or(0).saturating_add(*n) == **quantity
+        };
+        let Some((sku, _)) = here.iter().find(of) else { return true };
+        explained.push(sku);
+        let detail = format!("{n} × {other} stand for {sku}: another item, as SKUs are compared exactly");
+        found.push(plain(Cause::Sku, Why::SkuCase, &format!("lines {sku}"), sku.as_str(), other.as_str(), detail));
+        false
+    });
     for (sku, quantity) in &gone {
         let detail = format!("the line of {quantity} × {sku} is not there");
         found.push(plain(Cause::Quantity, Why::OtherUnits, &format!("lines {sku}"), &quantity.to_string(), "0", detail));
@@ -183,7 +195,7 @@ fn items(ours: &Entry, theirs: &Entry, found: &mut Vec<Finding>) {
         found.push(plain(Cause::Quantity, Why::OtherUnits, &format!("lines {sku}"), "0", &quantity.to_string(), detail));
     }
     for (sku, quantity) in &here {
-        let Some(other) = there.get(sku).filter(|other| *other != quantity) else { continue };
+        let Some(other) = there.get(sku).filter(|other| *other != quantity && !explained.contains(sku)) else { continue };
         let detail = format!("{other} instead of {quantity} × {sku}");
         found.push(plain(
             Cause::Quantity,
