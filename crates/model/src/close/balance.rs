@@ -2,7 +2,9 @@
 //!
 //! On every line, to the minor unit and for net and tax each:
 //!
-//!     ours - theirs = open + adjusted + excluded + in flight + unexplained
+//! ```text
+//! ours - theirs = open + adjusted + excluded + in flight + unexplained
+//! ```
 //!
 //! What a row does not claim to explain is unexplained; there is no line that takes up a rest. Amounts of two currencies never
 //! meet: a row whose sides are in two stands on two lines.
