@@ -226,7 +226,8 @@ fn spread_discounts(order: &Order, lines: &mut [OrderLine]) -> Result<(), MoneyE
                 line.unit_net = line.net.decimal() / Decimal::from(line.quantity);
             }
             let weights: Vec<Decimal> = line.taxes.iter().map(|t| t.amount.decimal().abs()).collect();
-            if !weights.is_empty() {
+            // A line of a cent may have a rate and no tax: nothing is taken off it.
+            if !tax.is_zero() && !weights.is_empty() {
                 for (of_rate, part) in line.taxes.iter_mut().zip(tax.allocate(&weights)?) {
                     of_rate.amount = of_rate.amount.minus(part)?;
                 }
