@@ -69,8 +69,7 @@ impl Category {
             | Why::MappingChanged
             | Why::WrongCurrency => Category::Unmapped,
             Why::OnHand | Why::ForeignStock => Category::Drifting,
-            Why::EditedThere
-            | Why::Stale
+            Why::Stale
             | Why::CancelledOnce
             | Why::SkuCase
             | Why::OtherSku

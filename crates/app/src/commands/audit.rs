@@ -17,7 +17,7 @@ use crate::{
 /// Read two ends that somebody else keeps in step, and report what is missing, doubled, wrong or late. Writes nothing
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The config names the connections (credentials that only read will do) and what is compared:\n\n  [reconcile.pairs.books]\n  from = [\"shop\"]\n  to = \"erp\"\n  kinds = [\"order\", \"credit_note\", \"refund\"]\n\nExits with 1 when something differs or could not be read.\n\nExamples:\n  selvedge audit --config audit.toml --since 30d --out report\n  selvedge audit --config audit.toml --json\n  selvedge audit --config audit.toml --watch 15m --store audit.db --out report"
+    after_help = "The config names the connections (credentials that only read will do) and what is compared:\n\n  [reconcile.pairs.books]\n  from = [\"shop\"]\n  to = \"erp\"\n  kinds = [\"order\", \"credit_note\", \"refund\"]\n\nExits with 1 when something differs or could not be read. (What people did with Selvedge itself is listed by selvedge audit-log.)\n\nExamples:\n  selvedge audit --config audit.toml --since 30d --out report\n  selvedge audit --config audit.toml --json\n  selvedge audit --config audit.toml --watch 15m --store audit.db --out report"
 )]
 pub struct Args {
     /// From when: so long ago (30d), or an instant with its offset.

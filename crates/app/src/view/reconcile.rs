@@ -337,6 +337,8 @@ pub async fn pairs(store: &Store, brand: &Brand, pairs: &[PairSetup]) -> Result<
                 rows.extend(view.reconciliations_red(&brand, &pair.name, LOOKS_MAX)?);
                 rows.sort_by_key(|row| std::cmp::Reverse(row.id));
                 rows.dedup_by_key(|row| row.id);
+                // One that was broken off and not gone on with has told nothing.
+                rows.retain(|row| row.finished_at.is_none() || row.told.is_some());
                 let mut looks = rows.into_iter().map(LookView::of).collect::<Result<Vec<_>>>()?;
                 let last = match looks.iter().find(|look| look.finished_at.is_some()) {
                     Some(look) => Some(look.clone()),

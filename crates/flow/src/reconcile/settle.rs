@@ -37,6 +37,13 @@ const STEP_DOCUMENTS: usize = 2_000;
 /// Documents without a partner for which likely ones are looked for.
 const LOOSE_MAX: usize = 2_000;
 
+/// What the first walk brings: what each side calls the same thing, and by how much less than there is is usually shown.
+#[derive(Default)]
+struct Learnt {
+    words: Learning,
+    shortfall: Shortfall,
+}
+
 /// What one step of the second walk brought.
 #[derive(Default)]
 struct Judged {
@@ -56,9 +63,8 @@ impl Reconciler {
         if pair.kinds.contains(&Kind::Stock) {
             terms.unheard = self.unheard(pair).await?;
         }
-        let learning = self.learn(pair, run, &terms, began).await?;
-        let (learning, shortfall) = learning;
-        let terms = Arc::new(Terms { words: learning.conclude(), short_most: shortfall.most(), ..terms });
+        let learnt = self.learn(pair, run, &terms, began).await?;
+        let terms = Arc::new(Terms { words: learnt.words.conclude(), short_most: learnt.shortfall.most(), ..terms });
         let (mut tallies, mut habits, mut red) = (Tallies::default(), Habits::default(), 0);
         let mut after: Option<String> = None;
         loop {
@@ -100,7 +106,7 @@ impl Reconciler {
                 None => break,
             }
         }
-        habits.swallowed(&learning);
+        habits.swallowed(&learnt.words);
         self.finish(pair, run, tallies, habits, red, now).await
     }
 
@@ -142,14 +148,8 @@ impl Reconciler {
             .await
     }
 
-    async fn learn(
-        &self,
-        pair: &PairSetup,
-        run: &ReconciliationRow,
-        terms: &Terms,
-        now: Timestamp,
-    ) -> Result<(Learning, Shortfall)> {
-        let mut learning = (Learning::default(), Shortfall::default());
+    async fn learn(&self, pair: &PairSetup, run: &ReconciliationRow, terms: &Terms, now: Timestamp) -> Result<Learnt> {
+        let mut learning = Learnt::default();
         let mut after: Option<String> = None;
         let terms = Arc::new(terms.clone());
         loop {
@@ -158,18 +158,8 @@ impl Reconciler {
             let (learnt, last) = self
                 .store
                 .read(move |view| {
-                    let families = view.families(row.id, at.as_deref(), STEP_DOCUMENTS)?;
-                    for family in families.families.iter().filter(|family| has_words(family, &kinds)) {
-                        for found in settle(family, &row.window, &terms, &|_, _| None, now) {
-                            if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
-                                so_far.0.observe(one, other);
-                            }
-                            if found.kind() == Some(Kind::Stock) {
-                                so_far.1.observe(&found);
-                            }
-                        }
-                    }
-                    Ok((so_far, families.last))
+                    let last = learn_step(view, &row, &kinds, &terms, at.as_deref(), now, &mut so_far)?;
+                    Ok((so_far, last))
                 })
                 .await?;
             learning = learnt;
@@ -218,6 +208,30 @@ impl Reconciler {
             })
             .await
     }
+}
+
+/// A step of the first walk; the last family of it, where there are more.
+fn learn_step(
+    view: &View<'_>,
+    run: &ReconciliationRow,
+    kinds: &[Kind],
+    terms: &Terms,
+    after: Option<&str>,
+    now: Timestamp,
+    learnt: &mut Learnt,
+) -> Result<Option<String>> {
+    let families = view.families(run.id, after, STEP_DOCUMENTS)?;
+    for family in families.families.iter().filter(|family| has_words(family, kinds)) {
+        for found in settle(family, &run.window, terms, &|_, _| None, now) {
+            if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
+                learnt.words.observe(one, other);
+            }
+            if found.kind() == Some(Kind::Stock) {
+                learnt.shortfall.observe(&found);
+            }
+        }
+    }
+    Ok(families.last)
 }
 
 fn is_figure(kind: Kind) -> bool {
@@ -287,24 +301,13 @@ pub fn walk(
     now: Timestamp,
     each: &mut dyn FnMut(&Match) -> Result<()>,
 ) -> Result<()> {
-    let mut learning = Learning::default();
+    let mut learnt = Learnt::default();
     let terms = pair.terms(Words::default());
     let mut after: Option<String> = None;
-    loop {
-        let families = view.families(run.id, after.as_deref(), STEP_DOCUMENTS)?;
-        for family in families.families.iter().filter(|family| has_words(family, &pair.kinds)) {
-            for found in settle(family, &run.window, &terms, &|_, _| None, now) {
-                if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
-                    learning.observe(one, other);
-                }
-            }
-        }
-        match families.last {
-            Some(last) => after = Some(last),
-            None => break,
-        }
+    while let Some(last) = learn_step(view, run, &pair.kinds, &terms, after.as_deref(), now, &mut learnt)? {
+        after = Some(last);
     }
-    let terms = Terms { words: learning.conclude(), ..terms };
+    let terms = Terms { words: learnt.words.conclude(), short_most: learnt.shortfall.most(), ..terms };
     let mut after: Option<String> = None;
     loop {
         let families = view.families(run.id, after.as_deref(), STEP_DOCUMENTS)?;

@@ -482,6 +482,32 @@ async fn a_look_that_a_crash_breaks_off_comes_to_the_same_end() {
 }
 
 #[tokio::test]
+async fn a_look_that_broke_off_while_it_was_judged_blocks_no_other() {
+    let (shop, books) = every_fate();
+    let folder = tempfile::tempdir().unwrap();
+    let mut named = 0;
+    for writes in 1.. {
+        let file = folder.path().join(format!("{writes}.db"));
+        let ends = Ends::of(&shop, &books);
+        let store = Store::open(file.to_str().unwrap()).await.unwrap();
+        store.die_after(writes);
+        let reconciler = ends.reconciler(&store, pair());
+        let survived = reconciler.look(&reconciler.pairs[0], "demand", &whole()).await.is_ok();
+        drop((reconciler, store));
+        let store = Store::open(file.to_str().unwrap()).await.unwrap();
+        // Differences that name the broken look may stand already.
+        named += differences(&store, false).await.len();
+        let other = Interval { from: at(DAY), to: at(10 * DAY) };
+        let id = ends.look(&store, &other).await;
+        assert!(told(&store, id).await.2, "killed after {writes} writes");
+        if survived {
+            assert!(named > 0, "it never broke off while it was judged");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_difference_is_closed_by_agreement_alone_and_comes_again_as_another() {
     let ours = document(1042, 2, 5 * DAY);
     let same = there(&ours, "N1", 60);

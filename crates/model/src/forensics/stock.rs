@@ -69,6 +69,8 @@ pub enum Quantity {
     WithoutBuffer,
     /// Available and what suppliers still have to bring.
     WithOnOrder,
+    /// Physical units and what suppliers still have to bring.
+    OnHandWithOnOrder,
     /// Physical units and what is on the way between places.
     OnHandWithInTransit,
     /// Available and what is on the way between places.
@@ -87,11 +89,12 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Quantity; 11] = [
+    pub const ALL: [Quantity; 12] = [
         Quantity::OnHand,
         Quantity::OnHandLessCommitted,
         Quantity::WithoutBuffer,
         Quantity::WithOnOrder,
+        Quantity::OnHandWithOnOrder,
         Quantity::OnHandWithInTransit,
         Quantity::WithInTransit,
         Quantity::AvailableEverywhere,
@@ -109,6 +112,7 @@ impl Quantity {
             Quantity::OnHandLessCommitted => source.on_hand.saturating_sub(source.committed),
             Quantity::WithoutBuffer => available.saturating_add(source.buffer),
             Quantity::WithOnOrder => available.saturating_add(source.on_order),
+            Quantity::OnHandWithOnOrder => source.on_hand.saturating_add(source.on_order),
             Quantity::OnHandWithInTransit => source.on_hand.saturating_add(source.in_transit),
             Quantity::WithInTransit => available.saturating_add(source.in_transit),
             Quantity::AvailableEverywhere => source.available_everywhere,
@@ -123,7 +127,10 @@ impl Quantity {
     fn tells(self, source: &SourceQuantities) -> bool {
         let figure = self.of(source);
         let simpler = match self {
-            Quantity::OnHandLessCommitted | Quantity::OnHandWithInTransit | Quantity::OnHandEverywhere => source.on_hand,
+            Quantity::OnHandLessCommitted
+            | Quantity::OnHandWithOnOrder
+            | Quantity::OnHandWithInTransit
+            | Quantity::OnHandEverywhere => source.on_hand,
             _ => source.available,
         };
         figure != source.available && figure != simpler
@@ -136,6 +143,7 @@ impl Quantity {
             Quantity::OnHandLessCommitted => "Back orders, unapproved orders or the buffer are not taken off.",
             Quantity::WithoutBuffer => "The buffer is not kept back.",
             Quantity::WithOnOrder => "Goods that suppliers still have to bring are sent as available.",
+            Quantity::OnHandWithOnOrder => "On hand and goods that suppliers still have to bring are sent as available.",
             Quantity::OnHandWithInTransit => "On hand and goods on the way between places are sent as available.",
             Quantity::WithInTransit => "Goods on the way between places are sent as available.",
             Quantity::AvailableEverywhere => "Places that do not sell here are counted in.",

@@ -42,7 +42,7 @@ pub fn settle(family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<
             matches.extend(judge(pair, family, window, terms, ledger, now));
         }
     }
-    laws::hold(family, window, terms, now, &mut matches);
+    laws::hold(family, window, terms, &mut matches);
     matches
 }
 
@@ -545,6 +545,34 @@ mod tests {
         assert!(matches.is_empty(), "{matches:?}");
         let matches = told(vec![entry(Kind::Order, "1", "1042", 9_999, 2)], vec![entry(Kind::Order, "9", "1042", 10_001, 2)]);
         assert_eq!(words(&matches), [("agreed", vec![])]);
+    }
+
+    #[test]
+    fn what_lies_outside_the_window_hides_nothing_inside() {
+        // A refund of before that never arrived, and another one inside that nobody owes.
+        let ours = vec![entry(Kind::Refund, "1", "a", -5, 1)];
+        let theirs = vec![entry(Kind::Refund, "9", "x", 8, 3)];
+        assert_eq!(words(&told(ours, theirs)), [("open", vec!["foreign"])]);
+        // What says the same across the border is one.
+        let ours = vec![entry(Kind::Refund, "1", "a", -5, 1)];
+        assert!(told(ours, vec![entry(Kind::Refund, "9", "x", 8, 1)]).is_empty());
+    }
+
+    #[test]
+    fn what_came_to_stand_while_the_target_was_read_is_in_flight() {
+        let family = Family { key: "1042".to_owned(), ours: vec![entry(Kind::Order, "1", "1042", 5, 2)], theirs: vec![] };
+        let window = Interval { from: at(0), to: at(10_000) };
+        let owed = |settled_at| Owed {
+            state: State::Confirmed,
+            exception: None,
+            note: None,
+            flow: FlowName::new("orders"),
+            settled_at: Some(at(settled_at)),
+        };
+        let verdict =
+            |settled_at| settle(&family, &window, &terms(), &move |_, _| Some(owed(settled_at)), at(500))[0].verdict.clone();
+        assert_eq!(verdict(501), Verdict::InFlight { until: at(561) });
+        assert_eq!(verdict(499), Verdict::Open);
     }
 
     #[test]

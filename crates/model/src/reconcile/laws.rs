@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use super::{Family, Finding, How, Match, Terms, Verdict, Why, family::describe};
 use crate::{
     compare::Cause,
@@ -15,7 +13,7 @@ use crate::{
 };
 
 /// Adds what is broken, and calls by its name what a single document could not tell.
-pub(super) fn hold(family: &Family, window: &Interval, terms: &Terms, _now: Timestamp, matches: &mut Vec<Match>) {
+pub(super) fn hold(family: &Family, window: &Interval, terms: &Terms, matches: &mut Vec<Match>) {
     let standing = |kind: Kind| -> Vec<&Entry> {
         family.theirs.iter().filter(|entry| entry.kind == kind && entry.stage == Stage::Standing).collect()
     };

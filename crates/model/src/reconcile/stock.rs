@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{Finding, How, Match, Terms, Verdict, Why, family::until};
 use crate::{
     compare::Cause,
+    forensics::stock::{Quantity, SourceQuantities, which_quantity},
     statement::{Entry, Stage, Units},
 };
 
@@ -131,24 +132,44 @@ fn figures(have: &Units, shown: &Units, terms: &Terms) -> Option<Finding> {
     if shown.available < free && terms.buffered && have.kept_back.is_none() && usual {
         return None;
     }
-    // What the source could have been read as: the first that gives this figure, and is another than what is free.
-    let readings = [
-        (have.on_hand, Why::OnHand, "what is on hand there, promised units included"),
-        (have.on_hand.saturating_add(have.incoming), Why::OnHand, "what is on hand and on its way in"),
-        (free.saturating_add(have.incoming), Why::OnHand, "what is free and on its way in"),
-    ];
-    let reading = readings.into_iter().find(|(units, ..)| {
-        // A shop that takes the figure for a physical one subtracts its own promises from it.
-        *units != free && (*units == shown.available || *units == shown.on_hand && shown.on_hand != free)
-    });
+    let source = SourceQuantities {
+        available: free,
+        on_hand: have.on_hand,
+        committed: have.committed,
+        back_ordered: have.back_ordered,
+        on_order: have.incoming,
+        available_everywhere: free,
+        on_hand_everywhere: have.on_hand,
+        ..SourceQuantities::default()
+    };
+    // A shop that takes the figure for a physical one subtracts its own promises from it.
+    let figures = [shown.available, shown.on_hand].into_iter().filter(|figure| *figure != free);
+    let reading = figures.flat_map(|figure| which_quantity(&source, figure)).find(|quantity| is_on_hand(*quantity));
     let (why, detail) = match reading {
-        Some((units, why, what)) => (why, format!("{} is shown; {free} is free to sell. {units} is {what}", shown.available)),
+        Some(quantity) => (
+            Why::OnHand,
+            format!("{} is shown; {free} is free to sell. {}", shown.available, quantity.told().trim_end_matches('.')),
+        ),
         None => (
             Why::ForeignStock,
             format!("{} is shown, and {free} is free to sell: no quantity of the source gives this figure", shown.available),
         ),
     };
     Some(told(Cause::Quantity, why, free, shown.available, detail))
+}
+
+/// Whether it counts what is promised, or not there yet, as free.
+const fn is_on_hand(quantity: Quantity) -> bool {
+    matches!(
+        quantity,
+        Quantity::OnHand
+            | Quantity::OnHandLessCommitted
+            | Quantity::WithOnOrder
+            | Quantity::OnHandWithOnOrder
+            | Quantity::OnHandWithInTransit
+            | Quantity::WithInTransit
+            | Quantity::OnHandEverywhere
+    )
 }
 
 fn told(cause: Cause, why: Why, free: i64, shown: i64, detail: String) -> Finding {

@@ -126,16 +126,15 @@ impl Learning {
             let all: u64 = values.values().map(|seen| seen.count).sum();
             let Some((id, usual)) = values.iter().max_by_key(|(_, seen)| seen.count) else { continue };
             let others: Vec<(&String, &Seen)> = values.iter().filter(|(other, _)| *other != id).collect();
-            let stretches: Vec<(String, Timestamp, Timestamp)> = others
-                .iter()
-                .filter_map(|(other, seen)| stretch(seen, usual).map(|(from, to)| ((*other).clone(), from, to)))
-                .collect();
+            let mut stretches: Vec<(String, Timestamp, Timestamp)> = Vec::new();
             // A stretch is no argument against the rest: what came in it is taken off before the share is counted.
-            let in_stretch: u64 = others
-                .iter()
-                .filter(|(other, _)| stretches.iter().any(|(id, ..)| id == *other))
-                .map(|(_, seen)| seen.count)
-                .sum();
+            let mut in_stretch = 0;
+            for (other, seen) in &others {
+                for (from, to, count) in runs(seen, usual) {
+                    in_stretch += count;
+                    stretches.push(((*other).clone(), from, to));
+                }
+            }
             let rest = all.saturating_sub(in_stretch);
             if usual.count < SEEN_LEAST || usual.count.saturating_mul(100) < rest.saturating_mul(SHARE_LEAST_PERCENT) {
                 continue;
@@ -163,12 +162,19 @@ impl Learning {
     }
 }
 
-/// The stretch in which a rarer word came and the usual one did not.
-fn stretch(rarer: &Seen, usual: &Seen) -> Option<(Timestamp, Timestamp)> {
-    let (from, to) = (*rarer.moments.iter().min()?, *rarer.moments.iter().max()?);
-    let between = usual.moments.iter().filter(|moment| (from..=to).contains(moment)).count();
-    // One or two that were under way when it changed are no argument.
-    (rarer.count >= STRETCH_LEAST && between as u64 * usual.stride * 10 <= rarer.count).then_some((from, to))
+/// Stretches in which a rarer word came and the usual one did not: from when, until when, and how many documents. There may be several.
+fn runs(rarer: &Seen, usual: &Seen) -> Vec<(Timestamp, Timestamp, u64)> {
+    let mut moments: Vec<(Timestamp, bool)> = rarer.moments.iter().map(|moment| (*moment, true)).collect();
+    moments.extend(usual.moments.iter().map(|moment| (*moment, false)));
+    moments.sort_unstable();
+    // Of a word whose moments are thinned out some are not seen: so many more must follow each other.
+    let least = STRETCH_LEAST.saturating_mul(usual.stride);
+    let runs = moments.chunk_by(|one, other| one.1 == other.1).filter(|run| run.first().is_some_and(|(_, is_rarer)| *is_rarer));
+    runs.filter_map(|run| {
+        let count = (run.len() as u64).saturating_mul(rarer.stride);
+        Some((run.first()?.0, run.last()?.0, count)).filter(|_| count >= least)
+    })
+    .collect()
 }
 
 impl Words {
@@ -250,6 +256,17 @@ mod tests {
         }
         let words = learnt(&scattered);
         assert_eq!(words.deviations(&scattered[17].0, &scattered[17].1)[0].why, Why::WrongMethod);
+    }
+
+    #[test]
+    fn one_wrong_word_may_come_in_several_stretches() {
+        let wrong = |at: i64| (11..19).contains(&at) || (60..64).contains(&at);
+        let pairs: Vec<_> = (0..100).map(|at| pair(at, "AB", if wrong(at) { "POST" } else { "DHL" })).collect();
+        let words = learnt(&pairs);
+        for at in [12, 62] {
+            assert_eq!(words.deviations(&pairs[at].0, &pairs[at].1)[0].why, Why::MappingChanged, "{at}");
+        }
+        assert!(words.deviations(&pairs[40].0, &pairs[40].1).is_empty());
     }
 
     #[test]

@@ -12,6 +12,13 @@ use crate::{
 
 /// Verifies packs.
 pub(super) async fn run(about: &About, folders: Vec<PathBuf>, hash: Option<&str>) -> Done {
+    if let Some(missing) = folders.iter().find(|folder| !folder.is_dir()) {
+        return Err(failed(
+            format!("there is no folder {}", missing.display()),
+            "Nothing was verified.",
+            "Name the folders that selvedge close sign made.",
+        ));
+    }
     let read = super::show::off_thread(move || Ok(packs(&folders))).await?;
     let mut reports = read.map_err(|error| {
         failed(

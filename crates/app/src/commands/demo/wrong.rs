@@ -105,39 +105,42 @@ fn judge(made: &[Injected], said: &[DifferenceView], held: &BTreeSet<String>, se
     }
     let mut explained: BTreeSet<selvedge_model::DifferenceId> = BTreeSet::new();
     for one in made {
-        let mut orders: Vec<&str> = one.orders.iter().map(String::as_str).collect();
-        orders.extend(one.order.as_deref().filter(|order| !one.orders.iter().any(|other| other == order)));
-        let mut about: Vec<&DifferenceView> = orders.iter().filter_map(|order| of.get(order)).flatten().copied().collect();
-        let skus: Vec<&str> = one.skus.iter().map(String::as_str).chain(one.sku.as_deref()).collect();
-        if one.record == "stock" {
-            let of_item = |said: &&DifferenceView| {
-                let item = said.subject.split(" @ ").next().unwrap_or_default();
-                said.kind == selvedge_model::Kind::Stock && skus.contains(&item)
-            };
-            about.extend(said.iter().filter(of_item));
+        let mut members: Vec<&str> = one.orders.iter().map(String::as_str).collect();
+        members.extend(one.order.as_deref().filter(|order| !one.orders.iter().any(|other| other == order)));
+        let is_stock = one.record == "stock";
+        if is_stock {
+            members.extend(one.skus.iter().map(String::as_str).chain(one.sku.as_deref()));
+            members.dedup();
         }
-        explained.extend(about.iter().map(|said| said.id));
+        let about = |member: &&str| -> Vec<&DifferenceView> {
+            let of_item = |said: &&DifferenceView| {
+                said.kind == selvedge_model::Kind::Stock && said.subject.split(" @ ").next() == Some(*member)
+            };
+            if is_stock { said.iter().filter(of_item).collect() } else { of.get(member).cloned().unwrap_or_default() }
+        };
+        let told: Vec<Vec<&DifferenceView>> = members.iter().map(about).collect();
+        explained.extend(told.iter().flatten().map(|said| said.id));
         let row = result.kinds.entry(word(one.kind)).or_default();
         row[0] += 1;
-        if about.is_empty() {
-            result.missed.push(format!("{} {}: not found. {}", word(one.kind), orders.join(", "), one.detail));
-            continue;
+        // Of several documents each has to be found, and by its cause.
+        let right = |about: &Vec<&DifferenceView>| about.iter().any(|said| right(one.kind).contains(&said.why));
+        let said = match (told.iter().all(|about| !about.is_empty()), told.iter().all(right)) {
+            (false, _) => "not found".to_owned(),
+            (true, true) => String::new(),
+            (true, false) => {
+                let whys: BTreeSet<&str> = told.iter().flatten().map(|said| said.why.word()).collect();
+                format!("said to be {}", whys.into_iter().collect::<Vec<_>>().join(", "))
+            }
+        };
+        if said != "not found" {
+            result.found += 1;
+            row[1] += 1;
         }
-        result.found += 1;
-        row[1] += 1;
-        if about.iter().any(|said| right(one.kind).contains(&said.why)) {
+        if said.is_empty() {
             result.cause_right += 1;
             row[2] += 1;
         } else {
-            let whys: BTreeSet<&str> = about.iter().map(|said| said.why.word()).collect();
-            let whys: Vec<&str> = whys.into_iter().collect();
-            result.missed.push(format!(
-                "{} {}: said to be {}. {}",
-                word(one.kind),
-                orders.join(", "),
-                whys.join(", "),
-                one.detail
-            ));
+            result.missed.push(format!("{} {}: {said}. {}", word(one.kind), members.join(", "), one.detail));
         }
     }
     for one in said.iter().filter(|one| !explained.contains(&one.id) && one.why != Why::Held && !held.contains(&one.order)) {
@@ -188,7 +191,8 @@ pub async fn measure(
         }
         let said = open(reconciler.store(), reconciler.brand()).await?;
         // What the gate holds differs indeed, and nobody made it wrong.
-        held.extend(said.iter().filter(|one| one.why == Why::Held).map(|one| one.order.clone()));
+        let by_order = |one: &&DifferenceView| one.why == Why::Held && !one.order.is_empty();
+        held.extend(said.iter().filter(by_order).map(|one| one.order.clone()));
         wrong.reconcile = judge(&made.injected, &said, &held, injected.elapsed().as_secs());
     }
     let began = Instant::now();
