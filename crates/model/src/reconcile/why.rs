@@ -50,9 +50,6 @@ whys! {
     /// Something stands at the target that nobody owes it.
     Foreign "foreign" "not from the source"
         "Ask who entered it; void it, or enter it at the source, too.";
-    /// Somebody changed the target's document after it had arrived.
-    EditedThere "edited_there" "changed at the target"
-        "Ask who changed it; set it back by delivering it again, or make the change at the source.";
     /// The source has changed since, and the target kept the older state.
     Stale "stale" "the target kept an older state"
         "Deliver the newest state: preview the repair. Then see why the change was not told.";
