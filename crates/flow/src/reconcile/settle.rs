@@ -3,10 +3,7 @@
 //! It walks twice over what was read: once to learn what each side calls the same thing, once to judge. Both walks take a few
 //! thousand documents at a time, so memory does not grow with the window.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use selvedge_model::{
@@ -121,28 +118,34 @@ impl Reconciler {
         let brand = self.brand.clone();
         self.store
             .read(move |view| {
-                let mut families: BTreeSet<(ReconciliationId, String)> = BTreeSet::new();
+                let mut families: BTreeMap<(ReconciliationId, String), bool> = BTreeMap::new();
                 for pair in orders {
                     let wanted = Wanted { pair: Some(pair), kind: Some(Kind::Order), most: LOOSE_MAX, ..Wanted::default() };
                     let about_units = |cause: Cause| {
                         matches!(cause, Cause::Missing | Cause::Quantity | Cause::Sku | Cause::Duplicate | Cause::Status)
                     };
                     let rows = view.differences(&brand, &wanted)?.into_iter().filter(|row| about_units(row.found.cause));
-                    families.extend(rows.map(|row| (row.last_run, row.found.family)));
+                    for row in rows {
+                        *families.entry((row.last_run, row.found.family)).or_default() |= row.found.why == Why::Stale;
+                    }
                 }
                 let mut unheard: BTreeMap<Sku, i64> = BTreeMap::new();
-                for (run, key) in families {
+                for ((run, key), is_stale) in families {
                     let family = view.family(run, &key)?;
+                    let mut wanted: BTreeMap<Sku, i64> = BTreeMap::new();
                     for (entries, sign) in [(&family.ours, 1), (&family.theirs, -1)] {
                         let counts = |entry: &&Entry| entry.kind == Kind::Order && entry.stage != Stage::Void;
                         for line in entries.iter().filter(counts).flat_map(|entry| &entry.lines) {
-                            let sum = unheard.entry(line.sku.clone()).or_default();
+                            let sum = wanted.entry(line.sku.clone()).or_default();
                             *sum = sum.saturating_add(line.quantity.saturating_mul(sign));
                         }
                     }
+                    // More there than here is freed in the shop where the shop changed last, and nobody's promise elsewhere.
+                    for (sku, units) in wanted.into_iter().filter(|(_, units)| *units > 0 || is_stale) {
+                        let sum = unheard.entry(sku).or_default();
+                        *sum = sum.saturating_add(units);
+                    }
                 }
-                // What the source has heard of beside them it does not promise for the shop.
-                unheard.retain(|_, units| *units > 0);
                 Ok(unheard)
             })
             .await

@@ -131,7 +131,9 @@ struct Taxes {
 }
 
 impl Taxes {
-    fn read(rows: &[Row]) -> Result<Self, Box<Problem>> {
+    /// `on_lines` is what the document's own tax lines come to, where it has any: details have their sign, and without them a sale's tax
+    /// is above nought.
+    fn read(rows: &[Row], on_lines: Option<Decimal>) -> Result<Self, Box<Problem>> {
         let mut taxes = Self::default();
         for row in rows {
             let amount = decimal(row, "taxamount")?.unwrap_or_default();
@@ -143,7 +145,11 @@ impl Taxes {
                 line.1.insert(if rate > Decimal::ONE { rate.normalize() } else { percent(rate).normalize() });
             }
         }
-        if taxes.sum.is_sign_negative() {
+        let turned = match on_lines.filter(|sum| !sum.is_zero()) {
+            Some(sum) => sum.is_sign_negative() != taxes.sum.is_sign_negative(),
+            None => taxes.sum.is_sign_negative(),
+        };
+        if turned {
             taxes.by_line.values_mut().for_each(|(amount, _)| *amount = -*amount);
             taxes.sum = -taxes.sum;
         }
@@ -237,7 +243,11 @@ impl Reading<'_> {
         }
         .with(Facet::Entity, named(text(head, "subsidiary"), text(head, "subsidiary_name")))
         .with(Facet::Country, named(country.as_deref(), country.as_deref()));
-        let taxes = Taxes::read(document.taxes.as_deref().unwrap_or_default())?;
+        let bare = self.parts(document, &Taxes::default())?;
+        let tax_parts = || bare.iter().filter(|part| part.role == Role::Tax);
+        let on_lines = tax_parts().try_fold(Decimal::ZERO, |sum, part| add(sum, part.amount))?;
+        let on_lines = tax_parts().next().map(|_| on_lines);
+        let taxes = Taxes::read(document.taxes.as_deref().unwrap_or_default(), on_lines)?;
         let parts = self.parts(document, &taxes)?;
         let places: BTreeSet<&str> = parts.iter().filter_map(|part| text(part.row, "location")).collect();
         let place = parts.iter().find(|part| text(part.row, "location").is_some()).filter(|_| places.len() == 1);

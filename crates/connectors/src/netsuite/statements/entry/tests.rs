@@ -83,6 +83,20 @@ fn a_document_reads_the_same_whichever_way_its_lines_are_signed() {
 }
 
 #[test]
+fn a_tax_below_nought_keeps_its_sign() {
+    // What is taken off a sale may bear more tax than what is sold.
+    let mut document = document("-", json!({ "foreigntotal": "70" }));
+    document.lines[4].insert("foreignamount".to_owned(), "30".to_owned());
+    for tax in document.taxes.iter_mut().flatten() {
+        let amount = format!("-{}", tax["taxamount"]);
+        tax.insert("taxamount".to_owned(), amount);
+    }
+    let entry = read(Kind::Order, &document, "so_").unwrap();
+    assert_eq!(entry.totals, Some(Totals { net: eur("100"), tax: eur("-30"), gross: eur("70") }));
+    assert_eq!((entry.lines[0].tax, entry.shipping.map(|shipping| shipping.tax)), (Some(eur("-27.5")), Some(eur("-2.5"))));
+}
+
+#[test]
 fn tax_that_is_not_told_by_line_is_told_by_the_document_alone() {
     let mut document = document("-", json!({}));
     document.taxes = None;
