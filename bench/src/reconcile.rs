@@ -137,6 +137,8 @@ async fn kept(documents: u64) -> anyhow::Result<Value> {
         buffered: false,
         every: None,
         back: Duration::ZERO,
+        far_every: None,
+        far_back: Duration::from_secs(90 * 86_400),
         around: Duration::from_secs(3_600),
         tolerance: Tolerance::default(),
         allowance: Duration::from_secs(3_600),

@@ -294,6 +294,47 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Differences that this look covered and did not see any more, and that it is about to close.
+    pub fn differences_unseen(
+        &self,
+        brand: &Brand,
+        pair: &str,
+        window: &Interval,
+        run: ReconciliationId,
+    ) -> Result<Vec<DifferenceRow>> {
+        let sql = select_differences!(
+            "WHERE brand = ?1 AND pair = ?2 AND closed_at IS NULL AND at >= ?3 AND at < ?4 AND last_run < ?5 ORDER BY id"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), pair, micros(window.from), micros(window.to), run.0])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(row_of(row)?);
+        }
+        Ok(found)
+    }
+
+    /// One difference was not compared: this look closes it as little as it saw it.
+    pub fn keep_difference(&self, id: DifferenceId, run: ReconciliationId) -> Result<()> {
+        let sql = "UPDATE differences SET last_run = ?2 WHERE id = ?1 AND closed_at IS NULL";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, run.0])?;
+        Ok(())
+    }
+
+    /// What came late and stands at both ends is told for so long and no longer; how many were closed.
+    pub fn close_late(&self, brand: &Brand, pair: &str, before: Timestamp, now: Timestamp) -> Result<u64> {
+        let sql = "UPDATE differences SET closed_at = ?5, closed_why = 'it came late and stands at both ends: told for as long as the timer looks back'
+                   WHERE brand = ?1 AND pair = ?2 AND why = ?3 AND at < ?4 AND closed_at IS NULL";
+        let closed = self.connection.prepare_cached(sql)?.execute(params![
+            brand.as_str(),
+            pair,
+            word_of(Why::Late)?,
+            micros(before),
+            micros(now)
+        ])?;
+        Ok(closed as u64)
+    }
+
     /// Closes what this look covered and did not see any more; how many.
     pub fn close_differences(
         &self,
@@ -304,7 +345,11 @@ impl Tx<'_> {
         run: ReconciliationId,
         now: Timestamp,
     ) -> Result<u64> {
-        let sql = "UPDATE differences SET closed_at = ?6, closed_why = ?7
+        // What is told of the document in other words now has not come to agree.
+        let sql = "UPDATE differences AS gone SET closed_at = ?6, closed_why = CASE WHEN EXISTS (
+                       SELECT 1 FROM differences other WHERE other.brand = ?1 AND other.pair = ?2 AND other.kind = ?8
+                         AND other.subject = gone.subject AND other.closed_at IS NULL AND other.last_run = ?5
+                     ) THEN ?9 ELSE ?7 END
                    WHERE brand = ?1 AND pair = ?2 AND closed_at IS NULL AND at >= ?3 AND at < ?4 AND last_run < ?5 AND kind = ?8";
         let mut closed = 0;
         for kind in kinds {
@@ -317,6 +362,7 @@ impl Tx<'_> {
                 micros(now),
                 format!("both ends agreed when {run} looked"),
                 kind.word(),
+                format!("{run} told it otherwise: see what is open on the same document"),
             ])? as u64;
         }
         Ok(closed)

@@ -21,7 +21,7 @@ pub struct ReconciliationRow {
     pub sources: Vec<ConnectionName>,
     /// The connection in which they have to stand.
     pub target: ConnectionName,
-    /// `timer`, `demand`, `audit`, or the period that it is for.
+    /// `timer`, `far`, `demand`, `audit`, or the period that it is for.
     pub via: String,
     /// Every document of the source that came to be in it gets a verdict.
     pub window: Interval,
@@ -156,6 +156,14 @@ impl View<'_> {
         let sql = select_reconciliations!(
             "WHERE brand = ?1 AND pair = ?2 AND told IS NOT NULL AND (?3 IS NULL OR via = ?3) ORDER BY id DESC LIMIT 1"
         );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), pair, via])?;
+        rows.next()?.map(row_of).transpose()
+    }
+
+    /// The oldest that is done, of this pair, for this reason.
+    pub fn first_reconciliation(&self, brand: &Brand, pair: &str, via: &str) -> Result<Option<ReconciliationRow>> {
+        let sql = select_reconciliations!("WHERE brand = ?1 AND pair = ?2 AND told IS NOT NULL AND via = ?3 ORDER BY id LIMIT 1");
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![brand.as_str(), pair, via])?;
         rows.next()?.map(row_of).transpose()

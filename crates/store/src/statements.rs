@@ -8,8 +8,8 @@ use crate::{
     packing::{count, limit, pack, signed, unpack, unreadable},
 };
 
-/// Documents that could not be read and are kept by name; of more, the number is told.
-const UNREAD_MAX: usize = 200;
+/// So many documents of a statement may be unreadable, each of them kept by name; one with more proves nothing.
+pub const UNREAD_MAX: usize = 10_000;
 
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +44,9 @@ pub struct StatementRow {
     pub whole: bool,
     /// Pages read.
     pub pages: u64,
-    /// Documents told.
+    /// Documents told, each counted once on however many pages it came.
     pub entries: u64,
-    /// Documents that are there and could not be read, as far as they are kept by name.
+    /// Documents that are there and could not be read.
     pub unread: Vec<(ExternalId, Problem)>,
     /// Over everything that was told, page by page.
     pub digest: [u8; 32],
@@ -96,26 +96,29 @@ impl Tx<'_> {
         let before = self.statement(run, end, connection, kind)?;
         let mut digest = blake3::Hasher::new();
         digest.update(before.as_ref().map_or(&[0; 32], |row| &row.digest));
-        let sql = "INSERT OR REPLACE INTO statement_entries (run_id, family, side, kind, connection, external_id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO statement_entries (run_id, family, side, kind, connection, external_id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                   ON CONFLICT DO NOTHING";
         let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = "UPDATE statement_entries SET body = ?7
+                   WHERE run_id = ?1 AND family = ?2 AND side = ?3 AND kind = ?4 AND connection = ?5 AND external_id = ?6";
+        let mut again = self.connection.prepare_cached(sql)?;
+        let mut fresh = 0;
         for entry in &page.entries {
             let body = serde_json::to_vec(entry).map_err(|e| unreadable("an entry", e))?;
             digest.update(&body);
             let family = family_of(entry, end);
-            statement.execute(params![
-                run.0,
-                family,
-                end.number(),
-                entry.kind.word(),
-                connection.as_str(),
-                entry.id.as_str(),
-                pack(&body)
-            ])?;
+            let (word, packed) = (entry.kind.word(), pack(&body));
+            let row = params![run.0, family, end.number(), word, connection.as_str(), entry.id.as_str(), packed];
+            if statement.execute(row)? == 0 {
+                again.execute(row)?;
+            } else {
+                fresh += 1;
+            }
         }
         let mut unread = before.as_ref().map(|row| row.unread.clone()).unwrap_or_default();
         for (id, problem) in &page.unread {
             digest.update(id.as_str().as_bytes());
-            if unread.len() < UNREAD_MAX {
+            if unread.iter().all(|(known, _)| known != id) {
                 unread.push((id.clone(), problem.clone()));
             }
         }
@@ -135,7 +138,7 @@ impl Tx<'_> {
             page.next,
             page.next.is_none(),
             signed(pages + 1),
-            signed(entries + page.entries.len() as u64),
+            signed(entries + fresh),
             unread,
             digest.finalize().as_bytes().as_slice(),
         ])?;

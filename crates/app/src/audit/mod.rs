@@ -52,7 +52,7 @@ impl Audit {
         let pairs: Vec<PairSetup> = config
             .pairs()
             .into_iter()
-            .map(|pair| PairSetup { flows: Vec::new(), stock_flow: None, every: None, ..pair })
+            .map(|pair| PairSetup { flows: Vec::new(), stock_flow: None, every: None, far_every: None, ..pair })
             .collect();
         let store = match Store::open(store_url).await {
             Ok(store) => Some(store),

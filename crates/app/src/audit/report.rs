@@ -71,6 +71,8 @@ impl Category {
             Why::OnHand | Why::ForeignStock => Category::Drifting,
             Why::Stale
             | Why::CancelledOnce
+            | Why::Ahead
+            | Why::CapturedOther
             | Why::SkuCase
             | Why::OtherSku
             | Why::Rounding

@@ -259,6 +259,7 @@ pub(super) fn tell(out: Out, look: &LookView) -> Result<(), Failure> {
             ("stand at the target alone", kind.alone_there.count),
             ("could not be read", kind.unread),
             ("were never captured", kind.uncaptured),
+            ("were read and not judged", kind.left_over),
             ("differ within the tolerance", kind.tolerated),
         ] {
             if count > 0 {

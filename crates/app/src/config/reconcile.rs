@@ -23,6 +23,11 @@ pub struct ReconcileSettings {
     pub every: Pace,
     /// How far back that looks. Default: 7d.
     pub back: Span,
+    /// How often it is looked at far back: announced returns, preorders and credits for old sales are judged then, and what was red
+    /// long ago and agrees now is closed. 7d, or "off". Default: 7d.
+    pub far_every: Pace,
+    /// How far back that reaches. Default: 90d.
+    pub far_back: Span,
     /// How far before and after it partners are looked for. Default: 2d.
     pub around: Span,
     /// How long something may be on its way before it is missing. Default: 1h.
@@ -45,6 +50,8 @@ impl Default for ReconcileSettings {
         Self {
             every: Pace(Some(Duration::from_secs(DAY))),
             back: Span::seconds(7 * DAY),
+            far_every: Pace(Some(Duration::from_secs(7 * DAY))),
+            far_back: Span::seconds(90 * DAY),
             around: Span::seconds(2 * DAY),
             allowance: Span::seconds(3_600),
             late_after: Span::seconds(6 * 3_600),
@@ -231,6 +238,8 @@ impl Config {
             buffered: false,
             every: settings.every.0,
             back: settings.back.0,
+            far_every: settings.far_every.0,
+            far_back: settings.far_back.0,
             around: settings.around.0,
             tolerance: Tolerance(settings.tolerance.clone()),
             allowance: settings.allowance.0,

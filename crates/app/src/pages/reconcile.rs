@@ -177,6 +177,12 @@ fn remarks(kind: &TallyView) -> Markup {
             "were never captured by a flow that should have",
             true,
         ),
+        (
+            kind.left_over,
+            "document was read and not judged: tell us, with the two statements",
+            "documents were read and not judged: tell us, with the two statements",
+            true,
+        ),
         (kind.alone_there.count, "stands at the target alone", "stand at the target alone", false),
         (kind.tolerated, "difference lies within the tolerance", "differences lie within the tolerance", false),
     ];

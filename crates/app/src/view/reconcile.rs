@@ -71,7 +71,10 @@ pub struct TallyView {
     pub unread: u64,
     /// Documents that no flow ever captured, where one should.
     pub uncaptured: u64,
-    /// Whether the sentence is true: what was told is agreed + open + excluded + in flight, in documents and in money.
+    /// Documents that were read and are in none of these figures: a fault of ours, and the sentence does not hold.
+    pub left_over: u64,
+    /// Whether the sentence is true: what was told is agreed + open + excluded + in flight, and what stands there is paired, alone or
+    /// aside, in documents and in money.
     pub meets: bool,
 }
 
@@ -89,6 +92,7 @@ impl TallyView {
             tolerated: tally.tolerated,
             unread: tally.unread,
             uncaptured: tally.uncaptured,
+            left_over: tally.left_over(),
             meets: tally.meets(),
         }
     }

@@ -20,6 +20,7 @@ pub(super) async fn stock(
     connection: &Connection,
     pair: &PairSetup,
     end: End,
+    wanted: Wanted<'_>,
     page: Option<&Cursor>,
 ) -> Result<Option<StatementPage>, Fault> {
     let Some(source) = &connection.stock_source else { return Ok(None) };
@@ -28,7 +29,7 @@ pub(super) async fn stock(
         End::Target => pair.places.values().cloned().collect(),
     };
     places.dedup();
-    let found = source.levels(Wanted::Everything, &places, page, Priority::Sweeps).await?;
+    let found = source.levels(wanted, &places, page, Priority::Sweeps).await?;
     let mut told = StatementPage { unread: found.unread, next: found.next, ..StatementPage::default() };
     for level in &found.levels {
         let place = match end {

@@ -7,19 +7,20 @@
 //! ```
 //!
 //! `read.rs` reads one page at a time and keeps it together with how far it has come, so that a look goes on after a crash where
-//! it stood; `goods.rs` tells stock and items in the same form; `settle.rs` walks over what was read, family by family; `repair.rs`
+//! it stood; `goods.rs` tells stock and items in the same form; `again.rs` looks twice at figures that differ; `settle.rs` walks over what was read, family by family; `repair.rs`
 //! makes obligations of what the ledger can settle.
 //!
 //! A [`Reconciler`] needs connections that can be read and a store, and no flow: beside somebody else's integration it is all of
 //! audit mode. What a ledger knows is asked only for what has no partner.
 
+mod again;
 mod goods;
 mod read;
 mod repair;
 mod settle;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -43,6 +44,18 @@ use crate::backoff::{after, before};
 
 /// How long a pair rests after a call did not come through.
 const TROUBLE_REST: Duration = Duration::from_secs(30);
+
+/// A look that takes longer is begun anew: what it read first is too old to be held against what it reads last.
+const LOOK_MOST: Duration = Duration::from_secs(2 * 86_400);
+
+/// The looks of a timer: the usual one, and the one that goes far back.
+const TIMER: &str = "timer";
+const FAR: &str = "far";
+
+/// Whether a look is made by a timer.
+fn is_timed(via: &str) -> bool {
+    matches!(via, TIMER | FAR)
+}
 
 /// How far the window of a look on demand may have moved since it was broken off, and it is still the same.
 const RESUMED_WITHIN: Duration = Duration::from_secs(6 * 3_600);
@@ -72,6 +85,10 @@ pub struct PairSetup {
     pub every: Option<Duration>,
     /// How far back the window of a timer reaches.
     pub back: Duration,
+    /// How often it is looked at far back; `None` = never. What is settled long after it came to be is judged then.
+    pub far_every: Option<Duration>,
+    /// How far back that reaches.
+    pub far_back: Duration,
     /// How far before and after the window partners are looked for.
     pub around: Duration,
     /// What is tolerated.
@@ -98,12 +115,16 @@ impl PairSetup {
             tolerance: self.tolerance.clone(),
             allowance: self.allowance,
             late_after: self.late_after,
+            late_since: None,
             exclude_markets: self.exclude_markets.clone(),
             shared: self.shared.clone(),
             buffered: self.buffered,
             parts_only: self.parts_only,
             short_most: None,
             unheard: BTreeMap::new(),
+            in_transit: BTreeMap::new(),
+            moving: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
             words,
             rates: selvedge_model::tax::rates::RateBook::default(),
         }
@@ -131,7 +152,7 @@ pub struct Reconciler {
     pub(crate) connections: BTreeMap<ConnectionName, Connection>,
     /// What is compared.
     pub pairs: Vec<PairSetup>,
-    rests: Mutex<HashMap<String, Timestamp>>,
+    rests: Mutex<HashMap<(String, &'static str), Timestamp>>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
 
@@ -168,9 +189,12 @@ impl Reconciler {
     /// The store's.
     pub async fn turn(&self) -> Result<Looked> {
         let now = self.clock.now();
-        for pair in &self.pairs {
-            let Some(every) = pair.every else { continue };
-            let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner).get(&pair.name).copied();
+        for (pair, via) in self.pairs.iter().flat_map(|pair| [(pair, TIMER), (pair, FAR)]) {
+            let (every, back) = if via == TIMER { (pair.every, pair.back) } else { (pair.far_every, pair.far_back) };
+            // Figures have no past.
+            let figures = pair.kinds.iter().all(|kind| matches!(kind, Kind::Stock | Kind::Product));
+            let Some(every) = every.filter(|_| via == TIMER || !figures) else { continue };
+            let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner).get(&(pair.name.clone(), via)).copied();
             if rests.is_some_and(|until| until > now) {
                 continue;
             }
@@ -178,21 +202,24 @@ impl Reconciler {
             let (under_way, last) = self
                 .store
                 .read(move |view| {
-                    Ok((
-                        view.reconciliation_under_way(&brand, &name, "timer")?,
-                        view.last_reconciliation(&brand, &name, Some("timer"))?,
-                    ))
+                    let last = view.last_reconciliation(&brand, &name, Some(via))?;
+                    // The first far look comes when it is due after the first usual one: what was before us is another's work.
+                    let last = if via == FAR && last.is_none() { view.first_reconciliation(&brand, &name, TIMER)? } else { last };
+                    Ok((view.reconciliation_under_way(&brand, &name, via)?, last))
                 })
                 .await?;
-            let due = last.as_ref().and_then(|row| row.finished_at).map_or(now, |at| after(at, every));
-            if under_way.is_none() && due > now {
-                self.rest(pair, due);
+            if via == FAR && last.is_none() && under_way.is_none() {
                 continue;
             }
-            let window = Interval { from: before(now, pair.back), to: now };
-            let looked = self.step(pair, "timer", &window).await?;
+            let due = last.as_ref().and_then(|row| row.finished_at).map_or(now, |at| after(at, every));
+            if under_way.is_none() && due > now {
+                self.rest(pair, via, due);
+                continue;
+            }
+            let window = Interval { from: before(now, back), to: now };
+            let looked = self.step(pair, via, &window).await?;
             if let Looked::Failed(_) = looked {
-                self.rest(pair, after(now, TROUBLE_REST));
+                self.rest(pair, via, after(now, TROUBLE_REST));
             }
             return Ok(looked);
         }
@@ -215,8 +242,8 @@ impl Reconciler {
         &self.brand
     }
 
-    fn rest(&self, pair: &PairSetup, until: Timestamp) {
-        self.rests.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), until);
+    fn rest(&self, pair: &PairSetup, via: &'static str, until: Timestamp) {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner).insert((pair.name.clone(), via), until);
     }
 
     /// Looks at one pair over a window, from beginning to end; a look for the same reason that was broken off goes on.
@@ -250,8 +277,8 @@ impl Reconciler {
             Err(fault) => Ok(Looked::Failed(told(pair, &fault))),
             Ok(false) => Ok(Looked::UnderWay),
             Ok(true) => {
-                self.settle(pair, &run).await?;
-                Ok(Looked::Done(run.id))
+                let settled = self.settle(pair, &run).await?;
+                Ok(settled.map_or_else(|fault| Looked::Failed(told(pair, &fault)), |()| Looked::Done(run.id)))
             }
         }
     }
@@ -263,7 +290,9 @@ impl Reconciler {
         let begun = self.store.read(move |view| view.reconciliation_under_way(&brand, &name, &reason)).await?;
         match begun {
             // The window of a timer moves on while it is read; that of a period does not.
-            Some(row) if via == "timer" || is_same(&row.window, window, via) => return Ok(row),
+            Some(row) if after(row.started_at, LOOK_MOST) > now && (is_timed(via) || is_same(&row.window, window, via)) => {
+                return Ok(row);
+            }
             Some(row) => self.store.write(move |tx| tx.drop_reconciliation(row.id, now)).await?,
             None => {}
         }

@@ -1,11 +1,11 @@
 //! One page at a time of what both ends say, kept together with how far it has come.
 
-use selvedge_connector::{Connection, Cursor, Fault, statements};
+use selvedge_connector::{Connection, Cursor, Fault, Wanted, statements};
 use selvedge_model::{ConnectionName, Kind};
 use selvedge_store::{
     Result, StoreError,
     reconciliations::ReconciliationRow,
-    statements::{End, StatementPage},
+    statements::{End, StatementPage, UNREAD_MAX},
 };
 
 use super::{PairSetup, Reconciler, goods};
@@ -33,6 +33,12 @@ impl Reconciler {
                     let what = format!("the statement of {kind} records");
                     return Ok(Err(Fault::Unexpected { what, detail: "the next page is this page".to_owned() }));
                 }
+                if far.map_or(0, |row| row.unread.len()) + page.unread.len() > UNREAD_MAX {
+                    let what = format!("the statement of {kind} records");
+                    let why = page.unread.first().map_or_else(String::new, |(id, why)| format!(", {id} as {}", why.message));
+                    let detail = format!("more than {UNREAD_MAX} of them cannot be read{why}: it proves nothing");
+                    return Ok(Err(Fault::Unexpected { what, detail }));
+                }
                 for entry in &mut page.entries {
                     entry.told_by = Some(name.clone());
                 }
@@ -56,7 +62,7 @@ impl Reconciler {
         let connection: &Connection =
             self.connections.get(name).ok_or_else(|| StoreError::Absent(format!("connection {name}")))?;
         let page = match kind {
-            Kind::Stock => goods::stock(connection, pair, end, before).await,
+            Kind::Stock => goods::stock(connection, pair, end, Wanted::Everything, before).await,
             Kind::Product => goods::items(connection, &run.read, before, self.clock.now()).await,
             kind => statements::page(connection, kind, &run.read, before).await,
         };

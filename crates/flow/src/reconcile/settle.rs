@@ -6,13 +6,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use selvedge_connector::Fault;
 use selvedge_model::{
     Brand, FlowName, Interval, Kind, LocationId, Problem, ReconciliationId, RecordKey, Sku,
     compare::Cause,
     reconcile::{
-        Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, Why,
+        Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, Why, compares,
         habits::{Habits, Told},
-        inside, settle,
+        inside, partners, settle,
         stock::Shortfall,
         suggest,
         words::{Learning, Words},
@@ -27,10 +28,11 @@ use selvedge_store::{
     stock::Of,
 };
 
-use super::{PairSetup, Reconciler};
+use super::{PairSetup, Reconciler, is_timed};
+use crate::backoff::before;
 
 /// Documents of one step of a walk.
-const STEP_DOCUMENTS: usize = 2_000;
+pub(super) const STEP_DOCUMENTS: usize = 2_000;
 /// Documents without a partner for which likely ones are looked for.
 const LOOSE_MAX: usize = 2_000;
 
@@ -53,15 +55,23 @@ struct Judged {
 
 impl Reconciler {
     /// The verdicts of a look whose statements are read.
-    pub(super) async fn settle(&self, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
+    pub(super) async fn settle(&self, pair: &PairSetup, run: &ReconciliationRow) -> Result<std::result::Result<(), Fault>> {
         // What is late is so by the time at which both ends began to be read, however long that took.
         let (now, began) = (self.clock.now(), run.started_at);
         let mut terms = pair.terms(Words::default());
+        terms.late_since = is_timed(&run.via).then(|| before(now, pair.back));
         if pair.kinds.contains(&Kind::Stock) {
             terms.unheard = self.unheard(pair).await?;
         }
         let learnt = self.learn(pair, run, &terms, began).await?;
-        let terms = Arc::new(Terms { words: learnt.words.conclude(), short_most: learnt.shortfall.most(), ..terms });
+        let mut terms = Terms { words: learnt.words.conclude(), short_most: learnt.shortfall.most(), ..terms };
+        if pair.kinds.contains(&Kind::Stock) {
+            terms = match self.again(pair, run, terms).await? {
+                Ok(terms) => terms,
+                Err(fault) => return Ok(Err(fault)),
+            };
+        }
+        let terms = Arc::new(terms);
         let (mut tallies, mut habits, mut red) = (Tallies::default(), Habits::default(), 0);
         let mut after: Option<String> = None;
         loop {
@@ -104,17 +114,20 @@ impl Reconciler {
             }
         }
         habits.swallowed(&learnt.words);
-        self.finish(pair, run, tallies, habits, red, now).await
+        self.finish(pair, run, tallies, habits, red, now).await.map(Ok)
+    }
+
+    /// The pairs that bring the orders of the shop to where its stock comes from.
+    pub(super) fn orders_of(&self, stock: &PairSetup) -> impl Iterator<Item = &PairSetup> {
+        let (target, sources) = (stock.target.clone(), stock.sources.clone());
+        self.pairs.iter().filter(move |pair| {
+            pair.kinds.contains(&Kind::Order) && pair.sources.contains(&target) && sources.contains(&pair.target)
+        })
     }
 
     /// Units by item that orders of the shop want, and that do not stand where its stock comes from: what the differences say.
     async fn unheard(&self, stock: &PairSetup) -> Result<BTreeMap<Sku, i64>> {
-        let orders: Vec<String> = self
-            .pairs
-            .iter()
-            .filter(|pair| pair.sources.contains(&stock.target) && stock.sources.contains(&pair.target))
-            .map(|pair| pair.name.clone())
-            .collect();
+        let orders: Vec<String> = self.orders_of(stock).map(|pair| pair.name.clone()).collect();
         let brand = self.brand.clone();
         self.store
             .read(move |view| {
@@ -186,6 +199,7 @@ impl Reconciler {
         let id = run.id;
         let mut unread = Vec::new();
         for row in self.store.read(move |view| view.statements(id)).await? {
+            tallies.of(row.kind).read += row.entries;
             // What cannot be read at the target may be the partner of what is missing: the sentence does not hold.
             tallies.of(row.kind).unread += row.unread.len() as u64;
             unread.extend(row.unread.into_iter().map(|(document, _)| (row.kind, row.end, document)));
@@ -199,6 +213,10 @@ impl Reconciler {
             .write(move |tx| {
                 for (kind, end, document) in &unread {
                     tx.keep_differences_unread(&brand, &pair.name, row.id, *kind, *end, document)?;
+                }
+                uncompared(tx, &brand, &pair, &row)?;
+                if is_timed(&row.via) {
+                    tx.close_late(&brand, &pair.name, before(now, pair.back), now)?;
                 }
                 let timed: Vec<Kind> = pair.kinds.iter().copied().filter(|kind| !is_figure(*kind)).collect();
                 tx.close_differences(&brand, &pair.name, &timed, &row.window, row.id, now)?;
@@ -225,16 +243,36 @@ fn learn_step(
 ) -> Result<Option<String>> {
     let families = view.families(run.id, after, STEP_DOCUMENTS)?;
     for family in families.families.iter().filter(|family| has_words(family, kinds)) {
-        for found in settle(family, &run.window, terms, &|_, _| None, now) {
-            if let ([one], [other]) = (found.ours.as_slice(), found.theirs.as_slice()) {
-                learnt.words.observe(one, other);
-            }
-            if found.kind() == Some(Kind::Stock) {
-                learnt.shortfall.observe(&found);
-            }
+        for (one, other) in partners(family, &run.window, &terms.kinds) {
+            learnt.words.observe(one, other);
+        }
+        if terms.kinds.contains(&Kind::Stock) {
+            let figures = settle(family, &run.window, terms, &|_, _| None, now);
+            figures.iter().filter(|found| found.kind() == Some(Kind::Stock)).for_each(|found| learnt.shortfall.observe(found));
         }
     }
     Ok(families.last)
+}
+
+/// What was found before and could not be compared this time, as one side does not tell it any more, stays open.
+fn uncompared(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, run: &ReconciliationRow) -> Result<()> {
+    for row in tx.differences_unseen(brand, &pair.name, &run.window, run.id)? {
+        let family = tx.family(run.id, &row.found.family)?;
+        let named = |entries: &[Entry], ids: &Option<String>| {
+            let told = |entry: &&Entry| {
+                entry.kind == row.found.kind
+                    && ids.as_deref().is_some_and(|ids| ids.split(", ").any(|id| id == entry.id.as_str()))
+            };
+            entries.iter().find(told).cloned()
+        };
+        if let (Some(ours), Some(theirs)) =
+            (named(&family.ours, &row.found.source_id), named(&family.theirs, &row.found.target_id))
+            && !compares(&row.found.path, &ours, &theirs)
+        {
+            tx.keep_difference(row.id, run.id)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_figure(kind: Kind) -> bool {
@@ -251,7 +289,7 @@ fn flow_of(flows: &[(Kind, FlowName)], kind: Kind) -> FlowName {
 }
 
 /// A family of stock with what the flow keeps back of it: a setting, and nothing that the flow remembers of the figure.
-fn with_buffers(view: &View<'_>, brand: &Brand, pair: &PairSetup, mut family: Family) -> Result<Family> {
+pub(super) fn with_buffers(view: &View<'_>, brand: &Brand, pair: &PairSetup, mut family: Family) -> Result<Family> {
     let Some(flow) = pair.stock_flow.as_ref() else { return Ok(family) };
     let of = Of { brand: brand.clone(), flow: flow.clone() };
     for entry in family.ours.iter_mut().filter(|entry| entry.kind == Kind::Stock) {
@@ -265,7 +303,7 @@ fn with_buffers(view: &View<'_>, brand: &Brand, pair: &PairSetup, mut family: Fa
 }
 
 /// Asks the ledger; a store that refuses is remembered and told after the family.
-fn settle_with_ledger(
+pub(super) fn settle_with_ledger(
     view: &View<'_>,
     brand: &Brand,
     pair: &PairSetup,
@@ -302,7 +340,7 @@ pub fn walk(
     pair: &PairSetup,
     run: &ReconciliationRow,
     now: Timestamp,
-    each: &mut dyn FnMut(&Match) -> Result<()>,
+    each: &mut dyn FnMut(&Family, &Match) -> Result<()>,
 ) -> Result<()> {
     let mut learnt = Learnt::default();
     let terms = pair.terms(Words::default());
@@ -316,7 +354,7 @@ pub fn walk(
         let families = view.families(run.id, after.as_deref(), STEP_DOCUMENTS)?;
         for family in &families.families {
             for found in settle_with_ledger(view, brand, pair, &run.window, family, &terms, now)? {
-                each(&found)?;
+                each(family, &found)?;
             }
         }
         match families.last {
@@ -338,21 +376,16 @@ fn judge(
     now: Timestamp,
     judged: &mut Judged,
 ) -> Result<()> {
-    // Counted here, before anything is paired: what has no verdict at the end shows.
     for entry in family.ours.iter().filter(|entry| terms.kinds.contains(&entry.kind) && inside(entry, window)) {
-        let tally = judged.tallies.of(entry.kind);
-        tally.told.add(entry);
         if let Some(key) = entry.key.as_ref().filter(|_| pair.flows.iter().any(|(kind, _)| *kind == entry.kind))
             && !view.is_captured(brand, entry.kind, key)?
         {
             judged.tallies.of(entry.kind).uncaptured += 1;
         }
     }
-    for entry in family.theirs.iter().filter(|entry| entry.stage != Stage::Void && inside(entry, window)) {
-        judged.tallies.of(entry.kind).there.add(entry);
-    }
-    for found in settle_with_ledger(view, brand, pair, window, family, terms, now)? {
-        judged.tallies.add(&found, |entry| inside(entry, window));
+    let matches = settle_with_ledger(view, brand, pair, window, family, terms, now)?;
+    judged.tallies.add(family, &matches, window, terms, now);
+    for found in matches {
         judged.habits.observe(&found);
         if let Verdict::InFlight { .. } = found.verdict {
             judged.waiting.extend(found.ours.first().map(|entry| (entry.kind, known_as(entry))));

@@ -33,6 +33,7 @@ pub(super) fn differ(ours: &Entry, theirs: &Entry, terms: &Terms) -> (Vec<Findin
         for (finding, within) in cents(ours, theirs, terms) {
             if within { tolerated.push(finding) } else { found.push(finding) }
         }
+        found.extend(captured(ours, theirs, terms));
     }
     head(ours, theirs, terms, &mut found);
     found.extend(terms.words.deviations(ours, theirs));
@@ -79,7 +80,7 @@ fn stages(ours: &Entry, theirs: &Entry) -> Option<Finding> {
     let told = |why: Why, detail: &str| {
         let mut finding = plain(Cause::Status, why, "status", word(ours.stage), word(theirs.stage), detail.to_owned());
         finding.money =
-            if ours.stage == Stage::Void { theirs.gross() } else { ours.gross().and_then(|gross| gross.negated().ok()) };
+            if theirs.stage == Stage::Standing { theirs.gross() } else { ours.gross().and_then(|gross| gross.negated().ok()) };
         Some(finding)
     };
     match (ours.stage, theirs.stage) {
@@ -92,6 +93,7 @@ fn stages(ours: &Entry, theirs: &Entry) -> Option<Finding> {
         (Stage::Standing, Stage::Pending) if ours.kind == Kind::Shipment => {
             told(Why::ShipmentMissing, "left at the source, and not sent at the target")
         }
+        (Stage::Pending, Stage::Standing) => told(Why::Ahead, "not final at the source yet, and it counts at the target"),
         _ => None,
     }
 }
@@ -212,11 +214,41 @@ fn items(ours: &Entry, theirs: &Entry, found: &mut Vec<Finding>) {
     }
 }
 
+/// Whether both sides tell what a finding at this path is about. What a look could not compare it has not seen agree either.
+pub fn compares(path: &str, ours: &Entry, theirs: &Entry) -> bool {
+    let both = |facet: Facet| ours.facets.contains_key(&facet) && theirs.facets.contains_key(&facet);
+    let told = |told: fn(&Entry) -> bool| told(ours) && told(theirs);
+    match path {
+        "buyer" => told(|entry| entry.buyer.is_some()),
+        "address" => told(|entry| entry.address.is_some()),
+        "country" => both(Facet::Country),
+        "tracking" => told(|entry| !entry.tracking.is_empty()),
+        "reference" => told(|entry| entry.reference.is_some()),
+        "captured" => told(|entry| entry.captured.is_some()),
+        // The source has another word for it.
+        "entity" | "method" | "place" => Facet::ALL.iter().any(|facet| facet.word() == path && theirs.facets.contains_key(facet)),
+        path if path.starts_with("lines") && (path.contains("tax") || path.contains("rate")) => {
+            told(|entry| entry.lines.iter().all(|line| line.tax.is_some()))
+        }
+        _ => true,
+    }
+}
+
+/// Money taken. What is not taken yet is not due at the target: nought at the source is not compared.
+fn captured(ours: &Entry, theirs: &Entry, terms: &Terms) -> Option<Finding> {
+    let (one, other) = (ours.captured.filter(|money| !money.is_zero())?, theirs.captured?);
+    let money = other.minus(one).ok().filter(|money| !money.is_zero() && !terms.tolerance.covers(*money))?;
+    let detail = format!("{one} was captured, and {other} stands there as taken");
+    let finding = plain(Cause::Price, Why::CapturedOther, "captured", &one.to_string(), &other.to_string(), detail);
+    Some(Finding { money: Some(money), ..finding })
+}
+
 /// What stands above the lines.
 fn head(ours: &Entry, theirs: &Entry, terms: &Terms, found: &mut Vec<Finding>) {
     days(ours, theirs, found);
     let late = theirs.at.duration_since(ours.at);
-    if ours.kind == Kind::Order && late.unsigned_abs() > terms.late_after && late.is_positive() {
+    let asked = terms.late_since.is_none_or(|since| ours.at >= since);
+    if asked && ours.kind == Kind::Order && late.unsigned_abs() > terms.late_after && late.is_positive() {
         let detail = format!("it came into being {} after the source's", spell(late.unsigned_abs()));
         found.push(plain(Cause::Timing, Why::Late, "created", &ours.at.to_string(), &theirs.at.to_string(), detail));
     }
@@ -374,12 +406,16 @@ mod tests {
             tolerance: Tolerance(BTreeMap::from([(Currency::from_code("EUR").unwrap(), tolerance)])),
             allowance: Duration::from_secs(3_600),
             late_after: Duration::from_secs(6 * 3_600),
+            late_since: None,
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             parts_only: false,
             short_most: None,
             buffered: false,
             unheard: BTreeMap::new(),
+            in_transit: BTreeMap::new(),
+            moving: std::collections::BTreeSet::new(),
+            unlisted: std::collections::BTreeSet::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }
@@ -508,11 +544,47 @@ mod tests {
         assert_eq!((other.len(), other[0].why, other[0].money), (1, Why::CancelledOnce, Some(money(2_500))));
         assert!(found(&void, &Entry { stage: Stage::Void, ..ours.clone() }).is_empty(), "nothing of it counts");
         let waits = Entry { stage: Stage::Pending, ..ours.clone() };
+        let ahead = found(&waits, &ours);
+        assert_eq!((ahead.len(), ahead[0].why, ahead[0].money), (1, Why::Ahead, Some(money(2_500))));
         assert!(found(&ours, &waits).is_empty(), "an order that waits for approval is there");
         for (kind, why) in [(Kind::Return, Why::CreditWithoutGoods), (Kind::Shipment, Why::ShipmentMissing)] {
             let (ours, waits) = (Entry { kind, ..ours.clone() }, Entry { kind, ..waits.clone() });
             assert_eq!(told(&ours, &waits), [(Cause::Status, why, "status".to_owned())]);
         }
+    }
+
+    #[test]
+    fn another_sum_that_was_captured_is_told_and_what_is_not_captured_yet_is_not() {
+        let took = |minor: i64| Entry { captured: Some(money(minor)), ..order(&[("COAT", 2)]) };
+        let one = found(&took(2_500), &took(2_400));
+        assert_eq!((one.len(), one[0].why, one[0].money), (1, Why::CapturedOther, Some(money(-100))));
+        assert!(found(&took(2_500), &took(2_500)).is_empty() && found(&took(0), &took(2_500)).is_empty());
+        assert!(found(&took(2_500), &order(&[("COAT", 2)])).is_empty(), "what one side does not tell is not compared");
+        assert!(differ(&took(2_500), &took(2_501), &terms(1)).0.is_empty(), "within the tolerance");
+    }
+
+    #[test]
+    fn what_one_side_does_not_tell_is_not_compared() {
+        let bare = order(&[("COAT", 1)]);
+        let whole = Entry {
+            buyer: Some("a@b.c".to_owned()),
+            address: Some("X".to_owned()),
+            tracking: vec!["1".to_owned()],
+            reference: Some("r".to_owned()),
+            captured: Some(money(1)),
+            ..bare.clone()
+        };
+        let named = |word: &str| Some(crate::records::Named { id: word.to_owned(), name: word.to_owned() });
+        let whole = [Facet::Country, Facet::Entity, Facet::Method, Facet::Place]
+            .into_iter()
+            .fold(whole, |entry, facet| entry.with(facet, named("x")));
+        for path in ["buyer", "address", "tracking", "reference", "captured", "country", "entity", "method", "place"] {
+            assert!(compares(path, &whole, &whole) && !compares(path, &whole, &bare), "{path}");
+        }
+        let mut untaxed = bare.clone();
+        untaxed.lines[0].tax = None;
+        assert!(compares("lines COAT tax", &bare, &bare) && !compares("lines COAT tax", &bare, &untaxed));
+        assert!(compares("lines COAT net", &bare, &untaxed) && compares("totals tax", &bare, &untaxed));
     }
 
     #[test]

@@ -46,6 +46,22 @@ pub fn settle(family: &Family, window: &Interval, terms: &Terms, ledger: Ledger<
     matches
 }
 
+/// Documents of a window that are partners one to one, before anything is said of them: what words are learnt from.
+pub fn partners<'a>(family: &'a Family, window: &Interval, kinds: &[Kind]) -> Vec<(&'a Entry, &'a Entry)> {
+    let mut partners = Vec::new();
+    for kind in kinds.iter().filter(|kind| **kind != Kind::Stock) {
+        let of = |entries: &'a [Entry]| entries.iter().filter(|entry| entry.kind == *kind).collect::<Vec<_>>();
+        for pair in pair_up(*kind, of(&family.ours), of(&family.theirs), window) {
+            if let ([one], [other]) = (pair.ours.as_slice(), pair.theirs.as_slice())
+                && inside(one, window)
+            {
+                partners.push((*one, *other));
+            }
+        }
+    }
+    partners
+}
+
 /// Whether a document counts in a window. Figures of stock and items are no events: they are looked at whole.
 pub fn inside(entry: &Entry, window: &Interval) -> bool {
     matches!(entry.kind, Kind::Stock | Kind::Product) || window.contains(entry.at)
@@ -216,11 +232,18 @@ fn judge(pair: Pair<'_>, family: &Family, window: &Interval, terms: &Terms, ledg
             // What changed a moment ago may still be on its way.
             let fresh = until(one.updated_at.unwrap_or(one.at), terms.allowance);
             let owed = one.key.as_ref().filter(|_| !findings.is_empty()).and_then(|key| ledger(one.kind, key));
-            let under_way = fresh > now
-                && match &owed {
-                    Some(owed) => !owed.state.settled(),
-                    None => one.updated_at > theirs_whole.updated_at,
-                };
+            let ahead = until(theirs_whole.at, terms.allowance);
+            let (fresh, under_way) = match findings.as_slice() {
+                // The source may be about to say the same.
+                [Finding { why: Why::Ahead, .. }] => (ahead, ahead > now),
+                _ => {
+                    let waits = match &owed {
+                        Some(owed) => !owed.state.settled(),
+                        None => one.updated_at > theirs_whole.updated_at,
+                    };
+                    (fresh, fresh > now && waits)
+                }
+            };
             let verdict = match findings.is_empty() {
                 true => Verdict::Agreed,
                 false if under_way => Verdict::InFlight { until: fresh },
@@ -356,14 +379,26 @@ fn missing(one: &Entry, family: &Family, what: String) -> (Why, String, Option<c
     (why, format!("{what} is not at the target"), None)
 }
 
+/// Whether what stands at the target without a partner is told by nobody: the target's own, or so young that its source may have
+/// been read before it came to be.
+fn passes(other: &Entry, terms: &Terms, now: Timestamp) -> bool {
+    other.kind == Kind::Product || terms.shared.contains(&other.kind) || until(other.at, terms.allowance) > now
+}
+
+/// Whether a document of the target is in no match for a reason: it passes, it belongs to what lies outside the window, or it shows
+/// nothing of an item that nobody keeps.
+pub(super) fn aside(other: &Entry, family: &Family, window: &Interval, terms: &Terms, now: Timestamp) -> bool {
+    let outside = |entry: &Entry| {
+        entry.kind == other.kind && !inside(entry, window) && (other.kind != Kind::Order || entry.key == other.key)
+    };
+    passes(other, terms, now)
+        || family.ours.iter().any(outside)
+        || other.kind == Kind::Stock && other.units.is_none_or(|units| units.available <= 0)
+}
+
 /// What stands at the target alone.
 fn orphan(other: &Entry, family: &Family, terms: &Terms, now: Timestamp) -> Option<Match> {
-    // What else is sold elsewhere is nobody's business here.
-    if other.kind == Kind::Product || terms.shared.contains(&other.kind) {
-        return None;
-    }
-    if until(other.at, terms.allowance) > now {
-        // Its source may have been read before it came to be.
+    if passes(other, terms, now) {
         return None;
     }
     let twin =
@@ -468,12 +503,16 @@ mod tests {
             tolerance: Tolerance::default(),
             allowance: Duration::from_secs(3_600),
             late_after: Duration::from_secs(6 * 3_600),
+            late_since: None,
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             buffered: false,
             parts_only: false,
             short_most: None,
             unheard: std::collections::BTreeMap::new(),
+            in_transit: std::collections::BTreeMap::new(),
+            moving: std::collections::BTreeSet::new(),
+            unlisted: std::collections::BTreeSet::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }
@@ -573,6 +612,54 @@ mod tests {
             |settled_at| settle(&family, &window, &terms(), &move |_, _| Some(owed(settled_at)), at(500))[0].verdict.clone();
         assert_eq!(verdict(501), Verdict::InFlight { until: at(561) });
         assert_eq!(verdict(499), Verdict::Open);
+    }
+
+    #[test]
+    fn what_counts_there_before_it_does_here_has_its_time_and_is_then_told() {
+        let pending = Entry { stage: Stage::Pending, ..entry(Kind::Order, "1", "1042", 5, 2) };
+        let family =
+            Family { key: "1042".to_owned(), ours: vec![pending], theirs: vec![entry(Kind::Order, "9", "1042", 400, 2)] };
+        let window = Interval { from: at(0), to: at(10_000) };
+        let verdict = |now: i64| settle(&family, &window, &terms(), &|_, _| None, at(now))[0].verdict.clone();
+        assert_eq!((verdict(459), verdict(460)), (Verdict::InFlight { until: at(460) }, Verdict::Open));
+    }
+
+    #[test]
+    fn everything_at_either_end_is_accounted_for_and_what_is_left_over_shows() {
+        let here = |id: &str, minute| entry(Kind::Order, id, id, minute, 2);
+        let ours = vec![here("1", 5), here("2", 6), here("3", -5)];
+        let theirs = vec![
+            entry(Kind::Order, "91", "1", 6, 2),
+            entry(Kind::Order, "92", "1", 7, 2),
+            entry(Kind::Order, "93", "3", 1, 2),
+            entry(Kind::Order, "94", "x", 8, 2),
+            entry(Kind::Order, "95", "y", 9_999, 2),
+        ];
+        let family = Family { key: "1042".to_owned(), ours, theirs };
+        let (window, terms, now) = (Interval { from: at(0), to: at(10_000) }, terms(), at(10_010));
+        let matches = settle(&family, &window, &terms, &|_, _| None, now);
+        let tally = |family: &Family, matches: &[Match]| {
+            let mut tallies = crate::reconcile::Tallies::default();
+            tallies.add(family, matches, &window, &terms, now);
+            let tally = tallies.of(Kind::Order);
+            tally.read = 8;
+            tally.clone()
+        };
+        let whole = tally(&family, &matches);
+        assert!(whole.meets() && whole.left_over() == 0, "{whole:?}");
+        let figures =
+            (whole.told.count, whole.there.count, whole.there_paired.count, whole.alone_there.count, whole.there_aside.count);
+        assert_eq!(figures, (2, 5, 1, 2, 2));
+        // Without any one verdict the sentence does not hold, at whichever end it is missing.
+        for gone in 0..matches.len() {
+            let mut fewer = matches.clone();
+            fewer.remove(gone);
+            let short = tally(&family, &fewer);
+            // The partner of what lies outside the window, and what was made a moment ago, are accounted for without a verdict.
+            assert!(!short.meets() && short.left_over() == 1, "{gone}: {short:?}");
+        }
+        let unseen = Family { theirs: family.theirs[..4].to_vec(), ..family.clone() };
+        assert!(!tally(&unseen, &matches).meets(), "a document that was read and never came by");
     }
 
     #[test]

@@ -22,20 +22,24 @@ mod tally;
 mod why;
 pub mod words;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    family::{Family, inside, settle},
+    differ::compares,
+    family::{Family, inside, partners, settle},
     suggest::{Likeness, Loose, suggest},
     tally::{Sum, Tallies, Tally},
     why::Why,
 };
 use crate::{
     compare::Cause,
-    id::RecordKey,
+    id::{RecordKey, Sku},
     money::{Currency, Money},
     records::Kind,
     statement::Entry,
@@ -67,6 +71,8 @@ pub struct Terms {
     pub allowance: Duration,
     /// How long after the source's document the target's may come into being before it is late.
     pub late_after: Duration,
+    /// Documents before this are not told as late any more: what came late and agrees is history; `None` = all are.
+    pub late_since: Option<Timestamp>,
     /// Markets (ids or names) that are nobody's business here.
     pub exclude_markets: Vec<String>,
     /// Kinds of which the target has documents of its own: what stands there alone is no difference.
@@ -78,7 +84,13 @@ pub struct Terms {
     /// By how much less than there is is usually shown, where a buffer is kept and nobody says how large: learnt.
     pub short_most: Option<i64>,
     /// Units by item that the source of stock has not heard of, as orders of the shop do not stand there.
-    pub unheard: BTreeMap<crate::id::Sku, i64>,
+    pub unheard: BTreeMap<Sku, i64>,
+    /// Units by item in orders of the shop that are on their way to the source of stock just now.
+    pub in_transit: BTreeMap<Sku, i64>,
+    /// Figures that were looked at twice and changed meanwhile, by the key of their family.
+    pub moving: BTreeSet<String>,
+    /// Items that the target does not list at all.
+    pub unlisted: BTreeSet<Sku>,
     /// Rates of tax by country and day.
     pub rates: RateBook,
     /// What each side calls the same thing, told or learnt; empty while it is being learnt.
@@ -99,6 +111,8 @@ pub enum Rule {
     Market,
     /// A bundle, and the target knows its parts only.
     Bundle,
+    /// Stock of an item that the target does not list: it is not sold there.
+    Unlisted,
     /// The flow's own gate excluded it, by a rule that its obligation names.
     Gate,
     /// A named person dismissed it, with a reason.
@@ -117,6 +131,7 @@ impl Rule {
             Rule::Internal => "internal",
             Rule::Market => "market",
             Rule::Bundle => "bundle",
+            Rule::Unlisted => "unlisted",
             Rule::Gate => "gate",
             Rule::Dismissed => "dismissed",
         }

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{Finding, How, Match, Terms, Verdict, Why, family::until};
+use super::{Finding, How, Match, Rule, Terms, Verdict, Why, family::until};
 use crate::{
     compare::Cause,
     forensics::stock::{Quantity, SourceQuantities, which_quantity},
@@ -16,12 +16,19 @@ use crate::{
 pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Timestamp) -> Option<Match> {
     let have = ours.iter().filter_map(|entry| entry.units).reduce(together);
     let shown = theirs.iter().find(|entry| entry.stage != Stage::Void).and_then(|entry| entry.units);
+    let unlisted = shown.is_none() && item(ours).is_some_and(|sku| terms.unlisted.contains(sku));
+    let mut in_transit = false;
     let finding = match (have, shown) {
         (Some(have), Some(shown)) => {
             // An order that does not stand at the source is promised by the shop alone: another difference tells of it.
             let unheard = item(ours).and_then(|sku| terms.unheard.get(sku)).copied().unwrap_or(0);
             let told = unheard != 0
                 && shown.available == have.free.saturating_sub(have.kept_back.unwrap_or(0)).saturating_sub(unheard).max(0);
+            in_transit = item(ours).and_then(|sku| terms.in_transit.get(sku)).is_some_and(|units| {
+                // Which of them the figures know of already depends on the instant of each: any part of them explains the gap.
+                let gap = have.free.saturating_sub(have.kept_back.unwrap_or(0)).max(0).saturating_sub(shown.available);
+                (1..=*units).contains(&gap.saturating_sub(unheard))
+            });
             figures(&have, &shown, terms).filter(|_| !told)
         }
         (None, Some(shown)) if shown.available > 0 => Some(told(
@@ -31,7 +38,7 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
             shown.available,
             format!("{} shown of an item that the source does not keep", shown.available),
         )),
-        (Some(have), None) if have.free > 0 => Some(told(
+        (Some(have), None) if have.free > 0 && !unlisted => Some(told(
             Cause::Missing,
             Why::ItemMissing,
             have.free,
@@ -43,7 +50,14 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
     let one = |entries: &[&Entry]| entries.iter().map(|entry| (*entry).clone()).collect::<Vec<_>>();
     let changed = ours.iter().chain(theirs).filter_map(|entry| entry.updated_at).max();
     let fresh = changed.map(|at| until(at, terms.allowance)).filter(|fresh| *fresh > now);
+    let key = ours.first().or(theirs.first()).and_then(|entry| entry.family());
+    let moves = in_transit || key.is_some_and(|key| terms.moving.contains(key.as_str()));
+    let fresh = fresh.or_else(|| moves.then(|| until(now, terms.allowance)));
     let (verdict, findings) = match (finding, fresh) {
+        (None, _) if unlisted => {
+            let why = "the target lists no such item".to_owned();
+            (Verdict::Excluded { rule: Rule::Unlisted, version: Rule::VERSION, why }, Vec::new())
+        }
         (None, _) => (Verdict::Agreed, Vec::new()),
         (Some(_), Some(until)) => (Verdict::InFlight { until }, Vec::new()),
         (Some(finding), None) => (Verdict::Open, vec![finding]),
@@ -58,6 +72,16 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
         tolerated: Vec::new(),
         exception: None,
     })
+}
+
+/// What tells two looks at one item apart: by how much less than is free is shown; where one side tells nothing, the other's figure.
+pub fn gap(ours: &[Entry], theirs: &[Entry]) -> (Option<i64>, Option<i64>) {
+    let have = ours.iter().filter_map(|entry| entry.units).reduce(together).map(|units| units.free);
+    let shown = theirs.iter().find(|entry| entry.stage != Stage::Void).and_then(|entry| entry.units).map(|units| units.available);
+    match (have, shown) {
+        (Some(have), Some(shown)) => (Some(have.saturating_sub(shown)), Some(0)),
+        one_sided => one_sided,
+    }
 }
 
 /// The item that entries of stock are about.
@@ -205,12 +229,16 @@ mod tests {
             tolerance: Tolerance::default(),
             allowance: Duration::from_secs(600),
             late_after: Duration::from_secs(3_600),
+            late_since: None,
             exclude_markets: Vec::new(),
             shared: Vec::new(),
             parts_only: false,
             short_most: None,
             buffered,
             unheard: BTreeMap::new(),
+            in_transit: BTreeMap::new(),
+            moving: std::collections::BTreeSet::new(),
+            unlisted: std::collections::BTreeSet::new(),
             rates: crate::tax::rates::RateBook::default(),
             words: Words::default(),
         }
@@ -284,6 +312,32 @@ mod tests {
         };
         assert_eq!((verdict(2, 5), verdict(2, 6), verdict(2, 7)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
         assert_eq!((verdict(-2, 9), verdict(0, 9), verdict(9, 0)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
+    }
+
+    #[test]
+    fn a_second_look_tells_what_moves_what_is_on_its_way_and_what_is_not_sold_there() {
+        let coat = Sku::new("COAT");
+        let line = EntryLine { sku: coat.clone(), quantity: 0, unit: None, net: None, tax: None, rate: None, component: false };
+        let ours = Entry { lines: vec![line], ..level(10, 3, 0) };
+        let later = Verdict::InFlight { until: at(1_600) };
+        let verdict = |terms: &Terms, theirs: &[&Entry]| judge(&[&ours], theirs, terms, at(1_000)).unwrap().verdict;
+        let moving = Terms { moving: ["COAT @ 10".to_owned()].into(), ..terms(false) };
+        assert_eq!(verdict(&moving, &[&shown(9, 9)]), later);
+        assert_eq!(verdict(&moving, &[&shown(7, 7)]), Verdict::Agreed, "nothing is in flight that agrees");
+        let transit = |units: i64, unheard: i64, shows: i64| {
+            let terms = Terms {
+                in_transit: BTreeMap::from([(coat.clone(), units)]),
+                unheard: BTreeMap::from([(coat.clone(), unheard)]),
+                ..terms(false)
+            };
+            verdict(&terms, &[&shown(shows, shows)])
+        };
+        assert_eq!((transit(2, 0, 6), transit(2, 0, 5)), (later.clone(), later.clone()));
+        assert_eq!((transit(2, 0, 4), transit(2, 0, 8)), (Verdict::Open, Verdict::Open));
+        assert_eq!((transit(2, 1, 4), transit(2, 1, 3)), (later, Verdict::Open), "on top of what is not heard of at all");
+        let unlisted = Terms { unlisted: [coat.clone()].into(), ..terms(false) };
+        assert!(matches!(verdict(&unlisted, &[]), Verdict::Excluded { rule: Rule::Unlisted, .. }));
+        assert_eq!(verdict(&unlisted, &[&shown(9, 9)]), Verdict::Open, "what is shown is listed");
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! The sentence of completeness, in figures: what the source told is agreed, open, excluded or in flight, in documents and in money.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Match, Verdict};
+use super::{
+    Family, Match, Terms, Verdict,
+    family::{aside, inside},
+};
 use crate::{
+    moment::Interval,
     money::{Currency, Money},
     records::Kind,
-    statement::Entry,
+    statement::{Entry, Stage},
 };
 
 /// Documents and their money, per currency, in minor units. Wide enough for any sum of amounts.
@@ -74,8 +79,16 @@ pub struct Tally {
     pub alone_there: Sum,
     /// What differs within the tolerance.
     pub tolerated: u64,
-    /// What the target told in the window.
+    /// What the target told in the window, counted as it was read; what is called off there counts for nothing.
     pub there: Sum,
+    /// Of that, what stands for a document of the source.
+    pub there_paired: Sum,
+    /// Of that, what is nobody's business in this window: the partner of what lies outside it, the target's own, made a moment ago.
+    pub there_aside: Sum,
+    /// Documents that both ends told, in the window and around it, counted page by page when they were read.
+    pub read: u64,
+    /// The same, counted when they were judged.
+    pub seen: u64,
 }
 
 impl Tally {
@@ -84,9 +97,21 @@ impl Tally {
         self.excluded.values().fold(self.agreed.clone().with(&self.open).with(&self.in_flight), Sum::with)
     }
 
-    /// Whether the sentence is true: nothing that was told has no verdict, and everything could be read.
+    /// Everything of the target that was accounted for.
+    pub fn accounted(&self) -> Sum {
+        self.there_paired.clone().with(&self.alone_there).with(&self.there_aside)
+    }
+
+    /// Documents that were read and are in none of these figures: passed over at either end.
+    pub fn left_over(&self) -> u64 {
+        let told = self.told.count.abs_diff(self.judged().count);
+        self.read.abs_diff(self.seen).max(told).max(self.there.count.abs_diff(self.accounted().count))
+    }
+
+    /// Whether the sentence is true: everything could be read, nothing that was read was passed over, nothing that the source told
+    /// has no verdict, and nothing that the target told is left over.
     pub fn meets(&self) -> bool {
-        self.unread == 0 && self.told.meets(&self.judged())
+        self.unread == 0 && self.read == self.seen && self.told.meets(&self.judged()) && self.there.meets(&self.accounted())
     }
 }
 
@@ -100,18 +125,41 @@ impl Tallies {
         self.0.entry(kind.word().to_owned()).or_default()
     }
 
-    /// Takes in a match: every document of the source in it once, by its verdict. `inside` says whether a document lies in the window.
-    pub fn add(&mut self, found: &Match, inside: impl Fn(&Entry) -> bool) {
+    /// Takes in a family and what became of it. What was told is counted from the family, before anything is asked of the matches:
+    /// a document without a verdict, at either end, shows.
+    pub fn add(&mut self, family: &Family, matches: &[Match], window: &Interval, terms: &Terms, now: Timestamp) {
+        for entry in family.ours.iter().chain(&family.theirs) {
+            self.of(entry.kind).seen += 1;
+        }
+        for entry in family.ours.iter().filter(|entry| terms.kinds.contains(&entry.kind) && inside(entry, window)) {
+            self.of(entry.kind).told.add(entry);
+        }
+        let (mut paired, mut alone) = (BTreeSet::new(), BTreeSet::new());
+        for found in matches {
+            self.verdict(found, window);
+            let accounted = if found.ours.is_empty() { &mut alone } else { &mut paired };
+            accounted.extend(found.theirs.iter().map(|entry| (entry.kind, &entry.id)));
+        }
+        let counts = |entry: &&Entry| terms.kinds.contains(&entry.kind) && entry.stage != Stage::Void && inside(entry, window);
+        for entry in family.theirs.iter().filter(counts) {
+            let id = (entry.kind, &entry.id);
+            let tally = self.of(entry.kind);
+            tally.there.add(entry);
+            if paired.contains(&id) {
+                tally.there_paired.add(entry);
+            } else if alone.contains(&id) {
+                tally.alone_there.add(entry);
+            } else if aside(entry, family, window, terms, now) {
+                tally.there_aside.add(entry);
+            }
+        }
+    }
+
+    fn verdict(&mut self, found: &Match, window: &Interval) {
         let Some(kind) = found.kind() else { return };
         let tally = self.of(kind);
         tally.tolerated += found.tolerated.len() as u64;
-        if found.ours.is_empty() {
-            for entry in &found.theirs {
-                tally.alone_there.add(entry);
-            }
-            return;
-        }
-        for entry in found.ours.iter().filter(|entry| inside(entry)) {
+        for entry in found.ours.iter().filter(|entry| inside(entry, window)) {
             match &found.verdict {
                 Verdict::Agreed => tally.agreed.add(entry),
                 Verdict::Open => tally.open.add(entry),

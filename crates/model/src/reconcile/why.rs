@@ -56,6 +56,12 @@ whys! {
     /// Cancelled at one side only.
     CancelledOnce "cancelled_once" "cancelled at one side only"
         "Cancel it at the other side, too, or take the cancellation back.";
+    /// It counts at the target, and not yet at the source.
+    Ahead "ahead" "counts at the target before it does at the source"
+        "See why it was booked: take it back until the source says that it is final, or settle it at the source.";
+    /// The payments that were taken come to something else.
+    CapturedOther "captured_other" "another sum was captured"
+        "Compare the payments with the provider; book what was taken, or take what is due.";
     /// The line's item differs in letter case only.
     SkuCase "sku_case" "another SKU, by letter case"
         "Correct the item of the line; compare SKUs exactly, or rename one of the two items.";

@@ -16,7 +16,7 @@ use selvedge_model::{
         Adjustment, Booked, CloseRow, End, Entity, Enumerated, Evidence, Open, Period, Rate, RateAmount, Side, Verdict,
         explain_cut_off,
     },
-    reconcile::{self, How, Match},
+    reconcile::{self, Family, How, Match},
     statement::{Entry, Facet, Stage},
     team::Team,
 };
@@ -124,8 +124,8 @@ fn told(
         let first = seen.entry((row.found.kind, row.found.subject)).or_insert(row.first_seen_at);
         *first = row.first_seen_at.min(*first);
     }
-    walk(view, brand, pair, look, look.started_at, &mut |found| {
-        if !is_ours(entity, found) {
+    walk(view, brand, pair, look, look.started_at, &mut |family, found| {
+        if !is_ours(entity, family) {
             return Ok(());
         }
         let row = row_of(pair, found, entity, &seen, now);
@@ -137,15 +137,16 @@ fn told(
     })
 }
 
-/// Whether a match belongs to this entity: by the source's market and the target's subsidiary.
-fn is_ours(entity: &Entity, found: &Match) -> bool {
+/// Whether a family belongs to this entity, whole: everything about one order is one entity's, so that what is counted and what
+/// is shown are cut alike.
+fn is_ours(entity: &Entity, family: &Family) -> bool {
     let facet =
         |entries: &[Entry], facet: Facet| entries.iter().find_map(|entry| entry.facets.get(&facet)).map(|named| named.id.clone());
     // What stands at the target alone has no market; its subsidiary decides. What is at both is the market's: a wrong subsidiary is
     // a difference of this entity, and no reason to leave it out.
-    match facet(&found.ours, Facet::Market) {
+    match facet(&family.ours, Facet::Market) {
         Some(market) => entity.holds(Some(&market), None),
-        None => entity.holds(None, facet(&found.theirs, Facet::Entity).as_deref()),
+        None => entity.holds(None, facet(&family.theirs, Facet::Entity).as_deref()),
     }
 }
 
@@ -272,22 +273,11 @@ async fn counted(store: &Store, pair: &PairSetup, look: &ReconciliationRow, enti
             let mut after: Option<String> = None;
             loop {
                 let statements::Families { families, last } = view.families(look.id, after.as_deref(), STEP_DOCUMENTS)?;
-                for family in &families {
-                    // A target's document belongs to the market of the sale that it stands for, where that is told.
-                    let market =
-                        family.ours.iter().find_map(|entry| entry.facets.get(&Facet::Market)).map(|named| named.id.clone());
+                for family in families.iter().filter(|family| is_ours(&entity, family)) {
                     let kinds: BTreeSet<Kind> = pair.kinds.iter().copied().collect();
                     for (source, entries) in [(true, &family.ours), (false, &family.theirs)] {
                         for entry in entries.iter().filter(|entry| kinds.contains(&entry.kind)) {
                             if !counts(entry, source, &family.ours, &pair.shared, &look.window) {
-                                continue;
-                            }
-                            let subsidiary = entry.facets.get(&Facet::Entity).map(|named| named.id.clone());
-                            let held = match &market {
-                                Some(market) => entity.holds(Some(market), None),
-                                None => entity.holds(None, subsidiary.as_deref()),
-                            };
-                            if !held {
                                 continue;
                             }
                             let (count, money) = sums.entry((entry.kind, source)).or_default();

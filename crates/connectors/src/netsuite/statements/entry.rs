@@ -327,7 +327,9 @@ impl Reading<'_> {
             let rate = if let [rate] = rates.as_slice() { *rate } else { None };
             Ok(Some(Amounts { net: times(sum(role, |part| part.amount)?)?, tax: times(tax)?, rate }))
         };
-        let method = parts.iter().find(|part| part.role == Role::Shipping).and_then(|part| text(part.row, "item"));
+        let line = parts.iter().find(|part| part.role == Role::Shipping).and_then(|part| text(part.row, "item"));
+        // Shipping that costs nothing leaves no line.
+        let method = line.or_else(|| text(head, "shipmethod"));
         let method = method.map(|id| Named { id: id.to_owned(), name: self.shipping_items.get(id).cloned().unwrap_or_default() });
         let (gross, tax) = (money(gross, "foreigntotal")?, money(tax, "tax")?);
         let net = gross.minus(tax).map_err(|why| problem("net", why.to_string(), None))?;
@@ -340,6 +342,8 @@ impl Reading<'_> {
             shipping: beside(Role::Shipping, Decimal::ONE, "shipping")?,
             handling: beside(Role::Charge, Decimal::ONE, "handling")?,
             totals: Some(Totals { net, tax, gross }),
+            // A cash sale is its own payment; whether an order was paid stands in other documents.
+            captured: (self.kind == Kind::Order && self.prefix != "so_" && stage == Stage::Standing).then_some(gross),
             ..entry
         }
         .with(Facet::Method, method))

@@ -1,16 +1,15 @@
 //! What stands in the account, whole: orders, credit memos, customer refunds, return authorizations and item fulfilments, some
-//! hundred documents a page and about a dozen calls a thousand, whoever made them.
+//! hundred documents a page, whoever made them: the calls grow with the pages and rows, not with the documents.
 //!
-//! `query` is how they are asked for, `order` of which order each is, `entry` what its rows say (both pure).
+//! `query` is how they are asked for, `hidden` what an account keeps to itself, `order` of which order each is, `entry` what its
+//! rows say (the last three pure).
 
 mod entry;
+mod hidden;
 mod order;
 mod query;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use selvedge_connector::{Cursor, Fault, Priority, StatementPage, Statements as Port};
@@ -19,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use self::{
     entry::{Document, Member, Members, Reading, ShippingItems, moment},
+    hidden::Hidden,
     order::Origins,
     query::Heads,
 };
@@ -54,10 +54,6 @@ pub(crate) struct Statements {
     pub returns: ReturnSettings,
     pub settings: StatementSettings,
     pub pages: Pages,
-    /// How much of buyers and addresses was refused: nothing, the column that is inferred, all of it.
-    refused: AtomicU8,
-    /// Whether the account does not tell the tax of lines.
-    taxes_hidden: AtomicBool,
     shipping_items: OnceCell<ShippingItems>,
 }
 
@@ -74,16 +70,7 @@ fn unread(message: &str) -> Problem {
 
 impl Statements {
     pub fn new(client: Client, form: Form, returns: ReturnSettings, settings: StatementSettings, pages: Pages) -> Self {
-        Self {
-            client,
-            form,
-            returns,
-            settings,
-            pages,
-            refused: AtomicU8::new(0),
-            taxes_hidden: AtomicBool::new(false),
-            shipping_items: OnceCell::new(),
-        }
+        Self { client, form, returns, settings, pages, shipping_items: OnceCell::new() }
     }
 
     fn shelf(&self, kind: Kind) -> Option<Shelf> {
@@ -98,32 +85,36 @@ impl Statements {
         }
     }
 
-    /// The heads of a page. A role that may not see buyers is asked once more without them, and so from then on.
-    async fn heads(&self, kind: Kind, shelf: Shelf, interval: &Interval, after: &str) -> Result<Rows, Fault> {
-        let priced = matches!(kind, Kind::Order | Kind::CreditNote);
+    /// The heads of a page. What the account refuses on the first page of a statement, that statement goes without; a refusal
+    /// after that is one, as half a statement with buyers and half without would compare neither.
+    async fn heads(
+        &self,
+        kind: Kind,
+        shelf: Shelf,
+        interval: &Interval,
+        after: Option<&str>,
+        hidden: &mut Hidden,
+    ) -> Result<Rows, Fault> {
         let reference = self.returns.reference_field.as_deref().filter(|field| field.starts_with("cust"));
         let zone = &self.form.query_time_zone;
         loop {
-            let refused = self.refused.load(Ordering::Relaxed);
             let heads = Heads {
                 query_type: shelf.query_type,
                 one_world: self.form.one_world,
-                people: priced && refused < 2,
-                mail: refused < 1,
+                priced: matches!(kind, Kind::Order | Kind::CreditNote),
+                hidden: *hidden,
                 settings: &self.settings,
                 reference: reference.filter(|_| kind == Kind::Refund),
             };
-            match heads.read(&self.client, interval, zone, after, self.pages.documents).await? {
+            match heads.read(&self.client, interval, zone, after.unwrap_or("0"), self.pages.documents).await? {
                 Ok(rows) => return Ok(rows),
-                Err(fault) if !heads.people => return Err(fault),
-                Err(_) => {
-                    if refused > 0 {
-                        tracing::warn!(
-                            "the role does not see customers or addresses: the statement goes without buyers and countries"
-                        );
+                Err(fault) if after.is_some() || !heads.priced => return Err(fault),
+                Err(fault) => match hidden.without(&fault.to_string()) {
+                    Some(what) => {
+                        tracing::warn!(what, %fault, "the account or the role does not show it; the statement goes without");
                     }
-                    self.refused.store(refused + 1, Ordering::Relaxed);
-                }
+                    None => return Err(fault),
+                },
             }
         }
     }
@@ -192,7 +183,7 @@ impl Statements {
     }
 
     /// These documents with their lines and taxes.
-    async fn documents(&self, kind: Kind, heads: Vec<Row>) -> Result<BTreeMap<String, Document>, Fault> {
+    async fn documents(&self, kind: Kind, heads: Vec<Row>, hidden: &mut Hidden) -> Result<BTreeMap<String, Document>, Fault> {
         let mut documents: BTreeMap<String, Document> = BTreeMap::new();
         for head in heads {
             if let Some(id) = head.get("id").cloned() {
@@ -206,11 +197,17 @@ impl Statements {
             }
         }
         let asks = self.form.tax == Tax::Suite && matches!(kind, Kind::Order | Kind::CreditNote);
-        if asks && !self.taxes_hidden.load(Ordering::Relaxed) {
-            let Some(taxes) = query::taxes(&self.client, self.pages.rows, &ids).await? else {
-                self.taxes_hidden.store(true, Ordering::Relaxed);
-                return Ok(documents);
+        if asks && !ids.is_empty() && hidden.taxes != Some(true) {
+            let taxes = match query::taxes(&self.client, self.pages.rows, &ids).await? {
+                Ok(taxes) => taxes,
+                Err(fault) if hidden.taxes == Some(false) => return Err(fault),
+                Err(fault) => {
+                    tracing::warn!(%fault, "the account does not show the tax of lines; the statement goes without");
+                    hidden.taxes = Some(true);
+                    return Ok(documents);
+                }
             };
+            hidden.taxes = Some(false);
             documents.values_mut().for_each(|document| document.taxes = Some(Vec::new()));
             for tax in taxes {
                 if let Some(document) = tax.get("transaction").and_then(|id| documents.get_mut(id)) {
@@ -258,16 +255,17 @@ impl Port for Statements {
 
     async fn page(&self, kind: Kind, interval: &Interval, page: Option<&Cursor>) -> Result<StatementPage, Fault> {
         let Some(shelf) = self.shelf(kind) else { return Ok(StatementPage::default()) };
-        let after = page.map_or("0", |cursor| cursor.0.as_str());
-        let rows = self.heads(kind, shelf, interval, after).await?;
+        let (after, mut hidden) = page.map(hidden::read).unzip();
+        let hidden = hidden.get_or_insert_default();
+        let rows = self.heads(kind, shelf, interval, after, hidden).await?;
         let full = rows.more || rows.rows.len() >= self.pages.documents;
-        let next = rows.rows.last().and_then(|row| row.get("id")).filter(|id| full && *id != after).map(|id| Cursor(id.clone()));
-        let mut told = StatementPage { next, ..StatementPage::default() };
+        let last = rows.rows.last().and_then(|row| row.get("id")).filter(|id| full && Some(id.as_str()) != after).cloned();
         let zone = &self.form.query_time_zone;
         // One whose time cannot be read is not dropped silently.
         let within = |head: &Row| moment(head, "cd", zone).is_none_or(|at| interval.contains(at));
         let heads: Vec<Row> = rows.rows.into_iter().filter(|head| within(head)).collect();
-        let documents = self.documents(kind, heads).await?;
+        let documents = self.documents(kind, heads, hidden).await?;
+        let mut told = StatementPage { next: last.map(|id| hidden.cursor(&id)), ..StatementPage::default() };
         let mut orders = self.orders(kind, shelf, &documents).await?;
         let members = if kind == Kind::Shipment { self.members(&documents).await? } else { Members::default() };
         let none = ShippingItems::new();

@@ -15,6 +15,7 @@ use super::super::{
     settings::{OrderKey, StatementSettings},
     suiteql::{self, Row},
 };
+use super::hidden::Hidden;
 
 /// What the bounds are widened by.
 const SPARE: SignedDuration = SignedDuration::from_hours(1);
@@ -26,10 +27,10 @@ pub(super) struct Heads<'a> {
     pub query_type: &'a str,
     /// Whether there are subsidiaries.
     pub one_world: bool,
-    /// Whether the buyer and the address are asked for, which some roles may not see.
-    pub people: bool,
-    /// Whether the address to which the document is mailed is asked for, a column that the vendor does not name (inferred).
-    pub mail: bool,
+    /// Whether it has prices, a buyer and a method of shipping.
+    pub priced: bool,
+    /// What is not asked for.
+    pub hidden: Hidden,
     pub settings: &'a StatementSettings,
     /// The custom field of a refund's reference.
     pub reference: Option<&'a str>,
@@ -59,10 +60,14 @@ impl Heads<'_> {
         if self.one_world {
             columns.push_str(", t.subsidiary, BUILTIN.DF(t.subsidiary) AS subsidiary_name");
         }
-        if self.people && self.mail {
+        let people = self.priced && !self.hidden.people;
+        if people && !self.hidden.mail {
             columns.push_str(", t.email AS mail");
         }
-        if self.people {
+        if self.priced && !self.hidden.method {
+            columns.push_str(", t.shipmethod");
+        }
+        if people {
             columns.push_str(", u.email, a.country, a.addr1, a.city, a.zip");
             from.push_str(
                 " LEFT JOIN customer u ON u.id = t.entity LEFT JOIN transactionShippingAddress a ON a.nkey = t.shippingaddress",
@@ -185,18 +190,18 @@ pub(super) async fn lines(client: &Client, rows_max: usize, ids: &[String]) -> R
     Keyed { what: "state their lines", sql, group: "", keys }.ask(client, rows_max).await?
 }
 
-/// The tax of each line. Where SuiteTax keeps it is in no paper of the vendor's that we have: as public programs read it (inferred).
-pub(super) async fn taxes(client: &Client, rows_max: usize, ids: &[String]) -> Result<Option<Vec<Row>>, Fault> {
+/// The tax of each line, or the refusal. Where SuiteTax keeps it is in no paper of the vendor's that we have: as public programs read it (inferred).
+pub(super) async fn taxes(client: &Client, rows_max: usize, ids: &[String]) -> Result<Result<Vec<Row>, Fault>, Fault> {
     let among = list(ids);
     if among.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Ok(Ok(Vec::new()));
     }
     let sql = format!(
         "SELECT transaction, line, SUM(taxamount) AS taxamount, MIN(taxrate) AS lowest, MAX(taxrate) AS highest \
          FROM transactiontaxdetail WHERE transaction IN ({among})"
     );
     let keys = &[("transaction", "transaction"), ("line", "line")];
-    Keyed { what: "state their taxes", sql, group: " GROUP BY transaction, line", keys }.if_shown(client, rows_max).await
+    Keyed { what: "state their taxes", sql, group: " GROUP BY transaction, line", keys }.ask(client, rows_max).await
 }
 
 /// What these documents were made from or are applied to.
@@ -268,13 +273,14 @@ mod tests {
         let heads = Heads {
             query_type: "SalesOrd",
             one_world: false,
-            people: false,
-            mail: false,
+            priced: true,
+            hidden: Hidden { people: true, method: true, ..Hidden::default() },
             settings: &settings,
             reference: Some("a;b"),
         };
         let sql = heads.sql();
         assert!(sql.contains("t.custbody_no AS order_text") && !sql.contains("a;b") && !sql.contains("subsidiary"), "{sql}");
+        assert!(!sql.contains("mail") && !sql.contains("shipmethod") && !sql.contains("customer"), "{sql}");
         assert!(!sql.contains("OFFSET") && sql.ends_with("ORDER BY t.id"));
     }
 }

@@ -119,8 +119,8 @@ async fn a_statement_tells_what_was_brought_and_what_others_made() {
         let country = order.shipping.as_ref().and_then(|address| address.country.clone());
         assert_eq!(entry.facets.get(&Facet::Country).map(|named| named.id.clone()), country);
         assert_eq!(entry.facets[&Facet::Entity].id, "2");
-        // A method that costs nothing leaves no line.
-        assert_eq!(entry.facets.contains_key(&Facet::Method), !order.shipping_charge.net.is_zero(), "{:?}", entry.facets);
+        // A method that costs nothing leaves no line, and is told by the document's head.
+        assert_eq!(entry.facets.contains_key(&Facet::Method), order.shipping_method.is_some(), "{:?}", entry.facets);
         // And as the document read by itself says it.
         let raw = stand.read(&entry.id).await;
         let alone = stand.connection.order_source.as_ref().unwrap().decode(&raw, &stand.words(order).await).record.unwrap();
@@ -234,6 +234,7 @@ async fn cash_sales_are_told_where_orders_become_them() {
     let entries = all(&stand.connection, Kind::Order).await;
     assert_eq!((entries.len(), entries[0].stage), (1, Stage::Standing));
     assert_eq!(told(&entries[0]).2, Some(order.totals));
+    assert_eq!(entries[0].captured, Some(order.totals.gross), "a cash sale is its own payment");
     let source = stand.connection.order_source.as_ref().unwrap();
     assert_eq!(source.fetch(&[entries[0].id.clone()], Priority::Sweeps).await.unwrap().len(), 1);
 }
@@ -264,7 +265,43 @@ async fn a_role_that_sees_no_buyers_still_gets_its_statement_and_one_that_sees_n
         assert_eq!(entries[0].key.as_ref().map(RecordKey::as_str), Some("1042"));
     }
     let refused = world.came().iter().filter(|came| came.body.contains("JOIN customer")).count();
-    assert_eq!(refused, 2, "asked with the column that is inferred, once more without it, and never again");
+    assert_eq!(refused, 2, "each statement asks once: a permission that is granted counts at once");
     let closed = calls::world_with(false, json!({}), |_| (403, String::new(), "{}".to_owned())).await;
     assert!(statements::page(&closed.connection, Kind::Order, &ever(), None).await.is_err());
+}
+
+#[tokio::test]
+async fn what_one_page_shows_every_page_of_the_statement_shows_or_it_is_told() {
+    let shows = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let shown = std::sync::Arc::clone(&shows);
+    let head = |id: u32, method: bool| {
+        json!({"id": id.to_string(), "status": "B", "cd": "2026-02-03 01:00:00", "lm": "2026-02-03 01:00:00",
+        "foreigntotal": "0", "symbol": "EUR", "otherrefnum": "1042", "email": "a@b.c", "shipmethod": method.then_some("31")})
+    };
+    let world = calls::world_with(false, json!({ "tax": "suitetax" }), move |came| {
+        let asks = |text: &str| came.body.contains(text);
+        let refused = json!({ "title": "Bad Request", "status": 400, "o:errorDetails": [{ "detail": "Search error: Field 'shipmethod' for record 'transaction' was not found." }] });
+        let rows = |rows: Value, more: bool| (200, String::new(), json!({ "items": rows, "hasMore": more }).to_string());
+        match shown.load(std::sync::atomic::Ordering::SeqCst) {
+            false if asks("t.shipmethod") || asks("transactiontaxdetail") => (400, String::new(), refused.to_string()),
+            _ if asks("FROM transaction t") && asks("\"0\"") => rows(json!([head(7, asks("t.shipmethod"))]), true),
+            _ if asks("FROM transaction t") => rows(json!([head(8, asks("t.shipmethod"))]), false),
+            _ if asks("FROM transactionline") => rows(json!([{"transaction": "7", "id": "0", "mainline": "T"}, {"transaction": "8", "id": "0", "mainline": "T"}]), false),
+            _ => rows(json!([]), false),
+        }
+    })
+    .await;
+    let page = async |page: Option<&Cursor>| statements::page(&world.connection, Kind::Order, &ever(), page).await;
+    let first = page(None).await.unwrap().unwrap();
+    assert_eq!((first.entries[0].buyer.as_deref(), first.entries[0].facets.get(&Facet::Method)), (Some("a@b.c"), None));
+    // It is granted meanwhile: this statement goes without to its end.
+    shows.store(true, std::sync::atomic::Ordering::SeqCst);
+    let second = page(first.next.as_ref()).await.unwrap().unwrap();
+    assert_eq!(second.entries[0].facets.get(&Facet::Method), None);
+    assert!(second.entries[0].lines.iter().all(|line| line.tax.is_none()));
+    // The next one has it; and taken away again in the middle of it, it is no statement.
+    let first = page(None).await.unwrap().unwrap();
+    assert_eq!(first.entries[0].facets[&Facet::Method].id, "31");
+    shows.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert!(page(first.next.as_ref()).await.is_err());
 }

@@ -60,6 +60,7 @@ columns!(
     ShippingAddress,
     BillingAddress,
     TaxDetailsOverride,
+    ShipMethod,
     Transaction,
     LineSequenceNumber,
     Item,
@@ -215,6 +216,7 @@ impl Table {
                 ShippingAddress,
                 BillingAddress,
                 TaxDetailsOverride,
+                ShipMethod,
                 Email,
             ],
             Table::Line => &[
@@ -453,6 +455,7 @@ pub(super) fn get<'a>(row: Row<'a>, col: Col, state: &'a State) -> Cell<'a> {
             Col::ShippingAddress => address_key(tran, true).map_or(Cell::Null, whole),
             Col::BillingAddress => address_key(tran, false).map_or(Cell::Null, whole),
             Col::TaxDetailsOverride => yes(tran.tax_override),
+            Col::ShipMethod => id(tran.ship_method),
             Col::Email => mailed(tran, state),
             _ => Cell::Null,
         },
