@@ -35,6 +35,8 @@ use crate::backoff::before;
 pub(super) const STEP_DOCUMENTS: usize = 2_000;
 /// Documents without a partner for which likely ones are looked for.
 const LOOSE_MAX: usize = 2_000;
+/// Differences of orders that are taken off figures of stock.
+const UNHEARD_MAX: usize = 100_000;
 
 /// What the first walk brings: what each side calls the same thing, and by how much less than there is is usually shown.
 #[derive(Default)]
@@ -133,7 +135,7 @@ impl Reconciler {
             .read(move |view| {
                 let mut families: BTreeMap<(ReconciliationId, String), bool> = BTreeMap::new();
                 for pair in orders {
-                    let wanted = Wanted { pair: Some(pair), kind: Some(Kind::Order), most: LOOSE_MAX, ..Wanted::default() };
+                    let wanted = Wanted { pair: Some(pair), kind: Some(Kind::Order), most: UNHEARD_MAX, ..Wanted::default() };
                     let about_units = |cause: Cause| {
                         matches!(cause, Cause::Missing | Cause::Quantity | Cause::Sku | Cause::Duplicate | Cause::Status)
                     };

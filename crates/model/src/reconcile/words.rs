@@ -24,7 +24,7 @@ const SHARE_LEAST_PERCENT: u64 = 80;
 /// So many documents in a row make a stretch.
 const STRETCH_LEAST: u64 = 3;
 /// Moments kept of one pair; past it every other one, then every fourth, is.
-const MOMENTS_MAX: usize = 4_096;
+const MOMENTS_MAX: usize = 32_768;
 /// Words of one facet that are learnt; what comes after is not.
 const WORDS_MAX: usize = 10_000;
 
