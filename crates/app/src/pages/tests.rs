@@ -1007,7 +1007,7 @@ async fn one_difference_shows_both_sides_and_never_makes_a_match() {
         assert!(page.contains(says), "{says}: {page}");
     }
     let page = get(&app, &format!("/reconcile/differences/{}", found.closed)).await.text;
-    assert!(page.contains("✓ </span>closed") && page.contains("both ends agreed when"), "{page}");
+    assert!(page.contains("✓ </span>closed") && page.contains("told it otherwise: see what is open"), "{page}");
     for path in [format!("/reconcile/differences/{}", found.alone), "/reconcile".to_owned(), "/reconcile/differences".to_owned()]
     {
         let got = get(&app, &path).await;

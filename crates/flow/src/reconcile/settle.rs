@@ -11,7 +11,7 @@ use selvedge_model::{
     Brand, FlowName, Interval, Kind, LocationId, Problem, ReconciliationId, RecordKey, Sku,
     compare::Cause,
     reconcile::{
-        Family, Finding, How, Loose, Match, Tallies, Terms, Verdict, Why, compares,
+        Family, Finding, How, Loose, Match, Tallies, Terms, Unheard, Verdict, Why, compares,
         habits::{Habits, Told},
         inside, partners, settle,
         stock::Shortfall,
@@ -128,7 +128,7 @@ impl Reconciler {
     }
 
     /// Units by item that orders of the shop want, and that do not stand where its stock comes from: what the differences say.
-    async fn unheard(&self, stock: &PairSetup) -> Result<BTreeMap<Sku, i64>> {
+    async fn unheard(&self, stock: &PairSetup) -> Result<BTreeMap<Sku, Unheard>> {
         let orders: Vec<String> = self.orders_of(stock).map(|pair| pair.name.clone()).collect();
         let brand = self.brand.clone();
         self.store
@@ -144,7 +144,7 @@ impl Reconciler {
                         *families.entry((row.last_run, row.found.family)).or_default() |= row.found.why == Why::Stale;
                     }
                 }
-                let mut unheard: BTreeMap<Sku, i64> = BTreeMap::new();
+                let mut unheard: BTreeMap<Sku, Unheard> = BTreeMap::new();
                 for ((run, key), is_stale) in families {
                     let family = view.family(run, &key)?;
                     let mut wanted: BTreeMap<Sku, i64> = BTreeMap::new();
@@ -158,7 +158,8 @@ impl Reconciler {
                     // More there than here is freed in the shop where the shop changed last, and nobody's promise elsewhere.
                     for (sku, units) in wanted.into_iter().filter(|(_, units)| *units > 0 || is_stale) {
                         let sum = unheard.entry(sku).or_default();
-                        *sum = sum.saturating_add(units);
+                        sum.promised = sum.promised.saturating_add(units.max(0));
+                        sum.freed = sum.freed.saturating_add(units.saturating_neg().max(0));
                     }
                 }
                 Ok(unheard)

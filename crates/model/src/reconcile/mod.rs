@@ -84,7 +84,7 @@ pub struct Terms {
     /// By how much less than there is is usually shown, where a buffer is kept and nobody says how large: learnt.
     pub short_most: Option<i64>,
     /// Units by item that the source of stock has not heard of, as orders of the shop do not stand there.
-    pub unheard: BTreeMap<Sku, i64>,
+    pub unheard: BTreeMap<Sku, Unheard>,
     /// Units by item in orders of the shop that are on their way to the source of stock just now.
     pub in_transit: BTreeMap<Sku, i64>,
     /// Figures that were looked at twice and changed meanwhile, by the key of their family.
@@ -95,6 +95,15 @@ pub struct Terms {
     pub rates: RateBook,
     /// What each side calls the same thing, told or learnt; empty while it is being learnt.
     pub words: words::Words,
+}
+
+/// Units of an item in orders of the shop that differ from what stands at the source of its stock. Nobody says in which place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unheard {
+    /// Promised by the shop alone.
+    pub promised: i64,
+    /// Given up by the shop, and still promised at the source.
+    pub freed: i64,
 }
 
 /// A named rule by which a document of the source need not stand at the target.

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{Finding, How, Match, Rule, Terms, Verdict, Why, family::until};
+use super::{Finding, How, Match, Rule, Terms, Unheard, Verdict, Why, family::until};
 use crate::{
     compare::Cause,
     forensics::stock::{Quantity, SourceQuantities, which_quantity},
@@ -21,14 +21,15 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
     let finding = match (have, shown) {
         (Some(have), Some(shown)) => {
             // An order that does not stand at the source is promised by the shop alone: another difference tells of it.
-            let unheard = item(ours).and_then(|sku| terms.unheard.get(sku)).copied().unwrap_or(0);
-            let told = unheard != 0
-                && shown.available == have.free.saturating_sub(have.kept_back.unwrap_or(0)).saturating_sub(unheard).max(0);
-            in_transit = item(ours).and_then(|sku| terms.in_transit.get(sku)).is_some_and(|units| {
-                // Which of them the figures know of already depends on the instant of each: any part of them explains the gap.
-                let gap = have.free.saturating_sub(have.kept_back.unwrap_or(0)).max(0).saturating_sub(shown.available);
-                (1..=*units).contains(&gap.saturating_sub(unheard))
-            });
+            let unheard = item(ours).and_then(|sku| terms.unheard.get(sku)).copied().unwrap_or_default();
+            let free = have.free.saturating_sub(have.kept_back.unwrap_or(0));
+            let told = unheard != Unheard::default()
+                && shown.available == free.saturating_sub(unheard.promised).saturating_add(unheard.freed).max(0);
+            // Which of these orders are of this place, and which of those on their way the figures know of already, nobody says: any
+            // part of them explains the gap until they are settled.
+            let moving = item(ours).and_then(|sku| terms.in_transit.get(sku)).copied().unwrap_or(0);
+            let most = unheard.promised.saturating_add(moving);
+            in_transit = (-unheard.freed..=most).contains(&free.max(0).saturating_sub(shown.available));
             figures(&have, &shown, terms).filter(|_| !told)
         }
         (None, Some(shown)) if shown.available > 0 => Some(told(
@@ -261,6 +262,11 @@ mod tests {
         Entry { units: Some(units), ..level(0, 0, 0) }
     }
 
+    /// Units that orders want, or below nought gave up, of which the source has not heard.
+    fn wants(units: i64) -> Unheard {
+        Unheard { promised: units.max(0), freed: (-units).max(0) }
+    }
+
     fn said(ours: &[&Entry], theirs: &[&Entry], buffered: bool) -> Option<(&'static str, Option<Why>, Option<String>)> {
         let found = judge(ours, theirs, &terms(buffered), at(1_000))?;
         let finding = found.findings.first();
@@ -307,11 +313,14 @@ mod tests {
         let line = EntryLine { sku: coat.clone(), quantity: 0, unit: None, net: None, tax: None, rate: None, component: false };
         let ours = Entry { lines: vec![line], ..level(10, 3, 0) };
         let verdict = |unheard: i64, shows: i64| {
-            let terms = Terms { unheard: BTreeMap::from([(coat.clone(), unheard)]), ..terms(false) };
+            let terms = Terms { unheard: BTreeMap::from([(coat.clone(), wants(unheard))]), ..terms(false) };
             judge(&[&ours], &[&shown(shows, shows)], &terms, at(1_000)).unwrap().verdict
         };
-        assert_eq!((verdict(2, 5), verdict(2, 6), verdict(2, 7)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
-        assert_eq!((verdict(-2, 9), verdict(0, 9), verdict(9, 0)), (Verdict::Agreed, Verdict::Open, Verdict::Agreed));
+        let later = Verdict::InFlight { until: at(1_600) };
+        assert_eq!((verdict(2, 5), verdict(2, 7), verdict(9, 0)), (Verdict::Agreed, Verdict::Agreed, Verdict::Agreed));
+        assert_eq!((verdict(-2, 9), verdict(0, 9)), (Verdict::Agreed, Verdict::Open));
+        assert_eq!((verdict(2, 6), verdict(-2, 8)), (later.clone(), later), "one of the two is of another place");
+        assert_eq!((verdict(2, 4), verdict(2, 8), verdict(-2, 10)), (Verdict::Open, Verdict::Open, Verdict::Open));
     }
 
     #[test]
@@ -327,7 +336,7 @@ mod tests {
         let transit = |units: i64, unheard: i64, shows: i64| {
             let terms = Terms {
                 in_transit: BTreeMap::from([(coat.clone(), units)]),
-                unheard: BTreeMap::from([(coat.clone(), unheard)]),
+                unheard: BTreeMap::from([(coat.clone(), wants(unheard))]),
                 ..terms(false)
             };
             verdict(&terms, &[&shown(shows, shows)])
