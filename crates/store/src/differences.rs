@@ -323,7 +323,7 @@ impl Tx<'_> {
 
     /// What came late and stands at both ends is told for so long and no longer; how many were closed.
     pub fn close_late(&self, brand: &Brand, pair: &str, before: Timestamp, now: Timestamp) -> Result<u64> {
-        let sql = "UPDATE differences SET closed_at = ?5, closed_why = 'it came late and stands at both ends: told for as long as the timer looks back'
+        let sql = "UPDATE differences SET closed_at = ?5, closed_why = 'it came late and stood at both ends when it was seen last: told for as long as the timer looks back'
                    WHERE brand = ?1 AND pair = ?2 AND why = ?3 AND at < ?4 AND closed_at IS NULL";
         let closed = self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
@@ -348,7 +348,7 @@ impl Tx<'_> {
         // What is told of the document in other words now has not come to agree.
         let sql = "UPDATE differences AS gone SET closed_at = ?6, closed_why = CASE WHEN EXISTS (
                        SELECT 1 FROM differences other WHERE other.brand = ?1 AND other.pair = ?2 AND other.kind = ?8
-                         AND other.subject = gone.subject AND other.closed_at IS NULL AND other.last_run = ?5
+                         AND other.family = gone.family AND other.closed_at IS NULL AND other.last_run = ?5
                      ) THEN ?9 ELSE ?7 END
                    WHERE brand = ?1 AND pair = ?2 AND closed_at IS NULL AND at >= ?3 AND at < ?4 AND last_run < ?5 AND kind = ?8";
         let mut closed = 0;

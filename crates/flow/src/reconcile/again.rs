@@ -34,23 +34,21 @@ impl Reconciler {
             Err(fault) => return Ok(Err(fault)),
         };
         let mut terms = Terms { in_transit, ..terms };
-        let differing = self.differing(pair, run, &terms).await?;
+        let (differing, absent) = self.differing(pair, run, &terms).await?;
         let second = match self.second(pair, &differing).await? {
             Ok(second) => second,
             Err(fault) => return Ok(Err(fault)),
         };
-        for (family, _) in &differing {
+        for family in &differing {
             let new = Family {
                 key: family.key.clone(),
                 ours: family.ours.iter().filter_map(|entry| second.get(&known(End::Source, entry)).cloned()).collect(),
                 theirs: family.theirs.iter().filter_map(|entry| second.get(&known(End::Target, entry)).cloned()).collect(),
             };
-            if stock::gap(&family.ours, &family.theirs) != stock::gap(&new.ours, &new.theirs) {
+            if stock::moves(stock::gap(&family.ours, &family.theirs), stock::gap(&new.ours, &new.theirs)) {
                 terms.moving.insert(family.key.clone());
             }
         }
-        let absent: BTreeSet<Sku> =
-            differing.iter().filter(|(_, why)| *why == Why::ItemMissing).filter_map(|(family, _)| sku(family)).collect();
         if !absent.is_empty() {
             terms.unlisted = match self.unlisted(pair, run, absent).await? {
                 Ok(unlisted) => unlisted,
@@ -60,12 +58,12 @@ impl Reconciler {
         Ok(Ok(terms))
     }
 
-    /// Figures that do not agree, as the look has them.
-    async fn differing(&self, pair: &PairSetup, run: &ReconciliationRow, terms: &Terms) -> Result<Vec<(Family, Why)>> {
+    /// Figures that do not agree, as the look has them; and items of which the target shows none.
+    async fn differing(&self, pair: &PairSetup, run: &ReconciliationRow, terms: &Terms) -> Result<(Vec<Family>, BTreeSet<Sku>)> {
         let (pair, run, terms, brand) = (pair.clone(), run.clone(), terms.clone(), self.brand.clone());
         self.store
             .read(move |view| {
-                let (mut found, mut after) = (Vec::new(), None::<String>);
+                let (mut found, mut absent, mut after) = (Vec::new(), BTreeSet::new(), None::<String>);
                 loop {
                     let families = view.families(run.id, after.as_deref(), STEP_DOCUMENTS)?;
                     for family in families.families {
@@ -75,14 +73,15 @@ impl Reconciler {
                         let why = of_stock
                             .filter(|one| one.verdict == Verdict::Open)
                             .find_map(|one| one.findings.first().map(|finding| finding.why));
-                        found.extend(why.map(|why| (family, why)));
-                        if found.len() >= TWICE_MAX {
-                            return Ok(found);
+                        match why {
+                            Some(Why::ItemMissing) => absent.extend(sku(&family)),
+                            Some(_) if found.len() < TWICE_MAX => found.push(family),
+                            _ => {}
                         }
                     }
                     match families.last {
                         Some(last) => after = Some(last),
-                        None => return Ok(found),
+                        None => return Ok((found, absent)),
                     }
                 }
             })
@@ -90,9 +89,9 @@ impl Reconciler {
     }
 
     /// The same figures as they are now: the target first, as in the first look.
-    async fn second(&self, pair: &PairSetup, differing: &[(Family, Why)]) -> Asked<BTreeMap<Place, Entry>> {
+    async fn second(&self, pair: &PairSetup, differing: &[Family]) -> Asked<BTreeMap<Place, Entry>> {
         let mut wanted: BTreeMap<(u8, ConnectionName), BTreeSet<ExternalId>> = BTreeMap::new();
-        for (family, _) in differing {
+        for family in differing {
             for (order, end, entries) in [(0, End::Target, &family.theirs), (1, End::Source, &family.ours)] {
                 for entry in entries.iter().filter(|entry| entry.kind == Kind::Stock) {
                     let (_, name, item, _) = known(end, entry);
@@ -138,10 +137,14 @@ impl Reconciler {
                 Ok(told) => told.unwrap_or_default(),
                 Err(fault) => return Ok(Err(fault)),
             };
+            // What cannot be read may be any of them.
+            if !told.unread.is_empty() {
+                return Ok(Ok(BTreeSet::new()));
+            }
             for entry in told.entries.iter().filter_map(|entry| entry.key.as_ref()) {
                 absent.remove(&Sku::new(entry.as_str()));
             }
-            match told.next {
+            match told.next.filter(|_| !absent.is_empty()) {
                 Some(next) => page = Some(next),
                 None => return Ok(Ok(absent)),
             }
@@ -156,8 +159,8 @@ impl Reconciler {
         for orders in self.orders_of(stock) {
             // Where they have to stand first: what arrives meanwhile counts as on its way, which hides nothing for longer than a look.
             let mut there: BTreeSet<RecordKey> = BTreeSet::new();
-            let ends = std::iter::once((End::Target, &orders.target));
-            for (end, name) in ends.chain(orders.sources.iter().map(|name| (End::Source, name))) {
+            // Of the shops that sell from these books only this one: another's orders lower neither figure.
+            for (end, name) in [(End::Target, &orders.target), (End::Source, &stock.target)] {
                 let connection = self.connections.get(name).ok_or_else(|| StoreError::Absent(format!("connection {name}")))?;
                 let mut page: Option<Cursor> = None;
                 loop {

@@ -45,7 +45,7 @@ use crate::backoff::{after, before};
 /// How long a pair rests after a call did not come through.
 const TROUBLE_REST: Duration = Duration::from_secs(30);
 
-/// A look that takes longer is begun anew: what it read first is too old to be held against what it reads last.
+/// A look that takes longer, and does not go far back, is begun anew: what it read first is too old to be held against what it reads last.
 const LOOK_MOST: Duration = Duration::from_secs(2 * 86_400);
 
 /// The looks of a timer: the usual one, and the one that goes far back.
@@ -189,7 +189,9 @@ impl Reconciler {
     /// The store's.
     pub async fn turn(&self) -> Result<Looked> {
         let now = self.clock.now();
-        for (pair, via) in self.pairs.iter().flat_map(|pair| [(pair, TIMER), (pair, FAR)]) {
+        // Nothing waits for a look that goes far back.
+        let usual = self.pairs.iter().map(|pair| (pair, TIMER));
+        for (pair, via) in usual.chain(self.pairs.iter().map(|pair| (pair, FAR))) {
             let (every, back) = if via == TIMER { (pair.every, pair.back) } else { (pair.far_every, pair.far_back) };
             // Figures have no past.
             let figures = pair.kinds.iter().all(|kind| matches!(kind, Kind::Stock | Kind::Product));
@@ -290,7 +292,7 @@ impl Reconciler {
         let begun = self.store.read(move |view| view.reconciliation_under_way(&brand, &name, &reason)).await?;
         match begun {
             // The window of a timer moves on while it is read; that of a period does not.
-            Some(row) if after(row.started_at, LOOK_MOST) > now && (is_timed(via) || is_same(&row.window, window, via)) => {
+            Some(row) if (via == FAR || after(row.started_at, LOOK_MOST) > now) && (is_timed(via) || is_same(&row.window, window, via)) => {
                 return Ok(row);
             }
             Some(row) => self.store.write(move |tx| tx.drop_reconciliation(row.id, now)).await?,

@@ -391,7 +391,7 @@ fn judge(
     for found in matches {
         judged.habits.observe(&found);
         if let Verdict::InFlight { .. } = found.verdict {
-            judged.waiting.extend(found.ours.first().map(|entry| (entry.kind, known_as(entry))));
+            judged.waiting.extend(found.kind().map(|kind| (kind, subject(&found))));
         }
         if found.verdict == Verdict::Open {
             judged.found.extend(found.findings.iter().map(|finding| difference(pair, family, &found, finding)));
@@ -410,9 +410,17 @@ fn known_as(entry: &Entry) -> String {
     entry.key.as_ref().map_or_else(|| entry.id.to_string(), ToString::to_string)
 }
 
+/// By what a difference on these documents is known.
+fn subject(found: &Match) -> String {
+    match (found.ours.first(), found.theirs.first()) {
+        (Some(ours), _) => known_as(ours),
+        (None, Some(theirs)) => format!("~{}", theirs.id),
+        (None, None) => String::new(),
+    }
+}
+
 /// The row of one finding, and the problem that groups it with others of its root cause.
 fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Finding) -> (NewDifference, Problem) {
-    let subject = found.subject();
     let kind = found.kind().unwrap_or(Kind::Order);
     let ids = |entries: &[Entry]| {
         let ids: Vec<&str> = entries.iter().take(10).map(|entry| entry.id.as_str()).collect();
@@ -440,11 +448,7 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
     problem.cause = format!("{}{}:{rule}:{}", prefix(pair), kind.word(), finding.why.word());
     let new = NewDifference {
         kind,
-        subject: match (found.ours.first(), found.theirs.first()) {
-            (Some(ours), _) => known_as(ours),
-            (None, Some(theirs)) => format!("~{}", theirs.id),
-            (None, None) => family.key.clone(),
-        },
+        subject: subject(found),
         family: family.key.clone(),
         cause: finding.cause,
         why: finding.why,
@@ -459,7 +463,7 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
         source: found.ours.first().and_then(|entry| entry.told_by.clone()),
         source_id: ids(&found.ours),
         target_id: ids(&found.theirs),
-        at: subject.map_or(Timestamp::UNIX_EPOCH, |entry| entry.at),
+        at: found.subject().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at),
         team,
         exception: found.exception,
         detail: finding.detail.clone(),

@@ -196,6 +196,10 @@ pub(super) fn sum(entries: &[&Entry]) -> Entry {
         whole.discount = super::differ::together(whole.discount, entry.discount);
         whole.shipping = super::differ::together(whole.shipping, entry.shipping);
         whole.handling = super::differ::together(whole.handling, entry.handling);
+        whole.captured = match (whole.captured, entry.captured) {
+            (Some(one), Some(other)) => one.plus(other).ok(),
+            _ => None,
+        };
         whole.totals = match (whole.totals, entry.totals) {
             (Some(one), Some(other)) => one
                 .net

@@ -64,7 +64,7 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
         (Some(finding), None) => (Verdict::Open, vec![finding]),
     };
     // An item that only the shop lists, with nothing to sell, is nobody's.
-    (have.is_some() || verdict == Verdict::Open).then(|| Match {
+    (have.is_some() || verdict != Verdict::Agreed).then(|| Match {
         ours: one(ours),
         theirs: one(theirs),
         how: How::Key,
@@ -75,14 +75,16 @@ pub(super) fn judge(ours: &[&Entry], theirs: &[&Entry], terms: &Terms, now: Time
     })
 }
 
-/// What tells two looks at one item apart: by how much less than is free is shown; where one side tells nothing, the other's figure.
-pub fn gap(ours: &[Entry], theirs: &[Entry]) -> (Option<i64>, Option<i64>) {
-    let have = ours.iter().filter_map(|entry| entry.units).reduce(together).map(|units| units.free);
-    let shown = theirs.iter().find(|entry| entry.stage != Stage::Void).and_then(|entry| entry.units).map(|units| units.available);
-    match (have, shown) {
-        (Some(have), Some(shown)) => (Some(have.saturating_sub(shown)), Some(0)),
-        one_sided => one_sided,
-    }
+/// By how much more than is free is shown; what nobody keeps has nothing free.
+pub fn gap(ours: &[Entry], theirs: &[Entry]) -> i64 {
+    let have = ours.iter().filter_map(|entry| entry.units).reduce(together).map_or(0, |units| units.free.max(0));
+    let shown = theirs.iter().find(|entry| entry.stage != Stage::Void).and_then(|entry| entry.units);
+    shown.map_or(0, |units| units.available.max(0)).saturating_sub(have)
+}
+
+/// Whether a gap was but of the moment: it is gone, has shrunk, or has turned. One that stays or grows is none of the moment's.
+pub const fn moves(before: i64, now: i64) -> bool {
+    before.signum() != now.signum() || now.unsigned_abs() < before.unsigned_abs()
 }
 
 /// The item that entries of stock are about.

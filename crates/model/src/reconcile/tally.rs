@@ -60,6 +60,7 @@ impl Sum {
 
 /// What became of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     /// What the source told in the window, counted as it was read and before anything was paired.
     pub told: Sum,
