@@ -292,7 +292,10 @@ impl Reconciler {
         let begun = self.store.read(move |view| view.reconciliation_under_way(&brand, &name, &reason)).await?;
         match begun {
             // The window of a timer moves on while it is read; that of a period does not.
-            Some(row) if (via == FAR || after(row.started_at, LOOK_MOST) > now) && (is_timed(via) || is_same(&row.window, window, via)) => {
+            Some(row)
+                if (via == FAR || after(row.started_at, LOOK_MOST) > now)
+                    && (is_timed(via) || is_same(&row.window, window, via)) =>
+            {
                 return Ok(row);
             }
             Some(row) => self.store.write(move |tx| tx.drop_reconciliation(row.id, now)).await?,

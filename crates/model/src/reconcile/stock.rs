@@ -345,10 +345,22 @@ mod tests {
         };
         assert_eq!((transit(2, 0, 6), transit(2, 0, 5)), (later.clone(), later.clone()));
         assert_eq!((transit(2, 0, 4), transit(2, 0, 8)), (Verdict::Open, Verdict::Open));
-        assert_eq!((transit(2, 1, 4), transit(2, 1, 3)), (later, Verdict::Open), "on top of what is not heard of at all");
+        assert_eq!((transit(2, 1, 4), transit(2, 1, 3)), (later.clone(), Verdict::Open), "on top of what is not heard of at all");
+        // What nobody keeps and still moves is told by nobody yet, and has not gone.
+        let orphan = judge(&[], &[&shown(4, 4)], &moving, at(1_000)).unwrap();
+        assert_eq!((orphan.verdict, orphan.ours.len(), orphan.theirs.len()), (later, 0, 1));
         let unlisted = Terms { unlisted: [coat.clone()].into(), ..terms(false) };
         assert!(matches!(verdict(&unlisted, &[]), Verdict::Excluded { rule: Rule::Unlisted, .. }));
         assert_eq!(verdict(&unlisted, &[&shown(9, 9)]), Verdict::Open, "what is shown is listed");
+    }
+
+    #[test]
+    fn a_gap_of_the_moment_closes_and_one_that_stays_or_grows_is_none() {
+        let of = |have: i64, shows: i64| gap(&[level(have, 0, 0)], &[shown(shows, shows)]);
+        assert_eq!((of(9, 7), of(-3, 5), of(-4, 5), of(3, -2)), (-2, 5, 5, -3), "what is promised twice is not free twice");
+        assert_eq!((gap(&[], &[shown(4, 4)]), gap(&[level(4, 0, 0)], &[])), (4, -4));
+        assert!(moves(-1, 0) && moves(3, 2) && moves(-2, 1), "gone, shrunk, turned");
+        assert!(!moves(5, 5) && !moves(5, 6) && !moves(-2, -2) && !moves(-2, -4));
     }
 
     #[test]
