@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
 use selvedge_flow::Engine;
 use selvedge_model::ConnectionName;
 use selvedge_store::obligations::Balance;
@@ -276,7 +277,7 @@ async fn orders_balance(engine: &Engine) -> anyhow::Result<Balance> {
 /// nothing is in flight.
 async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyhow::Result<()> {
     let progress = progress(args.headless);
-    let (mut swept, mut stock_asked) = (false, None);
+    let (mut swept, mut stock_asked, mut told_since) = (false, None, None);
     loop {
         let state = world.state().await?;
         let balance = orders_balance(engine).await?;
@@ -290,6 +291,8 @@ async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyho
             && state.centra.events_pending == 0
             && state.centra.webhooks_pending == 0
             && state.stock_pushes_pending == 0;
+        // Whatever a system of the world did last, it did before this.
+        told_since = told_since.filter(|_| told).or_else(|| told.then(|| engine.setup().clock.now()));
         let idle = engine.settled().await?;
         if !(told && idle) {
             // Something moved since: the proof is due once more.
@@ -314,8 +317,8 @@ async fn until_settled(args: &DemoArgs, engine: &Engine, world: &Child) -> anyho
             // The proof that nothing was missed: an enumeration that does not ask how things came.
             // It must reach past the last change there, by the clock there.
             let sweep = engine.sweep_now().await?;
-            swept =
-                sweep.found == 0 && sweep.through.is_some_and(|through| state.centra.last_change.is_none_or(|at| at < through));
+            let past = |at: Option<Timestamp>| sweep.through.is_some_and(|through| at.is_none_or(|at| at < through));
+            swept = sweep.found == 0 && past(state.centra.last_change) && past(told_since);
             if swept {
                 continue;
             }
