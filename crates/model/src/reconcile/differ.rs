@@ -39,17 +39,20 @@ pub(super) fn differ(ours: &Entry, theirs: &Entry, terms: &Terms) -> (Vec<Findin
     found.extend(terms.words.deviations(ours, theirs));
     // Whoever changed it last decides what the change was.
     if is_stale(ours, theirs) {
-        for finding in &mut found {
-            if matches!(
-                finding.why,
-                Why::OtherUnits | Why::EditedAmount | Why::EditedTax | Why::EditedHead | Why::OtherSku | Why::Unexplained
-            ) {
-                finding.why = Why::Stale;
-                finding.fix = Why::Stale.fix().to_owned();
-            }
+        for finding in found.iter_mut().filter(|finding| is_change(finding.why)) {
+            finding.why = Why::Stale;
+            finding.fix = Why::Stale.fix().to_owned();
         }
     }
     (found, tolerated)
+}
+
+/// Whether a change at the source that has not come through looks like this.
+pub(super) const fn is_change(why: Why) -> bool {
+    matches!(
+        why,
+        Why::OtherUnits | Why::EditedAmount | Why::EditedTax | Why::EditedHead | Why::OtherSku | Why::Unexplained | Why::Stale
+    )
 }
 
 /// The source changed after the target did.

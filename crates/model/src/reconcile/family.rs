@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Finding, How, Ledger, Match, Owed, Rule, Terms, Verdict, Why, differ::differ, laws};
+use super::{
+    Finding, How, Ledger, Match, Owed, Rule, Terms, Verdict, Why,
+    differ::{differ, is_change},
+    laws,
+};
 use crate::{
     compare::Cause,
     id::RecordKey,
@@ -232,10 +236,18 @@ fn judge(pair: Pair<'_>, family: &Family, window: &Interval, terms: &Terms, ledg
         }
         (Some(one), Some(_)) => {
             let (ours_whole, theirs_whole) = (sum(&ours), sum(&theirs));
-            let (findings, tolerated) = differ(&ours_whole, &theirs_whole, terms);
+            let (mut findings, tolerated) = differ(&ours_whole, &theirs_whole, terms);
             // What changed a moment ago may still be on its way.
             let fresh = until(one.updated_at.unwrap_or(one.at), terms.allowance);
             let owed = one.key.as_ref().filter(|_| !findings.is_empty()).and_then(|key| ledger(one.kind, key));
+            if let Some(Owed { state: State::Held, exception: Some(exception), flow, .. }) = &owed {
+                // The change is at the gate, and somebody has to look at it there.
+                for finding in findings.iter_mut().filter(|finding| is_change(finding.why)) {
+                    finding.why = Why::Held;
+                    finding.fix = Why::Held.fix().to_owned();
+                    finding.detail = format!("{}: the change is held by {exception} in {flow}", finding.detail);
+                }
+            }
             let ahead = until(theirs_whole.at, terms.allowance);
             let (fresh, under_way) = match findings.as_slice() {
                 // The source may be about to say the same.
@@ -561,6 +573,30 @@ mod tests {
         assert_eq!(words(&settled(State::Excluded, 20_000)), [("excluded", vec![])]);
         assert_eq!(words(&settled(State::Dismissed, 20_000)), [("excluded", vec![])]);
         assert_eq!(settled(State::Cleared, 30)[0].verdict, Verdict::InFlight { until: at(65) });
+    }
+
+    #[test]
+    fn a_change_that_an_exception_holds_is_that_exceptions() {
+        // One more came back than was announced: the gate holds it, and the books keep what they had.
+        let came = entry(Kind::Return, "1", "1042.depot.7", 5, 2);
+        let family =
+            Family { key: "1042".to_owned(), ours: vec![came], theirs: vec![entry(Kind::Return, "9", "1042.shop.7", 6, 1)] };
+        let window = Interval { from: at(0), to: at(10_000) };
+        let told = |state: State| {
+            let owed = Owed {
+                state,
+                exception: Some(ExceptionId(3)),
+                note: Some("return.over".to_owned()),
+                flow: FlowName::new("receipts"),
+                settled_at: None,
+            };
+            settle(&family, &window, &terms(), &move |_, _| Some(owed.clone()), at(20_000))
+        };
+        let held = told(State::Held);
+        assert_eq!(words(&held), [("open", vec!["held"])]);
+        assert_eq!((held[0].exception, held[0].findings[0].expected.as_deref()), (Some(ExceptionId(3)), Some("2")));
+        assert!(held[0].findings[0].detail.contains("exc_3 in receipts"), "{}", held[0].findings[0].detail);
+        assert_eq!(words(&told(State::Confirmed)), [("open", vec!["other_units"])], "nothing holds it: somebody else changed it");
     }
 
     #[test]
