@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod commands;
 mod config;
+mod handbook;
 mod metrics;
 mod pack;
 mod pages;

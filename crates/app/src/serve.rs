@@ -39,8 +39,10 @@ use tokio::{
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use crate::{
-    api, pages,
-    view::{Ends, Line, Target},
+    api,
+    config::Config,
+    pages,
+    view::{Ends, Line, Target, handbook::Facts},
     webhooks,
 };
 
@@ -82,6 +84,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Names under which the pages may be asked for, besides IP addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// What the handbook tells.
+    pub facts: Facts,
     /// Who watches the counts.
     pub(crate) live: pages::live::Live,
     /// Room for deliveries under way.
@@ -97,16 +101,18 @@ impl App {
             store: setup.store.clone(),
             clock: Arc::clone(&setup.clock),
             hosts: Vec::new(),
+            facts: bare(&engine),
             live: pages::live::Live::default(),
             deliveries: webhooks::Room::default(),
             engine,
         }
     }
 
-    /// The same, also under these names.
+    /// The same, with what the config says besides: under which names it is asked for, and what the handbook tells.
     #[must_use]
-    pub fn with_hosts(mut self, hosts: Vec<String>) -> Self {
-        self.hosts = hosts;
+    pub fn with_config(mut self, config: &Config) -> Self {
+        self.hosts.clone_from(&config.hosts);
+        self.facts = Facts::of(config);
         self
     }
 
@@ -143,6 +149,22 @@ impl App {
     /// What a person may do, in this actor's name.
     pub fn actions(&self, actor: &str) -> Actions {
         Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: actor.to_owned() }
+    }
+}
+
+/// What an engine alone knows of how the brand is set up.
+fn bare(engine: &Engine) -> Facts {
+    let setup = engine.setup();
+    Facts {
+        systems: setup.connections.iter().map(|(name, connection)| (name.clone(), connection.system.to_owned())).collect(),
+        ends: setup.flows.iter().map(Ends::from).collect(),
+        stocks: setup.stocks.clone(),
+        pairs: engine.reconciler.pairs.clone(),
+        targets: Vec::new(),
+        theirs: Vec::new(),
+        entities: Vec::new(),
+        zone: jiff::tz::TimeZone::UTC,
+        kept: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod calls;
 mod exceptions;
+pub mod handbook;
 mod ledgers;
 mod mappings;
 mod orders;
@@ -70,7 +71,7 @@ impl From<&FlowSetup> for Ends {
 }
 
 impl Ends {
-    fn side(&self) -> FlowSide {
+    pub(crate) fn side(&self) -> FlowSide {
         FlowSide { flow: self.flow.clone(), from: self.from.clone(), kind: self.kind, off: self.mode == Mode::Off }
     }
 }

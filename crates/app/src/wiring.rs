@@ -156,8 +156,8 @@ pub fn store_remedy(error: &StoreError, store_url: &str) -> String {
     }
 }
 
-/// The file of a store, where it has one.
-fn file_of(store_url: &str) -> Option<&Path> {
+/// The file that a store is kept in; none for one that is kept nowhere.
+pub fn file_of(store_url: &str) -> Option<&Path> {
     let path = store_url.strip_prefix("sqlite://").or_else(|| store_url.strip_prefix("sqlite:")).unwrap_or(store_url);
     (path != ":memory:").then(|| Path::new(path))
 }

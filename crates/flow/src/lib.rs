@@ -29,6 +29,7 @@ mod lists;
 mod ports;
 mod preflight;
 mod prepare;
+pub mod privacy;
 mod products;
 mod promises;
 mod reading;

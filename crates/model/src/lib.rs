@@ -9,6 +9,7 @@
 pub mod attribution;
 pub mod barcode;
 pub mod bundle;
+pub mod checklist;
 pub mod close;
 pub mod compare;
 pub mod credit;
@@ -29,6 +30,7 @@ pub mod money;
 pub mod obligation;
 pub mod pick;
 pub mod postcode;
+pub mod privacy;
 pub mod problem;
 pub mod reconcile;
 pub mod records;

@@ -3,10 +3,12 @@
 use rust_decimal::Decimal;
 
 use crate::{
+    CreditNote,
     id::{ExternalId, RecordKey, Sku},
     money::{Currency, Money},
     records::{
-        Address, Charge, LineKind, Named, Order, OrderLine, OrderStatus, Price, Product, ProductFields, TaxLine, TaxMode, Totals,
+        Address, Charge, CreditReason, CreditStatus, LineKind, Named, Order, OrderLine, OrderStatus, Price, Product,
+        ProductFields, TaxLine, TaxMode, Totals,
     },
 };
 
@@ -80,6 +82,35 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
 }
 
 /// A product with everything that a target may ask for.
+/// What is credited for a sale: nothing yet.
+pub fn credit(sale: Order) -> CreditNote {
+    let (currency, at, day) = (sale.currency, sale.placed_at, sale.placed_on);
+    CreditNote {
+        key: RecordKey::new("1001:shop:r1"),
+        id: ExternalId::new("r1"),
+        number: "r1".to_owned(),
+        order: Some(sale.number.clone()),
+        of_return: None,
+        goods: None,
+        reason: CreditReason::Return,
+        status: CreditStatus::Issued,
+        issued_at: at,
+        issued_on: day,
+        updated_at: at,
+        buyer: None,
+        currency,
+        lines: Vec::new(),
+        discounts: Vec::new(),
+        shipping: Charge::none(currency),
+        handling: Charge::none(currency),
+        fee: Charge::none(currency),
+        goodwill: Charge::none(currency),
+        totals: sale.totals,
+        comment: None,
+        sale: Some(Box::new(sale)),
+    }
+}
+
 pub fn product(sku: &str) -> Product {
     Product {
         sku: Sku::new(sku),

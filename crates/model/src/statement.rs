@@ -16,8 +16,8 @@ use crate::{
     id::{ConnectionName, ExternalId, RecordKey, Sku},
     money::{Currency, Money},
     records::{
-        CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, RecipePart, Refund,
-        Return, ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
+        Charge, CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, RecipePart,
+        Refund, Return, ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
     },
 };
 
@@ -308,7 +308,7 @@ impl From<&Order> for Entry {
             _ => None,
         };
         let captures = order.payments.iter().filter(|p| p.kind == PaymentKind::Capture && p.status == PaymentStatus::Success);
-        let charge = |charge: &crate::records::Charge| Amounts { net: charge.net, tax: charge.tax, rate: charge.rate };
+        let charge = |charge: &Charge| Amounts { net: charge.net, tax: charge.tax, rate: charge.rate };
         let email = |address: Option<&crate::records::Address>| address.and_then(|address| address.email.clone());
         let buyer = order.customer.as_ref().and_then(|customer| customer.email.clone());
         let buyer = buyer.or_else(|| email(order.billing.as_ref())).or_else(|| email(order.shipping.as_ref()));
@@ -446,9 +446,21 @@ impl From<&CreditNote> for Entry {
             reference: None,
             buyer: credit.buyer.as_ref().map(|buyer| buyer.trim().to_lowercase()),
             captured: None,
+            handling: other_charges(credit),
             ..entry
         }
     }
+}
+
+/// What a credit comes to beside its lines, its discounts and its shipping: handling, and what is given for no goods, less what
+/// is kept back. Books know all three as other charges, so they are told as one.
+fn other_charges(credit: &CreditNote) -> Option<Amounts> {
+    let CreditNote { handling, goodwill, fee, .. } = credit;
+    let sum = |part: fn(&Charge) -> Money| part(handling).plus(part(goodwill)).and_then(|sum| sum.minus(part(fee))).ok();
+    let charged: Vec<&Charge> =
+        [handling, goodwill, fee].into_iter().filter(|charge| !charge.net.is_zero() || !charge.tax.is_zero()).collect();
+    let rate = if let [one] = charged.as_slice() { one.rate } else { None };
+    Some(Amounts { net: sum(|charge| charge.net)?, tax: sum(|charge| charge.tax)?, rate })
 }
 
 impl From<&Refund> for Entry {
@@ -471,5 +483,23 @@ impl From<&Refund> for Entry {
         }
         .with(Facet::Market, refund.market.clone())
         .with(Facet::Payment, refund.method.clone().map(|name| Named { id: name.clone(), name }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{credit, eur, line, order};
+
+    #[test]
+    fn a_fee_that_is_kept_back_is_told_as_books_have_it() {
+        let charge = |net: i64, tax: i64| Charge { net: eur(net), tax: eur(tax), rate: Some(Decimal::from(25)) };
+        let plain = credit(order(vec![line("1", "COAT", 1, 100_00)]));
+        let told = |credit: &CreditNote| Entry::from(credit).handling.unwrap();
+        assert_eq!(told(&plain), Amounts { net: eur(0), tax: eur(0), rate: None });
+        let fee = CreditNote { fee: charge(20_00, 5_00), ..plain.clone() };
+        assert_eq!(told(&fee), Amounts { net: eur(-20_00), tax: eur(-5_00), rate: Some(Decimal::from(25)) });
+        let all = CreditNote { handling: charge(8_00, 2_00), goodwill: charge(4_00, 1_00), ..fee };
+        assert_eq!(told(&all), Amounts { net: eur(-8_00), tax: eur(-2_00), rate: None });
     }
 }

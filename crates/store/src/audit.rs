@@ -15,7 +15,7 @@ const TEXT_CHARS_MAX: usize = 2_000;
 const START: [u8; 32] = [0; 32];
 
 /// One act.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AuditRow {
     /// Counted from 1.
     pub number: i64,
@@ -77,38 +77,70 @@ impl View<'_> {
     pub fn audit_rows(&self, brand: &Brand, limit_rows: usize) -> Result<Vec<AuditRow>> {
         let sql = "SELECT number, at, actor, action, subject, detail, lower(hex(hash)) FROM audit WHERE brand = ?1 ORDER BY number DESC LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params![brand.as_str(), limit(limit_rows)], |row| {
-            Ok(AuditRow {
-                number: row.get(0)?,
-                at: moment(row.get(1)?)?,
-                actor: row.get(2)?,
-                action: row.get(3)?,
-                subject: row.get(4)?,
-                detail: row.get(5)?,
-                hash: row.get(6)?,
-            })
-        })?;
-        rows.collect()
+        statement.query_and_then(params![brand.as_str(), limit(limit_rows)], audit_row)?.collect()
+    }
+
+    /// The acts after one, in the order in which they were done.
+    pub fn audit_after(&self, brand: &Brand, number: i64, limit_rows: usize) -> Result<Vec<AuditRow>> {
+        let sql = "SELECT number, at, actor, action, subject, detail, lower(hex(hash)) FROM audit WHERE brand = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_and_then(params![brand.as_str(), number, limit(limit_rows)], audit_row)?.collect()
     }
 
     /// Recomputes the chain; the number of the first act that does not fit, if any. A chain that
     /// was cut off at its end still fits: keep the last hash elsewhere to notice that too.
     pub fn audit_broken_at(&self, brand: &Brand) -> Result<Option<i64>> {
-        let sql = "SELECT number, at, actor, action, subject, detail, hash FROM audit WHERE brand = ?1 ORDER BY number";
+        let sql =
+            "SELECT number, at, actor, action, subject, detail, lower(hex(hash)) FROM audit WHERE brand = ?1 ORDER BY number";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([brand.as_str()])?;
-        let (mut expected, mut before) = (1_i64, START);
+        let mut chain = Chain::new(brand);
         while let Some(row) = rows.next()? {
-            let (number, at, hash): (i64, i64, [u8; 32]) = (row.get(0)?, row.get(1)?, row.get(6)?);
-            let texts: [String; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
-            let whole = link(&before, brand.as_str(), number, at, texts.each_ref().map(String::as_str));
-            if number != expected || whole != hash {
-                return Ok(Some(expected));
+            if !chain.takes(&audit_row(row)?) {
+                return Ok(Some(chain.next));
             }
-            expected += 1;
-            before = hash;
         }
         Ok(None)
+    }
+}
+
+fn audit_row(row: &rusqlite::Row<'_>) -> Result<AuditRow> {
+    Ok(AuditRow {
+        number: row.get(0)?,
+        at: moment(row.get(1)?)?,
+        actor: row.get(2)?,
+        action: row.get(3)?,
+        subject: row.get(4)?,
+        detail: row.get(5)?,
+        hash: row.get(6)?,
+    })
+}
+
+/// The chain computed again, act by act: with the rows of a store, or with those of a file far from any.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    brand: Brand,
+    /// The number of the act that comes next.
+    pub next: i64,
+    before: [u8; 32],
+}
+
+impl Chain {
+    /// A chain at its beginning.
+    pub fn new(brand: &Brand) -> Self {
+        Self { brand: brand.clone(), next: 1, before: START }
+    }
+
+    /// Whether this is the act that comes next, as it was written; then the chain goes on with it.
+    pub fn takes(&mut self, row: &AuditRow) -> bool {
+        let texts = [&row.actor, &row.action, &row.subject, &row.detail].map(String::as_str);
+        let hash = link(&self.before, self.brand.as_str(), row.number, micros(row.at), texts);
+        let same = row.number == self.next && blake3::Hash::from_bytes(hash).to_hex().as_str() == row.hash;
+        if same {
+            self.next += 1;
+            self.before = hash;
+        }
+        same
     }
 }
 

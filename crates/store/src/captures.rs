@@ -232,7 +232,7 @@ impl View<'_> {
         limit_rows: usize,
     ) -> Result<Vec<CaptureRow>> {
         let sql = "SELECT c.id, c.connection, c.kind, c.external_id, c.version, c.body, c.via, c.received_at FROM captures c
-                   WHERE c.brand = ?1 AND c.id > ?2 AND c.received_at >= ?3 AND c.state <> 'stale' AND NOT EXISTS (
+                   WHERE c.brand = ?1 AND c.id > ?2 AND c.received_at >= ?3 AND c.state <> 'stale' AND c.erased_at IS NULL AND NOT EXISTS (
                      SELECT 1 FROM captures n WHERE n.brand = c.brand AND n.connection = c.connection AND n.kind = c.kind
                      AND n.external_id = c.external_id AND n.id > c.id AND n.state <> 'stale')
                    ORDER BY c.id LIMIT ?4";

@@ -258,6 +258,14 @@ impl View<'_> {
         rows.collect()
     }
 
+    /// How many open exceptions have a rule that begins with one of these.
+    pub fn open_with(&self, brand: &Brand, beginnings: &[&str]) -> Result<u64> {
+        let sql = "SELECT count(*) FROM exceptions WHERE brand = ?1 AND open = 1 AND EXISTS (
+                     SELECT 1 FROM json_each(?2) b WHERE substr(rule, 1, length(b.value)) = b.value)";
+        let beginnings = String::from_utf8(crate::records::json(&beginnings)?).unwrap_or_default();
+        Ok(count(self.connection.prepare_cached(sql)?.query_row(params![brand.as_str(), beginnings], |row| row.get(0))?))
+    }
+
     /// One exception.
     pub fn exception(&self, id: ExceptionId) -> Result<ExceptionRow> {
         let mut statement = self.connection.prepare_cached(select_exceptions!("WHERE e.id = ?1"))?;

@@ -9,9 +9,11 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod backup;
 pub mod bindings;
 pub mod calls;
 pub mod captures;
+pub mod checks;
 pub mod closes;
 pub mod comparisons;
 pub mod differences;
@@ -26,15 +28,18 @@ pub mod obligations;
 mod packing;
 pub mod parts;
 pub mod preflights;
+pub mod privacy;
 pub mod products;
 pub mod promises;
 pub mod reconciliations;
 pub mod records;
+pub mod retention;
 mod returned;
 pub mod routed;
 #[cfg(test)]
 mod samples;
 pub mod sealed;
+mod search;
 pub mod statements;
 pub mod stock;
 mod writer;
@@ -88,6 +93,9 @@ pub enum StoreError {
     /// Somebody else signed in the meantime: what is to be signed follows a pack that is not the last one any more.
     #[error("{0} was signed by somebody else in the meantime")]
     SignedMeanwhile(String),
+    /// What was signed does not change any more.
+    #[error("{0} was signed, and does not change any more")]
+    Signed(String),
     /// A row that must be there is not.
     #[error("there is no {0}")]
     Absent(String),
@@ -379,6 +387,15 @@ fn keep_private(path: &Path) {
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    // What a large transaction or a large sort sets aside goes to a file, not into memory.
+    connection.pragma_update(None, "temp_store", "file")?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    Ok(connection)
+}
+
+/// What every connection is told, whatever it is for.
+fn prepare(connection: &Connection) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Else SQLite plans some statements anew whenever a value bound to them changes, to see
@@ -386,10 +403,7 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // What a large transaction or a large sort sets aside goes to a file, not into memory.
-    connection.pragma_update(None, "temp_store", "file")?;
-    connection.pragma_update(None, "cache_size", -cache_kib)?;
-    Ok(connection)
+    Ok(())
 }
 
 fn reader(path: &Path) -> Result<Connection> {

@@ -16,6 +16,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0006_returns.sql"),
     include_str!("../migrations/sqlite/0007_statements.sql"),
     include_str!("../migrations/sqlite/0008_closes.sql"),
+    include_str!("../migrations/sqlite/0012_trust.sql"),
+    include_str!("../migrations/sqlite/0013_checks.sql"),
+    include_str!("../migrations/sqlite/0014_search.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
@@ -61,6 +64,17 @@ fn apply(connection: &Connection, path: &Path, known: u32) -> Result<()> {
     Ok(())
 }
 
+/// The schema of a file that is only looked at.
+pub(crate) fn known_version(connection: &Connection, path: &Path) -> Result<u32> {
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    match version(connection)? {
+        _ if application != APPLICATION_ID => Err(unreadable(&path.display().to_string(), "it is no store")),
+        found if found > known => Err(StoreError::Newer { path: path.to_owned(), found, known }),
+        found => Ok(found),
+    }
+}
+
 fn version(connection: &Connection) -> Result<u32> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
@@ -74,7 +88,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 8, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 11, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();

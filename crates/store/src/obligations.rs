@@ -543,7 +543,7 @@ impl View<'_> {
     }
 
     /// The flows that anything was ever owed in: few, and found by as many seeks.
-    fn flows(&self, brand: &Brand) -> Result<Vec<String>> {
+    pub(crate) fn flows(&self, brand: &Brand) -> Result<Vec<String>> {
         let mut statement = self.connection.prepare_cached("SELECT min(flow) FROM obligations WHERE brand = ?1 AND flow > ?2")?;
         let mut flows = Vec::new();
         let mut last = String::new();

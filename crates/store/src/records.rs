@@ -135,6 +135,7 @@ impl Tx<'_> {
             pack(&body),
             new.record.order().map(RecordKey::as_str),
         ])?;
+        self.index_words(&new.brand, &new.record)?;
         Ok(Recorded::Revision(RecordId(self.connection.last_insert_rowid()), revision))
     }
 }
@@ -207,13 +208,25 @@ impl View<'_> {
         Ok((rows, next))
     }
 
-    /// The newest records of a kind whose key, name, e-mail or SKU contains `search` (empty = all),
-    /// whether written large or small.
+    /// The newest records of a kind that have, for each word of `search`, a word that begins like it, whether written large or
+    /// small: number, name, e-mail, SKU; of an order also what its shipments, returns and credits are found by. All, if it is empty.
     pub fn records(&self, brand: &Brand, kind: Kind, search: &str, limit_rows: usize) -> Result<Vec<RecordLine>> {
         let sql = "SELECT key, revision, received_at, amount_minor, currency, who FROM records
-                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND (?3 = '' OR instr(search, ?3) > 0) ORDER BY id DESC LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), kind.word(), search.trim().to_lowercase(), limit(limit_rows)];
+                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 ORDER BY id DESC LIMIT ?3";
+        let of_keys = "SELECT key, revision, received_at, amount_minor, currency, who FROM records
+                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND key IN (SELECT value FROM json_each(?4)) ORDER BY id DESC LIMIT ?3";
+        let found = match self.found(brand, kind, search)? {
+            None => None,
+            Some(keys) => Some(String::from_utf8(json(&keys)?).map_err(|e| unreadable("a list of keys", e))?),
+        };
+        let mut statement = self.connection.prepare_cached(if found.is_some() { of_keys } else { sql })?;
+        let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
+        let (brand, kind, limit) = (brand.as_str(), kind.word(), limit(limit_rows));
+        values.extend([&brand as &dyn rusqlite::ToSql, &kind, &limit]);
+        if let Some(found) = &found {
+            values.push(found);
+        }
+        let values = rusqlite::params_from_iter(values);
         let rows = statement.query_and_then(values, |row| {
             let amount = money(row.get(3)?, row.get::<_, Option<String>>(4)?.as_deref())?;
             Ok(RecordLine {
@@ -364,7 +377,7 @@ fn who(record: &AnyRecord) -> String {
     people(record).into_iter().next().map(|name| short(&name, 200).to_owned()).unwrap_or_default()
 }
 
-fn search_text(record: &AnyRecord) -> String {
+pub(crate) fn search_text(record: &AnyRecord) -> String {
     let mut words = vec![record.key().0];
     let more: Vec<&str> = match record {
         AnyRecord::Order(order) => order.lines.iter().map(|line| line.sku.as_str()).collect(),

@@ -51,6 +51,13 @@ impl SealingKey {
     }
 }
 
+impl PartialEq for SealingKey {
+    /// By the names of the keys, which tell nothing of them.
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
 impl std::fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SealingKey(…)")
@@ -73,6 +80,24 @@ impl Tx<'_> {
         let sql = "INSERT INTO sealed (brand, name, seal) VALUES (?1, ?2, ?3) ON CONFLICT (brand, name) DO UPDATE SET seal = excluded.seal";
         self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), name, seal])?;
         Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Opens every secret with one key and seals it under another, all or none; how many.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unreadable`] when one of them does not open with the old key.
+    pub fn reseal(&self, brand: &Brand, old: &SealingKey, new: &SealingKey) -> Result<u64> {
+        self.overwriting(|| {
+            let names = self.sealed_names(brand)?;
+            for name in &names {
+                if let Some(plain) = self.unseal(brand, name, old)? {
+                    self.seal(brand, name, &plain, new)?;
+                }
+            }
+            Ok(names.len() as u64)
+        })
     }
 }
 
@@ -160,6 +185,21 @@ mod tests {
                     |row| row.get(0),
                 )?;
                 assert_ne!(seal, again);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        store
+            .write(|tx| {
+                // All or none are sealed anew: with a key that does not open one of them, the others stay as they were.
+                let (key, _) = SealingKey::generate();
+                let (new, _) = SealingKey::generate();
+                let brand = "another".into();
+                tx.seal(&brand, "a", "one", &key)?;
+                tx.seal(&brand, "b", "two", &key)?;
+                assert_eq!(tx.reseal(&brand, &key, &new)?, 2);
+                assert_eq!(tx.unseal(&brand, "b", &new)?.as_deref(), Some("two"));
+                assert!(tx.unseal(&brand, "b", &key).is_err() && tx.reseal(&brand, &key, &new).is_err());
                 Ok(())
             })
             .await

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod audit_log;
+pub mod backup;
 pub mod balance;
 pub mod check;
 pub mod close;
@@ -10,11 +11,13 @@ pub mod config;
 pub mod demo;
 pub mod exceptions;
 pub mod flows;
+pub mod handbook;
 pub mod init;
 pub mod mappings;
 pub mod orders;
 pub mod out;
 mod preflight;
+pub mod privacy;
 pub mod reconcile;
 pub mod replay;
 pub mod returns;
@@ -110,6 +113,8 @@ pub enum Command {
     Close(close::Args),
     /// See how fresh stock is and why each figure is what it is; play recorded days again under other settings
     Stock(stock::Args),
+    /// Print how this brand is set up and who looks at what
+    Handbook(handbook::Args),
     /// Keep secrets sealed in the store
     Secrets(secrets::Args),
     /// Print what can be configured
@@ -118,8 +123,12 @@ pub enum Command {
     Reconcile(reconcile::Args),
     /// Read two ends that somebody else keeps in step, and report what is missing, doubled, wrong or late. Writes nothing
     Audit(audit::Args),
-    /// List what people did, and verify that the list is whole
+    /// List what people did, keep it elsewhere, and verify that it is whole
     AuditLog(audit_log::Args),
+    /// Copy the store while it is in use, prove that the copy is whole, and put one back
+    Backup(backup::Args),
+    /// See what is kept of a person, and erase it while every proof stays valid
+    Privacy(privacy::Args),
 }
 
 impl Command {
@@ -156,11 +165,14 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Balance(args) => balance::run(&about, &args).await,
         Command::Close(args) => close::run(&about, args).await,
         Command::Stock(args) => stock::run(&about, args).await,
+        Command::Handbook(args) => handbook::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
         Command::Reconcile(args) => reconcile::run(&about, args).await,
         Command::Audit(args) => audit::run(&about, args).await,
         Command::AuditLog(args) => audit_log::run(&about, args).await,
+        Command::Backup(args) => backup::run(&about, args).await,
+        Command::Privacy(args) => privacy::run(&about, args).await,
     }
 }
 
@@ -301,6 +313,7 @@ mod tests {
             "stock rehearse --data DIR",
             "stock rehearse --orders o.csv --movements m.csv --opening s.csv --time-zone Europe/Stockholm",
             "stock rehearse --interval 30s,5m --buffer none --buffer quantile=0.999 --outage 2h --quantity on_hand --naive",
+            "handbook --out h.md",
             "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",
@@ -314,6 +327,14 @@ mod tests {
             "audit --watch 15m --store audit.db",
             "audit-log list --limit 3",
             "audit-log verify -q",
+            "audit-log verify acts.jsonl --json",
+            "audit-log export acts.jsonl",
+            "backup make a.db",
+            "backup verify a.db --json",
+            "backup restore a.db --replace",
+            "privacy show --order 1042",
+            "privacy erase --email ada@example.com --open-too --yes",
+            "secrets rotate --new-key k2",
         ] {
             let words = std::iter::once("selvedge").chain(line.split(' '));
             if let Err(error) = Cli::try_parse_from(words) {
@@ -342,6 +363,11 @@ mod tests {
             "stock rehearse --buffer two",
             "secrets set NAME VALUE",
             "run --colour",
+            "audit-log verify --anchor 3",
+            "backup restore",
+            "privacy erase",
+            "privacy erase --email a@b --order 1",
+            "secrets rotate",
         ] {
             let words = std::iter::once("selvedge").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

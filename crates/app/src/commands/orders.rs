@@ -23,7 +23,7 @@ pub struct Args {
 enum Act {
     /// The newest orders, and where each stands
     List {
-        /// Only those whose number, name, e-mail or SKU contains this.
+        /// Only those with words that begin like this: number, name, e-mail, tracking number, SKU.
         #[arg(long, value_name = "TEXT", default_value = "")]
         search: String,
         /// How many at most; never more than 500.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use selvedge_flow::Engine;
+use selvedge_flow::{Engine, privacy::Keeper};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -77,7 +77,7 @@ pub async fn run(about: &About, args: Args) -> Done {
         match listener {
             None => Ok(()),
             Some(listener) => {
-                let app = Arc::new(App::new(Arc::clone(&engine)).with_hosts(config.hosts.clone()));
+                let app = Arc::new(App::new(Arc::clone(&engine)).with_config(&config));
                 serve::serve(listener, serve::router(app), stopped(stopping.clone())).await
             }
         }
@@ -85,7 +85,7 @@ pub async fn run(about: &About, args: Args) -> Done {
     // Whichever ends first takes the other along: an engine without its page, or a page without its
     // engine, would look alive and not be.
     let (ended, ends) = watch::channel(false);
-    let moved = Arc::clone(&engine).run(either(stopped(stopping.clone()), stopped(ends)));
+    let moved = Arc::clone(&engine).run(either(stopped(stopping.clone()), stopped(ends.clone())));
     let served = async {
         let served = served.await;
         if served.is_err() {
@@ -93,7 +93,17 @@ pub async fn run(about: &About, args: Args) -> Done {
         }
         served
     };
-    let (moved, served) = tokio::join!(moved, served);
+    let setup = engine.setup();
+    let keeper = Keeper::new(setup.store.clone(), setup.brand.clone(), Arc::clone(&setup.clock), config.retention.into());
+    let kept = keeper.run(either(stopped(stopping.clone()), stopped(ends.clone())));
+    let moved = async {
+        let moved = moved.await;
+        if moved.is_err() {
+            let _ = ended.send(true);
+        }
+        moved
+    };
+    let (moved, served, ()) = tokio::join!(moved, served, kept);
     signals.abort();
     served?;
     moved.map_err(|error| {

@@ -14,6 +14,7 @@ use super::{
     out::{Done, Failure, failed, unclear},
 };
 use crate::config::{
+    Config,
     secrets::{self, KEY_VARIABLE},
     words,
 };
@@ -41,6 +42,12 @@ enum Act {
     },
     /// The names of all
     List,
+    /// Seal all of them under another key, at once; then name that key in place of the old one
+    Rotate {
+        /// The file with the other key, as new-key makes it.
+        #[arg(long, value_name = "FILE")]
+        new_key: PathBuf,
+    },
     /// Make a key; keep a copy of it away from the store
     NewKey {
         /// Write it into this file, which only you may read; without it, it is printed.
@@ -84,21 +91,36 @@ pub async fn run(about: &About, args: Args) -> Done {
                 }
             }
         }
+        Act::Rotate { new_key } => {
+            let config = about.config()?;
+            let old = key(about, &config).await?;
+            let new = secrets::key_in_file(&new_key).map_err(|(why, remedy)| failed(why, "Nothing was sealed anew.", remedy))?;
+            let store = about.store_to_read(&config).await?;
+            let (brand, at) = (config.brand.clone(), about.clock.now());
+            let count = store
+                .write(move |tx| {
+                    let count = tx.reseal(&brand, &old, &new)?;
+                    tx.audit(&brand, &actor(), "secret.rotate", "", &format!("{count} sealed under another key"), at)?;
+                    Ok(count)
+                })
+                .await?;
+            // What was sealed under the old key must not lie on in the log.
+            store.fold().await?;
+            if out.json {
+                out.json(&json!({ "resealed": count }))?;
+            } else {
+                out.say(format!(
+                    "{count} secrets are sealed under the key in {}. Name that key now wherever the old one is named, then start selvedge again.\nKeep the old key as long as you keep backups that were made before.",
+                    new_key.display()
+                ))?;
+            }
+        }
         Act::Set { name } => {
             if !words::is_name(&name) {
                 return Err(unclear("this cannot serve as a secret's name", words::NAME_REMEDY));
             }
             let config = about.config()?;
-            let key_file = about.global.key_file.as_deref().or(config.key_file.as_deref());
-            let key = secrets::sealing_key(&about.environment(&config), key_file).map_err(|(why, _)| {
-                failed(
-                    why,
-                    "Nothing was stored.",
-                    format!(
-                        "Make a key with selvedge secrets new-key, and name it in {KEY_VARIABLE}, --key-file or [store] key_file."
-                    ),
-                )
-            })?;
+            let key = key(about, &config).await?;
             let plain = ask(&name)?;
             let store = about.store(&config).await?;
             let (brand, kept, at) = (config.brand.clone(), name.clone(), about.clock.now());
@@ -118,6 +140,18 @@ pub async fn run(about: &About, args: Args) -> Done {
         }
     }
     Ok(0)
+}
+
+/// The key in force.
+async fn key(about: &About, config: &Config) -> Result<SealingKey, Failure> {
+    let found = secrets::sealing_key(config, &about.environment(config), about.global.key_file.as_deref()).await;
+    found.map_err(|(why, _)| {
+        failed(
+            why,
+            "Nothing was stored.",
+            format!("Make a key with selvedge secrets new-key, and name it in {KEY_VARIABLE}, --key-file or [store] key_file."),
+        )
+    })
 }
 
 fn ask(name: &str) -> Result<String, Failure> {

@@ -13,6 +13,7 @@ pub mod entities;
 pub mod preflight;
 pub mod products;
 pub mod reconcile;
+pub mod retention;
 pub mod returns;
 pub mod routes;
 pub mod secrets;
@@ -43,6 +44,7 @@ use self::{
     preflight::PreflightSettings,
     products::ProductSettings,
     reconcile::ReconcileSettings,
+    retention::RetentionSettings,
     returns::ReturnSettings,
     routes::RouteSettings,
     secrets::Reference,
@@ -90,6 +92,8 @@ pub struct ConfigFile {
     pub returns: ReturnSettings,
     /// Which two ends must agree, how often that is looked at, and what is tolerated.
     pub reconcile: ReconcileSettings,
+    /// For how long content is kept: documents as they came, webhook deliveries, and who people are.
+    pub retention: RetentionSettings,
     /// The legal entities whose months are closed, by a name of your choice: [entities.sweden]. Needed for selvedge close.
     #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
     pub entities: BTreeMap<String, EntitySettings>,
@@ -110,6 +114,7 @@ impl Default for ConfigFile {
             dispatch: DispatchSettings::default(),
             returns: ReturnSettings::default(),
             reconcile: ReconcileSettings::default(),
+            retention: RetentionSettings::default(),
             entities: BTreeMap::new(),
         }
     }
@@ -123,6 +128,9 @@ pub struct StoreSettings {
     pub url: Option<String>,
     /// The file with the key that seals stored secrets, as selvedge secrets new-key makes it. The environment variable SELVEDGE_KEY goes first.
     pub key_file: Option<String>,
+    /// A command that prints that key, as a list of its words: ["vault", "kv", "get", "-field=key", "secret/selvedge"]. It goes before key_file,
+    /// is run without a shell and has 30 seconds.
+    pub key_command: Vec<String>,
 }
 
 /// The page, the API and the webhooks.
@@ -448,8 +456,10 @@ pub struct Config {
     pub brand: Brand,
     /// Where everything is kept.
     pub store_url: String,
-    /// The key that seals stored secrets.
+    /// The file with the key that seals stored secrets.
     pub key_file: Option<PathBuf>,
+    /// The command that prints it; empty when there is none.
+    pub key_command: Vec<String>,
     /// Where the server listens.
     pub listen: SocketAddr,
     /// Names under which the page may be asked for.
@@ -472,6 +482,8 @@ pub struct Config {
     pub returns: ReturnSettings,
     /// Which two ends must agree.
     pub reconcile: ReconcileSettings,
+    /// For how long content is kept.
+    pub retention: RetentionSettings,
     /// The legal entities, as written.
     pub entities: BTreeMap<String, EntitySettings>,
     lines: Lines,
@@ -730,6 +742,7 @@ impl Reading<'_> {
             brand: Brand(read.brand),
             store_url,
             key_file: read.store.key_file.map(|path| folder.join(path)),
+            key_command: read.store.key_command,
             listen: read.server.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7700))),
             hosts: read.server.hosts,
             lists_every: read.lists_every.0,
@@ -741,6 +754,7 @@ impl Reading<'_> {
             dispatch: read.dispatch,
             returns: read.returns,
             reconcile: read.reconcile,
+            retention: read.retention,
             entities: read.entities,
             lines: self.lines.clone(),
             lost: self.lost.clone(),

@@ -20,10 +20,13 @@ use super::{
 
 /// The environment variable with the key that seals stored secrets.
 pub const KEY_VARIABLE: &str = "SELVEDGE_KEY";
+/// How long the command that prints the key may take.
+const KEY_COMMAND_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 /// The largest file that a secret is read from.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The ways in which a setting names where its value is kept.
 const WAYS: [&str; 3] = ["env", "file", "stored"];
+const MAKE: &str = "Make a key with selvedge secrets new-key, and keep a copy of it away from the store.";
 const PLAIN_REMEDY: &str = "Take it out of this file, write { env = \"NAME\" }, { file = \"PATH\" } or { stored = \"NAME\" } in its place, and renew it if anyone else has seen the file.";
 
 /// Where a value is kept.
@@ -239,24 +242,59 @@ pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// The key that seals stored secrets.
+/// The key that seals stored secrets: from the environment, from the file that the command line names, from the command or
+/// the file that the config names; the first that there is.
 ///
 /// # Errors
 /// Why there is none, and what to do.
-pub fn sealing_key(environment: &Environment, key_file: Option<&Path>) -> Result<SealingKey, (String, String)> {
-    const MAKE: &str = "Make a key with selvedge secrets new-key, and keep a copy of it away from the store.";
-    let (text, whence) = match (environment.get(KEY_VARIABLE), key_file) {
-        (Some(text), _) => (text, format!("the environment variable {KEY_VARIABLE}")),
-        (None, Some(path)) => {
-            let text = small_file(path)
-                .map_err(|why| (format!("the key file {} cannot be read: {why}", path.display()), MAKE.to_owned()))?;
-            (text, format!("the key file {}", path.display()))
-        }
-        (None, None) => {
-            return Err((format!("there is no key: {KEY_VARIABLE} is not set and no key file is named"), MAKE.to_owned()));
-        }
+pub async fn sealing_key(
+    config: &Config,
+    environment: &Environment,
+    key_file: Option<&Path>,
+) -> Result<SealingKey, (String, String)> {
+    let (text, whence) = if let Some(text) = environment.get(KEY_VARIABLE) {
+        (text, format!("the environment variable {KEY_VARIABLE}"))
+    } else if let Some(path) = key_file {
+        return key_in_file(path);
+    } else if let [program, words @ ..] = config.key_command.as_slice() {
+        (printed_key(program, words).await?, format!("what {program} printed"))
+    } else if let Some(path) = config.key_file.as_deref() {
+        return key_in_file(path);
+    } else {
+        let why = format!("there is no key: {KEY_VARIABLE} is not set and neither a key file nor a key command is named");
+        return Err((why, MAKE.to_owned()));
     };
-    SealingKey::from_base64(&text).ok_or_else(|| (format!("{whence} does not hold a key (32 bytes in base64)"), MAKE.to_owned()))
+    key_of(&text, &whence)
+}
+
+/// The key in a file.
+///
+/// # Errors
+/// Why there is none, and what to do.
+pub fn key_in_file(path: &Path) -> Result<SealingKey, (String, String)> {
+    let text =
+        small_file(path).map_err(|why| (format!("the key file {} cannot be read: {why}", path.display()), MAKE.to_owned()))?;
+    key_of(&text, &format!("the key file {}", path.display()))
+}
+
+fn key_of(text: &str, whence: &str) -> Result<SealingKey, (String, String)> {
+    SealingKey::from_base64(text).ok_or_else(|| (format!("{whence} does not hold a key (32 bytes in base64)"), MAKE.to_owned()))
+}
+
+/// What the command prints that knows the key. What it says to standard error goes to ours: it may ask somebody to sign in.
+async fn printed_key(program: &str, words: &[String]) -> Result<String, (String, String)> {
+    let remedy =
+        || "Run the command of [store] key_command by hand, as the user that runs selvedge, and see what it says.".to_owned();
+    let mut command = tokio::process::Command::new(program);
+    command.args(words).stdin(std::process::Stdio::null()).stderr(std::process::Stdio::inherit()).kill_on_drop(true);
+    let output = tokio::time::timeout(KEY_COMMAND_TIME, command.output())
+        .await
+        .map_err(|_| (format!("{program} did not print the key within {} seconds", KEY_COMMAND_TIME.as_secs()), remedy()))?
+        .map_err(|error| (format!("{program} cannot be run for the key: {error}"), remedy()))?;
+    if !output.status.success() {
+        return Err((format!("{program} was to print the key and ended with {}", output.status), remedy()));
+    }
+    String::from_utf8(output.stdout).map_err(|_| (format!("{program} printed no text"), remedy()))
 }
 
 /// What was fetched for one connection.
@@ -279,7 +317,6 @@ pub async fn fetch(
 ) -> (BTreeMap<String, Fetched>, Vec<ConfigProblem>) {
     let mut problems = Vec::new();
     let mut all = BTreeMap::new();
-    let key_file = key_file.or(config.key_file.as_deref());
     if let Some(path) = environment.dotenv.as_deref().filter(|path| open_to_all(path)) {
         problems.push(config.problem(
             Level::Warning,
@@ -354,7 +391,7 @@ async fn stored(
             format!("Mend the rest of this file, then store it: selvedge secrets set {name}"),
         ));
     };
-    let key = sealing_key(environment, key_file)?;
+    let key = sealing_key(config, environment, key_file).await?;
     let (brand, wanted) = (config.brand.clone(), name.to_owned());
     match store.read(move |view| view.unseal(&brand, &wanted, &key)).await {
         Ok(Some(text)) => Ok(text),
@@ -384,6 +421,38 @@ mod tests {
             let table = Map::from_iter([("env".to_owned(), Value::String(text.to_owned()))]);
             let (message, remedy) = reference(&table).unwrap_err();
             assert!(!message.contains(text) && !remedy.contains(text));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_comes_from_the_first_place_that_has_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys: Vec<String> = (0..4).map(|_| SealingKey::generate().1).collect();
+        let file = |name: &str, key: &str| {
+            let path = folder.path().join(name);
+            write_private(&path, key).unwrap();
+            path
+        };
+        let (named, configured) = (file("named", &keys[1]), file("configured", &keys[3]));
+        let (mut config, _) = super::super::read_text(&folder.path().join("a.toml"), "");
+        let is = |found: Result<SealingKey, (String, String)>, key: &str| found.unwrap() == SealingKey::from_base64(key).unwrap();
+        let (none, set) = (Environment::of([]), Environment::of([(KEY_VARIABLE, &keys[0])]));
+        assert!(sealing_key(&config, &none, None).await.unwrap_err().0.contains("there is no key"));
+        config.key_file = Some(configured);
+        assert!(is(sealing_key(&config, &none, None).await, &keys[3]));
+        config.key_command = ["printf", "%s\\n", &keys[2]].map(str::to_owned).to_vec();
+        assert!(is(sealing_key(&config, &none, None).await, &keys[2]));
+        assert!(is(sealing_key(&config, &none, Some(&named)).await, &keys[1]));
+        assert!(is(sealing_key(&config, &set, Some(&named)).await, &keys[0]));
+        // A command that fails is said, and nothing else is taken in its place.
+        for (command, said) in [
+            (vec!["false"], "ended with"),
+            (vec!["no-such-program-of-ours"], "cannot be run"),
+            (vec!["echo", "x"], "does not hold a key"),
+        ] {
+            config.key_command = command.into_iter().map(str::to_owned).collect();
+            let (why, _) = sealing_key(&config, &none, None).await.unwrap_err();
+            assert!(why.contains(said), "{why}");
         }
     }
 

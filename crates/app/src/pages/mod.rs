@@ -4,6 +4,7 @@
 mod assets;
 mod differences;
 mod exceptions;
+mod handbook;
 mod ledgers;
 pub(crate) mod live;
 mod mappings;
@@ -14,6 +15,7 @@ mod preflight;
 mod reconcile;
 mod rehearse;
 mod returns;
+pub(crate) mod runbook;
 #[cfg(test)]
 pub(crate) mod sample;
 mod stock;
@@ -61,6 +63,11 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/stock", get(stock::page))
         .route("/stock/items/{sku}", get(stock::one))
         .route("/stock/rehearse", get(rehearse::page))
+        .route("/handbook", get(handbook::page))
+        .route("/handbook.md", get(handbook::markdown))
+        .route("/handbook/{list}/{period}", get(handbook::one))
+        .route("/handbook/{list}/{period}/tick", post(handbook::tick).get(handbook::back))
+        .route("/handbook/{list}/{period}/sign", post(handbook::sign).get(handbook::back))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(|| async { Redirect::permanent("/assets/selvedge.svg") }))
@@ -76,10 +83,11 @@ enum Place {
     Reconcile,
     Stock,
     Mappings,
+    Handbook,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 7] = [
+const PLACES: [(Place, &str, &str); 8] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
@@ -87,6 +95,7 @@ const PLACES: [(Place, &str, &str); 7] = [
     (Place::Reconcile, "/reconcile", "Reconciliation"),
     (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),
+    (Place::Handbook, "/handbook", "Handbook"),
 ];
 
 /// What surrounds a page.
@@ -188,7 +197,7 @@ impl IntoResponse for Failure {
             p.lead { (text) }
             @if lost {
                 form.search action="/orders" method="get" role="search" {
-                    label for="search" { "Look for an order by number, name, e-mail or SKU" }
+                    label for="search" { "Look for an order by number, name, e-mail, tracking number or SKU" }
                     div { input #search name="search" type="search" autocomplete="off"; button { "Search" } }
                 }
             }

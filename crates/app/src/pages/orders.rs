@@ -36,7 +36,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search
     Ok(frame.around(html! {
         h1 { "Orders" }
         form.search action="/orders" method="get" role="search" {
-            label for="search" { "Number, name, e-mail or SKU" }
+            label for="search" { "Number, name, e-mail, tracking number or SKU" }
             div { input #search name="search" type="search" value=(search) autocomplete="off"; button { "Search" } }
         }
         div #orders data-live {
@@ -45,7 +45,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search
             } @else if search.is_empty() {
                 p.empty { "No orders yet. The first one appears here as soon as it is captured." }
             } @else {
-                p.empty { "No order has “" (search) "” in its number, name, e-mail or SKU." }
+                p.empty { "No order has “" (search) "” in its number, name, e-mail, tracking number or SKU." }
                 p { a href="/orders" { "Show the newest" } }
             }
             @if full && limit < ORDERS_MAX {

@@ -89,6 +89,8 @@ async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
         "/returns",
         "/reconcile",
         "/reconcile/differences",
+        "/handbook",
+        "/handbook/daily/2026-11-30",
         "/nowhere",
         "/api/flows",
         "/healthz",
@@ -132,6 +134,8 @@ async fn an_empty_store_has_whole_pages() {
         ("/returns", "Returns · Selvedge", "Nothing came back"),
         ("/reconcile", "Reconciliation · Selvedge", "No two ends are compared."),
         ("/reconcile/differences", "Differences · Selvedge", "Nothing that was looked at differs."),
+        ("/handbook", "Handbook · Selvedge", "Where each record lives"),
+        ("/handbook/monthly/2026-11", "Monthly audit 2026-11 · Selvedge", "The audit trail is whole"),
     ] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
@@ -1048,4 +1052,41 @@ async fn a_later_agreement_erases_no_earlier_red() {
     let today = get(&app, "/").await.text;
     assert!(today.contains("Not looked at yet: shop-books") && !today.contains("Both ends agree"), "{today}");
     assert!(!get(&empty().await.0, "/").await.text.contains("href=\"/reconcile\">Both"), "no pair, no line");
+}
+
+#[tokio::test]
+async fn a_checklist_is_ticked_signed_and_then_stays() {
+    let (app, _) = busy().await;
+    let day = "/handbook/daily/2026-02-01";
+    let page = get(&app, day).await;
+    assert!(page.text.contains("1 open"), "what is seen stands beside the check: {}", page.text);
+    // What is as it should be needs no word; what is not, does; what is not on the list is refused.
+    let ticked = form(&app, &format!("{day}/tick"), "item=balance").await;
+    assert_eq!((ticked.status, ticked.header("location")), (StatusCode::SEE_OTHER, "/handbook/daily/2026-02-01?done=ticked"));
+    let refused = form(&app, &format!("{day}/tick"), "item=exceptions").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("say what you found and did"), "{}", refused.text);
+    assert_eq!(form(&app, &format!("{day}/tick"), "item=trail").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let noted = form(&app, &format!("{day}/tick"), "item=exceptions&note=%3Cscript%3Easked+Bo").await;
+    assert_eq!(noted.status, StatusCode::SEE_OTHER);
+    let page = get(&app, day).await;
+    assert!(page.text.contains("when it was not as it should be: &lt;script&gt;asked Bo"), "{}", page.text);
+    assert!(get(&app, "/handbook.md").await.text.contains("# Handbook of"));
+    // A tick may be taken back until somebody signs; what is left needs a reason.
+    assert_eq!(form(&app, &format!("{day}/tick"), "item=balance&back=yes").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(form(&app, &format!("{day}/sign"), "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(form(&app, &format!("{day}/sign"), "reason=a+quiet+day").await.status, StatusCode::SEE_OTHER);
+    assert!(get(&app, day).await.text.contains("a quiet day"));
+    for (act, body) in [("tick", "item=balance"), ("tick", "item=exceptions&back=yes"), ("sign", "reason=again")] {
+        let refused = form(&app, &format!("{day}/{act}"), body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{act}");
+        assert!(refused.text.contains("does not change any more"), "{}", refused.text);
+    }
+    let acts = app.store.read(|view| view.audit_rows(&brand(), 9)).await.unwrap();
+    let acts: Vec<&str> = acts.iter().rev().map(|row| row.action.as_str()).collect();
+    assert_eq!(acts, ["check.tick", "check.tick", "check.untick", "check.sign"]);
+    for nowhere in ["/handbook/weekly/2026-02-01", "/handbook/daily/2026-02-30", "/handbook/daily/2026-02", "/handbook/monthly/x"]
+    {
+        assert_eq!(get(&app, nowhere).await.status, StatusCode::NOT_FOUND, "{nowhere}");
+    }
 }

@@ -48,7 +48,7 @@ pub struct OrderLine {
     pub standings: Vec<Standing>,
 }
 
-/// The newest orders that contain `search` in number, name, e-mail or SKU (empty = all); at most [`ORDERS_MAX`].
+/// The newest orders that have, for each word of `search`, a word that begins like it: number, name, e-mail, tracking number or SKU (empty = all); at most [`ORDERS_MAX`].
 ///
 /// # Errors
 /// The store's.

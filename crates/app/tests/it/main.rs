@@ -11,5 +11,6 @@ mod returns;
 mod shadow;
 mod stock;
 mod stock_page;
+mod trust;
 mod warehouse;
 mod webhooks;

@@ -195,7 +195,7 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     };
     let server = tokio::spawn(serve::serve(
         listener,
-        serve::router(Arc::new(serve::App::new(Arc::clone(&engine)))),
+        serve::router(Arc::new(serve::App::new(Arc::clone(&engine)).with_config(&config))),
         wait(stopping.clone()),
     ));
     let journey = tokio::spawn(Arc::clone(&engine).run(wait(stopping)));

@@ -1,0 +1,235 @@
+//! Forgetting a person on request, and what is old by itself.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use selvedge_connector::Clock;
+use selvedge_model::Brand;
+use selvedge_store::{
+    Result, Store, Tx,
+    privacy::{Erased, Person, Traces},
+};
+
+use crate::{actions::Actions, backoff::after};
+
+/// Deliveries looked through in one look at the store.
+const DELIVERIES: usize = 5_000;
+/// Rows whose content goes in one write: few enough that nobody waits long for the writer.
+const ROWS: usize = 200;
+/// How often what is old is looked for.
+const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long it rests between two writes, and after the store refused.
+const REST: Duration = Duration::from_millis(100);
+const REST_AFTER_TROUBLE: Duration = Duration::from_secs(60);
+/// Orders that one line of the audit trail names.
+const NAMED_MAX: usize = 50;
+
+impl Actions {
+    /// Erases what is kept of a person; what, and what is still open and would be erased with it unless `open_too`: then
+    /// nothing was done.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn erase_person(&self, person: Person, open_too: bool) -> Result<std::result::Result<Erased, Traces>> {
+        let (brand, asked) = (self.brand.clone(), person);
+        let traces = self.store.read(move |view| view.traces(&brand, &asked)).await?;
+        if !traces.open.is_empty() && !open_too {
+            return Ok(Err(traces));
+        }
+        let (brand, actor, now, found) = (self.brand.clone(), self.actor.clone(), self.clock.now(), traces.clone());
+        let mut erased = self
+            .store
+            .write(move |tx| {
+                let erased = tx.erase_person(&brand, &found, now)?;
+                let orders = found.orders.iter().take(NAMED_MAX).map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
+                let detail =
+                    format!("{} records, {} documents of {} orders", erased.records, erased.documents, found.orders.len());
+                tx.audit(&brand, &actor, "privacy.erase", &orders, &detail, now)?;
+                Ok(erased)
+            })
+            .await?;
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (brand, words) = (self.brand.clone(), traces.words.clone());
+            let (ids, next) = self.store.read(move |view| view.deliveries_naming(&brand, &words, from, DELIVERIES)).await?;
+            after = next;
+            if !ids.is_empty() {
+                erased.webhooks += self.store.write(move |tx| tx.erase_deliveries(&ids, now)).await?;
+            }
+        }
+        // Until it is folded, the log still holds what the pages said before.
+        self.store.fold().await?;
+        Ok(Ok(erased))
+    }
+}
+
+/// For how long content is kept; `None` = for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Documents as they came from the systems.
+    pub documents: Option<Duration>,
+    /// Webhook deliveries as they came.
+    pub webhooks: Option<Duration>,
+    /// What tells who somebody is, in records and their stories.
+    pub people: Option<Duration>,
+}
+
+/// Lets content go whose time is over, once a day.
+pub struct Keeper {
+    store: Store,
+    brand: Brand,
+    clock: Arc<dyn Clock>,
+    retention: Retention,
+    state: Mutex<Progress>,
+}
+
+/// Where a night's work stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    next: Option<Timestamp>,
+    erased: Erased,
+}
+
+impl Keeper {
+    /// The keeper of a brand's store.
+    pub fn new(store: Store, brand: Brand, clock: Arc<dyn Clock>, retention: Retention) -> Self {
+        Self { store, brand, clock, retention, state: Mutex::default() }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Progress> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A step of it; how many rows lost their content. Nought means that it is done for today.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn turn(&self) -> Result<u64> {
+        let now = self.clock.now();
+        let progress = *self.locked();
+        if progress.next.is_some_and(|next| next > now) {
+            return Ok(0);
+        }
+        let (brand, retention) = (self.brand.clone(), self.retention);
+        let erased = self.store.write(move |tx| expire(tx, &brand, retention, now)).await?;
+        let all = progress.erased.and(erased);
+        let rows = erased.records + erased.documents + erased.webhooks;
+        if rows == 0 {
+            if all != Erased::default() {
+                self.note(all, now).await?;
+                self.store.fold().await?;
+            }
+            *self.locked() = Progress { next: Some(after(now, EVERY)), ..Progress::default() };
+        } else {
+            *self.locked() = Progress { next: None, erased: all };
+        }
+        Ok(rows)
+    }
+
+    async fn note(&self, erased: Erased, now: Timestamp) -> Result<()> {
+        let brand = self.brand.clone();
+        let detail = format!(
+            "{} documents, {} webhook deliveries and the people in {} records were older than what [retention] keeps",
+            erased.documents, erased.webhooks, erased.records
+        );
+        self.store.write(move |tx| tx.audit(&brand, "policy", "retention.erase", "", &detail, now)).await
+    }
+
+    /// Goes on until `stop` resolves.
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let rest = match self.turn().await {
+                Ok(0) => EVERY.min(Duration::from_secs(15 * 60)),
+                Ok(_) => REST,
+                Err(error) => {
+                    tracing::error!(%error, "what is too old could not be erased; it is tried again shortly");
+                    REST_AFTER_TROUBLE
+                }
+            };
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+}
+
+fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> Result<Erased> {
+    let before = |kept: Option<Duration>| kept.and_then(|kept| now.checked_sub(kept).ok());
+    let mut erased = Erased::default();
+    if let Some(before) = before(retention.documents) {
+        erased.documents = tx.expire_documents(brand, before, ROWS, now)?;
+    }
+    if let Some(before) = before(retention.webhooks) {
+        erased.webhooks = tx.expire_webhooks(brand, before, ROWS, now)?;
+    }
+    if let Some(before) = before(retention.people) {
+        erased.records = tx.expire_people(brand, before, ROWS, now)?;
+    }
+    Ok(erased)
+}
+
+#[cfg(test)]
+mod tests {
+    use selvedge_connector::ManualClock;
+    use selvedge_model::Kind;
+    use selvedge_store::captures::{Arrived, NewCapture};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    async fn what_is_old_goes_once_a_day_and_is_told() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let start: Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::at(start));
+        let came = |id: &'static str, at: Timestamp| {
+            let store = store.clone();
+            async move {
+                let body = format!("body of {id}").into_bytes();
+                let capture = NewCapture {
+                    brand: "a".into(),
+                    connection: "shop".into(),
+                    kind: Kind::Order,
+                    external_id: id.into(),
+                    version: None,
+                    body,
+                    via: "feed",
+                    received_at: at,
+                };
+                let keep = move |tx: &Tx<'_>| match tx.capture(&capture)? {
+                    Arrived::New(id) => tx.capture_decoded(id),
+                    other => panic!("{other:?}"),
+                };
+                store.write(keep).await.unwrap();
+            }
+        };
+        came("1", start).await;
+        came("2", start + 2 * DAY).await;
+        let retention = Retention { documents: Some(3 * DAY), ..Retention::default() };
+        let keeper = Keeper::new(store.clone(), "a".into(), clock.clone(), retention);
+        assert_eq!(keeper.turn().await.unwrap(), 0, "nothing is old yet");
+        clock.advance(3 * DAY + Duration::from_secs(1));
+        assert_eq!((keeper.turn().await.unwrap(), keeper.turn().await.unwrap()), (1, 0));
+        clock.advance(DAY - Duration::from_secs(1));
+        assert_eq!(keeper.turn().await.unwrap(), 0, "it has been looked at today");
+        clock.advance(DAY);
+        assert_eq!((keeper.turn().await.unwrap(), keeper.turn().await.unwrap()), (1, 0));
+        let acts = store.read(|view| view.audit_rows(&"a".into(), 9)).await.unwrap();
+        assert_eq!(acts.len(), 2, "a look that found nothing is no act");
+        assert!(
+            acts.iter()
+                .all(|act| act.actor == "policy" && act.action == "retention.erase" && act.detail.starts_with("1 documents"))
+        );
+        // Without a limit nothing ever goes.
+        clock.advance(1_000 * DAY);
+        came("3", start).await;
+        let keeper = Keeper::new(store, "a".into(), clock, Retention::default());
+        assert_eq!(keeper.turn().await.unwrap(), 0);
+    }
+}

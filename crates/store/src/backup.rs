@@ -1,0 +1,173 @@
+//! A copy of the store while it is in use, and whether a copy is whole.
+
+use std::{collections::BTreeMap, path::Path};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use selvedge_model::Brand;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, Store, StoreError, View, keep_private, packing::count, prepare};
+
+/// How many faults of a damaged file are named.
+const FAULTS_MAX: usize = 20;
+
+/// What was found in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The schema.
+    pub schema: u32,
+    /// What the database says is wrong with its pages and its references; empty when it is whole.
+    pub faults: Vec<String>,
+    /// The audit trail of each brand.
+    pub trails: BTreeMap<String, Trail>,
+    /// How many rows there are of what must not be lost.
+    pub rows: BTreeMap<String, u64>,
+}
+
+/// One brand's audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// How many acts it has.
+    pub acts: i64,
+    /// When the last was.
+    pub last_at: Option<Timestamp>,
+    /// The hash of the last one; empty when there is none.
+    pub last_hash: String,
+    /// The first act that does not fit.
+    pub broken_at: Option<i64>,
+}
+
+impl Inspection {
+    /// Whether nothing is wrong.
+    pub fn is_whole(&self) -> bool {
+        self.faults.is_empty() && self.trails.values().all(|trail| trail.broken_at.is_none())
+    }
+}
+
+impl Store {
+    /// Copies the store as it is at one instant into a new file that only its owner may read, while everybody goes on working.
+    ///
+    /// # Errors
+    /// The database's: the file is there already and not empty, its folder is not, the disk is full.
+    pub async fn back_up(&self, to: &Path) -> Result<()> {
+        let (from, to) = (self.inner._place.path.clone(), to.to_owned());
+        let copy = move || {
+            let connection =
+                Connection::open_with_flags(&from, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            prepare(&connection)?;
+            keep_private(&to);
+            let name = to.to_str().ok_or_else(|| StoreError::Url(to.display().to_string()))?;
+            connection.execute("VACUUM INTO ?1", [name])?;
+            Ok(())
+        };
+        tokio::task::spawn_blocking(copy).await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Reads a file through and through: every page, every reference, every audit trail. It is not changed.
+///
+/// # Errors
+/// The database's, when it cannot be read at all; [`StoreError::Newer`].
+pub async fn inspect(path: &Path) -> Result<Inspection> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || look_through(&path)).await.map_err(|_| StoreError::Closed)?
+}
+
+fn look_through(path: &Path) -> Result<Inspection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    let schema = crate::migrate::known_version(&connection, path)?;
+    let mut faults: Vec<String> = connection
+        .prepare(&format!("PRAGMA integrity_check({FAULTS_MAX})"))?
+        .query_map([], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    faults.retain(|fault| fault != "ok");
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()?
+        && faults.len() < FAULTS_MAX
+    {
+        let (table, other): (String, String) = (row.get(0)?, row.get(2)?);
+        faults.push(format!("a row of {table} refers to one of {other} that is not there"));
+    }
+    let view = View { connection: &connection };
+    let mut trails = BTreeMap::new();
+    let brands: Vec<String> = connection
+        .prepare("SELECT DISTINCT brand FROM audit ORDER BY brand")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for name in brands {
+        let brand = Brand(name.clone());
+        let last = view.audit_rows(&brand, 1)?.pop();
+        let trail = Trail {
+            acts: last.as_ref().map_or(0, |row| row.number),
+            last_at: last.as_ref().map(|row| row.at),
+            last_hash: last.map(|row| row.hash).unwrap_or_default(),
+            broken_at: view.audit_broken_at(&brand)?,
+        };
+        trails.insert(name, trail);
+    }
+    let mut kept = BTreeMap::new();
+    for table in ["captures", "records", "obligations", "exceptions", "mappings", "sealed", "audit"] {
+        let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        kept.insert(table.to_owned(), count(rows));
+    }
+    Ok(Inspection { schema, faults, trails, rows: kept })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{at, brand, connection};
+
+    #[tokio::test]
+    async fn a_copy_made_while_others_write_is_whole_and_a_damaged_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+        let store = Store::open(path.to_str().unwrap()).await.unwrap();
+        store.write(|tx| tx.audit(&brand(), "anna", "mapping.set", "item sku=1", "98 at erp", at(1))).await.unwrap();
+        let writing = tokio::spawn({
+            let store = store.clone();
+            async move {
+                for _ in 0..200 {
+                    store.write(|tx| tx.add_calls(&brand(), &connection("shop"), "orders", 1)).await.unwrap();
+                }
+            }
+        });
+        store.back_up(&copy).await.unwrap();
+        writing.await.unwrap();
+        let found = inspect(&copy).await.unwrap();
+        assert!(found.is_whole(), "{found:?}");
+        assert_eq!((found.trails["brand"].acts, found.rows["audit"]), (1, 1));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        // What is there is never written over.
+        assert!(store.back_up(&copy).await.is_err());
+        // It opens as a store, with what was in it.
+        let again = Store::open(copy.to_str().unwrap()).await.unwrap();
+        assert_eq!(again.read(|view| view.audit_rows(&brand(), 9)).await.unwrap().len(), 1);
+        drop(again);
+
+        // An act that somebody altered in the copy is found, and so is a page that does not read.
+        let altered = folder.path().join("altered.db");
+        store.back_up(&altered).await.unwrap();
+        let direct = Connection::open(&altered).unwrap();
+        direct.execute_batch("DROP TRIGGER audit_is_not_changed; UPDATE audit SET actor = 'bo'").unwrap();
+        drop(direct);
+        let found = inspect(&altered).await.unwrap();
+        assert_eq!((found.is_whole(), found.trails["brand"].broken_at), (false, Some(1)));
+        let mut bytes = std::fs::read(&altered).unwrap();
+        let middle = bytes.len() / 2;
+        bytes.iter_mut().skip(middle).take(8_192).for_each(|byte| *byte ^= 0x5a);
+        std::fs::write(&altered, bytes).unwrap();
+        assert!(inspect(&altered).await.map_or(true, |found| !found.faults.is_empty()));
+        std::fs::write(&altered, "no database").unwrap();
+        assert!(inspect(&altered).await.is_err());
+        assert!(inspect(&folder.path().join("none.db")).await.is_err());
+    }
+}

@@ -1,0 +1,427 @@
+//! Taking out what tells who somebody is. The rows, their digests, amounts and times stay, so that every proof stays valid and
+//! the same document that comes again is known for what it is; the bytes go, and are overwritten in the file.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use selvedge_model::{
+    AnyRecord, Brand, CaptureId, ConnectionName, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
+    compare::Difference,
+    obligation::State,
+    privacy::{ERASED, telling, without_person, without_words, words_of},
+    statement::Entry,
+};
+
+use crate::{
+    Result, Tx, View,
+    captures::kind_of,
+    packing::{limit, micros, pack, unpack},
+    records::{form_and_body, from_form, from_json, json, search_text},
+};
+
+/// How many records of one person are erased at once; more is no person.
+pub const RECORDS_MAX: usize = 20_000;
+
+/// Whose traces are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// Whoever has this e-mail address, whatever they bought.
+    Email(String),
+    /// Whoever placed this order; only what belongs to it.
+    Order(RecordKey),
+}
+
+/// What is kept of a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// The records, every revision.
+    pub records: Vec<RecordId>,
+    /// The orders that they are about.
+    pub orders: BTreeSet<RecordKey>,
+    /// The texts that tell who it is, in lower case.
+    pub words: Vec<String>,
+    /// What is still on its way or held: without name and address it could not be delivered.
+    pub open: Vec<OpenTrace>,
+}
+
+/// Something of a person that is not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTrace {
+    /// Which obligation; none for a document that is not decoded yet.
+    pub id: Option<ObligationId>,
+    /// Of which flow.
+    pub flow: FlowName,
+    /// Our key.
+    pub key: RecordKey,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// What was erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Erased {
+    /// Revisions of records.
+    pub records: u64,
+    /// Documents as they came.
+    pub documents: u64,
+    /// Webhook deliveries.
+    pub webhooks: u64,
+    /// Sentences in stories, exceptions, differences and statements.
+    pub texts: u64,
+}
+
+impl Erased {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            documents: self.documents + other.documents,
+            webhooks: self.webhooks + other.webhooks,
+            texts: self.texts + other.texts,
+        }
+    }
+}
+
+/// A row of which one text is to be replaced.
+struct Text {
+    id: i64,
+    texts: Vec<Option<String>>,
+}
+
+impl View<'_> {
+    /// What is kept of a person.
+    pub fn traces(&self, brand: &Brand, person: &Person) -> Result<Traces> {
+        let mut keys: BTreeSet<(Kind, RecordKey)> = BTreeSet::new();
+        let mut orders: BTreeSet<RecordKey> = BTreeSet::new();
+        match person {
+            Person::Order(key) => drop(orders.insert(key.clone())),
+            Person::Email(email) => {
+                let email = email.trim().to_lowercase();
+                let sql = "SELECT kind, key, order_key, search FROM records WHERE brand = ?1 AND instr(search, ?2) > 0";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                let mut rows = statement.query([brand.as_str(), &email])?;
+                while let Some(row) = rows.next()? {
+                    let (kind, search): (String, String) = (row.get(0)?, row.get(3)?);
+                    // A part of somebody else's address is somebody else's.
+                    if search.lines().any(|line| line == email) {
+                        match row.get::<_, Option<String>>(2)? {
+                            Some(order) => drop(orders.insert(RecordKey(order))),
+                            None => drop(keys.insert((kind_of(&kind)?, RecordKey(row.get(1)?)))),
+                        }
+                    }
+                }
+            }
+        }
+        let mut traces = Traces::default();
+        let mut words = Vec::new();
+        let mut documents: BTreeSet<(String, String, String)> = BTreeSet::new();
+        for order in &orders {
+            let sql = "SELECT DISTINCT kind, key FROM records WHERE brand = ?1 AND order_key = ?2 AND latest = 1";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([brand.as_str(), order.as_str()])?;
+            while let Some(row) = rows.next()? {
+                let kind: String = row.get(0)?;
+                keys.insert((kind_of(&kind)?, RecordKey(row.get(1)?)));
+            }
+        }
+        for (kind, key) in &keys {
+            let sql =
+                "SELECT id, form, body, capture_id FROM records WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY id LIMIT ?4";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![brand.as_str(), kind.word(), key.as_str(), limit(RECORDS_MAX)])?;
+            while let Some(row) = rows.next()? {
+                let form: String = row.get(1)?;
+                let record = from_form(&form, &unpack("a record", row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?)?;
+                words.extend(words_of(&record));
+                traces.records.push(RecordId(row.get(0)?));
+                if let Some(capture) = row.get::<_, Option<i64>>(3)? {
+                    documents.insert(self.document_of(CaptureId(capture))?);
+                }
+            }
+            for row in self.obligations_of(brand, *kind, key)? {
+                if row.state.in_flight() || row.state == State::Held {
+                    traces.open.push(OpenTrace { id: Some(row.id), flow: row.flow, key: row.key, state: row.state });
+                }
+            }
+        }
+        for (connection, kind, external_id) in &documents {
+            let sql = "SELECT EXISTS (SELECT 1 FROM captures WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4 AND state = 'due')";
+            let waits = self
+                .connection
+                .prepare_cached(sql)?
+                .query_row([brand.as_str(), connection, kind, external_id], |row| row.get::<_, bool>(0))?;
+            if waits {
+                let (flow, key) = (FlowName::default(), RecordKey(external_id.clone()));
+                traces.open.push(OpenTrace { id: None, flow, key, state: State::Captured });
+            }
+        }
+        if let Person::Email(email) = person {
+            words.push(email.clone());
+        }
+        traces.words = telling(words);
+        traces.orders = orders;
+        traces.records.truncate(RECORDS_MAX);
+        Ok(traces)
+    }
+
+    fn document_of(&self, capture: CaptureId) -> Result<(String, String, String)> {
+        let sql = "SELECT connection, kind, external_id FROM captures WHERE id = ?1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([capture.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+    }
+
+    /// Webhook deliveries after a row in which one of the words stands, and the row to go on from, where there may be more.
+    pub fn deliveries_naming(
+        &self,
+        brand: &Brand,
+        words: &[String],
+        after: i64,
+        looked_at: usize,
+    ) -> Result<(Vec<i64>, Option<i64>)> {
+        let sql = "SELECT id, body FROM deliveries WHERE brand = ?1 AND id > ?2 AND erased_at IS NULL ORDER BY id LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), after, limit(looked_at)])?;
+        let (mut found, mut last, mut seen) = (Vec::new(), after, 0);
+        while let Some(row) = rows.next()? {
+            last = row.get(0)?;
+            seen += 1;
+            let body = unpack("a delivery", row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            if without_words(&String::from_utf8_lossy(&body), words).is_some() {
+                found.push(last);
+            }
+        }
+        Ok((found, (seen == looked_at).then_some(last)))
+    }
+
+    /// Texts of the exceptions in which one of the words stands, without them.
+    fn exceptions_naming(&self, brand: &Brand, words: &[String]) -> Result<Vec<Text>> {
+        let sql = "SELECT id, value, message, remedy, cause FROM exceptions WHERE brand = ?1";
+        self.naming(sql, [brand.as_str()], words)
+    }
+
+    /// The rows whose texts (every column but the first, which is their number) have one of the words in them, without it.
+    fn naming(&self, sql: &str, values: impl rusqlite::Params, words: &[String]) -> Result<Vec<Text>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(values)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut named = false;
+            let mut texts = Vec::with_capacity(columns);
+            for column in 1..columns {
+                let text: Option<String> = row.get(column)?;
+                let without = text.as_deref().and_then(|text| without_words(text, words));
+                named |= without.is_some();
+                texts.push(without.or(text));
+            }
+            if named {
+                found.push(Text { id: row.get(0)?, texts });
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Tx<'_> {
+    /// Erases what is kept of a person, but for webhook deliveries: [`Tx::erase_deliveries`]. What is not settled is erased
+    /// with the rest: look at [`Traces::open`] first.
+    pub fn erase_person(&self, brand: &Brand, traces: &Traces, now: Timestamp) -> Result<Erased> {
+        self.overwriting(|| {
+            let mut erased = Erased::default();
+            for id in &traces.records {
+                erased.texts += self.erase_story(*id, &traces.words)?;
+                erased.documents += self.erase_document_of(*id, now)?;
+                erased.records += u64::from(self.erase_record(*id, now)?);
+            }
+            for order in &traces.orders {
+                erased.texts += self.erase_family(brand, order, &traces.words)?;
+                let sql = "DELETE FROM bought WHERE brand = ?1 AND order_key = ?2";
+                self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str()])?;
+            }
+            for text in self.exceptions_naming(brand, &traces.words)? {
+                let [value, message, remedy, cause] = text.texts.as_slice() else { continue };
+                // A cause is one exception: two that are the same without a name stay two.
+                let cause = cause.as_deref().map(|cause| format!("{cause}#{}", text.id));
+                let sql = "UPDATE exceptions SET value = ?2, message = ?3, remedy = ?4, cause = CASE WHEN ?5 THEN ?6 ELSE cause END WHERE id = ?1";
+                let renamed = cause.as_deref().is_some_and(|cause| cause.contains(ERASED));
+                self.connection.prepare_cached(sql)?.execute(params![text.id, value, message, remedy, renamed, cause])?;
+                erased.texts += 1;
+            }
+            Ok(erased)
+        })
+    }
+
+    /// Erases the bytes of deliveries; how many had any left.
+    pub fn erase_deliveries(&self, ids: &[i64], now: Timestamp) -> Result<u64> {
+        self.overwriting(|| {
+            let sql = "UPDATE deliveries SET body = ?2, erased_at = ?3 WHERE id = ?1 AND erased_at IS NULL";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut erased = 0;
+            for id in ids {
+                erased += statement.execute(params![id, pack(b""), micros(now)])? as u64;
+            }
+            Ok(erased)
+        })
+    }
+
+    /// What is freed while this works is overwritten in the file, and not only left to be used again.
+    pub(crate) fn overwriting<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.connection.pragma_update(None, "secure_delete", true)?;
+        let done = work();
+        self.connection.pragma_update(None, "secure_delete", false)?;
+        done
+    }
+
+    /// Takes the person out of one revision; whether there was one left in it. Its digest stays: it proves what it was.
+    pub(crate) fn erase_record(&self, id: RecordId, now: Timestamp) -> Result<bool> {
+        let sql = "SELECT form, body, problems, erased_at, brand, latest FROM records WHERE id = ?1";
+        let found = self.connection.prepare_cached(sql)?.query_row([id.0], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, Option<Vec<u8>>>(2)?,
+                row.get::<_, Option<i64>>(3)?,
+                row.get::<_, String>(4)?,
+                row.get::<_, bool>(5)?,
+            ))
+        });
+        let Some((form, body, problems, None, brand, latest)) = found.optional()? else { return Ok(false) };
+        let record = from_form(&form, &unpack("a record", &body)?)?;
+        let words = words_of(&record);
+        let record = without_person(record);
+        let (_, body) = form_and_body(&record)?;
+        let problems = problems
+            .map(|packed| unpack("the problems of a record", &packed).map(|text| pack(&without(&text, &words))))
+            .transpose()?;
+        // A product is called what it is called; of the others nobody is to be found any more.
+        let who = if matches!(record, AnyRecord::Product(_)) { None } else { Some("") };
+        let sql =
+            "UPDATE records SET body = ?2, problems = ?3, who = coalesce(?4, who), search = ?5, erased_at = ?6 WHERE id = ?1";
+        let values = params![id.0, pack(&body), problems, who, search_text(&record), micros(now)];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        for obligation in self.obligations_about(id)? {
+            self.erase_owed(obligation, &words)?;
+        }
+        if latest {
+            self.index_words(&Brand(brand), &record)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes the person out of what the gate made of a record, and out of what a flow in shadow mode found.
+    fn erase_owed(&self, id: ObligationId, words: &[String]) -> Result<()> {
+        if let Some(prepared) = self.prepared(id)? {
+            let (_, body) = form_and_body(&without_person(prepared))?;
+            let sql = "UPDATE obligations SET prepared = ?2 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![id.0, pack(&body)])?;
+        }
+        let sql = "SELECT body FROM comparisons WHERE obligation_id = ?1";
+        let compared = self.connection.prepare_cached(sql)?.query_row([id.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+        if let Some(compared) = compared {
+            let mut found: Vec<Difference> = from_json("a comparison", &unpack("a comparison", &compared)?)?;
+            for text in found.iter_mut().flat_map(|difference| [&mut difference.expected, &mut difference.actual]).flatten() {
+                if let Some(without) = without_words(text, words) {
+                    *text = without;
+                }
+            }
+            let sql = "UPDATE comparisons SET body = ?2 WHERE obligation_id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![id.0, pack(&json(&found)?)])?;
+        }
+        Ok(())
+    }
+
+    /// The obligations of one revision.
+    fn obligations_about(&self, record: RecordId) -> Result<Vec<ObligationId>> {
+        let sql = "SELECT brand, kind, key FROM records WHERE id = ?1";
+        let (brand, kind, key): (String, String, String) =
+            self.connection.prepare_cached(sql)?.query_row([record.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let all = self.obligations_of(&Brand(brand), kind_of(&kind)?, &RecordKey(key))?;
+        Ok(all.into_iter().filter(|row| row.record == record).map(|row| row.id).collect())
+    }
+
+    /// Takes words out of what was told of a record's obligations; how many sentences.
+    pub(crate) fn erase_story(&self, record: RecordId, words: &[String]) -> Result<u64> {
+        let mut texts = 0;
+        for id in self.obligations_about(record)? {
+            for text in self.naming("SELECT number, detail FROM attempts WHERE obligation_id = ?1", [id.0], words)? {
+                let sql = "UPDATE attempts SET detail = ?3 WHERE obligation_id = ?1 AND number = ?2";
+                self.connection.prepare_cached(sql)?.execute(params![id.0, text.id, text.texts.first().cloned().flatten()])?;
+                texts += 1;
+            }
+            for text in self.naming("SELECT id, note FROM obligations WHERE id = ?1", [id.0], words)? {
+                let sql = "UPDATE obligations SET note = ?2 WHERE id = ?1";
+                self.connection.prepare_cached(sql)?.execute(params![text.id, text.texts.first().cloned().flatten()])?;
+                texts += 1;
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Erases every capture of the document that a revision was decoded from; how many had bytes left.
+    fn erase_document_of(&self, record: RecordId, now: Timestamp) -> Result<u64> {
+        let sql = "SELECT c.brand, c.connection, c.kind, c.external_id FROM records r JOIN captures c ON c.id = r.capture_id WHERE r.id = ?1";
+        let document = self.connection.prepare_cached(sql)?.query_row([record.0], |row| {
+            Ok((Brand(row.get(0)?), ConnectionName(row.get(1)?), row.get::<_, String>(2)?, ExternalId(row.get(3)?)))
+        });
+        let Some((brand, connection, kind, external_id)) = document.optional()? else { return Ok(0) };
+        let sql = "UPDATE captures SET body = ?5, erased_at = ?6
+                   WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND external_id = ?4 AND erased_at IS NULL AND state <> 'due'";
+        let values = params![brand.as_str(), connection.as_str(), kind, external_id.as_str(), pack(b""), micros(now)];
+        Ok(self.connection.prepare_cached(sql)?.execute(values)? as u64)
+    }
+
+    /// Takes words out of what reconciliation found about an order and keeps of its statements; how many texts.
+    fn erase_family(&self, brand: &Brand, order: &RecordKey, words: &[String]) -> Result<u64> {
+        let mut texts = 0;
+        // What two ends say of a person is about the person even where one of them is wrong.
+        let sql = "UPDATE differences SET expected = ?3, actual = ?3 WHERE brand = ?1 AND family = ?2 AND cause = 'party' AND expected IS NOT ?3";
+        texts += self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str(), ERASED])? as u64;
+        let sql = "SELECT id, expected, actual, detail, suggestion FROM differences WHERE brand = ?1 AND family = ?2";
+        for text in self.naming(sql, [brand.as_str(), order.as_str()], words)? {
+            let [expected, actual, detail, suggestion] = text.texts.as_slice() else { continue };
+            let sql = "UPDATE differences SET expected = ?2, actual = ?3, detail = ?4, suggestion = ?5 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![text.id, expected, actual, detail, suggestion])?;
+            texts += 1;
+        }
+        let runs = "SELECT id FROM reconciliations WHERE brand = ?1";
+        let mut statement = self.connection.prepare_cached(runs)?;
+        let runs = statement.query_map([brand.as_str()], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        for run in runs {
+            let sql = "SELECT side, kind, connection, external_id, body FROM statement_entries WHERE run_id = ?1 AND family = ?2";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![run, order.as_str()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, String>(3)?,
+                    row.get::<_, Vec<u8>>(4)?,
+                ))
+            })?;
+            for (side, kind, connection, external_id, body) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+                let mut entry: Entry = from_json("an entry", &unpack("an entry", &body)?)?;
+                if entry.buyer.is_none() && entry.address.is_none() && entry.tracking.is_empty() {
+                    continue;
+                }
+                entry.buyer = None;
+                entry.address = None;
+                entry.tracking.clear();
+                let sql = "UPDATE statement_entries SET body = ?7
+                           WHERE run_id = ?1 AND family = ?2 AND side = ?3 AND kind = ?4 AND connection = ?5 AND external_id = ?6";
+                let values = params![run, order.as_str(), side, kind, connection, external_id, pack(&json(&entry)?)];
+                self.connection.prepare_cached(sql)?.execute(values)?;
+                texts += 1;
+            }
+        }
+        Ok(texts)
+    }
+}
+
+/// A text kept as bytes, without the words.
+fn without(text: &[u8], words: &[String]) -> Vec<u8> {
+    without_words(&String::from_utf8_lossy(text), words).map_or_else(|| text.to_vec(), String::into_bytes)
+}
+
+#[cfg(test)]
+mod tests;
