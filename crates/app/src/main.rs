@@ -4,9 +4,12 @@ mod api;
 mod audit;
 mod commands;
 mod config;
+#[cfg(test)]
+mod hostile_tests;
 mod metrics;
 mod pack;
 mod pages;
+mod people;
 mod rehearse;
 mod serve;
 mod view;

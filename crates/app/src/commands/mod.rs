@@ -14,6 +14,7 @@ pub mod init;
 pub mod mappings;
 pub mod orders;
 pub mod out;
+pub mod people;
 mod preflight;
 pub mod reconcile;
 pub mod replay;
@@ -110,6 +111,8 @@ pub enum Command {
     Close(close::Args),
     /// See how fresh stock is and why each figure is what it is; play recorded days again under other settings
     Stock(stock::Args),
+    /// Say who may sign in and what they may do
+    People(people::Args),
     /// Keep secrets sealed in the store
     Secrets(secrets::Args),
     /// Print what can be configured
@@ -156,6 +159,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Balance(args) => balance::run(&about, &args).await,
         Command::Close(args) => close::run(&about, args).await,
         Command::Stock(args) => stock::run(&about, args).await,
+        Command::People(args) => people::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
         Command::Reconcile(args) => reconcile::run(&about, args).await,
@@ -225,7 +229,7 @@ impl About {
 
     /// What this person may do.
     pub fn actions(&self, config: &Config, store: &Store) -> Actions {
-        Actions { store: store.clone(), brand: config.brand.clone(), clock: Arc::clone(&self.clock), actor: actor() }
+        Actions { store: store.clone(), brand: config.brand.clone(), clock: Arc::clone(&self.clock), actor: actor().into() }
     }
 }
 
@@ -301,6 +305,15 @@ mod tests {
             "stock rehearse --data DIR",
             "stock rehearse --orders o.csv --movements m.csv --opening s.csv --time-zone Europe/Stockholm",
             "stock rehearse --interval 30s,5m --buffer none --buffer quantile=0.999 --outage 2h --quantity on_hand --naive",
+            "people list --json",
+            "people setup",
+            "people invite anna@example.com --name Anna --role operator,finance",
+            "people role anna@example.com admin",
+            "people disable anna@example.com",
+            "people enable anna@example.com",
+            "people reset anna@example.com --forget-app",
+            "people sessions anna@example.com --revoke",
+            "people tokens anna@example.com --revoke tok_3",
             "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",
@@ -341,6 +354,10 @@ mod tests {
             "stock rehearse --data D --orders o.csv --opening s.csv",
             "stock rehearse --buffer two",
             "secrets set NAME VALUE",
+            "people invite anna@example.com --name Anna",
+            "people role anna@example.com king",
+            "people reset",
+            "people disable nobody",
             "run --colour",
         ] {
             let words = std::iter::once("selvedge").chain(line.split(' ').filter(|word| !word.is_empty()));

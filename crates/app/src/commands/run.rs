@@ -6,11 +6,12 @@ use selvedge_flow::Engine;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    About,
+    About, actor,
     out::{Done, Failure, failed},
 };
 use crate::{
-    config::{Config, Level},
+    config::{Config, Level, secrets},
+    people::{self, Door},
     serve::{self, App},
     wiring::{self, Digest, LockError},
 };
@@ -66,18 +67,41 @@ pub async fn run(about: &About, args: Args) -> Done {
         )
     })?;
     let engine = Arc::new(engine);
+    // A key that is there and does not read was named when the config was looked at, if anything needs it.
+    let key_file = about.global.key_file.as_deref().or(config.key_file.as_deref());
+    let door = Door {
+        key: secrets::sealing_key(&environment, key_file).ok().map(Arc::new),
+        url: config.url.clone(),
+        proxies: config.proxies.clone(),
+        metrics_open: config.metrics_open,
+        ..Door::default()
+    };
     let listener = if args.headless { None } else { Some(listen(&config).await?) };
     let (stop, stopping) = watch::channel(false);
     let signals = tokio::spawn(signals(stop));
-    about.out.say(match &listener {
-        Some(listener) => format!("Selvedge runs {}: http://{}\nCtrl-C stops it.", config.brand, listener.local_addr()?),
+    let url = match &listener {
+        Some(listener) => Some(config.url.clone().unwrap_or(format!("http://{}", listener.local_addr()?))),
+        None => None,
+    };
+    about.out.say(match &url {
+        Some(url) => format!("Selvedge runs {}: {url}\nCtrl-C stops it.", config.brand),
         None => format!("Selvedge runs {} without a page. Ctrl-C stops it.", config.brand),
     })?;
+    let store = &engine.setup().store;
+    if let Some(url) = &url
+        && let Some(link) = people::setup_link(store, &config.brand, &actor(), about.clock.now()).await?
+    {
+        // On standard output alone, and asked for or not: without it nobody comes in, and the log is kept.
+        about.out.line(format!(
+            "\nNobody can sign in yet. Whoever opens this first names the first admin; it is good for an hour, once:\n  {url}/setup/{}",
+            link.text()
+        ))?;
+    }
     let served = async {
         match listener {
             None => Ok(()),
             Some(listener) => {
-                let app = Arc::new(App::new(Arc::clone(&engine)).with_hosts(config.hosts.clone()));
+                let app = Arc::new(App::new(Arc::clone(&engine)).with_hosts(config.hosts.clone()).with_door(door));
                 serve::serve(listener, serve::router(app), stopped(stopping.clone())).await
             }
         }

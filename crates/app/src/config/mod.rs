@@ -24,7 +24,7 @@ pub mod words;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -129,16 +129,34 @@ pub struct StoreSettings {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// IP address and port to listen on. There are no log-ins yet: whoever reaches it may read and act. Default: 127.0.0.1:7700
+    /// IP address and port to listen on. It speaks plain HTTP: beyond this machine, put a reverse proxy with TLS before it. Default: 127.0.0.1:7700
     #[schemars(extend("format" = "address"))]
     pub listen: String,
     /// Names under which browsers may ask for the page, besides IP addresses and localhost.
     pub hosts: Vec<String>,
+    /// The address that people type, as https://desk.example.com: links are made of it, its name is one of the hosts, and with https
+    /// the cookie never travels without TLS.
+    pub url: Option<String>,
+    /// IP addresses of the reverse proxies before it, which are believed about whom they speak for (X-Forwarded-For).
+    pub proxies: Vec<String>,
+    /// Who may read the metrics: token (a token with the scope metrics, or a person with that right) or open (whoever reaches them). Default: token
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricsAccess {
+    /// Whoever has the right to.
+    #[default]
+    Token,
+    /// Whoever reaches them.
+    Open,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { listen: LISTEN.to_owned(), hosts: Vec::new() }
+        Self { listen: LISTEN.to_owned(), hosts: Vec::new(), url: None, proxies: Vec::new(), metrics: MetricsAccess::Token }
     }
 }
 
@@ -454,6 +472,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Names under which the page may be asked for.
     pub hosts: Vec<String>,
+    /// The address that people type, without anything after the host and port.
+    pub url: Option<String>,
+    /// The reverse proxies before the server.
+    pub proxies: Vec<IpAddr>,
+    /// Whether whoever reaches the metrics may read them.
+    pub metrics_open: bool,
     /// How often lists are read again.
     pub lists_every: Duration,
     /// When the mappings are looked through.
@@ -565,6 +589,11 @@ impl Config {
         let system = |name: &ConnectionName| self.connections.get(name).map_or("", |c| c.connector.name());
         self.targets().into_iter().map(|name| crate::view::Target::new(name.clone(), system(&name))).collect()
     }
+}
+
+/// Host and port of an address of a server.
+fn host_of(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))
 }
 
 /// Reads a file.
@@ -725,13 +754,20 @@ impl Reading<'_> {
             self.wrong(&below("dispatch", &setting), message, remedy);
         }
         self.entities(&read.entities);
+        let url = self.public_url(read.server.url.as_deref());
+        let mut hosts = read.server.hosts;
+        hosts.extend(url.as_deref().and_then(host_of).map(str::to_owned));
+        let proxies = self.proxies(&read.server.proxies);
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
             store_url,
             key_file: read.store.key_file.map(|path| folder.join(path)),
             listen: read.server.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7700))),
-            hosts: read.server.hosts,
+            hosts,
+            url,
+            proxies,
+            metrics_open: read.server.metrics == MetricsAccess::Open,
             lists_every: read.lists_every.0,
             preflight: read.preflight,
             connections,
@@ -745,6 +781,34 @@ impl Reading<'_> {
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
+    }
+
+    /// The address that people type, if it is one.
+    fn public_url(&mut self, url: Option<&str>) -> Option<String> {
+        let url = url?.trim().trim_end_matches('/');
+        let fits = host_of(url).is_some_and(|host| {
+            !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+        });
+        if !fits {
+            let remedy = "Write it as https://desk.example.com, without anything after the host and port.";
+            self.wrong("server.url", format!("{:?} is no address of a server", words::short(url)), remedy);
+            return None;
+        }
+        Some(url.to_ascii_lowercase())
+    }
+
+    fn proxies(&mut self, proxies: &[String]) -> Vec<IpAddr> {
+        let mut read = Vec::new();
+        for proxy in proxies {
+            match proxy.trim().parse::<IpAddr>() {
+                Ok(address) => read.push(address.to_canonical()),
+                Err(_) => {
+                    let remedy = "Write the IP address from which the proxy connects, as \"127.0.0.1\".";
+                    self.wrong("server.proxies", format!("{:?} is no IP address", words::short(proxy)), remedy);
+                }
+            }
+        }
+        read
     }
 
     /// The store's address with its path made absolute or relative to where we are.
