@@ -55,7 +55,9 @@ impl From<StoreError> for Problem {
             StoreError::NeedsApproval(id) => Self::of(
                 StatusCode::ACCEPTED,
                 "It takes a second person",
-                format!("Nothing was done yet: it was asked for as {id}, and is done once somebody else approves it under Approvals."),
+                format!(
+                    "Nothing was done yet: it was asked for as {id}, and is done once somebody else approves it under Approvals."
+                ),
             ),
             StoreError::Forbidden(why) => Self::of(StatusCode::FORBIDDEN, "You may not do this", why),
             taken @ (StoreError::Taken(_) | StoreError::Decided { .. }) => {

@@ -119,7 +119,12 @@ pub async fn run(about: &About, args: Args) -> Done {
                     "They invite everybody else under People. If they have lost their password: selvedge people reset ADDRESS",
                 ));
             };
-            tell_link(about, &config, &format!("/setup/{}", link.text()), "Whoever opens it first names the first admin; it is good for an hour, once.")?;
+            tell_link(
+                about,
+                &config,
+                &format!("/setup/{}", link.text()),
+                "Whoever opens it first names the first admin; it is good for an hour, once.",
+            )?;
         }
         Act::Invite { email, name, role } => {
             let name = fit_name(&name).map_err(|unfit| unclear(unfit.to_string(), "Give it with --name."))?;
@@ -181,7 +186,11 @@ pub async fn run(about: &About, args: Args) -> Done {
                     said(about, format!("{token} is good no more."))?;
                 }
                 Some(token) => {
-                    return Err(failed(format!("{email} has no token {token} at this brand"), "Nothing was changed.", "See selvedge people tokens."));
+                    return Err(failed(
+                        format!("{email} has no token {token} at this brand"),
+                        "Nothing was changed.",
+                        "See selvedge people tokens.",
+                    ));
                 }
                 None => tokens(about, &config, &store, id, now).await?,
             }
@@ -207,7 +216,9 @@ fn tell_link(about: &About, config: &Config, path: &str, what: &str) -> Result<(
 async fn person(store: &Store, config: &Config, email: &Email) -> Result<Person, Failure> {
     let (brand, of) = (config.brand.clone(), email.clone());
     let found = store.read(move |view| view.person_by_email(&brand, &of)).await?;
-    found.ok_or_else(|| failed(format!("there is nobody with the address {email}"), "Nothing was changed.", "See selvedge people list."))
+    found.ok_or_else(|| {
+        failed(format!("there is nobody with the address {email}"), "Nothing was changed.", "See selvedge people list.")
+    })
 }
 
 async fn list(about: &About, config: &Config, store: &Store) -> Result<(), Failure> {
@@ -247,8 +258,15 @@ async fn tokens(
     about.out.table(
         ["ID", "NAME", "MAY", "GOOD UNTIL", "LAST USED"],
         tokens.into_iter().map(|one| {
-            let until = if one.expires_at <= now { format!("expired {}", moment(one.expires_at)) } else { moment(one.expires_at) };
-            [one.id.to_string(), clean(&one.name), one.scopes.words(), until, one.used_at.map_or_else(|| "never".to_owned(), moment)]
+            let until =
+                if one.expires_at <= now { format!("expired {}", moment(one.expires_at)) } else { moment(one.expires_at) };
+            [
+                one.id.to_string(),
+                clean(&one.name),
+                one.scopes.words(),
+                until,
+                one.used_at.map_or_else(|| "never".to_owned(), moment),
+            ]
         }),
     )
 }

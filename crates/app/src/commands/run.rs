@@ -1,8 +1,10 @@
 //! `selvedge run`: the engine and the page, until told to stop.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
+use selvedge_connector::Secret;
 use selvedge_flow::Engine;
+use selvedge_store::Store;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -10,8 +12,12 @@ use super::{
     out::{Done, Failure, failed},
 };
 use crate::{
-    config::{Config, Level, secrets},
-    people::{self, Door},
+    config::{
+        Config, Level,
+        people::Oidc,
+        secrets::{self, Environment},
+    },
+    people::{self, Door, sso::Sso},
     serve::{self, App},
     wiring::{self, Digest, LockError},
 };
@@ -69,7 +75,12 @@ pub async fn run(about: &About, args: Args) -> Done {
     let engine = Arc::new(engine);
     // A key that is there and does not read was named when the config was looked at, if anything needs it.
     let key_file = about.global.key_file.as_deref().or(config.key_file.as_deref());
+    let sso = match &config.oidc {
+        Some(oidc) => Some(sso(&config, oidc, &environment, key_file, &engine.setup().store, about).await?),
+        None => None,
+    };
     let door = Door {
+        sso,
         key: secrets::sealing_key(&environment, key_file).ok().map(Arc::new),
         url: config.url.clone(),
         proxies: config.proxies.clone(),
@@ -132,6 +143,29 @@ pub async fn run(about: &About, args: Args) -> Done {
     }
     about.out.say("Stopped. What was under way is finished or will be looked up at the next start.")?;
     Ok(0)
+}
+
+/// Single sign-on, with its secret. No call is made before somebody uses it.
+async fn sso(
+    config: &Config,
+    oidc: &Oidc,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    store: &Store,
+    about: &About,
+) -> Result<Sso, Failure> {
+    let secret = match &oidc.client_secret {
+        None => None,
+        Some(reference) => {
+            let found = secrets::fetch_one(config, environment, key_file, Some(store), reference).await;
+            let text = found.map_err(|(message, remedy)| {
+                Failure::Config(vec![config.problem(Level::Bad, "people.oidc.client_secret", message, remedy)])
+            })?;
+            Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+        }
+    };
+    let url = config.url.clone().unwrap_or_default();
+    Ok(Sso::new(oidc.clone(), secret, &url, Arc::clone(&about.clock)))
 }
 
 fn held(config: &Config, error: &LockError) -> Failure {

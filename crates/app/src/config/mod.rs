@@ -10,6 +10,7 @@ pub mod credits;
 pub mod dispatch;
 pub mod document;
 pub mod entities;
+pub mod people;
 pub mod preflight;
 pub mod products;
 pub mod reconcile;
@@ -40,6 +41,7 @@ use self::{
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
     entities::EntitySettings,
+    people::{Oidc, PeopleSettings},
     preflight::PreflightSettings,
     products::ProductSettings,
     reconcile::ReconcileSettings,
@@ -69,6 +71,8 @@ pub struct ConfigFile {
     pub store: StoreSettings,
     /// The page, the API and the webhooks.
     pub server: ServerSettings,
+    /// How people sign in, besides with a password.
+    pub people: PeopleSettings,
     /// How often the targets' own lists of values (items, currencies) are read again. Default: 10m.
     pub lists_every: Span,
     /// When the mappings are looked through every night: { at = "03:00", zone = "Europe/Stockholm" }, or "off".
@@ -101,6 +105,7 @@ impl Default for ConfigFile {
             brand: String::new(),
             store: StoreSettings::default(),
             server: ServerSettings::default(),
+            people: PeopleSettings::default(),
             lists_every: Span::seconds(600),
             preflight: PreflightSettings::default(),
             connections: BTreeMap::new(),
@@ -478,6 +483,8 @@ pub struct Config {
     pub proxies: Vec<IpAddr>,
     /// Whether whoever reaches the metrics may read them.
     pub metrics_open: bool,
+    /// Single sign-on.
+    pub oidc: Option<Oidc>,
     /// How often lists are read again.
     pub lists_every: Duration,
     /// When the mappings are looked through.
@@ -653,6 +660,13 @@ pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
     if let Some(preflight) = value.get_mut("preflight").filter(|preflight| **preflight == json!("off")) {
         *preflight = json!({ "at": "off" });
     }
+    // A secret that stands there in plain text goes nowhere, not even into a message.
+    if let Some(oidc) = value.get_mut("people").and_then(|people| people.get_mut("oidc")).and_then(Value::as_object_mut)
+        && oidc.get("client_secret").is_some_and(|secret| !secret.is_object())
+    {
+        oidc.remove("client_secret");
+        reading.wrong("people.oidc.client_secret", "a secret must not stand in the config", secrets::PLAIN_REMEDY);
+    }
     let mut value = Value::Object(value);
     for difference in shape::hold(&strict_schema(), &mut value) {
         let counted = many && difference.path == "brand";
@@ -758,6 +772,16 @@ impl Reading<'_> {
         let mut hosts = read.server.hosts;
         hosts.extend(url.as_deref().and_then(host_of).map(str::to_owned));
         let proxies = self.proxies(&read.server.proxies);
+        let oidc = read.people.oidc.map(|oidc| oidc.read(url.as_deref())).and_then(|read| match read {
+            Ok(oidc) => Some(oidc),
+            Err(wrong) => {
+                for (setting, message, remedy) in wrong {
+                    let at = if setting.is_empty() { "people.oidc".to_owned() } else { below("people.oidc", setting) };
+                    self.wrong(&at, message, remedy);
+                }
+                None
+            }
+        });
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -768,6 +792,7 @@ impl Reading<'_> {
             url,
             proxies,
             metrics_open: read.server.metrics == MetricsAccess::Open,
+            oidc,
             lists_every: read.lists_every.0,
             preflight: read.preflight,
             connections,

@@ -23,7 +23,12 @@ async fn a_form_on_another_site_does_nothing() {
         ("/logout".to_owned(), vec![]),
         ("/login".to_owned(), vec![("email", "eve@example.com"), ("password", PASSWORD)]),
     ];
-    for (name, value) in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example"), ("origin", "null")] {
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
         for (path, fields) in &acts {
             let got = admin.clone().header(name, value).post(&app, path, fields).await;
             assert_eq!(got.status, StatusCode::FORBIDDEN, "{path} {name}: {value}");

@@ -52,7 +52,11 @@ async fn nobody_gets_anything_but_what_proves_itself() {
             }
             let led = got.status == StatusCode::SEE_OTHER && got.header("location").starts_with("/login");
             let refused = got.status == StatusCode::UNAUTHORIZED && !got.header("www-authenticate").is_empty();
-            assert!(led || refused || got.status == StatusCode::UNAUTHORIZED, "{method} {path}: {} for stranger {number}", got.status);
+            assert!(
+                led || refused || got.status == StatusCode::UNAUTHORIZED,
+                "{method} {path}: {} for stranger {number}",
+                got.status
+            );
             assert!(got.header("set-cookie").is_empty(), "{method} {path}");
         }
     }
@@ -71,6 +75,8 @@ async fn nobody_gets_anything_but_what_proves_itself() {
             "/invitation/{token}",
             "/login",
             "/login/code",
+            "/login/sso",
+            "/login/sso/back",
             "/readyz",
             "/setup/{token}",
             "/webhooks/{connection}",
@@ -78,7 +84,9 @@ async fn nobody_gets_anything_but_what_proves_itself() {
         "whoever opens one more door says so here"
     );
     // What no router knows, and methods that a route does not take, tell a stranger nothing either.
-    for path in ["/nowhere", "/orders/1042/", "//orders", "/api", "/api/", "/api/nothing", "/ORDERS", "/%6frders", "/.env", "/metrics/x"] {
+    for path in
+        ["/nowhere", "/orders/1042/", "//orders", "/api", "/api/", "/api/nothing", "/ORDERS", "/%6frders", "/.env", "/metrics/x"]
+    {
         let got = Visitor::stranger().get(&app, path).await;
         assert!(matches!(got.status, StatusCode::SEE_OTHER | StatusCode::UNAUTHORIZED), "{path}: {}", got.status);
     }
@@ -95,7 +103,8 @@ async fn each_role_opens_what_the_table_says_and_nothing_else() {
         for (method, path, need) in TABLE {
             let Need::Right(right) = need else { continue };
             let visitor = Visitor::signed_in(&app, &format!("{role}@example.com"), &[role]).await;
-            let got = visitor.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &filled(path), "application/json", "{}").await;
+            let got =
+                visitor.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &filled(path), "application/json", "{}").await;
             let may = role.rights().contains(right);
             assert_eq!(got.status != StatusCode::FORBIDDEN, may, "{role}: {method} {path}: {} {}", got.status, got.text);
             assert!(got.status.as_u16() < 500, "{role}: {method} {path}: {}", got.status);
@@ -104,7 +113,8 @@ async fn each_role_opens_what_the_table_says_and_nothing_else() {
     // Known, and nothing at this brand: the account, and no more.
     for (method, path, need) in TABLE {
         let nobody = Visitor::signed_in(&app, "nobody@example.com", &[]).await;
-        let got = nobody.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &filled(path), "application/json", "{}").await;
+        let got =
+            nobody.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &filled(path), "application/json", "{}").await;
         assert_eq!(got.status == StatusCode::FORBIDDEN, matches!(need, Need::Right(_)), "{method} {path}: {}", got.status);
     }
 }
@@ -129,9 +139,19 @@ async fn forms_that_nobody_may_send_are_not_offered_and_refused_all_the_same() {
     }
     let viewer = Visitor::signed_in(&app, "viewer@example.com", &[Role::Viewer]).await;
     let before = super::acts(&app).await.len();
-    for path in [format!("{path}/release"), format!("{path}/dismiss"), format!("{path}/map"), "/mappings".into(), format!("/api{path}/release")] {
+    for path in [
+        format!("{path}/release"),
+        format!("{path}/dismiss"),
+        format!("{path}/map"),
+        "/mappings".into(),
+        format!("/api{path}/release"),
+    ] {
         let got = viewer.post(&app, &path, &[("reason", "x")]).await;
-        assert_eq!(got.status, if path == "/api/mappings" { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::FORBIDDEN }, "{path}");
+        assert_eq!(
+            got.status,
+            if path == "/api/mappings" { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::FORBIDDEN },
+            "{path}"
+        );
         assert!(got.text.contains("right to") || got.text.contains("may not"), "{path}: {}", got.text);
     }
     assert_eq!(super::acts(&app).await.len(), before, "nothing was done");
@@ -192,7 +212,11 @@ async fn whoever_is_signed_out_is_out_at_once() {
 
     let there = anna().await;
     let got = here
-        .post(&app, "/account/password", &[("current", super::PASSWORD), ("password", "four other words entirely"), ("again", "four other words entirely")])
+        .post(
+            &app,
+            "/account/password",
+            &[("current", super::PASSWORD), ("password", "four other words entirely"), ("again", "four other words entirely")],
+        )
         .await;
     assert_eq!(got.header("location"), "/account?did=password", "{}", got.text);
     assert!(!out(&here).await && out(&there).await, "a new password ends the others");
@@ -202,12 +226,18 @@ async fn whoever_is_signed_out_is_out_at_once() {
     assert_eq!(here.post(&app, "/mappings", &[]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(admin.post(&app, &format!("/people/{id}/disable"), &[]).await.status, StatusCode::SEE_OTHER);
     assert!(out(&here).await, "out of use");
-    assert_eq!(Visitor::stranger().log_in(&app, "anna@example.com", "four other words entirely").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        Visitor::stranger().log_in(&app, "anna@example.com", "four other words entirely").await.status,
+        StatusCode::UNAUTHORIZED
+    );
 
     // An open page that refreshes itself does not keep a session alive; a person does.
     let page = anna().await;
     app.store.write(move |tx| tx.set_disabled(id, None)).await.unwrap();
-    let page = Visitor { headers: vec![("x-selvedge-live", "1".to_owned())], ..Visitor { cookie: Some(signed_in(&app, "anna@example.com", &[Role::Viewer]).await), ..page } };
+    let page = Visitor {
+        headers: vec![("x-selvedge-live", "1".to_owned())],
+        ..Visitor { cookie: Some(signed_in(&app, "anna@example.com", &[Role::Viewer]).await), ..page }
+    };
     let person = anna().await;
     for _ in 0..3 {
         clock.advance(Duration::from_secs(3_000));

@@ -13,7 +13,8 @@ use crate::{
     serve::App,
 };
 
-const MAPPING: [(&str, &str); 4] = [("connection", "books"), ("table", "shipping_item"), ("key", "market=2,method=express"), ("value", "417")];
+const MAPPING: [(&str, &str); 4] =
+    [("connection", "books"), ("table", "shipping_item"), ("key", "market=2,method=express"), ("value", "417")];
 
 async fn marked(app: &Arc<App>, marks: &[(&str, &str)]) -> (Visitor, Visitor) {
     let admin = Visitor::signed_in(app, ADMIN, &[Role::Admin]).await;
@@ -39,7 +40,10 @@ async fn a_marked_act_waits_and_nobody_approves_their_own() {
     let got = bo.send(&app, Method::PUT, "/api/mappings", "application/json", body).await;
     assert_eq!((got.status, got.text.contains("apr_1")), (StatusCode::ACCEPTED, true), "{}", got.text);
     // Releasing is not marked.
-    assert_eq!(bo.post(&app, &format!("/exceptions/{exception}/release"), &[]).await.header("location"), format!("/exceptions/{exception}?released=1"));
+    assert_eq!(
+        bo.post(&app, &format!("/exceptions/{exception}/release"), &[]).await.header("location"),
+        format!("/exceptions/{exception}?released=1")
+    );
 
     let page = bo.get(&app, "/approvals").await.text;
     assert!(page.contains("somebody else has to approve") && !page.contains("/approve\""), "{page}");
@@ -67,7 +71,10 @@ async fn a_marked_act_waits_and_nobody_approves_their_own() {
     // Turned down with a reason, and taken back by whoever asked.
     bo.post(&app, &format!("/exceptions/{exception}/dismiss"), &[("reason", "a test")]).await;
     assert_eq!(admin.post(&app, "/approvals/apr_2/reject", &[("reason", " ")]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(admin.post(&app, "/approvals/apr_2/reject", &[("reason", "it is a real order")]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        admin.post(&app, "/approvals/apr_2/reject", &[("reason", "it is a real order")]).await.status,
+        StatusCode::SEE_OTHER
+    );
     assert_eq!(admin.post(&app, "/approvals/apr_2/approve", &[]).await.status, StatusCode::CONFLICT);
     assert!(bo.get(&app, "/approvals").await.text.contains("it is a real order"));
     bo.post(&app, "/mappings/remove", &MAPPING).await;
@@ -85,9 +92,16 @@ async fn the_limit_of_releases_has_no_way_round() {
     let exception = exception.unwrap();
     let (admin, bo) = marked(&app, &[("release_over", "2")]).await;
     let held = async || app.store.read(move |view| view.exception(exception)).await.unwrap().count;
-    assert_eq!(bo.post(&app, &format!("/exceptions/{exception}/release"), &[]).await.header("location"), "/approvals?asked=apr_1");
+    assert_eq!(
+        bo.post(&app, &format!("/exceptions/{exception}/release"), &[]).await.header("location"),
+        "/approvals?asked=apr_1"
+    );
     assert_eq!(held().await, 3, "undone whole");
-    assert_eq!(bo.post(&app, "/mappings", &MAPPING).await.header("location"), "/approvals?asked=apr_2", "by a mapping that releases as many");
+    assert_eq!(
+        bo.post(&app, "/mappings", &MAPPING).await.header("location"),
+        "/approvals?asked=apr_2",
+        "by a mapping that releases as many"
+    );
     assert_eq!((held().await, mappings(&app).await), (3, 0));
     // What changes while it waits is looked at when it is approved.
     person(&app, "bo@example.com", &[Role::Viewer]).await;
@@ -100,7 +114,8 @@ async fn the_limit_of_releases_has_no_way_round() {
     // Two who approve at once: one does it.
     place(&app, order("1044", "Åsa", 1), start(), Fate::Unmapped).await;
     let engineer = Visitor::signed_in(&app, "en@example.com", &[Role::Engineer]).await;
-    let (one, two) = tokio::join!(admin.post(&app, "/approvals/apr_2/approve", &[]), engineer.post(&app, "/approvals/apr_2/approve", &[]));
+    let (one, two) =
+        tokio::join!(admin.post(&app, "/approvals/apr_2/approve", &[]), engineer.post(&app, "/approvals/apr_2/approve", &[]));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [StatusCode::SEE_OTHER, StatusCode::CONFLICT]);
@@ -123,7 +138,8 @@ async fn what_waits_is_over_after_a_week() {
 async fn a_period_is_signed_by_two_where_that_is_marked() {
     let (app, clock) = empty().await;
     let (admin, bo) = marked(&app, &[("close", "on")]).await;
-    let cli = |name: &str| Actions { store: app.store.clone(), brand: brand(), clock: Arc::clone(&app.clock), actor: name.into() };
+    let cli =
+        |name: &str| Actions { store: app.store.clone(), brand: brand(), clock: Arc::clone(&app.clock), actor: name.into() };
     let period = "2026-11".parse().unwrap();
     let asked = cli("cy (cli)").may_sign("sweden", period).await;
     assert!(matches!(asked, Err(StoreError::NeedsApproval(_))), "{asked:?}");

@@ -39,7 +39,8 @@ async fn an_account_that_is_not_there_answers_like_one_that_is() {
 /// Tries until it is told to wait; how often it could.
 async fn guesses(app: &Arc<App>, from: &'static str, email: &str, most: usize) -> usize {
     for number in 0..most {
-        if Visitor::from(from).log_in(app, email, &format!("guess number {number}")).await.status == StatusCode::TOO_MANY_REQUESTS {
+        if Visitor::from(from).log_in(app, email, &format!("guess number {number}")).await.status == StatusCode::TOO_MANY_REQUESTS
+        {
             return number;
         }
     }
@@ -78,7 +79,8 @@ async fn one_address_does_not_try_a_password_on_everybody() {
     let (app, _) = empty().await;
     let mut tried = 0;
     for number in 0..40 {
-        let got = Visitor::from("198.51.100.9").log_in(&app, &format!("person{number}@example.com"), "Summer2026Summer2026").await;
+        let got =
+            Visitor::from("198.51.100.9").log_in(&app, &format!("person{number}@example.com"), "Summer2026Summer2026").await;
         if got.status == StatusCode::TOO_MANY_REQUESTS {
             break;
         }

@@ -88,7 +88,8 @@ impl Visitor {
 
     async fn send(&self, app: &Arc<App>, method: Method, path: &str, kind: &str, body: impl Into<Body>) -> Got {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost:8080");
-        let fixed = [("cookie", self.cookie.clone()), ("authorization", self.token.as_ref().map(|token| format!("Bearer {token}")))];
+        let fixed =
+            [("cookie", self.cookie.clone()), ("authorization", self.token.as_ref().map(|token| format!("Bearer {token}")))];
         for (name, value) in fixed.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             request = request.header(name, value);
         }

@@ -20,7 +20,16 @@ async fn what_is_too_large_is_refused_before_anybody_reads_it() {
     let (app, _) = empty().await;
     let admin = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
     let large = "x".repeat(70_000);
-    for path in ["/login", "/login/code", "/setup/x", "/invitation/x", "/mappings", "/people", "/account/tokens", "/approvals/apr_1/reject"] {
+    for path in [
+        "/login",
+        "/login/code",
+        "/setup/x",
+        "/invitation/x",
+        "/mappings",
+        "/people",
+        "/account/tokens",
+        "/approvals/apr_1/reject",
+    ] {
         let got = admin.post(&app, path, &[("email", &large), ("reason", &large)]).await;
         assert_eq!(got.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
@@ -35,7 +44,9 @@ async fn what_is_too_large_is_refused_before_anybody_reads_it() {
         let got = Visitor::stranger().post(&app, path, &[(field, &long)]).await;
         assert!(got.status.as_u16() < 500, "{path} {field}: {}", got.status);
     }
-    for path in [format!("/setup/{long}"), format!("/orders/{long}"), format!("/orders?search={long}"), format!("/demo/{long}/{long}")] {
+    for path in
+        [format!("/setup/{long}"), format!("/orders/{long}"), format!("/orders?search={long}"), format!("/demo/{long}/{long}")]
+    {
         assert!(admin.get(&app, &path).await.status.as_u16() < 500);
     }
     let got = admin.post(&app, "/people", &[("name", &long), ("email", "a@b.c"), ("viewer", "on")]).await;
@@ -83,7 +94,8 @@ async fn whoever_is_slow_is_left() {
     }
     for path in ["/login", "/mappings", "/api/exceptions/exc_1/dismiss"] {
         let body = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\nemail=a";
-        let answer = half(address, &head(&format!("POST {path}"), &format!("Cookie: {cookie}\r\nConnection: close\r\n{body}"))).await;
+        let answer =
+            half(address, &head(&format!("POST {path}"), &format!("Cookie: {cookie}\r\nConnection: close\r\n{body}"))).await;
         assert!(answer.contains("408"), "{path}: {answer}");
     }
     let waited = began.elapsed().as_secs();

@@ -43,8 +43,28 @@ const PATHS: [&str; 12] = [
 
 /// Where a query is read: every parameter that any page or the API knows.
 const QUERIES: [&str; 22] = [
-    "search", "all", "team", "limit", "after", "state", "warehouse", "flow", "pair", "kind", "cause", "why", "order", "from", "to", "did", "asked",
-    "released", "set", "removed", "next", "v",
+    "search",
+    "all",
+    "team",
+    "limit",
+    "after",
+    "state",
+    "warehouse",
+    "flow",
+    "pair",
+    "kind",
+    "cause",
+    "why",
+    "order",
+    "from",
+    "to",
+    "did",
+    "asked",
+    "released",
+    "set",
+    "removed",
+    "next",
+    "v",
 ];
 
 fn encoded(text: &str) -> String {
@@ -59,7 +79,8 @@ async fn every_variable_and_parameter_is_a_value_and_never_a_statement_or_a_file
     let admin = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
     let secrets = ["argon2id", "root:", "[dependencies]", "sqlite", "SQL", "no such column", "syntax error"];
     let look = async |method: &str, path: &str| {
-        let got = admin.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), path, "application/x-www-form-urlencoded", "").await;
+        let got =
+            admin.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), path, "application/x-www-form-urlencoded", "").await;
         assert!(got.status.as_u16() < 500, "{method} {path}: {} {}", got.status, got.text);
         for secret in secrets {
             assert!(!got.text.contains(secret) || path.contains(secret), "{method} {path} shows {secret}: {}", got.text);
@@ -72,11 +93,16 @@ async fn every_variable_and_parameter_is_a_value_and_never_a_statement_or_a_file
         }
         if path.contains('{') {
             for hostile in SQL.iter().chain(&PATHS) {
-                let parts: Vec<String> = path.split('/').map(|part| if part.starts_with('{') { encoded(hostile) } else { part.to_owned() }).collect();
+                let parts: Vec<String> =
+                    path.split('/').map(|part| if part.starts_with('{') { encoded(hostile) } else { part.to_owned() }).collect();
                 let got = look(method, &parts.join("/")).await;
                 let found = got.status == StatusCode::OK;
                 // A SKU, a name of a return and the like may be anything; nothing of this name is there.
-                assert!(!found || got.text.contains("no ") || got.text.contains("No ") || path.contains("/stock/"), "{method} {path} {hostile}: {}", got.text);
+                assert!(
+                    !found || got.text.contains("no ") || got.text.contains("No ") || path.contains("/stock/"),
+                    "{method} {path} {hostile}: {}",
+                    got.text
+                );
             }
         } else if *method == "GET" {
             for hostile in SQL.iter().chain(&PATHS[..4]) {

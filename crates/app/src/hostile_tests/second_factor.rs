@@ -22,7 +22,11 @@ async fn it_is_set_up_asked_and_never_taken_twice() {
     let id = with_password(&app, ADMIN, &[Role::Admin]).await;
     let anna = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
     let page = anna.post(&app, "/account/totp", &[("current", PASSWORD)]).await;
-    assert!(page.text.contains("otpauth://totp/Selvedge%20nordwind:") && page.text.contains("<svg class=\"qr\""), "{}", page.text);
+    assert!(
+        page.text.contains("otpauth://totp/Selvedge%20nordwind:") && page.text.contains("<svg class=\"qr\""),
+        "{}",
+        page.text
+    );
     let key = app.door.key.clone().unwrap();
     let secret = app.store.read(move |view| view.totp_of(id, &key)).await.unwrap().unwrap().0;
     // Not asked before it has proven itself: nobody locks themselves out by a slip.
@@ -61,7 +65,10 @@ async fn it_is_set_up_asked_and_never_taken_twice() {
     let again = Visitor::with_cookie(Visitor::stranger().log_in(&app, ADMIN, PASSWORD).await.cookie().unwrap());
     assert_eq!(again.post(&app, "/login/code", &[("code", &recovery)]).await.status, StatusCode::UNAUTHORIZED, "once");
     let acts = super::acts(&app).await;
-    assert!(acts.iter().any(|(_, action, _, detail)| action == "login.recovery_code" && detail.contains("9 are left")), "{acts:#?}");
+    assert!(
+        acts.iter().any(|(_, action, _, detail)| action == "login.recovery_code" && detail.contains("9 are left")),
+        "{acts:#?}"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +94,11 @@ async fn codes_are_not_guessed_and_a_new_password_is_no_way_round() {
     assert_eq!(Visitor::stranger().log_in(&app, ADMIN, PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
     // Nor does taking one's time.
     clock.advance(Duration::from_secs(301));
-    assert_eq!(half.post(&app, "/login/code", &[("code", "000000")]).await.header("location"), "/login", "the first step is too old");
+    assert_eq!(
+        half.post(&app, "/login/code", &[("code", "000000")]).await.header("location"),
+        "/login",
+        "the first step is too old"
+    );
 
     // A link to a new password, if somebody gets hold of one, still asks the app.
     let now = app.clock.now();

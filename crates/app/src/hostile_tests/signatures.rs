@@ -37,7 +37,10 @@ fn what_is_signed_is_compared_in_constant_time() {
     // Whatever else checks a sender does it by the same function.
     let mut found = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../connectors/src"), &mut found);
-    let checks: Vec<_> = found.iter().filter(|(_, text)| text.contains("fn verify") || text.contains("Forged") || text.contains("forged")).collect();
+    let checks: Vec<_> = found
+        .iter()
+        .filter(|(_, text)| text.contains("fn verify") || text.contains("Forged") || text.contains("forged"))
+        .collect();
     assert!(!checks.is_empty());
     for (file, text) in checks {
         for line in text.lines() {

@@ -19,7 +19,9 @@ const FIRST: [(&str, &str); 4] = [("name", "Ada"), ("email", ADMIN), ("password"
 async fn the_first_admin_is_named_once_and_by_the_newest_link() {
     let (app, _) = empty().await;
     assert!(Visitor::stranger().get(&app, "/login").await.text.contains("Nobody can sign in yet"));
-    let link = async || setup_link(&app.store, &brand(), "me (cli)", app.clock.now()).await.unwrap().map(|link| format!("/setup/{}", link.text()));
+    let link = async || {
+        setup_link(&app.store, &brand(), "me (cli)", app.clock.now()).await.unwrap().map(|link| format!("/setup/{}", link.text()))
+    };
     let (old, new) = (link().await.unwrap(), link().await.unwrap());
     assert_eq!(Visitor::stranger().get(&app, &old).await.status, StatusCode::GONE);
     assert_eq!(Visitor::stranger().post(&app, &old, &FIRST).await.status, StatusCode::GONE);
@@ -27,7 +29,10 @@ async fn the_first_admin_is_named_once_and_by_the_newest_link() {
         ([("name", ""), ("email", ADMIN), ("password", PASSWORD), ("again", PASSWORD)], "Give a name"),
         ([("name", "Ada"), ("email", "ada"), ("password", PASSWORD), ("again", PASSWORD)], "no e-mail address"),
         ([("name", "Ada"), ("email", ADMIN), ("password", "admin"), ("again", "admin")], "at least 15 characters"),
-        ([("name", "Ada"), ("email", ADMIN), ("password", "ada@example.com"), ("again", "ada@example.com")], "first that a stranger"),
+        (
+            [("name", "Ada"), ("email", ADMIN), ("password", "ada@example.com"), ("again", "ada@example.com")],
+            "first that a stranger",
+        ),
         ([("name", "Ada"), ("email", ADMIN), ("password", PASSWORD), ("again", "another")], "not the same"),
     ] {
         let got = Visitor::stranger().post(&app, &new, &wrong).await;
@@ -73,7 +78,10 @@ async fn an_invitation_is_for_one_and_for_one_time() {
             assert_eq!(Visitor::stranger().post(&app, &path, &words).await.status, StatusCode::GONE, "{path}");
         }
     }
-    assert_eq!(Visitor::stranger().log_in(&app, "bo@example.com", "four other words entirely").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        Visitor::stranger().log_in(&app, "bo@example.com", "four other words entirely").await.status,
+        StatusCode::SEE_OTHER
+    );
     // Whoever is taken out of use does not come back by a link from before.
     let (id, now) = (person(&app, "bo@example.com", &[Role::Operator]).await, app.clock.now());
     let link = app.store.write(move |tx| tx.make_link(Link::Password(id), now)).await.unwrap();
@@ -81,7 +89,9 @@ async fn an_invitation_is_for_one_and_for_one_time() {
     assert_eq!(Visitor::stranger().get(&app, &format!("/invitation/{}", link.text())).await.status, StatusCode::GONE);
     assert_eq!(admin.post(&app, &format!("/people/{id}/reset"), &[]).await.status, StatusCode::FORBIDDEN);
     let acts: Vec<_> = super::acts(&app).await.into_iter().map(|(by, action, ..)| (by, action)).collect();
-    for act in [(ADMIN, "people.invite"), ("bo@example.com", "password.set"), ("bo@example.com", "login"), (ADMIN, "people.disable")] {
+    for act in
+        [(ADMIN, "people.invite"), ("bo@example.com", "password.set"), ("bo@example.com", "login"), (ADMIN, "people.disable")]
+    {
         assert!(acts.contains(&(act.0.to_owned(), act.1.to_owned())), "{act:?}: {acts:?}");
     }
 }
@@ -95,13 +105,19 @@ async fn a_demos_link_opens_the_demo_alone() {
     assert_eq!(Visitor::stranger().get(&app, &format!("/demo/{}/", link.text())).await.status, StatusCode::GONE);
     let door = Door { demo: Some(link.hash()), ..Door::default() };
     let demo = std::sync::Arc::new(App::new(std::sync::Arc::clone(&app.engine)).with_door(door));
-    for (below, to) in [("", "/"), ("/", "/"), ("/orders?search=a", "/orders?search=a"), ("//evil.example", "/"), ("/a/%2e%2e/b", "/a/%2E%2E/b")] {
+    for (below, to) in
+        [("", "/"), ("/", "/"), ("/orders?search=a", "/orders?search=a"), ("//evil.example", "/"), ("/a/%2e%2e/b", "/a/%2E%2E/b")]
+    {
         let got = Visitor::stranger().get(&demo, &format!("/demo/{}{below}", link.text())).await;
         assert_eq!((got.status, got.header("location")), (StatusCode::SEE_OTHER, to), "{below}");
         assert_eq!(Visitor::with_cookie(got.cookie().unwrap()).get(&demo, "/people").await.status, StatusCode::OK);
     }
     assert_eq!(Visitor::stranger().get(&demo, &format!("/demo/{}/", Proof::fresh().text())).await.status, StatusCode::GONE);
-    assert_eq!(Visitor::stranger().log_in(&demo, crate::people::DEMO, "").await.status, StatusCode::UNAUTHORIZED, "it has no password");
+    assert_eq!(
+        Visitor::stranger().log_in(&demo, crate::people::DEMO, "").await.status,
+        StatusCode::UNAUTHORIZED,
+        "it has no password"
+    );
     // A demo's store, run in earnest, has nobody who can sign in: it is set up as any other.
     assert!(setup_link(&app.store, &brand(), "me", app.clock.now()).await.unwrap().is_some());
 }

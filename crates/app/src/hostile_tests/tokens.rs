@@ -33,7 +33,9 @@ async fn it_opens_its_scopes_and_nothing_else() {
     for scope in Right::ALL {
         let token = Visitor::with_token(text(&make(&app, &admin, &[scope.word()]).await));
         for (method, path, need) in TABLE {
-            let got = token.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &super::filled(path), "application/json", "{}").await;
+            let got = token
+                .send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &super::filled(path), "application/json", "{}")
+                .await;
             let may = match need {
                 Need::Nothing => true,
                 Need::SignedIn => false,
@@ -79,7 +81,9 @@ async fn an_old_a_revoked_and_a_foreign_one_are_refused_in_words() {
     let bo = Visitor::signed_in(&app, "bo@example.com", &[Role::Viewer]).await;
     let id = person(&app, "bo@example.com", &[Role::Viewer]).await;
     let (one, two) = (text(&make(&app, &bo, &["read"]).await), text(&make(&app, &bo, &["read"]).await));
-    let other = app.store.write(move |tx| tx.make_token(&"other".into(), id, "x", &[Right::Read].into_iter().collect(), start() + Duration::from_secs(99), start()));
+    let other = app.store.write(move |tx| {
+        tx.make_token(&"other".into(), id, "x", &[Right::Read].into_iter().collect(), start() + Duration::from_secs(99), start())
+    });
     let other = format!("slv_{}", other.await.unwrap().1.text());
     let refused = async |text: &str| {
         let got = Visitor::with_token(text).get(&app, "/api/flows").await;
@@ -112,7 +116,10 @@ async fn metrics_are_for_who_may_unless_they_are_open() {
     let token = text(&make(&app, &admin, &["metrics"]).await);
     assert_eq!(Visitor::stranger().get(&app, "/metrics").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(Visitor::with_token(&token).get(&app, "/metrics").await.status, StatusCode::OK);
-    assert_eq!(Visitor::signed_in(&app, "bo@example.com", &[Role::Viewer]).await.get(&app, "/metrics").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        Visitor::signed_in(&app, "bo@example.com", &[Role::Viewer]).await.get(&app, "/metrics").await.status,
+        StatusCode::FORBIDDEN
+    );
     let open = Arc::new(App::new(Arc::clone(&app.engine)).with_door(Door { metrics_open: true, ..Door::default() }));
     assert_eq!(Visitor::stranger().get(&open, "/metrics").await.status, StatusCode::OK);
     assert_eq!(Visitor::stranger().get(&open, "/api/flows").await.status, StatusCode::UNAUTHORIZED);

@@ -100,7 +100,8 @@ fn markup(page: &str) -> (BTreeSet<String>, BTreeSet<String>) {
             attributes.insert(rest[..end].to_ascii_lowercase());
             rest = &rest[end..];
             if let Some(value) = rest.strip_prefix("=\"") {
-                let close = value.find('"').unwrap_or_else(|| panic!("a quote that does not close: {}", &value[..value.len().min(80)]));
+                let close =
+                    value.find('"').unwrap_or_else(|| panic!("a quote that does not close: {}", &value[..value.len().min(80)]));
                 rest = &value[close + 1..];
             } else if rest.starts_with('=') {
                 panic!("a value without quotes: {}", &rest[..rest.len().min(80)]);
@@ -113,7 +114,8 @@ fn markup(page: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 /// Nothing in a page is markup of somebody else's.
 fn only_ours(page: &str, place: &str) {
     const NEVER: [&str; 16] = [
-        "iframe", "object", "embed", "base", "style", "img", "video", "math", "body2", "marquee", "animate", "source", "mglyph", "b<", "?xml", "![cdata[",
+        "iframe", "object", "embed", "base", "style", "img", "video", "math", "body2", "marquee", "animate", "source", "mglyph",
+        "b<", "?xml", "![cdata[",
     ];
     let (elements, attributes) = markup(page);
     for element in &elements {
@@ -168,7 +170,10 @@ async fn what_somebody_writes_stays_words_on_every_page() {
         let of = person(&app, &mail, &[Role::Operator]).await;
         for (path, fields) in [
             (format!("/exceptions/{exception}/dismiss"), vec![("reason", *naughty)]),
-            (format!("/exceptions/{exception}/map"), vec![("connection", *naughty), ("table", *naughty), ("key", *naughty), ("value", *naughty)]),
+            (
+                format!("/exceptions/{exception}/map"),
+                vec![("connection", *naughty), ("table", *naughty), ("key", *naughty), ("value", *naughty)],
+            ),
             ("/mappings".to_owned(), vec![("connection", "books"), ("table", "item"), ("key", *naughty), ("value", *naughty)]),
             ("/mappings".to_owned(), vec![("connection", *naughty), ("table", *naughty), ("key", *naughty), ("value", *naughty)]),
             ("/people".to_owned(), vec![("name", *naughty), ("email", *naughty), (*naughty, *naughty)]),
@@ -214,7 +219,19 @@ async fn what_somebody_writes_stays_words_on_every_page() {
         assert_eq!(browser.get(&app, "/account").await.status, StatusCode::OK);
     }
     // All of it at once, on every list.
-    for path in ["/", "/orders", "/exceptions", "/exceptions?all=yes", "/mappings", "/people", "/account", "/approvals", "/returns", "/stock", "/reconcile"] {
+    for path in [
+        "/",
+        "/orders",
+        "/exceptions",
+        "/exceptions?all=yes",
+        "/mappings",
+        "/people",
+        "/account",
+        "/approvals",
+        "/returns",
+        "/stock",
+        "/reconcile",
+    ] {
         let got = admin.get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
         only_ours(&got.text, path);

@@ -14,7 +14,11 @@ use selvedge_model::{
     SessionId, TokenId,
     people::{Right, Rights, TOTP_SECRET_BYTES, base32, fit_name, otpauth, proven_step},
 };
-use selvedge_store::people::{Person, sessions::{Origin, Session}, tokens::Token};
+use selvedge_store::people::{
+    Person,
+    sessions::{Origin, Session},
+    tokens::Token,
+};
 use serde::Deserialize;
 
 use super::{Failure, Frame, Place, done, qr, setup, words::when};
@@ -43,6 +47,7 @@ impl Acted {
         match self.did.as_str() {
             "password" => Some("The password is changed. Your other sessions have ended."),
             "totp-removed" => Some("The authenticator app is not asked any more, and its recovery codes are gone."),
+            "connected" => Some("Single sign-on is connected."),
             "session" => Some("The session has ended."),
             "sessions" => Some("Your other sessions have ended."),
             "token" => Some("The token is good no more."),
@@ -98,6 +103,15 @@ async fn shown(app: &App, who: &Who, message: Option<&str>, wrong: Option<(At, &
                 } @else {
                     p { "With it, a password alone opens nothing. Any app does that shows codes of six digits." }
                     (with_password("/account/totp", "totp-password", "Set it up"))
+                }
+            }
+        }
+        @if let Some(sso) = &app.door.sso {
+            section.card aria-labelledby="sso-head" {
+                h2 #sso-head { "Single sign-on" }
+                @match &person.issuer {
+                    Some(issuer) => p { "Connected: " (issuer) " vouches for you." },
+                    None => p { a href="/account/sso" { "Connect " (sso.name()) } ", to sign in with it from now on. The password goes on opening the door." }
                 }
             }
         }
@@ -450,7 +464,11 @@ pub(super) struct WhichToken {
 }
 
 /// `POST /account/tokens/revoke`
-pub(super) async fn revoke_token(State(app): State<Arc<App>>, who: Who, Form(which): Form<WhichToken>) -> Result<Redirect, Failure> {
+pub(super) async fn revoke_token(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Form(which): Form<WhichToken>,
+) -> Result<Redirect, Failure> {
     let (brand, now) = (app.brand.clone(), app.clock.now());
     app.store
         .write(move |tx| match tx.revoke_token(&brand, who.person.id, which.token)? {

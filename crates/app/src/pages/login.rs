@@ -66,7 +66,11 @@ pub(super) fn local(to: &str) -> &str {
 }
 
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, who: Option<Extension<Who>>, Query(on): Query<On>) -> Result<Response, Failure> {
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    who: Option<Extension<Who>>,
+    Query(on): Query<On>,
+) -> Result<Response, Failure> {
     if who.is_some_and(|who| who.session().is_some()) {
         return Ok(Redirect::to(local(&on.to)).into_response());
     }
@@ -93,6 +97,9 @@ async fn shown(app: &App, email: &str, to: &str, wrong: Option<&str>) -> Result<
                 input #password name="password" type="password" required maxlength="256" autocomplete="current-password";
                 button.main { "Sign in" }
             }
+        }
+        @if let Some(sso) = &app.door.sso {
+            p { a href={ "/login/sso?to=" (part(local(to))) } { "Sign in with " (sso.name()) } }
         }
         p.quiet { "Forgotten? An admin makes a link to a new password, under People; " code { "selvedge people reset" } " does so on the machine itself." }
     }))
@@ -137,13 +144,18 @@ fn refusal(app: &App, login: &Login) -> (StatusCode, String) {
         ),
         _ => (
             StatusCode::UNAUTHORIZED,
-            "The e-mail address and the password do not belong together, or the account is not in use. Check both and try again.".to_owned(),
+            "The e-mail address and the password do not belong together, or the account is not in use. Check both and try again."
+                .to_owned(),
         ),
     }
 }
 
 /// The second step.
-pub(super) async fn code_page(State(app): State<Arc<App>>, headers: HeaderMap, Query(on): Query<On>) -> Result<Response, Failure> {
+pub(super) async fn code_page(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(on): Query<On>,
+) -> Result<Response, Failure> {
     let (brand, now) = (app.brand.clone(), app.clock.now());
     let half = match cookie::shown(&app.door, &headers) {
         Some(proof) => app.store.read(move |view| view.session(&brand, &proof, Step::Password, now)).await?,
@@ -185,7 +197,8 @@ pub(super) async fn code(
         Login::In(proof) => Ok(signed_in(&app, &proof, None, to).await?),
         Login::Over => Ok(Redirect::to(&login_address(to)).into_response()),
         Login::Wrong => {
-            let wrong = "This is not the code that is asked for now, or it was used already. Wait for the next one and try again.";
+            let wrong =
+                "This is not the code that is asked for now, or it was used already. Wait for the next one and try again.";
             Ok((StatusCode::UNAUTHORIZED, code_shown(&app, to, Some(wrong))).into_response())
         }
         other => {

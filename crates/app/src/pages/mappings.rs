@@ -131,15 +131,18 @@ pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Form(wanted): For
 }
 
 /// Removes an entry.
-pub(super) async fn remove(State(app): State<Arc<App>>, who: Who, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Form(wanted): Form<MappingWanted>,
+) -> Result<Response, Failure> {
     act(&app, &who, MappingWanted { value: None, ..wanted }).await
 }
 
 async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
     match wanted.clone().checked(&app.mapping_targets()) {
         Ok(wanted) => {
-            let released =
-                app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+            let released = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
             let word = if wanted.value.is_some() { "set" } else { "removed" };
             Ok(Redirect::to(&format!("/mappings?{word}={released}")).into_response())
         }

@@ -22,6 +22,7 @@ mod returns;
 #[cfg(test)]
 pub(crate) mod sample;
 mod setup;
+mod sso;
 mod stock;
 mod stock_rows;
 #[cfg(test)]
@@ -73,6 +74,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/live", get(live::stream))
         .route("/login", get(login::page).post(login::enter))
         .route("/login/code", get(login::code_page).post(login::code))
+        .route("/login/sso", get(sso::begin))
+        .route("/login/sso/back", get(sso::back))
         .route("/logout", post(login::leave))
         .route("/setup/{token}", get(setup::page).post(setup::name_first))
         .route("/invitation/{token}", get(setup::invitation).post(setup::accept))
@@ -80,6 +83,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/demo/{token}/", get(setup::demo))
         .route("/demo/{token}/{*path}", get(setup::demo))
         .route("/account", get(account::page))
+        .route("/account/sso", get(sso::connect))
         .route("/account/password", post(account::password).get(account::back))
         .route("/account/totp", post(account::totp).get(account::back))
         .route("/account/totp/prove", post(account::prove).get(account::back))
@@ -233,7 +237,9 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Absent(what) => Self::Absent(format!("There is no {what}.")),
             StoreError::NeedsApproval(id) => Self::Asked(id),
-            StoreError::Forbidden(why) => Self::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}")),
+            StoreError::Forbidden(why) => {
+                Self::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}"))
+            }
             decided @ StoreError::Decided { .. } => {
                 let text = format!("Nothing was done: {decided}. See what waits under Approvals.");
                 Self::refused(StatusCode::CONFLICT, "Somebody was quicker", text)

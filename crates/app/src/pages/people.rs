@@ -193,7 +193,11 @@ fn id_of(text: &str) -> Result<PersonId, Failure> {
 }
 
 /// `GET /people/{id}`
-pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, Query(acted): Query<Acted>) -> Result<Markup, Failure> {
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(acted): Query<Acted>,
+) -> Result<Markup, Failure> {
     let (id, brand, now) = (id_of(&id)?, app.brand.clone(), app.clock.now());
     let look = app.store.read(move |view| {
         let ours = view.is_of_brand_alone(id, &brand)?;

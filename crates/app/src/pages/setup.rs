@@ -12,12 +12,7 @@ use maud::{Markup, html};
 use selvedge_model::people::{Email, PASSWORD_CHARS_MIN, Role, fit_name, fit_password};
 use selvedge_store::{
     StoreError,
-    people::{
-        Person, Proof,
-        links::Link,
-        logins::Attempt,
-        sessions::Step,
-    },
+    people::{Person, Proof, links::Link, logins::Attempt, sessions::Step},
 };
 use serde::Deserialize;
 
@@ -196,7 +191,9 @@ pub(super) async fn accept(
     let (proof, person) = invited(&app, &token).await?;
     let password = match checked(&typed.password, &typed.again, &person.email, &person.name) {
         Ok(password) => password,
-        Err(why) => return Ok((StatusCode::UNPROCESSABLE_ENTITY, new_password(&app, &token, &person, Some(&why))).into_response()),
+        Err(why) => {
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, new_password(&app, &token, &person, Some(&why))).into_response());
+        }
     };
     let Ok(hash) = app.door.hashing.hash(password).await else { return Err(busy()) };
     let (brand, now) = (app.brand.clone(), app.clock.now());

@@ -606,7 +606,11 @@ async fn deliveries_are_kept_before_they_are_answered() {
 #[tokio::test]
 async fn whoever_watches_is_told() {
     let (app, _) = empty().await;
-    let response = ask(&app, Request::get("/live").header("host", "localhost").header("cookie", admin(&app).await).body(Body::empty()).unwrap()).await;
+    let response = ask(
+        &app,
+        Request::get("/live").header("host", "localhost").header("cookie", admin(&app).await).body(Body::empty()).unwrap(),
+    )
+    .await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     let mut events = response.into_body().into_data_stream();
     let mut next = async || loop {

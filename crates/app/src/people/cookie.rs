@@ -10,26 +10,44 @@ fn name(door: &Door) -> &'static str {
     if door.is_secure() { "__Host-selvedge" } else { "selvedge" }
 }
 
+/// What the cookie of an attempt to sign in elsewhere is called.
+fn sso_name(door: &Door) -> &'static str {
+    if door.is_secure() { "__Host-selvedge-sso" } else { "selvedge-sso" }
+}
+
 /// What a browser shows, if it can be one of ours.
 pub(crate) fn shown(door: &Door, headers: &HeaderMap) -> Option<Proof> {
-    let name = name(door);
+    named(name(door), headers)
+}
+
+/// The same of an attempt to sign in elsewhere.
+pub(crate) fn sso_shown(door: &Door, headers: &HeaderMap) -> Option<Proof> {
+    named(sso_name(door), headers)
+}
+
+fn named(name: &str, headers: &HeaderMap) -> Option<Proof> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
     pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).and_then(|(_, text)| Proof::shown(text))
 }
 
 /// Has a browser keep it until it is closed.
 pub(crate) fn keep(door: &Door, proof: &Proof) -> Option<HeaderValue> {
-    written(door, proof.text(), "")
+    written(door, name(door), proof.text(), "")
+}
+
+/// Has a browser keep what an attempt to sign in elsewhere is known by.
+pub(crate) fn sso_keep(door: &Door, proof: &Proof) -> Option<HeaderValue> {
+    written(door, sso_name(door), proof.text(), "; Max-Age=600")
 }
 
 /// Has a browser forget it.
 pub(crate) fn forget(door: &Door) -> Option<HeaderValue> {
-    written(door, "", "; Max-Age=0")
+    written(door, name(door), "", "; Max-Age=0")
 }
 
-fn written(door: &Door, text: &str, more: &str) -> Option<HeaderValue> {
+fn written(door: &Door, name: &str, text: &str, more: &str) -> Option<HeaderValue> {
     let secure = if door.is_secure() { "; Secure" } else { "" };
-    HeaderValue::from_str(&format!("{}={text}; Path=/; HttpOnly; SameSite=Lax{secure}{more}", name(door))).ok().map(|mut value| {
+    HeaderValue::from_str(&format!("{name}={text}; Path=/; HttpOnly; SameSite=Lax{secure}{more}")).ok().map(|mut value| {
         value.set_sensitive(true);
         value
     })

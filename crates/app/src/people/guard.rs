@@ -107,10 +107,13 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     let need = match said {
         Said::Needs(Need::Right(Right::Metrics)) if app.door.metrics_open => Need::Nothing,
         Said::Needs(need) => need,
-        // It says no more than that the method is none; whoever may not read learns not even that.
-        Said::OtherMethod => Need::Right(Right::Read),
+        // It says no more than that the method is none; whoever may not come here at all learns not even that.
+        Said::OtherMethod(need) => need,
         Said::Nothing => {
-            tracing::error!(path = pattern.as_deref().unwrap_or_default(), "a route that the table of rights does not know was refused");
+            tracing::error!(
+                path = pattern.as_deref().unwrap_or_default(),
+                "a route that the table of rights does not know was refused"
+            );
             return place.forbidden("Nobody has said who may come here, so nobody may. This is a mistake of ours.");
         }
     };
@@ -135,7 +138,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         };
         return WHO.scope(who, async move { place.forbidden(&why) }).await;
     }
-    if said == Said::OtherMethod {
+    if matches!(said, Said::OtherMethod(_)) {
         return place.other_method();
     }
     if let Some(who) = &who {
@@ -247,7 +250,8 @@ impl Place {
             Place::Api => Problem::of(StatusCode::FORBIDDEN, "You may not do this", why).into_response(),
             Place::Plain => (StatusCode::FORBIDDEN, format!("You may not do this. {why}\n")).into_response(),
             Place::Page => {
-                pages::Failure::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}")).into_response()
+                pages::Failure::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}"))
+                    .into_response()
             }
         }
     }
@@ -276,7 +280,9 @@ mod tests {
         let read = |text: &str| bearer(&HeaderValue::from_str(text).unwrap()).map(|proof| proof.text().to_owned());
         assert_eq!(read("Bearer slv_abc-_1"), Some("abc-_1".to_owned()));
         assert_eq!(read("bearer  slv_abc"), Some("abc".to_owned()));
-        for wrong in ["", "Bearer", "Bearer abc", "Basic slv_abc", "slv_abc", "Bearer slv_", "Bearer slv_a b", "Bearer slv_a'; --"] {
+        for wrong in
+            ["", "Bearer", "Bearer abc", "Basic slv_abc", "slv_abc", "Bearer slv_", "Bearer slv_a b", "Bearer slv_a'; --"]
+        {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

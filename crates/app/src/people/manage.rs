@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use selvedge_flow::actions::Actor;
 use selvedge_model::{
     Brand, PersonId, TokenId,
     people::{Email, FourEyes, Role},
 };
-use selvedge_flow::actions::Actor;
 use selvedge_store::{
     Result, Store, StoreError, Tx,
     people::{Person, Proof, links::Link},
@@ -118,7 +118,11 @@ pub(crate) async fn reset(
             if forget_totp {
                 tx.remove_totp(id)?;
             }
-            let detail = if forget_totp { "a link to a new password; the authenticator app is forgotten" } else { "a link to a new password" };
+            let detail = if forget_totp {
+                "a link to a new password; the authenticator app is forgotten"
+            } else {
+                "a link to a new password"
+            };
             tx.audit(&brand, &by, "people.reset", person.email.as_str(), detail, now)?;
             let link = tx.make_link(Link::Password(id), now)?;
             Ok((person, link))

@@ -10,6 +10,7 @@ pub(crate) mod login;
 pub(crate) mod manage;
 pub(crate) mod origin;
 pub(crate) mod routes;
+pub mod sso;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -38,6 +39,8 @@ pub struct Door {
     pub proxies: Vec<IpAddr>,
     /// Whether the metrics are read by whoever reaches them.
     pub metrics_open: bool,
+    /// Single sign-on, if it is configured.
+    pub sso: Option<sso::Sso>,
     /// The hash of the link that the demo has printed: it signs in whoever opens it.
     pub demo: Option<[u8; 32]>,
     /// Room for hashing passwords.

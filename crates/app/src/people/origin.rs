@@ -69,7 +69,12 @@ mod tests {
         let from = |peer: &str, told: &str| {
             let mut extensions = Extensions::new();
             extensions.insert(Peer(format!("{peer}:9").parse().unwrap()));
-            of(&door, &extensions, &HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), HeaderValue::from_str(told).unwrap())])).address
+            of(
+                &door,
+                &extensions,
+                &HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), HeaderValue::from_str(told).unwrap())]),
+            )
+            .address
         };
         assert_eq!(from("198.51.100.7", "192.0.2.1"), "198.51.100.7", "a stranger says what it likes");
         assert_eq!(from("10.0.0.1", "192.0.2.1"), "192.0.2.1");

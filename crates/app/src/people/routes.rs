@@ -34,6 +34,8 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/login", Nothing),
     ("GET", "/login/code", Nothing),
     ("POST", "/login/code", Nothing),
+    ("GET", "/login/sso", Nothing),
+    ("GET", "/login/sso/back", Nothing),
     ("GET", "/setup/{token}", Nothing),
     ("POST", "/setup/{token}", Nothing),
     ("GET", "/invitation/{token}", Nothing),
@@ -44,6 +46,7 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     // One's own account.
     ("POST", "/logout", SignedIn),
     ("GET", "/account", SignedIn),
+    ("GET", "/account/sso", SignedIn),
     ("POST", "/account/password", SignedIn),
     ("GET", "/account/password", SignedIn),
     ("POST", "/account/totp", SignedIn),
@@ -138,8 +141,8 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
 pub(crate) enum Said {
     /// It needs this.
     Needs(Need),
-    /// The path is there, this method is not.
-    OtherMethod,
+    /// The path is there, this method is not; what another method of it needs.
+    OtherMethod(Need),
     /// Nothing: it must not be answered.
     Nothing,
 }
@@ -153,7 +156,7 @@ pub(crate) fn need(method: &Method, path: &str) -> Said {
             if *of == method {
                 return Said::Needs(*need);
             }
-            other = Said::OtherMethod;
+            other = Said::OtherMethod(*need);
         }
     }
     other
@@ -167,20 +170,27 @@ mod tests {
 
     /// Every route that the routers' own lists name, read from their text: whoever adds one there and not here is told by this.
     pub(crate) fn routed() -> BTreeSet<(&'static str, String)> {
-        let lists = [
-            ("", include_str!("../pages/mod.rs")),
-            ("/api", include_str!("../api/mod.rs")),
-            ("", include_str!("../serve.rs")),
-        ];
+        let lists =
+            [("", include_str!("../pages/mod.rs")), ("/api", include_str!("../api/mod.rs")), ("", include_str!("../serve.rs"))];
         let mut found = BTreeSet::new();
         for (below, text) in lists {
             let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
             for rest in text.split(".route(\"").skip(1) {
                 let (path, handlers) = rest.split_once('"').unwrap();
                 let handlers = handlers.lines().next().unwrap();
-                for (word, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE"), ("patch(", "PATCH"), ("any(", "ANY")] {
+                for (word, method) in [
+                    ("get(", "GET"),
+                    ("post(", "POST"),
+                    ("put(", "PUT"),
+                    ("delete(", "DELETE"),
+                    ("patch(", "PATCH"),
+                    ("any(", "ANY"),
+                ] {
                     let called = |place: usize| {
-                        handlers.get(..place).and_then(|before| before.chars().last()).is_none_or(|c| !c.is_alphanumeric() && c != '_')
+                        handlers
+                            .get(..place)
+                            .and_then(|before| before.chars().last())
+                            .is_none_or(|c| !c.is_alphanumeric() && c != '_')
                     };
                     if handlers.match_indices(word).any(|(place, _)| called(place)) {
                         found.insert((method, format!("{below}{path}")));
@@ -202,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn the_table_of_roles_in_the_guide_is_the_table_of_the_model() {
+        use selvedge_model::people::Role;
+        let guide = include_str!("../../../../docs/guide/people.md");
+        let roles = Role::ALL.map(Role::word).join(" | ");
+        assert!(guide.contains(&format!("| right | which is to | {roles} |")));
+        for right in Right::ALL {
+            let ticks = Role::ALL.map(|role| if role.rights().contains(&right) { " ✓ " } else { "  " }).join("|");
+            let row = format!("| `{right}` | {} |{ticks}|", right.says());
+            assert!(guide.contains(&row), "docs/guide/people.md has no row {row}");
+        }
+    }
+
+    #[test]
     fn what_changes_something_never_needs_less_than_reading() {
         for (method, path, need) in TABLE {
             let proves_itself = ["/webhooks/", "/login", "/setup/", "/invitation/", "/logout", "/account/", "/approvals/"];
@@ -210,7 +233,7 @@ mod tests {
             }
         }
         assert_eq!(need(&Method::HEAD, "/orders"), Said::Needs(READ));
-        assert_eq!(need(&Method::DELETE, "/api/mappings"), Said::OtherMethod);
+        assert_eq!(need(&Method::DELETE, "/api/mappings"), Said::OtherMethod(MAP));
         assert_eq!(need(&Method::GET, "/orders/1042"), Said::Nothing, "a path is no pattern");
     }
 }

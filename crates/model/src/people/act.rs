@@ -54,7 +54,9 @@ impl Act {
     /// The act in words, for the list of approvals and the audit log.
     pub fn says(&self) -> String {
         match self {
-            Act::Map { connection, table, key, value: Some(value) } => format!("set the mapping {table} {key} to {value} at {connection}"),
+            Act::Map { connection, table, key, value: Some(value) } => {
+                format!("set the mapping {table} {key} to {value} at {connection}")
+            }
             Act::Map { connection, table, key, value: None } => format!("remove the mapping {table} {key} at {connection}"),
             Act::Release { exception } => format!("release what {exception} holds"),
             Act::Dismiss { exception, reason } => format!("dismiss what {exception} holds: {reason}"),

@@ -66,7 +66,9 @@ mod tests {
     #[test]
     fn long_and_not_guessed_is_enough() {
         let fits = |text: &str| fit_password(text, &"anna.berg@example.com".parse().unwrap(), "Anna Berg").is_ok();
-        for good in ["correct horse battery", "漆黒の馬は正しい電池のホチキスを食べた", "kWx8#mZ!pQ2vLr9t", "annas gamla båt seglar än"] {
+        for good in
+            ["correct horse battery", "漆黒の馬は正しい電池のホチキスを食べた", "kWx8#mZ!pQ2vLr9t", "annas gamla båt seglar än"]
+        {
             assert!(fits(good), "{good}");
         }
         for bad in [

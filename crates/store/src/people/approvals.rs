@@ -144,7 +144,9 @@ impl View<'_> {
 
     /// An approval of exactly this act, asked for by this person, that has not been used.
     pub fn approved(&self, brand: &Brand, act: &Act, asked_by: &str, now: Timestamp) -> Result<Option<Approval>> {
-        let sql = format!("{APPROVAL} WHERE brand = ?1 AND state = 'approved' AND act = ?2 AND asked_by = ?3 AND expires_at > ?4 ORDER BY id");
+        let sql = format!(
+            "{APPROVAL} WHERE brand = ?1 AND state = 'approved' AND act = ?2 AND asked_by = ?3 AND expires_at > ?4 ORDER BY id"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let values = params![brand.as_str(), written(act)?, asked_by, micros(now)];
         statement.query_and_then(values, |row| approval(row, now))?.next().transpose()
@@ -170,7 +172,8 @@ impl Tx<'_> {
     /// [`StoreError::Taken`] when too many wait.
     pub fn ask(&self, brand: &Brand, act: &Act, asker: Option<PersonId>, asked_by: &str, now: Timestamp) -> Result<ApprovalId> {
         let (text, asker, at) = (written(act)?, asker.map(|id| id.0), micros(now));
-        let sql = "SELECT id FROM approvals WHERE brand = ?1 AND state = 'pending' AND act = ?2 AND asked_by = ?3 AND expires_at > ?4";
+        let sql =
+            "SELECT id FROM approvals WHERE brand = ?1 AND state = 'pending' AND act = ?2 AND asked_by = ?3 AND expires_at > ?4";
         let values = params![brand.as_str(), text, asked_by, at];
         if let Some(id) = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()? {
             return Ok(ApprovalId(id));
@@ -178,7 +181,9 @@ impl Tx<'_> {
         let sql = "SELECT count(*) FROM approvals WHERE brand = ?1 AND state = 'pending' AND expires_at > ?2";
         let waiting: i64 = self.connection.prepare_cached(sql)?.query_row(params![brand.as_str(), at], |row| row.get(0))?;
         if waiting >= PENDING_MAX {
-            return Err(StoreError::Taken(format!("every one of the {PENDING_MAX} places for acts that wait for a second person")));
+            return Err(StoreError::Taken(format!(
+                "every one of the {PENDING_MAX} places for acts that wait for a second person"
+            )));
         }
         let until = at.saturating_add(i64::try_from(PENDING_FOR.as_micros()).unwrap_or(0));
         let sql = "INSERT INTO approvals (brand, act, asker, asked_by, asked_at, expires_at, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending')";

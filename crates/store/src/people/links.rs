@@ -44,9 +44,11 @@ impl Tx<'_> {
             .execute(params![person, micros(now)])?;
         let proof = Proof::fresh();
         let lasts = i64::try_from(lasts.as_micros()).unwrap_or(0);
-        self.connection
-            .prepare_cached("INSERT INTO links (hash, person, expires_at) VALUES (?1, ?2, ?3)")?
-            .execute(params![proof.hash(), person, micros(now).saturating_add(lasts)])?;
+        self.connection.prepare_cached("INSERT INTO links (hash, person, expires_at) VALUES (?1, ?2, ?3)")?.execute(params![
+            proof.hash(),
+            person,
+            micros(now).saturating_add(lasts)
+        ])?;
         Ok(proof)
     }
 

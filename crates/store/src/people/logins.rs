@@ -69,7 +69,8 @@ impl View<'_> {
         let mut until = None;
         for (kind, key, _) in attempt.counts(self.is_known(attempt, now)?) {
             let sql = "SELECT next_at FROM login_failures WHERE kind = ?1 AND key = ?2 AND next_at > ?3";
-            let next = self.connection.prepare_cached(sql)?.query_row(params![kind, key, micros(now)], |row| row.get(0)).optional()?;
+            let next =
+                self.connection.prepare_cached(sql)?.query_row(params![kind, key, micros(now)], |row| row.get(0)).optional()?;
             until = until.max(next.map(moment).transpose()?);
         }
         Ok(until)
@@ -87,9 +88,7 @@ impl Tx<'_> {
     /// An attempt failed. How many have failed in a row for what it counts for, the most of them; told once each has passed
     /// what is free, so that a series can be audited at its start.
     pub fn login_failed(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<u32>> {
-        self.connection
-            .prepare_cached("DELETE FROM login_failures WHERE last_at <= ?1")?
-            .execute([ago(now, FORGOTTEN_AFTER)])?;
+        self.connection.prepare_cached("DELETE FROM login_failures WHERE last_at <= ?1")?.execute([ago(now, FORGOTTEN_AFTER)])?;
         let mut series = None;
         for (kind, key, free) in attempt.counts(self.is_known(attempt, now)?) {
             let sql = "INSERT INTO login_failures (kind, key, count, last_at, next_at) VALUES (?1, ?2, 1, ?3, ?3)
@@ -110,8 +109,12 @@ impl Tx<'_> {
     /// An attempt succeeded: what failed before is forgotten for this account, and the address is known from now on. What has
     /// failed at the address stays: one good account must not let somebody guess at others.
     pub fn login_succeeded(&self, person: PersonId, attempt: &Attempt, now: Timestamp) -> Result<()> {
-        for (kind, key, _) in attempt.counts(true).into_iter().chain(attempt.counts(false)).filter(|(kind, ..)| *kind != "address") {
-            self.connection.prepare_cached("DELETE FROM login_failures WHERE kind = ?1 AND key = ?2")?.execute(params![kind, key])?;
+        for (kind, key, _) in
+            attempt.counts(true).into_iter().chain(attempt.counts(false)).filter(|(kind, ..)| *kind != "address")
+        {
+            self.connection
+                .prepare_cached("DELETE FROM login_failures WHERE kind = ?1 AND key = ?2")?
+                .execute(params![kind, key])?;
         }
         let sql = "INSERT INTO known_addresses (person, address, at) VALUES (?1, ?2, ?3) ON CONFLICT (person, address) DO UPDATE SET at = excluded.at";
         self.connection.prepare_cached(sql)?.execute(params![person.0, attempt.address, micros(now)])?;

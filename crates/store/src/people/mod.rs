@@ -60,7 +60,8 @@ impl Person {
     }
 }
 
-const PERSON: &str = "SELECT p.id, p.email, p.name, p.password IS NOT NULL, p.totp_step IS NOT NULL, p.issuer, p.made_at, p.disabled_at,
+const PERSON: &str =
+    "SELECT p.id, p.email, p.name, p.password IS NOT NULL, p.totp_step IS NOT NULL, p.issuer, p.made_at, p.disabled_at,
     (SELECT group_concat(r.role, ' ') FROM person_roles r WHERE r.person = p.id AND r.brand = ?1) FROM people p";
 
 /// Whom a brand sees.
@@ -252,7 +253,11 @@ impl Tx<'_> {
     fn change(&self, sql: &str, id: PersonId, value: impl rusqlite::ToSql) -> Result<()> {
         // Statements with one parameter leave the second unused.
         let mut statement = self.connection.prepare_cached(sql)?;
-        let changed = if statement.parameter_count() == 1 { statement.execute([id.0])? } else { statement.execute(params![id.0, value])? };
+        let changed = if statement.parameter_count() == 1 {
+            statement.execute([id.0])?
+        } else {
+            statement.execute(params![id.0, value])?
+        };
         if changed == 0 { Err(StoreError::Absent(format!("person {id}"))) } else { Ok(()) }
     }
 }

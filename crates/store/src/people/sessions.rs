@@ -83,7 +83,8 @@ impl View<'_> {
             Step::Password => (SECOND_STEP_MAX, SECOND_STEP_MAX),
             Step::All => (IDLE_MAX, AGE_MAX),
         };
-        let sql = "SELECT id, person, used_at < ?5 FROM sessions WHERE hash = ?1 AND proven = ?2 AND used_at > ?3 AND made_at > ?4";
+        let sql =
+            "SELECT id, person, used_at < ?5 FROM sessions WHERE hash = ?1 AND proven = ?2 AND used_at > ?3 AND made_at > ?4";
         let values = params![cookie.hash(), step == Step::All, before(now, idle), before(now, age), before(now, USED_EVERY)];
         let found = self.connection.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         let Some((id, person, stale)) = found.optional()? else { return Ok(None) };
@@ -116,10 +117,12 @@ impl Tx<'_> {
         self.connection
             .prepare_cached("DELETE FROM sessions WHERE used_at <= ?1 OR made_at <= ?2 OR (proven = 0 AND made_at <= ?3)")?
             .execute(params![before(now, IDLE_MAX), before(now, AGE_MAX), before(now, SECOND_STEP_MAX)])?;
-        let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE person = ?1 ORDER BY id DESC LIMIT -1 OFFSET ?2)";
+        let sql =
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE person = ?1 ORDER BY id DESC LIMIT -1 OFFSET ?2)";
         self.connection.prepare_cached(sql)?.execute(params![person.0, SESSIONS_MAX - 1])?;
         let cookie = Proof::fresh();
-        let sql = "INSERT INTO sessions (person, hash, proven, made_at, used_at, address, agent) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)";
+        let sql =
+            "INSERT INTO sessions (person, hash, proven, made_at, used_at, address, agent) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)";
         self.connection.prepare_cached(sql)?.execute(params![
             person.0,
             cookie.hash(),

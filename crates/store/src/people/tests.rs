@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use selvedge_model::{ExceptionId, people::{Act, FourEyes, Right}};
+use selvedge_model::{
+    ExceptionId,
+    people::{Act, FourEyes, Right},
+};
 
 use super::{
     approvals::{Decision, State},
@@ -42,8 +45,7 @@ async fn roles_are_of_one_brand_and_end_with_the_person() {
             tx.set_password(id, "$argon2id$x")?;
             assert!(tx.has_admin(&brand())? && !tx.has_admin(&"other".into())?);
             let (_, cookie) = tx.open_session(id, Step::All, &Origin::default(), now())?;
-            let (_, token) =
-                tx.make_token(&brand(), id, "ci", &[Right::Read].into_iter().collect(), later(99), now())?;
+            let (_, token) = tx.make_token(&brand(), id, "ci", &[Right::Read].into_iter().collect(), later(99), now())?;
             tx.set_disabled(id, Some(now()))?;
             assert!(tx.person(&brand(), id)?.rights().is_empty() && !tx.has_admin(&brand())?);
             assert!(tx.session(&brand(), &cookie, Step::All, now())?.is_none());
@@ -63,7 +65,8 @@ async fn a_session_ends_by_itself_and_by_hand() {
     store
         .write(|tx| {
             let id = anna(tx, &[Role::Viewer])?;
-            let good = |cookie: &Proof, at: u64| Ok::<_, StoreError>(tx.session(&brand(), cookie, Step::All, later(at))?.is_some());
+            let good =
+                |cookie: &Proof, at: u64| Ok::<_, StoreError>(tx.session(&brand(), cookie, Step::All, later(at))?.is_some());
             let (session, cookie) = tx.open_session(id, Step::All, &Origin::default(), now())?;
             assert!(good(&cookie, 7_199)? && !good(&cookie, 7_200)?, "two hours without use");
             // Used every hour it lasts a working day, and no longer.
@@ -110,7 +113,8 @@ async fn nothing_in_the_file_proves_anybody() {
             let link = tx.make_link(Link::Password(id), now())?;
             tx.set_totp(id, b"twenty bytes of secret", &key)?;
             let codes = tx.renew_recovery_codes(id)?;
-            let mut proofs: Vec<String> = vec![cookie.text().into(), token.text().into(), link.text().into(), "twenty bytes of".into()];
+            let mut proofs: Vec<String> =
+                vec![cookie.text().into(), token.text().into(), link.text().into(), "twenty bytes of".into()];
             proofs.extend(codes.iter().flat_map(|code| [code.clone(), code.replace('-', "")]));
             let mut tables = tx.connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
             let tables = tables.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -171,12 +175,15 @@ async fn codes_serve_once() {
             tx.set_totp(id, b"secret", &key)?;
             assert_eq!(tx.totp_of(id, &key)?, Some((b"secret".to_vec(), None)));
             assert!(!tx.person(&brand(), id)?.has_totp, "it has not proven itself");
-            assert!(tx.use_totp_step(id, 5)? && !tx.use_totp_step(id, 5)? && !tx.use_totp_step(id, 4)? && tx.use_totp_step(id, 6)?);
+            assert!(
+                tx.use_totp_step(id, 5)? && !tx.use_totp_step(id, 5)? && !tx.use_totp_step(id, 4)? && tx.use_totp_step(id, 6)?
+            );
             assert!(tx.person(&brand(), id)?.has_totp);
             assert!(tx.totp_of(id, &SealingKey::generate().0).is_err());
             // Another person's seal in one's own row opens nothing.
             tx.set_totp(bo, b"other", &key)?;
-            tx.connection.execute("UPDATE people SET totp = (SELECT totp FROM people WHERE id = ?1) WHERE id = ?2", params![id.0, bo.0])?;
+            tx.connection
+                .execute("UPDATE people SET totp = (SELECT totp FROM people WHERE id = ?1) WHERE id = ?2", params![id.0, bo.0])?;
             assert!(tx.totp_of(bo, &key).is_err());
 
             let codes = tx.renew_recovery_codes(id)?;
@@ -204,7 +211,10 @@ async fn a_token_is_of_one_brand_and_ends() {
             let scopes: Rights = [Right::Read, Right::Act].into_iter().collect();
             let (token, proof) = tx.make_token(&brand(), id, "ci", &scopes, later(100), now())?;
             let (found, person) = tx.token(&brand(), &proof, later(99))?.unwrap();
-            assert_eq!((found.scopes.words().as_str(), found.scopes.and(&person.rights()).words().as_str()), ("read act", "read"));
+            assert_eq!(
+                (found.scopes.words().as_str(), found.scopes.and(&person.rights()).words().as_str()),
+                ("read act", "read")
+            );
             assert!(found.is_stale(now()));
             tx.use_token(token, now())?;
             let found = tx.tokens(&brand(), id)?.remove(0);
@@ -253,7 +263,10 @@ async fn waits_double_and_a_stranger_keeps_nobody_out() {
             assert_eq!(tx.login_waits(&home, later(1))?, None);
             // One address that tries one account after the other.
             for n in 0..13 {
-                tx.login_failed(&Attempt { email: Some(email(&format!("{n}@example.com"))), address: "203.0.113.1".to_owned() }, now())?;
+                tx.login_failed(
+                    &Attempt { email: Some(email(&format!("{n}@example.com"))), address: "203.0.113.1".to_owned() },
+                    now(),
+                )?;
             }
             let other = Attempt { email: Some(email("new@example.com")), address: "203.0.113.1".to_owned() };
             assert!(tx.login_waits(&other, now())?.is_some());

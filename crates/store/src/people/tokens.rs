@@ -67,7 +67,8 @@ impl View<'_> {
 
     /// A person's tokens at a brand, newest first.
     pub fn tokens(&self, brand: &Brand, person: PersonId) -> Result<Vec<Token>> {
-        let mut statement = self.connection.prepare_cached(&format!("{TOKEN} WHERE person = ?1 AND brand = ?2 ORDER BY id DESC"))?;
+        let mut statement =
+            self.connection.prepare_cached(&format!("{TOKEN} WHERE person = ?1 AND brand = ?2 ORDER BY id DESC"))?;
         statement.query_and_then(params![person.0, brand.as_str()], token)?.collect()
     }
 }
@@ -99,7 +100,8 @@ impl Tx<'_> {
             return Err(StoreError::Taken(format!("every one of the {TOKENS_MAX} tokens that a person may have")));
         }
         let proof = Proof::fresh();
-        let sql = "INSERT INTO api_tokens (brand, person, name, hash, scopes, made_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql =
+            "INSERT INTO api_tokens (brand, person, name, hash, scopes, made_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
             person.0,
@@ -114,7 +116,9 @@ impl Tx<'_> {
 
     /// Notes that a token was used.
     pub fn use_token(&self, id: TokenId, now: Timestamp) -> Result<()> {
-        self.connection.prepare_cached("UPDATE api_tokens SET used_at = ?2 WHERE id = ?1")?.execute(params![id.0, micros(now)])?;
+        self.connection
+            .prepare_cached("UPDATE api_tokens SET used_at = ?2 WHERE id = ?1")?
+            .execute(params![id.0, micros(now)])?;
         Ok(())
     }
 
