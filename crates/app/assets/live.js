@@ -29,7 +29,9 @@
     again = false;
     last = Date.now();
     try {
-      const answer = await fetch(location.href, { cache: "no-store" });
+      const answer = await fetch(location.href, { cache: "no-store", headers: { "x-selvedge-live": "1" } });
+      // Signed out meanwhile: the page would show what nobody may see any more.
+      if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
       if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
       // The events tell when it is there again.

@@ -1,27 +1,29 @@
 //! The HTTP server: webhooks, pages and API of one brand on one address.
 //!
-//! There are no people yet: whoever reaches the address may read and act. So `run` and `demo`
-//! listen on 127.0.0.1 unless told otherwise, every act is audited as `operator (page)` or
-//! `operator (API)`, and two doors are shut to other web sites that the operator's browser
-//! visits: requests that change something must come from our own pages ([`CsrfLayer`]), and the
-//! address must be asked for by an IP address, by `localhost` or by a configured name
-//! ([`App::hosts`]), because any other name may be a stranger's that points here.
+//! Nobody is let in who is not known: every request passes [`guard`], which asks for a session or a token and holds it against the
+//! one table of rights. Two more doors are shut to other web sites that a person's browser visits: requests that change something
+//! must come from our own pages ([`CsrfLayer`]), and the address must be asked for by an IP address, by `localhost` or by a
+//! configured name ([`App::hosts`]), because any other name may be a stranger's that points here.
 //!
-//! Behind a reverse proxy: forward `Host` (or configure the public name), `Origin` and
-//! `Sec-Fetch-Site` as they come, and let the proxy ask who somebody is.
+//! Behind a reverse proxy: configure the public address and the proxy's own, and forward `Host`, `Origin` and `Sec-Fetch-Site` as
+//! they come.
 
 use std::{any::Any, future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use hyper::server::conn::http1;
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -42,6 +44,7 @@ use crate::{
     api,
     config::Config,
     pages,
+    people::{Door, Who, guard::guard, origin::Peer},
     view::{Ends, Line, Target, handbook::Facts},
     webhooks,
 };
@@ -51,6 +54,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long requests that are under way may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a sender may take over the body of a form or of a call of the API.
+const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a sender may take over the head of a request, and how long a connection may stand idle.
 const HEADER_TIME: Duration = Duration::from_secs(15);
 /// Connections at once: far below what a process may have open, so that the store and the calls to the systems keep theirs.
@@ -86,6 +91,8 @@ pub struct App {
     pub hosts: Vec<String>,
     /// What the handbook tells.
     pub facts: Facts,
+    /// How people come in.
+    pub door: Door,
     /// Who watches the counts.
     pub(crate) live: pages::live::Live,
     /// Room for deliveries under way.
@@ -102,6 +109,7 @@ impl App {
             clock: Arc::clone(&setup.clock),
             hosts: Vec::new(),
             facts: bare(&engine),
+            door: Door::default(),
             live: pages::live::Live::default(),
             deliveries: webhooks::Room::default(),
             engine,
@@ -113,6 +121,13 @@ impl App {
     pub fn with_config(mut self, config: &Config) -> Self {
         self.hosts.clone_from(&config.hosts);
         self.facts = Facts::of(config);
+        self
+    }
+
+    /// The same, with this door.
+    #[must_use]
+    pub fn with_door(mut self, door: Door) -> Self {
+        self.door = door;
         self
     }
 
@@ -146,9 +161,9 @@ impl App {
         self.targets().into_iter().map(|name| Target::new(name.clone(), system(&name))).collect()
     }
 
-    /// What a person may do, in this actor's name.
-    pub fn actions(&self, actor: &str) -> Actions {
-        Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: actor.to_owned() }
+    /// What a person does, in their name.
+    pub(crate) fn actions(&self, who: &Who) -> Actions {
+        Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: who.actor() }
     }
 }
 
@@ -186,6 +201,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(crate::metrics::show))
         .fallback(pages::nowhere)
         .with_state(Arc::clone(&app))
+        .layer(middleware::from_fn(whole))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .layer(CatchPanicLayer::custom(broke))
         .layer(csrf)
         .layer(middleware::from_fn_with_state(app, ours))
@@ -217,8 +234,13 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             (accepted, permit) = accept => match accepted {
-                Ok((stream, _)) => {
-                    let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+                Ok((stream, peer)) => {
+                    let service = service.clone();
+                    let named = service_fn(move |mut request: hyper::Request<Incoming>| {
+                        request.extensions_mut().insert(Peer(peer));
+                        service.call(request)
+                    });
+                    let served = graceful.watch(http.serve_connection(TokioIo::new(stream), named));
                     tokio::spawn(async move {
                         if let Err(error) = served.await {
                             tracing::debug!(%error, "a connection ended badly");
@@ -298,13 +320,31 @@ fn is_ours(host: &str, known: &[String]) -> bool {
         || known.iter().any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host))
 }
 
+/// Reads the body of a form or of a call of the API whole, in its time: whoever sends a byte a minute must not keep a connection.
+/// It stands behind the guard, so a stranger's is not read at all. Webhooks read theirs themselves.
+async fn whole(request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/webhooks/") {
+        return next.run(request).await;
+    }
+    let is_api = request.uri().path().starts_with("/api/");
+    let refused = |status: StatusCode, why: &'static str| {
+        if is_api { api::Problem::of(status, "The body does not read", why).into_response() } else { refuse(status, why) }
+    };
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(Err(_)) => refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB, or broke off. Nothing was done."),
+        Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body took longer than 10 seconds to arrive. Nothing was done."),
+    }
+}
+
 /// Adds what every answer carries, unless it brings its own.
 async fn sealed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    // Pages and API show people's names and addresses.
+    // Pages and API show people's names and addresses; some pages show what proves somebody, once.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

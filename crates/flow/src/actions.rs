@@ -1,19 +1,63 @@
 //! What a person may do. Page, API and command line all call these; each is audited.
+//!
+//! An admin can mark acts that take a second person. A marked act is not done but asked for
+//! ([`StoreError::NeedsApproval`]), whoever calls, and done once when somebody else approves it, in the name of both.
 
 use std::sync::Arc;
 
 use selvedge_connector::Clock;
 use selvedge_model::{
-    Brand, ConnectionName, ExceptionId, FlowName, ObligationId,
+    ApprovalId, Brand, ConnectionName, ExceptionId, FlowName, ObligationId, PersonId,
     close::Period,
     obligation::{Event, State},
+    people::Act,
 };
-use selvedge_store::{Result, Store, closes::CloseSign, comparisons::Adopted, obligations::Step};
+use selvedge_store::{
+    Result, Store, StoreError, Tx,
+    closes::CloseSign,
+    comparisons::Adopted,
+    obligations::Step,
+    people::approvals::{Approval, Decision},
+};
 
 use crate::engine::unless_moved;
 
 /// How many obligations one line of the audit trail names.
 const NAMED_MAX: usize = 50;
+
+/// Who acts. Reads as the name that the audit log has of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// As the audit log names them.
+    pub name: String,
+    /// The person who is signed in; `None` at the command line, and where the product acts by itself.
+    pub person: Option<PersonId>,
+}
+
+impl From<&str> for Actor {
+    fn from(name: &str) -> Self {
+        Self::from(name.to_owned())
+    }
+}
+
+impl From<String> for Actor {
+    fn from(name: String) -> Self {
+        Self { name, person: None }
+    }
+}
+
+impl std::ops::Deref for Actor {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.name
+    }
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
 
 /// Acts in the name of one person, for one brand.
 #[derive(Clone)]
@@ -24,34 +68,109 @@ pub struct Actions {
     pub brand: Brand,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Who acts, as the audit trail names them.
-    pub actor: String,
+    /// Who acts.
+    pub actor: Actor,
 }
 
 impl Actions {
     /// Sends what an exception holds back to the gate; how many.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn release(&self, id: ExceptionId) -> Result<u64> {
+        self.act(Act::Release { exception: id }).await
+    }
+
+    /// Lets go what an exception holds, with a reason; how many.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsApproval`] when it is marked; the store's.
+    pub async fn dismiss(&self, id: ExceptionId, reason: &str) -> Result<u64> {
+        self.act(Act::Dismiss { exception: id, reason: reason.to_owned() }).await
+    }
+
+    /// Sets (or with `None` removes) a mapping, and sends everything that waited for exactly this
+    /// value back to the gate; how many. A new default (`*`) releases whatever the table holds.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsApproval`] when it is marked; the store's.
+    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<u64> {
+        let (table, key, value) = (table.to_owned(), key.to_owned(), value.map(str::to_owned));
+        self.act(Act::Map { connection: connection.clone(), table, key, value }).await
+    }
+
+    /// Does an act that one person may do, or asks for one that takes two: in one transaction, so that no change of what is
+    /// marked comes between.
+    async fn act(&self, act: Act) -> Result<u64> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let done = self.store.write(move |tx| {
+            let marked = tx.four_eyes(&brand)?;
+            let work = || perform(tx, &brand, &actor, &act, now);
+            // How many records it releases is known once it is done: then it is undone again.
+            let count = tx.keep_if(work, |count| !marked.takes_two(&act, *count))?;
+            if marked.takes_two(&act, count) { ask(tx, &brand, &actor, &act, now).map(Err) } else { Ok(Ok(count)) }
+        });
+        done.await?.map_err(StoreError::NeedsApproval)
+    }
+
+    /// Says yes to what somebody else asked for. It is done at once, in the name of both; how many records it releases or
+    /// lets go. Signing is left to whoever asked, at the command line.
+    ///
+    /// # Errors
+    /// [`StoreError::Forbidden`] when it is one's own, or one of the two may not do it; [`StoreError::Decided`] when it does not wait
+    /// any more; what the act itself returns.
+    pub async fn approve(&self, id: ApprovalId) -> Result<u64> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         self.store
             .write(move |tx| {
-                let count = tx.release(id, None, now)?;
-                tx.audit(&brand, &actor, "exception.release", &id.to_string(), &format!("{count} back to the gate"), now)?;
-                Ok(count)
+                let asked = tx.approval(&brand, id, now)?;
+                may_approve(tx, &brand, &actor, &asked)?;
+                let signs = matches!(asked.act, Act::Sign { .. });
+                tx.decide(&brand, id, if signs { Decision::Approved } else { Decision::Done }, &actor, now)?;
+                tx.audit(&brand, &actor, "approval.approve", &id.to_string(), &asked.act.says(), now)?;
+                let both = Actor { name: format!("{}, approved by {actor}", asked.asked_by), person: asked.asker };
+                if signs { Ok(0) } else { perform(tx, &brand, &both, &asked.act, now) }
             })
             .await
     }
 
-    /// Lets go what an exception holds, with a reason; how many.
-    pub async fn dismiss(&self, id: ExceptionId, reason: &str) -> Result<u64> {
+    /// Says no to what was asked for, with a reason; whoever asked may take it back.
+    ///
+    /// # Errors
+    /// [`StoreError::Forbidden`] when one may not do it oneself; [`StoreError::Decided`].
+    pub async fn reject(&self, id: ApprovalId, reason: &str) -> Result<()> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let reason = reason.to_owned();
         self.store
             .write(move |tx| {
-                let count = tx.dismiss(id, &format!("{actor}: {reason}"), now)?;
-                tx.audit(&brand, &actor, "exception.dismiss", &id.to_string(), &format!("{count} let go: {reason}"), now)?;
-                Ok(count)
+                let asked = tx.approval(&brand, id, now)?;
+                if !may(tx, &brand, actor.person, &asked.act)? {
+                    return Err(forbidden(&asked.act));
+                }
+                tx.decide(&brand, id, Decision::Rejected(&reason), &actor, now)?;
+                let detail = format!("{}: {reason}", asked.act.says());
+                tx.audit(&brand, &actor, "approval.reject", &id.to_string(), &detail, now)
             })
             .await
+    }
+
+    /// Whether a period may be signed now: who approved it, where that takes a second person.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsApproval`] when nobody has yet; it is asked for.
+    pub async fn may_sign(&self, entity: &str, period: Period) -> Result<Option<String>> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let act = Act::Sign { entity: entity.to_owned(), period };
+        let asked = self.store.write(move |tx| {
+            if !tx.four_eyes(&brand)?.close {
+                return Ok(Ok(None));
+            }
+            match tx.approved(&brand, &act, &actor, now)? {
+                Some(approval) => Ok(Ok(approval.decided_by)),
+                None => ask(tx, &brand, &actor, &act, now).map(Err),
+            }
+        });
+        asked.await?.map_err(StoreError::NeedsApproval)
     }
 
     /// Has obligations go through the gate once more, after a preview of what that changes; how many could. What is under way
@@ -94,41 +213,22 @@ impl Actions {
             .await
     }
 
-    /// Sets (or with `None` removes) a mapping, and sends everything that waited for exactly this
-    /// value back to the gate; how many. A new default (`*`) releases whatever the table holds.
-    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<u64> {
-        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
-        let (connection, table, key) = (connection.clone(), table.to_owned(), key.to_owned());
-        let value = value.map(str::to_owned);
-        self.store
-            .write(move |tx| {
-                tx.map(&brand, &connection, &table, &key, value.as_deref(), &actor, now)?;
-                let detail = format!("{} at {connection}", value.as_deref().unwrap_or("(removed)"));
-                tx.audit(&brand, &actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
-                let mut released = 0;
-                if value.is_some() {
-                    let prefix = format!("mapping.{table}:");
-                    for exception in tx.exceptions(&brand, false)? {
-                        let cause = &exception.problem.cause;
-                        let meant = if key == "*" { cause.starts_with(&prefix) } else { *cause == format!("{prefix}{key}") };
-                        if meant {
-                            released += tx.release(exception.id, None, now)?;
-                        }
-                    }
-                }
-                Ok(released)
-            })
-            .await
-    }
-
     /// Keeps that a pack was signed.
     ///
     /// # Errors
-    /// [`selvedge_store::StoreError::SignedMeanwhile`] when it does not follow the last pack of its entity any more.
+    /// [`StoreError::SignedMeanwhile`] when it does not follow the last pack of its entity any more; [`StoreError::Forbidden`]
+    /// when it takes a second person, and none has approved it.
     pub async fn sign_close(&self, sign: CloseSign) -> Result<()> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         self.store
             .write(move |tx| {
+                if tx.four_eyes(&brand)?.close {
+                    let act = Act::Sign { entity: sign.entity.clone(), period: sign.period };
+                    let approval = tx.approved(&brand, &act, &actor, now)?.ok_or_else(|| {
+                        StoreError::Forbidden("signing takes a second person, and nobody has approved it".to_owned())
+                    })?;
+                    tx.use_approval(&brand, approval.id, now)?;
+                }
                 tx.add_close_sign(&brand, &sign)?;
                 let subject = format!("{} {}", sign.entity, sign.period);
                 let detail = format!(
@@ -143,7 +243,7 @@ impl Actions {
     /// Opens a restatement of a period that was signed.
     ///
     /// # Errors
-    /// [`selvedge_store::StoreError::Absent`] when it was never signed.
+    /// [`StoreError::Absent`] when it was never signed.
     pub async fn reopen_close(&self, entity: &str, period: Period, reason: &str) -> Result<()> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let (entity, reason) = (entity.to_owned(), reason.to_owned());
@@ -154,4 +254,73 @@ impl Actions {
             })
             .await
     }
+}
+
+/// Does an act, whoever approved it.
+fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: jiff::Timestamp) -> Result<u64> {
+    if let Act::Release { exception: id } | Act::Dismiss { exception: id, .. } = act
+        && !tx.is_exception_of(brand, *id)?
+    {
+        return Err(StoreError::Absent(id.to_string()));
+    }
+    match act {
+        Act::Release { exception: id } => {
+            let count = tx.release(*id, None, now)?;
+            tx.audit(brand, actor, "exception.release", &id.to_string(), &format!("{count} back to the gate"), now)?;
+            Ok(count)
+        }
+        Act::Dismiss { exception: id, reason } => {
+            let count = tx.dismiss(*id, &format!("{actor}: {reason}"), now)?;
+            tx.audit(brand, actor, "exception.dismiss", &id.to_string(), &format!("{count} let go: {reason}"), now)?;
+            Ok(count)
+        }
+        Act::Map { connection, table, key, value } => {
+            tx.map(brand, connection, table, key, value.as_deref(), actor, now)?;
+            let detail = format!("{} at {connection}", value.as_deref().unwrap_or("(removed)"));
+            tx.audit(brand, actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
+            let mut released = 0;
+            if value.is_some() {
+                let prefix = format!("mapping.{table}:");
+                for exception in tx.exceptions(brand, false)? {
+                    let cause = &exception.problem.cause;
+                    let meant = if key == "*" { cause.starts_with(&prefix) } else { *cause == format!("{prefix}{key}") };
+                    if meant {
+                        released += tx.release(exception.id, None, now)?;
+                    }
+                }
+            }
+            Ok(released)
+        }
+        Act::Sign { .. } => Err(StoreError::Forbidden("a period is signed at the command line".to_owned())),
+    }
+}
+
+fn ask(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: jiff::Timestamp) -> Result<ApprovalId> {
+    let id = tx.ask(brand, act, actor.person, actor, now)?;
+    tx.audit(brand, actor, "approval.ask", &id.to_string(), &act.says(), now)?;
+    Ok(id)
+}
+
+/// Whether a person may do an act by what they are now.
+fn may(tx: &Tx<'_>, brand: &Brand, person: Option<PersonId>, act: &Act) -> Result<bool> {
+    person.map_or(Ok(false), |id| Ok(tx.person(brand, id)?.rights().has(act.right())))
+}
+
+fn forbidden(act: &Act) -> StoreError {
+    StoreError::Forbidden(format!("That takes the right to {}.", act.right().says()))
+}
+
+/// Two people, both of whom may do it.
+fn may_approve(tx: &Tx<'_>, brand: &Brand, second: &Actor, asked: &Approval) -> Result<()> {
+    if !may(tx, brand, second.person, &asked.act)? {
+        return Err(forbidden(&asked.act));
+    }
+    if asked.asker.is_some() && asked.asker == second.person {
+        return Err(StoreError::Forbidden("Nobody approves what they asked for themselves: somebody else has to.".to_owned()));
+    }
+    // Who asked at the command line has the machine, and no roles.
+    if asked.asker.is_some() && !may(tx, brand, asked.asker, &asked.act)? {
+        return Err(StoreError::Forbidden(format!("{} may not do this any more. Reject it.", asked.asked_by)));
+    }
+    Ok(())
 }

@@ -81,6 +81,22 @@ row_id!(
     /// One thing a person owns.
     ExceptionId, "exc"
 );
+row_id!(
+    /// One person.
+    PersonId, "per"
+);
+row_id!(
+    /// One sign-in of a person, in one browser.
+    SessionId, "ses"
+);
+row_id!(
+    /// One token of the API.
+    TokenId, "tok"
+);
+row_id!(
+    /// One act that waits, or waited, for a second person.
+    ApprovalId, "apr"
+);
 
 /// A name or key that is text on the outside and a type on the inside.
 macro_rules! text_id {

@@ -28,6 +28,7 @@ pub mod mode;
 pub mod moment;
 pub mod money;
 pub mod obligation;
+pub mod people;
 pub mod pick;
 pub mod postcode;
 pub mod privacy;
@@ -47,8 +48,8 @@ pub mod tracking;
 pub mod written;
 
 pub use id::{
-    Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, ObligationId,
-    ReconciliationId, RecordId, RecordKey, Sku,
+    ApprovalId, Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, ObligationId,
+    PersonId, ReconciliationId, RecordId, RecordKey, SessionId, Sku, TokenId,
 };
 pub use mode::Mode;
 pub use moment::{Interval, MomentError};

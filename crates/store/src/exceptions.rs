@@ -266,6 +266,12 @@ impl View<'_> {
         Ok(count(self.connection.prepare_cached(sql)?.query_row(params![brand.as_str(), beginnings], |row| row.get(0))?))
     }
 
+    /// Whether an exception is of this brand: an id alone could be anybody's.
+    pub fn is_exception_of(&self, brand: &Brand, id: ExceptionId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM exceptions WHERE id = ?1 AND brand = ?2)";
+        Ok(self.connection.prepare_cached(sql)?.query_row(params![id.0, brand.as_str()], |row| row.get(0))?)
+    }
+
     /// One exception.
     pub fn exception(&self, id: ExceptionId) -> Result<ExceptionRow> {
         let mut statement = self.connection.prepare_cached(select_exceptions!("WHERE e.id = ?1"))?;

@@ -27,6 +27,7 @@ mod migrate;
 pub mod obligations;
 mod packing;
 pub mod parts;
+pub mod people;
 pub mod preflights;
 pub mod privacy;
 pub mod products;
@@ -96,6 +97,23 @@ pub enum StoreError {
     /// What was signed does not change any more.
     #[error("{0} was signed, and does not change any more")]
     Signed(String),
+    /// The act takes a second person, and was asked for instead of done.
+    #[error("it takes a second person, and was asked for as {0}")]
+    NeedsApproval(selvedge_model::ApprovalId),
+    /// What was asked for does not wait for a decision any more.
+    #[error("{id} is {how}")]
+    Decided {
+        /// Which.
+        id: selvedge_model::ApprovalId,
+        /// How it stands.
+        how: &'static str,
+    },
+    /// Whoever asked, or decides, may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What can be given once is given.
+    #[error("{0} is taken")]
+    Taken(String),
     /// A row that must be there is not.
     #[error("there is no {0}")]
     Absent(String),
@@ -177,6 +195,23 @@ impl<'a> std::ops::Deref for Tx<'a> {
     type Target = View<'a>;
     fn deref(&self) -> &View<'a> {
         &self.view
+    }
+}
+
+impl Tx<'_> {
+    /// Does work and keeps what it wrote only if its outcome says so; else it is undone, and the outcome tells what would have been.
+    ///
+    /// # Errors
+    /// Whatever `work` returns.
+    pub fn keep_if<T>(&self, work: impl FnOnce() -> Result<T>, keep: impl FnOnce(&T) -> bool) -> Result<T> {
+        self.connection.execute_batch("SAVEPOINT keep_if")?;
+        // After an error the whole write is undone, this part of it included.
+        let outcome = work()?;
+        if !keep(&outcome) {
+            self.connection.execute_batch("ROLLBACK TO keep_if")?;
+        }
+        self.connection.execute_batch("RELEASE keep_if")?;
+        Ok(outcome)
     }
 }
 

@@ -49,6 +49,37 @@ impl SealingKey {
         }
         id
     }
+
+    /// Seals bytes; they open only with what they are bound to.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unreadable`] when they are too long to seal.
+    pub(crate) fn shut(&self, plain: &[u8], bound: &[u8]) -> Result<Vec<u8>> {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::fill(&mut nonce);
+        let payload = Payload { msg: plain, aad: bound };
+        let sealed =
+            self.cipher().encrypt(&Nonce::from(nonce), payload).map_err(|_| unreadable("a secret", "it is too long to seal"))?;
+        Ok([&[FORMAT][..], &self.id(), &nonce, &sealed].concat())
+    }
+
+    /// Opens what was sealed; `what` is what it is called when it does not open.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unreadable`] when the key or what it is bound to is another, or the seal is damaged.
+    pub(crate) fn open(&self, seal: &[u8], bound: &[u8], what: &str) -> Result<Vec<u8>> {
+        let damaged = || unreadable(what, "the seal is damaged");
+        let (format, rest) = seal.split_first().ok_or_else(damaged)?;
+        if *format != FORMAT {
+            return Err(unreadable(what, "it was sealed in a format that this version does not know"));
+        }
+        let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or_else(damaged)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
+        if *id != self.id() {
+            return Err(unreadable(what, "it was sealed with another key"));
+        }
+        self.cipher().decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: bound }).map_err(|_| damaged())
+    }
 }
 
 impl PartialEq for SealingKey {
@@ -71,12 +102,7 @@ fn bound(brand: &Brand, name: &str) -> Vec<u8> {
 impl Tx<'_> {
     /// Seals a secret under its name; the name is bound into the seal.
     pub fn seal(&self, brand: &Brand, name: &str, plain: &str, key: &SealingKey) -> Result<()> {
-        let mut nonce = [0; NONCE_BYTES];
-        rand::fill(&mut nonce);
-        let payload = Payload { msg: plain.as_bytes(), aad: &bound(brand, name) };
-        let sealed =
-            key.cipher().encrypt(&Nonce::from(nonce), payload).map_err(|_| unreadable("a secret", "it is too long to seal"))?;
-        let seal = [&[FORMAT][..], &key.id(), &nonce, &sealed].concat();
+        let seal = key.shut(plain.as_bytes(), &bound(brand, name))?;
         let sql = "INSERT INTO sealed (brand, name, seal) VALUES (?1, ?2, ?3) ON CONFLICT (brand, name) DO UPDATE SET seal = excluded.seal";
         self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), name, seal])?;
         Ok(())
@@ -122,19 +148,8 @@ impl View<'_> {
 
 fn open(seal: &[u8], brand: &Brand, name: &str, key: &SealingKey) -> Result<String> {
     let what = format!("the secret {name:?}");
-    let damaged = || unreadable(&what, "the seal is damaged");
-    let (format, rest) = seal.split_first().ok_or_else(damaged)?;
-    if *format != FORMAT {
-        return Err(unreadable(&what, "it was sealed in a format that this version does not know"));
-    }
-    let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or_else(damaged)?;
-    let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
-    if *id != key.id() {
-        return Err(unreadable(&what, "it was sealed with another key"));
-    }
-    let payload = Payload { msg: sealed, aad: &bound(brand, name) };
-    let plain = key.cipher().decrypt(&Nonce::from(*nonce), payload).map_err(|_| damaged())?;
-    String::from_utf8(plain).map_err(|_| damaged())
+    let plain = key.open(seal, &bound(brand, name), &what)?;
+    String::from_utf8(plain).map_err(|_| unreadable(&what, "the seal is damaged"))
 }
 
 #[cfg(test)]

@@ -9,11 +9,9 @@ use axum::{
 use selvedge_model::ExceptionId;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ACTOR,
-    problem::{Answer, Asked, Problem, Sent},
-};
+use super::problem::{Answer, Asked, Problem, Sent};
 use crate::{
+    people::Who,
     serve::App,
     view::{self, ExceptionDetail, ExceptionView, StockRows},
 };
@@ -70,7 +68,7 @@ pub(super) struct Shown {
 /// `GET /api/exceptions/{id}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Shown> {
     let id = id_of(&id)?;
-    let Some(detail) = view::exception(&app.store, &app.ends(), id).await? else {
+    let Some(detail) = view::exception(&app.store, &app.brand, &app.ends(), id).await? else {
         return Err(Problem::absent(format!("There is no exception {id}.")));
     };
     let stock = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, &detail.exception).await?;
@@ -78,15 +76,20 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 }
 
 /// `POST /api/exceptions/{id}/release`
-pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Released> {
-    let released = app.actions(ACTOR).release(id_of(&id)?).await?;
+pub(super) async fn release(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Answer<Released> {
+    let released = app.actions(&who).release(id_of(&id)?).await?;
     Ok(Json(Released { released }))
 }
 
 /// `POST /api/exceptions/{id}/dismiss`
-pub(super) async fn dismiss(State(app): State<Arc<App>>, Path(id): Path<String>, Sent(sent): Sent<Reason>) -> Answer<Dismissed> {
+pub(super) async fn dismiss(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Sent(sent): Sent<Reason>,
+) -> Answer<Dismissed> {
     let id = id_of(&id)?;
     let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
-    let dismissed = app.actions(ACTOR).dismiss(id, &reason).await?;
+    let dismissed = app.actions(&who).dismiss(id, &reason).await?;
     Ok(Json(Dismissed { dismissed }))
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 
 use super::{
-    ACTOR,
     exceptions::Released,
     problem::{Answer, Problem, Sent},
 };
 use crate::{
+    people::Who,
     serve::App,
     view::{self, MappingWanted, MappingsView},
 };
@@ -20,8 +20,8 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<MappingsView> {
 }
 
 /// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it.
-pub(super) async fn set(State(app): State<Arc<App>>, Sent(wanted): Sent<MappingWanted>) -> Answer<Released> {
+pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Sent(wanted): Sent<MappingWanted>) -> Answer<Released> {
     let wanted = wanted.checked(&app.mapping_targets()).map_err(Problem::unclear)?;
-    let released = app.actions(ACTOR).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+    let released = app.actions(&who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
     Ok(Json(Released { released }))
 }

@@ -2,6 +2,9 @@
 //!
 //! An error is `application/problem+json` (RFC 9457): `title`, `status` and, where there is more
 //! to say, `detail`. Times are RFC 3339 in UTC, amounts are text.
+//!
+//! Whoever asks is signed in on the page, or sends a token: `Authorization: Bearer slv_…`. An act that takes a second person is
+//! answered 202 and done once somebody approves it.
 
 mod calls;
 mod exceptions;
@@ -20,10 +23,8 @@ use axum::{
     routing::{get, post},
 };
 
+pub(crate) use self::problem::Problem;
 use crate::serve::App;
-
-/// Who acts, in the audit trail.
-const ACTOR: &str = "operator (API)";
 
 /// The routes.
 pub(crate) fn router() -> Router<Arc<App>> {

@@ -31,6 +31,17 @@ impl Problem {
         Self { title: "There is no such thing", status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
 
+    /// A refusal in these words.
+    pub(crate) fn of(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { title, status, detail: detail.into() }
+    }
+
+    /// A method that the address does not take.
+    pub(crate) fn other_method() -> Self {
+        let detail = "Reading is GET; release and dismiss are POST; a mapping is set by PUT.";
+        Self::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method", detail)
+    }
+
     /// Something that does not make sense.
     pub(crate) fn unclear(detail: impl Into<String>) -> Self {
         Self { title: "The request does not read", status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into() }
@@ -41,6 +52,17 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Absent(what) => Self::absent(format!("There is no {what}.")),
+            StoreError::NeedsApproval(id) => Self::of(
+                StatusCode::ACCEPTED,
+                "It takes a second person",
+                format!(
+                    "Nothing was done yet: it was asked for as {id}, and is done once somebody else approves it under Approvals."
+                ),
+            ),
+            StoreError::Forbidden(why) => Self::of(StatusCode::FORBIDDEN, "You may not do this", why),
+            taken @ (StoreError::Taken(_) | StoreError::Decided { .. }) => {
+                Self::of(StatusCode::CONFLICT, "Somebody was quicker", format!("Nothing was changed: {taken}."))
+            }
             other => {
                 tracing::error!(error = %other, "the store refused the API");
                 Self {
@@ -69,11 +91,7 @@ pub(crate) async fn nowhere() -> Problem {
 
 /// The address exists, and takes other methods.
 pub(crate) async fn not_so() -> Problem {
-    Problem {
-        title: "Not with this method",
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        detail: "Reading is GET; release and dismiss are POST; a mapping is set by PUT.".to_owned(),
-    }
+    Problem::other_method()
 }
 
 /// A JSON body, with its refusal in our own form.

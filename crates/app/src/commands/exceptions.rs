@@ -65,7 +65,7 @@ pub async fn run(about: &About, args: Args) -> Done {
     let store = about.store_to_read(&config).await?;
     let out = about.out;
     let detail = async |id: ExceptionId| -> Result<ExceptionDetail, Failure> {
-        let found = view::exception(&store, &config.ends(), id).await?;
+        let found = view::exception(&store, &config.brand, &config.ends(), id).await?;
         found.ok_or_else(|| {
             failed(
                 format!("there is no exception {id}"),

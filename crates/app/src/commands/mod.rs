@@ -16,6 +16,7 @@ pub mod init;
 pub mod mappings;
 pub mod orders;
 pub mod out;
+pub mod people;
 mod preflight;
 pub mod privacy;
 pub mod reconcile;
@@ -115,6 +116,8 @@ pub enum Command {
     Stock(stock::Args),
     /// Print how this brand is set up and who looks at what
     Handbook(handbook::Args),
+    /// Say who may sign in and what they may do
+    People(people::Args),
     /// Keep secrets sealed in the store
     Secrets(secrets::Args),
     /// Print what can be configured
@@ -166,6 +169,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Close(args) => close::run(&about, args).await,
         Command::Stock(args) => stock::run(&about, args).await,
         Command::Handbook(args) => handbook::run(&about, args).await,
+        Command::People(args) => people::run(&about, args).await,
         Command::Secrets(args) => secrets::run(&about, args).await,
         Command::Config(args) => config::run(&about, &args),
         Command::Reconcile(args) => reconcile::run(&about, args).await,
@@ -237,7 +241,7 @@ impl About {
 
     /// What this person may do.
     pub fn actions(&self, config: &Config, store: &Store) -> Actions {
-        Actions { store: store.clone(), brand: config.brand.clone(), clock: Arc::clone(&self.clock), actor: actor() }
+        Actions { store: store.clone(), brand: config.brand.clone(), clock: Arc::clone(&self.clock), actor: actor().into() }
     }
 }
 
@@ -314,6 +318,15 @@ mod tests {
             "stock rehearse --orders o.csv --movements m.csv --opening s.csv --time-zone Europe/Stockholm",
             "stock rehearse --interval 30s,5m --buffer none --buffer quantile=0.999 --outage 2h --quantity on_hand --naive",
             "handbook --out h.md",
+            "people list --json",
+            "people setup",
+            "people invite anna@example.com --name Anna --role operator,finance",
+            "people role anna@example.com admin",
+            "people disable anna@example.com",
+            "people enable anna@example.com",
+            "people reset anna@example.com --forget-app",
+            "people sessions anna@example.com --revoke",
+            "people tokens anna@example.com --revoke tok_3",
             "secrets set shop-token --key-file k",
             "secrets list",
             "secrets new-key",
@@ -362,6 +375,10 @@ mod tests {
             "stock rehearse --data D --orders o.csv --opening s.csv",
             "stock rehearse --buffer two",
             "secrets set NAME VALUE",
+            "people invite anna@example.com --name Anna",
+            "people role anna@example.com king",
+            "people reset",
+            "people disable nobody",
             "run --colour",
             "audit-log verify --anchor 3",
             "backup restore",

@@ -96,6 +96,14 @@ impl From<StoreError> for Failure {
             StoreError::Absent(what) => {
                 failed(format!("there is no {what}"), "Nothing was changed.", "See the list for what there is.")
             }
+            StoreError::NeedsApproval(id) => failed(
+                format!("it takes a second person, and was asked for as {id}"),
+                "Nothing is done yet.",
+                "Somebody else who may do it approves it on the page, under Approvals.",
+            ),
+            why @ (StoreError::Forbidden(_) | StoreError::Taken(_) | StoreError::Decided { .. }) => {
+                failed(why.to_string(), "Nothing was changed.", "")
+            }
             other => failed(
                 format!("the store refuses: {other}"),
                 "Nothing was changed.",

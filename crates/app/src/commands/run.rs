@@ -1,16 +1,23 @@
 //! `selvedge run`: the engine and the page, until told to stop.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
+use selvedge_connector::Secret;
 use selvedge_flow::{Engine, privacy::Keeper};
+use selvedge_store::Store;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    About,
+    About, actor,
     out::{Done, Failure, failed},
 };
 use crate::{
-    config::{Config, Level},
+    config::{
+        Config, Level,
+        people::Oidc,
+        secrets::{self, Environment},
+    },
+    people::{self, Door, sso::Sso},
     serve::{self, App},
     wiring::{self, Digest, LockError},
 };
@@ -66,18 +73,46 @@ pub async fn run(about: &About, args: Args) -> Done {
         )
     })?;
     let engine = Arc::new(engine);
+    // A key that is there and does not read was named when the config was looked at, if anything needs it.
+    let key_file = about.global.key_file.as_deref();
+    let sso = match &config.oidc {
+        Some(oidc) => Some(sso(&config, oidc, &environment, key_file, &engine.setup().store, about).await?),
+        None => None,
+    };
+    let door = Door {
+        sso,
+        key: secrets::sealing_key(&config, &environment, key_file).await.ok().map(Arc::new),
+        url: config.url.clone(),
+        proxies: config.proxies.clone(),
+        metrics_open: config.metrics_open,
+        ..Door::default()
+    };
     let listener = if args.headless { None } else { Some(listen(&config).await?) };
     let (stop, stopping) = watch::channel(false);
     let signals = tokio::spawn(signals(stop));
-    about.out.say(match &listener {
-        Some(listener) => format!("Selvedge runs {}: http://{}\nCtrl-C stops it.", config.brand, listener.local_addr()?),
+    let url = match &listener {
+        Some(listener) => Some(config.url.clone().unwrap_or(format!("http://{}", listener.local_addr()?))),
+        None => None,
+    };
+    about.out.say(match &url {
+        Some(url) => format!("Selvedge runs {}: {url}\nCtrl-C stops it.", config.brand),
         None => format!("Selvedge runs {} without a page. Ctrl-C stops it.", config.brand),
     })?;
+    let store = &engine.setup().store;
+    if let Some(url) = &url
+        && let Some(link) = people::setup_link(store, &config.brand, &actor(), about.clock.now()).await?
+    {
+        // On standard output alone, and asked for or not: without it nobody comes in, and the log is kept.
+        about.out.line(format!(
+            "\nNobody can sign in yet. Whoever opens this first names the first admin; it is good for an hour, once:\n  {url}/setup/{}",
+            link.text()
+        ))?;
+    }
     let served = async {
         match listener {
             None => Ok(()),
             Some(listener) => {
-                let app = Arc::new(App::new(Arc::clone(&engine)).with_config(&config));
+                let app = Arc::new(App::new(Arc::clone(&engine)).with_config(&config).with_door(door));
                 serve::serve(listener, serve::router(app), stopped(stopping.clone())).await
             }
         }
@@ -118,6 +153,29 @@ pub async fn run(about: &About, args: Args) -> Done {
     }
     about.out.say("Stopped. What was under way is finished or will be looked up at the next start.")?;
     Ok(0)
+}
+
+/// Single sign-on, with its secret. No call is made before somebody uses it.
+async fn sso(
+    config: &Config,
+    oidc: &Oidc,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    store: &Store,
+    about: &About,
+) -> Result<Sso, Failure> {
+    let secret = match &oidc.client_secret {
+        None => None,
+        Some(reference) => {
+            let found = secrets::fetch_one(config, environment, key_file, Some(store), reference).await;
+            let text = found.map_err(|(message, remedy)| {
+                Failure::Config(vec![config.problem(Level::Bad, "people.oidc.client_secret", message, remedy)])
+            })?;
+            Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+        }
+    };
+    let url = config.url.clone().unwrap_or_default();
+    Ok(Sso::new(oidc.clone(), secret, &url, Arc::clone(&about.clock)))
 }
 
 fn held(config: &Config, error: &LockError) -> Failure {

@@ -10,6 +10,7 @@ pub mod credits;
 pub mod dispatch;
 pub mod document;
 pub mod entities;
+pub mod people;
 pub mod preflight;
 pub mod products;
 pub mod reconcile;
@@ -25,7 +26,7 @@ pub mod words;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -41,6 +42,7 @@ use self::{
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
     entities::EntitySettings,
+    people::{Oidc, PeopleSettings},
     preflight::PreflightSettings,
     products::ProductSettings,
     reconcile::ReconcileSettings,
@@ -71,6 +73,8 @@ pub struct ConfigFile {
     pub store: StoreSettings,
     /// The page, the API and the webhooks.
     pub server: ServerSettings,
+    /// How people sign in, besides with a password.
+    pub people: PeopleSettings,
     /// How often the targets' own lists of values (items, currencies) are read again. Default: 10m.
     pub lists_every: Span,
     /// When the mappings are looked through every night: { at = "03:00", zone = "Europe/Stockholm" }, or "off".
@@ -105,6 +109,7 @@ impl Default for ConfigFile {
             brand: String::new(),
             store: StoreSettings::default(),
             server: ServerSettings::default(),
+            people: PeopleSettings::default(),
             lists_every: Span::seconds(600),
             preflight: PreflightSettings::default(),
             connections: BTreeMap::new(),
@@ -137,16 +142,34 @@ pub struct StoreSettings {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// IP address and port to listen on. There are no log-ins yet: whoever reaches it may read and act. Default: 127.0.0.1:7700
+    /// IP address and port to listen on. It speaks plain HTTP: beyond this machine, put a reverse proxy with TLS before it. Default: 127.0.0.1:7700
     #[schemars(extend("format" = "address"))]
     pub listen: String,
     /// Names under which browsers may ask for the page, besides IP addresses and localhost.
     pub hosts: Vec<String>,
+    /// The address that people type, as https://desk.example.com: links are made of it, its name is one of the hosts, and with https
+    /// the cookie never travels without TLS.
+    pub url: Option<String>,
+    /// IP addresses of the reverse proxies before it, which are believed about whom they speak for (X-Forwarded-For).
+    pub proxies: Vec<String>,
+    /// Who may read the metrics: token (a token with the scope metrics, or a person with that right) or open (whoever reaches them). Default: token
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricsAccess {
+    /// Whoever has the right to.
+    #[default]
+    Token,
+    /// Whoever reaches them.
+    Open,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { listen: LISTEN.to_owned(), hosts: Vec::new() }
+        Self { listen: LISTEN.to_owned(), hosts: Vec::new(), url: None, proxies: Vec::new(), metrics: MetricsAccess::Token }
     }
 }
 
@@ -464,6 +487,14 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Names under which the page may be asked for.
     pub hosts: Vec<String>,
+    /// The address that people type, without anything after the host and port.
+    pub url: Option<String>,
+    /// The reverse proxies before the server.
+    pub proxies: Vec<IpAddr>,
+    /// Whether whoever reaches the metrics may read them.
+    pub metrics_open: bool,
+    /// Single sign-on.
+    pub oidc: Option<Oidc>,
     /// How often lists are read again.
     pub lists_every: Duration,
     /// When the mappings are looked through.
@@ -579,6 +610,11 @@ impl Config {
     }
 }
 
+/// Host and port of an address of a server.
+fn host_of(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))
+}
+
 /// Reads a file.
 pub fn read(file: &Path) -> (Config, Vec<ConfigProblem>) {
     let unread = |message: String, remedy: &str| {
@@ -635,6 +671,13 @@ pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
     // The short way of writing that there is none.
     if let Some(preflight) = value.get_mut("preflight").filter(|preflight| **preflight == json!("off")) {
         *preflight = json!({ "at": "off" });
+    }
+    // A secret that stands there in plain text goes nowhere, not even into a message.
+    if let Some(oidc) = value.get_mut("people").and_then(|people| people.get_mut("oidc")).and_then(Value::as_object_mut)
+        && oidc.get("client_secret").is_some_and(|secret| !secret.is_object())
+    {
+        oidc.remove("client_secret");
+        reading.wrong("people.oidc.client_secret", "a secret must not stand in the config", secrets::PLAIN_REMEDY);
     }
     let mut value = Value::Object(value);
     for difference in shape::hold(&strict_schema(), &mut value) {
@@ -737,6 +780,20 @@ impl Reading<'_> {
             self.wrong(&below("dispatch", &setting), message, remedy);
         }
         self.entities(&read.entities);
+        let url = self.public_url(read.server.url.as_deref());
+        let mut hosts = read.server.hosts;
+        hosts.extend(url.as_deref().and_then(host_of).map(str::to_owned));
+        let proxies = self.proxies(&read.server.proxies);
+        let oidc = read.people.oidc.map(|oidc| oidc.read(url.as_deref())).and_then(|read| match read {
+            Ok(oidc) => Some(oidc),
+            Err(wrong) => {
+                for (setting, message, remedy) in wrong {
+                    let at = if setting.is_empty() { "people.oidc".to_owned() } else { below("people.oidc", setting) };
+                    self.wrong(&at, message, remedy);
+                }
+                None
+            }
+        });
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -744,7 +801,11 @@ impl Reading<'_> {
             key_file: read.store.key_file.map(|path| folder.join(path)),
             key_command: read.store.key_command,
             listen: read.server.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7700))),
-            hosts: read.server.hosts,
+            hosts,
+            url,
+            proxies,
+            metrics_open: read.server.metrics == MetricsAccess::Open,
+            oidc,
             lists_every: read.lists_every.0,
             preflight: read.preflight,
             connections,
@@ -759,6 +820,34 @@ impl Reading<'_> {
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
+    }
+
+    /// The address that people type, if it is one.
+    fn public_url(&mut self, url: Option<&str>) -> Option<String> {
+        let url = url?.trim().trim_end_matches('/');
+        let fits = host_of(url).is_some_and(|host| {
+            !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+        });
+        if !fits {
+            let remedy = "Write it as https://desk.example.com, without anything after the host and port.";
+            self.wrong("server.url", format!("{:?} is no address of a server", words::short(url)), remedy);
+            return None;
+        }
+        Some(url.to_ascii_lowercase())
+    }
+
+    fn proxies(&mut self, proxies: &[String]) -> Vec<IpAddr> {
+        let mut read = Vec::new();
+        for proxy in proxies {
+            match proxy.trim().parse::<IpAddr>() {
+                Ok(address) => read.push(address.to_canonical()),
+                Err(_) => {
+                    let remedy = "Write the IP address from which the proxy connects, as \"127.0.0.1\".";
+                    self.wrong("server.proxies", format!("{:?} is no IP address", words::short(proxy)), remedy);
+                }
+            }
+        }
+        read
     }
 
     /// The store's address with its path made absolute or relative to where we are.

@@ -27,7 +27,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The ways in which a setting names where its value is kept.
 const WAYS: [&str; 3] = ["env", "file", "stored"];
 const MAKE: &str = "Make a key with selvedge secrets new-key, and keep a copy of it away from the store.";
-const PLAIN_REMEDY: &str = "Take it out of this file, write { env = \"NAME\" }, { file = \"PATH\" } or { stored = \"NAME\" } in its place, and renew it if anyone else has seen the file.";
+pub(super) const PLAIN_REMEDY: &str = "Take it out of this file, write { env = \"NAME\" }, { file = \"PATH\" } or { stored = \"NAME\" } in its place, and renew it if anyone else has seen the file.";
 
 /// Where a value is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -97,7 +97,8 @@ pub fn take_out(connector: &dyn Connector, settings: &mut Map<String, Value>) ->
     (references, wrong)
 }
 
-fn reference(table: &Map<String, Value>) -> Result<Reference, (String, String)> {
+/// Where a table says that a secret is kept.
+pub(super) fn reference(table: &Map<String, Value>) -> Result<Reference, (String, String)> {
     let mut entries = table.iter();
     let (Some((way, value)), None) = (entries.next(), entries.next()) else {
         return Err(("must name one place where the secret is kept".to_owned(), PLAIN_REMEDY.to_owned()));
@@ -331,33 +332,18 @@ pub async fn fetch(
             Fetched { settings: connection.settings.clone(), reported: connection.reported.clone(), ..Fetched::default() };
         for (setting, reference) in &connection.references {
             let at = below(&path, setting);
-            let found = match reference {
-                Reference::Env(name) => environment.get(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
-                    (
-                        format!("the environment variable {name} is not set"),
-                        format!("Set {name} for the process, or in the file .env beside this one."),
-                    )
-                }),
-                Reference::File(file) => {
-                    let file = config.folder().join(file);
-                    if open_to_all(&file) {
-                        let remedy = format!("chmod 600 {}", file.display());
-                        problems.push(config.problem(
-                            Level::Warning,
-                            at.clone(),
-                            format!("{} can be read by everyone on this machine", file.display()),
-                            remedy,
-                        ));
-                    }
-                    small_file(&file).map_err(|why| {
-                        (
-                            format!("{} cannot be read: {why}", file.display()),
-                            "Put the secret there, or name another file; paths are relative to this config.".to_owned(),
-                        )
-                    })
-                }
-                Reference::Stored(name) => stored(config, environment, key_file, store, name).await,
-            };
+            if let Reference::File(file) = reference
+                && let file = config.folder().join(file)
+                && open_to_all(&file)
+            {
+                problems.push(config.problem(
+                    Level::Warning,
+                    at.clone(),
+                    format!("{} can be read by everyone on this machine", file.display()),
+                    format!("chmod 600 {}", file.display()),
+                ));
+            }
+            let found = fetch_one(config, environment, key_file, store, reference).await;
             match found {
                 Err((message, remedy)) => {
                     problems.push(config.problem(Level::Bad, at, message, remedy));
@@ -376,6 +362,37 @@ pub async fn fetch(
         all.insert(name.0.clone(), fetched);
     }
     (all, problems)
+}
+
+/// Fetches one value; else why not, and what to do.
+///
+/// # Errors
+/// It is not there, or does not open.
+pub async fn fetch_one(
+    config: &Config,
+    environment: &Environment,
+    key_file: Option<&Path>,
+    store: Option<&Store>,
+    reference: &Reference,
+) -> Result<String, (String, String)> {
+    match reference {
+        Reference::Env(name) => environment.get(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
+            (
+                format!("the environment variable {name} is not set"),
+                format!("Set {name} for the process, or in the file .env beside this one."),
+            )
+        }),
+        Reference::File(file) => {
+            let file = config.folder().join(file);
+            small_file(&file).map_err(|why| {
+                (
+                    format!("{} cannot be read: {why}", file.display()),
+                    "Put the secret there, or name another file; paths are relative to this config.".to_owned(),
+                )
+            })
+        }
+        Reference::Stored(name) => stored(config, environment, key_file, store, name).await,
+    }
 }
 
 async fn stored(

@@ -118,7 +118,7 @@ url = \"sqlite://selvedge.db\"       # beside this file
 # key_file = \"selvedge.key\"        # seals stored secrets; make one with selvedge secrets new-key
 
 [server]
-listen = \"127.0.0.1:7700\"          # there are no log-ins: whoever reaches this may act
+listen = \"127.0.0.1:7700\"          # plain HTTP: beyond this machine, put a reverse proxy with TLS before it
 # hosts = [\"selvedge.example.com\"] # names under which a reverse proxy asks for the page
 
 # ---- the shop -------------------------------------------------------------------------------

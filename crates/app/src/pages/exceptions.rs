@@ -11,14 +11,15 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, ExceptionId, Kind, team::Team};
+use selvedge_model::{ConnectionName, ExceptionId, Kind, people::Right, team::Team};
 use serde::Deserialize;
 
 use super::{
-    ACTOR, Done, Failure, Frame, Place, differences, stock_rows,
+    Done, Failure, Frame, Place, differences, may, stock_rows,
     words::{amounts, grouped, money, order_address, part, plural, return_address, when},
 };
 use crate::{
+    people::Who,
     serve::App,
     view::{
         self, ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, MappingWanted,
@@ -129,7 +130,7 @@ fn id_of(text: &str) -> Result<ExceptionId, Failure> {
 
 async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup, Failure> {
     let id = id_of(id)?;
-    let Some(detail) = view::exception(&app.store, &app.ends(), id).await? else {
+    let Some(detail) = view::exception(&app.store, &app.brand, &app.ends(), id).await? else {
         return Err(Failure::Absent(format!(
             "There is no exception {id}. It may belong to another store; the open ones are listed under Exceptions."
         )));
@@ -160,7 +161,7 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
             @let settled = settled(exception, rows);
             div #acts data-live[settled.is_some()] {
                 @if exception.open {
-                    @match settled { Some(why) => p.card #settled { (why) }, None => (acts(exception, &words, tried)) }
+                    @match settled { Some(why) => p.card #settled { (why) }, None => @if may(Right::Act) { (acts(exception, &words, tried)) } }
                 }
             }
         } @else if let Some((filter, found)) = &differing {
@@ -172,8 +173,8 @@ async fn shown(app: &App, id: &str, done: &Done, tried: &Tried) -> Result<Markup
             }
         } @else {
             @if exception.open {
-                @if let Some(asked) = mapping { (map_form(exception.id, asked, &app.targets(), tried)) }
-                (acts(exception, &words, tried))
+                @if may(Right::Map) && let Some(asked) = mapping { (map_form(exception.id, asked, &app.targets(), tried)) }
+                @if may(Right::Act) { (acts(exception, &words, tried)) }
             }
             div #holds data-live {
                 @if !returns.is_empty() {
@@ -444,9 +445,9 @@ pub(super) async fn back(Path(id): Path<String>) -> Redirect {
 }
 
 /// Releases it.
-pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Redirect, Failure> {
+pub(super) async fn release(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Result<Redirect, Failure> {
     let id = id_of(&id)?;
-    let released = app.actions(ACTOR).release(id).await?;
+    let released = app.actions(&who).release(id).await?;
     Ok(Redirect::to(&format!("/exceptions/{id}?released={released}")))
 }
 
@@ -460,13 +461,14 @@ pub(super) struct Reason {
 /// Dismisses what it holds.
 pub(super) async fn dismiss(
     State(app): State<Arc<App>>,
+    who: Who,
     Path(id): Path<String>,
     Form(sent): Form<Reason>,
 ) -> Result<Response, Failure> {
     match view::reason(&sent.reason) {
         Ok(reason) => {
             let id = id_of(&id)?;
-            let dismissed = app.actions(ACTOR).dismiss(id, &reason).await?;
+            let dismissed = app.actions(&who).dismiss(id, &reason).await?;
             Ok(Redirect::to(&format!("/exceptions/{id}?dismissed={dismissed}")).into_response())
         }
         Err(wrong) => {
@@ -480,6 +482,7 @@ pub(super) async fn dismiss(
 /// Sets the mapping that it asks for.
 pub(super) async fn map(
     State(app): State<Arc<App>>,
+    who: Who,
     Path(id): Path<String>,
     Form(wanted): Form<MappingWanted>,
 ) -> Result<Response, Failure> {
@@ -487,7 +490,7 @@ pub(super) async fn map(
     match wanted.checked(&app.mapping_targets()) {
         Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
             let id = id_of(&id)?;
-            let set = app.actions(ACTOR).map(&connection, &table, &key, Some(&value)).await?;
+            let set = app.actions(&who).map(&connection, &table, &key, Some(&value)).await?;
             Ok(Redirect::to(&format!("/exceptions/{id}?set={set}")).into_response())
         }
         wrong => {

@@ -10,14 +10,18 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::checklist::{Checklist, Seen};
+use selvedge_model::{
+    checklist::{Checklist, Seen},
+    people::Right,
+};
 use serde::Deserialize;
 
 use super::{
-    ACTOR, Failure, Frame, Place,
+    Failure, Frame, Place,
     words::{grouped, part, when},
 };
 use crate::{
+    people::{Who, may},
     serve::App,
     view::handbook::{self, CheckView, ChecklistView, Handbook},
 };
@@ -206,7 +210,7 @@ async fn shown(app: &App, list: Checklist, period: String, said: &Said, wrong: O
     let now = app.clock.now();
     let view = handbook::checklist(&app.store, &app.brand, &app.facts, list, Some(period), now).await?;
     let frame = Frame::of(app, Place::Handbook, format!("{} {}", list.name(), view.period)).await?;
-    let open = view.signed.is_none();
+    let open = view.signed.is_none() && may(Right::Act);
     Ok(frame.around(html! {
         p.crumb { a href="/handbook" { "Handbook" } }
         h1 { (list.name()) ", " (view.period) }
@@ -301,12 +305,20 @@ pub(super) struct Tick {
 pub(super) async fn tick(
     State(app): State<Arc<App>>,
     Path((list, period)): Path<(String, String)>,
+    who: Who,
     Form(tick): Form<Tick>,
 ) -> Result<Response, Failure> {
     let list = list_of(&list)?;
     let period = period_of(list, &period)?;
-    let done =
-        crate::handbook::tick(&app, ACTOR, list, &period, &tick.item, (tick.back.is_empty()).then_some(tick.note.as_str())).await;
+    let done = crate::handbook::tick(
+        &app,
+        &who.actor().name,
+        list,
+        &period,
+        &tick.item,
+        (tick.back.is_empty()).then_some(tick.note.as_str()),
+    )
+    .await;
     answer(&app, list, period, done, if tick.back.is_empty() { "ticked" } else { "taken" }).await
 }
 
@@ -321,11 +333,12 @@ pub(super) struct Sign {
 pub(super) async fn sign(
     State(app): State<Arc<App>>,
     Path((list, period)): Path<(String, String)>,
+    who: Who,
     Form(sign): Form<Sign>,
 ) -> Result<Response, Failure> {
     let list = list_of(&list)?;
     let period = period_of(list, &period)?;
-    let done = crate::handbook::sign(&app, ACTOR, list, &period, &sign.reason).await.map(|_| ());
+    let done = crate::handbook::sign(&app, &who.actor().name, list, &period, &sign.reason).await.map(|_| ());
     answer(&app, list, period, done, "signed").await
 }
 

@@ -35,6 +35,8 @@ use crate::{
 const WATCHERS_MAX: usize = 64;
 /// How often the counts are looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long one stream goes on. The browser asks for the next by itself, and is let in only if it still may.
+const STREAM_MAX: Duration = Duration::from_secs(60);
 /// A look that takes long is followed by a rest so many times as long.
 const REST_FACTOR: u32 = 10;
 
@@ -66,9 +68,15 @@ pub(super) async fn stream(State(app): State<Arc<App>>, stopping: Option<Extensi
         tokio::spawn(look(Arc::clone(&app)));
     }
     let end = async move {
-        match stopping {
-            Some(Extension(stopping)) => stopping.wait().await,
-            None => future::pending().await,
+        let stopped = async {
+            match stopping {
+                Some(Extension(stopping)) => stopping.wait().await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = tokio::time::sleep(STREAM_MAX) => {}
         }
     };
     let events = pulses

@@ -9,9 +9,11 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
+use selvedge_model::people::Right;
 
-use super::{ACTOR, Done, Failure, Frame, Place, words::when};
+use super::{Done, Failure, Frame, Place, may, words::when};
 use crate::{
+    people::Who,
     serve::App,
     view::{self, MappingWanted},
 };
@@ -35,7 +37,7 @@ async fn shown(app: &App, done: &Done, tried: Option<&Tried>) -> Result<Markup, 
         h1 { "Mappings" }
         p.lead { "What the target calls our values. What a target lists under the same name, such as a SKU, needs no entry here." }
         (done.shown())
-        (form(app, tried))
+        @if may(Right::Map) { (form(app, tried)) }
         (super::preflight::section(&preflight, now))
         section aria-labelledby="set" {
             h2 #set { "What is set" }
@@ -43,7 +45,7 @@ async fn shown(app: &App, done: &Done, tried: Option<&Tried>) -> Result<Markup, 
                 p.empty { "Nothing is mapped yet. The gate will ask for what it needs, by name." }
             } @else {
                 table.cards {
-                    thead { tr { th scope="col" { "Table" } th scope="col" { "Ours" } th scope="col" { "Theirs" } th scope="col" { "Set" } th scope="col" { span.aside { "Remove" } } } }
+                    thead { tr { th scope="col" { "Table" } th scope="col" { "Ours" } th scope="col" { "Theirs" } th scope="col" { "Set" } @if may(Right::Map) { th scope="col" { span.aside { "Remove" } } } } }
                     tbody {
                         @for row in &mappings {
                             tr {
@@ -51,12 +53,14 @@ async fn shown(app: &App, done: &Done, tried: Option<&Tried>) -> Result<Markup, 
                                 td data-label="Ours" { code { (row.key) } @if row.key == "*" { " " span.quiet { "whatever has no entry" } } }
                                 td data-label="Theirs" { code { (row.value) } }
                                 td data-label="Set" { (row.by) ", " (when(row.at, now)) }
-                                td {
-                                    form action="/mappings/remove" method="post" {
-                                        input type="hidden" name="connection" value=(row.connection);
-                                        input type="hidden" name="table" value=(row.table);
-                                        input type="hidden" name="key" value=(row.key);
-                                        button.small aria-label={ "Remove " (row.table) " " (row.key) } { "Remove" }
+                                @if may(Right::Map) {
+                                    td {
+                                        form action="/mappings/remove" method="post" {
+                                            input type="hidden" name="connection" value=(row.connection);
+                                            input type="hidden" name="table" value=(row.table);
+                                            input type="hidden" name="key" value=(row.key);
+                                            button.small aria-label={ "Remove " (row.table) " " (row.key) } { "Remove" }
+                                        }
                                     }
                                 }
                             }
@@ -121,21 +125,24 @@ fn form(app: &App, tried: Option<&Tried>) -> Markup {
 }
 
 /// Sets an entry and releases what waited for it.
-pub(super) async fn set(State(app): State<Arc<App>>, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
+pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
     let wanted = MappingWanted { value: Some(wanted.value.unwrap_or_default()), ..wanted };
-    act(&app, wanted).await
+    act(&app, &who, wanted).await
 }
 
 /// Removes an entry.
-pub(super) async fn remove(State(app): State<Arc<App>>, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
-    act(&app, MappingWanted { value: None, ..wanted }).await
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Form(wanted): Form<MappingWanted>,
+) -> Result<Response, Failure> {
+    act(&app, &who, MappingWanted { value: None, ..wanted }).await
 }
 
-async fn act(app: &App, wanted: MappingWanted) -> Result<Response, Failure> {
+async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
     match wanted.clone().checked(&app.mapping_targets()) {
         Ok(wanted) => {
-            let released =
-                app.actions(ACTOR).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+            let released = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
             let word = if wanted.value.is_some() { "set" } else { "removed" };
             Ok(Redirect::to(&format!("/mappings?{word}={released}")).into_response())
         }

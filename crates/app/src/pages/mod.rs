@@ -1,23 +1,30 @@
 //! The pages: rendered here, readable without scripts, live with them. No logic: what they show
 //! are the values of [`crate::view`].
 
+mod account;
+mod approvals;
 mod assets;
 mod differences;
 mod exceptions;
 mod handbook;
 mod ledgers;
 pub(crate) mod live;
+mod login;
 mod mappings;
 mod order;
 mod orders;
 mod parcels;
+mod people;
 mod preflight;
+mod qr;
 mod reconcile;
 mod rehearse;
 mod returns;
 pub(crate) mod runbook;
 #[cfg(test)]
 pub(crate) mod sample;
+mod setup;
+mod sso;
 mod stock;
 mod stock_rows;
 #[cfg(test)]
@@ -35,12 +42,15 @@ use axum::{
     routing::{get, post},
 };
 use maud::{DOCTYPE, Markup, html};
+use selvedge_model::{ApprovalId, people::Right};
 use selvedge_store::StoreError;
 
-use crate::{serve::App, view};
-
-/// Who acts, in the audit trail.
-const ACTOR: &str = "operator (page)";
+pub(crate) use self::login::login_address;
+use crate::{
+    people::{guard, may},
+    serve::App,
+    view,
+};
 
 /// The routes.
 pub(crate) fn router() -> Router<Arc<App>> {
@@ -69,6 +79,37 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/handbook/{list}/{period}/tick", post(handbook::tick).get(handbook::back))
         .route("/handbook/{list}/{period}/sign", post(handbook::sign).get(handbook::back))
         .route("/live", get(live::stream))
+        .route("/login", get(login::page).post(login::enter))
+        .route("/login/code", get(login::code_page).post(login::code))
+        .route("/login/sso", get(sso::begin))
+        .route("/login/sso/back", get(sso::back))
+        .route("/logout", post(login::leave))
+        .route("/setup/{token}", get(setup::page).post(setup::name_first))
+        .route("/invitation/{token}", get(setup::invitation).post(setup::accept))
+        .route("/demo/{token}", get(setup::demo))
+        .route("/demo/{token}/", get(setup::demo))
+        .route("/demo/{token}/{*path}", get(setup::demo))
+        .route("/account", get(account::page))
+        .route("/account/sso", get(sso::connect))
+        .route("/account/password", post(account::password).get(account::back))
+        .route("/account/totp", post(account::totp).get(account::back))
+        .route("/account/totp/prove", post(account::prove).get(account::back))
+        .route("/account/totp/remove", post(account::remove_totp).get(account::back))
+        .route("/account/sessions/revoke", post(account::revoke_sessions).get(account::back))
+        .route("/account/tokens", post(account::make_token).get(account::back))
+        .route("/account/tokens/revoke", post(account::revoke_token).get(account::back))
+        .route("/approvals", get(approvals::page))
+        .route("/approvals/{id}/approve", post(approvals::approve).get(approvals::back))
+        .route("/approvals/{id}/reject", post(approvals::reject).get(approvals::back))
+        .route("/people", get(people::page).post(people::invite))
+        .route("/people/four-eyes", post(people::four_eyes).get(people::back))
+        .route("/people/{id}", get(people::one))
+        .route("/people/{id}/roles", post(people::roles).get(people::back_to_one))
+        .route("/people/{id}/disable", post(people::disable).get(people::back_to_one))
+        .route("/people/{id}/enable", post(people::enable).get(people::back_to_one))
+        .route("/people/{id}/reset", post(people::reset).get(people::back_to_one))
+        .route("/people/{id}/sessions/revoke", post(people::revoke_sessions).get(people::back_to_one))
+        .route("/people/{id}/tokens/revoke", post(people::revoke_token).get(people::back_to_one))
         .route("/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(|| async { Redirect::permanent("/assets/selvedge.svg") }))
 }
@@ -84,10 +125,13 @@ enum Place {
     Stock,
     Mappings,
     Handbook,
+    Approvals,
+    People,
+    Account,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 8] = [
+const PLACES: [(Place, &str, &str); 9] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
@@ -96,6 +140,7 @@ const PLACES: [(Place, &str, &str); 8] = [
     (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),
     (Place::Handbook, "/handbook", "Handbook"),
+    (Place::Approvals, "/approvals", "Approvals"),
 ];
 
 /// What surrounds a page.
@@ -116,6 +161,7 @@ impl Frame {
 
     fn around(self, main: Markup) -> Markup {
         let Self { title, place, brand, open } = self;
+        let who = guard::current();
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -126,21 +172,28 @@ impl Frame {
                     title { (title) " · Selvedge" }
                     link rel="icon" type="image/svg+xml" href=(assets::url("selvedge.svg"));
                     link rel="stylesheet" href=(assets::url("selvedge.css"));
-                    script src=(assets::url("live.js")) defer {}
+                    @if who.is_some() { script src=(assets::url("live.js")) defer {} }
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     div.edge aria-hidden="true" {}
                     header.top {
                         p.mark { a href="/" { "Selvedge" } @if let Some(brand) = &brand { span.brand { (brand) } } }
-                        nav #nav data-live aria-label="Pages" {
-                            ul {
-                                @for (each, address, name) in PLACES {
-                                    li {
-                                        a href=(address) aria-current=[(each == place).then_some("page")] {
-                                            (name)
-                                            @if each == Place::Exceptions && let Some(open @ 1..) = open {
-                                                " " span.badge data-n="nav.exceptions" { (open) } span.aside { " open" }
+                        @if let Some(who) = &who {
+                            form.who action="/logout" method="post" {
+                                @if who.may(Right::People) { a href="/people" aria-current=[(place == Place::People).then_some("page")] { "People" } }
+                                a href="/account" aria-current=[(place == Place::Account).then_some("page")] { span.aside { "Account of " } (who.person.name) }
+                                button.small { "Sign out" }
+                            }
+                            nav #nav data-live aria-label="Pages" {
+                                ul {
+                                    @for (each, address, name) in PLACES {
+                                        li {
+                                            a href=(address) aria-current=[(each == place).then_some("page")] {
+                                                (name)
+                                                @if each == Place::Exceptions && let Some(open @ 1..) = open {
+                                                    " " span.badge data-n="nav.exceptions" { (open) } span.aside { " open" }
+                                                }
                                             }
                                         }
                                     }
@@ -166,14 +219,43 @@ pub(crate) enum Failure {
     Absent(String),
     /// The address asks for what cannot be, and this is what can.
     Unclear(String),
+    /// It takes a second person, and was asked for.
+    Asked(ApprovalId),
+    /// It is not done, and why.
+    Refused {
+        /// How it is answered.
+        status: StatusCode,
+        /// What happened.
+        title: &'static str,
+        /// What it affects, and what to do.
+        text: String,
+    },
     /// The store refused.
     Store(StoreError),
+}
+
+impl Failure {
+    /// It is not done.
+    pub(crate) fn refused(status: StatusCode, title: &'static str, text: impl Into<String>) -> Self {
+        Self::Refused { status, title, text: text.into() }
+    }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Absent(what) => Self::Absent(format!("There is no {what}.")),
+            StoreError::NeedsApproval(id) => Self::Asked(id),
+            StoreError::Forbidden(why) => {
+                Self::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}"))
+            }
+            decided @ StoreError::Decided { .. } => {
+                let text = format!("Nothing was done: {decided}. See what waits under Approvals.");
+                Self::refused(StatusCode::CONFLICT, "Somebody was quicker", text)
+            }
+            taken @ StoreError::Taken(_) => {
+                Self::refused(StatusCode::CONFLICT, "That is taken", format!("Nothing was changed: {taken}."))
+            }
             other => Self::Store(other),
         }
     }
@@ -183,6 +265,8 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let lost = matches!(self, Self::Absent(_));
         let (status, title, text) = match self {
+            Self::Asked(id) => return Redirect::to(&format!("/approvals?asked={id}")).into_response(),
+            Self::Refused { status, title, text } => (status, title, text),
             Self::Absent(text) => (StatusCode::NOT_FOUND, "Not here", text),
             Self::Unclear(text) => (StatusCode::UNPROCESSABLE_ENTITY, "The address does not read", text),
             Self::Store(error) => {

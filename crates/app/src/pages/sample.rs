@@ -13,11 +13,12 @@ use selvedge_connector::{
 };
 use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup, reconcile::PairSetup};
 use selvedge_model::{
-    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, Problem,
-    Record, RecordKey, Sku, StockLevel,
+    Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, PersonId,
+    Problem, Record, RecordKey, Sku, StockLevel,
     compare::Carries,
     gate::{Lookup, Values, rules::OrderPolicy},
     obligation::Event,
+    people::{Email, Role},
     records::{
         Address, Charge, Discount, LineKind, Named, OrderLine, OrderStatus, Payment, PaymentKind, PaymentStatus, TaxLine,
         TaxMode, Totals,
@@ -26,11 +27,13 @@ use selvedge_model::{
 use selvedge_store::{
     Store,
     obligations::{NewObligation, Step},
+    people::sessions::{self, Origin},
     records::{NewRecord, Recorded},
+    sealed::SealingKey,
     stock::{Claim, NewDrift, Of, Shown, StockFlowRow, Terms},
 };
 
-use crate::{config::stock::StockSettings, serve::App};
+use crate::{config::stock::StockSettings, people::Door, serve::App};
 
 pub(crate) mod reconcile;
 pub(crate) mod returns;
@@ -230,7 +233,34 @@ async fn with(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>) -> 
         pairs,
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
-    (Arc::new(App::new(Arc::new(engine))), clock)
+    let door = Door { key: Some(Arc::new(SealingKey::generate().0)), ..Door::default() };
+    (Arc::new(App::new(Arc::new(engine)).with_door(door)), clock)
+}
+
+/// Whom the tests of pages and API are signed in as, unless they say otherwise: an admin.
+pub(crate) const ADMIN: &str = "ada@example.com";
+
+/// A person with these roles; one of this address that is there is given them.
+pub(crate) async fn person(app: &App, email: &str, roles: &[Role]) -> PersonId {
+    let (email, roles): (Email, _) = (email.parse().unwrap(), roles.iter().copied().collect());
+    app.store
+        .write(move |tx| {
+            let id = match tx.person_by_email(&brand(), &email)? {
+                Some(person) => person.id,
+                None => tx.add_person(&email, email.as_str().split('@').next().unwrap(), start())?,
+            };
+            tx.set_roles(id, &brand(), &roles)?;
+            Ok(id)
+        })
+        .await
+        .unwrap()
+}
+
+/// The cookie of a new session of a person with these roles, as a browser sends it.
+pub(crate) async fn signed_in(app: &App, email: &str, roles: &[Role]) -> String {
+    let (id, now) = (person(app, email, roles).await, app.clock.now());
+    let opened = app.store.write(move |tx| tx.open_session(id, sessions::Step::All, &Origin::default(), now));
+    format!("selvedge={}", opened.await.unwrap().1.text())
 }
 
 /// An order of two lines; `name` is the shopper's, `units` is what edits change.

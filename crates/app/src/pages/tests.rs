@@ -9,14 +9,15 @@ use axum::{
     response::Response,
 };
 use futures_util::StreamExt;
+use selvedge_model::people::Role;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::sample::{
-    Fate, NAUGHTY, brand, empty, order, place,
+    ADMIN, Fate, NAUGHTY, brand, empty, order, place,
     reconcile::{agreed, reconciled, unlooked},
     returns::returned,
-    start, stock_of, stocked,
+    signed_in, start, stock_of, stocked,
 };
 use crate::serve::{App, router};
 
@@ -47,12 +48,18 @@ async fn got(app: &Arc<App>, request: Request<Body>) -> Got {
 }
 
 async fn get(app: &Arc<App>, path: &str) -> Got {
-    got(app, Request::get(path).header("host", "127.0.0.1:8080").body(Body::empty()).unwrap()).await
+    let request = Request::get(path).header("host", "127.0.0.1:8080").header("cookie", admin(app).await);
+    got(app, request.body(Body::empty()).unwrap()).await
+}
+
+async fn admin(app: &App) -> String {
+    signed_in(app, ADMIN, &[Role::Admin]).await
 }
 
 async fn send(app: &Arc<App>, method: Method, path: &str, kind: &str, body: impl Into<Body>) -> Got {
     let request =
         Request::builder().method(method).uri(path).header("host", "localhost:8080").header("origin", "http://localhost:8080");
+    let request = request.header("cookie", admin(app).await);
     got(app, request.header("content-type", kind).body(body.into()).unwrap()).await
 }
 
@@ -390,11 +397,11 @@ async fn releasing_and_dismissing_from_the_page() {
     place(&app, order("1005", "Di", 1), start(), Fate::Unmapped).await;
     let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=test+order").await;
     assert_eq!(got.status, StatusCode::SEE_OTHER);
-    assert!(get(&app, "/orders/1005").await.text.contains("operator (page): test order"));
+    assert!(get(&app, "/orders/1005").await.text.contains("ada@example.com: test order"));
     let acts = app.store.read(|view| view.audit_rows(&brand(), 10)).await.unwrap();
     assert_eq!(
         acts.iter().map(|act| (act.actor.as_str(), act.action.as_str())).collect::<Vec<_>>(),
-        [("operator (page)", "exception.dismiss"), ("operator (page)", "exception.release")]
+        [(ADMIN, "exception.dismiss"), (ADMIN, "exception.release")]
     );
 }
 
@@ -444,7 +451,7 @@ async fn a_mapping_set_at_the_exception_releases_what_waits() {
     assert_eq!(got.header("location"), format!("/exceptions/{exception}?set=2"));
 
     let page = get(&app, "/mappings").await.text;
-    assert!(page.contains("market=2,method=express") && page.contains("417") && page.contains("operator (page)"), "{page}");
+    assert!(page.contains("market=2,method=express") && page.contains("417") && page.contains(ADMIN), "{page}");
     let got = form(&app, "/mappings", "connection=shop&table=item&key=sku%3D1&value=2").await;
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY, "a source takes no mappings");
     assert!(got.text.contains("There is no connection") && got.text.contains("value=\"sku=1\""), "{}", got.text);
@@ -603,7 +610,11 @@ async fn deliveries_are_kept_before_they_are_answered() {
 #[tokio::test]
 async fn whoever_watches_is_told() {
     let (app, _) = empty().await;
-    let response = ask(&app, Request::get("/live").header("host", "localhost").body(Body::empty()).unwrap()).await;
+    let response = ask(
+        &app,
+        Request::get("/live").header("host", "localhost").header("cookie", admin(&app).await).body(Body::empty()).unwrap(),
+    )
+    .await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     let mut events = response.into_body().into_data_stream();
     let mut next = async || loop {
@@ -641,10 +652,11 @@ async fn the_server_ends_though_somebody_watches() {
     let (app, _) = empty().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let cookie = admin(&app).await;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(crate::serve::serve(listener, router(app), async { drop(stopped.await) }));
     let mut watcher = TcpStream::connect(address).await.unwrap();
-    watcher.write_all(format!("GET /live HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    watcher.write_all(format!("GET /live HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await.unwrap();
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains("event: pulse") {
         assert!(watcher.read_buf(&mut seen).await.unwrap() > 0);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, Money, ObligationId, Problem, RecordKey, team::Team};
-use selvedge_store::{Result, Store, StoreError, exceptions::ExceptionRow, halves::HalvesRow, promises::PromiseRow};
+use selvedge_store::{Result, Store, exceptions::ExceptionRow, halves::HalvesRow, promises::PromiseRow};
 use serde::Serialize;
 
 use super::Ends;
@@ -234,14 +234,14 @@ pub struct HalfView {
 ///
 /// # Errors
 /// The store's.
-pub async fn exception(store: &Store, ends: &[Ends], id: ExceptionId) -> Result<Option<ExceptionDetail>> {
-    let ends = ends.to_vec();
+pub async fn exception(store: &Store, brand: &Brand, ends: &[Ends], id: ExceptionId) -> Result<Option<ExceptionDetail>> {
+    let (brand, ends) = (brand.clone(), ends.to_vec());
     store
         .read(move |view| {
-            let exception = match view.exception(id) {
-                Err(StoreError::Absent(_)) => return Ok(None),
-                other => ExceptionView::from(other?),
-            };
+            if !view.is_exception_of(&brand, id)? {
+                return Ok(None);
+            }
+            let exception = ExceptionView::from(view.exception(id)?);
             let mut holds = Vec::new();
             for (obligation, key) in view.held_by(id, HELD_SHOWN_MAX)? {
                 let kind = view.obligation(obligation)?.kind;

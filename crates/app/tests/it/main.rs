@@ -6,6 +6,7 @@ mod credits;
 mod demo;
 mod detection;
 mod page;
+mod people;
 mod products;
 mod returns;
 mod shadow;

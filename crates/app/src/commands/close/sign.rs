@@ -20,7 +20,8 @@ use crate::{
 
 /// Seals the pack of a period and keeps that it was signed.
 pub(super) async fn sign(about: &About, place: &Place, input: Input, out_folder: &Path, open_seen: u64) -> Done {
-    let heading = heading(about, place, open_seen).await?;
+    let approver = about.actions(&place.config, &place.store).may_sign(&place.entity.name, place.period).await?;
+    let heading = heading(about, place, open_seen, approver).await?;
     let (of, into) = (heading.clone(), out_folder.to_owned());
     let sealed = show::off_thread(move || Ok(seal(&into, &of, input))).await?;
     let sealed = match sealed {
@@ -78,7 +79,7 @@ pub(super) async fn sign(about: &About, place: &Place, input: Input, out_folder:
 }
 
 /// Under which heading the next pack of a period is sealed.
-async fn heading(about: &About, place: &Place, open_seen: u64) -> Result<Heading, Failure> {
+async fn heading(about: &About, place: &Place, open_seen: u64, approver: Option<String>) -> Result<Heading, Failure> {
     let (brand, entity, period) = (place.config.brand.clone(), place.entity.name.clone(), place.period);
     let (signs, state, reopenings) = place
         .store
@@ -115,7 +116,7 @@ async fn heading(about: &About, place: &Place, open_seen: u64) -> Result<Heading
                 .join("; "),
         }),
         previous: last.map(|sign| Previous { period: sign.period, restatement: sign.restatement, hash: sign.hash.clone() }),
-        signed_by: actor(),
+        signed_by: approver.map_or_else(actor, |approver| format!("{}, approved by {approver}", actor())),
         signed_at: about.clock.now(),
         open_seen,
     })

@@ -20,11 +20,12 @@ use clap::Args;
 use jiff::Timestamp;
 use selvedge_flow::Engine;
 use selvedge_model::ConnectionName;
-use selvedge_store::obligations::Balance;
+use selvedge_store::{obligations::Balance, people::Proof, sealed::SealingKey};
 
 use self::world::Child;
 use crate::{
     config::{self, ConfigProblem, secrets::Environment},
+    people::{self, Door},
     serve,
     wiring::{self, Opened},
 };
@@ -193,15 +194,17 @@ async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Resu
     let wait = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    let server = tokio::spawn(serve::serve(
-        listener,
-        serve::router(Arc::new(serve::App::new(Arc::clone(&engine)).with_config(&config))),
-        wait(stopping.clone()),
-    ));
+    // The link opens the page for whoever has it, for as long as the demo runs.
+    let link = Proof::fresh();
+    let setup = engine.setup();
+    people::demo_admin(&setup.store, &setup.brand, setup.clock.now()).await?;
+    let door = Door { key: Some(Arc::new(SealingKey::generate().0)), demo: Some(link.hash()), ..Door::default() };
+    let app = Arc::new(serve::App::new(Arc::clone(&engine)).with_config(&config).with_door(door));
+    let server = tokio::spawn(serve::serve(listener, serve::router(app), wait(stopping.clone())));
     let journey = tokio::spawn(Arc::clone(&engine).run(wait(stopping)));
     let ready = started.elapsed();
     let confirmed_before = orders_balance(&engine).await?.confirmed;
-    announce(args, store, &file, &address.to_string());
+    announce(args, store, &file, &format!("http://{address}/demo/{}/", link.text()));
 
     let settled = if args.until_settled {
         tokio::select! {
@@ -384,7 +387,7 @@ fn tell_sale(world: &selvedge_sim::world::WorldState, others: &[flash::Other]) {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
-fn announce(args: &DemoArgs, store: &Path, config: &Path, address: &str) {
+fn announce(args: &DemoArgs, store: &Path, config: &Path, page: &str) {
     if args.headless {
         tracing::info!(store = %store.display(), config = %config.display(), "the demo runs");
         return;
@@ -394,8 +397,9 @@ fn announce(args: &DemoArgs, store: &Path, config: &Path, address: &str) {
         "\n  Selvedge demo: {} orders from a simulated shop into a simulated ERP{warehouses}, faults: {}\n",
         args.orders, args.faults
     );
-    println!("  page     http://{address}/");
+    println!("  page     {page}");
     println!("  config   {}", config.display());
+    println!("           signs you in as the demo's admin, until the demo ends; no password anywhere");
     println!("  try      selvedge --config {} orders list\n", config.display());
     println!("  Ctrl-C stops it.");
 }

@@ -1,0 +1,166 @@
+//! Attack: SQL in every variable and every field, and paths that lead out of where they belong.
+
+use axum::http::{Method, StatusCode};
+use selvedge_model::people::Role;
+
+use super::{Visitor, with_password};
+use crate::{
+    pages::sample::{ADMIN, Fate, brand, empty, order, place, start},
+    people::routes::TABLE,
+};
+
+const SQL: [&str; 14] = [
+    "' OR '1'='1",
+    "' OR 1=1 --",
+    "'; DROP TABLE orders; --",
+    "\" OR \"\"=\"",
+    "1; DELETE FROM people",
+    "x' UNION SELECT email, password, 3 FROM people --",
+    "%' ESCAPE '",
+    "\\'",
+    "NULL",
+    "1 OR 1=1",
+    "exc_1' --",
+    "'||(SELECT hash FROM sessions)||'",
+    "*",
+    "%",
+];
+
+const PATHS: [&str; 12] = [
+    "../../../../etc/passwd",
+    "..\\..\\..\\windows\\win.ini",
+    "/etc/passwd",
+    "....//....//etc/passwd",
+    "..%2f..%2fetc%2fpasswd",
+    "%2e%2e/%2e%2e/etc/passwd",
+    "selvedge.css/../../../Cargo.toml",
+    "\0",
+    "selvedge.css\0.png",
+    "file:///etc/passwd",
+    "~/.ssh/id_rsa",
+    ".",
+];
+
+/// Where a query is read: every parameter that any page or the API knows.
+const QUERIES: [&str; 22] = [
+    "search",
+    "all",
+    "team",
+    "limit",
+    "after",
+    "state",
+    "warehouse",
+    "flow",
+    "pair",
+    "kind",
+    "cause",
+    "why",
+    "order",
+    "from",
+    "to",
+    "did",
+    "asked",
+    "released",
+    "set",
+    "removed",
+    "next",
+    "v",
+];
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[tokio::test]
+async fn every_variable_and_parameter_is_a_value_and_never_a_statement_or_a_file() {
+    let (app, _) = empty().await;
+    with_password(&app, ADMIN, &[Role::Admin]).await;
+    place(&app, order("1042", "Åsa", 1), start(), Fate::Unmapped).await;
+    let admin = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
+    let secrets = ["argon2id", "root:", "[dependencies]", "sqlite", "SQL", "no such column", "syntax error"];
+    let look = async |method: &str, path: &str| {
+        let got =
+            admin.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), path, "application/x-www-form-urlencoded", "").await;
+        assert!(got.status.as_u16() < 500, "{method} {path}: {} {}", got.status, got.text);
+        for secret in secrets {
+            assert!(!got.text.contains(secret) || path.contains(secret), "{method} {path} shows {secret}: {}", got.text);
+        }
+        got
+    };
+    for (method, path, _) in TABLE {
+        if matches!(*path, "/logout" | "/account/sessions/revoke") {
+            continue;
+        }
+        if path.contains('{') {
+            for hostile in SQL.iter().chain(&PATHS) {
+                let parts: Vec<String> =
+                    path.split('/').map(|part| if part.starts_with('{') { encoded(hostile) } else { part.to_owned() }).collect();
+                let got = look(method, &parts.join("/")).await;
+                let found = got.status == StatusCode::OK;
+                // A SKU, a name of a return and the like may be anything; nothing of this name is there.
+                assert!(
+                    !found || got.text.contains("no ") || got.text.contains("No ") || path.contains("/stock/"),
+                    "{method} {path} {hostile}: {}",
+                    got.text
+                );
+            }
+        } else if *method == "GET" {
+            for hostile in SQL.iter().chain(&PATHS[..4]) {
+                let query: Vec<String> = QUERIES.iter().map(|name| format!("{name}={}", encoded(hostile))).collect();
+                look(method, &format!("{path}?{}", query.join("&"))).await;
+                if hostile.len() < 14 {
+                    for name in QUERIES {
+                        look(method, &format!("{path}?{name}={}", encoded(hostile))).await;
+                    }
+                }
+            }
+        }
+    }
+    // What finds everything when it is a statement finds nothing when it is a value.
+    for hostile in &SQL[..11] {
+        let got = look("GET", &format!("/api/orders?search={}", encoded(hostile))).await;
+        assert_eq!(got.text.trim(), "[]", "{hostile}");
+    }
+    let orders = look("GET", "/api/orders").await;
+    assert!(orders.text.contains("1042"), "and everything is still there");
+    assert_eq!(app.store.read(|view| view.people(&brand())).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_field_is_a_value() {
+    let (app, _) = empty().await;
+    with_password(&app, ADMIN, &[Role::Admin]).await;
+    let exception = place(&app, order("1042", "Åsa", 1), start(), Fate::Unmapped).await.unwrap();
+    let admin = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
+    for (number, hostile) in SQL.iter().chain(&PATHS).enumerate() {
+        let mail = format!("p{number}@example.com");
+        for (path, fields) in [
+            ("/login".to_owned(), vec![("email", *hostile), ("password", *hostile), ("to", *hostile)]),
+            ("/login".to_owned(), vec![("email", ADMIN), ("password", *hostile)]),
+            ("/login/code".to_owned(), vec![("code", *hostile)]),
+            ("/mappings".to_owned(), vec![("connection", *hostile), ("table", *hostile), ("key", *hostile), ("value", *hostile)]),
+            ("/mappings".to_owned(), vec![("connection", "books"), ("table", "item"), ("key", "sku=1"), ("value", *hostile)]),
+            (format!("/exceptions/{exception}/dismiss"), vec![("reason", *hostile)]),
+            ("/people".to_owned(), vec![("name", *hostile), ("email", &mail), ("viewer", *hostile)]),
+            ("/people".to_owned(), vec![("name", "x"), ("email", *hostile), ("admin", "on")]),
+            ("/people/four-eyes".to_owned(), vec![("release_over", *hostile)]),
+            ("/account/tokens".to_owned(), vec![("name", *hostile), ("days", *hostile), ("read", "on")]),
+            ("/account/tokens".to_owned(), vec![("name", *hostile), ("days", "7"), ("read", "on")]),
+            ("/account/tokens/revoke".to_owned(), vec![("token", *hostile)]),
+            ("/approvals/apr_1/reject".to_owned(), vec![("reason", *hostile)]),
+        ] {
+            let got = admin.post(&app, &path, &fields).await;
+            // Waiting after wrong guesses is an answer, too.
+            assert!(got.status.as_u16() < 500, "{path} {hostile}: {} {}", got.status, got.text);
+            assert!(got.cookie().is_none(), "{path} {hostile} signs somebody in");
+        }
+    }
+    assert_eq!(admin.get(&app, "/people").await.status, StatusCode::OK);
+    assert_eq!(app.store.read(|view| view.audit_broken_at(&brand())).await.unwrap(), None);
+    for file in PATHS {
+        let got = Visitor::stranger().get(&app, &format!("/assets/{}", encoded(file))).await;
+        assert_eq!(got.status, StatusCode::NOT_FOUND, "{file}");
+        let got = Visitor::stranger().get(&app, &format!("/assets/{}", file.replace(['\\', '\0'], "%00"))).await;
+        assert_ne!(got.status, StatusCode::OK, "{file}");
+    }
+}

@@ -1,0 +1,135 @@
+//! People, with the built binary: from a house that nobody can enter to a second admin, and what the command line does about them.
+
+use std::{path::Path, process::Command};
+
+use fantoccini::Locator;
+use serde_json::Value;
+
+use crate::{
+    demo::selvedge,
+    page::{Browser, start},
+    webhooks::{exchange, set_cookie},
+};
+
+fn people(config: &Path, args: &[&str]) -> (bool, String) {
+    let output = selvedge().arg("--config").arg(config).arg("people").args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text)
+}
+
+fn post(address: &str, path: &str, cookie: &str, body: &str) -> String {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    exchange(address, head.as_bytes())
+}
+
+fn get(address: &str, path: &str, cookie: &str) -> String {
+    exchange(
+        address,
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n").as_bytes(),
+    )
+}
+
+/// The config and the store of a demo that is over: an ordinary house whose systems do not answer just now.
+fn house(folder: &Path) -> std::path::PathBuf {
+    let store = folder.join("house.db");
+    let mut command = selvedge();
+    command.args(["demo", "--no-warehouse", "--listen", "127.0.0.1:0", "--orders", "3", "--store"]).arg(store);
+    let (demo, config) = start(&mut command, |line| line.trim().strip_prefix("config").map(|path| path.trim().to_owned()));
+    drop(demo);
+    let file = std::path::PathBuf::from(config);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = if text.contains("[server]") {
+        text.replace("[server]", "[server]\nlisten = \"127.0.0.1:0\"")
+    } else {
+        format!("{text}\n[server]\nlisten = \"127.0.0.1:0\"\n")
+    };
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn run(config: &Path) -> Command {
+    let mut command = selvedge();
+    command.arg("--config").arg(config).arg("run");
+    command
+}
+
+const PASSWORD: &str = "correct+horse+battery+staple";
+
+#[tokio::test]
+async fn from_the_first_start_to_a_second_admin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = house(folder.path());
+    // A demo's admin has no password, so this house has nobody yet; the first start prints a link, and nothing else opens it.
+    let (running, link) = start(&mut run(&config), |line| {
+        line.trim().strip_prefix("http://").filter(|rest| rest.contains("/setup/")).map(str::to_owned)
+    });
+    let (address, path) = link.split_once('/').unwrap();
+    assert!(get(address, "/", "").contains("location: /login"));
+    assert!(get(address, "/api/orders", "").starts_with("HTTP/1.1 401"));
+    assert!(get(address, &format!("/demo/{}", path.trim_start_matches("setup/")), "").starts_with("HTTP/1.1 410"));
+
+    let browser = Browser::open(false, 500).await;
+    browser.client.goto(&format!("http://{link}")).await.unwrap();
+    for (field, text) in [
+        ("#name", "Ada"),
+        ("#email", "ada@example.com"),
+        ("#password", "correct horse battery staple"),
+        ("#again", "correct horse battery staple"),
+    ] {
+        browser.client.find(Locator::Css(field)).await.unwrap().send_keys(text).await.unwrap();
+    }
+    browser.click("main button").await;
+    browser.wait_for(".who", false, |text| text.contains("Ada")).await;
+    browser.click(".who button").await;
+    let says = browser.see("h1").await;
+    assert_eq!(says, "Sign in");
+    browser.client.find(Locator::Css("#email")).await.unwrap().send_keys("ada@example.com").await.unwrap();
+    browser.client.find(Locator::Css("#password")).await.unwrap().send_keys("correct horse battery staple").await.unwrap();
+    browser.click("main button").await;
+    browser.wait_for(".who", false, |text| text.contains("Ada")).await;
+    for path in ["/account", "/people", "/approvals"] {
+        browser.client.goto(&format!("http://{address}{path}")).await.unwrap();
+        assert!(!browser.see("h1").await.is_empty(), "{path}");
+    }
+    browser.close().await;
+
+    // The machine's own way in, beside the running one.
+    let (good, said) = people(&config, &["setup"]);
+    assert!(!good && said.contains("there is an admin who can sign in"), "{said}");
+    let (good, said) = people(&config, &["invite", "bo@example.com", "--name", "Bo", "--role", "admin", "--json"]);
+    assert!(good, "{said}");
+    let link: Value = serde_json::from_str(&said).unwrap();
+    let path =
+        link["link"].as_str().unwrap().split_once("/invitation/").map(|(_, token)| format!("/invitation/{token}")).unwrap();
+    let answer = post(address, &path, "", &format!("password={PASSWORD}&again={PASSWORD}"));
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+    let cookie = set_cookie(&answer);
+    assert!(get(address, "/people", &cookie).contains("ada@example.com"));
+    let (_, list) = people(&config, &["list"]);
+    assert!(list.contains("ada@example.com") && list.contains("bo@example.com") && list.contains("password"), "{list}");
+    let (good, said) = people(&config, &["sessions", "bo@example.com", "--revoke"]);
+    assert!(good && said.contains("1 session ended"), "{said}");
+    assert!(get(address, "/people", &cookie).contains("location: /login"));
+    let (good, said) = people(&config, &["role", "bo@example.com", "viewer"]);
+    assert!(good, "{said}");
+    let (good, said) = people(&config, &["disable", "ada@example.com"]);
+    assert!(!good && said.contains("Somebody has to stay admin"), "{said}");
+    let (good, said) = people(&config, &["reset", "nobody@example.com"]);
+    assert!(!good && said.contains("there is nobody with the address"), "{said}");
+    drop(running);
+
+    let log = selvedge().arg("--config").arg(&config).args(["audit-log", "list", "--json"]).output().unwrap();
+    let log = String::from_utf8(log.stdout).unwrap();
+    for act in
+        ["people.setup", "people.add", "login", "logout", "people.invite", "password.set", "session.revoke", "people.roles"]
+    {
+        assert!(log.contains(&format!("\"{act}\"")), "{act}: {log}");
+    }
+    assert!(log.contains("(cli)") && !log.contains("argon2"), "{log}");
+    // There is somebody now, so the next start prints no link.
+    let (_running, line) = start(&mut run(&config), |line| line.starts_with("Ctrl-C").then(|| line.to_owned()));
+    assert!(!line.contains("/setup/"));
+}

@@ -1,0 +1,135 @@
+//! What may take two people: the acts, and which of them an admin has marked.
+
+use serde::{Deserialize, Serialize};
+
+use super::Right;
+use crate::{ConnectionName, ExceptionId, close::Period};
+
+/// An act that waits for a second person: everything that is needed to do it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Act {
+    /// Set a mapping, or without a value remove it.
+    Map {
+        /// At which target.
+        connection: ConnectionName,
+        /// Which table.
+        table: String,
+        /// What we call it.
+        key: String,
+        /// What the target calls it.
+        value: Option<String>,
+    },
+    /// Send what an exception holds back to the gate.
+    Release {
+        /// Which.
+        exception: ExceptionId,
+    },
+    /// Let go what an exception holds.
+    Dismiss {
+        /// Which.
+        exception: ExceptionId,
+        /// Why.
+        reason: String,
+    },
+    /// Sign a period.
+    Sign {
+        /// Whose books.
+        entity: String,
+        /// Which period.
+        period: Period,
+    },
+}
+
+impl Act {
+    /// What whoever asks for it, and whoever approves it, must be allowed to do.
+    pub const fn right(&self) -> Right {
+        match self {
+            Act::Map { .. } => Right::Map,
+            Act::Release { .. } | Act::Dismiss { .. } => Right::Act,
+            Act::Sign { .. } => Right::Close,
+        }
+    }
+
+    /// The act in words, for the list of approvals and the audit log.
+    pub fn says(&self) -> String {
+        match self {
+            Act::Map { connection, table, key, value: Some(value) } => {
+                format!("set the mapping {table} {key} to {value} at {connection}")
+            }
+            Act::Map { connection, table, key, value: None } => format!("remove the mapping {table} {key} at {connection}"),
+            Act::Release { exception } => format!("release what {exception} holds"),
+            Act::Dismiss { exception, reason } => format!("dismiss what {exception} holds: {reason}"),
+            Act::Sign { entity, period } => format!("sign {period} of {entity}"),
+        }
+    }
+}
+
+/// Which acts take a second person at a brand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FourEyes {
+    /// Every change of a mapping.
+    pub map: bool,
+    /// Releasing more than so many records at once, by a mapping, too.
+    pub release_over: Option<u64>,
+    /// Every dismissal.
+    pub dismiss: bool,
+    /// Signing a period.
+    pub close: bool,
+}
+
+impl FourEyes {
+    /// Whether an act that sends `released` records back to the gate takes a second person.
+    pub fn takes_two(&self, act: &Act, released: u64) -> bool {
+        let marked = match act {
+            Act::Map { .. } => self.map,
+            Act::Release { .. } => false,
+            Act::Dismiss { .. } => self.dismiss,
+            Act::Sign { .. } => self.close,
+        };
+        marked || self.release_over.is_some_and(|most| released > most)
+    }
+
+    /// What is marked, in words.
+    pub fn says(&self) -> String {
+        let mut words = Vec::new();
+        words.extend(self.map.then(|| "changes of mappings".to_owned()));
+        words.extend(self.release_over.map(|most| format!("releases of more than {most} records")));
+        words.extend(self.dismiss.then(|| "dismissals".to_owned()));
+        words.extend(self.close.then(|| "signing a period".to_owned()));
+        if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(value: Option<&str>) -> Act {
+        Act::Map { connection: "erp".into(), table: "item".into(), key: "sku=1".into(), value: value.map(str::to_owned) }
+    }
+
+    #[test]
+    fn only_what_is_marked_waits_and_a_mapping_is_no_way_round_the_limit_of_releases() {
+        let release = Act::Release { exception: ExceptionId(1) };
+        assert!(!FourEyes::default().takes_two(&release, u64::MAX));
+        let some = FourEyes { release_over: Some(100), ..FourEyes::default() };
+        assert_eq!((some.takes_two(&release, 100), some.takes_two(&release, 101)), (false, true));
+        assert_eq!((some.takes_two(&map(Some("1")), 0), some.takes_two(&map(Some("1")), 101)), (false, true));
+        let all = FourEyes { map: true, release_over: Some(0), dismiss: true, close: true };
+        let sign = Act::Sign { entity: "se".into(), period: "2026-11".parse().unwrap() };
+        for act in [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into() }, sign] {
+            assert_eq!((all.takes_two(&act, 0), FourEyes::default().takes_two(&act, 0)), (true, false), "{act:?}");
+        }
+    }
+
+    #[test]
+    fn an_act_is_kept_as_it_was_asked_for() {
+        for act in [map(Some("9\"8")), map(None), Act::Sign { entity: "se".into(), period: "2026-P11".parse().unwrap() }] {
+            let text = serde_json::to_string(&act).unwrap();
+            assert_eq!(serde_json::from_str::<Act>(&text).unwrap(), act, "{text}");
+        }
+        assert!(serde_json::from_str::<Act>(r#"{"act":"release","exception":"exc_1","more":1}"#).is_err());
+    }
+}
