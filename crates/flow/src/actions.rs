@@ -2,18 +2,32 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use selvedge_connector::Clock;
 use selvedge_model::{
-    Brand, ConnectionName, ExceptionId, FlowName, ObligationId,
+    AnyRecord, Brand, ConnectionName, ExceptionId, FlowName, ObligationId,
     close::Period,
+    edit::{self, Edit, EditField},
     obligation::{Event, State},
+    owners::Owner,
 };
-use selvedge_store::{Result, Store, closes::CloseSign, comparisons::Adopted, obligations::Step};
+use selvedge_store::{
+    Result, Store, StoreError, closes::CloseSign, comparisons::Adopted, events::EventKind, obligations::Step, releases::Begun,
+};
 
 use crate::engine::unless_moved;
 
 /// How many obligations one line of the audit trail names.
 const NAMED_MAX: usize = 50;
+
+/// What a mapping that was set released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Mapped {
+    /// So many went back to the gate.
+    pub released: u64,
+    /// So many follow by themselves when the first are confirmed.
+    pub following: u64,
+}
 
 /// Acts in the name of one person, for one brand.
 #[derive(Clone)]
@@ -29,14 +43,34 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// Sends what an exception holds back to the gate; how many.
+    /// Sends everything that an exception holds back to the gate at once; how many.
     pub async fn release(&self, id: ExceptionId) -> Result<u64> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         self.store
             .write(move |tx| {
                 let count = tx.release(id, None, now)?;
-                tx.audit(&brand, &actor, "exception.release", &id.to_string(), &format!("{count} back to the gate"), now)?;
+                let said = format!("{count} back to the gate");
+                tx.tell_exception(id, EventKind::Released, &actor, &said, now)?;
+                tx.audit(&brand, &actor, "exception.release", &id.to_string(), &said, now)?;
                 Ok(count)
+            })
+            .await
+    }
+
+    /// Sends one record of what an exception holds back to the gate. The engine watches it: when it is confirmed the rest
+    /// follows by itself, and the first surprise stops it. With one record there is nothing to try first with.
+    pub async fn release_stepwise(&self, id: ExceptionId) -> Result<Begun> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let begun = tx.begin_release(id, &actor, now)?;
+                let said = match &begun {
+                    Begun::Canary(obligation, key) => format!("{key} first ({obligation}), the rest when it is confirmed"),
+                    Begun::AtOnce(count) => format!("{count} back to the gate"),
+                    Begun::UnderWay => return Ok(begun),
+                };
+                tx.audit(&brand, &actor, "exception.release", &id.to_string(), &said, now)?;
+                Ok(begun)
             })
             .await
     }
@@ -48,8 +82,103 @@ impl Actions {
         self.store
             .write(move |tx| {
                 let count = tx.dismiss(id, &format!("{actor}: {reason}"), now)?;
-                tx.audit(&brand, &actor, "exception.dismiss", &id.to_string(), &format!("{count} let go: {reason}"), now)?;
+                let said = format!("{count} let go: {reason}");
+                tx.tell_exception(id, EventKind::Dismissed, &actor, &said, now)?;
+                tx.audit(&brand, &actor, "exception.dismiss", &id.to_string(), &said, now)?;
                 Ok(count)
+            })
+            .await
+    }
+
+    /// Gives an exception to an owner, with a note.
+    pub async fn hand_over(&self, id: ExceptionId, to: &Owner, note: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (to, note) = (to.clone(), note.to_owned());
+        self.store
+            .write(move |tx| {
+                tx.hand_over(id, &to, &actor, &note, now)?;
+                tx.audit(&brand, &actor, "exception.hand_over", &id.to_string(), &format!("to {to}: {note}"), now)
+            })
+            .await
+    }
+
+    /// Says something about an exception.
+    pub async fn comment(&self, id: ExceptionId, text: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let text = text.to_owned();
+        self.store
+            .write(move |tx| {
+                tx.comment(id, &actor, &text, now)?;
+                tx.audit(&brand, &actor, "exception.comment", &id.to_string(), &text, now)
+            })
+            .await
+    }
+
+    /// Puts an exception off until an instant, for a reason. It wakes then, or at once when it holds twice as much.
+    pub async fn snooze(&self, id: ExceptionId, until: Timestamp, reason: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let reason = reason.to_owned();
+        self.store
+            .write(move |tx| {
+                tx.snooze(id, until, &reason, &actor, now)?;
+                tx.audit(&brand, &actor, "exception.snooze", &id.to_string(), &format!("until {until}: {reason}"), now)
+            })
+            .await
+    }
+
+    /// Puts an exception back among the others before its time.
+    pub async fn wake(&self, id: ExceptionId) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                tx.wake(id, &actor, "woken", now)?;
+                tx.audit(&brand, &actor, "exception.wake", &id.to_string(), "", now)
+            })
+            .await
+    }
+
+    /// Edits one order that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
+    /// every flow, until the source changes the same field. Both versions are kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when the exception does not hold this order (any more).
+    pub async fn edit(
+        &self,
+        id: ExceptionId,
+        obligation: ObligationId,
+        wanted: &[(EditField, Option<String>)],
+        reason: &str,
+    ) -> Result<Vec<EditField>> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (wanted, reason) = (wanted.to_vec(), reason.to_owned());
+        self.store
+            .write(move |tx| {
+                let row = tx.obligation(obligation)?;
+                let record = tx.record(row.record)?.record;
+                let (AnyRecord::Order(order), Some(true)) = (record, row.exception.map(|held_by| held_by == id)) else {
+                    return Err(StoreError::Absent(format!("order {obligation} that {id} holds")));
+                };
+                let in_force = tx.edits_in_force(&brand, &row.key)?;
+                let mut now_goes = (*order).clone();
+                edit::lay_over(&mut now_goes, &in_force);
+                let changes: Vec<Edit> = wanted
+                    .into_iter()
+                    .filter(|(field, after)| field.of(&now_goes) != *after)
+                    .map(|(field, after)| Edit { field, before: field.of(&order), after })
+                    .collect();
+                let fields: Vec<EditField> = changes.iter().map(|change| change.field).collect();
+                if fields.is_empty() {
+                    return Ok(fields);
+                }
+                tx.edit(&brand, &row.key, &changes, row.revision, &actor, &reason, now)?;
+                // The audit trail and the history say which fields; what stood and stands in them is kept with the order.
+                let names = fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
+                let said = format!("order {}: {names}: {reason}", row.key);
+                tx.tell(obligation, "edit", "edited", &format!("{actor}: {names}: {reason}"), now)?;
+                tx.tell_exception(id, EventKind::Edited, &actor, &said, now)?;
+                tx.release_one(id, obligation, now)?;
+                tx.audit(&brand, &actor, "order.edit", &row.key.0, &format!("{id}: {said}"), now)?;
+                Ok(fields)
             })
             .await
     }
@@ -94,9 +223,10 @@ impl Actions {
             .await
     }
 
-    /// Sets (or with `None` removes) a mapping, and sends everything that waited for exactly this
-    /// value back to the gate; how many. A new default (`*`) releases whatever the table holds.
-    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<u64> {
+    /// Sets (or with `None` removes) a mapping. Everything that waited for exactly this value goes back to the gate: one
+    /// record first, where there are several, the rest when that one is confirmed. A new default (`*`) releases whatever the
+    /// table holds.
+    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<Mapped> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let (connection, table, key) = (connection.clone(), table.to_owned(), key.to_owned());
         let value = value.map(str::to_owned);
@@ -105,18 +235,31 @@ impl Actions {
                 tx.map(&brand, &connection, &table, &key, value.as_deref(), &actor, now)?;
                 let detail = format!("{} at {connection}", value.as_deref().unwrap_or("(removed)"));
                 tx.audit(&brand, &actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
-                let mut released = 0;
-                if value.is_some() {
-                    let prefix = format!("mapping.{table}:");
-                    for exception in tx.exceptions(&brand, false)? {
-                        let cause = &exception.problem.cause;
-                        let meant = if key == "*" { cause.starts_with(&prefix) } else { *cause == format!("{prefix}{key}") };
-                        if meant {
-                            released += tx.release(exception.id, None, now)?;
+                let mut mapped = Mapped::default();
+                if let Some(value) = &value {
+                    let all = format!("mapping.{table}:");
+                    let one = format!("{all}{key}");
+                    let meant = tx.open_causes(&brand, if key == "*" { &all } else { &one })?;
+                    for (id, _, cause) in meant.into_iter().filter(|(_, _, cause)| key == "*" || *cause == one) {
+                        let asked = cause.strip_prefix(&all).unwrap_or_default();
+                        tx.tell_exception(
+                            id,
+                            EventKind::Mapped,
+                            &actor,
+                            &format!("{table} {asked} is {value} at {connection}"),
+                            now,
+                        )?;
+                        match tx.begin_release(id, &actor, now)? {
+                            Begun::AtOnce(count) => mapped.released += count,
+                            Begun::Canary(..) => {
+                                mapped.released += 1;
+                                mapped.following += tx.exception(id)?.count;
+                            }
+                            Begun::UnderWay => {}
                         }
                     }
                 }
-                Ok(released)
+                Ok(mapped)
             })
             .await
     }

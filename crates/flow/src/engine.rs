@@ -445,6 +445,7 @@ impl Engine {
         }
         self.reconcile().await?;
         self.housekeep().await?;
+        self.tend_desk().await?;
         Ok(report)
     }
 
@@ -464,7 +465,7 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "reconcile", "housekeep"] {
+        for name in ["decode", "lists", "promises", "halves", "reconcile", "housekeep", "desk"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -511,6 +512,7 @@ impl Engine {
                 ("reconcile", _) => self.reconcile().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
+                ("desk", _) => self.tend_desk().await,
                 ("gate", Some(flow)) => self.gate(flow).await,
                 ("unanswered", Some(flow)) => self.settle_unanswered(flow).await,
                 ("deliver", Some(flow)) => self.deliver(flow).await,
@@ -633,6 +635,8 @@ impl Engine {
             "decode" => self.wakes.gate.notify_waiters(),
             "gate" | "unanswered" => self.wakes.deliver.notify_waiters(),
             "deliver" => self.wakes.confirm.notify_waiters(),
+            // A release went a step further.
+            "desk" => self.wakes.gate.notify_waiters(),
             _ => {}
         }
     }

@@ -14,8 +14,12 @@ pub mod calls;
 pub mod captures;
 pub mod closes;
 pub mod comparisons;
+pub mod desk;
 pub mod differences;
+pub mod edits;
+pub mod events;
 pub mod exceptions;
+pub mod exchanges;
 pub mod halves;
 pub mod intervals;
 #[cfg(test)]
@@ -30,6 +34,7 @@ pub mod products;
 pub mod promises;
 pub mod reconciliations;
 pub mod records;
+pub mod releases;
 mod returned;
 pub mod routed;
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
 
 pub mod credits;
+pub mod desk;
 pub mod dispatch;
 pub mod document;
 pub mod entities;
@@ -37,6 +38,7 @@ use serde_json::{Map, Value, json};
 
 use self::{
     credits::CreditSettings,
+    desk::DeskSettings,
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
     entities::EntitySettings,
@@ -93,6 +95,8 @@ pub struct ConfigFile {
     /// The legal entities whose months are closed, by a name of your choice: [entities.sweden]. Needed for selvedge close.
     #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
     pub entities: BTreeMap<String, EntitySettings>,
+    /// How exceptions are ranked, whose they are, and what of a held order may be edited.
+    pub desk: DeskSettings,
 }
 
 impl Default for ConfigFile {
@@ -111,6 +115,7 @@ impl Default for ConfigFile {
             returns: ReturnSettings::default(),
             reconcile: ReconcileSettings::default(),
             entities: BTreeMap::new(),
+            desk: DeskSettings::default(),
         }
     }
 }
@@ -474,6 +479,8 @@ pub struct Config {
     pub reconcile: ReconcileSettings,
     /// The legal entities, as written.
     pub entities: BTreeMap<String, EntitySettings>,
+    /// How exceptions are ranked, owned and edited, as written.
+    pub desk: DeskSettings,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -725,6 +732,10 @@ impl Reading<'_> {
             self.wrong(&below("dispatch", &setting), message, remedy);
         }
         self.entities(&read.entities);
+        let names: Vec<&str> = flows.keys().chain(stocks.keys()).map(FlowName::as_str).collect();
+        for (setting, message, remedy) in read.desk.faults(&self.declared(), &names) {
+            self.wrong(&below("desk", &setting), message, remedy);
+        }
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -742,6 +753,7 @@ impl Reading<'_> {
             returns: read.returns,
             reconcile: read.reconcile,
             entities: read.entities,
+            desk: read.desk,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }

@@ -228,6 +228,7 @@ async fn with(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>) -> 
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs,
+        desk: selvedge_flow::DeskSetup::default(),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     (Arc::new(App::new(Arc::new(engine))), clock)
