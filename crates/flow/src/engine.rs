@@ -374,7 +374,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether nothing waits to be decoded and nothing is in flight. (A record that the source holds
+    /// Whether nothing waits to be decoded, no release is half done and nothing is in flight. (A record that the source holds
     /// back is in flight: the source has not said its last word.)
     ///
     /// # Errors
@@ -383,7 +383,7 @@ impl Engine {
         let (brand, sides) = (self.brand().clone(), self.flow_sides());
         self.store()
             .read(move |view| {
-                let undecoded = !view.captures_due(&brand, 1)?.is_empty();
+                let undecoded = !view.captures_due(&brand, 1)?.is_empty() || !view.releasing(&brand)?.is_empty();
                 let in_flight: u64 = view.balance(&brand, &sides, None)?.iter().map(|b| b.in_flight).sum();
                 Ok(!undecoded && in_flight == 0)
             })

@@ -22,6 +22,8 @@ const PEOPLE_ROWS_MAX: i64 = 10_000;
 const SCAN_MAX: usize = 2_000;
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
+/// Of how many that have just moved the totals are counted.
+const MOVED_MAX: i64 = 100;
 /// From how many on growth is told.
 const TOLD_MIN: u64 = 10;
 
@@ -188,10 +190,11 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| row.get(0).map(count))?)
     }
 
-    /// What all open exceptions come to together.
+    /// What all open exceptions come to together. Those of which something has just moved are counted, the first hundred of
+    /// them; the others are as they were weighed.
     pub fn desk_totals(&self, brand: &Brand) -> Result<DeskTotals> {
-        let sql = "SELECT count(*) FILTER (WHERE snoozed_until IS NULL), count(snoozed_until), coalesce(sum(records), 0) FROM exceptions
-                   WHERE brand = ?1 AND open = 1";
+        let sql = "SELECT count(*) FILTER (WHERE snoozed_until IS NULL), count(snoozed_until),
+                     coalesce(sum(records) FILTER (WHERE weigh_at IS NULL OR weigh_at > 1), 0) FROM exceptions WHERE brand = ?1 AND open = 1";
         let mut totals = self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| {
             Ok(DeskTotals {
                 open: count(row.get(0)?),
@@ -202,9 +205,23 @@ impl View<'_> {
         })?;
         let sql = "SELECT json_group_object(currency, minor) FROM (
                      SELECT m.key AS currency, sum(m.value) AS minor FROM exceptions e, json_each(e.money) m
-                     WHERE e.brand = ?1 AND e.open = 1 AND e.records > 0 GROUP BY m.key)";
+                     WHERE e.brand = ?1 AND e.open = 1 AND e.records > 0 AND (e.weigh_at IS NULL OR e.weigh_at > 1) GROUP BY m.key)";
         let text: String = self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| row.get(0))?;
         totals.money = money_of(&text)?;
+        let sql = "SELECT id FROM exceptions WHERE brand = ?1 AND open = 1 AND weigh_at IS NOT NULL AND weigh_at <= 1 LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let moved = statement.query_map(params![brand.as_str(), MOVED_MAX], |row| row.get(0).map(ExceptionId))?;
+        for id in moved.collect::<rusqlite::Result<Vec<_>>>()? {
+            totals.records = totals.records.saturating_add(self.held_count(id)?);
+            for amount in self.money_held(id)? {
+                match totals.money.iter_mut().find(|sum| sum.currency() == amount.currency()) {
+                    // Past what a sum can be there is nothing left to add.
+                    Some(sum) => *sum = sum.plus(amount).unwrap_or(*sum),
+                    None => totals.money.push(amount),
+                }
+            }
+        }
+        totals.money.sort_by_key(|amount| amount.currency());
         Ok(totals)
     }
 

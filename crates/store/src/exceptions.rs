@@ -17,6 +17,7 @@ use crate::{
     events::EventKind,
     packing::{count, limit, micros, moment, moment_maybe, short, unreadable},
     records::money,
+    releases::RELEASED_WHOLE,
 };
 
 /// Longest texts of a problem, in characters.
@@ -254,6 +255,10 @@ impl Tx<'_> {
 
     /// What is closed weighs nothing, sleeps no more and releases nothing; its history says on what evidence it closed.
     fn lay_down(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<()> {
+        // It settled before anybody took the last step of its release.
+        if self.stage(id)?.is_some() {
+            self.tell_exception(id, EventKind::Released, "", RELEASED_WHOLE, now)?;
+        }
         let sql = "UPDATE exceptions SET records = 0, customers = 0, money = '{}', deadline_at = NULL, deadline_kind = NULL, impact = 0,
                      weigh_at = NULL, snoozed_until = NULL, snoozed_why = NULL, release_stage = NULL, release_by = NULL, release_until = NULL
                    WHERE id = ?1";

@@ -16,6 +16,9 @@ use crate::{
     packing::{count, limit, micros},
 };
 
+/// Said when nothing is left of a release.
+pub(crate) const RELEASED_WHOLE: &str = "everything that was held when the release began has gone through";
+
 /// How a release began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -165,8 +168,7 @@ impl Tx<'_> {
             }
             return Ok(Stepped::Further(further));
         }
-        let said = "everything that was held when the release began has gone through";
-        self.tell_exception(id, EventKind::Released, "", said, now)?;
+        self.tell_exception(id, EventKind::Released, "", RELEASED_WHOLE, now)?;
         self.end_release(id)?;
         Ok(Stepped::Done)
     }
@@ -192,7 +194,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn stage(&self, id: ExceptionId) -> Result<Option<Stage>> {
+    pub(crate) fn stage(&self, id: ExceptionId) -> Result<Option<Stage>> {
         let sql = "SELECT release_stage FROM exceptions WHERE id = ?1";
         let word: Option<String> = self.connection.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
         Ok(word.and_then(|word| Stage::from_word(&word)))

@@ -72,7 +72,7 @@ pub(crate) async fn not_so() -> Problem {
     Problem {
         title: "Not with this method",
         status: StatusCode::METHOD_NOT_ALLOWED,
-        detail: "Reading is GET; release and dismiss are POST; a mapping is set by PUT.".to_owned(),
+        detail: "Reading is GET; what is done about an exception is POST; a mapping is set by PUT.".to_owned(),
     }
 }
 

@@ -16,15 +16,16 @@ pub async fn map_items(store: &Store, fake: &Fake, skus: &[u32]) -> u64 {
     let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "test".into() };
     let mut released = 0;
     for n in skus {
-        released += actions
+        let mapped = actions
             .map(&ConnectionName::from("books"), "item", &format!("sku=SKU-{n}"), Some(&format!("item-{n}")))
             .await
             .unwrap();
+        released += mapped.released + mapped.following;
     }
     released
 }
 
-async fn settle(engine: &Arc<Engine>, fake: &Fake) {
+pub async fn settle(engine: &Arc<Engine>, fake: &Fake) {
     for _ in 0..200 {
         engine.tick().await.unwrap();
         assert_balance(engine).await;
