@@ -19,7 +19,7 @@ use selvedge_model::{
 use selvedge_store::{Result, View, desk::Weighed, exceptions::ExceptionRow, releases::Stepped};
 
 use crate::{
-    FlowSetup,
+    FlowSetup, StockSetup,
     engine::{Engine, unless_moved},
     prepare::Preparation,
 };
@@ -101,10 +101,11 @@ impl Engine {
         self.store().write(move |tx| marked.iter().try_for_each(|id| tx.begin_weighing(*id))).await?;
         let (brand, desk) = (self.brand().clone(), self.setup().desk.clone());
         let flows: Vec<FlowSetup> = self.setup().flows.clone();
+        let stocks: Vec<StockSetup> = self.setup().stocks.clone();
         let weighed = self
             .store()
             .read(move |view| {
-                let scales = Scales { view, brand: &brand, desk: &desk, flows: &flows, now };
+                let scales = Scales { view, brand: &brand, desk: &desk, flows: &flows, stocks: &stocks, now };
                 due.into_iter().map(|id| Ok((id, scales.weigh(id)?))).collect::<Result<Vec<_>>>()
             })
             .await?;
@@ -120,6 +121,7 @@ struct Scales<'a> {
     brand: &'a Brand,
     desk: &'a DeskSetup,
     flows: &'a [FlowSetup],
+    stocks: &'a [StockSetup],
     now: Timestamp,
 }
 
@@ -161,8 +163,11 @@ impl Scales<'_> {
     }
 
     fn owner(&self, row: &ExceptionRow, orders: &[Order]) -> selvedge_model::owners::Owner {
-        let connections: Vec<ConnectionName> = match self.flow(row) {
-            Some(flow) => vec![flow.from.clone(), flow.to.clone()],
+        let stock =
+            || self.stocks.iter().find(|stock| stock.name == row.flow).map(|stock| [stock.from.clone(), stock.to.clone()]);
+        let ends = self.flow(row).map(|flow| [flow.from.clone(), flow.to.clone()]).or_else(stock);
+        let connections: Vec<ConnectionName> = match ends {
+            Some(ends) => ends.to_vec(),
             None => row.problem.cause.rsplit_once(':').map(|(_, name)| ConnectionName::new(name)).into_iter().collect(),
         };
         let markets: Vec<Named> = orders.iter().map(|order| order.market.clone()).collect();

@@ -12,7 +12,7 @@ use selvedge_model::{
 use crate::{
     Result, Tx, View,
     events::EventKind,
-    exceptions::{ExceptionRow, money_of, money_text, select_exceptions},
+    exceptions::{ExceptionRow, SETTLED, money_of, money_text, select_exceptions},
     packing::{count, limit, micros, moment, moment_maybe, short, signed},
 };
 
@@ -281,8 +281,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Keeps what was found; tells when it holds twice as much as it last said, and wakes it when it holds twice as much as
-    /// when it was put off.
+    /// Keeps what was found; tells when it holds twice as much as it last said, wakes it when it holds twice as much as
+    /// when it was put off, and closes it when everything that it held has settled.
     pub fn weigh(&self, id: ExceptionId, found: &Weighed, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET records = ?2, customers = ?3, money = ?4, deadline_at = ?5, deadline_kind = ?6, impact = ?7,
                      weighed_at = ?8, weigh_at = CASE weigh_at WHEN 1 THEN ?9 ELSE weigh_at END,
@@ -316,6 +316,10 @@ impl Tx<'_> {
         }
         if snoozed && records > 0 && records >= snoozed_records.saturating_mul(2) {
             self.wake(id, "", &format!("it holds {records} now, {snoozed_records} when it was put off"), now)?;
+        }
+        if records == 0 {
+            // Seen here first, it is closed here: it is not marked any more.
+            self.close_if_empty(id, SETTLED, now)?;
         }
         Ok(())
     }

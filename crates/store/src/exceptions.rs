@@ -23,6 +23,8 @@ use crate::{
 /// Longest texts of a problem, in characters.
 const TEXT_CHARS_MAX: usize = 2_000;
 const PATH_CHARS_MAX: usize = 300;
+/// The evidence on which an exception closes that held something.
+pub(crate) const SETTLED: &str = "everything it held has settled";
 /// How many exceptions are listed at most, the ones that hold most.
 const LIST_MAX: i64 = 10_000;
 
@@ -239,7 +241,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
+    pub(crate) fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
                    WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = ?1)
@@ -346,7 +348,7 @@ impl Tx<'_> {
     /// Closes the open exceptions of a brand that hold nothing any more and whose released rows
     /// have all settled; returns them.
     pub fn close_empty(&self, brand: &Brand, now: Timestamp) -> Result<Vec<ExceptionId>> {
-        let why = "everything it held has settled";
+        let why = SETTLED;
         // Nothing closes of which nothing has moved since it was weighed.
         let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
                    WHERE brand = ?1 AND open = 1 AND weigh_at IS NOT NULL AND weigh_at <= 1 AND standing = 0

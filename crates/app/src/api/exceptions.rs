@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, State},
 };
 use selvedge_flow::preview::Preview;
@@ -25,9 +26,8 @@ use crate::{
 };
 
 /// How it is released.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub(super) struct How {
     /// One record first, the rest by itself when that one is confirmed.
     canary: bool,
@@ -149,8 +149,13 @@ pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>)
 }
 
 /// `POST /api/exceptions/{id}/release`, with `{"canary": true}` for one record first.
-pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>, sent: Option<Json<How>>) -> Answer<Released> {
-    let (id, canary) = (id_of(&id)?, sent.is_some_and(|Json(how)| how.canary));
+pub(super) async fn release(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Answer<Released> {
+    let id = id_of(&id)?;
+    let how: Option<How> = match body.trim_ascii() {
+        b"" => None,
+        body => serde_json::from_slice(body).map_err(|error| Problem::unclear(format!("{error}.")))?,
+    };
+    let canary = how.is_some_and(|how| how.canary);
     let released = |released| Released { released, canary: None, under_way: false };
     if !canary {
         return Ok(Json(released(app.actions(ACTOR).release(id).await?)));

@@ -83,6 +83,28 @@ async fn what_moves_is_weighed_again_and_nothing_else_is() {
 }
 
 #[tokio::test]
+async fn whoever_sees_first_that_everything_has_settled_closes_it() {
+    let world = World::new().await;
+    let one = world.held(&["1"], unmapped("method=x")).await;
+    world
+        .tx(move |tx| {
+            tx.release(one, None, at(120))?;
+            weigh_all(tx, 121)?;
+            assert!(tx.exception(one)?.open, "it is on its way, nothing is proven");
+            assert!(tx.close_empty(&brand(), at(121))?.is_empty());
+            let row = tx.due(&brand(), &flow(), State::Captured, at(122), 10)?.pop().unwrap();
+            for event in [Event::Clear, Event::Claim, Event::Answer, Event::Confirm] {
+                tx.step(row.id, event, &Step::default(), at(122))?;
+            }
+            weigh_all(tx, 123)?;
+            assert!(!tx.exception(one)?.open);
+            assert!(tx.close_empty(&brand(), at(124))?.is_empty(), "it is closed once");
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn the_desk_is_ranked_filtered_and_paged() {
     let world = World::new().await;
     let small = world.held(&["1"], unmapped("method=x")).await;

@@ -50,9 +50,9 @@ fn exchange(evidence: &EvidenceView, now: Timestamp) -> Markup {
             summary { "What was said and answered, of " (evidence.key) }
             p.quiet { (exchange.what) ", " (when(evidence.at, now)) ". What names a person or opens a door is left out." }
             h4 { "Sent: " (exchange.method) " " (exchange.url) }
-            pre.wide tabindex="0" { @if exchange.request.is_empty() { "(no body)" } @else { (exchange.request) } }
+            pre tabindex="0" { @if exchange.request.is_empty() { "(no body)" } @else { (exchange.request) } }
             h4 { @match exchange.status { Some(status) => { "Answered " (status) }, None => "Not answered" } }
-            pre.wide tabindex="0" { @if exchange.answer.is_empty() { "(no body)" } @else { (exchange.answer) } }
+            pre tabindex="0" { @if exchange.answer.is_empty() { "(no body)" } @else { (exchange.answer) } }
         }
     }
 }

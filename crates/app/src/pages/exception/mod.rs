@@ -113,6 +113,8 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
         @if let Some(message) = said { (super::done(&message)) } @else { (done.shown()) }
+        // The form that it was typed into may be gone.
+        @if tried.act == "edit" && case.edit.is_none() { div.notice role="alert" { p { (tried.wrong) } } }
         div #exception data-live { (about(exception, &words, &case.formula, now)) (case::under_way(&case)) }
         div #why data-live { (case::why(&case, now)) }
         @if let Some(rows) = &rows {
