@@ -6,6 +6,7 @@
 //! ask the same questions of a store that nobody is running.
 
 mod calls;
+pub mod case;
 pub mod desk;
 mod exceptions;
 mod ledgers;

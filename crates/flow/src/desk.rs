@@ -11,15 +11,21 @@ use selvedge_model::{
     close::Entity,
     dispatch::{Calendar, Promise, dispatch_by, next_cutoff},
     edit::Editable,
-    impact::{Deadline, DeadlineKind, Impact, Scale},
+    impact::{Deadline, DeadlineKind, Impact, Radius, Scale},
     owners::{About, OwnerRule, owner},
     records::{Named, PaymentKind, PaymentStatus},
     team::Team,
 };
-use selvedge_store::{Result, View, desk::Weighed, exceptions::ExceptionRow, releases::Stepped};
+use selvedge_store::{
+    Result, View,
+    desk::{Weighed, add},
+    exceptions::ExceptionRow,
+    releases::Stepped,
+};
 
 use crate::{
     FlowSetup, StockSetup,
+    backoff::after,
     engine::{Engine, unless_moved},
     prepare::Preparation,
 };
@@ -28,6 +34,8 @@ use crate::{
 const BATCH: usize = 50;
 /// Of how many held records, the oldest, deadlines and markets are read.
 const SAMPLE: usize = 20;
+/// How often what waits behind a connection in trouble is counted.
+const LOOK_BEHIND: Duration = Duration::from_secs(60);
 /// Records that go to the gate at once, after the first.
 const RELEASED_AT_ONCE: usize = 100;
 
@@ -130,15 +138,38 @@ impl Scales<'_> {
         let row = self.view.exception(id)?;
         let orders = self.orders(id)?;
         let owner = self.owner(&row, &orders);
-        let radius = self.view.radius(id)?;
+        let waiting = self.waiting(&row)?;
+        let behind = waiting.is_some();
+        let radius = match waiting {
+            Some(waiting) => waiting,
+            None => self.view.radius(id)?,
+        };
         let deadline = self.deadline(&row, &orders, owner.team)?;
         let impact = Impact::of(&radius, deadline, &self.desk.scale, self.now);
         // A collection that was missed is followed by the next, and a period by the next.
         let again_at = match deadline {
             Some(Deadline { kind: DeadlineKind::Cutoff | DeadlineKind::MonthEnd, at }) => impact.rises_at.or(Some(at)),
+            // Nothing marks it when more comes to wait behind it.
+            _ if behind => Some(after(self.now, LOOK_BEHIND)),
             _ => impact.rises_at,
         };
-        Ok(Weighed { radius, deadline, impact: impact.score, again_at, owner })
+        Ok(Weighed { radius, behind, deadline, impact: impact.score, again_at, owner })
+    }
+
+    /// What waits behind trouble with a whole connection: everything on its way there. Nothing for any other exception.
+    fn waiting(&self, row: &ExceptionRow) -> Result<Option<Radius>> {
+        let Some(connection) = row.problem.cause.strip_prefix(&format!("{}:", row.problem.rule)) else { return Ok(None) };
+        if !row.flow.as_str().is_empty() || !row.problem.rule.starts_with("connection.") {
+            return Ok(None);
+        }
+        let mut all = Radius::default();
+        for flow in self.flows.iter().filter(|flow| flow.to.as_str() == connection) {
+            let one = self.view.under_way(self.brand, &flow.name)?;
+            all.records = all.records.saturating_add(one.records);
+            all.customers = all.customers.saturating_add(one.customers);
+            one.money.into_iter().for_each(|amount| add(&mut all.money, amount));
+        }
+        Ok(Some(all))
     }
 
     /// The orders that the oldest of what it holds is about.

@@ -1,5 +1,7 @@
 //! The desk: what each exception comes to, whose it is, and the list of them, ranked, page by page.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use selvedge_model::{
@@ -14,6 +16,7 @@ use crate::{
     events::EventKind,
     exceptions::{ExceptionRow, SETTLED, money_of, money_text, select_exceptions},
     packing::{count, limit, micros, moment, moment_maybe, short, signed},
+    records::money,
 };
 
 /// Of how many held rows the people are told apart; each further one counts as somebody of their own.
@@ -32,6 +35,8 @@ const TOLD_MIN: u64 = 10;
 pub struct Weighed {
     /// What it reaches.
     pub radius: Radius,
+    /// Whether that waits behind it and is not held by it.
+    pub behind: bool,
     /// When it costs more.
     pub deadline: Option<Deadline>,
     /// By what it is ranked.
@@ -117,6 +122,15 @@ pub struct DeskTotals {
     pub money: Vec<Money>,
 }
 
+/// Adds an amount to the sum of its currency.
+pub fn add(sums: &mut Vec<Money>, amount: Money) {
+    match sums.iter_mut().find(|sum| sum.currency() == amount.currency()) {
+        // Past what a sum can be there is nothing left to add.
+        Some(sum) => *sum = sum.plus(amount).unwrap_or(*sum),
+        None => sums.push(amount),
+    }
+}
+
 impl DeskFilter {
     fn fits(&self, row: &ExceptionRow) -> bool {
         let of_flow = |flows: &Vec<FlowName>| flows.contains(&row.flow);
@@ -194,7 +208,7 @@ impl View<'_> {
     /// them; the others are as they were weighed.
     pub fn desk_totals(&self, brand: &Brand) -> Result<DeskTotals> {
         let sql = "SELECT count(*) FILTER (WHERE snoozed_until IS NULL), count(snoozed_until),
-                     coalesce(sum(records) FILTER (WHERE weigh_at IS NULL OR weigh_at > 1), 0) FROM exceptions WHERE brand = ?1 AND open = 1";
+                     coalesce(sum(records) FILTER (WHERE behind = 0 AND (weigh_at IS NULL OR weigh_at > 1)), 0) FROM exceptions WHERE brand = ?1 AND open = 1";
         let mut totals = self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| {
             Ok(DeskTotals {
                 open: count(row.get(0)?),
@@ -205,7 +219,7 @@ impl View<'_> {
         })?;
         let sql = "SELECT json_group_object(currency, minor) FROM (
                      SELECT m.key AS currency, sum(m.value) AS minor FROM exceptions e, json_each(e.money) m
-                     WHERE e.brand = ?1 AND e.open = 1 AND e.records > 0 AND (e.weigh_at IS NULL OR e.weigh_at > 1) GROUP BY m.key)";
+                     WHERE e.brand = ?1 AND e.open = 1 AND e.records > 0 AND e.behind = 0 AND (e.weigh_at IS NULL OR e.weigh_at > 1) GROUP BY m.key)";
         let text: String = self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| row.get(0))?;
         totals.money = money_of(&text)?;
         let sql = "SELECT id FROM exceptions WHERE brand = ?1 AND open = 1 AND weigh_at IS NOT NULL AND weigh_at <= 1 LIMIT ?2";
@@ -213,13 +227,7 @@ impl View<'_> {
         let moved = statement.query_map(params![brand.as_str(), MOVED_MAX], |row| row.get(0).map(ExceptionId))?;
         for id in moved.collect::<rusqlite::Result<Vec<_>>>()? {
             totals.records = totals.records.saturating_add(self.held_count(id)?);
-            for amount in self.money_held(id)? {
-                match totals.money.iter_mut().find(|sum| sum.currency() == amount.currency()) {
-                    // Past what a sum can be there is nothing left to add.
-                    Some(sum) => *sum = sum.plus(amount).unwrap_or(*sum),
-                    None => totals.money.push(amount),
-                }
-            }
+            self.money_held(id)?.into_iter().for_each(|amount| add(&mut totals.money, amount));
         }
         totals.money.sort_by_key(|amount| amount.currency());
         Ok(totals)
@@ -259,6 +267,26 @@ impl View<'_> {
         })
     }
 
+    /// What a flow has under way, the first 10,000 records of it: what waits behind a connection that does not answer.
+    pub fn under_way(&self, brand: &Brand, flow: &FlowName) -> Result<Radius> {
+        let sql = "SELECT o.currency, o.amount_minor, CASE WHEN r.kind = 'product' THEN NULL WHEN r.who <> '' THEN r.who ELSE r.order_key END
+                   FROM obligations o JOIN records r ON r.id = o.record_id WHERE o.brand = ?1 AND o.flow = ?2
+                   AND o.state IN ('captured', 'cleared', 'sending', 'unanswered', 'delivered') LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), flow.as_str(), PEOPLE_ROWS_MAX])?;
+        let (mut radius, mut people) = (Radius::default(), BTreeSet::new());
+        while let Some(row) = rows.next()? {
+            radius.records += 1;
+            people.extend(row.get::<_, Option<String>>(2)?);
+            let currency: Option<String> = row.get(0)?;
+            if let Some(amount) = money(row.get(1)?, currency.as_deref())? {
+                add(&mut radius.money, amount);
+            }
+        }
+        radius.customers = people.len() as u64;
+        Ok(radius)
+    }
+
     /// By when the first of the orders that an exception tells of was promised to have left.
     pub fn promised_first(&self, id: ExceptionId) -> Result<Option<Timestamp>> {
         let sql = "SELECT min(dispatch_by) FROM promises WHERE exception_id = ?1";
@@ -286,7 +314,7 @@ impl Tx<'_> {
     pub fn weigh(&self, id: ExceptionId, found: &Weighed, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET records = ?2, customers = ?3, money = ?4, deadline_at = ?5, deadline_kind = ?6, impact = ?7,
                      weighed_at = ?8, weigh_at = CASE weigh_at WHEN 1 THEN ?9 ELSE weigh_at END,
-                     team = CASE handed_over WHEN 0 THEN ?10 ELSE team END, person = CASE handed_over WHEN 0 THEN ?11 ELSE person END
+                     team = CASE handed_over WHEN 0 THEN ?10 ELSE team END, person = CASE handed_over WHEN 0 THEN ?11 ELSE person END, behind = ?12
                    WHERE id = ?1 AND open = 1 RETURNING told_records, snoozed_until IS NOT NULL, snoozed_records";
         let values = params![
             id.0,
@@ -300,12 +328,16 @@ impl Tx<'_> {
             found.again_at.map(micros),
             found.owner.team.word(),
             found.owner.person,
+            found.behind,
         ];
         let kept = self
             .connection
             .prepare_cached(sql)?
             .query_row(values, |row| Ok((count(row.get(0)?), row.get::<_, bool>(1)?, count(row.get(2)?))));
         let Some((told, snoozed, snoozed_records)) = kept.optional()? else { return Ok(()) };
+        if found.behind {
+            return Ok(());
+        }
         let records = found.radius.records;
         if told == 0 || records >= told.saturating_mul(2) {
             if told > 0 && records >= TOLD_MIN {

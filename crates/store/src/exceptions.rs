@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
     Brand, Currency, ExceptionId, FlowName, Money, ObligationId, Problem,
-    impact::{Deadline, DeadlineKind},
+    impact::{Deadline, DeadlineKind, Radius},
     obligation::{Event, State, next},
     owners::Owner,
     team::Team,
@@ -34,7 +34,7 @@ macro_rules! select_exceptions {
         concat!(
             "SELECT e.id, e.flow, e.rule, e.path, e.value, e.message, e.remedy, e.cause, e.open, e.first_seen_at, e.last_seen_at, ",
             "e.closed_at, e.closed_why, e.team, e.person, e.customers, e.deadline_at, e.deadline_kind, e.impact, e.snoozed_until, ",
-            "e.snoozed_why, e.release_stage, e.release_by, e.records, e.money, e.weighed_at IS NULL OR e.weigh_at <= 1 ",
+            "e.snoozed_why, e.release_stage, e.release_by, e.records, e.money, e.weighed_at IS NULL OR e.weigh_at <= 1, e.behind ",
             "FROM exceptions e ",
             $rest
         )
@@ -63,6 +63,8 @@ pub struct ExceptionRow {
     pub closed: Option<String>,
     /// Money held, an amount for each currency.
     pub money: Vec<Money>,
+    /// What waits behind it, as it was last weighed: of trouble with a connection, which holds nothing itself.
+    pub behind: Option<Radius>,
     /// Who owns it.
     pub owner: Owner,
     /// People behind what it holds, as it was last weighed.
@@ -261,7 +263,7 @@ impl Tx<'_> {
         if self.stage(id)?.is_some() {
             self.tell_exception(id, EventKind::Released, "", RELEASED_WHOLE, now)?;
         }
-        let sql = "UPDATE exceptions SET records = 0, customers = 0, money = '{}', deadline_at = NULL, deadline_kind = NULL, impact = 0,
+        let sql = "UPDATE exceptions SET records = 0, customers = 0, money = '{}', behind = 0, deadline_at = NULL, deadline_kind = NULL, impact = 0,
                      weigh_at = NULL, snoozed_until = NULL, snoozed_why = NULL, release_stage = NULL, release_by = NULL, release_until = NULL
                    WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([id.0])?;
@@ -408,11 +410,16 @@ impl View<'_> {
         };
         // What has moved since it was weighed is counted; everything else is as it was weighed.
         let moved: bool = row.get::<_, Option<bool>>(25)?.unwrap_or(false);
-        let (count, money) = if open && moved {
-            let count = self.held_count(id)?;
-            (count, if count > 0 { self.money_held(id)? } else { Vec::new() })
-        } else {
-            (count(row.get(23)?), money_of(&row.get::<_, String>(24)?)?)
+        let weighed =
+            Radius { money: money_of(&row.get::<_, String>(24)?)?, customers: count(row.get(15)?), records: count(row.get(23)?) };
+        let behind = row.get::<_, bool>(26)?.then(|| weighed.clone());
+        let held = match (open && moved, &behind) {
+            (true, _) => {
+                let records = self.held_count(id)?;
+                Radius { records, money: if records > 0 { self.money_held(id)? } else { Vec::new() }, ..weighed }
+            }
+            (false, Some(_)) => Radius::default(),
+            (false, None) => weighed,
         };
         Ok(ExceptionRow {
             id,
@@ -426,15 +433,16 @@ impl View<'_> {
                 cause: row.get(7)?,
             },
             open,
-            count,
+            count: held.records,
             first_seen_at: moment(row.get(9)?)?,
             last_seen_at: moment(row.get(10)?)?,
             closed: closed.map(|(at, why)| format!("{at}: {why}")),
-            money,
+            money: held.money,
+            customers: if behind.is_some() { 0 } else { held.customers },
+            behind,
             owner: Owner { team, person: row.get(14)? },
-            customers: crate::packing::count(row.get(15)?),
             deadline: deadline.map(|(at, kind)| Deadline { at, kind }),
-            impact: crate::packing::count(row.get(18)?),
+            impact: count(row.get(18)?),
             snoozed,
             releasing,
         })

@@ -21,7 +21,8 @@ use crate::{
     serve::App,
     view::{
         self, ExceptionDetail, StockRows,
-        desk::{CaseView, DeskView, DeskWanted, Looking},
+        case::{CaseView, Looking},
+        desk::{DeskView, DeskWanted},
     },
 };
 
@@ -138,7 +139,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
         now: app.clock.now(),
         edit: None,
     };
-    let case = view::desk::case(&app.store, &looking, &detail).await?;
+    let case = view::case::case(&app.store, &looking, &detail).await?;
     let stock = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, &detail.exception).await?;
     Ok(Json(Shown { detail, case, stock }))
 }
@@ -213,7 +214,7 @@ pub(super) async fn edit(State(app): State<Arc<App>>, Path(id): Path<String>, Se
         sent.fields.into_iter().map(|(field, value)| (field, value.unwrap_or_default())).collect();
     typed.insert("obligation".to_owned(), sent.obligation.to_string());
     typed.insert("reason".to_owned(), sent.reason);
-    let (obligation, wanted, reason) = view::desk::edits(&typed, &app.engine.setup().desk.editable).map_err(Problem::unclear)?;
+    let (obligation, wanted, reason) = view::case::edits(&typed, &app.engine.setup().desk.editable).map_err(Problem::unclear)?;
     let edited = app.actions(ACTOR).edit(id, obligation, &wanted, &reason).await?;
     Ok(Json(Edited { edited }))
 }

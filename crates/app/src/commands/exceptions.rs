@@ -17,7 +17,8 @@ use crate::{
     config::Config,
     view::{
         self, ExceptionDetail,
-        desk::{CaseView, DeskWanted, Looking},
+        case::{CaseView, Looking},
+        desk::DeskWanted,
     },
     wiring,
 };
@@ -187,7 +188,7 @@ pub async fn run(about: &About, args: Args) -> Done {
                 now: about.clock.now(),
                 edit: None,
             };
-            let case = view::desk::case(&store, &looking, &detail).await?;
+            let case = view::case::case(&store, &looking, &detail).await?;
             if out.json { out.json(&Told { detail: &detail, case: &case })? } else { tell(out, &detail, &case)? }
         }
         Act::Preview { id } => {

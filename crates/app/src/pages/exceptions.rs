@@ -111,7 +111,14 @@ fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
                 (first.owner()) " · " code { (first.rule) }
                 @if !group.connection.is_empty() { " at " (group.connection) }
                 " · "
-                @if group.count > 0 { (Words::of(first).counted(group.count)) " held" } @else { "nothing held" }
+                @match &first.behind {
+                    Some(behind) => {
+                        (plural(behind.records, "record waits", "records wait")) " behind it"
+                        @if !behind.money.is_empty() { ", " b { (amounts(&behind.money)) } }
+                    }
+                    None if group.count > 0 => { (Words::of(first).counted(group.count)) " held" }
+                    None => "nothing held",
+                }
                 @if !group.money.is_empty() { " · " b { (amounts(&group.money)) } }
                 @if first.customers > 0 { " · " (plural(first.customers, "customer", "customers")) }
                 @if let Some(deadline) = first.deadline { " · " b { (deadline.kind.name()) " " (distance(deadline.at, now)) } }

@@ -566,6 +566,19 @@ async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
 }
 
 #[tokio::test]
+async fn what_might_be_meant_is_suggested_and_never_taken() {
+    let (app, exception) = busy().await;
+    form(&app, "/mappings", "connection=books&table=shipping_item&key=market%3D1%2Cmethod%3Dexpress&value=417").await;
+    form(&app, "/mappings", "connection=books&table=shipping_item&key=market%3D1%2Cmethod%3Dpost&value=99").await;
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    assert!(page.contains("<code>417</code>") && page.contains("market=1,method=express stands for it already"), "{page}");
+    assert!(!page.contains("<code>99</code>"), "another method is none that is meant");
+    let case = get(&app, &format!("/api/exceptions/{exception}")).await.json()["case"].clone();
+    assert_eq!(case["suggestions"].as_array().unwrap().len(), 1);
+    assert_eq!(get(&app, &format!("/api/exceptions/{exception}")).await.json()["count"], 2);
+}
+
+#[tokio::test]
 async fn the_evidence_of_a_refusal_is_shown_as_text() {
     let (app, exception) = busy().await;
     let id = exception.parse().unwrap();

@@ -42,6 +42,8 @@ pub struct ExceptionView {
     pub impact: u64,
     /// People behind what it holds.
     pub customers: u64,
+    /// What waits behind it: of trouble with a connection, which holds nothing itself.
+    pub behind: Option<BehindView>,
     /// When it costs more, and why.
     pub deadline: Option<Deadline>,
     /// Until when it is put off, and why.
@@ -75,13 +77,39 @@ pub struct ExceptionView {
     pub amounts: Vec<Money>,
 }
 
+/// What waits behind an exception.
+#[derive(Clone, Debug, Serialize)]
+pub struct BehindView {
+    /// Records on their way there.
+    pub records: u64,
+    /// People behind these.
+    pub customers: u64,
+    /// What they are worth, an amount per currency.
+    pub money: Vec<String>,
+    /// The same, for the formula.
+    #[serde(skip)]
+    pub radius: Radius,
+}
+
+impl From<Radius> for BehindView {
+    fn from(radius: Radius) -> Self {
+        Self {
+            records: radius.records,
+            customers: radius.customers,
+            money: radius.money.iter().map(Money::to_string).collect(),
+            radius,
+        }
+    }
+}
+
 /// What JSON readers take of a whole number.
 const JSON_MAX: u64 = (1 << 53) - 1;
 
 impl ExceptionView {
     /// What it comes to, in figures: the formula by which it is ranked.
     pub fn formula(&self, scale: &Scale, now: Timestamp) -> String {
-        let radius = Radius { money: self.amounts.clone(), customers: self.customers, records: self.count };
+        let held = || Radius { money: self.amounts.clone(), customers: self.customers, records: self.count };
+        let radius = self.behind.as_ref().map_or_else(held, |behind| behind.radius.clone());
         Impact::of(&radius, self.deadline, scale, now).formula(&radius, self.deadline, scale, now)
     }
 
@@ -101,6 +129,7 @@ impl From<ExceptionRow> for ExceptionView {
             person: row.owner.person,
             impact: (row.impact / 100).min(JSON_MAX),
             customers: row.customers,
+            behind: row.behind.map(BehindView::from),
             deadline: row.deadline,
             snoozed: row.snoozed,
             releasing: row.releasing,

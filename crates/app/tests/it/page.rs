@@ -118,6 +118,13 @@ impl Browser {
     }
 }
 
+/// What another shipping method is mapped to, as the mappings page says.
+async fn mapped_item(browser: &Browser, address: &str) -> String {
+    browser.client.goto(&format!("{address}/mappings")).await.unwrap();
+    let row = browser.client.find(Locator::XPath("//tr[td[contains(., 'shipping_item')]]/td[3]")).await.unwrap();
+    row.text().await.unwrap()
+}
+
 /// From the first look to the last order: one exception, mended on the page, releases all that it held.
 async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
     browser.client.goto(&format!("{address}/")).await.unwrap();
@@ -137,9 +144,7 @@ async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
 
     // What the other methods are mapped to is on the mappings page.
     let exception = browser.client.current_url().await.unwrap();
-    browser.client.goto(&format!("{address}/mappings")).await.unwrap();
-    let row = browser.client.find(Locator::XPath("//tr[td[contains(., 'shipping_item')]]/td[3]")).await.unwrap();
-    let item = row.text().await.unwrap();
+    let item = mapped_item(browser, address).await;
     let exception = exception.as_str().trim_end_matches("/map");
     browser.client.goto(exception).await.unwrap();
     let value = browser.client.find(Locator::Css("#value")).await.unwrap();
@@ -204,10 +209,10 @@ async fn from_the_list_to_fixed_one_record_first() {
     let foreseen = browser.see("section[aria-labelledby=foreseen]").await;
     assert!(foreseen.contains("would be held again") && foreseen.contains("One first: order"), "{foreseen}");
 
-    // The same method has an item in other markets, and that is suggested.
-    let suggested = browser.see("section[aria-labelledby=map] ul li code").await;
+    let item = mapped_item(&browser, &address).await;
+    browser.client.goto(exception.as_str()).await.unwrap();
     let value = browser.client.find(Locator::Css("#value")).await.unwrap();
-    value.send_keys(&suggested).await.unwrap();
+    value.send_keys(&item).await.unwrap();
     browser.click("section[aria-labelledby=map] button").await;
     let done = browser.see("p.done").await;
     assert!(done.contains("1 record went back to the gate first"), "{done}");

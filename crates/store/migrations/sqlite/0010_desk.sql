@@ -10,6 +10,7 @@ ALTER TABLE exceptions ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0 CHECK (
 ALTER TABLE exceptions ADD COLUMN records INTEGER NOT NULL DEFAULT 0;   -- how much it held when it was weighed
 ALTER TABLE exceptions ADD COLUMN customers INTEGER NOT NULL DEFAULT 0; -- people behind these
 ALTER TABLE exceptions ADD COLUMN money TEXT NOT NULL DEFAULT '{}';     -- what these are worth: JSON, minor units by currency, so that it can be summed here
+ALTER TABLE exceptions ADD COLUMN behind INTEGER NOT NULL DEFAULT 0 CHECK (behind IN (0, 1)); -- 1 = records, customers and money are of what waits behind it (a connection in trouble), not of what it holds
 ALTER TABLE exceptions ADD COLUMN deadline_at INTEGER;   -- when it costs more
 ALTER TABLE exceptions ADD COLUMN deadline_kind TEXT CHECK (deadline_kind IN ('dispatch', 'cutoff', 'capture', 'month_end')); -- what happens then
 ALTER TABLE exceptions ADD COLUMN impact INTEGER NOT NULL DEFAULT 0;    -- by what open ones are ranked; the formula is model::impact

@@ -40,7 +40,11 @@ fn weigh_all(tx: &Tx<'_>, second: i64) -> Result<Vec<ExceptionId>> {
         let deadline = Some(Deadline { at: at(100_000), kind: DeadlineKind::Capture });
         let impact = Impact::of(&radius, deadline, &Scale::default(), at(second));
         let owner = Owner { team: Team::Engineering, person: None };
-        tx.weigh(*id, &Weighed { radius, deadline, impact: impact.score, again_at: impact.rises_at, owner }, at(second))?;
+        tx.weigh(
+            *id,
+            &Weighed { radius, behind: false, deadline, impact: impact.score, again_at: impact.rises_at, owner },
+            at(second),
+        )?;
     }
     Ok(due)
 }
@@ -75,7 +79,7 @@ async fn what_moves_is_weighed_again_and_nothing_else_is() {
             let row = tx.due(&brand(), &flow(), State::Captured, at(50_002), 10)?.pop().unwrap();
             tx.step(row.id, Event::Hold, &Step { exception: Some(other), ..Step::default() }, at(50_003))?;
             let owner = Owner { team: Team::Finance, person: None };
-            tx.weigh(other, &Weighed { radius, deadline: None, impact: 0, again_at: None, owner }, at(50_003))?;
+            tx.weigh(other, &Weighed { radius, behind: false, deadline: None, impact: 0, again_at: None, owner }, at(50_003))?;
             assert_eq!(tx.to_weigh(&brand(), at(50_004), 10)?, [other]);
             Ok(())
         })
@@ -181,6 +185,34 @@ async fn what_is_put_off_is_listed_apart_and_wakes_by_time_or_by_growth() {
             assert_eq!(tx.close_empty(&brand(), at(506))?, [one]);
             assert_eq!((shelf(Shelf::Snoozed)?, shelf(Shelf::Closed)?), (vec![], vec![one]));
             assert!(tx.snooze(one, at(900), "closed", "anna", at(507)).is_err());
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn trouble_with_a_connection_counts_what_waits_behind_it_and_holds_nothing() {
+    let world = World::new().await;
+    world.order("3").await;
+    let held = world.held(&["4"], unmapped("method=x")).await;
+    world
+        .tx(move |tx| {
+            let problem = Problem::new("connection.credentials", "connections.erp", "refused", "renew").cause("erp");
+            let id = tx.raise_standing(&brand(), &FlowName::default(), &problem, at(110))?;
+            let radius = tx.under_way(&brand(), &flow())?;
+            assert_eq!((radius.records, radius.customers, radius.money[0].to_string().as_str()), (1, 1, "3.00 EUR"));
+            tx.begin_weighing(id)?;
+            let owner = Owner { team: Team::Engineering, person: None };
+            tx.weigh(
+                id,
+                &Weighed { radius: radius.clone(), behind: true, deadline: None, impact: 9_000, again_at: None, owner },
+                at(111),
+            )?;
+            weigh_all(tx, 112)?;
+            let row = tx.exception(id)?;
+            assert_eq!((row.count, row.money.len(), row.behind, row.impact), (0, 0, Some(radius), 9_000));
+            assert_eq!(ids(&tx.desk(&brand(), &DeskFilter::default(), None, 10)?), [id, held]);
+            assert_eq!(tx.desk_totals(&brand())?.records, 1, "what waits is not held");
             Ok(())
         })
         .await;

@@ -26,7 +26,7 @@ use crate::{
     serve::App,
     view::{
         self, ExceptionView, MappingAsked, MappingWanted,
-        desk::{EditView, SuggestionView},
+        case::{EditView, SuggestionView},
     },
 };
 
@@ -409,7 +409,7 @@ pub(in crate::pages) async fn edit(
     Path(id): Path<String>,
     Form(sent): Form<BTreeMap<String, String>>,
 ) -> Result<Response, Failure> {
-    match view::desk::edits(&sent, &app.engine.setup().desk.editable) {
+    match view::case::edits(&sent, &app.engine.setup().desk.editable) {
         Ok((obligation, wanted, reason)) => {
             let exception = id_of(&id)?;
             match app.actions(ACTOR).edit(exception, obligation, &wanted, &reason).await {

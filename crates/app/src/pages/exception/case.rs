@@ -7,7 +7,7 @@ use selvedge_model::Kind;
 use selvedge_store::events::{EventKind, ExceptionEvent};
 
 use super::super::words::{amounts, grouped, order_address, plural, state, when};
-use crate::view::desk::{CaseView, EvidenceView};
+use crate::view::case::{CaseView, EvidenceView};
 
 /// Why it is held, with the evidence.
 pub(super) fn why(case: &CaseView, now: Timestamp) -> Markup {

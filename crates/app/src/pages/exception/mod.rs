@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     serve::App,
-    view::{self, ExceptionDetail, ExceptionView, desk::Looking, reconcile::Filter},
+    view::{self, ExceptionDetail, ExceptionView, case::Looking, reconcile::Filter},
 };
 
 /// Differences that are shown of an exception; the list has all of them.
@@ -89,7 +89,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
     let desk = app.engine.setup().desk.clone();
     let edit: Option<ObligationId> = wanted.edit.parse().ok();
     let looking = Looking { brand: app.brand.clone(), desk, ends: app.ends(), now, edit };
-    let case = view::desk::case(&app.store, &looking, &detail).await?;
+    let case = view::case::case(&app.store, &looking, &detail).await?;
     let ExceptionDetail { exception, holds, late, returns, mapping } = &detail;
     let preview: Option<Preview> = match exception.open && !wanted.preview.is_empty() {
         true => Some(app.engine.preview(id).await?),
@@ -167,6 +167,13 @@ fn about(exception: &ExceptionView, words: &Words, formula: &str, now: Timestamp
                 b { @if exception.count > 0 { (words.counted(exception.count)) } @else { "nothing now" } }
                 @if !exception.money.is_empty() { ", " b { (amounts(&exception.money)) } }
                 @if exception.customers > 0 { ", " (plural(exception.customers, "customer", "customers")) }
+            }
+            @if let Some(behind) = &exception.behind {
+                dt { "Waits behind it" } dd {
+                    b { (plural(behind.records, "record", "records")) }
+                    @if !behind.money.is_empty() { ", " b { (amounts(&behind.money)) } }
+                    @if behind.customers > 0 { ", " (plural(behind.customers, "customer", "customers")) }
+                }
             }
             @if let Some(deadline) = exception.deadline { dt { "By when" } dd { (deadline.kind.name()) " " (when(deadline.at, now)) } }
             @if exception.open { dt { "Impact" } dd { (formula) } }
