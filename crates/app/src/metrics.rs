@@ -138,7 +138,7 @@ async fn read(app: &App) -> selvedge_store::Result<String> {
         }
     }
     head(&mut out, "selvedge_exceptions_open", "Exceptions that need a person.", "gauge");
-    let open = view::exceptions(&app.store, &app.brand, false).await?.len();
+    let open = view::open_count(&app.store, &app.brand).await?;
     let _ = writeln!(out, "selvedge_exceptions_open {open}");
     head(&mut out, "selvedge_calls_total", "Calls sent, by what they were spent on.", "counter");
     let brand = app.brand.clone();

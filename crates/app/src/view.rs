@@ -6,6 +6,8 @@
 //! ask the same questions of a store that nobody is running.
 
 mod calls;
+pub mod case;
+pub mod desk;
 mod exceptions;
 pub mod handbook;
 mod ledgers;
@@ -26,6 +28,7 @@ use selvedge_flow::{FlowSetup, StockSetup};
 use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode, obligation::State};
 use selvedge_store::{
     Result, Store, View,
+    desk::DeskFilter,
     obligations::{Balance, FlowSide},
     stock::{Of, StockBalance},
 };
@@ -33,8 +36,8 @@ use serde::Serialize;
 
 pub use calls::{CallsView, ConnectionCalls, Line, calls};
 pub use exceptions::{
-    ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, by_rule, exception, exceptions,
-    of_team, reason, team, total,
+    ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, by_cause, by_root_cause,
+    connection_of, exception, open_count, reason, team, total,
 };
 pub use ledgers::{became, document};
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
@@ -48,6 +51,8 @@ pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 /// The slots of the picture of throughput, and how long each is.
 const SLOTS: usize = 60;
 const SLOT: Duration = Duration::from_secs(60);
+/// Exceptions shown of today.
+const EXCEPTIONS_OF_TODAY: usize = 5;
 
 /// The two ends of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +208,8 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockS
             for of in &stocks {
                 stock.extend(view.stock_balance(of)?);
             }
-            Ok(Pulse { flows, exceptions: view.exceptions(&brand, false)?.len(), stock })
+            let exceptions = usize::try_from(view.desk_count(&brand)?).unwrap_or(usize::MAX);
+            Ok(Pulse { flows, exceptions, stock })
         })
         .await
 }
@@ -213,8 +219,12 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockS
 pub struct Today {
     /// The flows.
     pub flows: Vec<FlowView>,
-    /// The open exceptions, the ones that hold most first.
+    /// The open exceptions of the highest impact; a few of them.
     pub exceptions: Vec<ExceptionView>,
+    /// How many open exceptions there are.
+    pub open: u64,
+    /// How many more are put off.
+    pub snoozed: u64,
     /// Records held.
     pub held: u64,
     /// Money held, an amount per currency.
@@ -234,19 +244,22 @@ pub async fn today(store: &Store, brand: &Brand, ends: &[Ends], lines: Vec<Line>
     store
         .read(move |view| {
             let flows = ends.iter().map(|ends| flow(view, &brand, ends, now)).collect::<Result<Vec<_>>>()?;
-            let exceptions: Vec<ExceptionView> = view.exceptions(&brand, false)?.into_iter().map(ExceptionView::from).collect();
+            let first = view.desk(&brand, &DeskFilter::default(), None, EXCEPTIONS_OF_TODAY)?;
+            let totals = view.desk_totals(&brand)?;
             let order_ends: Vec<Ends> = ends.iter().filter(|ends| ends.kind == Kind::Order).cloned().collect();
             let newest = view.records(&brand, Kind::Order, "", 10)?;
             Ok(Today {
-                held: exceptions.iter().map(|exception| exception.count).sum(),
-                money: total(exceptions.iter().flat_map(|exception| &exception.money)),
+                exceptions: first.rows.into_iter().map(ExceptionView::from).collect(),
+                open: totals.open,
+                snoozed: totals.snoozed,
+                held: totals.records,
+                money: totals.money.iter().map(ToString::to_string).collect(),
                 calls: calls::calls_in(view, &brand, &ends, lines)?,
                 newest: newest
                     .into_iter()
                     .map(|line| orders::order_line(view, &brand, &order_ends, line))
                     .collect::<Result<_>>()?,
                 flows,
-                exceptions,
             })
         })
         .await

@@ -320,6 +320,7 @@ pub async fn setup(
         preflight: config.preflight(),
         halves: (&config.returns).into(),
         pairs: config.pairs(),
+        desk: config.desk(),
     })
 }
 

@@ -29,6 +29,7 @@
 
 pub mod cell;
 pub mod clock;
+pub mod exchange;
 pub mod fault;
 pub mod format;
 pub mod jws;
@@ -44,6 +45,7 @@ pub mod statements;
 pub mod table;
 
 pub use clock::Clock;
+pub use exchange::{Exchange, Noted, watched};
 pub use fault::Fault;
 pub use ports::{
     Arrival, Connection, Connector, Cursor, Decoded, Delivery, Encoded, Enumerated, EnumeratedPage, Feed, FeedPage, Figure,

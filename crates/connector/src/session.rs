@@ -16,6 +16,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use self::line::{Line, Permit, Shut};
 use crate::{
     clock::Clock,
+    exchange,
     fault::Fault,
     format,
     retry_after::{self, Wait},
@@ -337,6 +338,7 @@ impl Session {
         }
         let started = tokio::time::Instant::now();
         let result = self.exchange(&call, client, request).await;
+        exchange::note(&call, &result);
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(answer) => tracing::debug!(connection = %self.config.name, what = %call.what, status = answer.status, ms, "call"),

@@ -5,19 +5,24 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use selvedge_connector::Clock;
 use selvedge_model::{
-    ApprovalId, Brand, ConnectionName, ExceptionId, FlowName, ObligationId, PersonId,
+    AnyRecord, ApprovalId, Brand, ConnectionName, ExceptionId, FlowName, ObligationId, PersonId,
     close::Period,
+    edit::{self, Edit, EditField},
     obligation::{Event, State},
+    owners::Owner,
     people::Act,
 };
 use selvedge_store::{
     Result, Store, StoreError, Tx,
     closes::CloseSign,
     comparisons::Adopted,
+    events::EventKind,
     obligations::Step,
     people::approvals::{Approval, Decision},
+    releases::Begun,
 };
 
 use crate::engine::unless_moved;
@@ -59,6 +64,36 @@ impl std::fmt::Display for Actor {
     }
 }
 
+/// What a mapping that was set released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Mapped {
+    /// So many went back to the gate.
+    pub released: u64,
+    /// So many follow by themselves when the first are confirmed.
+    pub following: u64,
+}
+
+/// What an act came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Done {
+    /// So many went back to the gate, or were let go.
+    Moved(u64),
+    /// A release has begun that so many records belong to.
+    Begun(Begun, u64),
+    /// A mapping is set.
+    Mapped(Mapped),
+}
+
+impl Done {
+    /// How many records it moves, those that follow by themselves included.
+    fn records(&self) -> u64 {
+        match self {
+            Done::Moved(count) | Done::Begun(_, count) => *count,
+            Done::Mapped(mapped) => mapped.released + mapped.following,
+        }
+    }
+}
+
 /// Acts in the name of one person, for one brand.
 #[derive(Clone)]
 pub struct Actions {
@@ -73,12 +108,24 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// Sends what an exception holds back to the gate; how many.
+    /// Sends everything that an exception holds back to the gate at once; how many.
     ///
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn release(&self, id: ExceptionId) -> Result<u64> {
-        self.act(Act::Release { exception: id }).await
+        Ok(self.act(Act::Release { exception: id, at_once: true }).await?.records())
+    }
+
+    /// Sends one record of what an exception holds back to the gate. The engine watches it: when it is confirmed the rest
+    /// follows by itself, and the first surprise stops it. With one record there is nothing to try first with.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsApproval`] when it is marked; the store's.
+    pub async fn release_stepwise(&self, id: ExceptionId) -> Result<Begun> {
+        Ok(match self.act(Act::Release { exception: id, at_once: false }).await? {
+            Done::Begun(begun, _) => begun,
+            other => Begun::AtOnce(other.records()),
+        })
     }
 
     /// Lets go what an exception holds, with a reason; how many.
@@ -86,31 +133,133 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn dismiss(&self, id: ExceptionId, reason: &str) -> Result<u64> {
-        self.act(Act::Dismiss { exception: id, reason: reason.to_owned() }).await
+        Ok(self.act(Act::Dismiss { exception: id, reason: reason.to_owned() }).await?.records())
     }
 
-    /// Sets (or with `None` removes) a mapping, and sends everything that waited for exactly this
-    /// value back to the gate; how many. A new default (`*`) releases whatever the table holds.
+    /// Sets (or with `None` removes) a mapping. Everything that waited for exactly this value goes back to the gate: one
+    /// record first, where there are several, the rest when that one is confirmed. A new default (`*`) releases whatever the
+    /// table holds.
     ///
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
-    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<u64> {
+    pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<Mapped> {
         let (table, key, value) = (table.to_owned(), key.to_owned(), value.map(str::to_owned));
-        self.act(Act::Map { connection: connection.clone(), table, key, value }).await
+        Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value }).await? {
+            Done::Mapped(mapped) => mapped,
+            other => Mapped { released: other.records(), following: 0 },
+        })
     }
 
     /// Does an act that one person may do, or asks for one that takes two: in one transaction, so that no change of what is
     /// marked comes between.
-    async fn act(&self, act: Act) -> Result<u64> {
+    async fn act(&self, act: Act) -> Result<Done> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let done = self.store.write(move |tx| {
             let marked = tx.four_eyes(&brand)?;
             let work = || perform(tx, &brand, &actor, &act, now);
-            // How many records it releases is known once it is done: then it is undone again.
-            let count = tx.keep_if(work, |count| !marked.takes_two(&act, *count))?;
-            if marked.takes_two(&act, count) { ask(tx, &brand, &actor, &act, now).map(Err) } else { Ok(Ok(count)) }
+            // How many records it moves is known once it is done: then it is undone again.
+            let done = tx.keep_if(work, |done| !marked.takes_two(&act, done.records()))?;
+            if marked.takes_two(&act, done.records()) { ask(tx, &brand, &actor, &act, now).map(Err) } else { Ok(Ok(done)) }
         });
         done.await?.map_err(StoreError::NeedsApproval)
+    }
+
+    /// Gives an exception to an owner, with a note.
+    pub async fn hand_over(&self, id: ExceptionId, to: &Owner, note: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (to, note) = (to.clone(), note.to_owned());
+        self.store
+            .write(move |tx| {
+                ours(tx, &brand, id)?;
+                tx.hand_over(id, &to, &actor, &note, now)?;
+                tx.audit(&brand, &actor, "exception.hand_over", &id.to_string(), &format!("to {to}: {note}"), now)
+            })
+            .await
+    }
+
+    /// Says something about an exception.
+    pub async fn comment(&self, id: ExceptionId, text: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let text = text.to_owned();
+        self.store
+            .write(move |tx| {
+                ours(tx, &brand, id)?;
+                tx.comment(id, &actor, &text, now)?;
+                tx.audit(&brand, &actor, "exception.comment", &id.to_string(), &text, now)
+            })
+            .await
+    }
+
+    /// Puts an exception off until an instant, for a reason. It wakes then, or at once when it holds twice as much.
+    pub async fn snooze(&self, id: ExceptionId, until: Timestamp, reason: &str) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let reason = reason.to_owned();
+        self.store
+            .write(move |tx| {
+                ours(tx, &brand, id)?;
+                tx.snooze(id, until, &reason, &actor, now)?;
+                tx.audit(&brand, &actor, "exception.snooze", &id.to_string(), &format!("until {until}: {reason}"), now)
+            })
+            .await
+    }
+
+    /// Puts an exception back among the others before its time.
+    pub async fn wake(&self, id: ExceptionId) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                ours(tx, &brand, id)?;
+                tx.wake(id, &actor, "woken", now)?;
+                tx.audit(&brand, &actor, "exception.wake", &id.to_string(), "", now)
+            })
+            .await
+    }
+
+    /// Edits one order that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
+    /// every flow, until the source changes the same field. Both versions are kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when the exception does not hold this order (any more).
+    pub async fn edit(
+        &self,
+        id: ExceptionId,
+        obligation: ObligationId,
+        wanted: &[(EditField, Option<String>)],
+        reason: &str,
+    ) -> Result<Vec<EditField>> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        let (wanted, reason) = (wanted.to_vec(), reason.to_owned());
+        self.store
+            .write(move |tx| {
+                ours(tx, &brand, id)?;
+                let row = tx.obligation(obligation)?;
+                let record = tx.record(row.record)?.record;
+                let (AnyRecord::Order(order), Some(true)) = (record, row.exception.map(|held_by| held_by == id)) else {
+                    return Err(StoreError::Absent(format!("order {obligation} that {id} holds")));
+                };
+                let in_force = tx.edits_in_force(&brand, &row.key)?;
+                let mut now_goes = (*order).clone();
+                edit::lay_over(&mut now_goes, &in_force);
+                let changes: Vec<Edit> = wanted
+                    .into_iter()
+                    .filter(|(field, after)| field.of(&now_goes) != *after)
+                    .map(|(field, after)| Edit { field, before: field.of(&order), after })
+                    .collect();
+                let fields: Vec<EditField> = changes.iter().map(|change| change.field).collect();
+                if fields.is_empty() {
+                    return Ok(fields);
+                }
+                tx.edit(&brand, &row.key, &changes, row.revision, &actor, &reason, now)?;
+                // The audit trail and the history say which fields; what stood and stands in them is kept with the order.
+                let names = fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
+                let said = format!("order {}: {names}: {reason}", row.key);
+                tx.tell(obligation, "edit", "edited", &format!("{actor}: {names}: {reason}"), now)?;
+                tx.tell_exception(id, EventKind::Edited, &actor, &said, now)?;
+                tx.release_one(id, obligation, now)?;
+                tx.audit(&brand, &actor, "order.edit", &row.key.0, &format!("{id}: {said}"), now)?;
+                Ok(fields)
+            })
+            .await
     }
 
     /// Says yes to what somebody else asked for. It is done at once, in the name of both; how many records it releases or
@@ -129,7 +278,7 @@ impl Actions {
                 tx.decide(&brand, id, if signs { Decision::Approved } else { Decision::Done }, &actor, now)?;
                 tx.audit(&brand, &actor, "approval.approve", &id.to_string(), &asked.act.says(), now)?;
                 let both = Actor { name: format!("{}, approved by {actor}", asked.asked_by), person: asked.asker };
-                if signs { Ok(0) } else { perform(tx, &brand, &both, &asked.act, now) }
+                if signs { Ok(0) } else { Ok(perform(tx, &brand, &both, &asked.act, now)?.records()) }
             })
             .await
     }
@@ -256,46 +405,72 @@ impl Actions {
     }
 }
 
+/// An id alone could be another brand's.
+fn ours(tx: &Tx<'_>, brand: &Brand, id: ExceptionId) -> Result<()> {
+    if tx.is_exception_of(brand, id)? { Ok(()) } else { Err(StoreError::Absent(id.to_string())) }
+}
+
 /// Does an act, whoever approved it.
-fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: jiff::Timestamp) -> Result<u64> {
-    if let Act::Release { exception: id } | Act::Dismiss { exception: id, .. } = act
-        && !tx.is_exception_of(brand, *id)?
-    {
-        return Err(StoreError::Absent(id.to_string()));
+fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp) -> Result<Done> {
+    if let Act::Release { exception: id, .. } | Act::Dismiss { exception: id, .. } = act {
+        ours(tx, brand, *id)?;
     }
     match act {
-        Act::Release { exception: id } => {
+        Act::Release { exception: id, at_once: true } => {
             let count = tx.release(*id, None, now)?;
-            tx.audit(brand, actor, "exception.release", &id.to_string(), &format!("{count} back to the gate"), now)?;
-            Ok(count)
+            let said = format!("{count} back to the gate");
+            tx.tell_exception(*id, EventKind::Released, actor, &said, now)?;
+            tx.audit(brand, actor, "exception.release", &id.to_string(), &said, now)?;
+            Ok(Done::Moved(count))
+        }
+        Act::Release { exception: id, at_once: false } => {
+            let held = tx.exception(*id)?.count;
+            let begun = tx.begin_release(*id, actor, now)?;
+            let said = match &begun {
+                Begun::Canary(obligation, key) => format!("{key} first ({obligation}), the rest when it is confirmed"),
+                Begun::AtOnce(count) => format!("{count} back to the gate"),
+                Begun::UnderWay => return Ok(Done::Begun(begun, 0)),
+            };
+            tx.audit(brand, actor, "exception.release", &id.to_string(), &said, now)?;
+            Ok(Done::Begun(begun, held))
         }
         Act::Dismiss { exception: id, reason } => {
             let count = tx.dismiss(*id, &format!("{actor}: {reason}"), now)?;
-            tx.audit(brand, actor, "exception.dismiss", &id.to_string(), &format!("{count} let go: {reason}"), now)?;
-            Ok(count)
+            let said = format!("{count} let go: {reason}");
+            tx.tell_exception(*id, EventKind::Dismissed, actor, &said, now)?;
+            tx.audit(brand, actor, "exception.dismiss", &id.to_string(), &said, now)?;
+            Ok(Done::Moved(count))
         }
         Act::Map { connection, table, key, value } => {
             tx.map(brand, connection, table, key, value.as_deref(), actor, now)?;
             let detail = format!("{} at {connection}", value.as_deref().unwrap_or("(removed)"));
             tx.audit(brand, actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
-            let mut released = 0;
-            if value.is_some() {
-                let prefix = format!("mapping.{table}:");
-                for exception in tx.exceptions(brand, false)? {
-                    let cause = &exception.problem.cause;
-                    let meant = if key == "*" { cause.starts_with(&prefix) } else { *cause == format!("{prefix}{key}") };
-                    if meant {
-                        released += tx.release(exception.id, None, now)?;
+            let mut mapped = Mapped::default();
+            if let Some(value) = value {
+                let all = format!("mapping.{table}:");
+                let one = format!("{all}{key}");
+                let meant = tx.open_causes(brand, if key == "*" { &all } else { &one })?;
+                for (id, _, cause) in meant.into_iter().filter(|(_, _, cause)| key == "*" || *cause == one) {
+                    let asked = cause.strip_prefix(&all).unwrap_or_default();
+                    let said = format!("{table} {asked} is {value} at {connection}");
+                    tx.tell_exception(id, EventKind::Mapped, actor, &said, now)?;
+                    match tx.begin_release(id, actor, now)? {
+                        Begun::AtOnce(count) => mapped.released += count,
+                        Begun::Canary(..) => {
+                            mapped.released += 1;
+                            mapped.following += tx.exception(id)?.count;
+                        }
+                        Begun::UnderWay => {}
                     }
                 }
             }
-            Ok(released)
+            Ok(Done::Mapped(mapped))
         }
         Act::Sign { .. } => Err(StoreError::Forbidden("a period is signed at the command line".to_owned())),
     }
 }
 
-fn ask(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: jiff::Timestamp) -> Result<ApprovalId> {
+fn ask(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp) -> Result<ApprovalId> {
     let id = tx.ask(brand, act, actor.person, actor, now)?;
     tx.audit(brand, actor, "approval.ask", &id.to_string(), &act.says(), now)?;
     Ok(id)

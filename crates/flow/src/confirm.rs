@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use selvedge_connector::{Fault, Priority};
+use selvedge_connector::{Fault, Noted, Priority, watched};
 use selvedge_model::{
     AnyRecord, Kind, Problem,
     compare::{Cause, Difference, compare},
@@ -18,6 +18,7 @@ use selvedge_store::{
 
 use crate::{
     backoff::next_try,
+    deliver::evidence,
     engine::{Engine, Flow, unless_moved},
     gate::hold,
 };
@@ -76,11 +77,12 @@ impl Engine {
             // Delivered rows carry their target; one without would be found again by our key.
             return self.read_again(flow, &row, "it has no id there").await;
         };
-        let raws = match flow.mirror.fetch(std::slice::from_ref(&target), Priority::Orders).await {
+        let (read, noted) = watched(flow.mirror.fetch(std::slice::from_ref(&target), Priority::Orders)).await;
+        let raws = match read {
             Ok(raws) => raws,
             Err(fault) => {
                 self.note_trouble(&flow.setup.to, &fault).await?;
-                return self.fault(flow, &row, fault).await;
+                return self.fault(flow, &row, fault, noted).await;
             }
         };
         let owed = row.clone();
@@ -99,10 +101,17 @@ impl Engine {
                 }
             }
         };
-        self.settle(flow, row, &expected, seen).await
+        self.settle(flow, row, &expected, seen, noted).await
     }
 
-    async fn settle(&self, flow: &Flow, row: ObligationRow, expected: &AnyRecord, seen: Seen) -> Result<()> {
+    async fn settle(
+        &self,
+        flow: &Flow,
+        row: ObligationRow,
+        expected: &AnyRecord,
+        seen: Seen,
+        noted: Option<Noted>,
+    ) -> Result<()> {
         let problems = match seen {
             Seen::Equal => {
                 let (id, now) = (row.id, self.now());
@@ -146,8 +155,26 @@ impl Engine {
             )],
             Seen::Unreadable(problems) => problems,
         };
-        let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
-        self.store().write(move |tx| unless_moved(hold(tx, &brand, &name, row.id, "confirm", &problems, now)).map(|_| ())).await
+        self.hold_with_evidence(flow, &row, problems, noted).await
+    }
+
+    async fn hold_with_evidence(
+        &self,
+        flow: &Flow,
+        row: &ObligationRow,
+        problems: Vec<Problem>,
+        noted: Option<Noted>,
+    ) -> Result<()> {
+        let (brand, name, id, now) = (self.brand().clone(), flow.setup.name.clone(), row.id, self.now());
+        let evidence = noted.and_then(evidence);
+        self.store()
+            .write(move |tx| {
+                if let Some(evidence) = &evidence {
+                    tx.keep_exchange(id, evidence, now)?;
+                }
+                unless_moved(hold(tx, &brand, &name, id, "confirm", &problems, now)).map(|_| ())
+            })
+            .await
     }
 
     async fn read_again(&self, flow: &Flow, row: &ObligationRow, why: &str) -> Result<()> {
@@ -156,15 +183,10 @@ impl Engine {
         self.store().write(move |tx| unless_moved(tx.postpone(id, due_at, Some(&why))).map(|_| ())).await
     }
 
-    async fn fault(&self, flow: &Flow, row: &ObligationRow, fault: Fault) -> Result<()> {
+    async fn fault(&self, flow: &Flow, row: &ObligationRow, fault: Fault, noted: Option<Noted>) -> Result<()> {
         match fault {
             // It is the reading that is refused, not the document.
-            Fault::Refused { problems, .. } => {
-                let (brand, name, id, now) = (self.brand().clone(), flow.setup.name.clone(), row.id, self.now());
-                self.store()
-                    .write(move |tx| unless_moved(hold(tx, &brand, &name, id, "confirm", &problems, now)).map(|_| ()))
-                    .await
-            }
+            Fault::Refused { problems, .. } => self.hold_with_evidence(flow, row, problems, noted).await,
             other => self.read_again(flow, row, &other.to_string()).await,
         }
     }

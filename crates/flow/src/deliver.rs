@@ -4,7 +4,7 @@
 //! unanswered row is looked for by *our* key before anything is sent again.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use selvedge_connector::{Encoded, Fault, Found, Need, Needed, Priority, Raw, Request, Standing};
+use selvedge_connector::{Encoded, Fault, Found, Need, Needed, Noted, Priority, Raw, Request, Standing, watched};
 use selvedge_model::{
     AnyRecord, ExternalId, Kind, Problem,
     gate::Values,
@@ -97,11 +97,12 @@ impl Engine {
     }
 
     async fn deliver_one(&self, flow: &Flow, writer: &dyn AnyWriter, row: ObligationRow) -> Result<()> {
-        let outcome = match self.write(flow, writer, &row).await? {
+        let (written, noted) = watched(self.write(flow, writer, &row)).await;
+        let outcome = match written? {
             Ok(outcome) => outcome,
             Err(fault) => self.sort(flow, &row, fault).await?,
         };
-        self.record_outcome(flow, &row, "deliver", outcome).await
+        self.record_outcome(flow, &row, "deliver", outcome, noted).await
     }
 
     /// Looks, encodes and puts. The fault of any call is returned as it is.
@@ -253,7 +254,15 @@ impl Engine {
         })
     }
 
-    async fn record_outcome(&self, flow: &Flow, row: &ObligationRow, verb: &'static str, outcome: Outcome) -> Result<()> {
+    async fn record_outcome(
+        &self,
+        flow: &Flow,
+        row: &ObligationRow,
+        verb: &'static str,
+        outcome: Outcome,
+        noted: Option<Noted>,
+    ) -> Result<()> {
+        let evidence = noted.filter(|_| matches!(outcome, Outcome::Held(_) | Outcome::Unanswered { .. })).and_then(evidence);
         if matches!(outcome, Outcome::Delivered { .. } | Outcome::Advanced { .. }) {
             self.note_well(&flow.setup.to).await?;
         }
@@ -261,6 +270,9 @@ impl Engine {
         let (row, counting) = (row.clone(), counting(self.setup()));
         self.store()
             .write(move |tx| {
+                if let Some(evidence) = &evidence {
+                    tx.keep_exchange(row.id, evidence, now)?;
+                }
                 let moved = match outcome {
                     Outcome::Delivered { id, how } => {
                         tx.bind(&brand, &setup.to, row.kind, &row.key, &id, now)?;
@@ -345,7 +357,7 @@ impl Engine {
                 } else {
                     Outcome::Advanced { id: found.id, how }
                 };
-                self.record_outcome(flow, &row, "find", outcome).await
+                self.record_outcome(flow, &row, "find", outcome, None).await
             }
             Ok(None) if row.retries == 0 => {
                 // It may still be on its way in: look once more before anything is repeated.
@@ -360,7 +372,7 @@ impl Engine {
             }
             Ok(None) => self.send_again(&row, "not found under our key, twice").await,
             // The look itself found what must not be: a person has to see it.
-            Err(Fault::Refused { problems, .. }) => self.record_outcome(flow, &row, "find", Outcome::Held(problems)).await,
+            Err(Fault::Refused { problems, .. }) => self.record_outcome(flow, &row, "find", Outcome::Held(problems), None).await,
             Err(fault) => {
                 self.note_trouble(&flow.setup.to, &fault).await?;
                 let due_at = next_try(&flow.setup, self.setup().seed, row.id, row.attempts, now);
@@ -381,6 +393,11 @@ impl Engine {
             })
             .await
     }
+}
+
+/// What was said and answered, as it is kept.
+pub(crate) fn evidence(noted: Noted) -> Option<Vec<u8>> {
+    serde_json::to_vec(&noted.told()).ok()
 }
 
 /// A fault of a look before the write: nothing has left, whatever the fault says about itself.

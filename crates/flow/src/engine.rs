@@ -374,7 +374,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether nothing waits to be decoded and nothing is in flight. (A record that the source holds
+    /// Whether nothing waits to be decoded, no release is half done and nothing is in flight. (A record that the source holds
     /// back is in flight: the source has not said its last word.)
     ///
     /// # Errors
@@ -383,7 +383,7 @@ impl Engine {
         let (brand, sides) = (self.brand().clone(), self.flow_sides());
         self.store()
             .read(move |view| {
-                let undecoded = !view.captures_due(&brand, 1)?.is_empty();
+                let undecoded = !view.captures_due(&brand, 1)?.is_empty() || !view.releasing(&brand)?.is_empty();
                 let in_flight: u64 = view.balance(&brand, &sides, None)?.iter().map(|b| b.in_flight).sum();
                 Ok(!undecoded && in_flight == 0)
             })
@@ -445,6 +445,7 @@ impl Engine {
         }
         self.reconcile().await?;
         self.housekeep().await?;
+        self.tend_desk().await?;
         Ok(report)
     }
 
@@ -464,7 +465,7 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "reconcile", "housekeep"] {
+        for name in ["decode", "lists", "promises", "halves", "reconcile", "housekeep", "desk"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -511,6 +512,7 @@ impl Engine {
                 ("reconcile", _) => self.reconcile().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
+                ("desk", _) => self.tend_desk().await,
                 ("gate", Some(flow)) => self.gate(flow).await,
                 ("unanswered", Some(flow)) => self.settle_unanswered(flow).await,
                 ("deliver", Some(flow)) => self.deliver(flow).await,
@@ -633,6 +635,8 @@ impl Engine {
             "decode" => self.wakes.gate.notify_waiters(),
             "gate" | "unanswered" => self.wakes.deliver.notify_waiters(),
             "deliver" => self.wakes.confirm.notify_waiters(),
+            // A release went a step further.
+            "desk" => self.wakes.gate.notify_waiters(),
             _ => {}
         }
     }

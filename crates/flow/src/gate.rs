@@ -14,6 +14,7 @@ use selvedge_connector::Needed;
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, Mode, ObligationId, Problem, RecordKey,
     credit::LinkRule,
+    edit::{self, EditField},
     gate::{
         Lookup, Values,
         rules::{self, Standing},
@@ -70,6 +71,8 @@ pub(crate) enum Decision {
     Decode(Box<CaptureRow>),
     /// What it gives back of a sale is claimed, whatever else is decided; nothing is, when somebody else has claimed it.
     Claiming(Box<Claim>, Box<Decision>),
+    /// The source has changed these fields itself since a person edited them: the edits are over, whatever else is decided.
+    Overtaken(Vec<EditField>, Box<Decision>),
     /// These take its place.
     Split {
         parts: Vec<NewRecord>,
@@ -231,7 +234,22 @@ pub(crate) struct Look<'a> {
 }
 
 impl Look<'_> {
-    pub(crate) fn decide(&self, row: &ObligationRow, record: RecordRow) -> Result<Decision> {
+    pub(crate) fn decide(&self, row: &ObligationRow, mut record: RecordRow) -> Result<Decision> {
+        let (mut edited, mut overtaken) = (false, Vec::new());
+        if let AnyRecord::Order(order) = &mut record.record {
+            let edits = self.view.edits_in_force(self.brand, &row.key)?;
+            overtaken = edit::lay_over(order, &edits);
+            edited = edits.len() > overtaken.len();
+            // What was wrong with a field as the source says it is not wrong with it as a person has put it.
+            let put = |path: &str| edits.iter().any(|edit| edit.field.path() == path && !overtaken.contains(&edit.field));
+            record.problems.retain(|problem| !put(&problem.path));
+        }
+        let decision = self.decide_as(row, record, edited)?;
+        Ok(if overtaken.is_empty() { decision } else { Decision::Overtaken(overtaken, Box::new(decision)) })
+    }
+
+    /// `edited`: the record is not as its source says any more, so what is decided on is what is to be kept and to be sent.
+    fn decide_as(&self, row: &ObligationRow, record: RecordRow, edited: bool) -> Result<Decision> {
         if matches!(record.record, AnyRecord::Unreadable(_)) && self.was_released(row)? {
             return self.decode_again(row, record);
         }
@@ -264,7 +282,7 @@ impl Look<'_> {
         }
         let bench = self.bench();
         match bench.prepare(row, &record, self.setup, handed_over)? {
-            Prepared::AsItIs => self.resolve(&record, None),
+            Prepared::AsItIs => self.resolve(&record, edited.then(|| Ready::of(record.record.clone()))),
             Prepared::As(mut ready) => {
                 let claim = ready.claim.take();
                 let decision = self.resolve(&record, Some(*ready))?;
@@ -636,6 +654,20 @@ fn decide(
             tx.tell(row.id, "gate", "waits", &format!("for {} {} to stand first", new.record.kind(), new.record.key()), now)
         }
         Decision::Decode(_) => Ok(()),
+        Decision::Overtaken(fields, decision) => {
+            for field in fields {
+                tx.end_edit(
+                    brand,
+                    &row.key,
+                    *field,
+                    &format!("revision {} of the source says something else", row.revision),
+                    now,
+                )?;
+                let said = format!("{}: the source has changed it since it was edited; the edit is over", field.name());
+                tx.tell(row.id, "edit", "dropped", &said, now)?;
+            }
+            decide(tx, brand, flow, row, decision, needs, now)
+        }
         Decision::Claiming(claim, decision) => {
             if !tx.claim_parts(claim)? {
                 if row.retries >= CLAIMS_MAX {

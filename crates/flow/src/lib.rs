@@ -22,6 +22,7 @@ pub mod clock;
 mod confirm;
 mod credits;
 mod deliver;
+pub mod desk;
 mod engine;
 mod gate;
 mod halves;
@@ -29,6 +30,7 @@ mod lists;
 mod ports;
 mod preflight;
 mod prepare;
+pub mod preview;
 pub mod privacy;
 mod products;
 mod promises;
@@ -54,6 +56,7 @@ use selvedge_store::Store;
 
 pub use selvedge_model::credit::{CreditAmounts, CreditPolicy, LinkRule};
 
+pub use desk::DeskSetup;
 pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
@@ -151,6 +154,8 @@ pub struct Setup {
     pub halves: HalvesSetup,
     /// Which two ends must agree.
     pub pairs: Vec<reconcile::PairSetup>,
+    /// How exceptions are ranked, owned and mended.
+    pub desk: DeskSetup,
 }
 
 /// How long one half of a return may be without the other, before somebody owns it.

@@ -113,13 +113,13 @@ fn release_answered(
     now: jiff::Timestamp,
 ) -> Result<()> {
     let prefix = format!("mapping.{table}:");
-    for exception in tx.exceptions(brand, false)? {
-        let Some(key) = exception.problem.cause.strip_prefix(&prefix) else { continue };
+    for (exception, _, cause) in tx.open_causes(brand, &prefix)? {
+        let Some(key) = cause.strip_prefix(&prefix) else { continue };
         let Some((name, value)) = key.split_once('=').filter(|_| !key.contains(',')) else { continue };
         let value = value.replace("%3D", "=").replace("%2C", ",").replace("%25", "%");
-        let lookup = Lookup::new(table, &[(name, &value)], exception.problem.path.clone()).same_name();
+        let lookup = Lookup::new(table, &[(name, &value)], "").same_name();
         if matches!(tx.answer(brand, connection, &lookup)?, MappingAnswer::Is(_)) {
-            tx.release(exception.id, None, now)?;
+            tx.begin_release(exception, "", now)?;
         }
     }
     Ok(())

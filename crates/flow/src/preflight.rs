@@ -529,12 +529,11 @@ fn write_down(tx: &Tx<'_>, brand: &Brand, found: &Preflight, fine: &Fine) -> Res
         return tx.settle_unseen(brand, &found.flow, "preflight.", found.at, why, found.at);
     }
     // What was not found because nobody could look is not gone; what has its answer now is.
-    for exception in tx.exceptions(brand, false)? {
-        let cause = &exception.problem.cause;
+    for (_, flow, cause) in tx.open_causes(brand, "preflight.")? {
         let place = cause.strip_prefix("preflight.").and_then(|cause| cause.split_once(':')?.1.split_once(':'));
         let answered = place.is_some_and(|(table, key)| fine.contains(&(table.to_owned(), key.to_owned())));
-        if answered && exception.flow == found.flow {
-            tx.settle_standing(brand, cause, why, found.at)?;
+        if answered && flow == found.flow {
+            tx.settle_standing(brand, &cause, why, found.at)?;
         }
     }
     Ok(())

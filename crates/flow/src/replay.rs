@@ -268,7 +268,7 @@ fn told(flow: &Flow, decision: Decision, new: &NewRecord) -> Outcome {
             Outcome::Waits { reason: format!("for {} {} to stand first", first.record.kind(), first.record.key()) }
         }
         Decision::Decode(_) => Outcome::Held { problems: new.problems.clone() },
-        Decision::Claiming(_, decision) => told(flow, *decision, new),
+        Decision::Claiming(_, decision) | Decision::Overtaken(_, decision) => told(flow, *decision, new),
     }
 }
 

@@ -103,6 +103,19 @@ pub fn dispatch_by(order: &Order, promises: &[Promise], calendar: &Calendar) -> 
     order.dispatch_by.or_else(promised)
 }
 
+/// The next last collection that an order could make: what is ready later counts as placed the next working day. None where
+/// no promise fits or the whole day counts.
+pub fn next_cutoff(order: &Order, promises: &[Promise], calendar: &Calendar, now: Timestamp) -> Option<Timestamp> {
+    let promise = promises.iter().find(|promise| promise.fits(order)).filter(|promise| promise.cutoff < Time::MAX)?;
+    let today = now.to_zoned(calendar.zone.clone()).date();
+    let cutoff = |day: Date| day.to_datetime(promise.cutoff).to_zoned(calendar.zone.clone()).ok().map(|at| at.timestamp());
+    let first = calendar.working_day(today, 0)?;
+    match cutoff(first)? {
+        at if at > now => Some(at),
+        _ => cutoff(calendar.working_day(first.checked_add(1.day()).ok()?, 0)?),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +159,26 @@ mod tests {
             let by = dispatch_by(&order, &[promise(days)], &calendar());
             assert_eq!(by, Some(due.parse().unwrap()), "{placed} and {days} days");
         }
+    }
+
+    /// Now (local, with its offset) → the next collection (UTC).
+    #[test]
+    fn the_next_collection_is_one_of_a_working_day() {
+        let order = order(vec![line("1", "A", 1, 100)]);
+        for (now, due) in [
+            ("2026-02-03T13:59:59+01:00", "2026-02-03T13:00:00Z"),
+            ("2026-02-03T14:00:00+01:00", "2026-02-04T13:00:00Z"),
+            // A Friday afternoon, a Saturday, and the change of clocks.
+            ("2026-02-06T20:00:00+01:00", "2026-02-09T13:00:00Z"),
+            ("2026-02-07T09:00:00+01:00", "2026-02-09T13:00:00Z"),
+            ("2026-03-27T15:00:00+01:00", "2026-03-30T12:00:00Z"),
+        ] {
+            let next = next_cutoff(&order, &[promise(1)], &calendar(), now.parse().unwrap());
+            assert_eq!(next, Some(due.parse().unwrap()), "{now}");
+        }
+        let whole_day = Promise { cutoff: Time::MAX, ..promise(1) };
+        assert_eq!(next_cutoff(&order, &[whole_day], &calendar(), order.placed_at), None);
+        assert_eq!(next_cutoff(&order, &[], &calendar(), order.placed_at), None);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
+    /// The euro.
+    pub const EUR: Currency = Currency(iso_currency::Currency::EUR);
+
     /// The currency with this three-letter code, upper case.
     pub fn from_code(code: &str) -> Option<Self> {
         iso_currency::Currency::from_code(code).map(Self)

@@ -1,38 +1,46 @@
 //! Exceptions: one per root cause, with what it holds.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    Brand, ExceptionId, FlowName, ObligationId, Problem,
+    Brand, Currency, ExceptionId, FlowName, Money, ObligationId, Problem,
+    impact::{Deadline, DeadlineKind, Radius},
     obligation::{Event, State, next},
+    owners::Owner,
+    team::Team,
 };
 
 use crate::{
     Result, StoreError, Tx, View,
-    packing::{count, limit, micros, moment, moment_maybe, short},
+    events::EventKind,
+    packing::{count, limit, micros, moment, moment_maybe, short, unreadable},
     records::money,
+    releases::RELEASED_WHOLE,
 };
 
 /// Longest texts of a problem, in characters.
 const TEXT_CHARS_MAX: usize = 2_000;
 const PATH_CHARS_MAX: usize = 300;
+/// The evidence on which an exception closes that held something.
+pub(crate) const SETTLED: &str = "everything it held has settled";
 /// How many exceptions are listed at most, the ones that hold most.
 const LIST_MAX: i64 = 10_000;
 
+/// All columns of an [`ExceptionRow`], from `exceptions e`.
 macro_rules! select_exceptions {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.flow, e.rule, e.path, e.value, e.message, e.remedy, e.cause, e.open, e.first_seen_at, e.last_seen_at, ",
-            "e.closed_at, e.closed_why, ",
-            "(SELECT count(*) FROM obligations o WHERE o.exception_id = e.id AND o.state = 'held') ",
-            "+ (SELECT count(*) FROM stock_figures f WHERE f.exception_id = e.id AND f.state = 'held') ",
-            "+ (SELECT count(*) FROM stock_held_levels l WHERE l.exception_id = e.id) ",
-            "+ (SELECT count(*) FROM promises p WHERE p.exception_id = e.id) + (SELECT count(*) FROM halves h WHERE h.exception_id = e.id) AS held ",
+            "e.closed_at, e.closed_why, e.team, e.person, e.customers, e.deadline_at, e.deadline_kind, e.impact, e.snoozed_until, ",
+            "e.snoozed_why, e.release_stage, e.release_by, e.records, e.money, e.weighed_at IS NULL OR e.weigh_at <= 1, e.behind ",
             "FROM exceptions e ",
             $rest
         )
     };
 }
+pub(crate) use select_exceptions;
 
 /// One exception.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -53,8 +61,80 @@ pub struct ExceptionRow {
     pub last_seen_at: Timestamp,
     /// When and why it closed.
     pub closed: Option<String>,
-    /// Money held, as text per currency: `18200.00 EUR`.
-    pub money: Vec<String>,
+    /// Money held, an amount for each currency.
+    pub money: Vec<Money>,
+    /// What waits behind it, as it was last weighed: of trouble with a connection, which holds nothing itself.
+    pub behind: Option<Radius>,
+    /// Who owns it.
+    pub owner: Owner,
+    /// People behind what it holds, as it was last weighed.
+    pub customers: u64,
+    /// When it costs more, as it was last weighed.
+    pub deadline: Option<Deadline>,
+    /// By what it is ranked, as it was last weighed.
+    pub impact: u64,
+    /// Until when it is put off, and why.
+    pub snoozed: Option<Snooze>,
+    /// What of it is on its way first, where it is released step by step, and who asked for that.
+    pub releasing: Option<Releasing>,
+}
+
+/// Put off.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Snooze {
+    /// Until when.
+    pub until: Timestamp,
+    /// For what reason.
+    pub why: String,
+}
+
+/// Where a release stands that goes step by step.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Releasing {
+    /// What of it is on its way.
+    pub stage: Stage,
+    /// Who asked for it.
+    pub by: String,
+}
+
+/// The two steps of such a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// One record, alone.
+    Canary,
+    /// The others, some at a time.
+    Rest,
+}
+
+impl Stage {
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Stage::Canary => "canary",
+            Stage::Rest => "rest",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        [Stage::Canary, Stage::Rest].into_iter().find(|stage| stage.word() == word)
+    }
+}
+
+/// Amounts as they are kept of an exception: minor units by currency.
+pub(crate) fn money_text(money: &[Money]) -> Result<String> {
+    let amounts: BTreeMap<&str, i64> = money.iter().map(|amount| (amount.currency().code(), amount.minor())).collect();
+    serde_json::to_string(&amounts).map_err(|error| unreadable("the money of an exception", error))
+}
+
+pub(crate) fn money_of(text: &str) -> Result<Vec<Money>> {
+    let amounts: BTreeMap<String, i64> =
+        serde_json::from_str(text).map_err(|error| unreadable("the money of an exception", error))?;
+    let known = amounts.into_iter().map(|(code, minor)| {
+        let currency = Currency::from_code(&code).ok_or_else(|| unreadable("the money of an exception", code))?;
+        Ok(Money::from_minor(minor, currency))
+    });
+    known.collect()
 }
 
 /// Where a held row goes by this event.
@@ -67,15 +147,21 @@ impl Tx<'_> {
     /// with the same cause is opened again with its history).
     pub fn raise(&self, brand: &Brand, flow: &FlowName, problem: &Problem, now: Timestamp) -> Result<ExceptionId> {
         let at = micros(now);
-        let sql = "UPDATE exceptions SET last_seen_at = max(last_seen_at, ?4), open = 1, closed_at = NULL, closed_why = NULL
-                   WHERE brand = ?1 AND flow = ?2 AND cause = ?3 RETURNING id";
-        let values = params![brand.as_str(), flow.as_str(), problem.cause, at];
-        if let Some(id) = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()? {
-            return Ok(ExceptionId(id));
+        let sql = "SELECT id, open FROM exceptions WHERE brand = ?1 AND flow = ?2 AND cause = ?3";
+        let known = self.connection.prepare_cached(sql)?.query_row([brand.as_str(), flow.as_str(), &problem.cause], |row| {
+            Ok((ExceptionId(row.get(0)?), row.get::<_, bool>(1)?))
+        });
+        if let Some((id, open)) = known.optional()? {
+            if open {
+                let sql = "UPDATE exceptions SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1";
+                self.connection.prepare_cached(sql)?.execute(params![id.0, at])?;
+            } else {
+                self.reopen(id, now)?;
+            }
+            return Ok(id);
         }
-        let sql =
-            "INSERT INTO exceptions (brand, flow, cause, rule, path, value, message, remedy, open, first_seen_at, last_seen_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9)";
+        let sql = "INSERT INTO exceptions (brand, flow, cause, rule, path, value, message, remedy, open, first_seen_at, last_seen_at, team)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10)";
         self.connection.prepare_cached(sql)?.execute(params![
             brand.as_str(),
             flow.as_str(),
@@ -86,8 +172,11 @@ impl Tx<'_> {
             short(&problem.message, TEXT_CHARS_MAX),
             short(&problem.remedy, TEXT_CHARS_MAX),
             at,
+            Team::of(&problem.rule).word(),
         ])?;
-        Ok(ExceptionId(self.connection.last_insert_rowid()))
+        let id = ExceptionId(self.connection.last_insert_rowid());
+        self.tell_exception(id, EventKind::Opened, "", &problem.message, now)?;
+        Ok(id)
     }
 
     /// The same for trouble that stands by itself (a connection that refuses us): it stays open
@@ -146,22 +235,43 @@ impl Tx<'_> {
 
     /// Something is held by it (again), so it is open.
     pub(crate) fn reopen(&self, id: ExceptionId, now: Timestamp) -> Result<()> {
-        let sql = "UPDATE exceptions SET open = 1, closed_at = NULL, closed_why = NULL, last_seen_at = max(last_seen_at, ?2) WHERE id = ?1 AND open = 0";
-        self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;
+        let sql = "UPDATE exceptions SET open = 1, closed_at = NULL, closed_why = NULL, last_seen_at = max(last_seen_at, ?2),
+                     weigh_at = 0, weighed_at = NULL, told_records = 0 WHERE id = ?1 AND open = 0";
+        if self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])? > 0 {
+            self.tell_exception(id, EventKind::Reopened, "", "it was met again", now)?;
+        }
         Ok(())
     }
 
-    fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
+    pub(crate) fn close_if_empty(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
                    WHERE id = ?1 AND open = 1 AND standing = 0 AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM stock_held_levels WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM promises WHERE exception_id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM halves WHERE exception_id = ?1)";
-        Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now), short(why, TEXT_CHARS_MAX)])? > 0)
+        let closed = self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now), short(why, TEXT_CHARS_MAX)])? > 0;
+        if closed {
+            self.lay_down(id, why, now)?;
+        }
+        Ok(closed)
     }
 
-    fn must_exist(&self, id: ExceptionId) -> Result<()> {
+    /// What is closed weighs nothing, sleeps no more and releases nothing; its history says on what evidence it closed.
+    fn lay_down(&self, id: ExceptionId, why: &str, now: Timestamp) -> Result<()> {
+        // It settled before anybody took the last step of its release.
+        if self.stage(id)?.is_some() {
+            self.tell_exception(id, EventKind::Released, "", RELEASED_WHOLE, now)?;
+        }
+        let sql = "UPDATE exceptions SET records = 0, customers = 0, money = '{}', behind = 0, deadline_at = NULL, deadline_kind = NULL, impact = 0,
+                     weigh_at = NULL, snoozed_until = NULL, snoozed_why = NULL, release_stage = NULL, release_by = NULL, release_until = NULL
+                   WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute([id.0])?;
+        self.connection.prepare_cached("DELETE FROM release_watches WHERE exception_id = ?1")?.execute([id.0])?;
+        self.tell_exception(id, EventKind::Closed, "", why, now)
+    }
+
+    pub(crate) fn must_exist(&self, id: ExceptionId) -> Result<()> {
         let there = self
             .connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM exceptions WHERE id = ?1)")?
@@ -174,6 +284,8 @@ impl Tx<'_> {
     /// exception closes when the last of them has settled elsewhere, so here only if it held nothing.
     pub fn release(&self, id: ExceptionId, limit_rows: Option<usize>, now: Timestamp) -> Result<u64> {
         self.must_exist(id)?;
+        // Whoever releases outright does not wait for a canary any more.
+        self.end_release(id)?;
         let to = from_held(id, Event::Release)?;
         let released = match limit_rows {
             None => {
@@ -188,13 +300,9 @@ impl Tx<'_> {
                 let mut statement = self.connection.prepare_cached(sql)?;
                 let rows = statement.query_map(params![id.0, limit(limit_rows)], |row| row.get(0).map(ObligationId))?;
                 let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-                let sql = "UPDATE obligations SET state = ?2, settled_at = NULL, retries = 0, due_at = ?3 WHERE id = ?1";
-                let mut statement = self.connection.prepare_cached(sql)?;
                 let mut released = 0;
                 for row in rows {
-                    statement.execute(params![row.0, to.word(), micros(now)])?;
-                    self.tell(row, "release", to.word(), &format!("{id} was released in part"), now)?;
-                    released += 1 + self.release_with(row, now)?;
+                    released += self.release_row(id, row, now)?;
                 }
                 released
             }
@@ -210,10 +318,20 @@ impl Tx<'_> {
         Ok(released)
     }
 
+    /// Sends one row that an exception holds back to the gate, with those that are held on its account; how many.
+    pub(crate) fn release_row(&self, id: ExceptionId, row: ObligationId, now: Timestamp) -> Result<u64> {
+        let to = from_held(id, Event::Release)?;
+        let sql = "UPDATE obligations SET state = ?2, settled_at = NULL, retries = 0, due_at = ?3 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![row.0, to.word(), micros(now)])?;
+        self.tell(row, "release", to.word(), &format!("{id} was released in part"), now)?;
+        Ok(1 + self.release_with(row, now)?)
+    }
+
     /// Lets everything it holds go, with a reason; returns how many. Orders among it are not taken off stock any more:
     /// whoever dismisses one says that the source has it by other means, or never will.
     pub fn dismiss(&self, id: ExceptionId, reason: &str, now: Timestamp) -> Result<u64> {
         self.must_exist(id)?;
+        self.end_release(id)?;
         let to = from_held(id, Event::Dismiss)?;
         self.tell_held(id.0, "dismiss", to.word(), reason, now)?;
         self.stock_count_held_no_more(id, now)?;
@@ -232,30 +350,39 @@ impl Tx<'_> {
     /// Closes the open exceptions of a brand that hold nothing any more and whose released rows
     /// have all settled; returns them.
     pub fn close_empty(&self, brand: &Brand, now: Timestamp) -> Result<Vec<ExceptionId>> {
-        let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = 'everything it held has settled'
-                   WHERE brand = ?1 AND open = 1 AND standing = 0
+        let why = SETTLED;
+        // Nothing closes of which nothing has moved since it was weighed.
+        let sql = "UPDATE exceptions SET open = 0, closed_at = ?2, closed_why = ?3
+                   WHERE brand = ?1 AND open = 1 AND weigh_at IS NOT NULL AND weigh_at <= 1 AND standing = 0
                    AND NOT EXISTS (SELECT 1 FROM obligations WHERE exception_id = exceptions.id)
                    AND NOT EXISTS (SELECT 1 FROM stock_figures WHERE exception_id = exceptions.id)
                    AND NOT EXISTS (SELECT 1 FROM stock_held_levels WHERE exception_id = exceptions.id)
                    AND NOT EXISTS (SELECT 1 FROM promises WHERE exception_id = exceptions.id)
                    AND NOT EXISTS (SELECT 1 FROM halves WHERE exception_id = exceptions.id) RETURNING id";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let closed = statement.query_map(params![brand.as_str(), micros(now)], |row| row.get(0).map(ExceptionId))?;
-        Ok(closed.collect::<rusqlite::Result<_>>()?)
+        let closed = statement.query_map(params![brand.as_str(), micros(now), why], |row| row.get(0).map(ExceptionId))?;
+        let closed = closed.collect::<rusqlite::Result<Vec<_>>>()?;
+        for id in &closed {
+            self.lay_down(*id, why, now)?;
+        }
+        Ok(closed)
     }
 }
 
 impl View<'_> {
-    /// Exceptions, the ones that hold most first; open ones only unless `all`. At most 10,000.
+    /// Exceptions, the ones that hold most first; open ones only unless `all`. At most 10,000: whoever shows them reads them
+    /// page by page, ranked ([`View::desk`]).
     pub fn exceptions(&self, brand: &Brand, all: bool) -> Result<Vec<ExceptionRow>> {
         let sql = if all {
-            select_exceptions!("WHERE e.brand = ?1 ORDER BY e.open DESC, held DESC, e.last_seen_at DESC, e.id LIMIT ?2")
+            select_exceptions!("WHERE e.brand = ?1 ORDER BY e.id LIMIT ?2")
         } else {
-            select_exceptions!("WHERE e.brand = ?1 AND e.open = 1 ORDER BY held DESC, e.last_seen_at DESC, e.id LIMIT ?2")
+            select_exceptions!("WHERE e.brand = ?1 AND e.open = 1 ORDER BY e.id LIMIT ?2")
         };
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then(params![brand.as_str(), LIST_MAX], |row| self.exception_row(row))?;
-        rows.collect()
+        let mut rows = rows.collect::<Result<Vec<_>>>()?;
+        rows.sort_by_key(|row| (Reverse((row.open, row.count, row.last_seen_at)), row.id));
+        Ok(rows)
     }
 
     /// How many open exceptions have a rule that begins with one of these.
@@ -279,40 +406,82 @@ impl View<'_> {
         rows.next()?.map(|row| self.exception_row(row)).unwrap_or_else(|| Err(StoreError::Absent(id.to_string())))
     }
 
-    fn exception_row(&self, row: &Row<'_>) -> Result<ExceptionRow> {
-        let id: i64 = row.get(0)?;
-        let held: i64 = row.get(13)?;
+    pub(crate) fn exception_row(&self, row: &Row<'_>) -> Result<ExceptionRow> {
+        let id = ExceptionId(row.get(0)?);
+        let (open, rule): (bool, String) = (row.get(8)?, row.get(2)?);
         let closed = moment_maybe(row.get(11)?)?.zip(row.get::<_, Option<String>>(12)?);
+        let team = row.get::<_, Option<String>>(13)?.and_then(|word| Team::from_word(&word)).unwrap_or_else(|| Team::of(&rule));
+        let kind: Option<String> = row.get(17)?;
+        let deadline = moment_maybe(row.get(16)?)?.zip(kind.as_deref().and_then(DeadlineKind::from_word));
+        let text = |column| row.get::<_, Option<String>>(column).map(Option::unwrap_or_default);
+        let snoozed = match moment_maybe(row.get(19)?)? {
+            Some(until) => Some(Snooze { until, why: text(20)? }),
+            None => None,
+        };
+        let releasing = match Stage::from_word(&text(21)?) {
+            Some(stage) => Some(Releasing { stage, by: text(22)? }),
+            None => None,
+        };
+        // What has moved since it was weighed is counted; everything else is as it was weighed.
+        let moved: bool = row.get::<_, Option<bool>>(25)?.unwrap_or(false);
+        let weighed =
+            Radius { money: money_of(&row.get::<_, String>(24)?)?, customers: count(row.get(15)?), records: count(row.get(23)?) };
+        let behind = row.get::<_, bool>(26)?.then(|| weighed.clone());
+        let held = match (open && moved, &behind) {
+            (true, _) => {
+                let records = self.held_count(id)?;
+                Radius { records, money: if records > 0 { self.money_held(id)? } else { Vec::new() }, ..weighed }
+            }
+            (false, Some(_)) => Radius::default(),
+            (false, None) => weighed,
+        };
         Ok(ExceptionRow {
-            id: ExceptionId(id),
+            id,
             flow: FlowName(row.get(1)?),
             problem: Problem {
-                rule: row.get(2)?,
+                rule,
                 path: row.get(3)?,
                 value: row.get(4)?,
                 message: row.get(5)?,
                 remedy: row.get(6)?,
                 cause: row.get(7)?,
             },
-            open: row.get(8)?,
-            count: count(held),
+            open,
+            count: held.records,
             first_seen_at: moment(row.get(9)?)?,
             last_seen_at: moment(row.get(10)?)?,
             closed: closed.map(|(at, why)| format!("{at}: {why}")),
-            money: if held > 0 { self.money_held(id)? } else { Vec::new() },
+            money: held.money,
+            customers: if behind.is_some() { 0 } else { held.customers },
+            behind,
+            owner: Owner { team, person: row.get(14)? },
+            deadline: deadline.map(|(at, kind)| Deadline { at, kind }),
+            impact: count(row.get(18)?),
+            snoozed,
+            releasing,
         })
     }
 
-    fn money_held(&self, exception: i64) -> Result<Vec<String>> {
+    /// How many things it holds just now.
+    pub(crate) fn held_count(&self, id: ExceptionId) -> Result<u64> {
+        let sql = "SELECT (SELECT count(*) FROM obligations WHERE exception_id = ?1 AND state = 'held')
+                   + (SELECT count(*) FROM stock_figures WHERE exception_id = ?1 AND state = 'held')
+                   + (SELECT count(*) FROM stock_held_levels WHERE exception_id = ?1)
+                   + (SELECT count(*) FROM promises WHERE exception_id = ?1) + (SELECT count(*) FROM halves WHERE exception_id = ?1)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([id.0], |row| row.get(0).map(count))?)
+    }
+
+    /// What it holds is worth just now, an amount for each currency.
+    pub(crate) fn money_held(&self, id: ExceptionId) -> Result<Vec<Money>> {
         let sql = "SELECT currency, sum(amount_minor) FROM (
                      SELECT currency, amount_minor FROM obligations WHERE exception_id = ?1 AND state = 'held' AND currency IS NOT NULL
                      UNION ALL SELECT currency, amount_minor FROM promises WHERE exception_id = ?1 AND currency IS NOT NULL
                      UNION ALL SELECT currency, amount_minor FROM halves WHERE exception_id = ?1 AND currency IS NOT NULL)
                    GROUP BY currency ORDER BY currency";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then([exception], |row| {
+        let rows = statement.query_and_then([id.0], |row| {
             let code: String = row.get(0)?;
-            money(row.get(1)?, Some(&code)).map(|amount| amount.map(|amount| amount.to_string()))
+            money(row.get(1)?, Some(&code))
         })?;
         rows.filter_map(Result::transpose).collect()
     }
@@ -323,6 +492,17 @@ impl View<'_> {
             .connection
             .prepare_cached("SELECT id FROM exceptions WHERE brand = ?1 AND open = 1 AND cause = ?2 ORDER BY id")?;
         let rows = statement.query_map([brand.as_str(), cause], |row| row.get(0).map(ExceptionId))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The open exceptions whose cause begins like this: which, in which flow, and the cause. At most 10,000.
+    pub fn open_causes(&self, brand: &Brand, prefix: &str) -> Result<Vec<(ExceptionId, FlowName, String)>> {
+        let sql = "SELECT id, flow, cause FROM exceptions WHERE brand = ?1 AND open = 1 AND cause >= ?2 AND cause < ?3 ORDER BY cause LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let past = format!("{prefix}\u{10FFFF}");
+        let rows = statement.query_map(params![brand.as_str(), prefix, past, LIST_MAX], |row| {
+            Ok((ExceptionId(row.get(0)?), FlowName(row.get(1)?), row.get(2)?))
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -371,7 +551,7 @@ mod tests {
                 let rows = tx.exceptions(&brand(), false)?;
                 assert_eq!(rows.iter().map(|row| (row.id, row.count)).collect::<Vec<_>>(), [(one, 2), (other, 1)]);
                 // Orders 1 and 2 are worth 1.00 and 2.00.
-                assert_eq!(rows[0].money, ["3.00 EUR"]);
+                assert_eq!(rows[0].money.iter().map(Money::to_string).collect::<Vec<_>>(), ["3.00 EUR"]);
                 assert_eq!(rows[0].problem, unmapped("method=x"));
                 assert_eq!(tx.exceptions_by_cause(&brand(), "mapping.shipping_item:method=y")?, [other]);
                 assert_eq!(tx.held_by(one, 10)?.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>(), ["1", "2"]);

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0007_statements.sql"),
     include_str!("../migrations/sqlite/0008_closes.sql"),
     include_str!("../migrations/sqlite/0009_people.sql"),
+    include_str!("../migrations/sqlite/0010_desk.sql"),
     include_str!("../migrations/sqlite/0012_trust.sql"),
     include_str!("../migrations/sqlite/0013_checks.sql"),
     include_str!("../migrations/sqlite/0014_search.sql"),
@@ -89,7 +90,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 12, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 13, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();

@@ -248,6 +248,12 @@ impl Tx<'_> {
                 self.connection.prepare_cached(sql)?.execute(params![text.id, value, message, remedy, renamed, cause])?;
                 erased.texts += 1;
             }
+            let sql = "SELECT id, detail FROM exception_events WHERE brand = ?1";
+            for text in self.naming(sql, [brand.as_str()], &traces.words)? {
+                let sql = "UPDATE exception_events SET detail = ?2 WHERE id = ?1";
+                self.connection.prepare_cached(sql)?.execute(params![text.id, text.texts.first().cloned().flatten()])?;
+                erased.texts += 1;
+            }
             Ok(erased)
         })
     }
@@ -303,6 +309,12 @@ impl Tx<'_> {
         for obligation in self.obligations_about(id)? {
             self.erase_owed(obligation, &words)?;
         }
+        if matches!(record, AnyRecord::Order(_)) {
+            // An edit that is still in force would put somebody back.
+            let sql = "UPDATE edits SET before = NULL, after = NULL, reason = '', ended_at = coalesce(ended_at, ?3), ended_why = coalesce(ended_why, 'erased')
+                       WHERE brand = ?1 AND key = ?2";
+            self.connection.prepare_cached(sql)?.execute(params![brand, record.key().as_str(), micros(now)])?;
+        }
         if latest {
             self.index_words(&Brand(brand), &record)?;
         }
@@ -316,6 +328,7 @@ impl Tx<'_> {
             let sql = "UPDATE obligations SET prepared = ?2 WHERE id = ?1";
             self.connection.prepare_cached(sql)?.execute(params![id.0, pack(&body)])?;
         }
+        self.connection.prepare_cached("DELETE FROM exchanges WHERE obligation_id = ?1")?.execute([id.0])?;
         let sql = "SELECT body FROM comparisons WHERE obligation_id = ?1";
         let compared = self.connection.prepare_cached(sql)?.query_row([id.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
         if let Some(compared) = compared {

@@ -215,7 +215,7 @@ mod tests {
                 tx.promise_seen(&brand(), &due[0], 2, Some(exception), Some(at(90)))?;
                 assert_eq!(tx.promises_due(&brand(), at(60), 10)?, []);
                 let row = tx.exception(exception)?;
-                assert_eq!((row.count, row.money), (1, vec!["10.00 EUR".to_owned()]));
+                assert_eq!((row.count, row.money), (1, vec![eur(1_000)]));
                 assert!(tx.close_empty(&brand(), at(61))?.is_empty(), "it holds an order");
                 assert_eq!(tx.promises_of(exception, 10)?[0].shipped, 2);
                 assert_eq!(tx.promises_of_order(&brand(), &late)?.len(), 1);

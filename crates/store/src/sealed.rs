@@ -110,7 +110,8 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
-    /// Opens every secret with one key and seals it under another, all or none; how many.
+    /// Opens every secret with one key and seals it under another, those of people's authenticator apps, too: all or none;
+    /// how many.
     ///
     /// # Errors
     /// [`crate::StoreError::Unreadable`] when one of them does not open with the old key.
@@ -122,7 +123,7 @@ impl Tx<'_> {
                     self.seal(brand, name, &plain, new)?;
                 }
             }
-            Ok(names.len() as u64)
+            Ok(names.len() as u64 + self.reseal_totp(old, new)?)
         })
     }
 }

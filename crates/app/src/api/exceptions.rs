@@ -1,36 +1,48 @@
 //! Exceptions, and what a person does about them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, State},
 };
-use selvedge_model::ExceptionId;
+use selvedge_flow::preview::Preview;
+use selvedge_model::{ExceptionId, ObligationId, RecordKey, edit::EditField, owners::Owner, team::Team};
+use selvedge_store::releases::Begun;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Answer, Asked, Problem, Sent};
 use crate::{
+    config::desk::person,
     people::Who,
     serve::App,
-    view::{self, ExceptionDetail, ExceptionView, StockRows},
+    view::{
+        self, ExceptionDetail, StockRows,
+        case::{CaseView, Looking},
+        desk::{DeskView, DeskWanted},
+    },
 };
 
-/// Open ones only, or all.
-#[derive(Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    all: bool,
-    /// Those of one team.
-    #[serde(default)]
-    team: String,
+/// How it is released.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct How {
+    /// One record first, the rest by itself when that one is confirmed.
+    canary: bool,
 }
 
 /// How many went back to the gate.
 #[derive(Serialize)]
 pub(super) struct Released {
     /// Records.
-    pub(super) released: u64,
+    released: u64,
+    /// The one that goes first, where the others follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary: Option<RecordKey>,
+    /// Whether it is being released already, so that nothing was done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    under_way: bool,
 }
 
 /// How many were let go.
@@ -45,21 +57,68 @@ pub(super) struct Reason {
     reason: String,
 }
 
+/// To whom, and what to say.
+#[derive(Deserialize)]
+pub(super) struct Assign {
+    team: Team,
+    person: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
+/// Something said.
+#[derive(Deserialize)]
+pub(super) struct Said {
+    text: String,
+}
+
+/// Until when, and why.
+#[derive(Deserialize)]
+pub(super) struct Snooze {
+    /// `4h`, `3d`, or an instant with its offset.
+    until: String,
+    reason: String,
+}
+
+/// What of which order, and why.
+#[derive(Deserialize)]
+pub(super) struct Edit {
+    obligation: ObligationId,
+    /// By the words of the fields; `null` or an empty text takes a field away.
+    fields: BTreeMap<String, Option<String>>,
+    reason: String,
+}
+
+/// What was edited: none where it goes like this already.
+#[derive(Serialize)]
+pub(super) struct Edited {
+    edited: Vec<EditField>,
+}
+
+/// It is done.
+#[derive(Serialize)]
+pub(super) struct Done {
+    done: bool,
+}
+
+const DONE: Json<Done> = Json(Done { done: true });
+
 fn id_of(text: &str) -> Result<ExceptionId, Problem> {
     text.parse().map_err(|error| Problem::absent(format!("{error}.")))
 }
 
-/// `GET /api/exceptions?all=&team=`
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>) -> Answer<Vec<ExceptionView>> {
-    let team = view::team(&which.team).map_err(Problem::unclear)?;
-    Ok(Json(view::of_team(view::exceptions(&app.store, &app.brand, which.all).await?, team)))
+/// `GET /api/exceptions?shelf=&team=&person=&mine=&rule=&flow=&connection=&text=&after=&limit=`
+pub(super) async fn list(State(app): State<Arc<App>>, who: Who, Asked(wanted): Asked<DeskWanted>) -> Answer<DeskView> {
+    let asked = wanted.asked(&app.ends(), &who.actor().name).map_err(Problem::unclear)?;
+    Ok(Json(view::desk::desk(&app.store, &app.brand, &asked).await?))
 }
 
-/// One exception with what it holds.
+/// One exception with what it holds and what helps to settle it.
 #[derive(Serialize)]
 pub(super) struct Shown {
     #[serde(flatten)]
     detail: ExceptionDetail,
+    case: CaseView,
     /// The rows that it is about, if it is about stock.
     #[serde(skip_serializing_if = "Option::is_none")]
     stock: Option<StockRows>,
@@ -71,14 +130,40 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     let Some(detail) = view::exception(&app.store, &app.brand, &app.ends(), id).await? else {
         return Err(Problem::absent(format!("There is no exception {id}.")));
     };
+    let looking = Looking {
+        brand: app.brand.clone(),
+        desk: app.engine.setup().desk.clone(),
+        ends: app.ends(),
+        now: app.clock.now(),
+        edit: None,
+    };
+    let case = view::case::case(&app.store, &looking, &detail).await?;
     let stock = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, &detail.exception).await?;
-    Ok(Json(Shown { detail, stock }))
+    Ok(Json(Shown { detail, case, stock }))
 }
 
-/// `POST /api/exceptions/{id}/release`
-pub(super) async fn release(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Answer<Released> {
-    let released = app.actions(&who).release(id_of(&id)?).await?;
-    Ok(Json(Released { released }))
+/// `GET /api/exceptions/{id}/preview`: what a release would do now; nothing is written.
+pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Preview> {
+    Ok(Json(app.engine.preview(id_of(&id)?).await?))
+}
+
+/// `POST /api/exceptions/{id}/release`, with `{"canary": true}` for one record first.
+pub(super) async fn release(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>, body: Bytes) -> Answer<Released> {
+    let id = id_of(&id)?;
+    let how: Option<How> = match body.trim_ascii() {
+        b"" => None,
+        body => serde_json::from_slice(body).map_err(|error| Problem::unclear(format!("{error}.")))?,
+    };
+    let canary = how.is_some_and(|how| how.canary);
+    let released = |released| Released { released, canary: None, under_way: false };
+    if !canary {
+        return Ok(Json(released(app.actions(&who).release(id).await?)));
+    }
+    Ok(Json(match app.actions(&who).release_stepwise(id).await? {
+        Begun::Canary(_, key) => Released { canary: Some(key), ..released(1) },
+        Begun::AtOnce(count) => released(count),
+        Begun::UnderWay => Released { under_way: true, ..released(0) },
+    }))
 }
 
 /// `POST /api/exceptions/{id}/dismiss`
@@ -92,4 +177,67 @@ pub(super) async fn dismiss(
     let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
     let dismissed = app.actions(&who).dismiss(id, &reason).await?;
     Ok(Json(Dismissed { dismissed }))
+}
+
+/// `POST /api/exceptions/{id}/assign`
+pub(super) async fn assign(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Sent(sent): Sent<Assign>,
+) -> Answer<Done> {
+    let id = id_of(&id)?;
+    let person = sent.person.as_deref().map(person).transpose().map_err(Problem::unclear)?;
+    let note =
+        if sent.note.trim().is_empty() { String::new() } else { view::desk::said(&sent.note).map_err(Problem::unclear)? };
+    app.actions(&who).hand_over(id, &Owner { team: sent.team, person }, &note).await?;
+    Ok(DONE)
+}
+
+/// `POST /api/exceptions/{id}/comment`
+pub(super) async fn comment(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Sent(sent): Sent<Said>,
+) -> Answer<Done> {
+    let text = view::desk::said(&sent.text).map_err(Problem::unclear)?;
+    app.actions(&who).comment(id_of(&id)?, &text).await?;
+    Ok(DONE)
+}
+
+/// `POST /api/exceptions/{id}/snooze`
+pub(super) async fn snooze(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Sent(sent): Sent<Snooze>,
+) -> Answer<Done> {
+    let until = view::desk::until(&sent.until, app.clock.now()).map_err(Problem::unclear)?;
+    let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
+    app.actions(&who).snooze(id_of(&id)?, until, &reason).await?;
+    Ok(DONE)
+}
+
+/// `POST /api/exceptions/{id}/wake`
+pub(super) async fn wake(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Answer<Done> {
+    app.actions(&who).wake(id_of(&id)?).await?;
+    Ok(DONE)
+}
+
+/// `POST /api/exceptions/{id}/edit`
+pub(super) async fn edit(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Sent(sent): Sent<Edit>,
+) -> Answer<Edited> {
+    let id = id_of(&id)?;
+    let mut typed: BTreeMap<String, String> =
+        sent.fields.into_iter().map(|(field, value)| (field, value.unwrap_or_default())).collect();
+    typed.insert("obligation".to_owned(), sent.obligation.to_string());
+    typed.insert("reason".to_owned(), sent.reason);
+    let (obligation, wanted, reason) = view::case::edits(&typed, &app.engine.setup().desk.editable).map_err(Problem::unclear)?;
+    let edited = app.actions(&who).edit(id, obligation, &wanted, &reason).await?;
+    Ok(Json(Edited { edited }))
 }

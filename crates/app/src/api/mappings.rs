@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use selvedge_flow::actions::Mapped;
 
-use super::{
-    exceptions::Released,
-    problem::{Answer, Problem, Sent},
-};
+use super::problem::{Answer, Problem, Sent};
 use crate::{
     people::Who,
     serve::App,
@@ -19,9 +17,9 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<MappingsView> {
     Ok(Json(view::mappings(&app.store, &app.brand).await?))
 }
 
-/// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it.
-pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Sent(wanted): Sent<MappingWanted>) -> Answer<Released> {
+/// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it: one
+/// record first, where there are several.
+pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Sent(wanted): Sent<MappingWanted>) -> Answer<Mapped> {
     let wanted = wanted.checked(&app.mapping_targets()).map_err(Problem::unclear)?;
-    let released = app.actions(&who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
-    Ok(Json(Released { released }))
+    Ok(Json(app.actions(&who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?))
 }

@@ -38,7 +38,7 @@ impl Problem {
 
     /// A method that the address does not take.
     pub(crate) fn other_method() -> Self {
-        let detail = "Reading is GET; release and dismiss are POST; a mapping is set by PUT.";
+        let detail = "Reading is GET; what is done about an exception is POST; a mapping is set by PUT.";
         Self::of(StatusCode::METHOD_NOT_ALLOWED, "Not with this method", detail)
     }
 

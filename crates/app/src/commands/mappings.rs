@@ -179,16 +179,19 @@ async fn set(
     let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &config.mapping_targets())
         .map_err(|why| unclear(why, "See selvedge mappings --help."))?;
     let store = about.store(config).await?;
-    let released =
+    let mapped =
         about.actions(config, &store).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
     if about.out.json {
-        return about.out.json(&json!({ "released": released }));
+        return about.out.json(&mapped);
     }
     let done = if wanted.value.is_some() { "Set" } else { "Taken out" };
-    let waited = if released > 0 {
-        format!(" {} that waited for it went back to the gate.", counted(released, "record"))
-    } else {
-        String::new()
+    let waited = match (mapped.released, mapped.following) {
+        (0, _) => String::new(),
+        (released, 0) => format!(" {} that waited for it went back to the gate.", counted(released, "record")),
+        (released, following) => {
+            let first = counted(released, "record");
+            format!(" {first} that waited for it went back to the gate first; {following} more follow when that is confirmed.")
+        }
     };
     about.out.say(format!("{done}: {} {} at {}.{waited}", wanted.table, clean(&wanted.key), wanted.connection))
 }
@@ -232,7 +235,7 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
         })
         .buffer_unordered(AT_ONCE)
         .inspect_ok(|_| bar.inc(1))
-        .try_fold(0, |sum: u64, released| async move { Ok(sum.saturating_add(released)) })
+        .try_fold(0, |sum: u64, mapped| async move { Ok(sum.saturating_add(mapped.released).saturating_add(mapped.following)) })
         .await
         .map_err(|error| {
             failed(

@@ -7,6 +7,7 @@
 //! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
 
 pub mod credits;
+pub mod desk;
 pub mod dispatch;
 pub mod document;
 pub mod entities;
@@ -39,6 +40,7 @@ use serde_json::{Map, Value, json};
 
 use self::{
     credits::CreditSettings,
+    desk::DeskSettings,
     dispatch::DispatchSettings,
     document::{Document, Lines, below},
     entities::EntitySettings,
@@ -101,6 +103,8 @@ pub struct ConfigFile {
     /// The legal entities whose months are closed, by a name of your choice: [entities.sweden]. Needed for selvedge close.
     #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
     pub entities: BTreeMap<String, EntitySettings>,
+    /// How exceptions are ranked, whose they are, and what of a held order may be edited.
+    pub desk: DeskSettings,
 }
 
 impl Default for ConfigFile {
@@ -121,6 +125,7 @@ impl Default for ConfigFile {
             reconcile: ReconcileSettings::default(),
             retention: RetentionSettings::default(),
             entities: BTreeMap::new(),
+            desk: DeskSettings::default(),
         }
     }
 }
@@ -517,6 +522,8 @@ pub struct Config {
     pub retention: RetentionSettings,
     /// The legal entities, as written.
     pub entities: BTreeMap<String, EntitySettings>,
+    /// How exceptions are ranked, owned and edited, as written.
+    pub desk: DeskSettings,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -794,6 +801,10 @@ impl Reading<'_> {
                 None
             }
         });
+        let names: Vec<&str> = flows.keys().chain(stocks.keys()).map(FlowName::as_str).collect();
+        for (setting, message, remedy) in read.desk.faults(&self.declared(), &names) {
+            self.wrong(&below("desk", &setting), message, remedy);
+        }
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -817,6 +828,7 @@ impl Reading<'_> {
             reconcile: read.reconcile,
             retention: read.retention,
             entities: read.entities,
+            desk: read.desk,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }

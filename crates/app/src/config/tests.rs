@@ -366,3 +366,46 @@ fn a_stock_flow_has_a_buffer_unless_told_otherwise() {
     assert_eq!(default.places.len(), 1);
     assert_eq!(setup("buffers = [{ fixed = 0 }]").buffers[0].buffer.to_string(), "0 units");
 }
+
+#[test]
+fn what_is_wrong_with_the_desk_is_found_and_the_rest_is_ranked_by() {
+    let text = r#"brand = "nordvik"
+[connections.shop]
+system = "centra"
+[connections.erp]
+system = "netsuite"
+[flows.orders]
+from = "shop"
+to = "erp"
+[desk]
+currency = "EUR"
+rates = { EUR = "1", NOK = "-1", SEK = "0.088", ZZZZ = "3" }
+customer = "many"
+record = "2.5"
+edit = ["address", "total"]
+[[desk.owners]]
+flow = "order"
+team = "finance"
+[[desk.owners]]
+rule = "mapping."
+[[desk.owners]]
+market = "Japan"
+person = "Yuki"
+"#;
+    assert_found(
+        text,
+        &[
+            (11, "desk.rates.EUR", "the currency of the desk itself"),
+            (11, "desk.rates.NOK", "no rate above 0"),
+            (11, "desk.rates.ZZZZ", "not an ISO 4217 currency"),
+            (12, "desk.customer", "is no amount"),
+            (14, "desk.edit[1]", "total"),
+            (16, "desk.owners[0].flow", "Did you mean"),
+            (18, "desk.owners[1]", "names nobody"),
+        ],
+    );
+    let desk = read_text(Path::new("selvedge.toml"), text).0.desk();
+    assert_eq!((desk.scale.rates.len(), desk.scale.record.to_string().as_str()), (2, "2.5"));
+    assert_eq!((desk.editable.len(), desk.owners[2].person.as_deref()), (1, Some("Yuki")));
+    assert_eq!(desk.capture_expiry, Duration::from_secs(7 * 86_400));
+}

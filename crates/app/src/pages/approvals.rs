@@ -86,7 +86,7 @@ fn card(who: &Who, one: &Approval, now: Timestamp) -> Markup {
     let may = who.may(one.act.right()) && who.session().is_some();
     let own = one.asker == Some(who.person.id);
     let about = match &one.act {
-        Act::Release { exception } | Act::Dismiss { exception, .. } => Some(*exception),
+        Act::Release { exception, .. } | Act::Dismiss { exception, .. } => Some(*exception),
         Act::Map { .. } | Act::Sign { .. } => None,
     };
     html! {

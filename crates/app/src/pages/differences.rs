@@ -15,7 +15,7 @@ use super::{
 use crate::{
     serve::App,
     view::{
-        ExceptionView, document, exceptions,
+        ExceptionView, by_cause, document,
         reconcile::{self as view, DIFFERENCES_MAX, DifferenceView, Filter, cause_word},
     },
 };
@@ -190,7 +190,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
         && view::knows(&app.store, &app.brand, one.kind, &one.subject).await?;
     let item = one.subject.split_once(" @ ").map(|(sku, _)| sku).filter(|_| !app.engine.setup().stocks.is_empty());
     let others = filter(&one.pair, one.kind, one.cause, one.why);
-    let exceptions = exceptions(&app.store, &app.brand, false).await?;
+    let exceptions = by_cause(&app.store, &app.brand, "reconcile:").await?;
     let groups = |exception: &&ExceptionView| view::grouped_by(exception).as_ref() == Some(&others);
     let links = Links {
         order,

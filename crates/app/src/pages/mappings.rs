@@ -142,9 +142,9 @@ pub(super) async fn remove(
 async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
     match wanted.clone().checked(&app.mapping_targets()) {
         Ok(wanted) => {
-            let released = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+            let mapped = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
             let word = if wanted.value.is_some() { "set" } else { "removed" };
-            Ok(Redirect::to(&format!("/mappings?{word}={released}")).into_response())
+            Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response())
         }
         Err(wrong) => {
             let page = shown(app, &Done::default(), Some(&Tried { wanted, wrong })).await?;

@@ -5,6 +5,7 @@ mod account;
 mod approvals;
 mod assets;
 mod differences;
+mod exception;
 mod exceptions;
 mod handbook;
 mod ledgers;
@@ -42,6 +43,7 @@ use axum::{
     routing::{get, post},
 };
 use maud::{DOCTYPE, Markup, html};
+use selvedge_flow::actions::Mapped;
 use selvedge_model::{ApprovalId, people::Right};
 use selvedge_store::StoreError;
 
@@ -61,10 +63,15 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/returns", get(returns::page))
         .route("/returns/{key}", get(returns::one))
         .route("/exceptions", get(exceptions::page))
-        .route("/exceptions/{id}", get(exceptions::one))
-        .route("/exceptions/{id}/release", post(exceptions::release).get(exceptions::back))
-        .route("/exceptions/{id}/dismiss", post(exceptions::dismiss).get(exceptions::back))
-        .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
+        .route("/exceptions/{id}", get(exception::one))
+        .route("/exceptions/{id}/release", post(exception::release).get(exception::back))
+        .route("/exceptions/{id}/dismiss", post(exception::dismiss).get(exception::back))
+        .route("/exceptions/{id}/map", post(exception::map).get(exception::back))
+        .route("/exceptions/{id}/assign", post(exception::assign).get(exception::back))
+        .route("/exceptions/{id}/comment", post(exception::comment).get(exception::back))
+        .route("/exceptions/{id}/snooze", post(exception::snooze).get(exception::back))
+        .route("/exceptions/{id}/wake", post(exception::wake).get(exception::back))
+        .route("/exceptions/{id}/edit", post(exception::edit).get(exception::back))
         .route("/reconcile", get(reconcile::page))
         .route("/reconcile/differences", get(differences::list))
         .route("/reconcile/differences/{id}", get(differences::one))
@@ -155,7 +162,7 @@ struct Frame {
 impl Frame {
     /// The frame of a page, with what the navigation shows.
     async fn of(app: &App, place: Place, title: impl Into<String>) -> Result<Self, Failure> {
-        let open = view::exceptions(&app.store, &app.brand, false).await?.len();
+        let open = view::open_count(&app.store, &app.brand).await?;
         Ok(Self { title: title.into(), place, brand: Some(app.brand.0.clone()), open: Some(open) })
     }
 
@@ -303,19 +310,37 @@ struct Done {
     released: Option<u64>,
     dismissed: Option<u64>,
     set: Option<u64>,
+    following: Option<u64>,
     removed: Option<u64>,
 }
 
 impl Done {
     fn message(&self) -> Option<String> {
         if let Some(count) = self.set {
-            return Some(format!("Set. {} went back to the gate.", words::plural(count, "record", "records")));
+            let went = words::plural(count, "record", "records");
+            return Some(match self.following {
+                Some(following @ 1..) => {
+                    format!(
+                        "Set. {went} went back to the gate first; when it is confirmed, {} by themselves.",
+                        words::plural(following, "more follows", "more follow")
+                    )
+                }
+                _ => format!("Set. {went} went back to the gate."),
+            });
         }
         self.removed.map(|_| "Removed. What is already past the gate is not touched.".to_owned())
     }
 
     fn shown(&self) -> Markup {
         html! { @if let Some(message) = self.message() { (done(&message)) } }
+    }
+}
+
+/// What a mapping that was set (or removed) has done, for the address that the act leads to.
+fn mapped(word: &str, mapped: Mapped) -> String {
+    match mapped.following {
+        0 => format!("{word}={}", mapped.released),
+        following => format!("{word}={}&following={following}", mapped.released),
     }
 }
 

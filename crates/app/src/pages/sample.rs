@@ -11,7 +11,7 @@ use selvedge_connector::{
     clock::ManualClock,
     session::{Budget, BudgetWindow},
 };
-use selvedge_flow::{Engine, FlowSetup, Setup, StockSetup, reconcile::PairSetup};
+use selvedge_flow::{DeskSetup, Engine, FlowSetup, Setup, StockSetup, reconcile::PairSetup};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, PersonId,
     Problem, Record, RecordKey, Sku, StockLevel,
@@ -188,7 +188,16 @@ pub(crate) async fn empty() -> (Arc<App>, Arc<ManualClock>) {
 /// A flow with this name, kind and source.
 type More = (&'static str, Kind, &'static str);
 
+/// The same, with a desk of its own.
+pub(crate) async fn with_desk(desk: DeskSetup) -> (Arc<App>, Arc<ManualClock>) {
+    built(Vec::new(), &[], Vec::new(), desk).await
+}
+
 async fn with(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>) -> (Arc<App>, Arc<ManualClock>) {
+    built(stocks, more, pairs, DeskSetup::default()).await
+}
+
+async fn built(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>, desk: DeskSetup) -> (Arc<App>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(start()));
     let store = Store::open("sqlite::memory:").await.unwrap();
     let names = [("shop", "storefront"), ("outlet", "storefront"), ("desk", "files"), ("books", "ledger")];
@@ -231,6 +240,7 @@ async fn with(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>) -> 
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs,
+        desk,
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     let door = Door { key: Some(Arc::new(SealingKey::generate().0)), ..Door::default() };

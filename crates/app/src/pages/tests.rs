@@ -83,6 +83,14 @@ async fn busy() -> (Arc<App>, String) {
     (app, exception.to_string())
 }
 
+/// The same, where delivery addresses may be edited.
+async fn editable() -> (Arc<App>, String) {
+    let desk = selvedge_flow::DeskSetup { editable: vec![selvedge_model::edit::Editable::Address], ..Default::default() };
+    let (app, _) = super::sample::with_desk(desk).await;
+    let exception = place(&app, order("1002", "Bo", 1), start(), Fate::Unmapped).await.unwrap();
+    (app, exception.to_string())
+}
+
 #[tokio::test]
 async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
     let (app, exception) = busy().await;
@@ -136,7 +144,8 @@ async fn an_empty_store_has_whole_pages() {
         ("/orders", "Orders · Selvedge", "No orders yet."),
         ("/orders?search=x", "Orders with x · Selvedge", "No order has “x”"),
         ("/exceptions", "Exceptions · Selvedge", "Nothing needs you."),
-        ("/exceptions?all=yes", "Exceptions · Selvedge", "There was never one."),
+        ("/exceptions?shelf=closed", "Exceptions · Selvedge", "None has closed yet."),
+        ("/exceptions?shelf=snoozed", "Exceptions · Selvedge", "Nothing is put off."),
         ("/mappings", "Mappings · Selvedge", "Nothing is mapped yet."),
         ("/returns", "Returns · Selvedge", "Nothing came back"),
         ("/reconcile", "Reconciliation · Selvedge", "No two ends are compared."),
@@ -313,13 +322,13 @@ async fn each_exception_has_a_team_and_a_team_sees_its_own() {
     assert!(
         finance.contains("period.locked") && finance.contains("credit.unlinked") && !finance.contains("mapping.shipping_item")
     );
-    assert!(finance.contains("href=\"/exceptions?all=yes&amp;team=finance\""), "{finance}");
-    assert!(get(&app, "/exceptions?team=operations").await.text.contains("Nothing of this team."));
+    assert!(finance.contains("href=\"/exceptions?shelf=closed&amp;team=finance\""), "{finance}");
+    assert!(get(&app, "/exceptions?team=operations").await.text.contains("Nothing of this kind."));
     assert_eq!(get(&app, "/exceptions?team=magic").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let one = get(&app, &format!("/exceptions/{}", withheld.unlinked)).await.text;
     assert!(one.contains("<dt>Team</dt><dd>Finance</dd>") && one.contains("/returns/desk%2EC5"), "{one}");
 
-    let found = get(&app, "/api/exceptions?team=engineering").await.json();
+    let found = get(&app, "/api/exceptions?team=engineering").await.json()["exceptions"].clone();
     assert_eq!(found.as_array().unwrap().len(), 1, "{found:#}");
     assert_eq!(found[0]["team"], "engineering");
     let refused = get(&app, "/api/exceptions?team=magic").await;
@@ -448,7 +457,7 @@ async fn a_mapping_set_at_the_exception_releases_what_waits() {
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(got.text.contains("Give the id that the target uses"), "{}", got.text);
     let got = form(&app, &path, "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress&value=417").await;
-    assert_eq!(got.header("location"), format!("/exceptions/{exception}?set=2"));
+    assert_eq!(got.header("location"), format!("/exceptions/{exception}?set=1&following=1"));
 
     let page = get(&app, "/mappings").await.text;
     assert!(page.contains("market=2,method=express") && page.contains("417") && page.contains(ADMIN), "{page}");
@@ -458,6 +467,182 @@ async fn a_mapping_set_at_the_exception_releases_what_waits() {
     let got = form(&app, "/mappings/remove", "connection=books&table=shipping_item&key=market%3D2%2Cmethod%3Dexpress").await;
     assert_eq!(got.header("location"), "/mappings?removed=0");
     assert!(get(&app, "/mappings").await.text.contains("Nothing is mapped yet."));
+}
+
+#[tokio::test]
+async fn the_desk_is_narrowed_paged_and_says_by_what_it_is_ranked() {
+    let (app, _) = returned().await;
+    place(&app, order("1003", "Cy", 1), start(), Fate::Unmapped).await;
+    let all = get(&app, "/exceptions").await.text;
+    assert!(all.contains("Ranked by ") && all.contains("record × 5 EUR"), "{all}");
+    let one = get(&app, "/exceptions?limit=1").await.text;
+    let next = one.split("id=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().replace("&amp;", "&");
+    assert!(next.starts_with("/exceptions?after="), "{next}");
+    let second = get(&app, &next).await.text;
+    assert!(second.contains("class=\"card\"") && second != one);
+    let mapping = get(&app, "/exceptions?rule=mapping.&connection=books&flow=orders&text=EXPRESS").await.text;
+    assert!(mapping.contains("mapping.shipping_item") && !mapping.contains("credit.unlinked"), "{mapping}");
+    assert!(get(&app, "/exceptions?mine=yes").await.text.contains("Nothing of this kind."));
+    for wrong in ["shelf=top", "limit=0", "after=x", "limit=501"] {
+        assert_eq!(get(&app, &format!("/exceptions?{wrong}")).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        assert_eq!(get(&app, &format!("/api/exceptions?{wrong}")).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let page = get(&app, "/api/exceptions?limit=1").await.json();
+    let after = page["next"].as_str().unwrap();
+    let rest = get(&app, &format!("/api/exceptions?after={after}")).await.json();
+    assert_eq!(rest["next"], Value::Null);
+    assert!(!rest["exceptions"].as_array().unwrap().contains(&page["exceptions"][0]));
+}
+
+#[tokio::test]
+async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
+    let (app, exception) = busy().await;
+    let at = |act: &str| format!("/exceptions/{exception}/{act}");
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    for says in [
+        "Release, one first",
+        "See what a release would do",
+        "The gate asked what books calls this value",
+        "Runbook",
+        "Set the mapping on the page",
+        "<b>opened</b>",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let preview = get(&app, &format!("/exceptions/{exception}?preview=yes")).await.text;
+    assert!(
+        preview.contains("2 would pass") && preview.contains("One first: <a href=\"/orders/1002\">order 1002</a>"),
+        "{preview}"
+    );
+    assert_eq!(get(&app, &format!("/api/exceptions/{exception}/preview")).await.json()["passes"], 2);
+
+    for (act, body, says) in [
+        ("assign", "team=finance&person=%C3%85sa&note=is+this+ours%3F", "Handed over."),
+        ("comment", "text=asked+the+carrier+%3Cb%3E", "Kept."),
+        ("snooze", "until=3d&reason=the+carrier+answers+on+Monday", "Put off."),
+    ] {
+        let got = form(&app, &at(act), body).await;
+        assert_eq!(got.status, StatusCode::SEE_OTHER, "{act}: {}", got.text);
+        let page = get(&app, got.header("location")).await.text;
+        assert!(page.contains(says), "{act}: {page}");
+    }
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    for says in [
+        "<dd>Åsa</dd>",
+        "to Åsa (Finance): is this ours?",
+        "asked the carrier &lt;b&gt;",
+        "Bring it back now",
+        "snoozed</b> by operator (page)",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(get(&app, "/exceptions").await.text.contains("Nothing needs you."));
+    assert!(get(&app, "/exceptions?shelf=snoozed&person=%C3%85sa").await.text.contains("the carrier answers on Monday"));
+    assert!(get(&app, "/").await.text.contains("1 put off"));
+    assert_eq!(form(&app, &at("wake"), "").await.status, StatusCode::SEE_OTHER);
+    assert!(get(&app, "/exceptions").await.text.contains("mapping.shipping_item"));
+
+    for (act, body, says) in [
+        ("assign", "team=magic&person=Bo&note=n", "There is no team of this name"),
+        ("assign", "team=finance&person=&note=&x", ""),
+        ("comment", "text=+", "write a sentence"),
+        ("snooze", "until=soon&reason=later", "Say until when"),
+        ("snooze", "until=3d&reason=", "Give a reason"),
+        ("edit", "obligation=obl_1&reason=why&city=Lund", "may not be edited here"),
+    ] {
+        let got = form(&app, &at(act), body).await;
+        let refused = got.status == StatusCode::UNPROCESSABLE_ENTITY && got.text.contains(says);
+        assert!(refused || says.is_empty() && got.status == StatusCode::SEE_OTHER, "{act} {body}: {}", got.text);
+    }
+    // One first, and nobody else until it is confirmed.
+    let got = form(&app, &at("release"), "how=canary").await;
+    assert_eq!(got.header("location"), format!("/exceptions/{exception}?done=canary"));
+    let page = get(&app, got.header("location")).await.text;
+    assert!(page.contains("One record is on its way first") && page.contains("<b>1 record</b>"), "{page}");
+    let got = form(&app, &at("release"), "how=canary").await;
+    assert_eq!(got.header("location"), format!("/exceptions/{exception}?done=under-way"));
+    let mut acts = app.store.read(|view| view.audit_rows(&brand(), 10)).await.unwrap();
+    acts.reverse();
+    assert_eq!(
+        acts.iter().map(|act| act.action.as_str()).collect::<Vec<_>>(),
+        [
+            "exception.hand_over",
+            "exception.comment",
+            "exception.snooze",
+            "exception.wake",
+            "exception.hand_over",
+            "exception.release"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_might_be_meant_is_suggested_and_never_taken() {
+    let (app, exception) = busy().await;
+    form(&app, "/mappings", "connection=books&table=shipping_item&key=market%3D1%2Cmethod%3Dexpress&value=417").await;
+    form(&app, "/mappings", "connection=books&table=shipping_item&key=market%3D1%2Cmethod%3Dpost&value=99").await;
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    assert!(page.contains("<code>417</code>") && page.contains("market=1,method=express stands for it already"), "{page}");
+    assert!(!page.contains("<code>99</code>"), "another method is none that is meant");
+    let case = get(&app, &format!("/api/exceptions/{exception}")).await.json()["case"].clone();
+    assert_eq!(case["suggestions"].as_array().unwrap().len(), 1);
+    assert_eq!(get(&app, &format!("/api/exceptions/{exception}")).await.json()["count"], 2);
+}
+
+#[tokio::test]
+async fn the_evidence_of_a_refusal_is_shown_as_text() {
+    let (app, exception) = busy().await;
+    let id = exception.parse().unwrap();
+    let held = app.store.read(move |view| view.held_ids(id, 1)).await.unwrap()[0];
+    let kept = json!({ "what": "create order 1002", "method": "POST", "url": "https://books.example/orders",
+        "request": "{\"memo\": \"<script>\"}", "status": 400, "answer": "no such shipping item" });
+    app.store.write(move |tx| tx.keep_exchange(held, kept.to_string().as_bytes(), start())).await.unwrap();
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    for says in [
+        "(create order 1002) was answered 400",
+        "Sent: POST https://books.example/orders",
+        "&lt;script&gt;",
+        "no such shipping item",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let case = get(&app, &format!("/api/exceptions/{exception}")).await.json()["case"].clone();
+    assert_eq!((&case["evidence"]["status"], &case["evidence"]["key"]), (&json!(400), &json!("1002")));
+}
+
+#[tokio::test]
+async fn a_held_order_is_edited_where_that_is_allowed() {
+    let (app, exception) = editable().await;
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    assert!(
+        page.contains("Edit order 1002 and retry it") && page.contains("name=\"postcode\"") && !page.contains("name=\"phone\""),
+        "{page}"
+    );
+    let obligation = page.split("name=\"obligation\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let path = format!("/exceptions/{exception}/edit");
+    let got = form(&app, &path, &format!("obligation={obligation}&country=Sweden&city=Lund&reason=moved")).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        got.text.contains("A country is two capital letters") && got.text.contains("value=\"Lund\""),
+        "what was typed is kept: {}",
+        got.text
+    );
+    let got = form(&app, &path, &format!("obligation={obligation}&phone=1&reason=moved")).await;
+    assert!(got.text.contains("Phone may not be edited here"), "{}", got.text);
+    let got = form(&app, &path, &format!("obligation={obligation}&city=Lund&reason=moved")).await;
+    assert_eq!(got.header("location"), format!("/exceptions/{exception}?done=edited"));
+    let page = get(&app, got.header("location")).await.text;
+    assert!(page.contains("order 1002: Town: moved") && page.contains("Edited. The order went back"), "{page}");
+    let got = form(&app, &path, &format!("obligation={obligation}&city=Malm%C3%B6&reason=moved")).await;
+    assert!(got.text.contains("is not held here any more"), "{}", got.text);
+    let got = api(
+        &app,
+        Method::POST,
+        &format!("/api{path}"),
+        json!({ "obligation": obligation, "fields": { "city": "Ystad" }, "reason": "x" }),
+    )
+    .await;
+    assert_eq!(got.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -498,7 +683,7 @@ async fn the_api_reads_and_acts() {
     assert_eq!((&balance[0]["captured"], &balance[0]["confirmed"], &balance[0]["difference"]), (&json!(1), &json!(1), &json!(0)));
     assert_eq!(get(&app, "/api/orders?search=coat&limit=2").await.json().as_array().unwrap().len(), 2);
     assert_eq!(get(&app, "/api/orders?search=1002").await.json()[0]["standings"][0]["state"], "held");
-    let exceptions = get(&app, "/api/exceptions").await.json();
+    let exceptions = get(&app, "/api/exceptions").await.json()["exceptions"].clone();
     assert_eq!(
         (&exceptions[0]["id"], &exceptions[0]["count"], &exceptions[0]["rule"]),
         (&json!(exception), &json!(2), &json!("mapping.shipping_item"))
@@ -516,10 +701,10 @@ async fn the_api_reads_and_acts() {
         json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express", "value": "417" }),
     )
     .await;
-    assert_eq!((got.status, got.json()), (StatusCode::OK, json!({ "released": 2 })));
+    assert_eq!((got.status, got.json()), (StatusCode::OK, json!({ "released": 1, "following": 1 })));
     assert_eq!(get(&app, "/api/mappings").await.json()["mappings"][0]["value"], "417");
     let got = api(&app, Method::POST, &format!("/api/exceptions/{exception}/release"), json!({})).await;
-    assert_eq!(got.json(), json!({ "released": 0 }));
+    assert_eq!(got.json(), json!({ "released": 1 }), "a person who says so does not wait for the first");
     let got = api(&app, Method::POST, &format!("/api/exceptions/{exception}/dismiss"), json!({ "reason": "a test" })).await;
     assert_eq!(got.json(), json!({ "dismissed": 0 }));
 }

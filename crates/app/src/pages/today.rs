@@ -4,20 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, Mode, obligation::State as At};
+use selvedge_model::{ConnectionName, Mode, impact::distance, obligation::State as At};
 
 use super::{
     Failure, Frame, Place,
-    exceptions::Words,
+    exception::Words,
     words::{amount, amounts, grouped, length, meaning, order_address, plural, standings, when},
 };
 use crate::{
     serve::App,
-    view::{self, BalanceView, CallsView, ConnectionCalls, ExceptionView, FlowView, OrderLine, Today},
+    view::{self, BalanceView, CallsView, ConnectionCalls, FlowView, OrderLine, Today},
 };
-
-/// How many exceptions are shown here.
-const EXCEPTIONS_SHOWN: usize = 5;
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure> {
@@ -31,7 +28,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         title: "Today".to_owned(),
         place: Place::Today,
         brand: Some(app.brand.0.clone()),
-        open: Some(today.exceptions.len()),
+        open: Some(usize::try_from(today.open).unwrap_or(usize::MAX)),
     };
     let (moving, still): (Vec<&FlowView>, Vec<&FlowView>) = today.flows.iter().partition(|flow| flow.balance.terms.captured > 0);
     Ok(frame.around(html! {
@@ -39,7 +36,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         div #agreement data-live { (super::reconcile::line(&agreement, now)) }
         section aria-labelledby="needs" {
             h2 #needs { "What needs you" }
-            div #exceptions data-live { (exceptions(&today.exceptions, now)) }
+            div #exceptions data-live { (exceptions(&today, now)) }
         }
         section aria-labelledby="flows" {
             h2 #flows { "Flows" }
@@ -69,7 +66,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
 fn summary(today: &Today) -> Markup {
     let captured: u64 = today.flows.iter().map(|flow| flow.balance.terms.captured).sum();
     let off: Vec<&FlowView> = today.flows.iter().filter(|flow| !flow.balance.balanced).collect();
-    let open = u64::try_from(today.exceptions.len()).unwrap_or(u64::MAX);
+    let open = today.open;
     html! {
         @if let Some(flow) = off.first() {
             h1 { "The balance of " (flow.flow) " is off by " (flow.balance.difference) "." }
@@ -242,26 +239,28 @@ fn spark(minutes: &[u64], most: u64) -> Markup {
     }
 }
 
-fn exceptions(open: &[ExceptionView], now: jiff::Timestamp) -> Markup {
+fn exceptions(today: &Today, now: jiff::Timestamp) -> Markup {
     html! {
-        @if open.is_empty() {
+        @if today.exceptions.is_empty() {
             p.empty { "Nothing needs you." }
         } @else {
             ul.snags {
-                @for exception in open.iter().take(EXCEPTIONS_SHOWN) {
+                @for exception in &today.exceptions {
                     li {
                         a href={ "/exceptions/" (exception.id) } { (exception.message) }
                         p.quiet {
                             code { (exception.rule) } " · "
                             @if exception.count > 0 { (Words::of(exception).counted(exception.count)) } @else { "nothing held" }
                             @if !exception.money.is_empty() { " · " b { (amounts(&exception.money)) } }
+                            @if let Some(deadline) = exception.deadline { " · " (deadline.kind.name()) " " (distance(deadline.at, now)) }
                             " · last met " (when(exception.last_seen_at, now))
                         }
                     }
                 }
             }
-            @if open.len() > EXCEPTIONS_SHOWN { p { a href="/exceptions" { "All " (open.len()) } } }
+            @if today.open > today.exceptions.len() as u64 { p { a href="/exceptions" { "All " (grouped(today.open)) } } }
         }
+        @if today.snoozed > 0 { p.quiet { a href="/exceptions?shelf=snoozed" { (grouped(today.snoozed)) " put off" } } }
     }
 }
 

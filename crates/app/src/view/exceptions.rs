@@ -4,8 +4,18 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, Money, ObligationId, Problem, RecordKey, team::Team};
-use selvedge_store::{Result, Store, exceptions::ExceptionRow, halves::HalvesRow, promises::PromiseRow};
+use selvedge_model::{
+    Brand, ConnectionName, ExceptionId, FlowName, Kind, Money, ObligationId, Problem, RecordKey,
+    impact::{Deadline, Impact, Radius, Scale},
+    owners::Owner,
+    team::Team,
+};
+use selvedge_store::{
+    Result, Store,
+    exceptions::{ExceptionRow, Releasing, Snooze},
+    halves::HalvesRow,
+    promises::PromiseRow,
+};
 use serde::Serialize;
 
 use super::Ends;
@@ -26,6 +36,20 @@ pub struct ExceptionView {
     pub rule: String,
     /// The team that owns it.
     pub team: Team,
+    /// Who in that team; none while it is the whole team's.
+    pub person: Option<String>,
+    /// By what it is ranked, in whole units of the desk's currency times urgency.
+    pub impact: u64,
+    /// People behind what it holds.
+    pub customers: u64,
+    /// What waits behind it: of trouble with a connection, which holds nothing itself.
+    pub behind: Option<BehindView>,
+    /// When it costs more, and why.
+    pub deadline: Option<Deadline>,
+    /// Until when it is put off, and why.
+    pub snoozed: Option<Snooze>,
+    /// How far a release of it is that goes step by step.
+    pub releasing: Option<Releasing>,
     /// Where in the record.
     pub path: String,
     /// What stood there.
@@ -48,6 +72,51 @@ pub struct ExceptionView {
     pub closed: Option<String>,
     /// The root cause that groups it.
     pub cause: String,
+    /// The money as amounts, for the formula.
+    #[serde(skip)]
+    pub amounts: Vec<Money>,
+}
+
+/// What waits behind an exception.
+#[derive(Clone, Debug, Serialize)]
+pub struct BehindView {
+    /// Records on their way there.
+    pub records: u64,
+    /// People behind these.
+    pub customers: u64,
+    /// What they are worth, an amount per currency.
+    pub money: Vec<String>,
+    /// The same, for the formula.
+    #[serde(skip)]
+    pub radius: Radius,
+}
+
+impl From<Radius> for BehindView {
+    fn from(radius: Radius) -> Self {
+        Self {
+            records: radius.records,
+            customers: radius.customers,
+            money: radius.money.iter().map(Money::to_string).collect(),
+            radius,
+        }
+    }
+}
+
+/// What JSON readers take of a whole number.
+const JSON_MAX: u64 = (1 << 53) - 1;
+
+impl ExceptionView {
+    /// What it comes to, in figures: the formula by which it is ranked.
+    pub fn formula(&self, scale: &Scale, now: Timestamp) -> String {
+        let held = || Radius { money: self.amounts.clone(), customers: self.customers, records: self.count };
+        let radius = self.behind.as_ref().map_or_else(held, |behind| behind.radius.clone());
+        Impact::of(&radius, self.deadline, scale, now).formula(&radius, self.deadline, scale, now)
+    }
+
+    /// Who owns it.
+    pub fn owner(&self) -> Owner {
+        Owner { team: self.team, person: self.person.clone() }
+    }
 }
 
 impl From<ExceptionRow> for ExceptionView {
@@ -56,7 +125,14 @@ impl From<ExceptionRow> for ExceptionView {
         Self {
             id: row.id,
             flow: row.flow,
-            team: Team::of(&rule),
+            team: row.owner.team,
+            person: row.owner.person,
+            impact: (row.impact / 100).min(JSON_MAX),
+            customers: row.customers,
+            behind: row.behind.map(BehindView::from),
+            deadline: row.deadline,
+            snoozed: row.snoozed,
+            releasing: row.releasing,
             rule,
             path,
             value,
@@ -64,7 +140,8 @@ impl From<ExceptionRow> for ExceptionView {
             remedy,
             open: row.open,
             count: row.count,
-            money: row.money,
+            money: row.money.iter().map(Money::to_string).collect(),
+            amounts: row.money,
             first_seen_at: row.first_seen_at,
             last_seen_at: row.last_seen_at,
             closed: row.closed,
@@ -73,33 +150,40 @@ impl From<ExceptionRow> for ExceptionView {
     }
 }
 
-/// Exceptions of one rule.
+/// Exceptions of one root cause at one connection: the same cause in several flows.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExceptionGroup {
-    /// The rule.
-    pub rule: String,
-    /// The team that owns it.
-    pub team: Team,
+    /// The connection that the flows lead to, or that it is about; empty when no flow of that name is configured any more.
+    pub connection: String,
     /// How many records they hold together.
     pub count: u64,
     /// How much money they hold together, an amount per currency.
     pub money: Vec<String>,
-    /// When the first of them was first met.
-    pub first_seen_at: Timestamp,
-    /// When the last of them was last met.
-    pub last_seen_at: Timestamp,
-    /// The exceptions, the ones that hold most first.
+    /// The exceptions, the highest impact first.
     pub exceptions: Vec<ExceptionView>,
 }
 
-/// The exceptions (open ones only unless `all`), the ones that hold most first.
+/// How many open exceptions need somebody now.
 ///
 /// # Errors
 /// The store's.
-pub async fn exceptions(store: &Store, brand: &Brand, all: bool) -> Result<Vec<ExceptionView>> {
+pub async fn open_count(store: &Store, brand: &Brand) -> Result<usize> {
     let brand = brand.clone();
-    let rows = store.read(move |view| view.exceptions(&brand, all)).await?;
-    Ok(rows.into_iter().map(ExceptionView::from).collect())
+    store.read(move |view| view.desk_count(&brand)).await.map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// The open exceptions whose cause begins like this.
+///
+/// # Errors
+/// The store's.
+pub async fn by_cause(store: &Store, brand: &Brand, prefix: &str) -> Result<Vec<ExceptionView>> {
+    let (brand, prefix) = (brand.clone(), prefix.to_owned());
+    store
+        .read(move |view| {
+            let found = view.open_causes(&brand, &prefix)?;
+            found.into_iter().map(|(id, ..)| view.exception(id).map(ExceptionView::from)).collect()
+        })
+        .await
 }
 
 /// The team that is asked for by its word; none for an empty one.
@@ -115,38 +199,41 @@ pub fn team(word: &str) -> std::result::Result<Option<Team>, String> {
     Team::from_word(word).map(Some).ok_or_else(|| format!("There is no team of this name. The teams are {}.", words()))
 }
 
-/// Those of one team.
-pub fn of_team(exceptions: Vec<ExceptionView>, team: Option<Team>) -> Vec<ExceptionView> {
-    exceptions.into_iter().filter(|exception| team.is_none_or(|team| exception.team == team)).collect()
-}
-
-/// The same by rule: the rule that holds most first.
-pub fn by_rule(exceptions: Vec<ExceptionView>) -> Vec<ExceptionGroup> {
+/// The same by root cause: cause and connection. The order stays, and each group stands where its first one stood.
+pub fn by_root_cause(exceptions: Vec<ExceptionView>, ends: &[Ends]) -> Vec<ExceptionGroup> {
     let mut groups: Vec<ExceptionGroup> = Vec::new();
     for exception in exceptions {
-        match groups.iter_mut().find(|group| group.rule == exception.rule) {
+        let connection = connection_of(&exception, ends).unwrap_or_default();
+        let same = |group: &&mut ExceptionGroup| {
+            group.connection == connection && group.exceptions.first().is_some_and(|first| first.cause == exception.cause)
+        };
+        match groups.iter_mut().find(same) {
             Some(group) => {
                 group.count = group.count.saturating_add(exception.count);
-                group.first_seen_at = group.first_seen_at.min(exception.first_seen_at);
-                group.last_seen_at = group.last_seen_at.max(exception.last_seen_at);
                 group.exceptions.push(exception);
             }
-            None => groups.push(ExceptionGroup {
-                rule: exception.rule.clone(),
-                team: exception.team,
-                count: exception.count,
-                money: Vec::new(),
-                first_seen_at: exception.first_seen_at,
-                last_seen_at: exception.last_seen_at,
-                exceptions: vec![exception],
-            }),
+            None => {
+                groups.push(ExceptionGroup {
+                    connection,
+                    count: exception.count,
+                    money: Vec::new(),
+                    exceptions: vec![exception],
+                });
+            }
         }
     }
     for group in &mut groups {
         group.money = total(group.exceptions.iter().flat_map(|exception| &exception.money));
     }
-    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups
+}
+
+/// The connection that an exception's flow leads to, or that it is about.
+pub fn connection_of(exception: &ExceptionView, ends: &[Ends]) -> Option<String> {
+    if exception.flow.as_str().is_empty() {
+        return exception.cause.rsplit_once(':').map(|(_, name)| name.to_owned());
+    }
+    ends.iter().find(|ends| ends.flow == exception.flow).map(|ends| ends.to.0.clone())
 }
 
 /// Amounts added up per currency. They come as the store writes them: `18200.00 EUR`; one that

@@ -1,13 +1,15 @@
 //! What a flow in shadow mode found.
 
 use selvedge_model::{Brand, Mode, ObligationId, replay::tally::ShadowTally};
-use selvedge_store::{Result, Store};
+use selvedge_store::{Result, Store, desk::DeskFilter};
 use serde::Serialize;
 
 use super::{Ends, ExceptionView};
 
 /// Comparisons read in one look at the store.
 const PAGE: usize = 500;
+/// Exceptions of a flow that are told, the highest impact first.
+const EXCEPTIONS_MAX: usize = 500;
 
 /// What a flow in shadow mode found, of the records that stand compared now.
 #[derive(Clone, Debug, Serialize)]
@@ -42,7 +44,8 @@ pub async fn shadow(store: &Store, brand: &Brand, ends: &Ends, examples_max: usi
             .await?;
     }
     let (asked, flow) = (brand.clone(), ends.flow.clone());
-    let exceptions = store.read(move |view| view.exceptions(&asked, false)).await?;
-    let held = exceptions.into_iter().filter(|one| one.flow == flow && one.count > 0).map(ExceptionView::from).collect();
+    let of_flow = DeskFilter { flows: Some(vec![flow]), ..DeskFilter::default() };
+    let exceptions = store.read(move |view| view.desk(&asked, &of_flow, None, EXCEPTIONS_MAX)).await?;
+    let held = exceptions.rows.into_iter().filter(|one| one.count > 0).map(ExceptionView::from).collect();
     Ok(ShadowView { flow: ends.flow.0.clone(), mode: ends.mode, found, held })
 }

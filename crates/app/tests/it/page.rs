@@ -118,6 +118,13 @@ impl Browser {
     }
 }
 
+/// What another shipping method is mapped to, as the mappings page says.
+async fn mapped_item(browser: &Browser, address: &str) -> String {
+    browser.client.goto(&format!("{address}/mappings")).await.unwrap();
+    let row = browser.client.find(Locator::XPath("//tr[td[contains(., 'shipping_item')]]/td[3]")).await.unwrap();
+    row.text().await.unwrap()
+}
+
 /// From the first look to the last order: one exception, mended on the page, releases all that it held.
 async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
     browser.client.goto(&format!("{address}/")).await.unwrap();
@@ -137,9 +144,7 @@ async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
 
     // What the other methods are mapped to is on the mappings page.
     let exception = browser.client.current_url().await.unwrap();
-    browser.client.goto(&format!("{address}/mappings")).await.unwrap();
-    let row = browser.client.find(Locator::XPath("//tr[td[contains(., 'shipping_item')]]/td[3]")).await.unwrap();
-    let item = row.text().await.unwrap();
+    let item = mapped_item(browser, address).await;
     let exception = exception.as_str().trim_end_matches("/map");
     browser.client.goto(exception).await.unwrap();
     let value = browser.client.find(Locator::Css("#value")).await.unwrap();
@@ -177,6 +182,52 @@ async fn a_person_mends_the_cause_and_everything_goes_on() {
     browser.close().await;
 }
 
+/// An unmapped shipping method, from the list to fixed: whose it is, why, what a release would do, one record first.
+#[tokio::test]
+async fn from_the_list_to_fixed_one_record_first() {
+    let (_demo, address) = demo(&["--orders", "80", "--pace", "40"]);
+    let browser = Browser::open(true, 1280).await;
+    browser.client.goto(&format!("{address}/exceptions")).await.unwrap();
+    let ranked = browser.wait_for("#exceptions section", false, |text| text.contains("customers")).await;
+    assert!(ranked.contains("Ranked by") && ranked.contains("records held"), "{ranked}");
+    browser.click("#exceptions h2 a").await;
+    let why = browser.see("#why").await;
+    assert!(why.contains("asked what") && why.contains("found no entry"), "{why}");
+    let exception = browser.client.current_url().await.unwrap();
+
+    // Whose it is.
+    let person = browser.client.find(Locator::Css("#person")).await.unwrap();
+    person.send_keys("Åsa").await.unwrap();
+    browser.click("section[aria-labelledby=assign] button").await;
+    browser.wait_for("p.done", false, |text| text == "Handed over.").await;
+    browser.wait_for("#history", false, |text| text.contains("handed over") && text.contains("Åsa")).await;
+    browser.client.goto(&format!("{address}/exceptions?person=%C3%85sa")).await.unwrap();
+    browser.see("#exceptions h2 a").await;
+
+    // What would happen, before and without a mapping.
+    browser.client.goto(&format!("{exception}?preview=yes")).await.unwrap();
+    let foreseen = browser.see("section[aria-labelledby=foreseen]").await;
+    assert!(foreseen.contains("would be held again") && foreseen.contains("One first: order"), "{foreseen}");
+
+    let item = mapped_item(&browser, &address).await;
+    browser.client.goto(exception.as_str()).await.unwrap();
+    let value = browser.client.find(Locator::Css("#value")).await.unwrap();
+    value.send_keys(&item).await.unwrap();
+    browser.click("section[aria-labelledby=map] button").await;
+    let done = browser.see("p.done").await;
+    assert!(done.contains("1 record went back to the gate first"), "{done}");
+
+    // It closes by itself, and its history says how.
+    browser.client.goto(exception.as_str()).await.unwrap();
+    let history = browser.wait_for("#history", false, |text| text.contains("everything it held has settled")).await;
+    for said in ["opened", "mapped by operator (page)", "canary sent", "canary passed", "released", "closed"] {
+        assert!(history.contains(said), "no {said} in {history}");
+    }
+    browser.client.goto(&format!("{address}/exceptions?shelf=closed")).await.unwrap();
+    browser.see("#exceptions h2 a").await;
+    browser.close().await;
+}
+
 #[tokio::test]
 async fn everything_works_without_scripts() {
     let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
@@ -189,9 +240,19 @@ async fn everything_works_without_scripts() {
 async fn it_fits_a_phone_and_is_reached_by_keyboard() {
     let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
     let browser = Browser::open(true, 500).await;
-    for path in
-        ["/", "/orders", "/exceptions", "/reconcile", "/reconcile/differences?all=yes", "/stock", "/stock/rehearse", "/mappings"]
-    {
+    browser.client.goto(&format!("{address}/")).await.unwrap();
+    browser.wait_for("#says", false, |text| text.starts_with("1 exception needs")).await;
+    for path in [
+        "/",
+        "/orders",
+        "/exceptions",
+        "/exceptions/exc_1",
+        "/reconcile",
+        "/reconcile/differences?all=yes",
+        "/stock",
+        "/stock/rehearse",
+        "/mappings",
+    ] {
         browser.client.goto(&format!("{address}{path}")).await.unwrap();
         browser.client.set_window_size(390, 844).await.unwrap();
         let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;

@@ -83,7 +83,7 @@ fn what_changes_in_the_shop_goes_on_and_what_changes_elsewhere_is_told_and_taken
     let meddled = serde_json::json!({ "sku": "TOTE", "field": "displayName", "value": "Carrier bag" });
     assert_eq!(post(&admin, "/edit-erp-item", &meddled), 204);
     let told = until("word of the change", || {
-        let all = said(&config, &["exceptions", "list", "--all"])?;
+        let all = said(&config, &["exceptions", "list", "--closed"])?;
         let one = all.as_array()?.iter().find(|one| one["rule"] == "product.changed_elsewhere")?.clone();
         (one["open"] == false).then_some(one)
     });

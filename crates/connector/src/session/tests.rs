@@ -88,6 +88,25 @@ async fn a_lost_answer_means_something_else_for_a_write() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_noted_for_whoever_watches_without_what_opens_a_door() {
+    let refusal = r#"{"error":"no item 15056","email":"ada@example.com"}"#;
+    let server = serve(move |_| plain("400 Bad Request", "set-cookie: s3ss\r\n", refusal), Duration::ZERO).await;
+    let session = session(|_| {});
+    let put = crate::watched(session.send(call(&server.url, "order?key=tok-secret", Effect::Write, Priority::Orders)));
+    let (answer, noted) = put.await;
+    assert_eq!(answer.unwrap().status, 400);
+    let told = noted.unwrap().told();
+    assert_eq!((told.status, told.url.as_str()), (Some(400), format!("{}/order", server.url).as_str()));
+    let kept = format!("{told:?}");
+    assert!(kept.contains("no item 15056"), "{kept}");
+    for gone in ["tok-secret", "s3ss", "ada@"] {
+        assert!(!kept.contains(gone), "{gone}: {kept}");
+    }
+    let login = crate::watched(session.send(call(&server.url, "token", Effect::Write, Priority::Control))).await;
+    assert!(login.1.is_none(), "credentials are nobody's evidence");
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_nothing_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -299,6 +299,7 @@ impl Fake {
             preflight: None,
             halves: selvedge_flow::HalvesSetup::default(),
             pairs: Vec::new(),
+            desk: selvedge_flow::DeskSetup::default(),
         }
     }
 

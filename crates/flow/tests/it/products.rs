@@ -78,6 +78,7 @@ async fn world(policy: ProductPolicy) -> World {
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
+        desk: selvedge_flow::DeskSetup::default(),
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

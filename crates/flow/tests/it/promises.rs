@@ -64,6 +64,7 @@ async fn world() -> World {
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
+        desk: selvedge_flow::DeskSetup::default(),
     };
     World { clock, shop, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }
@@ -103,7 +104,7 @@ impl World {
 
     async fn open(&self) -> Vec<(String, u64, Vec<String>)> {
         let rows = self.store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
-        rows.into_iter().map(|row| (row.problem.cause, row.count, row.money)).collect()
+        rows.into_iter().map(|row| (row.problem.cause, row.count, row.money.iter().map(ToString::to_string).collect())).collect()
     }
 }
 

@@ -302,6 +302,7 @@ fn empty(clock: &Arc<ManualClock>, store: &Store) -> Setup {
         preflight: None,
         halves: HalvesSetup::default(),
         pairs: Vec::new(),
+        desk: selvedge_flow::DeskSetup::default(),
     }
 }
 
@@ -707,8 +708,12 @@ async fn one_half_past_its_deadline_is_owned_and_closes_on_evidence() {
     world.clock.advance(day(5));
     world.work().await;
     assert_eq!(world.rules().await, ["refund.missing", "return.no_credit"]);
-    let held: Vec<(String, Vec<String>)> =
-        world.exceptions().await.into_iter().map(|one| (one.problem.rule, one.money)).collect();
+    let held: Vec<(String, Vec<String>)> = world
+        .exceptions()
+        .await
+        .into_iter()
+        .map(|one| (one.problem.rule, one.money.iter().map(ToString::to_string).collect()))
+        .collect();
     assert!(held.contains(&("return.no_credit".to_owned(), vec!["6.25 SEK".to_owned()])), "{held:?}");
     world.returns.tell(of("1", ReturnStatus::Received), vec![note("1", CreditStatus::Issued).into(), paid("1").into()]);
     world.returns.tell(of("2", ReturnStatus::Announced), vec![note("2", CreditStatus::Issued).into(), paid("2").into()]);

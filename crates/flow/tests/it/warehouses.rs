@@ -90,6 +90,7 @@ async fn world() -> World {
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
+        desk: selvedge_flow::DeskSetup::default(),
     };
     World { clock, shop, told, picks, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

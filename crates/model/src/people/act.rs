@@ -24,6 +24,8 @@ pub enum Act {
     Release {
         /// Which.
         exception: ExceptionId,
+        /// All of it at once, and not one record first.
+        at_once: bool,
     },
     /// Let go what an exception holds.
     Dismiss {
@@ -58,7 +60,8 @@ impl Act {
                 format!("set the mapping {table} {key} to {value} at {connection}")
             }
             Act::Map { connection, table, key, value: None } => format!("remove the mapping {table} {key} at {connection}"),
-            Act::Release { exception } => format!("release what {exception} holds"),
+            Act::Release { exception, at_once: true } => format!("release what {exception} holds, all at once"),
+            Act::Release { exception, at_once: false } => format!("release what {exception} holds, one record first"),
             Act::Dismiss { exception, reason } => format!("dismiss what {exception} holds: {reason}"),
             Act::Sign { entity, period } => format!("sign {period} of {entity}"),
         }
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn only_what_is_marked_waits_and_a_mapping_is_no_way_round_the_limit_of_releases() {
-        let release = Act::Release { exception: ExceptionId(1) };
+        let release = Act::Release { exception: ExceptionId(1), at_once: true };
         assert!(!FourEyes::default().takes_two(&release, u64::MAX));
         let some = FourEyes { release_over: Some(100), ..FourEyes::default() };
         assert_eq!((some.takes_two(&release, 100), some.takes_two(&release, 101)), (false, true));

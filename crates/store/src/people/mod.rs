@@ -221,6 +221,21 @@ impl Tx<'_> {
         self.change("UPDATE people SET totp = ?2, totp_step = NULL WHERE id = ?1", id, seal)
     }
 
+    /// Seals the secrets of all authenticator apps under another key; how many.
+    pub(crate) fn reseal_totp(&self, old: &SealingKey, new: &SealingKey) -> Result<u64> {
+        let sql = "SELECT id, totp FROM people WHERE totp IS NOT NULL";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let seals: Vec<(i64, Vec<u8>)> = rows.collect::<rusqlite::Result<_>>()?;
+        for (id, seal) in &seals {
+            let bound = bound(PersonId(*id));
+            let secret = old.open(seal, bound.as_bytes(), "the secret of an authenticator app")?;
+            let seal = new.shut(&secret, bound.as_bytes())?;
+            self.connection.prepare_cached("UPDATE people SET totp = ?2 WHERE id = ?1")?.execute(params![id, seal])?;
+        }
+        Ok(seals.len() as u64)
+    }
+
     /// A code of this step was used: it and all before it are used up. Whether it was the first to use it.
     pub fn use_totp_step(&self, id: PersonId, step: i64) -> Result<bool> {
         let sql = "UPDATE people SET totp_step = ?2 WHERE id = ?1 AND totp IS NOT NULL AND (totp_step IS NULL OR totp_step < ?2)";

@@ -77,6 +77,12 @@ fn tell(tx: &Tx<'_>, id: ObligationId, number: &str) -> Result<()> {
     tx.delivery(&brand(), &connection("shop"), br#"{"order":"9","email":"grace@example.com"}"#, at(50))?;
     let problem = Problem::new("address.email", "shipping.email", format!("{EMAIL} is no address"), "mend it").cause(EMAIL);
     tx.raise_standing(&brand(), &flow(), &Problem { value: Some(EMAIL.to_owned()), ..problem }, at(111))?;
+    let edit = selvedge_model::edit::Edit {
+        field: selvedge_model::edit::EditField::Email,
+        before: Some(EMAIL.to_owned()),
+        after: Some(format!("x{EMAIL}")),
+    };
+    tx.edit(&brand(), &number.into(), &[edit], 1, "anna", "Lovelace asked for it", at(111))?;
     let new = NewReconciliation {
         pair: "a".to_owned(),
         sources: vec![connection("shop")],
@@ -174,7 +180,7 @@ async fn nothing_that_names_somebody_is_left_in_the_file_and_every_proof_stays_v
         })
         .await
         .unwrap();
-    assert_eq!(erased, Erased { records: 2, documents: 2, webhooks: 1, texts: 5 });
+    assert_eq!(erased, Erased { records: 2, documents: 2, webhooks: 1, texts: 6 });
     store.fold().await.unwrap();
     assert_eq!(named_in(&path), Vec::<&str>::new());
     assert_eq!(store.read(|view| Ok(named_in_bodies(view))).await.unwrap(), Vec::<&str>::new());

@@ -1,0 +1,434 @@
+//! What a person may do about an exception: the forms, and what they do.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Form,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use selvedge_model::{ConnectionName, ExceptionId, owners::Owner, team::Team};
+use selvedge_store::{StoreError, releases::Begun};
+use serde::Deserialize;
+
+use super::{
+    super::{
+        Done, Failure,
+        words::{part, when},
+    },
+    Shown, Tried, Words, id_of, shown,
+};
+use crate::{
+    config::desk::person,
+    people::Who,
+    serve::App,
+    view::{
+        self, ExceptionView, MappingAsked, MappingWanted,
+        case::{EditView, SuggestionView},
+    },
+};
+
+/// For how long something is put off, as the form offers it.
+const SNOOZES: [(&str, &str); 5] = [("4h", "4 hours"), ("1d", "a day"), ("3d", "3 days"), ("7d", "a week"), ("30d", "30 days")];
+
+/// What an act without a count has done, by the word in the address.
+pub(super) fn done(word: &str) -> Option<String> {
+    let said = match word {
+        "canary" => "One record went back to the gate. The rest follows by itself when it is confirmed.",
+        "under-way" => "It is being released already.",
+        "assigned" => "Handed over.",
+        "commented" => "Kept.",
+        "snoozed" => "Put off. It comes back when its time has come, or at once when it holds twice as much.",
+        "woken" => "Back among the others.",
+        "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
+        "same" => "That is what goes to the target already, so nothing was edited.",
+        _ => return None,
+    };
+    Some(said.to_owned())
+}
+
+pub(super) fn map_form(
+    id: ExceptionId,
+    asked: &MappingAsked,
+    targets: &[ConnectionName],
+    suggestions: &[SuggestionView],
+    tried: &Tried,
+) -> Markup {
+    let (typed, wrong) = tried.of("map", "value");
+    html! {
+        section.card aria-labelledby="map" {
+            h2 #map { "Set the mapping" }
+            p { "What " code { (asked.key) } " is called in the table " code { (asked.table) } ". What waits for it goes back to the gate: one record first, the rest when that one is confirmed." }
+            form.act action={ "/exceptions/" (id) "/map" } method="post" {
+                input type="hidden" name="table" value=(asked.table);
+                input type="hidden" name="key" value=(asked.key);
+                @match &asked.connection {
+                    Some(connection) => input type="hidden" name="connection" value=(connection);,
+                    None => {
+                        label for="connection" { "At which connection" }
+                        select #connection name="connection" { @for target in targets { option value=(target) { (target) } } }
+                    }
+                }
+                label for="value" { "The target's id" @if let Some(connection) = &asked.connection { ", at " (connection) } }
+                @if let Some(wrong) = wrong { p.wrong #wrong-value { (wrong) } }
+                div {
+                    input #value name="value" value=(typed) required maxlength="200" autocomplete="off" list="suggested"
+                        aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-value")];
+                    button.main { "Set and release" }
+                }
+                datalist #suggested { @for one in suggestions { option value=(one.value) { (one.why) } } }
+                @if !suggestions.is_empty() {
+                    p.quiet { "It might be" }
+                    ul { @for one in suggestions { li { code { (one.value) } " " span.quiet { (one.why) } } } }
+                }
+            }
+        }
+    }
+}
+
+/// Release, one first or all at once, and dismiss.
+pub(super) fn release_and_dismiss(exception: &ExceptionView, words: &Words, tried: &Tried) -> Markup {
+    let id = exception.id;
+    let (typed, wrong) = tried.of("dismiss", "reason");
+    html! {
+        div.deck {
+            section.card aria-labelledby="release" {
+                h2 #release { "Release" }
+                p { (words.release) }
+                @if exception.count > 1 && words.steps() { p.quiet { "One first: the others follow by themselves when it is confirmed, and the first surprise stops them." } }
+                form.act action={ "/exceptions/" (id) "/release" } method="post" {
+                    div {
+                        @if exception.count > 1 && words.steps() { button.main name="how" value="canary" { "Release, one first" } }
+                        button name="how" value="all" { "Release " (words.counted(exception.count)) @if exception.count > 1 && words.steps() { " at once" } }
+                    }
+                }
+                @if words.steps() { p { a href={ "/exceptions/" (id) "?preview=yes" } { "See what a release would do" } } }
+            }
+            section.card aria-labelledby="dismiss" {
+                h2 #dismiss { "Dismiss" }
+                p { (words.dismiss) " " (words.reason_kept()) }
+                form.act action={ "/exceptions/" (id) "/dismiss" } method="post" {
+                    label for="reason" { "Reason" }
+                    @if let Some(wrong) = wrong { p.wrong #wrong-reason { (wrong) } }
+                    div {
+                        input #reason name="reason" value=(typed) required maxlength="500" autocomplete="off"
+                            aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-reason")];
+                        button { "Dismiss " (words.counted(exception.count)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who owns it, when it comes back, what is said about it.
+pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timestamp) -> Markup {
+    let id = exception.id;
+    let wrong_of = |act: &str| tried.of(act, "").1.map(str::to_owned);
+    let typed = |act: &str, field: &str| tried.of(act, field).0.to_owned();
+    html! {
+        div.deck {
+            section.card aria-labelledby="assign" {
+                h2 #assign { "Owner" }
+                p { (exception.owner()) }
+                form.act action={ "/exceptions/" (id) "/assign" } method="post" {
+                    @if let Some(wrong) = wrong_of("assign") { p.wrong { (wrong) } }
+                    label for="team" { "Team" }
+                    select #team name="team" {
+                        @for team in Team::ALL { option value=(team.word()) selected[team == exception.team] { (team.name()) } }
+                    }
+                    label for="person" { "Person, if one" }
+                    input #person name="person" maxlength="80" autocomplete="off" value=(if tried.act == "assign" { typed("assign", "person") } else { exception.person.clone().unwrap_or_default() });
+                    label for="note" { "Note" }
+                    div { input #note name="note" maxlength="1000" autocomplete="off" value=(typed("assign", "note")); button { "Hand over" } }
+                }
+            }
+            @if exception.open {
+                section.card aria-labelledby="snooze" {
+                    h2 #snooze { "Put off" }
+                    @if let Some(snoozed) = &exception.snoozed {
+                        p { "Until " (when(snoozed.until, now)) ": " (snoozed.why) }
+                        form.act action={ "/exceptions/" (id) "/wake" } method="post" { button { "Bring it back now" } }
+                    } @else {
+                        p { "It is listed apart until then, and comes back at once when it holds twice as much." }
+                        form.act action={ "/exceptions/" (id) "/snooze" } method="post" {
+                            @if let Some(wrong) = wrong_of("snooze") { p.wrong { (wrong) } }
+                            label for="until" { "For" }
+                            select #until name="until" { @for (span, name) in SNOOZES { option value=(span) { (name) } } }
+                            label for="snooze-reason" { "Reason" }
+                            div { input #snooze-reason name="reason" required maxlength="500" autocomplete="off" value=(typed("snooze", "reason")); button { "Put off" } }
+                        }
+                    }
+                }
+            }
+            section.card aria-labelledby="comment" {
+                h2 #comment { "Comment" }
+                form.act action={ "/exceptions/" (id) "/comment" } method="post" {
+                    @if let Some(wrong) = wrong_of("comment") { p.wrong { (wrong) } }
+                    label for="said" { "What others should know" }
+                    div { input #said name="text" required maxlength="1000" autocomplete="off" value=(typed("comment", "text")); button { "Keep" } }
+                }
+            }
+        }
+    }
+}
+
+/// The fields of one order that may be edited.
+pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Markup {
+    let (_, wrong) = tried.of("edit", "");
+    html! {
+        details.card #edit open[wrong.is_some()] {
+            summary { h3 { "Edit order " (edit.order) " and retry it" } }
+            p { "What you put here goes to the targets in place of what the source says, until the source changes the same field itself. Both versions are kept." }
+            form.act action={ "/exceptions/" (id) "/edit" } method="post" {
+                input type="hidden" name="obligation" value=(edit.obligation);
+                @if let Some(wrong) = wrong { p.wrong { (wrong) } }
+                div.grid {
+                    @for one in &edit.fields {
+                        @let word = one.field.word();
+                        @let typed = tried.of("edit", word).0;
+                        div {
+                            label for={ "edit-" (word) } {
+                                (one.field.name())
+                                @if one.source != one.goes { " " span.quiet { "(source: " (one.source.as_deref().unwrap_or("nothing")) ")" } }
+                            }
+                            input id={ "edit-" (word) } name=(word) maxlength="200" autocomplete="off"
+                                value=(if wrong.is_some() { typed } else { one.goes.as_deref().unwrap_or_default() });
+                        }
+                    }
+                }
+                label for="edit-reason" { "Reason" }
+                div { input #edit-reason name="reason" required maxlength="500" autocomplete="off" value=(tried.of("edit", "reason").0); button { "Edit and retry" } }
+            }
+            @if !edit.edits.is_empty() {
+                h4 { "Edited before" }
+                ul.changes {
+                    @for row in &edit.edits {
+                        li {
+                            (row.edit.field.name()) ": " del { (row.edit.before.as_deref().unwrap_or("nothing")) } " " ins { (row.edit.after.as_deref().unwrap_or("nothing")) }
+                            " by " (row.actor) ": " (row.reason)
+                            @if let Some(why) = &row.ended_why { " " span.quiet { "(over: " (why) ")" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The address of an act, opened again after it: back to the exception.
+pub(in crate::pages) async fn back(Path(id): Path<String>) -> Redirect {
+    Redirect::to(&format!("/exceptions/{}", part(&id)))
+}
+
+/// Where an act without a count leads back to.
+fn after(id: ExceptionId, word: &str) -> Response {
+    Redirect::to(&format!("/exceptions/{id}?done={word}")).into_response()
+}
+
+/// The page again, with what was typed and what is wrong with it.
+async fn again(
+    app: &App,
+    id: &str,
+    act: &'static str,
+    typed: impl IntoIterator<Item = (&'static str, String)>,
+    wrong: String,
+) -> Result<Response, Failure> {
+    let typed = typed.into_iter().map(|(field, text)| (field.to_owned(), text)).collect();
+    refused(app, id, Tried { act, typed, wrong }).await
+}
+
+async fn refused(app: &App, id: &str, tried: Tried) -> Result<Response, Failure> {
+    let edit = tried.typed.get("obligation").filter(|_| tried.act == "edit").cloned().unwrap_or_default();
+    let page = shown(app, id, &Done::default(), &Shown { edit, ..Shown::default() }, &tried).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+}
+
+/// How.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::pages) struct How {
+    how: String,
+}
+
+/// Releases it, one record first or all at once.
+pub(in crate::pages) async fn release(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(sent): Form<How>,
+) -> Result<Response, Failure> {
+    let id = id_of(&id)?;
+    let released = match sent.how.as_str() {
+        "canary" => match app.actions(&who).release_stepwise(id).await? {
+            Begun::Canary(..) => return Ok(after(id, "canary")),
+            Begun::UnderWay => return Ok(after(id, "under-way")),
+            Begun::AtOnce(count) => count,
+        },
+        _ => app.actions(&who).release(id).await?,
+    };
+    Ok(Redirect::to(&format!("/exceptions/{id}?released={released}")).into_response())
+}
+
+/// Why.
+#[derive(Deserialize)]
+pub(in crate::pages) struct Reason {
+    #[serde(default)]
+    reason: String,
+}
+
+/// Dismisses what it holds.
+pub(in crate::pages) async fn dismiss(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(sent): Form<Reason>,
+) -> Result<Response, Failure> {
+    match view::reason(&sent.reason) {
+        Ok(reason) => {
+            let id = id_of(&id)?;
+            let dismissed = app.actions(&who).dismiss(id, &reason).await?;
+            Ok(Redirect::to(&format!("/exceptions/{id}?dismissed={dismissed}")).into_response())
+        }
+        Err(wrong) => again(&app, &id, "dismiss", [("reason", sent.reason)], wrong).await,
+    }
+}
+
+/// Sets the mapping that it asks for.
+pub(in crate::pages) async fn map(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(wanted): Form<MappingWanted>,
+) -> Result<Response, Failure> {
+    let typed = wanted.value.clone().unwrap_or_default();
+    match wanted.checked(&app.mapping_targets()) {
+        Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
+            let id = id_of(&id)?;
+            let mapped = app.actions(&who).map(&connection, &table, &key, Some(&value)).await?;
+            Ok(Redirect::to(&format!("/exceptions/{id}?{}", super::super::mapped("set", mapped))).into_response())
+        }
+        wrong => {
+            let wrong = wrong.err().unwrap_or_else(|| "Give the id that the target uses.".to_owned());
+            again(&app, &id, "map", [("value", typed)], wrong).await
+        }
+    }
+}
+
+/// To whom, and what to say.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::pages) struct Assigned {
+    team: String,
+    person: String,
+    note: String,
+}
+
+impl Assigned {
+    fn owner(&self) -> Result<(Owner, String), String> {
+        let team = view::team(&self.team)?.ok_or_else(|| "Name the team that is to own it.".to_owned())?;
+        let person = if self.person.trim().is_empty() { None } else { Some(person(&self.person)?) };
+        let note = if self.note.trim().is_empty() { String::new() } else { view::desk::said(&self.note)? };
+        Ok((Owner { team, person }, note))
+    }
+}
+
+/// Gives it to another owner.
+pub(in crate::pages) async fn assign(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(sent): Form<Assigned>,
+) -> Result<Response, Failure> {
+    match sent.owner() {
+        Ok((owner, note)) => {
+            let id = id_of(&id)?;
+            app.actions(&who).hand_over(id, &owner, &note).await?;
+            Ok(after(id, "assigned"))
+        }
+        Err(wrong) => again(&app, &id, "assign", [("person", sent.person), ("note", sent.note)], wrong).await,
+    }
+}
+
+/// Something said.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::pages) struct Said {
+    text: String,
+}
+
+/// Keeps a comment.
+pub(in crate::pages) async fn comment(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(sent): Form<Said>,
+) -> Result<Response, Failure> {
+    match view::desk::said(&sent.text) {
+        Ok(text) => {
+            let id = id_of(&id)?;
+            app.actions(&who).comment(id, &text).await?;
+            Ok(after(id, "commented"))
+        }
+        Err(wrong) => again(&app, &id, "comment", [("text", sent.text)], wrong).await,
+    }
+}
+
+/// Until when, and why.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::pages) struct Snoozed {
+    until: String,
+    reason: String,
+}
+
+/// Puts it off.
+pub(in crate::pages) async fn snooze(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(sent): Form<Snoozed>,
+) -> Result<Response, Failure> {
+    let checked = view::desk::until(&sent.until, app.clock.now()).and_then(|until| Ok((until, view::reason(&sent.reason)?)));
+    match checked {
+        Ok((until, reason)) => {
+            let id = id_of(&id)?;
+            app.actions(&who).snooze(id, until, &reason).await?;
+            Ok(after(id, "snoozed"))
+        }
+        Err(wrong) => again(&app, &id, "snooze", [("reason", sent.reason)], wrong).await,
+    }
+}
+
+/// Brings it back before its time.
+pub(in crate::pages) async fn wake(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Result<Response, Failure> {
+    let id = id_of(&id)?;
+    app.actions(&who).wake(id).await?;
+    Ok(after(id, "woken"))
+}
+
+/// Edits one order that it holds, and retries it.
+pub(in crate::pages) async fn edit(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    Form(sent): Form<BTreeMap<String, String>>,
+) -> Result<Response, Failure> {
+    match view::case::edits(&sent, &app.engine.setup().desk.editable) {
+        Ok((obligation, wanted, reason)) => {
+            let exception = id_of(&id)?;
+            match app.actions(&who).edit(exception, obligation, &wanted, &reason).await {
+                Ok(fields) => Ok(after(exception, if fields.is_empty() { "same" } else { "edited" })),
+                Err(StoreError::Absent(_)) => {
+                    let wrong = "This order is not held here any more, so nothing was edited. Load the page again.".to_owned();
+                    refused(&app, &id, Tried { act: "edit", typed: sent, wrong }).await
+                }
+                Err(other) => Err(other.into()),
+            }
+        }
+        Err(wrong) => refused(&app, &id, Tried { act: "edit", typed: sent, wrong }).await,
+    }
+}

@@ -1,0 +1,309 @@
+//! One exception as a case: why, the evidence, what might be done, what became of it so far.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use selvedge_connector::Exchange;
+use selvedge_flow::DeskSetup;
+use selvedge_model::{
+    AnyRecord, Brand, ExceptionId, FlowName, Kind, ObligationId, RecordKey,
+    edit::{EditField, Editable, lay_over},
+    likeness::Names,
+    obligation::State,
+};
+use selvedge_store::{Result, Store, View, edits::EditRow, events::ExceptionEvent, obligations::ObligationRow};
+use serde::Serialize;
+
+use super::{Ends, ExceptionDetail, ExceptionView, MappingAsked};
+
+/// Lines of a history that are shown, the newest.
+const HISTORY_MAX: usize = 200;
+/// Of how many held records evidence is looked for, the oldest.
+const LOOKED_AT: usize = 20;
+/// Entries of the target's list that are suggested.
+const SUGGESTED: usize = 3;
+/// Entries of one list that suggestions are looked for among.
+const NAMES_MAX: usize = 20_000;
+/// Other exceptions of the same cause that are named.
+const SIBLINGS_MAX: usize = 20;
+
+/// Everything that helps to settle one exception.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseView {
+    /// What it comes to, in figures.
+    pub formula: String,
+    /// Why it is held, in plain words.
+    pub diagnosis: String,
+    /// The last exchange of a record that it holds, where one is kept.
+    pub evidence: Option<EvidenceView>,
+    /// What the gate resolved for that record, or for the oldest one: the mapping in force.
+    pub resolved: Vec<ResolvedView>,
+    /// What might be set, where a mapping is missing: never set unasked.
+    pub suggestions: Vec<SuggestionView>,
+    /// Open exceptions of the same cause in other flows.
+    pub siblings: Vec<SiblingView>,
+    /// What is under way, where it is being released step by step.
+    pub under_way: Vec<UnderWayView>,
+    /// The order that may be edited: the oldest that it holds, or the one that was asked for.
+    pub edit: Option<EditView>,
+    /// What became of it, oldest first.
+    pub history: Vec<ExceptionEvent>,
+}
+
+/// A last exchange.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvidenceView {
+    /// Of which obligation.
+    pub obligation: ObligationId,
+    /// Of which record.
+    pub key: RecordKey,
+    /// When.
+    pub at: Timestamp,
+    /// What was said and answered, redacted.
+    #[serde(flatten)]
+    pub exchange: Exchange,
+}
+
+/// A mapped value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ResolvedView {
+    /// The table.
+    pub table: String,
+    /// Our key.
+    pub key: String,
+    /// Their value.
+    pub value: String,
+}
+
+/// A value that might be meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuggestionView {
+    /// The value.
+    pub value: String,
+    /// Why it is suggested.
+    pub why: String,
+}
+
+/// The same cause in another flow.
+#[derive(Clone, Debug, Serialize)]
+pub struct SiblingView {
+    /// Which exception.
+    pub id: ExceptionId,
+    /// In which flow.
+    pub flow: FlowName,
+    /// What it holds.
+    pub count: u64,
+}
+
+/// A record on its way.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnderWayView {
+    /// Our key.
+    pub key: RecordKey,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// An order that may be edited.
+#[derive(Clone, Debug, Serialize)]
+pub struct EditView {
+    /// Its obligation.
+    pub obligation: ObligationId,
+    /// Its number.
+    pub order: RecordKey,
+    /// The fields, as they would go now.
+    pub fields: Vec<FieldView>,
+    /// What was edited of it before, newest first.
+    pub edits: Vec<EditRow>,
+}
+
+/// One field of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldView {
+    /// Which.
+    pub field: EditField,
+    /// What the source says.
+    pub source: Option<String>,
+    /// What would go to the target now.
+    pub goes: Option<String>,
+}
+
+/// What a case is looked at with.
+#[derive(Clone, Debug)]
+pub struct Looking {
+    /// Whose.
+    pub brand: Brand,
+    /// How exceptions are ranked, owned and mended.
+    pub desk: DeskSetup,
+    /// The flows' two ends.
+    pub ends: Vec<Ends>,
+    /// The time.
+    pub now: Timestamp,
+    /// The obligation whose order is to be edited; the oldest if none is named.
+    pub edit: Option<ObligationId>,
+}
+
+/// Everything that helps to settle an exception.
+///
+/// # Errors
+/// The store's.
+pub async fn case(store: &Store, looking: &Looking, detail: &ExceptionDetail) -> Result<CaseView> {
+    let (looking, exception, asked) = (looking.clone(), detail.exception.clone(), detail.mapping.clone());
+    store
+        .read(move |view| {
+            let id = exception.id;
+            let held: Vec<ObligationRow> =
+                view.held_ids(id, LOOKED_AT)?.into_iter().map(|id| view.obligation(id)).collect::<Result<_>>()?;
+            let evidence = evidence(view, &held)?;
+            let shown = evidence.as_ref().and_then(|one| held.iter().find(|row| row.id == one.obligation)).or(held.first());
+            let resolved = shown.into_iter().flat_map(|row| row.values.iter()).map(|(table, key, value)| ResolvedView {
+                table: table.to_owned(),
+                key: key.to_owned(),
+                value: value.to_owned(),
+            });
+            let siblings = siblings(view, &looking.brand, &exception)?;
+            let target = super::connection_of(&exception, &looking.ends);
+            Ok(CaseView {
+                formula: exception.formula(&looking.desk.scale, looking.now),
+                diagnosis: diagnosis(&exception, target.as_deref(), evidence.as_ref()),
+                resolved: resolved.collect(),
+                evidence,
+                suggestions: match &asked {
+                    Some(asked) if exception.open => suggestions(view, &looking.brand, asked, exception.value.as_deref())?,
+                    _ => Vec::new(),
+                },
+                siblings,
+                under_way: view.watched(id)?.into_iter().map(|row| UnderWayView { key: row.key, state: row.state }).collect(),
+                edit: editable(view, &looking, &held)?,
+                history: view.exception_events(id, HISTORY_MAX)?,
+            })
+        })
+        .await
+}
+
+fn evidence(view: &View<'_>, held: &[ObligationRow]) -> Result<Option<EvidenceView>> {
+    for row in held {
+        // One that does not read any more is no evidence.
+        if let Some(kept) = view.exchange(row.id)?
+            && let Ok(exchange) = serde_json::from_slice(&kept.body)
+        {
+            return Ok(Some(EvidenceView { obligation: row.id, key: row.key.clone(), at: kept.at, exchange }));
+        }
+    }
+    Ok(None)
+}
+
+fn siblings(view: &View<'_>, brand: &Brand, exception: &ExceptionView) -> Result<Vec<SiblingView>> {
+    let others = view.exceptions_by_cause(brand, &exception.cause)?.into_iter().filter(|id| *id != exception.id);
+    others
+        .take(SIBLINGS_MAX)
+        .map(|id| {
+            let row = view.exception(id)?;
+            Ok(SiblingView { id, flow: row.flow, count: row.count })
+        })
+        .collect()
+}
+
+/// What might be meant by a value that has no mapping: what the same word stands for beside another key, and what the
+/// target's own list has that is like it.
+fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Option<&str>) -> Result<Vec<SuggestionView>> {
+    let Some(connection) = &asked.connection else { return Ok(Vec::new()) };
+    let mut found: Vec<SuggestionView> = Vec::new();
+    let parts: Vec<&str> = asked.key.split(',').collect();
+    // The last part tells one thing from another; the ones before it say where it is used.
+    if let Some(last) = parts.last().filter(|_| parts.len() > 1) {
+        for row in
+            view.mappings(brand)?.into_iter().filter(|row| row.connection == connection.as_str() && row.table == asked.table)
+        {
+            let same = row.key.split(',').next_back() == Some(last) && !found.iter().any(|one| one.value == row.value);
+            if same && found.len() < SUGGESTED {
+                found.push(SuggestionView { value: row.value, why: format!("{} stands for it already", row.key) });
+            }
+        }
+    }
+    let words =
+        parts.iter().filter_map(|part| part.split_once('=')).map(|(_, word)| word.to_owned()).chain(value.map(str::to_owned));
+    let names = Names::of(view.list_names(connection, &asked.table, NAMES_MAX)?);
+    for near in names.nearest(&words.collect::<Vec<_>>(), SUGGESTED) {
+        if !found.iter().any(|one| one.value == near.id) {
+            found
+                .push(SuggestionView { value: near.id, why: format!("{connection} calls it {:?}, which is like it", near.name) });
+        }
+    }
+    found.truncate(SUGGESTED);
+    Ok(found)
+}
+
+fn editable(view: &View<'_>, looking: &Looking, held: &[ObligationRow]) -> Result<Option<EditView>> {
+    let fields: Vec<EditField> =
+        EditField::ALL.into_iter().filter(|field| looking.desk.editable.contains(&field.permission())).collect();
+    let wanted = |row: &&ObligationRow| row.kind == Kind::Order && looking.edit.is_none_or(|id| id == row.id);
+    let Some(row) = held.iter().find(wanted).filter(|_| !fields.is_empty()) else { return Ok(None) };
+    let AnyRecord::Order(source) = view.record(row.record)?.record else { return Ok(None) };
+    let mut goes = (*source).clone();
+    lay_over(&mut goes, &view.edits_in_force(&looking.brand, &row.key)?);
+    Ok(Some(EditView {
+        obligation: row.id,
+        order: row.key.clone(),
+        fields: fields.into_iter().map(|field| FieldView { field, source: field.of(&source), goes: field.of(&goes) }).collect(),
+        edits: view.edits_of(&looking.brand, &row.key)?,
+    }))
+}
+
+/// Where it stopped and what that means, in plain words.
+fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&EvidenceView>) -> String {
+    let target = target.unwrap_or("the target");
+    let area = exception.rule.split('.').next().unwrap_or_default();
+    let stopped = match area {
+        "mapping" => format!(
+            "The gate asked what {target} calls this value and found no entry that may be used. Nothing was sent: a guess would be \
+             booked under the wrong name."
+        ),
+        "preflight" => {
+            "Nothing is held yet. A look ahead found a value that the next order can carry and that would be stopped.".to_owned()
+        }
+        "target" => format!("The record passed the gate and went to {target}, which did not take it as it was sent."),
+        "confirm" => format!("It was sent and taken. Read back from {target}, it does not stand there as it was sent."),
+        "connection" | "auth" => {
+            format!("Calls to {target} do not come through, whatever they carry. What waits goes on by itself.")
+        }
+        "needed" | "flow" => {
+            format!("The record refers to another one that has to stand at {target} first, and that one does not come.")
+        }
+        "reconcile" => "Both ends were read whole, and they do not agree.".to_owned(),
+        "stock" => "What was read or written of stock was not believed, not taken, or not found as it was left.".to_owned(),
+        "shipment" if exception.count > 0 => {
+            "Goods that were to have left have not, or left in another way than was ordered.".to_owned()
+        }
+        "decode" | "webhook" | "file" | "exchange" | "source" | "statement" => {
+            "What the source sent could not be read, or could not be read whole. The bytes are kept as they came.".to_owned()
+        }
+        _ => "The record itself does not pass the checks of the gate. Nothing was sent.".to_owned(),
+    };
+    let answered = evidence.map(|one| match one.exchange.status {
+        Some(status) => format!(" The last call ({}) was answered {status}; both sides of it are below.", one.exchange.what),
+        None => format!(" The last call ({}) got no answer; what was sent is below.", one.exchange.what),
+    });
+    format!("{stopped}{}", answered.unwrap_or_default())
+}
+
+/// What somebody wants to edit: by the words of the fields, with `obligation` and `reason` beside them.
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub fn edits(sent: &BTreeMap<String, String>, editable: &[Editable]) -> std::result::Result<Edits, String> {
+    let of = |name: &str| sent.get(name).map(String::as_str).unwrap_or_default();
+    let obligation = of("obligation").parse().map_err(|_| "Name the obligation of the order, as obl_12.".to_owned())?;
+    let mut wanted = Vec::new();
+    for (name, value) in sent.iter().filter(|(name, _)| !matches!(name.as_str(), "obligation" | "reason")) {
+        let field = EditField::from_word(name).ok_or_else(|| format!("There is no field {name:?} that can be edited."))?;
+        if !editable.contains(&field.permission()) {
+            return Err(format!("{} may not be edited here: see edit in [desk] of the configuration.", field.name()));
+        }
+        wanted.push((field, field.checked(value)?));
+    }
+    Ok((obligation, wanted, super::reason(of("reason"))?))
+}
+
+/// The obligation, the fields as they are wanted, and why.
+pub type Edits = (ObligationId, Vec<(EditField, Option<String>)>, String);
