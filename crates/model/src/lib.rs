@@ -6,6 +6,7 @@
 //! Reading order: ids and money first, then the records they make up, then what is said about
 //! records (problems, verdicts, differences), last the life of an obligation.
 
+pub mod alert;
 pub mod attribution;
 pub mod barcode;
 pub mod bundle;
@@ -37,6 +38,7 @@ pub mod routing;
 #[cfg(test)]
 mod samples;
 pub mod share;
+pub mod silence;
 pub mod statement;
 pub mod stock;
 pub mod tax;
@@ -45,8 +47,8 @@ pub mod tracking;
 pub mod written;
 
 pub use id::{
-    Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, ObligationId,
-    ReconciliationId, RecordId, RecordKey, Sku,
+    AlertId, Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, MessageId,
+    ObligationId, ReconciliationId, RecordId, RecordKey, Sku,
 };
 pub use mode::Mode;
 pub use moment::{Interval, MomentError};

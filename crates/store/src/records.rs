@@ -135,7 +135,11 @@ impl Tx<'_> {
             pack(&body),
             new.record.order().map(RecordKey::as_str),
         ])?;
-        Ok(Recorded::Revision(RecordId(self.connection.last_insert_rowid()), revision))
+        let id = RecordId(self.connection.last_insert_rowid());
+        if revision == 1 {
+            self.count_arrival(&new.brand, &new.connection, &new.record, new.received_at)?;
+        }
+        Ok(Recorded::Revision(id, revision))
     }
 }
 
