@@ -16,6 +16,7 @@
 //! how tests step it; [`Engine::run`] does the same until told to stop.
 
 pub mod actions;
+pub mod alerts;
 mod backoff;
 mod capture;
 pub mod clock;
@@ -31,6 +32,7 @@ mod preflight;
 mod prepare;
 mod products;
 mod promises;
+mod pulse;
 mod reading;
 pub mod reconcile;
 mod redeliver;
@@ -38,6 +40,7 @@ mod replay;
 mod returns;
 mod routes;
 pub mod shadow;
+mod silence;
 pub mod stock;
 mod trouble;
 
@@ -53,13 +56,16 @@ use selvedge_store::Store;
 
 pub use selvedge_model::credit::{CreditAmounts, CreditPolicy, LinkRule};
 
+pub use alerts::{AlertSetup, Channel};
 pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
+pub use pulse::{PulseSetup, PulseState};
 pub use reading::Swept;
 pub use redeliver::{Redelivered, Surprise};
 pub use replay::{Before, Foreseen, Replay, Replayed, Trial};
 pub use routes::RouteTrial;
+pub use silence::SilenceSetup;
 pub use stock::{Foreign, StockSetup};
 
 /// How records of one kind are captured from one connection.
@@ -150,6 +156,10 @@ pub struct Setup {
     pub halves: HalvesSetup,
     /// Which two ends must agree.
     pub pairs: Vec<reconcile::PairSetup>,
+    /// How silence is told; `None` = not at all.
+    pub silence: Option<SilenceSetup>,
+    /// Whom alerts go to.
+    pub alerts: AlertSetup,
 }
 
 /// How long one half of a return may be without the other, before somebody owns it.

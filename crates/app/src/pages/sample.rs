@@ -228,6 +228,8 @@ async fn with(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>) -> 
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs,
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     (Arc::new(App::new(Arc::new(engine))), clock)

@@ -299,6 +299,8 @@ impl Fake {
             preflight: None,
             halves: selvedge_flow::HalvesSetup::default(),
             pairs: Vec::new(),
+            silence: None,
+            alerts: selvedge_flow::AlertSetup::default(),
         }
     }
 

@@ -78,6 +78,8 @@ async fn world(policy: ProductPolicy) -> World {
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

@@ -302,6 +302,8 @@ fn empty(clock: &Arc<ManualClock>, store: &Store) -> Setup {
         preflight: None,
         halves: HalvesSetup::default(),
         pairs: Vec::new(),
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     }
 }
 

@@ -90,6 +90,8 @@ async fn world() -> World {
         preflight: None,
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     };
     World { clock, shop, told, picks, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

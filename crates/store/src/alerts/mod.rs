@@ -135,6 +135,14 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// What was told of it last reached nobody: its route looks at once for the next step.
+    pub fn alert_unreached(&self, id: AlertId, now: Timestamp) -> Result<()> {
+        let sql =
+            "UPDATE alerts SET unreached = 1, due_at = ?2 WHERE id = ?1 AND resolved_at IS NULL AND acknowledged_at IS NULL";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;
+        Ok(())
+    }
+
     /// Somebody looks after these; returns those that were open and that nobody looked after.
     pub fn acknowledge_alerts(&self, brand: &Brand, ids: &[AlertId], by: &str, now: Timestamp) -> Result<Vec<AlertId>> {
         let sql = "UPDATE alerts SET acknowledged_at = ?3, acknowledged_by = ?4, due_at = NULL
