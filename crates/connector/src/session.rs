@@ -62,7 +62,7 @@ pub enum Effect {
     Write,
 }
 
-/// One call. Its debug form shows neither the query of the address nor the body.
+/// One call. Its debug form shows neither the path of the address, which may be a secret, nor the body.
 #[derive(Clone)]
 pub struct Call {
     /// For logs and faults: `create order so_1042`.
@@ -88,7 +88,7 @@ impl std::fmt::Debug for Call {
         f.debug_struct("Call")
             .field("what", &self.what)
             .field("method", &self.method)
-            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("to", &self.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"))
             .field("headers", &self.headers)
             .field("body_bytes", &self.body.len())
             .field("effect", &self.effect)

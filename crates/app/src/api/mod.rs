@@ -3,6 +3,7 @@
 //! An error is `application/problem+json` (RFC 9457): `title`, `status` and, where there is more
 //! to say, `detail`. Times are RFC 3339 in UTC, amounts are text.
 
+mod alerts;
 mod calls;
 mod exceptions;
 mod flows;
@@ -38,6 +39,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}", get(exceptions::show))
         .route("/exceptions/{id}/release", post(exceptions::release))
         .route("/exceptions/{id}/dismiss", post(exceptions::dismiss))
+        .route("/alerts", get(alerts::list))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
         .route("/mappings", get(mappings::list).put(mappings::set))
         .route("/reconcile", get(reconcile::pairs))
         .route("/reconcile/causes", get(reconcile::causes))

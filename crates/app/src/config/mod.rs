@@ -676,6 +676,12 @@ pub fn read_text(file: &Path, text: &str) -> (Config, Vec<ConfigProblem>) {
     (config, problems)
 }
 
+/// The name in an address.
+fn host_of(address: &str) -> Option<String> {
+    let (_, rest) = address.split_once("://")?;
+    Some(rest.split('/').next().unwrap_or(rest).to_owned())
+}
+
 /// As a person reads the file.
 pub fn in_order(problems: &mut [ConfigProblem]) {
     problems.sort_by(|a, b| (a.line, a.level, &a.path, &a.message).cmp(&(b.line, b.level, &b.path, &b.message)));
@@ -774,7 +780,7 @@ impl Reading<'_> {
             store_url,
             key_file: read.store.key_file.map(|path| folder.join(path)),
             listen: read.server.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7700))),
-            hosts: read.server.hosts,
+            hosts: read.server.hosts.into_iter().chain(public_url.as_deref().and_then(host_of)).collect(),
             lists_every: read.lists_every.0,
             preflight: read.preflight,
             connections,

@@ -1,6 +1,7 @@
 //! The pages: rendered here, readable without scripts, live with them. No logic: what they show
 //! are the values of [`crate::view`].
 
+mod alerts;
 mod assets;
 mod differences;
 mod exceptions;
@@ -53,6 +54,9 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/release", post(exceptions::release).get(exceptions::back))
         .route("/exceptions/{id}/dismiss", post(exceptions::dismiss).get(exceptions::back))
         .route("/exceptions/{id}/map", post(exceptions::map).get(exceptions::back))
+        .route("/alerts", get(alerts::page))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge).get(|| async { Redirect::to("/alerts") }))
+        .route("/alerts/ack/{token}", get(alerts::ask).post(alerts::acknowledge_by_link))
         .route("/reconcile", get(reconcile::page))
         .route("/reconcile/differences", get(differences::list))
         .route("/reconcile/differences/{id}", get(differences::one))
@@ -73,17 +77,19 @@ enum Place {
     Orders,
     Returns,
     Exceptions,
+    Alerts,
     Reconcile,
     Stock,
     Mappings,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 7] = [
+const PLACES: [(Place, &str, &str); 8] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
     (Place::Exceptions, "/exceptions", "Exceptions"),
+    (Place::Alerts, "/alerts", "Alerts"),
     (Place::Reconcile, "/reconcile", "Reconciliation"),
     (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),

@@ -189,9 +189,17 @@ async fn everything_works_without_scripts() {
 async fn it_fits_a_phone_and_is_reached_by_keyboard() {
     let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
     let browser = Browser::open(true, 500).await;
-    for path in
-        ["/", "/orders", "/exceptions", "/reconcile", "/reconcile/differences?all=yes", "/stock", "/stock/rehearse", "/mappings"]
-    {
+    for path in [
+        "/",
+        "/orders",
+        "/exceptions",
+        "/alerts",
+        "/reconcile",
+        "/reconcile/differences?all=yes",
+        "/stock",
+        "/stock/rehearse",
+        "/mappings",
+    ] {
         browser.client.goto(&format!("{address}{path}")).await.unwrap();
         browser.client.set_window_size(390, 844).await.unwrap();
         let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;

@@ -254,8 +254,25 @@ mod tests {
             "From: Selvedge <alerts@nordvik.example>\r\n\
              Date: Mon, 02 Mar 2026 09:01:00 +0000\r\n\
              Message-ID: <msg_12.nordvik.selvedge@nordvik.example>\r\n\
-             Subject: [critical] 214 records held: method =?utf-8?b?J2V4cHJlw58n?= has no entry\r\n (18,200.00 EUR)\r\n\
-             Auto-Submitted: auto-generated\r\n"
+             Subject: [critical] 214 records held: method =?utf-8?b?J2V4cHJlw58n?= has no\r\n entry (18,200.00 EUR)\r\n\
+             Auto-Submitted: auto-generated\r\n\
+             To: ops@nordvik.example, =?utf-8?b?QW5uYSDDlg==?= <anna@nordvik.example>\r\n\
+             MIME-Version: 1.0\r\n\
+             Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Transfer-Encoding: quoted-printable\r\n\
+             \r\n\
+             214 records held: method 'expre=C3=9F' has no entry (18,200.00 EUR)\r\n\
+             \x20 Rule: mapping.shipping_item\r\n\
+             \x20 Flow: orders\r\n\
+             \x20 Owner: Engineering\r\n\
+             \x20 Since: 2026-03-02 09:00 UTC\r\n\
+             \x20 What to do: Add it under Mappings.\r\n\
+             \x20 https://desk.example/exceptions/exc_3\r\n\
+             \r\n\
+             Acknowledge, so that nobody else is told: https://desk.example/alerts/ack/a=\r\n\
+             bc\r\n\
+             All alerts: https://desk.example/alerts\r\n\
+             nordvik =C2=B7 msg_12\r\n\r\n"
         );
     }
 }

@@ -3,6 +3,8 @@
 //! Each is opened like a connection and offers one port. What a message says is decided in `selvedge_model::alert::text`; a channel
 //! puts these words into its own form, and nothing else. No channel can be asked what it has, so its answer is the proof.
 
+#[cfg(test)]
+mod contract;
 pub mod heartbeat;
 pub mod mail;
 pub mod pagerduty;

@@ -72,7 +72,9 @@ CREATE TABLE alert_messages (
     CHECK ((due_at IS NULL) = (settled_at IS NOT NULL)),
     CHECK (state <> 'held' OR exception_id IS NOT NULL)
 ) STRICT;
-CREATE INDEX alert_messages_due ON alert_messages (brand, channel, state, due_at);
+CREATE INDEX alert_messages_due ON alert_messages (brand, channel, state, due_at) WHERE settled_at IS NULL;
+-- What waits for a channel to work again.
+CREATE INDEX alert_messages_held ON alert_messages (brand, channel, id) WHERE state = 'held';
 CREATE INDEX alert_messages_by_age ON alert_messages (brand, settled_at);
 
 -- Which alerts a message tells of.

@@ -270,7 +270,7 @@ impl View<'_> {
         limit_rows: usize,
     ) -> Result<Vec<MessageRow>> {
         let sql = select_messages!(
-            "WHERE m.brand = ?1 AND m.channel = ?2 AND m.state = ?3 AND m.due_at <= ?4 AND NOT EXISTS (
+            "WHERE m.brand = ?1 AND m.channel = ?2 AND m.state = ?3 AND m.due_at <= ?4 AND m.settled_at IS NULL AND NOT EXISTS (
                SELECT 1 FROM alert_items i JOIN alert_items o ON o.alert_id = i.alert_id AND o.message_id < i.message_id
                JOIN alert_messages older ON older.id = o.message_id
                WHERE i.message_id = m.id AND older.channel = m.channel AND older.settled_at IS NULL)

@@ -108,8 +108,11 @@ impl Tx<'_> {
 
     /// It is as bad as this now, and belongs to this route. What is worse than what was told before is told anew, whoever looked after it.
     pub fn reweigh_alert(&self, id: AlertId, route: &str, severity: Severity, worse: bool, now: Timestamp) -> Result<()> {
-        let sql = "UPDATE alerts SET severity = ?2, route = ?3 WHERE id = ?1 AND resolved_at IS NULL";
-        self.connection.prepare_cached(sql)?.execute(params![id.0, severity.word(), route])?;
+        // Another route looks at it from where it stands.
+        let sql = "UPDATE alerts SET severity = ?2, route = ?3,
+                     due_at = CASE WHEN route <> ?3 AND acknowledged_at IS NULL THEN ?4 ELSE due_at END
+                   WHERE id = ?1 AND resolved_at IS NULL";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, severity.word(), route, micros(now)])?;
         if worse {
             let sql = "UPDATE alerts SET due_at = ?2, acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?1 AND resolved_at IS NULL";
             self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;

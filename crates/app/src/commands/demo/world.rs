@@ -419,6 +419,9 @@ overlap = "5s"
         text.push_str(&returns_config());
     }
     text.push_str(&desk_config(folder, access)?);
+    if let Some(more) = &args.and_config {
+        text.push_str(&std::fs::read_to_string(more).with_context(|| format!("cannot read {}", more.display()))?);
+    }
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
