@@ -30,7 +30,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use selvedge_connector::Clock;
-use selvedge_flow::{Engine, actions::Actions, reconcile::PairSetup};
+use selvedge_flow::{
+    Engine,
+    actions::{Actions, Actor},
+    reconcile::PairSetup,
+};
 use selvedge_model::{Brand, ConnectionName};
 use selvedge_store::Store;
 use serde_json::json;
@@ -163,7 +167,12 @@ impl App {
 
     /// What a person does, in their name.
     pub(crate) fn actions(&self, who: &Who) -> Actions {
-        Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: who.actor() }
+        self.actions_as(who.actor())
+    }
+
+    /// What is done in the name of nobody who is signed in.
+    pub(crate) fn actions_as(&self, actor: impl Into<Actor>) -> Actions {
+        Actions { store: self.store.clone(), brand: self.brand.clone(), clock: Arc::clone(&self.clock), actor: actor.into() }
     }
 }
 

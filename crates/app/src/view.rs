@@ -5,6 +5,7 @@
 //! much of a budget is used this second) is handed in as [`Line`]s, so that the command line can
 //! ask the same questions of a store that nobody is running.
 
+pub mod alerts;
 mod calls;
 pub mod case;
 pub mod desk;

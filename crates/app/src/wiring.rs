@@ -11,18 +11,18 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection, OpenContext};
-use selvedge_flow::{CaptureSetup, FlowSetup, PickSetup, Preparation, Setup, ShipmentPolicy};
-use selvedge_model::{ConnectionName, FlowName, Kind};
+use selvedge_flow::{AlertSetup, CaptureSetup, Channel, FlowSetup, PickSetup, Preparation, PulseSetup, Setup, ShipmentPolicy};
+use selvedge_model::{ConnectionName, FlowName, Kind, alert::ChannelName};
 use selvedge_store::{Store, StoreError, View};
 
 use crate::{
     config::{
-        CaptureSettings, Config, ConfigProblem, FlowKind, FlowMode, FlowSettings, Level,
+        CaptureSettings, Config, ConfigProblem, ConnectionConfig, FlowKind, FlowMode, FlowSettings, Level,
         document::below,
         in_order,
         secrets::{self, Environment},
         stock::StockSettings,
-        words::Moment,
+        words::{Moment, Span},
     },
     view::Ends,
 };
@@ -34,6 +34,8 @@ const FEED_EVERY: Duration = Duration::from_secs(5);
 /// How often changes are listed beside a queue of news, and where there is none.
 const POLL_BESIDE_FEED: Duration = Duration::from_secs(15 * 60);
 const POLL_ALONE: Duration = Duration::from_secs(60);
+/// How often the monitor outside is told that we live.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
 
 /// What may be done at the systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +52,19 @@ pub struct Assembly {
     pub store: Option<Store>,
     /// The connections that opened. No call was made.
     pub connections: BTreeMap<ConnectionName, Connection>,
+    /// The channels and the heartbeat that opened.
+    pub tellers: Tellers,
     /// Everything that is wrong, as a person reads the file.
     pub problems: Vec<ConfigProblem>,
+}
+
+/// Who tells people, and a monitor outside.
+#[derive(Clone, Default)]
+pub struct Tellers {
+    /// The channels.
+    pub channels: BTreeMap<ChannelName, Connection>,
+    /// The sign of life.
+    pub heartbeat: Option<Connection>,
 }
 
 /// An engine's parts.
@@ -91,27 +104,40 @@ pub async fn assemble(
     };
     let (fetched, unfetched) = secrets::fetch(config, environment, key_file, store.as_ref()).await;
     problems.extend(unfetched);
-    let mut connections = BTreeMap::new();
-    for (name, connection) in &config.connections {
-        let Some(fetched) = fetched.get(name.as_str()) else { continue };
+    let mut open = |key: &str, path: String, name: &ConnectionName, one: &ConnectionConfig| {
+        let fetched = fetched.get(key)?;
         let context = OpenContext {
             name,
             settings: &fetched.settings,
             secrets: &fetched.secrets,
             clock: Arc::clone(clock),
             read_only: access == Access::ReadOnly,
+            reach: one.reach,
         };
-        match connection.connector.open(&context) {
-            Ok(connection) => drop(connections.insert(name.clone(), connection)),
-            Err(wrong) => {
-                let path = below("connections", name.as_str());
-                let news = wrong.into_iter().filter(|problem| !fetched.reported.contains(&problem.path));
-                problems.extend(news.filter_map(|problem| {
-                    let at = if problem.path.is_empty() { path.clone() } else { below(&path, &problem.path) };
-                    (!config.is_lost(&at)).then(|| config.problem(Level::Bad, at, problem.message, problem.remedy))
-                }));
-            }
-        }
+        let wrong = match one.connector.open(&context) {
+            Ok(connection) => return Some(connection),
+            Err(wrong) => wrong,
+        };
+        let news = wrong.into_iter().filter(|problem| !fetched.reported.contains(&problem.path));
+        problems.extend(news.filter_map(|problem| {
+            let at = if problem.path.is_empty() { path.clone() } else { below(&path, &problem.path) };
+            (!config.is_lost(&at)).then(|| config.problem(Level::Bad, at, problem.message, problem.remedy))
+        }));
+        None
+    };
+    let mut connections = BTreeMap::new();
+    for (name, connection) in &config.connections {
+        connections
+            .extend(open(name.as_str(), below("connections", name.as_str()), name, connection).map(|one| (name.clone(), one)));
+    }
+    let mut tellers = Tellers::default();
+    for (name, channel) in &config.channels {
+        let path = below("alerts.channels", name.as_str());
+        let called = ConnectionName::new(format!("alerts-{name}"));
+        tellers.channels.extend(open(&path, path.clone(), &called, channel).map(|one| (name.clone(), one)));
+    }
+    if let Some(heartbeat) = &config.heartbeat {
+        tellers.heartbeat = open("heartbeat.", "heartbeat".to_owned(), &ConnectionName::from("heartbeat"), heartbeat);
     }
     let (mut used, mut flawed) = (BTreeSet::new(), Vec::new());
     let mut ends: BTreeMap<(&str, &str, Kind), &FlowName> = BTreeMap::new();
@@ -144,7 +170,7 @@ pub async fn assemble(
     }
     problems.extend(flawed);
     in_order(&mut problems);
-    Assembly { store, connections, problems }
+    Assembly { store, connections, tellers, problems }
 }
 
 /// What to do about a store that does not open.
@@ -269,10 +295,11 @@ pub async fn open(
     key_file: Option<&Path>,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Vec<ConfigProblem>> {
-    let Assembly { store, connections, problems } = assemble(config, found, environment, key_file, &clock, Access::Full).await;
+    let Assembly { store, connections, tellers, problems } =
+        assemble(config, found, environment, key_file, &clock, Access::Full).await;
     let Some(store) = store.filter(|_| problems.iter().all(|problem| problem.level != Level::Bad)) else { return Err(problems) };
     match setup(config, store, connections, clock).await {
-        Ok(setup) => Ok(Opened { setup, warnings: problems }),
+        Ok(setup) => Ok(Opened { setup: Setup { alerts: alerts(config, &tellers), ..setup }, warnings: problems }),
         Err(error) => {
             let mut problems = problems;
             let problem = config.problem(
@@ -321,7 +348,30 @@ pub async fn setup(
         halves: (&config.returns).into(),
         pairs: config.pairs(),
         desk: config.desk(),
+        silence: config.silence(),
+        alerts: AlertSetup::default(),
     })
+}
+
+/// Whom alerts go to.
+pub fn alerts(config: &Config, tellers: &Tellers) -> AlertSetup {
+    let channels = tellers
+        .channels
+        .iter()
+        .filter_map(|(name, channel)| Some((name.clone(), Channel { kind: channel.system, sink: channel.alert_sink.clone()? })));
+    let every = config.heartbeat.as_ref().and_then(|one| one.settings.get("every")?.as_str()?.parse::<Span>().ok());
+    AlertSetup {
+        channels: channels.collect(),
+        routes: config.alerts.routes(),
+        thresholds: config.alerts.thresholds(),
+        public_url: config.url.clone(),
+        link_key: rand::random(),
+        pulse: tellers
+            .heartbeat
+            .as_ref()
+            .and_then(|one| one.pulse.clone())
+            .map(|pulse| PulseSetup { pulse, every: every.map_or(HEARTBEAT_EVERY, |every| every.0) }),
+    }
 }
 
 /// What is captured. What comes with the documents of other kinds is captured by capturing those.

@@ -6,7 +6,7 @@
 //!
 //! Per kind of record there is a [`Source`] (lists, fetches, decodes) and a [`Sink`] (asks for
 //! mapped values, encodes, finds by *our* key, puts). Per connection there may be a [`Feed`] (a queue
-//! of news), [`Hooks`] (signed webhooks), [`Lists`] (the system's own lists of values), [`SourceValues`] (what its orders can carry) and a [`Probe`]
+//! of news), [`Hooks`] (signed webhooks), an [`AlertSink`] (tells people), [`Lists`] (the system's own lists of values), [`SourceValues`] (what its orders can carry) and a [`Probe`]
 //! (what `check` asks). Decoding and encoding are pure; every talking function is one call and one
 //! effect, without retries: those belong to the flow.
 //!
@@ -27,6 +27,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod alert;
 pub mod cell;
 pub mod clock;
 pub mod exchange;
@@ -36,6 +37,7 @@ pub mod jws;
 pub mod oauth1;
 pub mod picking;
 pub mod ports;
+pub mod reach;
 pub mod retry_after;
 pub mod secret;
 pub mod session;
@@ -44,6 +46,7 @@ pub mod signature;
 pub mod statements;
 pub mod table;
 
+pub use alert::{AlertSink, Pulse};
 pub use clock::Clock;
 pub use exchange::{Exchange, Noted, watched};
 pub use fault::Fault;
@@ -53,5 +56,6 @@ pub use ports::{
     Probe, Raw, Receipt, Request, SettingProblem, Sink, Source, SourceValues, Standing, StatementPage, Statements, StockSink,
     StockSource, ValuesPage, Wanted,
 };
+pub use reach::{Reach, Refusal};
 pub use secret::{Secret, Secrets};
 pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats, Traffic};

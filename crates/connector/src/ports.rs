@@ -17,7 +17,14 @@ use selvedge_model::{
 };
 use serde_json::Value;
 
-use crate::{clock::Clock, fault::Fault, secret::Secrets, session::Traffic};
+use crate::{
+    alert::{AlertSink, Pulse},
+    clock::Clock,
+    fault::Fault,
+    reach::Reach,
+    secret::Secrets,
+    session::Traffic,
+};
 
 /// The bytes of one document as they came, before anyone tried to understand them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -523,6 +530,10 @@ pub struct Connection {
     pub stock_sink: Option<Arc<dyn StockSink>>,
     /// What stands there, read whole; where it is absent, its sources tell it ([`crate::statements`]).
     pub statements: Option<Arc<dyn Statements>>,
+    /// Tells people.
+    pub alert_sink: Option<Arc<dyn AlertSink>>,
+    /// Tells a monitor outside.
+    pub pulse: Option<Arc<dyn Pulse>>,
     /// What `check` asks.
     pub probe: Option<Arc<dyn Probe>>,
 }
@@ -565,6 +576,8 @@ impl Connection {
             stock_source: None,
             stock_sink: None,
             statements: None,
+            alert_sink: None,
+            pulse: None,
             probe: None,
         }
     }
@@ -592,6 +605,8 @@ pub struct OpenContext<'a> {
     /// Whether nothing may change at the other side: every write, and every acknowledgement of news, is refused before it
     /// leaves ([`Fault::read_only`]).
     pub read_only: bool,
+    /// Where its calls may go.
+    pub reach: Reach,
 }
 
 /// A setting that is missing, mistyped or unknown.

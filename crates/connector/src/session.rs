@@ -12,6 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderName, HeaderValue};
+use selvedge_model::Problem;
 
 use self::line::{Line, Permit, Shut};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     exchange,
     fault::Fault,
     format,
+    reach::{Reach, Refusal, Resolver, refusal_in},
     retry_after::{self, Wait},
     secret::Secret,
 };
@@ -61,7 +63,7 @@ pub enum Effect {
     Write,
 }
 
-/// One call. Its debug form shows neither the query of the address nor the body.
+/// One call. Its debug form shows neither the path of the address, which may be a secret, nor the body.
 #[derive(Clone)]
 pub struct Call {
     /// For logs and faults: `create order so_1042`.
@@ -87,7 +89,7 @@ impl std::fmt::Debug for Call {
         f.debug_struct("Call")
             .field("what", &self.what)
             .field("method", &self.method)
-            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("to", &self.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"))
             .field("headers", &self.headers)
             .field("body_bytes", &self.body.len())
             .field("effect", &self.effect)
@@ -208,6 +210,8 @@ pub struct SessionConfig {
     pub budget: Budget,
     /// Whether it only reads: a call that writes is refused before it leaves.
     pub read_only: bool,
+    /// Where calls may go.
+    pub reach: Reach,
 }
 
 impl SessionConfig {
@@ -226,6 +230,7 @@ impl SessionConfig {
             wait_inside_max: Duration::from_secs(2),
             budget: Budget::default(),
             read_only: false,
+            reach: Reach::PUBLIC,
         }
     }
 }
@@ -315,7 +320,7 @@ impl Session {
     /// [`Fault::Transient`] when it never reached the other side or was a read; [`Fault::Unanswered`]
     /// when a write's answer was lost (timeout, reset, truncated body); [`Fault::Throttled`] on 429
     /// (the session then pauses by itself); [`Fault::Unexpected`] on a body past the bound;
-    /// [`Fault::read_only`] for a write over a session that only reads. Any other status is an [`Answer`].
+    /// [`Fault::read_only`] for a write over a session that only reads; [`Fault::Refused`] where it may not go. Any other status is an [`Answer`].
     pub async fn send(&self, call: Call) -> Result<Answer, Fault> {
         self.permits(call.effect, &call.what)?;
         let (client, request) = self.prepare(&call)?;
@@ -381,6 +386,7 @@ impl Session {
             request = request.header(name, value);
         }
         let request = request.build().map_err(|error| unusable(&error.without_url().to_string()))?;
+        self.config.reach.permits(request.url()).map_err(|refusal| refused(call, &refusal))?;
         Ok((client, request))
     }
 
@@ -486,6 +492,7 @@ fn client(config: &SessionConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        .dns_resolver(Resolver::of(config.reach))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(config.timeout)
         .pool_idle_timeout(IDLE_KEPT)
@@ -493,9 +500,18 @@ fn client(config: &SessionConfig) -> reqwest::ClientBuilder {
         .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
 }
 
+/// An address to which nothing leaves.
+fn refused(call: &Call, refusal: &Refusal) -> Fault {
+    let problem = Problem::new("connection.reach", "", refusal.to_string(), refusal.remedy());
+    Fault::Refused { what: call.what.clone(), problems: vec![problem] }
+}
+
 /// What a transport error means: before the connection stood nothing has left; after that a write may have arrived.
 fn lost(call: &Call, error: reqwest::Error) -> Fault {
     let (what, nothing_left) = (call.what.clone(), error.is_connect());
+    if let Some(refusal) = refusal_in(&error) {
+        return refused(call, &refusal);
+    }
     // The address may carry what nobody should read in a log.
     let source = Some(error.without_url().into());
     match call.effect {

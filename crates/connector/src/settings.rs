@@ -135,17 +135,38 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An address without a path, `https://…`; plain `http` only on this machine. Without a slash at the end.
+    /// An address without a path, `https://…`, that the connection may reach. Without a slash at the end.
     pub fn address(&mut self, path: &str, default: Option<&str>) -> Option<String> {
         let text = match (self.get(path), default) {
             (None, Some(default)) => default.to_owned(),
             _ => self.required(path)?,
         };
-        if is_address(&text) {
-            return Some(text.trim_end_matches('/').to_owned());
+        if !is_address(&text) {
+            self.wrong(path, format!("{:?} is not an address that can be called", redacted(&text)), self.explain(path));
+            return None;
         }
-        self.wrong(path, format!("{:?} is not an address that can be called", redacted(&text)), self.explain(path));
-        None
+        self.may_reach(path, &text).then(|| text.trim_end_matches('/').to_owned())
+    }
+
+    /// Whether calls may go there; if not, it is a problem.
+    pub fn may_reach(&mut self, path: &str, address: &str) -> bool {
+        let refusal = reqwest::Url::parse(address).ok().and_then(|url| self.context.reach.permits(&url).err());
+        if let Some(refusal) = &refusal {
+            self.wrong(path, refusal.to_string(), refusal.remedy());
+        }
+        refusal.is_none()
+    }
+
+    /// A secret that is an address, `https://…`, with whatever path and query it has: whoever knows it may use it.
+    pub fn secret_address(&mut self, path: &str) -> Option<Secret> {
+        let secret = self.secret(path)?;
+        let is_one =
+            reqwest::Url::parse(secret.reveal()).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !is_one {
+            self.wrong(path, "is not an address that can be called", self.explain(path));
+            return None;
+        }
+        self.may_reach(path, secret.reveal()).then_some(secret)
     }
 
     /// What was read, unless anything was wrong.
@@ -160,13 +181,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether calls may go there: TLS anywhere, and in clear only to this machine.
+/// Whether it is an address below which calls may go, whoever may reach it: see [`crate::Reach`].
 pub fn is_address(text: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(text) else { return false };
-    let host = url.host_str().unwrap_or_default();
-    let here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    !host.is_empty() && plain && (url.scheme() == "https" || url.scheme() == "http" && here)
+    url.host_str().is_some_and(|host| !host.is_empty()) && plain && matches!(url.scheme(), "https" | "http")
 }
 
 /// An address as it may be shown: a password in it is none of the reader's business.
@@ -208,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn clear_text_stays_on_this_machine() {
+    fn an_address_is_no_more_than_that() {
         assert!(is_address("https://api.example.com") && is_address("http://127.0.0.1:80"));
-        for text in ["http://api.example.com", "ftp://x", "https://u:p@x.example", "https://x.example?q=1", "nonsense", ""] {
+        for text in ["ftp://x", "https://u:p@x.example", "https://x.example?q=1", "nonsense", ""] {
             assert!(!is_address(text), "{text}");
         }
     }

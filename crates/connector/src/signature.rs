@@ -105,7 +105,7 @@ pub fn verify_standard_webhook(
     let moment = header("webhook-timestamp").ok_or("the header webhook-timestamp is missing")?;
     let given = header("webhook-signature").ok_or("the header webhook-signature is missing")?;
     let seconds: i64 = moment.parse().map_err(|_| "the header webhook-timestamp is not a number")?;
-    let expected = sign_standard_webhook(secret, id, moment, body).ok_or("the secret is not base64")?;
+    let expected = hmac_of_standard_webhook(secret, id, moment, body).ok_or("the secret is not base64")?;
     let mut fits = false;
     for signature in given.split(' ') {
         if let Some(("v1", text)) = signature.split_once(',') {
@@ -121,7 +121,15 @@ pub fn verify_standard_webhook(
     Ok(())
 }
 
-fn sign_standard_webhook(secret: &str, id: &str, moment: &str, body: &[u8]) -> Option<[u8; 32]> {
+/// Signs a delivery by the Standard Webhooks scheme: one entry of the header `webhook-signature`. `None` where the secret is not
+/// base64 of 24 to 64 bytes.
+pub fn sign_standard_webhook(secret: &str, id: &str, moment: &str, body: &[u8]) -> Option<String> {
+    let key = KEY_BASE64.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?;
+    let mac = hmac_of_standard_webhook(secret, id, moment, body).filter(|_| (24..=64).contains(&key.len()))?;
+    Some(format!("v1,{}", STANDARD.encode(mac)))
+}
+
+fn hmac_of_standard_webhook(secret: &str, id: &str, moment: &str, body: &[u8]) -> Option<[u8; 32]> {
     let key = KEY_BASE64.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?;
     let mut signed = format!("{id}.{moment}.").into_bytes();
     signed.extend_from_slice(body);

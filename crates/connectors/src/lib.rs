@@ -1,6 +1,7 @@
 //! One folder per system, one line per system here.
 
 pub mod centra;
+pub mod channels;
 mod complaint;
 mod handed_over;
 pub mod linnworks;

@@ -39,7 +39,14 @@ fn open(connector: &dyn Connector, port: u16, read_only: bool) -> Connection {
     }
     let name = ConnectionName::new("elsewhere");
     let clock = Arc::new(ManualClock::at("2026-02-03T10:00:00Z".parse().unwrap()));
-    let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock, read_only };
+    let context = OpenContext {
+        name: &name,
+        settings: &settings,
+        secrets: &secrets,
+        clock,
+        read_only,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     connector.open(&context).unwrap_or_else(|problems| panic!("{}: {problems:?}", connector.name()))
 }
 

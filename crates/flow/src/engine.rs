@@ -16,11 +16,12 @@ use selvedge_store::{Result, Store, StoreError, captures::NewCapture, obligation
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    CaptureSetup, FlowSetup, Setup,
+    CaptureSetup, FlowSetup, PulseState, Setup, alerts,
     backoff::after,
     capture::Rhythm,
     ports::{self, AnySink, AnySource, AnyWriter},
     reconcile::{Looked, Reconciler},
+    silence,
     stock::{self, Stock, write::News},
 };
 
@@ -146,6 +147,11 @@ pub struct Engine {
     pub(crate) shipments_gate: tokio::sync::Mutex<()>,
     pub(crate) returns_gate: tokio::sync::Mutex<()>,
     preflight: Mutex<Option<Timestamp>>,
+    pub(crate) silence: Mutex<silence::Watch>,
+    pub(crate) alerting: Mutex<alerts::Turn>,
+    pub(crate) pulse: Mutex<PulseState>,
+    /// When housekeeping was last done.
+    pub(crate) kept_house: Mutex<Option<Timestamp>>,
     pub(crate) reading: tokio::sync::Mutex<()>,
     /// Looks at both ends.
     pub reconciler: Reconciler,
@@ -190,6 +196,10 @@ impl Engine {
             shipments_gate: tokio::sync::Mutex::default(),
             returns_gate: tokio::sync::Mutex::default(),
             preflight: Mutex::default(),
+            silence: Mutex::default(),
+            alerting: Mutex::default(),
+            pulse: Mutex::default(),
+            kept_house: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             reconciler,
             stopping: AtomicBool::new(false),
@@ -407,6 +417,7 @@ impl Engine {
                 for (of, until) in &lost {
                     tx.stock_recover(of, now, *until)?;
                 }
+                tx.recover_messages(&brand, now)?;
                 tx.recover(&brand, now)
             })
             .await?;
@@ -444,8 +455,11 @@ impl Engine {
             report.stock += self.write_stock(stock).await?;
         }
         self.reconcile().await?;
+        self.watch_silence().await?;
+        self.alert().await?;
         self.housekeep().await?;
         self.tend_desk().await?;
+        self.beat().await?;
         Ok(report)
     }
 
@@ -465,7 +479,7 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "reconcile", "housekeep", "desk"] {
+        for name in ["decode", "lists", "promises", "halves", "reconcile", "silence", "alerts", "pulse", "housekeep", "desk"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -510,6 +524,9 @@ impl Engine {
                 ("promises", _) => self.keep_promises().await,
                 ("halves", _) => self.watch_halves().await,
                 ("reconcile", _) => self.reconcile().await,
+                ("silence", _) => self.watch_silence().await,
+                ("alerts", _) => self.alert().await,
+                ("pulse", _) => self.beat().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
                 ("desk", _) => self.tend_desk().await,
@@ -521,7 +538,7 @@ impl Engine {
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" | "watch" | "reconcile" => (HOUSEKEEPING, None),
+                "housekeep" | "watch" | "reconcile" | "silence" | "alerts" | "pulse" => (HOUSEKEEPING, None),
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
                 "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
                     (BUSY, Some(&self.wakes.capture))
@@ -691,7 +708,9 @@ impl Engine {
                 tx.stock_settle_drifts(&brand, now)?;
                 tx.close_empty(&brand, now).map(|_| ())
             })
-            .await
+            .await?;
+        *self.kept_house.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@
 //! how tests step it; [`Engine::run`] does the same until told to stop.
 
 pub mod actions;
+pub mod alerts;
 mod backoff;
 mod capture;
 pub mod clock;
@@ -34,6 +35,7 @@ pub mod preview;
 pub mod privacy;
 mod products;
 mod promises;
+mod pulse;
 mod reading;
 pub mod reconcile;
 mod redeliver;
@@ -41,6 +43,7 @@ mod replay;
 mod returns;
 mod routes;
 pub mod shadow;
+mod silence;
 pub mod stock;
 mod trouble;
 
@@ -56,14 +59,17 @@ use selvedge_store::Store;
 
 pub use selvedge_model::credit::{CreditAmounts, CreditPolicy, LinkRule};
 
+pub use alerts::{AlertSetup, Channel};
 pub use desk::DeskSetup;
 pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
+pub use pulse::{PulseSetup, PulseState};
 pub use reading::Swept;
 pub use redeliver::{Redelivered, Surprise};
 pub use replay::{Before, Foreseen, Replay, Replayed, Trial};
 pub use routes::RouteTrial;
+pub use silence::SilenceSetup;
 pub use stock::{Foreign, StockSetup};
 
 /// How records of one kind are captured from one connection.
@@ -156,6 +162,10 @@ pub struct Setup {
     pub pairs: Vec<reconcile::PairSetup>,
     /// How exceptions are ranked, owned and mended.
     pub desk: DeskSetup,
+    /// How silence is told; `None` = not at all.
+    pub silence: Option<SilenceSetup>,
+    /// Whom alerts go to.
+    pub alerts: AlertSetup,
 }
 
 /// How long one half of a return may be without the other, before somebody owns it.

@@ -175,7 +175,7 @@ fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> R
 
 #[cfg(test)]
 mod tests {
-    use selvedge_connector::ManualClock;
+    use selvedge_connector::clock::ManualClock;
     use selvedge_model::Kind;
     use selvedge_store::captures::{Arrived, NewCapture};
 

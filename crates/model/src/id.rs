@@ -98,6 +98,15 @@ row_id!(
     ApprovalId, "apr"
 );
 
+row_id!(
+    /// One open exception that people are told of.
+    AlertId, "alr"
+);
+row_id!(
+    /// One message to one channel.
+    MessageId, "msg"
+);
+
 /// A name or key that is text on the outside and a type on the inside.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {

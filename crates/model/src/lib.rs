@@ -6,6 +6,7 @@
 //! Reading order: ids and money first, then the records they make up, then what is said about
 //! records (problems, verdicts, differences), last the life of an obligation.
 
+pub mod alert;
 pub mod attribution;
 pub mod barcode;
 pub mod bundle;
@@ -43,6 +44,7 @@ pub mod routing;
 #[cfg(test)]
 mod samples;
 pub mod share;
+pub mod silence;
 pub mod statement;
 pub mod stock;
 pub mod tax;
@@ -51,8 +53,8 @@ pub mod tracking;
 pub mod written;
 
 pub use id::{
-    ApprovalId, Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId, ObligationId,
-    PersonId, ReconciliationId, RecordId, RecordKey, SessionId, Sku, TokenId,
+    AlertId, ApprovalId, Brand, CaptureId, ConnectionName, DifferenceId, ExceptionId, ExternalId, FlowName, LocationId,
+    MessageId, ObligationId, PersonId, ReconciliationId, RecordId, RecordKey, SessionId, Sku, TokenId,
 };
 pub use mode::Mode;
 pub use moment::{Interval, MomentError};

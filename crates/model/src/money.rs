@@ -287,6 +287,12 @@ impl Money {
         Ok(Self { minor, currency })
     }
 
+    /// The amount that its own text says: `18200.00 EUR`. `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (value, currency) = text.trim().split_once(' ')?;
+        Self::exact(Decimal::from_str_exact(value).ok()?, Currency::from_code(currency.trim())?).ok()
+    }
+
     /// Whole minor units.
     pub const fn minor(self) -> i64 {
         self.minor
@@ -369,6 +375,17 @@ mod tests {
 
     fn eur(minor: i64) -> Money {
         Money::from_minor(minor, Currency::from_code("EUR").unwrap())
+    }
+
+    #[test]
+    fn an_amount_reads_its_own_text() {
+        for amount in [eur(0), eur(-1_820_000), eur(5), Money::from_minor(12, Currency::from_code("JPY").unwrap())] {
+            assert_eq!(Money::parse(&amount.to_string()), Some(amount));
+        }
+        assert_eq!(Money::parse("10000 EUR"), Some(eur(1_000_000)));
+        for text in ["", "EUR", "1.001 EUR", "1,000 EUR", "1 XXXX", "1EUR"] {
+            assert_eq!(Money::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -95,8 +95,8 @@ impl Team {
             ("credit" | "refund" | "period" | "books" | "totals" | "currency" | "payment" | "tax" | "halves", _) => Team::Finance,
             ("address" | "customer", _) => Team::CustomerExperience,
             (
-                "auth" | "decode" | "mapping" | "preflight" | "flow" | "connection" | "source" | "target" | "confirm" | "needed"
-                | "webhook" | "file" | "exchange" | "statement" | "reconcile",
+                "alert" | "auth" | "decode" | "mapping" | "preflight" | "flow" | "connection" | "source" | "target" | "confirm"
+                | "needed" | "webhook" | "file" | "exchange" | "statement" | "reconcile",
                 _,
             ) => Team::Engineering,
             _ => return None,

@@ -4,6 +4,7 @@
 //! vendors' papers a second time, so that a misreading in a connector is caught and not mirrored.
 
 pub mod centra;
+pub mod channels;
 pub mod data;
 pub mod incumbent;
 pub mod journal;

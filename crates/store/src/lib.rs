@@ -7,6 +7,8 @@
 //! What may follow which state is not decided here but in `selvedge_model::obligation`; a move
 //! that the table does not allow is refused with [`StoreError::Move`].
 
+pub mod alerts;
+pub mod arrivals;
 pub mod attempts;
 pub mod audit;
 pub mod backup;
@@ -96,6 +98,9 @@ pub enum StoreError {
         /// What was tried.
         event: Event,
     },
+    /// A message that the table of moves does not let go there: another worker was quicker.
+    #[error("{0} has moved in the meantime")]
+    Moved(String),
     /// Somebody else signed in the meantime: what is to be signed follows a pack that is not the last one any more.
     #[error("{0} was signed by somebody else in the meantime")]
     SignedMeanwhile(String),

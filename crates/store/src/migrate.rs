@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0008_closes.sql"),
     include_str!("../migrations/sqlite/0009_people.sql"),
     include_str!("../migrations/sqlite/0010_desk.sql"),
+    include_str!("../migrations/sqlite/0011_alerts.sql"),
     include_str!("../migrations/sqlite/0012_trust.sql"),
     include_str!("../migrations/sqlite/0013_checks.sql"),
     include_str!("../migrations/sqlite/0014_search.sql"),
@@ -90,7 +91,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 13, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 14, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();
@@ -133,6 +134,14 @@ mod tests {
             ),
             ("promises WHERE brand = 'b' AND look_at <= 1 AND look_at IS NOT NULL", "promises_due"),
             ("promises WHERE exception_id = 1", "promises_by_exception"),
+            ("alerts WHERE brand = 'b' AND due_at <= 1 AND due_at IS NOT NULL", "alerts_due"),
+            ("alerts WHERE exception_id = 1 AND resolved_at IS NULL", "alerts_open"),
+            (
+                "alert_messages WHERE brand = 'b' AND channel = 'c' AND state = 'cleared' AND due_at <= 1 AND settled_at IS NULL",
+                "alert_messages_due",
+            ),
+            ("alert_messages WHERE brand = 'b' AND channel = 'c' AND state = 'held' ORDER BY id", "alert_messages_held"),
+            ("arrivals WHERE brand = 'b' AND connection = 'c' AND kind = 'k' AND slot >= 1", "PRIMARY KEY"),
             (&format!("stock_kits WHERE {of_flow} AND part = 'p'"), "stock_kits_by_part"),
             (
                 &format!("stock_drifts WHERE {of_flow} AND place = 'p' AND sku = 's' AND settled_at IS NULL"),

@@ -135,8 +135,12 @@ impl Tx<'_> {
             pack(&body),
             new.record.order().map(RecordKey::as_str),
         ])?;
+        let id = RecordId(self.connection.last_insert_rowid());
         self.index_words(&new.brand, &new.record)?;
-        Ok(Recorded::Revision(RecordId(self.connection.last_insert_rowid()), revision))
+        if revision == 1 {
+            self.count_arrival(&new.brand, &new.connection, &new.record, new.received_at)?;
+        }
+        Ok(Recorded::Revision(id, revision))
     }
 }
 

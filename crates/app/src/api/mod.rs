@@ -6,6 +6,7 @@
 //! Whoever asks is signed in on the page, or sends a token: `Authorization: Bearer slv_…`. An act that takes a second person is
 //! answered 202 and done once somebody approves it.
 
+mod alerts;
 mod calls;
 mod exceptions;
 mod flows;
@@ -45,6 +46,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/snooze", post(exceptions::snooze))
         .route("/exceptions/{id}/wake", post(exceptions::wake))
         .route("/exceptions/{id}/edit", post(exceptions::edit))
+        .route("/alerts", get(alerts::list))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
         .route("/mappings", get(mappings::list).put(mappings::set))
         .route("/reconcile", get(reconcile::pairs))
         .route("/reconcile/causes", get(reconcile::causes))

@@ -96,7 +96,7 @@ pub async fn run(about: &About, args: &Args) -> Done {
         return Err(Failure::Config(problems));
     }
     let environment = about.environment(&config);
-    let Assembly { store, connections, problems } =
+    let Assembly { store, connections, problems, tellers: _ } =
         wiring::assemble(&config, problems, &environment, about.global.key_file.as_deref(), &about.clock, wiring::Access::Full)
             .await;
     let mut lines: Vec<Line> = problems.iter().map(of_config).collect();

@@ -20,7 +20,7 @@ use crate::config::{
     secrets::write_private,
     template::{
         Answers, Auth, CENTRA_TOKEN, CENTRA_WEBHOOK_SECRET, DOTENV_HEAD, Erp, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_SECRET,
-        Shop, render,
+        Shop, reach_of, render,
     },
     words,
 };
@@ -258,8 +258,9 @@ async fn good_enough(about: &About, system: &str, name: &str, settings: &Value, 
     let out = about.out;
     let Some(connector) = selvedge_connectors::by_name(system) else { return Ok(true) };
     let name = ConnectionName::from(name);
+    let reach = settings.get("base_url").and_then(Value::as_str).map(reach_of).unwrap_or_default();
     let opened =
-        connector.open(&OpenContext { name: &name, settings, secrets, clock: Arc::clone(&about.clock), read_only: false });
+        connector.open(&OpenContext { name: &name, settings, secrets, clock: Arc::clone(&about.clock), read_only: false, reach });
     let mut bad = 0;
     match opened {
         Err(problems) => {

@@ -1,6 +1,7 @@
 //! The command line: one file per noun. `--json` on every read; exit code 0 for done, 1 for failed, 2 for
 //! a command or a config that is not right.
 
+pub mod alerts;
 pub mod audit;
 pub mod audit_log;
 pub mod backup;
@@ -104,6 +105,8 @@ pub enum Command {
     Returns(returns::Args),
     /// Show, release and dismiss what needs a person
     Exceptions(exceptions::Args),
+    /// Show who was told of which exception, take one over, try a channel
+    Alerts(alerts::Args),
     /// List, set, import and export what the targets call things
     Mappings(mappings::Args),
     /// See which warehouse ships what; try other routes on past orders
@@ -163,6 +166,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Orders(args) => orders::run(&about, args).await,
         Command::Returns(args) => returns::run(&about, args).await,
         Command::Exceptions(args) => exceptions::run(&about, args).await,
+        Command::Alerts(args) => alerts::run(&about, args).await,
         Command::Mappings(args) => mappings::run(&about, args).await,
         Command::Routes(args) => routes::run(&about, args).await,
         Command::Balance(args) => balance::run(&about, &args).await,
@@ -293,6 +297,10 @@ mod tests {
             "exceptions show exc_3 --json",
             "exceptions release exc_3",
             "exceptions dismiss exc_3 --reason tested",
+            "alerts list --all --json",
+            "alerts ack alr_7 alr_8",
+            "alerts test",
+            "alerts test oncall --json",
             "mappings list --table item",
             "mappings set shipping_item market=2,method=express 1205",
             "mappings set tax_code country=SE,rate=0 -8",
@@ -365,6 +373,8 @@ mod tests {
             "orders show",
             "exceptions show nonsense",
             "exceptions dismiss exc_3",
+            "alerts ack",
+            "alerts ack everything",
             "balance --since yesterday",
             "demo --data D --orders 5",
             "close sign 2026-11 --out packs",

@@ -6,6 +6,7 @@
 //!
 //! Secrets never stand in the file. It says where each one is kept, and [`secrets`] fetches it from there.
 
+pub mod alerts;
 pub mod credits;
 pub mod desk;
 pub mod dispatch;
@@ -20,6 +21,7 @@ pub mod returns;
 pub mod routes;
 pub mod secrets;
 pub mod shape;
+pub mod silence;
 pub mod stock;
 pub mod template;
 pub mod words;
@@ -33,12 +35,13 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use selvedge_connector::Connector;
-use selvedge_model::{Brand, ConnectionName, Currency, FlowName, Kind, Mode, gate::rules::OrderPolicy};
+use selvedge_connector::{Connector, Reach};
+use selvedge_model::{Brand, ConnectionName, Currency, FlowName, Kind, Mode, alert::ChannelName, gate::rules::OrderPolicy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use self::{
+    alerts::AlertSettings,
     credits::CreditSettings,
     desk::DeskSettings,
     dispatch::DispatchSettings,
@@ -52,6 +55,7 @@ use self::{
     returns::ReturnSettings,
     routes::RouteSettings,
     secrets::Reference,
+    silence::SilenceSettings,
     stock::StockSettings,
     words::{Moment, Pace, Span, did_you_mean},
 };
@@ -61,6 +65,13 @@ use crate::view::Ends;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Where `run` listens unless told otherwise: nobody outside this machine reaches it.
 pub const LISTEN: &str = "127.0.0.1:7700";
+/// Settings of every connection and channel: where its calls may go.
+const ALLOW_PRIVATE: &str = "allow_private";
+const ALLOW_HTTP: &str = "allow_http";
+const REACH: [(&str, &str); 2] = [
+    (ALLOW_PRIVATE, "Whether its address may lead to this machine or into a private network. Default: false."),
+    (ALLOW_HTTP, "Whether it may be called without TLS; to this machine, allow_private is enough. Default: false."),
+];
 /// What the store is called unless told otherwise.
 const STORE: &str = "sqlite://selvedge.db";
 
@@ -105,6 +116,12 @@ pub struct ConfigFile {
     pub entities: BTreeMap<String, EntitySettings>,
     /// How exceptions are ranked, whose they are, and what of a held order may be edited.
     pub desk: DeskSettings,
+    /// How what does not arrive is told.
+    pub silence: SilenceSettings,
+    /// Who is told of exceptions, over which channels and when.
+    pub alerts: AlertSettings,
+    /// A sign of life for a monitor outside: { url = { env = "NAME" }, every = "1m", method = "get" }.
+    pub heartbeat: Map<String, Value>,
 }
 
 impl Default for ConfigFile {
@@ -126,6 +143,9 @@ impl Default for ConfigFile {
             retention: RetentionSettings::default(),
             entities: BTreeMap::new(),
             desk: DeskSettings::default(),
+            silence: SilenceSettings::default(),
+            alerts: AlertSettings::default(),
+            heartbeat: Map::new(),
         }
     }
 }
@@ -463,6 +483,8 @@ pub struct ConnectionConfig {
     pub references: BTreeMap<String, Reference>,
     /// Settings already reported, so that the connector's "is missing" about them is no news.
     pub reported: BTreeSet<String>,
+    /// Where its calls may go.
+    pub reach: Reach,
 }
 
 impl fmt::Debug for ConnectionConfig {
@@ -524,6 +546,14 @@ pub struct Config {
     pub entities: BTreeMap<String, EntitySettings>,
     /// How exceptions are ranked, owned and edited, as written.
     pub desk: DeskSettings,
+    /// How silence is told.
+    pub silence: SilenceSettings,
+    /// Who is told of exceptions.
+    pub alerts: AlertSettings,
+    /// The channels over which people are told.
+    pub channels: BTreeMap<ChannelName, ConnectionConfig>,
+    /// The sign of life.
+    pub heartbeat: Option<ConnectionConfig>,
     lines: Lines,
     lost: BTreeSet<String>,
 }
@@ -805,6 +835,14 @@ impl Reading<'_> {
         for (setting, message, remedy) in read.desk.faults(&self.declared(), &names) {
             self.wrong(&below("desk", &setting), message, remedy);
         }
+        for (setting, message, remedy) in read.silence.faults(&self.declared()) {
+            self.wrong(&below("silence", &setting), message, remedy);
+        }
+        for (setting, message, remedy) in read.alerts.faults() {
+            self.wrong(&below("alerts", &setting), message, remedy);
+        }
+        let channels = self.channels(&read.alerts);
+        let heartbeat = (!read.heartbeat.is_empty()).then(|| self.heartbeat(read.heartbeat));
         Config {
             file: self.file.to_owned(),
             brand: Brand(read.brand),
@@ -829,6 +867,10 @@ impl Reading<'_> {
             retention: read.retention,
             entities: read.entities,
             desk: read.desk,
+            silence: read.silence,
+            alerts: read.alerts,
+            channels,
+            heartbeat,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
         }
@@ -907,9 +949,15 @@ impl Reading<'_> {
                 None
             }
         };
-        let Some(connector) = connector else {
-            // Which settings are secrets is not known; nothing of them is kept or shown.
-            return None;
+        // Which settings are secrets is not known without it; nothing of them is kept or shown.
+        connector.map(|connector| self.opened(path, connector, settings))
+    }
+
+    /// What a connector is given to open a connection or a channel.
+    fn opened(&mut self, path: &str, connector: &'static dyn Connector, mut settings: Map<String, Value>) -> ConnectionConfig {
+        let reach = Reach {
+            allow_private: self.flag(path, &mut settings, ALLOW_PRIVATE),
+            allow_http: self.flag(path, &mut settings, ALLOW_HTTP),
         };
         let (references, wrong) = secrets::take_out(connector, &mut settings);
         let mut reported = BTreeSet::new();
@@ -917,7 +965,55 @@ impl Reading<'_> {
             self.wrong(&below(path, &setting), message, remedy);
             reported.insert(setting);
         }
-        Some(ConnectionConfig { connector, settings: Value::Object(settings), references, reported })
+        ConnectionConfig { connector, settings: Value::Object(settings), references, reported, reach }
+    }
+
+    fn channels(&mut self, alerts: &AlertSettings) -> BTreeMap<ChannelName, ConnectionConfig> {
+        let mut channels = BTreeMap::new();
+        for (name, settings) in &alerts.channels {
+            let (path, mut settings) = (below("alerts.channels", name), settings.clone());
+            let kinds = || selvedge_connectors::channels::CHANNELS.iter().map(|channel| channel.name());
+            let at = below(&path, "kind");
+            match settings.remove("kind") {
+                Some(Value::String(kind)) => match selvedge_connectors::channels::by_name(&kind) {
+                    Some(channel) => {
+                        channels.insert(ChannelName(name.clone()), self.opened(&path, channel, settings));
+                    }
+                    None => {
+                        let remedy = did_you_mean(&kind, kinds(), "Take one of the kinds that there are.");
+                        self.wrong(&at, format!("{:?} is no kind of channel", words::short(&kind)), remedy);
+                    }
+                },
+                _ => {
+                    let kinds: Vec<String> = kinds().map(|kind| format!("{kind:?}")).collect();
+                    self.wrong(&at, "is missing", format!("Write which kind of channel it is: kind = {}.", kinds.join(" or ")));
+                }
+            }
+        }
+        channels
+    }
+
+    fn heartbeat(&mut self, settings: Map<String, Value>) -> ConnectionConfig {
+        if let Some(every) = settings.get("every")
+            && let Some(unclear) = every.as_str().map_or(Some(words::short(&every.to_string()).to_owned()), |text| {
+                text.parse::<Span>().err().map(|_| words::short(text).to_owned())
+            })
+        {
+            self.wrong("heartbeat.every", format!("{unclear:?} is not a stretch of time"), words::SPAN_REMEDY);
+        }
+        self.opened("heartbeat", selvedge_connectors::channels::HEARTBEAT, settings)
+    }
+
+    /// A setting of every connection that is true or false, taken out of what its connector is given.
+    fn flag(&mut self, path: &str, settings: &mut Map<String, Value>, name: &str) -> bool {
+        match settings.remove(name) {
+            None => false,
+            Some(Value::Bool(set)) => set,
+            Some(_) => {
+                self.wrong(&below(path, name), "is neither true nor false", "Write true or false, without quotes.");
+                false
+            }
+        }
     }
 
     fn flows(&mut self, flows: &BTreeMap<FlowName, FlowSettings>) {
@@ -1093,9 +1189,18 @@ fn strict_schema() -> Value {
 /// The schema that people and editors read: with the settings of every system.
 pub fn schema() -> Value {
     let mut schema = strict_schema();
-    let systems: Vec<Value> = selvedge_connectors::CONNECTORS.iter().map(|connector| system_schema(*connector)).collect();
+    let systems: Vec<Value> =
+        selvedge_connectors::CONNECTORS.iter().map(|connector| system_schema(*connector, Some("system"))).collect();
     if let Some(connection) = schema.pointer_mut("/properties/connections/additionalProperties") {
         *connection = json!({ "oneOf": systems });
+    }
+    let channels = selvedge_connectors::channels::CHANNELS.iter().map(|channel| system_schema(*channel, Some("kind")));
+    let channels: Vec<Value> = channels.collect();
+    if let Some(channel) = schema.pointer_mut("/$defs/AlertSettings/properties/channels/additionalProperties") {
+        *channel = json!({ "oneOf": channels });
+    }
+    if let Some(heartbeat) = schema.pointer_mut("/properties/heartbeat") {
+        *heartbeat = system_schema(selvedge_connectors::channels::HEARTBEAT, None);
     }
     if let Some(defs) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
         defs.insert("Secret".to_owned(), secrets::schema());
@@ -1106,9 +1211,15 @@ pub fn schema() -> Value {
     schema
 }
 
-fn system_schema(connector: &dyn Connector) -> Value {
+/// `key` is the setting that names the connector, where one does.
+fn system_schema(connector: &dyn Connector, key: Option<&str>) -> Value {
     let mut properties = Map::new();
-    properties.insert("system".to_owned(), json!({ "const": connector.name() }));
+    if let Some(key) = key {
+        properties.insert(key.to_owned(), json!({ "const": connector.name() }));
+    }
+    for (name, text) in REACH {
+        properties.insert(name.to_owned(), json!({ "type": "boolean", "description": text }));
+    }
     for (path, text) in connector.settings() {
         let setting = if connector.secret_settings().contains(&path) {
             json!({ "$ref": "#/$defs/Secret", "description": text })
@@ -1129,7 +1240,7 @@ fn system_schema(connector: &dyn Connector) -> Value {
             }
         }
     }
-    json!({ "title": connector.name(), "type": "object", "properties": properties, "required": ["system"], "additionalProperties": false })
+    json!({ "title": connector.name(), "type": "object", "properties": properties, "required": key.into_iter().collect::<Vec<_>>(), "additionalProperties": false })
 }
 
 #[cfg(test)]

@@ -309,7 +309,8 @@ pub struct Fetched {
     pub reported: std::collections::BTreeSet<String>,
 }
 
-/// Fetches what the connections' settings refer to; what cannot be fetched, and what too many can read, is named.
+/// Fetches what the settings of connections (by name), channels (by path) and the heartbeat (`heartbeat.`) refer to; what cannot be
+/// fetched, and what too many can read, is named.
 pub async fn fetch(
     config: &Config,
     environment: &Environment,
@@ -326,8 +327,13 @@ pub async fn fetch(
             format!("chmod 600 {}", path.display()),
         ));
     }
-    for (name, connection) in &config.connections {
-        let path = below("connections", name.as_str());
+    let connections = config.connections.iter().map(|(name, one)| (name.0.clone(), below("connections", name.as_str()), one));
+    let channels = config.channels.iter().map(|(name, one)| {
+        let path = below("alerts.channels", name.as_str());
+        (path.clone(), path, one)
+    });
+    let heartbeat = config.heartbeat.iter().map(|one| ("heartbeat.".to_owned(), "heartbeat".to_owned(), one));
+    for (key, path, connection) in connections.chain(channels).chain(heartbeat) {
         let mut fetched =
             Fetched { settings: connection.settings.clone(), reported: connection.reported.clone(), ..Fetched::default() };
         for (setting, reference) in &connection.references {
@@ -359,7 +365,7 @@ pub async fn fetch(
                 }
             }
         }
-        all.insert(name.0.clone(), fetched);
+        all.insert(key, fetched);
     }
     (all, problems)
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use reqwest::Url;
+use selvedge_connector::{Reach, Refusal};
+
 /// What a person answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answers {
@@ -125,11 +128,16 @@ listen = \"127.0.0.1:7700\"          # plain HTTP: beyond this machine, put a re
 
 [connections.shop]
 system = \"centra\"
-base_url = {base_url}               # calls go to /graphql below it
+base_url = {base_url}               # calls go to /graphql below it{private}
 token = {{ env = \"{CENTRA_TOKEN}\" }}       # AMS: System > API Tokens; permissions: see docs/systems/centra.md
 time_zone = {time_zone}             # the instance's own; some of its times carry no offset",
         brand = quoted(brand),
         base_url = quoted(&shop.base_url),
+        private = if reach_of(&shop.base_url).allow_private {
+            "\nallow_private = true             # it is on this machine or in a private network"
+        } else {
+            ""
+        },
         time_zone = quoted(&shop.time_zone),
     ));
     line(format_args!(
@@ -148,7 +156,12 @@ account = {account}",
         account = quoted(&erp.account)
     ));
     match &erp.base_url {
-        Some(base_url) => line(format_args!("base_url = {}", quoted(base_url))),
+        Some(base_url) => {
+            line(format_args!("base_url = {}", quoted(base_url)));
+            if reach_of(base_url).allow_private {
+                line(format_args!("allow_private = true             # it is on this machine or in a private network"));
+            }
+        }
         None => line(format_args!(
             "# base_url = \"https://1234567-sb1.suitetalk.api.netsuite.com\"  # the default follows from the account"
         )),
@@ -274,6 +287,12 @@ const WAREHOUSES: &str = "
 
 /// What `.env` begins with.
 pub const DOTENV_HEAD: &str = "# Secrets for selvedge. Keep this file out of version control; only its owner may read it.\n";
+
+/// Where calls to an address may go: into a private network only when it says so itself.
+pub fn reach_of(address: &str) -> Reach {
+    let private = Url::parse(address).is_ok_and(|url| matches!(Reach::PUBLIC.permits(&url), Err(Refusal::Private(_))));
+    Reach { allow_private: private, allow_http: false }
+}
 
 #[cfg(test)]
 mod tests {

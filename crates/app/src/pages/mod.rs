@@ -2,6 +2,7 @@
 //! are the values of [`crate::view`].
 
 mod account;
+mod alerts;
 mod approvals;
 mod assets;
 mod differences;
@@ -72,6 +73,9 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/snooze", post(exception::snooze).get(exception::back))
         .route("/exceptions/{id}/wake", post(exception::wake).get(exception::back))
         .route("/exceptions/{id}/edit", post(exception::edit).get(exception::back))
+        .route("/alerts", get(alerts::page))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge).get(|| async { Redirect::to("/alerts") }))
+        .route("/alerts/ack/{token}", get(alerts::ask).post(alerts::acknowledge_by_link))
         .route("/reconcile", get(reconcile::page))
         .route("/reconcile/differences", get(differences::list))
         .route("/reconcile/differences/{id}", get(differences::one))
@@ -128,6 +132,7 @@ enum Place {
     Orders,
     Returns,
     Exceptions,
+    Alerts,
     Reconcile,
     Stock,
     Mappings,
@@ -138,11 +143,12 @@ enum Place {
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 9] = [
+const PLACES: [(Place, &str, &str); 10] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
     (Place::Exceptions, "/exceptions", "Exceptions"),
+    (Place::Alerts, "/alerts", "Alerts"),
     (Place::Reconcile, "/reconcile", "Reconciliation"),
     (Place::Stock, "/stock", "Stock"),
     (Place::Mappings, "/mappings", "Mappings"),

@@ -241,6 +241,8 @@ async fn built(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>, de
         halves: selvedge_flow::HalvesSetup::default(),
         pairs,
         desk,
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     let door = Door { key: Some(Arc::new(SealingKey::generate().0)), ..Door::default() };

@@ -372,9 +372,16 @@ async fn what_shoppers_write_stays_text() {
     let list = get(&app, "/orders").await.text;
     let address =
         list.split("href=\"").find(|rest| rest.starts_with("/orders/")).and_then(|rest| rest.split('"').next()).unwrap();
-    for path in
-        ["/", "/orders", "/orders?search=%3Cscript%3E", address, "/exceptions", &format!("/exceptions/{exception}"), "/mappings"]
-    {
+    for path in [
+        "/",
+        "/orders",
+        "/orders?search=%3Cscript%3E",
+        address,
+        "/exceptions",
+        &format!("/exceptions/{exception}"),
+        "/alerts",
+        "/mappings",
+    ] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}");
         assert!(!got.text.contains("<script>") && !got.text.contains("<b>\""), "{path}: {}", got.text);
@@ -1286,4 +1293,61 @@ async fn a_checklist_is_ticked_signed_and_then_stays() {
     {
         assert_eq!(get(&app, nowhere).await.status, StatusCode::NOT_FOUND, "{nowhere}");
     }
+}
+
+#[tokio::test]
+async fn a_link_in_a_message_asks_and_only_the_button_acknowledges() {
+    use selvedge_model::alert::{Event, Message, Severity};
+    use selvedge_store::alerts::NewMessage;
+
+    let (app, _) = busy().await;
+    let (brand, now) = (app.brand.clone(), app.clock.now());
+    let alert = app
+        .store
+        .write(move |tx| {
+            let exception = tx.exceptions(&brand, false)?[0].id;
+            let alert = tx.open_alert(&brand, exception, "all", Severity::Error, now)?;
+            let message = Message {
+                id: selvedge_model::MessageId(0),
+                brand: brand.0.clone(),
+                event: Event::Opened,
+                severity: Severity::Error,
+                by: None,
+                items: Vec::new(),
+                more: 1,
+                at: now,
+            };
+            let new = NewMessage { channel: "ops".into(), route: "all".to_owned(), step: 0, message, alerts: vec![alert] };
+            let message = tx.owe_message(&brand, &new, now)?;
+            tx.add_alert_link(message, "0123456789abcdef", now + std::time::Duration::from_secs(600))?;
+            Ok(alert)
+        })
+        .await
+        .unwrap();
+    let row = async || {
+        let brand = app.brand.clone();
+        app.store.read(move |view| view.alert(&brand, alert)).await.unwrap()
+    };
+    let link = "/alerts/ack/0123456789abcdef";
+    for _ in 0..2 {
+        let page = get(&app, link).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(page.text.contains("I look after it"), "{}", page.text);
+        assert_eq!(page.header("cache-control"), "no-store");
+        assert!(row().await.acknowledged.is_none(), "opening it does nothing");
+    }
+    assert!(get(&app, "/alerts/ack/another").await.text.contains("opens nothing"));
+    assert!(form(&app, link, "").await.text.contains("You look after it"));
+    assert!(row().await.acknowledged.unwrap().1.starts_with("a link (msg_1 over ops)"));
+    assert!(form(&app, link, "").await.text.contains("opens nothing"), "once");
+    let page = get(&app, "/alerts").await;
+    assert!(page.text.contains("a link (msg_1 over ops)"), "{}", page.text);
+
+    // From the page and over the API, by whoever is quicker.
+    assert_eq!(form(&app, &format!("/alerts/{alert}/acknowledge"), "").await.header("location"), "/alerts?acknowledged=0");
+    let answer = api(&app, Method::POST, &format!("/api/alerts/{alert}/acknowledge"), json!({})).await;
+    assert_eq!(answer.json(), json!({ "acknowledged": false }));
+    assert_eq!(form(&app, "/alerts/alr_99/acknowledge", "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(api(&app, Method::POST, "/api/alerts/alr_99/acknowledge", json!({})).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(&app, "/api/alerts").await.json()["alerts"][0]["id"], alert.to_string());
 }

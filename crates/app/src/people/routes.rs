@@ -43,6 +43,8 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/demo/{token}", Nothing),
     ("GET", "/demo/{token}/", Nothing),
     ("GET", "/demo/{token}/{*path}", Nothing),
+    ("GET", "/alerts/ack/{token}", Nothing),
+    ("POST", "/alerts/ack/{token}", Nothing),
     // One's own account.
     ("POST", "/logout", SignedIn),
     ("GET", "/account", SignedIn),
@@ -109,6 +111,9 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/exceptions/{id}/wake", READ),
     ("POST", "/exceptions/{id}/edit", ACT),
     ("GET", "/exceptions/{id}/edit", READ),
+    ("GET", "/alerts", READ),
+    ("POST", "/alerts/{id}/acknowledge", ACT),
+    ("GET", "/alerts/{id}/acknowledge", READ),
     ("GET", "/reconcile", READ),
     ("GET", "/reconcile/differences", READ),
     ("GET", "/reconcile/differences/{id}", READ),
@@ -144,6 +149,8 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/api/exceptions/{id}/snooze", ACT),
     ("POST", "/api/exceptions/{id}/wake", ACT),
     ("POST", "/api/exceptions/{id}/edit", ACT),
+    ("GET", "/api/alerts", READ),
+    ("POST", "/api/alerts/{id}/acknowledge", ACT),
     ("GET", "/api/mappings", READ),
     ("PUT", "/api/mappings", MAP),
     ("GET", "/api/reconcile", READ),
@@ -250,7 +257,8 @@ mod tests {
     #[test]
     fn what_changes_something_never_needs_less_than_reading() {
         for (method, path, need) in TABLE {
-            let proves_itself = ["/webhooks/", "/login", "/setup/", "/invitation/", "/logout", "/account/", "/approvals/"];
+            let proves_itself =
+                ["/webhooks/", "/login", "/setup/", "/invitation/", "/logout", "/account/", "/approvals/", "/alerts/ack/"];
             if *method != "GET" && !proves_itself.iter().any(|start| path.starts_with(start)) {
                 assert!(matches!(need, Need::Right(right) if *right != Right::Read), "{method} {path}: {need:?}");
             }

@@ -1,6 +1,7 @@
 //! The built binary, as its users run it. One test binary, because linking is the dear part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
+mod alerts;
 mod conform;
 mod credits;
 mod demo;

@@ -247,6 +247,7 @@ async fn it_fits_a_phone_and_is_reached_by_keyboard() {
         "/orders",
         "/exceptions",
         "/exceptions/exc_1",
+        "/alerts",
         "/reconcile",
         "/reconcile/differences?all=yes",
         "/stock",

@@ -52,6 +52,7 @@ fn session(change: impl FnOnce(&mut SessionConfig)) -> Arc<Session> {
     let mut config = SessionConfig {
         timeout: Duration::from_secs(2),
         throttle_pause_first: Duration::from_millis(10),
+        reach: crate::Reach::ANYWHERE,
         ..SessionConfig::named("test")
     };
     change(&mut config);
@@ -364,4 +365,27 @@ async fn a_session_that_only_reads_lets_no_write_out() {
     assert_eq!(session.stats().calls, []);
     session.send(call(&server.url, "b", Effect::Read, Priority::Orders)).await.unwrap();
     assert_eq!(server.seen.lock().unwrap().as_slice(), ["POST /b HTTP/1.1"]);
+}
+
+#[tokio::test]
+async fn nothing_leaves_for_this_machine_unless_the_config_says_so() {
+    let server = serve(|_| plain("200 OK", "", "{}"), Duration::ZERO).await;
+    let port = server.url.rsplit_once(':').unwrap().1.to_owned();
+    let refused = |fault: Result<Answer, Fault>| match fault.unwrap_err() {
+        Fault::Refused { problems, .. } => problems[0].rule.clone(),
+        other => panic!("{other}"),
+    };
+    let public = session(|config| config.reach = crate::Reach::PUBLIC);
+    let http = session(|config| config.reach = crate::Reach { allow_http: true, allow_private: false });
+    for session in [&public, &http] {
+        // By its address, and by a name that stands for it: that one is told when the connection is made.
+        for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "2130706433"] {
+            let fault = session.send(call(&format!("http://{host}:{port}"), "a", Effect::Write, Priority::Orders)).await;
+            assert_eq!(refused(fault), "connection.reach", "{host}");
+        }
+    }
+    let clear = session(|config| config.reach = crate::Reach { allow_private: true, allow_http: false });
+    assert_eq!(refused(clear.send(call("http://example.com", "a", Effect::Read, Priority::Orders)).await), "connection.reach");
+    assert_eq!(clear.send(call(&server.url, "a", Effect::Read, Priority::Orders)).await.unwrap().status, 200);
+    assert_eq!(server.seen.lock().unwrap().len(), 1, "only what was allowed has arrived");
 }

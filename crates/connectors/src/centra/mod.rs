@@ -70,6 +70,7 @@ impl Connector for Centra {
                 retry_after_max: RETRY_AFTER_MAX,
                 budget: graphql::default_budget(),
                 read_only: context.read_only,
+                reach: context.reach,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),

@@ -517,7 +517,14 @@ pub(super) mod tests {
         }
         let name = ConnectionName::from("shop");
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        Settings::read(&OpenContext { name: &name, settings, secrets: &kept, clock, read_only: false })
+        Settings::read(&OpenContext {
+            name: &name,
+            settings,
+            secrets: &kept,
+            clock,
+            read_only: false,
+            reach: selvedge_connector::Reach::ANYWHERE,
+        })
     }
 
     #[test]

@@ -180,7 +180,16 @@ fn a_connection_offers_what_centra_has_and_nothing_else() {
         secrets.set("token", Secret::new("t"));
         let name = ConnectionName::from("shop");
         let clock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
-        Centra.open(&OpenContext { name: &name, settings: &settings, secrets: &secrets, clock, read_only: false }).unwrap()
+        Centra
+            .open(&OpenContext {
+                name: &name,
+                settings: &settings,
+                secrets: &secrets,
+                clock,
+                read_only: false,
+                reach: selvedge_connector::Reach::ANYWHERE,
+            })
+            .unwrap()
     };
     let shop = open(json!({ "base_url": "https://brand.centra.com", "time_zone": "Europe/Stockholm", "page_size": 20 }));
     assert_eq!(shop.order_source.as_ref().unwrap().fetch_max(), 20);

@@ -229,7 +229,14 @@ mod tests {
         let settings = json!({ "base_url": server.url(), "time_zone": "Europe/Stockholm" });
         let name = selvedge_model::ConnectionName::new("shop");
         let clock = Arc::new(ManualClock::at("2026-02-03T09:00:00Z".parse().unwrap()));
-        let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock, read_only: false };
+        let context = OpenContext {
+            name: &name,
+            settings: &settings,
+            secrets: &secrets,
+            clock,
+            read_only: false,
+            reach: selvedge_connector::Reach::ANYWHERE,
+        };
         let shop = super::super::Centra.open(&context).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         let port = shop.values.unwrap();
         let mut all = Vec::new();

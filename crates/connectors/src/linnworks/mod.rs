@@ -68,6 +68,7 @@ impl Connector for Linnworks {
                 retry_after_max: RETRY_AFTER_MAX,
                 budget: client::budget(),
                 read_only: context.read_only,
+                reach: context.reach,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),

@@ -95,6 +95,7 @@ fn open(name: &'static str, context: &OpenContext<'_>, pages: Pages) -> Result<C
             timeout: settings.timeout,
             body_bytes_max: BODY_BYTES_MAX,
             read_only: context.read_only,
+            reach: context.reach,
             ..SessionConfig::named(context.name.as_str())
         },
         Arc::clone(&context.clock),

@@ -67,6 +67,7 @@ impl Connector for Veeqo {
                 throttle_pause_first: Duration::from_secs(2),
                 budget: client::budget(),
                 read_only: context.read_only,
+                reach: context.reach,
                 ..SessionConfig::named(context.name.as_str())
             },
             Arc::clone(&context.clock),

@@ -169,7 +169,14 @@ pub(super) mod stand_in {
         secrets.set("api_key", Secret::new(access.api_key));
         let name = ConnectionName::new("vq");
         let clock = Arc::new(ManualClock::at("2026-02-03T09:10:00Z".parse().unwrap()));
-        let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock, read_only: false };
+        let context = OpenContext {
+            name: &name,
+            settings: &settings,
+            secrets: &secrets,
+            clock,
+            read_only: false,
+            reach: selvedge_connector::Reach::ANYWHERE,
+        };
         (veeqo, Veeqo.open(&context).unwrap_or_else(|problems| panic!("{problems:?}")))
     }
 

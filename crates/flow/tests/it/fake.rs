@@ -300,6 +300,8 @@ impl Fake {
             halves: selvedge_flow::HalvesSetup::default(),
             pairs: Vec::new(),
             desk: selvedge_flow::DeskSetup::default(),
+            silence: None,
+            alerts: selvedge_flow::AlertSetup::default(),
         }
     }
 

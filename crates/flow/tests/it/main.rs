@@ -1,6 +1,7 @@
 //! The journey against systems that live in memory: seeded, stepped, crashed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
+mod alerts;
 mod desk;
 mod fake;
 mod journey;

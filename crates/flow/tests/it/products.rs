@@ -79,6 +79,8 @@ async fn world(policy: ProductPolicy) -> World {
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
         desk: selvedge_flow::DeskSetup::default(),
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

@@ -303,6 +303,8 @@ fn empty(clock: &Arc<ManualClock>, store: &Store) -> Setup {
         halves: HalvesSetup::default(),
         pairs: Vec::new(),
         desk: selvedge_flow::DeskSetup::default(),
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     }
 }
 

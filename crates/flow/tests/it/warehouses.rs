@@ -91,6 +91,8 @@ async fn world() -> World {
         halves: selvedge_flow::HalvesSetup::default(),
         pairs: Vec::new(),
         desk: selvedge_flow::DeskSetup::default(),
+        silence: None,
+        alerts: selvedge_flow::AlertSetup::default(),
     };
     World { clock, shop, told, picks, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

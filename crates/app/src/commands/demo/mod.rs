@@ -108,6 +108,9 @@ pub struct DemoArgs {
     /// No flows: another integration has carried everything over, correctly. Try selvedge audit and selvedge close on it.
     #[arg(long, conflicts_with_all = ["data", "flash"])]
     incumbent: bool,
+    /// A file whose text is added to the config that the demo writes.
+    #[arg(long, value_name = "FILE", hide = true)]
+    and_config: Option<PathBuf>,
     /// Latency that the simulated systems add to every answer.
     #[arg(long, default_value_t = 0, hide = true)]
     latency_ms: u64,

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use selvedge_connector::{Answer, Call, Effect, Priority, Session, SessionConfig};
+use selvedge_connector::{Answer, Call, Effect, Priority, Reach, Session, SessionConfig};
 use selvedge_flow::{Setup, clock::SystemClock};
 use selvedge_sim::{
     linnworks, netsuite, threepl, veeqo,
@@ -202,7 +202,7 @@ impl Child {
         let access = serde_json::from_str(&line).context("the simulated world does not say how to reach it")?;
         let admin =
             // A large world takes its time to be carried over.
-            Session::new(SessionConfig { timeout: Duration::from_secs(900), breaker_failures: u32::MAX, ..SessionConfig::named("world") }, Arc::new(SystemClock));
+            Session::new(SessionConfig { timeout: Duration::from_secs(900), breaker_failures: u32::MAX, reach: Reach::ANYWHERE, ..SessionConfig::named("world") }, Arc::new(SystemClock));
         Ok(Self { process, access, admin })
     }
 
@@ -337,6 +337,7 @@ listen = {listen:?}
 [connections.{SHOP}]
 system = "centra"
 base_url = {shop:?}
+allow_private = true
 token = {token}
 webhook_secret = {webhook}
 time_zone = {zone:?}
@@ -348,6 +349,7 @@ stock_fills_waiting = true
 [connections.{ERP}]
 system = "netsuite"
 base_url = {erp:?}
+allow_private = true
 account = {account:?}
 concurrency = {concurrency}
 customers = {customers:?}
@@ -417,6 +419,9 @@ overlap = "5s"
         text.push_str(&returns_config());
     }
     text.push_str(&desk_config(folder, access)?);
+    if let Some(more) = &args.and_config {
+        text.push_str(&std::fs::read_to_string(more).with_context(|| format!("cannot read {}", more.display()))?);
+    }
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
@@ -495,6 +500,7 @@ fn warehouses_config(folder: &Path, access: &Access) -> anyhow::Result<String> {
 [connections.{WAREHOUSE}]
 system = "linnworks"
 login_url = {url:?}
+allow_private = true
 application_id = {id}
 application_secret = {secret}
 token = {token}
@@ -512,6 +518,7 @@ location = {location:?}
 [connections.{NORTH}]
 system = "veeqo"
 base_url = {url:?}
+allow_private = true
 api_key = {key}
 channel_id = {channel}
 "#,

@@ -63,7 +63,14 @@ async fn shop(orders: u64, profile: Profile, settings: Value) -> Shop {
     secrets.set("token", Secret::new(centra.token()));
     let name = ConnectionName::new("shop");
     let clock = Arc::new(ManualClock::at(Timestamp::from_second(now().as_second() + 600).unwrap()));
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock, read_only: true };
+    let context = OpenContext {
+        name: &name,
+        settings: &all,
+        secrets: &secrets,
+        clock,
+        read_only: true,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     let connection = Centra.open(&context).unwrap_or_else(|problems| panic!("{problems:?}"));
     Shop { centra, connection }
 }

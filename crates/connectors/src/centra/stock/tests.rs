@@ -225,7 +225,14 @@ async fn world(settings: Value, answer: impl Fn(&Asked) -> Reply + Send + Sync +
     secrets.set("token", Secret::new("t-hidden"));
     let name = ConnectionName::from("shop");
     let clock = Arc::new(ManualClock::at(as_of()));
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &all,
+        secrets: &secrets,
+        clock: clock.clone(),
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     World { shop: super::super::Centra.open(&context).unwrap(), asked, clock }
 }
 

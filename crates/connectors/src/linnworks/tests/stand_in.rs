@@ -64,7 +64,14 @@ fn open(account: &Linnworks, server: &Server, clock: &Arc<ManualClock>, settings
     secrets.set("application_secret", Secret::new(&*access.application_secret));
     secrets.set("token", Secret::new(&*access.token));
     let name = ConnectionName::new("wms");
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &all,
+        secrets: &secrets,
+        clock: clock.clone(),
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     super::super::Linnworks.open(&context).unwrap()
 }
 

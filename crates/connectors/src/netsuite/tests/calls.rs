@@ -77,7 +77,14 @@ pub(super) async fn world_with(oauth2: bool, more: Value, answer: impl Fn(&Came)
     secrets.set("auth.token_secret", Secret::new("ts-hidden"));
     let clock = Arc::new(ManualClock::at("2026-02-03T10:00:00Z".parse().unwrap()));
     let name = ConnectionName::new("erp");
-    let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock: clock.clone(), read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &settings,
+        secrets: &secrets,
+        clock: clock.clone(),
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     let connection = super::super::NetSuite.open(&context).unwrap();
     World { connection, came, clock, base }
 }

@@ -64,7 +64,14 @@ fn opening_makes_no_call_and_shows_no_secret() {
     secrets.set("auth.private_key", Secret::new(KEY));
     let clock = std::sync::Arc::new(ManualClock::at("2026-02-03T10:00:00Z".parse().unwrap()));
     let name = selvedge_model::ConnectionName::new("erp");
-    let context = OpenContext { name: &name, settings: &settings, secrets: &secrets, clock, read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &settings,
+        secrets: &secrets,
+        clock,
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     let connection = NetSuite.open(&context).unwrap();
     assert!(
         connection.order_sink.is_some()

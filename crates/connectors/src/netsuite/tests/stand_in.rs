@@ -61,7 +61,14 @@ pub(super) async fn stand_with(options: Options, settings: Value, goods: impl In
     secrets.set("auth.consumer_secret", Secret::new(&*access.consumer_secret));
     secrets.set("auth.token_secret", Secret::new(&*access.token_secret));
     let name = ConnectionName::new("erp");
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &all,
+        secrets: &secrets,
+        clock: clock.clone(),
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     let connection = super::super::NetSuite.open(&context).unwrap();
     let again = Again { settings: all, secrets: secrets.clone(), clock: clock.clone() };
     Stand { connection, account, again, _server: server }
@@ -80,8 +87,14 @@ impl Again {
         let mut settings = self.settings.clone();
         settings.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let name = ConnectionName::new("audit");
-        let context =
-            OpenContext { name: &name, settings: &settings, secrets: &self.secrets, clock: self.clock.clone(), read_only: true };
+        let context = OpenContext {
+            name: &name,
+            settings: &settings,
+            secrets: &self.secrets,
+            clock: self.clock.clone(),
+            read_only: true,
+            reach: selvedge_connector::Reach::ANYWHERE,
+        };
         super::super::open("netsuite", &context, pages).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 }

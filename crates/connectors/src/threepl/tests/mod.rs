@@ -38,7 +38,14 @@ pub(super) fn with_context<T>(
     let mut secrets = Secrets::default();
     secrets.set("password", Secret::new(password));
     let name = ConnectionName::new("depot");
-    act(&OpenContext { name: &name, settings, secrets: &secrets, clock, read_only: false })
+    act(&OpenContext {
+        name: &name,
+        settings,
+        secrets: &secrets,
+        clock,
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    })
 }
 
 pub(super) fn clock() -> Arc<ManualClock> {

@@ -35,7 +35,14 @@ async fn shop(data: Data, options: Options, settings: Value) -> Shop {
     secrets.set("token", Secret::new(centra.token()));
     let name = ConnectionName::new("shop");
     let clock = Arc::new(ManualClock::at(now()));
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock, read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &all,
+        secrets: &secrets,
+        clock,
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     let connection = Centra.open(&context).unwrap_or_else(|problems| panic!("{problems:?}"));
     Shop { centra, catalogue, connection }
 }

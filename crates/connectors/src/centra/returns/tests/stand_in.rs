@@ -70,7 +70,14 @@ fn connect(centra: &Simulated, url: &str, settings: Value) -> (Connection, Arc<M
     let name = ConnectionName::new("shop");
     // Ahead of what the stand-in's people do in fast motion.
     let clock = Arc::new(ManualClock::at(Timestamp::from_second(now().as_second() + 600).unwrap()));
-    let context = OpenContext { name: &name, settings: &all, secrets: &secrets, clock: clock.clone(), read_only: false };
+    let context = OpenContext {
+        name: &name,
+        settings: &all,
+        secrets: &secrets,
+        clock: clock.clone(),
+        read_only: false,
+        reach: selvedge_connector::Reach::ANYWHERE,
+    };
     (Centra.open(&context).unwrap_or_else(|problems| panic!("{problems:?}")), clock)
 }
 
