@@ -74,8 +74,17 @@
 
   if (!("EventSource" in window)) return;
   const events = new EventSource("/live");
-  events.addEventListener("open", () => say("Live"));
-  events.addEventListener("error", () => say("Not connected; this page may be out of date"));
+  // The server ends the stream each minute and looks anew who may read on; a pause that short is none.
+  const patience = 4000;
+  let away = 0;
+  events.addEventListener("open", () => {
+    clearTimeout(away);
+    away = 0;
+    say("Live");
+  });
+  events.addEventListener("error", () => {
+    away ||= setTimeout(() => say("Not connected; this page may be out of date"), patience);
+  });
   events.addEventListener("pulse", soon);
   document.addEventListener("visibilitychange", () => again && soon());
   setInterval(soon, atLeastEvery);

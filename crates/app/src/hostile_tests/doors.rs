@@ -97,6 +97,20 @@ async fn nobody_gets_anything_but_what_proves_itself() {
 }
 
 #[tokio::test]
+async fn a_route_that_somebody_forgot_to_put_into_the_table_is_refused() {
+    use axum::{Router, middleware, routing::get};
+    use tower::ServiceExt;
+    let (app, _) = empty().await;
+    let cookie = signed_in(&app, ADMIN, &[Role::Admin]).await;
+    let router: Router = Router::new()
+        .route("/forgotten", get(|| async { "the till" }))
+        .layer(middleware::from_fn_with_state(std::sync::Arc::clone(&app), crate::people::guard::guard));
+    let request = axum::http::Request::get("/forgotten").header("cookie", cookie).body(axum::body::Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN, "even to an admin");
+}
+
+#[tokio::test]
 async fn each_role_opens_what_the_table_says_and_nothing_else() {
     let (app, _) = empty().await;
     for role in Role::ALL {

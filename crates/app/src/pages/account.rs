@@ -150,7 +150,7 @@ fn sessions_section(who: &Who, sessions: &[Session], now: Timestamp) -> Markup {
                     @for session in sessions {
                         tr {
                             th scope="row" data-label="Browser" { @if session.agent.is_empty() { "unnamed" } @else { (session.agent) } }
-                            td data-label="From" { (session.address) }
+                            td.state data-label="From" { (session.address) }
                             td data-label="Since" { (when(session.made_at, now)) }
                             td data-label="Last used" { (when(session.used_at, now)) }
                             td {

@@ -37,6 +37,8 @@ const WATCHERS_MAX: usize = 64;
 const EVERY: Duration = Duration::from_secs(1);
 /// How long one stream goes on. The browser asks for the next by itself, and is let in only if it still may.
 const STREAM_MAX: Duration = Duration::from_secs(60);
+/// After which time it asks.
+const RETRY: Duration = Duration::from_secs(1);
 /// A look that takes long is followed by a rest so many times as long.
 const REST_FACTOR: u32 = 10;
 
@@ -83,7 +85,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, stopping: Option<Extensi
         .filter(|pulse| future::ready(!pulse.is_empty()))
         .map(move |pulse| {
             let _taken = &seat;
-            Ok::<_, Infallible>(Event::default().event("pulse").data(pulse))
+            Ok::<_, Infallible>(Event::default().event("pulse").retry(RETRY).data(pulse))
         })
         .take_until(Box::pin(end));
     // A proxy that collects answers would keep the events back.

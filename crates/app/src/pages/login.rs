@@ -119,7 +119,7 @@ pub(super) async fn enter(
 ) -> Result<Response, Failure> {
     let to = local(&typed.to);
     let wrong = match login::with_password(&app, &typed.email, &typed.password, &origin).await? {
-        Login::In(proof) => return Ok(signed_in(&app, &proof, before.map(|Extension(who)| who), to).await?),
+        Login::In(proof) => return signed_in(&app, &proof, before.map(|Extension(who)| who), to).await,
         Login::Second(proof) => {
             let address = if to == "/" { "/login/code".to_owned() } else { format!("/login/code?to={}", part(to)) };
             return Ok(with_cookie(&app, &proof, Redirect::to(&address)));
@@ -194,7 +194,7 @@ pub(super) async fn code(
     let to = local(&typed.to);
     let Some(half) = cookie::shown(&app.door, &headers) else { return Ok(Redirect::to(&login_address(to)).into_response()) };
     match login::with_code(&app, half, &typed.code, &origin).await? {
-        Login::In(proof) => Ok(signed_in(&app, &proof, None, to).await?),
+        Login::In(proof) => signed_in(&app, &proof, None, to).await,
         Login::Over => Ok(Redirect::to(&login_address(to)).into_response()),
         Login::Wrong => {
             let wrong =

@@ -61,8 +61,21 @@ pub(super) async fn begin(State(app): State<Arc<App>>, Query(on): Query<On>) -> 
     leave(&app, login::local(&on.to), None).await
 }
 
-/// `GET /account/sso`: whoever is signed in connects it with their account.
-pub(super) async fn connect(State(app): State<Arc<App>>, who: Who) -> Result<Response, Failure> {
+/// `GET /account/sso`: whoever is signed in connects it with their account. Only from a page of ours: another site could have made the
+/// browser somebody else's at the provider first, and would then have a key to this account.
+pub(super) async fn connect(State(app): State<Arc<App>>, who: Who, headers: HeaderMap) -> Result<Response, Failure> {
+    if app.door.sso.is_none() {
+        return Err(none());
+    }
+    let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let ours = match said("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => app.door.url.as_deref().zip(said("referer")).is_some_and(|(url, from)| from.starts_with(&format!("{url}/"))),
+    };
+    if !ours {
+        let text = "This came from another web site, so nothing was connected. Open Account and connect it there.";
+        return Err(Failure::refused(StatusCode::FORBIDDEN, "You may not do this", text));
+    }
     leave(&app, "/account?did=connected", Some(who.person.id)).await
 }
 

@@ -120,9 +120,11 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     let who = match recognised(&app, request.headers()).await {
         Ok(Recognised::As(who)) => Some(*who),
         Ok(Recognised::Nobody) => None,
-        // A token that is not good is refused even where nothing is needed: whoever sends it should know.
+        // Also beside a good cookie: whoever sends a token means it, and should know that it is not good.
         Ok(Recognised::BadToken) if need != Need::Nothing => return place.bad_token(),
         Ok(Recognised::BadToken) => None,
+        // Probes, styles and deliveries are answered though nobody can be looked up.
+        Err(_) if need == Need::Nothing => None,
         Err(error) => return place.broken(error),
     };
     let let_in = match (need, &who) {

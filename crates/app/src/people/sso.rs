@@ -38,7 +38,7 @@ use crate::config::people::Oidc;
 /// How long somebody may take at the provider.
 const ATTEMPT_FOR: Duration = Duration::from_secs(600);
 /// Attempts under way at once; past that, the oldest is forgotten.
-const ATTEMPTS_MAX: usize = 1_000;
+const ATTEMPTS_MAX: usize = 10_000;
 /// How long what the provider says of itself is taken as it was.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 /// Keys are not looked for more often, whoever sends tokens with keys that are not known.
@@ -72,7 +72,6 @@ struct Known {
     place: Place,
     keys: JwkSet,
     at: Timestamp,
-    keys_at: Timestamp,
 }
 
 #[derive(Clone, Deserialize)]
@@ -349,7 +348,7 @@ impl Sso {
         let before = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(known) = &before
             && is_fresh(known.at, now, KNOWN_FOR)
-            && !(keys_anew && !is_fresh(known.keys_at, now, KEYS_EVERY))
+            && (!keys_anew || is_fresh(known.at, now, KEYS_EVERY))
         {
             return Ok(known.clone());
         }
@@ -366,7 +365,7 @@ impl Sso {
             }
         }
         let keys: JwkSet = self.read(&place.jwks_uri, "read the keys of the identity provider").await?;
-        let known = Known { place, keys, at: now, keys_at: now };
+        let known = Known { place, keys, at: now };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
         Ok(known)
     }

@@ -164,8 +164,16 @@ struct Got {
 }
 
 async fn open(app: &Arc<App>, path: &str, cookies: &[String]) -> Got {
-    let request =
-        Request::builder().method(Method::GET).uri(path).header("host", "localhost:8080").header("cookie", cookies.join("; "));
+    from_site(app, path, cookies, "same-origin").await
+}
+
+async fn from_site(app: &Arc<App>, path: &str, cookies: &[String], site: &str) -> Got {
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(path)
+        .header("host", "localhost:8080")
+        .header("cookie", cookies.join("; "))
+        .header("sec-fetch-site", site);
     let peer = Peer("192.0.2.1:9".parse().unwrap());
     let response =
         router(Arc::clone(app)).layer(axum::Extension(peer)).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -393,6 +401,9 @@ async fn an_address_alone_proves_nobody() {
     let got = round(&app, &provider).await;
     assert_eq!(got.status, StatusCode::FORBIDDEN);
     assert!(got.text.contains("an address alone proves nobody"), "{}", got.text);
+    // Another site, which has made her browser its own at the provider before, does not get its key to her account.
+    let got = from_site(&app, "/account/sso", std::slice::from_ref(&cookie), "cross-site").await;
+    assert_eq!((got.status, got.location.as_str()), (StatusCode::FORBIDDEN, ""), "{}", got.text);
     let (state, attempt) = left(&app, &provider, "/account/sso", std::slice::from_ref(&cookie)).await;
     let back = format!("/login/sso/back?code=abc&state={state}");
     let other = signed_in(&app, ADMIN, &[Role::Admin]).await;

@@ -64,7 +64,7 @@ pub fn base32(bytes: &[u8]) -> String {
 }
 
 fn letter(letters: &[u8; 32], value: u32) -> char {
-    letters.iter().nth(usize::try_from(value & 31).unwrap_or(0)).map_or('A', |byte| char::from(*byte))
+    letters.get(usize::try_from(value & 31).unwrap_or(0)).map_or('A', |byte| char::from(*byte))
 }
 
 /// The address that an authenticator app reads out of a QR code.

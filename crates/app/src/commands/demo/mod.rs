@@ -401,8 +401,8 @@ fn announce(args: &DemoArgs, store: &Path, config: &Path, page: &str) {
         args.orders, args.faults
     );
     println!("  page     {page}");
+    println!("           signs you in as the demo's admin, for as long as it runs");
     println!("  config   {}", config.display());
-    println!("           signs you in as the demo's admin, until the demo ends; no password anywhere");
     println!("  try      selvedge --config {} orders list\n", config.display());
     println!("  Ctrl-C stops it.");
 }
