@@ -12,7 +12,8 @@ use selvedge_model::{
     owners::Owner,
 };
 use selvedge_store::{
-    Result, Store, StoreError, closes::CloseSign, comparisons::Adopted, events::EventKind, obligations::Step, releases::Begun,
+    Result, Store, StoreError, closes::CloseSign, comparisons::Adopted, edits::EditedBy, events::EventKind, obligations::Step,
+    releases::Begun,
 };
 
 use crate::engine::unless_moved;
@@ -170,7 +171,8 @@ impl Actions {
                 if fields.is_empty() {
                     return Ok(fields);
                 }
-                tx.edit(&brand, &row.key, &changes, row.revision, &actor, &reason, now)?;
+                let by = EditedBy { actor: &actor, reason: &reason, revision: row.revision };
+                tx.edit(&brand, &row.key, &changes, &by, now)?;
                 // The audit trail and the history say which fields; what stood and stands in them is kept with the order.
                 let names = fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
                 let said = format!("order {}: {names}: {reason}", row.key);
