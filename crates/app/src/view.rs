@@ -224,7 +224,7 @@ pub struct Today {
     pub exceptions: Vec<ExceptionView>,
     /// How many open exceptions there are.
     pub open: u64,
-    /// How many more are put off.
+    /// How many more are snoozed.
     pub snoozed: u64,
     /// Records held.
     pub held: u64,

@@ -19,6 +19,7 @@ use selvedge_store::{
     Result, Store, StoreError, Tx,
     closes::CloseSign,
     comparisons::Adopted,
+    edits::EditedBy,
     events::EventKind,
     obligations::Step,
     people::approvals::{Approval, Decision},
@@ -190,7 +191,7 @@ impl Actions {
             .await
     }
 
-    /// Puts an exception off until an instant, for a reason. It wakes then, or at once when it holds twice as much.
+    /// Snoozes an exception until an instant, for a reason. It wakes then, or at once when it holds twice as much.
     pub async fn snooze(&self, id: ExceptionId, until: Timestamp, reason: &str) -> Result<()> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let reason = reason.to_owned();
@@ -249,7 +250,8 @@ impl Actions {
                 if fields.is_empty() {
                     return Ok(fields);
                 }
-                tx.edit(&brand, &row.key, &changes, row.revision, &actor, &reason, now)?;
+                let by = EditedBy { actor: &actor, reason: &reason, revision: row.revision };
+                tx.edit(&brand, &row.key, &changes, &by, now)?;
                 // The audit trail and the history say which fields; what stood and stands in them is kept with the order.
                 let names = fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
                 let said = format!("order {}: {names}: {reason}", row.key);

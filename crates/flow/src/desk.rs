@@ -1,4 +1,4 @@
-//! The desk: what each exception comes to and whose it is, what is put off wakes, and a release goes its steps.
+//! The desk: what each exception comes to and whose it is, what is snoozed wakes, and a release goes its steps.
 //!
 //! None of it is done by whoever holds a row: the store marks an exception when anything of it moves, and here the marked ones
 //! are weighed, a few at a time (`store::desk`). What people do is in `actions`.

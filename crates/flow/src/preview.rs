@@ -162,7 +162,7 @@ impl Engine {
                     }
                 }
                 preview.held = held.into_values().collect();
-                preview.held.sort_by(|a, b| b.records.cmp(&a.records));
+                preview.held.sort_by_key(|again| std::cmp::Reverse(again.records));
                 if firsts.len() > 1 {
                     preview.canary = firsts.into_iter().next();
                 }

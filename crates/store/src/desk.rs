@@ -53,7 +53,7 @@ pub enum Shelf {
     /// Those that need somebody now, the highest impact first.
     #[default]
     Open,
-    /// Those that are put off, the next to wake first.
+    /// Those that are snoozed, the next to wake first.
     Snoozed,
     /// Those that are closed, the newest first.
     Closed,
@@ -112,9 +112,9 @@ pub struct DeskPage {
 /// What all open exceptions come to together, as they were last weighed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeskTotals {
-    /// Open and not put off.
+    /// Open and not snoozed.
     pub open: u64,
-    /// Put off.
+    /// Snoozed.
     pub snoozed: u64,
     /// What all of these hold.
     pub records: u64,
@@ -310,7 +310,7 @@ impl Tx<'_> {
     }
 
     /// Keeps what was found; tells when it holds twice as much as it last said, wakes it when it holds twice as much as
-    /// when it was put off, and closes it when everything that it held has settled.
+    /// when it was snoozed, and closes it when everything that it held has settled.
     pub fn weigh(&self, id: ExceptionId, found: &Weighed, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET records = ?2, customers = ?3, money = ?4, deadline_at = ?5, deadline_kind = ?6, impact = ?7,
                      weighed_at = ?8, weigh_at = CASE weigh_at WHEN 1 THEN ?9 ELSE weigh_at END,
@@ -347,7 +347,7 @@ impl Tx<'_> {
             self.connection.prepare_cached(sql)?.execute(params![id.0, signed(records)])?;
         }
         if snoozed && records > 0 && records >= snoozed_records.saturating_mul(2) {
-            self.wake(id, "", &format!("it holds {records} now, {snoozed_records} when it was put off"), now)?;
+            self.wake(id, "", &format!("it holds {records} now, {snoozed_records} when it was snoozed"), now)?;
         }
         if records == 0 {
             // Seen here first, it is closed here: it is not marked any more.
@@ -368,7 +368,7 @@ impl Tx<'_> {
         self.tell_exception(id, EventKind::HandedOver, actor, &said, now)
     }
 
-    /// Puts an open exception off until an instant.
+    /// Snoozes an open exception until an instant.
     ///
     /// # Errors
     /// [`crate::StoreError::Absent`] when there is none that is open.

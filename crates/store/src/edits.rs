@@ -37,6 +37,17 @@ pub struct EditRow {
     pub ended_why: Option<String>,
 }
 
+/// Who edits, why, and over which revision of the source.
+#[derive(Clone, Copy, Debug)]
+pub struct EditedBy<'a> {
+    /// Who.
+    pub actor: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// Over which revision.
+    pub revision: u32,
+}
+
 fn edit_row(row: &Row<'_>) -> Result<EditRow> {
     let word: String = row.get(0)?;
     let field = EditField::from_word(&word).ok_or_else(|| unreadable("an edit", word))?;
@@ -53,16 +64,8 @@ fn edit_row(row: &Row<'_>) -> Result<EditRow> {
 
 impl Tx<'_> {
     /// Lays edits over an order, in place of earlier ones of the same fields.
-    pub fn edit(
-        &self,
-        brand: &Brand,
-        key: &RecordKey,
-        edits: &[Edit],
-        revision: u32,
-        actor: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<()> {
+    pub fn edit(&self, brand: &Brand, key: &RecordKey, edits: &[Edit], by: &EditedBy<'_>, now: Timestamp) -> Result<()> {
+        let EditedBy { actor, reason, revision } = *by;
         for edit in edits {
             self.end_edit(brand, key, edit.field, &format!("{actor} edited it again"), now)?;
             let sql = "INSERT INTO edits (brand, key, field, before, after, revision, actor, reason, at)
@@ -122,8 +125,9 @@ mod tests {
             .tx(|tx| {
                 let key = RecordKey::new("1");
                 let edit = |after: &str| Edit { field: EditField::City, before: Some("Boras".into()), after: Some(after.into()) };
-                tx.edit(&brand(), &key, &[edit("Borås")], 2, "anna", "misspelt", at(1))?;
-                tx.edit(&brand(), &key, &[edit("Göteborg")], 2, "anna", "moved", at(2))?;
+                let by = |reason| EditedBy { actor: "anna", reason, revision: 2 };
+                tx.edit(&brand(), &key, &[edit("Borås")], &by("misspelt"), at(1))?;
+                tx.edit(&brand(), &key, &[edit("Göteborg")], &by("moved"), at(2))?;
                 assert_eq!(tx.edits_in_force(&brand(), &key)?, [edit("Göteborg")]);
                 let all = tx.edits_of(&brand(), &key)?;
                 assert_eq!((all.len(), all[1].edit.clone(), all[1].ended_at), (2, edit("Borås"), Some(at(2))));

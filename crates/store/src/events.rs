@@ -27,7 +27,7 @@ pub enum EventKind {
     HandedOver,
     /// A person said something about it.
     Commented,
-    /// A person put it off.
+    /// A person snoozed it.
     Snoozed,
     /// It is back among the others.
     Woke,

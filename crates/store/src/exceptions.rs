@@ -25,7 +25,7 @@ const TEXT_CHARS_MAX: usize = 2_000;
 const PATH_CHARS_MAX: usize = 300;
 /// The evidence on which an exception closes that held something.
 pub(crate) const SETTLED: &str = "everything it held has settled";
-/// How many exceptions are listed at most, the ones that hold most.
+/// How many exceptions are read at once at most.
 const LIST_MAX: i64 = 10_000;
 
 /// All columns of an [`ExceptionRow`], from `exceptions e`.
@@ -73,13 +73,13 @@ pub struct ExceptionRow {
     pub deadline: Option<Deadline>,
     /// By what it is ranked, as it was last weighed.
     pub impact: u64,
-    /// Until when it is put off, and why.
+    /// Until when it is snoozed, and why.
     pub snoozed: Option<Snooze>,
     /// What of it is on its way first, where it is released step by step, and who asked for that.
     pub releasing: Option<Releasing>,
 }
 
-/// Put off.
+/// Snoozed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Snooze {
     /// Until when.

@@ -90,7 +90,7 @@ enum Act {
         #[arg(value_name = "TEXT")]
         text: String,
     },
-    /// Put it off; it comes back when its time has come, or at once when it holds twice as much
+    /// Snooze it; it comes back when its time has come, or at once when it holds twice as much
     Snooze {
         /// Its id, as exc_3.
         id: ExceptionId,
@@ -108,7 +108,7 @@ struct ListArgs {
     /// Those that are closed, the newest first.
     #[arg(long, conflicts_with = "snoozed")]
     closed: bool,
-    /// Those that are put off, the next to come back first.
+    /// Those that are snoozed, the next to come back first.
     #[arg(long)]
     snoozed: bool,
     /// Only those of one team: operations, finance, customer_experience or engineering.
@@ -256,7 +256,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             let reason = view::reason(&reason).map_err(wrong)?;
             open_one(detail(id).await?)?;
             about.actions(&config, &store).snooze(id, until, &reason).await?;
-            settled(out, format!("{id} is put off until {}.", moment(until)))?;
+            settled(out, format!("{id} is snoozed until {}.", moment(until)))?;
         }
     }
     Ok(0)
@@ -378,7 +378,7 @@ fn tell(out: Out, detail: &ExceptionDetail, case: &CaseView) -> Result<(), Failu
         out.line(format!("  Impact: {}", case.formula))?;
     }
     if let Some(snoozed) = &one.snoozed {
-        out.line(format!("  Put off until {}: {}", moment(snoozed.until), clean(&snoozed.why)))?;
+        out.line(format!("  Snoozed until {}: {}", moment(snoozed.until), clean(&snoozed.why)))?;
     }
     let money = if one.money.is_empty() { String::new() } else { format!(", {}", one.money.join(", ")) };
     out.line(format!("  Holds:  {}{money}", counted(one.count, "record")))?;

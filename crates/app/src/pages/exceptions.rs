@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The shelves: word, name.
-const SHELVES: [(&str, &str); 3] = [("", "Open"), ("snoozed", "Put off"), ("closed", "Closed")];
+const SHELVES: [(&str, &str); 3] = [("", "Open"), ("snoozed", "Snoozed"), ("closed", "Closed")];
 
 /// The address of a list.
 fn address(wanted: &DeskWanted) -> String {
@@ -65,7 +65,7 @@ fn nothing(wanted: &DeskWanted, shelf: &str) -> &'static str {
     match (wanted.narrows(), shelf) {
         _ if !wanted.after.is_empty() => "Nothing further of this kind.",
         (true, _) => "Nothing of this kind.",
-        (false, "snoozed") => "Nothing is put off.",
+        (false, "snoozed") => "Nothing is snoozed.",
         (false, "closed") => "None has closed yet.",
         (false, _) => "Nothing needs you.",
     }
@@ -142,7 +142,7 @@ fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
 pub(super) fn standing(exception: &ExceptionView, now: Timestamp) -> Markup {
     html! {
         @if let Some(closed) = &exception.closed { p.quiet { "Closed " (closed) } }
-        @if let Some(snooze) = &exception.snoozed { p.quiet { "Put off until " (when(snooze.until, now)) ": " (snooze.why) } }
+        @if let Some(snooze) = &exception.snoozed { p.quiet { "Snoozed until " (when(snooze.until, now)) ": " (snooze.why) } }
         @if let Some(releasing) = &exception.releasing {
             p { span.state.busy {
                 @match releasing.stage {

@@ -145,7 +145,7 @@ async fn an_empty_store_has_whole_pages() {
         ("/orders?search=x", "Orders with x · Selvedge", "No order has “x”"),
         ("/exceptions", "Exceptions · Selvedge", "Nothing needs you."),
         ("/exceptions?shelf=closed", "Exceptions · Selvedge", "None has closed yet."),
-        ("/exceptions?shelf=snoozed", "Exceptions · Selvedge", "Nothing is put off."),
+        ("/exceptions?shelf=snoozed", "Exceptions · Selvedge", "Nothing is snoozed."),
         ("/mappings", "Mappings · Selvedge", "Nothing is mapped yet."),
         ("/returns", "Returns · Selvedge", "Nothing came back"),
         ("/reconcile", "Reconciliation · Selvedge", "No two ends are compared."),
@@ -526,7 +526,7 @@ async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
     for (act, body, says) in [
         ("assign", "team=finance&person=%C3%85sa&note=is+this+ours%3F", "Handed over."),
         ("comment", "text=asked+the+carrier+%3Cb%3E", "Kept."),
-        ("snooze", "until=3d&reason=the+carrier+answers+on+Monday", "Put off."),
+        ("snooze", "until=3d&reason=the+carrier+answers+on+Monday", "Snoozed."),
     ] {
         let got = form(&app, &at(act), body).await;
         assert_eq!(got.status, StatusCode::SEE_OTHER, "{act}: {}", got.text);
@@ -545,7 +545,7 @@ async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
     }
     assert!(get(&app, "/exceptions").await.text.contains("Nothing needs you."));
     assert!(get(&app, "/exceptions?shelf=snoozed&person=%C3%85sa").await.text.contains("the carrier answers on Monday"));
-    assert!(get(&app, "/").await.text.contains("1 put off"));
+    assert!(get(&app, "/").await.text.contains("1 snoozed"));
     assert_eq!(form(&app, &at("wake"), "").await.status, StatusCode::SEE_OTHER);
     assert!(get(&app, "/exceptions").await.text.contains("mapping.shipping_item"));
 

@@ -260,7 +260,7 @@ fn exceptions(today: &Today, now: jiff::Timestamp) -> Markup {
             }
             @if today.open > today.exceptions.len() as u64 { p { a href="/exceptions" { "All " (grouped(today.open)) } } }
         }
-        @if today.snoozed > 0 { p.quiet { a href="/exceptions?shelf=snoozed" { (grouped(today.snoozed)) " put off" } } }
+        @if today.snoozed > 0 { p.quiet { a href="/exceptions?shelf=snoozed" { (grouped(today.snoozed)) " snoozed" } } }
     }
 }
 

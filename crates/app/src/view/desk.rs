@@ -174,12 +174,12 @@ pub fn until(text: &str, now: Timestamp) -> std::result::Result<Timestamp, Strin
     let longest = now.checked_add(SNOOZE_MAX).map_err(|_| how.to_owned())?;
     match until {
         until if until <= now => Err("That is past already; name an instant to come.".to_owned()),
-        until if until > longest => Err("Nothing is put off for more than 90 days: whoever comes next should see it.".to_owned()),
+        until if until > longest => Err("Nothing is snoozed for more than 90 days: whoever comes next should see it.".to_owned()),
         until => Ok(until),
     }
 }
 
-/// The longest that anything is put off.
+/// The longest that anything is snoozed.
 const SNOOZE_MAX: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
 
 /// The connections that may be filtered by.

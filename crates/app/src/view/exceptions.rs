@@ -46,7 +46,7 @@ pub struct ExceptionView {
     pub behind: Option<BehindView>,
     /// When it costs more, and why.
     pub deadline: Option<Deadline>,
-    /// Until when it is put off, and why.
+    /// Until when it is snoozed, and why.
     pub snoozed: Option<Snooze>,
     /// How far a release of it is that goes step by step.
     pub releasing: Option<Releasing>,

@@ -93,8 +93,8 @@ async fn a_refusal_is_noted_for_whoever_watches_without_what_opens_a_door() {
     let refusal = r#"{"error":"no item 15056","email":"ada@example.com"}"#;
     let server = serve(move |_| plain("400 Bad Request", "set-cookie: s3ss\r\n", refusal), Duration::ZERO).await;
     let session = session(|_| {});
-    let put = crate::watched(session.send(call(&server.url, "order?key=tok-secret", Effect::Write, Priority::Orders)));
-    let (answer, noted) = put.await;
+    let order = call(&server.url, "order?key=tok-secret", Effect::Write, Priority::Orders);
+    let (answer, noted) = crate::watched(session.send(Call { what: "create order so_1042".into(), ..order })).await;
     assert_eq!(answer.unwrap().status, 400);
     let told = noted.unwrap().told();
     assert_eq!((told.status, told.url.as_str()), (Some(400), format!("{}/order", server.url).as_str()));

@@ -1,4 +1,4 @@
-//! The desk: canaries, surprises, crashes between; what is put off; edits; what an exception comes to.
+//! The desk: canaries, surprises, crashes between; what is snoozed; edits; what an exception comes to.
 
 use std::{sync::Arc, time::Duration};
 
@@ -143,7 +143,7 @@ async fn a_release_goes_on_where_a_crash_left_it() {
 }
 
 #[tokio::test]
-async fn what_is_put_off_wakes_when_its_time_comes() {
+async fn what_is_snoozed_wakes_when_its_time_comes() {
     let world = World::holding(memory().await, &[3]).await;
     let until = selvedge_connector::Clock::now(&*world.fake.clock).checked_add(Duration::from_secs(600)).unwrap();
     world.actions().snooze(world.exception, until, "the list comes on Monday").await.unwrap();

@@ -28,7 +28,7 @@ ALTER TABLE exceptions ADD COLUMN release_until INTEGER; -- only what was held b
 CREATE INDEX exceptions_to_weigh ON exceptions (brand, weigh_at) WHERE open = 1 AND weigh_at IS NOT NULL;
 -- The desk, page by page.
 CREATE INDEX exceptions_ranked ON exceptions (brand, impact, id) WHERE open = 1 AND snoozed_until IS NULL;
--- What is put off, the next to wake first; also what wakes it.
+-- What is snoozed, the next to wake first; also what wakes it.
 CREATE INDEX exceptions_snoozed ON exceptions (brand, snoozed_until, id) WHERE open = 1 AND snoozed_until IS NOT NULL;
 -- The history, newest first.
 CREATE INDEX exceptions_closed ON exceptions (brand, closed_at, id) WHERE open = 0;

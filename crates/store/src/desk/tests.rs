@@ -151,7 +151,7 @@ async fn the_desk_is_ranked_filtered_and_paged() {
 }
 
 #[tokio::test]
-async fn what_is_put_off_is_listed_apart_and_wakes_by_time_or_by_growth() {
+async fn what_is_snoozed_is_listed_apart_and_wakes_by_time_or_by_growth() {
     let world = World::new().await;
     let one = world.held(&["1", "2"], unmapped("method=x")).await;
     let more = [world.order("3").await, world.order("4").await];
@@ -178,7 +178,7 @@ async fn what_is_put_off_is_listed_apart_and_wakes_by_time_or_by_growth() {
             weigh_all(tx, 503)?;
             assert_eq!(tx.exception(one)?.snoozed, None);
             let last = tx.exception_events(one, 1)?.remove(0);
-            assert_eq!((last.kind, last.detail.as_str()), (EventKind::Woke, "it holds 4 now, 2 when it was put off"));
+            assert_eq!((last.kind, last.detail.as_str()), (EventKind::Woke, "it holds 4 now, 2 when it was snoozed"));
 
             tx.snooze(one, at(900), "later", "anna", at(504))?;
             tx.dismiss(one, "anna: samples", at(505))?;

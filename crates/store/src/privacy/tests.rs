@@ -82,7 +82,8 @@ fn tell(tx: &Tx<'_>, id: ObligationId, number: &str) -> Result<()> {
         before: Some(EMAIL.to_owned()),
         after: Some(format!("x{EMAIL}")),
     };
-    tx.edit(&brand(), &number.into(), &[edit], 1, "anna", "Lovelace asked for it", at(111))?;
+    let by = crate::edits::EditedBy { actor: "anna", reason: "Lovelace asked for it", revision: 1 };
+    tx.edit(&brand(), &number.into(), &[edit], &by, at(111))?;
     let new = NewReconciliation {
         pair: "a".to_owned(),
         sources: vec![connection("shop")],

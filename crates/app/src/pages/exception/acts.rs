@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// For how long something is put off, as the form offers it.
+/// For how long something is snoozed, as the form offers it.
 const SNOOZES: [(&str, &str); 5] = [("4h", "4 hours"), ("1d", "a day"), ("3d", "3 days"), ("7d", "a week"), ("30d", "30 days")];
 
 /// What an act without a count has done, by the word in the address.
@@ -41,7 +41,7 @@ pub(super) fn done(word: &str) -> Option<String> {
         "under-way" => "It is being released already.",
         "assigned" => "Handed over.",
         "commented" => "Kept.",
-        "snoozed" => "Put off. It comes back when its time has come, or at once when it holds twice as much.",
+        "snoozed" => "Snoozed. It comes back when its time has come, or at once when it holds twice as much.",
         "woken" => "Back among the others.",
         "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
         "same" => "That is what goes to the target already, so nothing was edited.",
@@ -148,7 +148,7 @@ pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timesta
             }
             @if exception.open {
                 section.card aria-labelledby="snooze" {
-                    h2 #snooze { "Put off" }
+                    h2 #snooze { "Snooze" }
                     @if let Some(snoozed) = &exception.snoozed {
                         p { "Until " (when(snoozed.until, now)) ": " (snoozed.why) }
                         form.act action={ "/exceptions/" (id) "/wake" } method="post" { button { "Bring it back now" } }
@@ -159,7 +159,7 @@ pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timesta
                             label for="until" { "For" }
                             select #until name="until" { @for (span, name) in SNOOZES { option value=(span) { (name) } } }
                             label for="snooze-reason" { "Reason" }
-                            div { input #snooze-reason name="reason" required maxlength="500" autocomplete="off" value=(typed("snooze", "reason")); button { "Put off" } }
+                            div { input #snooze-reason name="reason" required maxlength="500" autocomplete="off" value=(typed("snooze", "reason")); button { "Snooze" } }
                         }
                     }
                 }
