@@ -16,6 +16,7 @@ const NEW: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD: &str = "whsec_c2Vjb25kIHNlY3JldCBvZiBhIHdlYmhvb2s=";
 
 /// The time of the machine, as receivers of signed webhooks look at it.
+#[derive(Debug)]
 struct Now;
 
 impl Clock for Now {
