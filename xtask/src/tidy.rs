@@ -20,8 +20,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// The systems by name. In product code they are known to `connectors` and the wiring alone.
 const SYSTEMS: &[&str] = &["centra", "linnworks", "netsuite", "threepl", "veeqo"];
 
-/// The channels by the names of their makers: the same holds for them.
-const CHANNELS: &[&str] = &["slack", "pagerduty"];
+/// Makers of channels: the same holds for their names.
+const CHANNELS: &[&str] = &["pagerduty", "lettre"];
 
 /// Where in `app` a system's name may stand: what is written to be read by people who set one up, and the demo.
 const MAY_NAME_SYSTEMS: &[&str] =

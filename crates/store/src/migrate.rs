@@ -135,7 +135,7 @@ mod tests {
             ("promises WHERE brand = 'b' AND look_at <= 1 AND look_at IS NOT NULL", "promises_due"),
             ("promises WHERE exception_id = 1", "promises_by_exception"),
             ("alerts WHERE brand = 'b' AND due_at <= 1 AND due_at IS NOT NULL", "alerts_due"),
-            ("alerts WHERE exception_id = 1 AND resolved_at IS NULL", "alerts_open"),
+            ("alerts WHERE exception_id = 1 AND resolved_at IS NULL", "alerts_by_exception"),
             (
                 "alert_messages WHERE brand = 'b' AND channel = 'c' AND state = 'cleared' AND due_at <= 1 AND settled_at IS NULL",
                 "alert_messages_due",

@@ -3,8 +3,6 @@
 //! Each is opened like a connection and offers one port. What a message says is decided in `selvedge_model::alert::text`; a channel
 //! puts these words into its own form, and nothing else. No channel can be asked what it has, so its answer is the proof.
 
-#[cfg(test)]
-mod contract;
 pub mod heartbeat;
 pub mod mail;
 pub mod pagerduty;
@@ -12,6 +10,8 @@ pub mod pagerduty;
 mod samples;
 pub mod slack;
 pub mod teams;
+#[cfg(test)]
+mod tests;
 pub mod webhook;
 
 use std::{sync::Arc, time::Duration};

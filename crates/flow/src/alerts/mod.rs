@@ -48,7 +48,7 @@ pub struct Channel {
 }
 
 /// Whom alerts go to.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct AlertSetup {
     /// The channels.
     pub channels: BTreeMap<ChannelName, Channel>,
@@ -62,19 +62,6 @@ pub struct AlertSetup {
     pub link_key: [u8; 32],
     /// Signs of life for a monitor outside.
     pub pulse: Option<PulseSetup>,
-}
-
-impl Default for AlertSetup {
-    fn default() -> Self {
-        Self {
-            channels: BTreeMap::new(),
-            routes: Vec::new(),
-            thresholds: Thresholds::default(),
-            public_url: None,
-            link_key: [0; 32],
-            pulse: None,
-        }
-    }
 }
 
 /// What the turn remembers.

@@ -375,7 +375,7 @@ async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_agai
     };
     for number in 1..=60 {
         if number % 10 == 1 {
-            assert!(number > 31 || office.open_rules().await.contains(&"source.silent".to_owned()), "{number}");
+            assert!(number > 12 || office.open_rules().await.contains(&"source.silent".to_owned()), "{number}");
         }
         arrive(&office.store, 2_000_000 + number, &[office.fake.clock.now()]).await;
         office.fake.clock.advance(Duration::from_secs(45));
