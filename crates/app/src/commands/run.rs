@@ -73,15 +73,24 @@ pub async fn run(about: &About, args: Args) -> Done {
         )
     })?;
     let engine = Arc::new(engine);
-    // A key that is there and does not read was named when the config was looked at, if anything needs it.
     let key_file = about.global.key_file.as_deref();
     let sso = match &config.oidc {
         Some(oidc) => Some(sso(&config, oidc, &environment, key_file, &engine.setup().store, about).await?),
         None => None,
     };
+    let named = key_file.is_some() || config.key_file.is_some() || !config.key_command.is_empty();
+    let key = match secrets::sealing_key(&config, &environment, key_file).await {
+        Ok(key) => Some(Arc::new(key)),
+        // Without one nobody can use an authenticator app; that is said where they would set one up.
+        Err(_) if !named && environment.get(secrets::KEY_VARIABLE).is_none() => None,
+        Err((why, remedy)) => {
+            tracing::warn!("{why}, so nobody can sign in by an authenticator app, only by a recovery code. {remedy}");
+            None
+        }
+    };
     let door = Door {
         sso,
-        key: secrets::sealing_key(&config, &environment, key_file).await.ok().map(Arc::new),
+        key,
         url: config.url.clone(),
         proxies: config.proxies.clone(),
         metrics_open: config.metrics_open,

@@ -66,6 +66,7 @@ async fn nobody_gets_anything_but_what_proves_itself() {
     assert_eq!(
         open,
         [
+            "/alerts/ack/{token}",
             "/assets/{name}",
             "/demo/{token}",
             "/demo/{token}/",

@@ -56,6 +56,9 @@ async fn neither_the_log_nor_the_audit_log_shows_a_password_a_cookie_a_token_or_
     let link = app.store.write(move |tx| tx.make_link(Link::Password(id), now)).await.unwrap();
     Visitor::stranger().get(&app, &format!("/invitation/{}", link.text())).await;
     Visitor::stranger().get(&app, &format!("/invitation/{}x", link.text())).await;
+    let ack = "an-alerts-link-0123456789";
+    Visitor::stranger().get(&app, &format!("/alerts/ack/{ack}")).await;
+    Visitor::stranger().post(&app, &format!("/alerts/ack/{ack}"), &[]).await;
     admin.get(&app, "/nowhere").await;
 
     let mut written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -64,7 +67,8 @@ async fn neither_the_log_nor_the_audit_log_shows_a_password_a_cookie_a_token_or_
         written += &format!("{actor} {action} {subject} {detail}\n");
     }
     let cookie = cookie.split_once('=').unwrap().1;
-    for secret in [PASSWORD, "a wrong password", cookie, token.trim_start_matches("slv_"), link.text(), &secret, "argon2id"] {
+    for secret in [PASSWORD, "a wrong password", cookie, token.trim_start_matches("slv_"), link.text(), &secret, ack, "argon2id"]
+    {
         let line = written.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is written down");
     }
