@@ -302,7 +302,7 @@ impl AlertSettings {
                 wrong(at(&setting), format!("there is no channel {:?}", short(name)), &remedy);
             }
             for word in route.teams.iter().filter(|word| Team::from_word(word).is_none()) {
-                let remedy = did_you_mean(word, Team::ALL.map(Team::word).into_iter(), "Name one of the teams.");
+                let remedy = did_you_mean(word, Team::ALL.map(Team::word), "Name one of the teams.");
                 wrong(at("teams"), format!("there is no team {:?}", short(word)), &remedy);
             }
             if route.quiet.from.0.is_some() != route.quiet.to.0.is_some() {
