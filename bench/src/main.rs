@@ -11,6 +11,7 @@
 )]
 
 mod floor;
+mod pages;
 mod reconcile;
 mod stock;
 
@@ -27,6 +28,7 @@ fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.split_first() {
         Some((first, _)) if first == "stock" => return stock_only(),
+        Some((first, _)) if first == "pages" => return pages_only(),
         Some((first, rest)) if first == "reconcile" => return reconcile::run(rest),
         Some((first, rest)) if first == "reconcile-one" => return reconcile::one(rest),
         _ => {}
@@ -55,6 +57,12 @@ fn main() -> anyhow::Result<()> {
 fn stock_only() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(stock::run(&product()?))
+}
+
+/// `cargo xtask bench pages`.
+fn pages_only() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(pages::run(&product()?))
 }
 
 /// The binary beside this one.

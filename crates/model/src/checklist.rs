@@ -110,6 +110,8 @@ pub enum Proof {
     Balance,
     /// No source is silent, and no connection is refused.
     Arrivals,
+    /// Every channel takes its messages.
+    Alerts,
     /// Nothing waits for a person.
     Exceptions,
     /// Every figure of stock that is shown was found right lately.
@@ -164,6 +166,14 @@ pub const CHECKS: &[Check] = &[
         "/",
         "Everything that should arrive arrives",
         "No exception says that a source is silent or that a connection is refused. If one does, its page says what to do.",
+    ),
+    daily(
+        "alerts",
+        Team::Engineering,
+        Proof::Alerts,
+        "/alerts",
+        "Whoever is to be told is told",
+        "Every message over every channel arrived. If one did not: mend the channel, then selvedge alerts test CHANNEL.",
     ),
     daily(
         "balance",
@@ -257,9 +267,9 @@ pub const CHECKS: &[Check] = &[
         "access",
         Team::Engineering,
         Proof::Person,
-        "",
+        "/people",
         "Only who should has access",
-        "Who can sign in, who knows the tokens of each system, and which of them end soon. Take away what nobody needs.",
+        "Who can sign in, what they may do, whose tokens are still used, and who knows the tokens of each system. Take away what nobody needs.",
     ),
     monthly(
         "excluded",

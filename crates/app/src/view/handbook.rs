@@ -365,6 +365,13 @@ impl Sight<'_> {
                     },
                 )
             }
+            Proof::Alerts => {
+                let open = self.view.open_with(self.brand, &["alert."])?;
+                told(
+                    open == 0,
+                    if open == 0 { "no channel is in trouble".to_owned() } else { format!("{open} channels in trouble") },
+                )
+            }
             Proof::Exceptions => {
                 let open = self.view.open_with(self.brand, &[""])?;
                 told(open == 0, if open == 0 { "nothing is open".to_owned() } else { format!("{open} open") })
