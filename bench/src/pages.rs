@@ -26,7 +26,7 @@ use selvedge_store::{
 /// How often each page is asked for.
 const TIMES: usize = 15;
 /// Open exceptions, of which each holds a hundred orders.
-const OPEN: u64 = 300;
+const OPEN: i64 = 300;
 
 /// What is asked for, and what it is called in the table.
 const PAGES: [(&str, &str); 15] = [
@@ -79,8 +79,8 @@ pub async fn run(product: &Path) -> anyhow::Result<()> {
 /// How much history.
 #[derive(Clone, Copy)]
 struct Size {
-    orders: u64,
-    closed: u64,
+    orders: i64,
+    closed: i64,
 }
 
 fn brand() -> Brand {

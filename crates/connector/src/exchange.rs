@@ -22,7 +22,11 @@ const TEXT_CHARS_MAX: usize = 16_000;
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Fields that name or reach a person. Compared in small letters without punctuation; part of a name is enough.
-const PERSONAL: [&str; 21] = [
+const PERSONAL: [&str; 25] = [
+    "company",
+    "address3",
+    "town",
+    "region",
     "firstname",
     "lastname",
     "fullname",

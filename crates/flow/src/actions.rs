@@ -114,7 +114,7 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn release(&self, id: ExceptionId) -> Result<u64> {
-        Ok(self.act(Act::Release { exception: id, at_once: true }).await?.records())
+        Ok(self.act(Act::Release { exception: id, at_once: true, records: 0 }).await?.records())
     }
 
     /// Sends one record of what an exception holds back to the gate. The engine watches it: when it is confirmed the rest
@@ -123,7 +123,7 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn release_stepwise(&self, id: ExceptionId) -> Result<Begun> {
-        Ok(match self.act(Act::Release { exception: id, at_once: false }).await? {
+        Ok(match self.act(Act::Release { exception: id, at_once: false, records: 0 }).await? {
             Done::Begun(begun, _) => begun,
             other => Begun::AtOnce(other.records()),
         })
@@ -134,7 +134,7 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn dismiss(&self, id: ExceptionId, reason: &str) -> Result<u64> {
-        Ok(self.act(Act::Dismiss { exception: id, reason: reason.to_owned() }).await?.records())
+        Ok(self.act(Act::Dismiss { exception: id, reason: reason.to_owned(), records: 0 }).await?.records())
     }
 
     /// Sets (or with `None` removes) a mapping. Everything that waited for exactly this value goes back to the gate: one
@@ -160,7 +160,11 @@ impl Actions {
             let work = || perform(tx, &brand, &actor, &act, now);
             // How many records it moves is known once it is done: then it is undone again.
             let done = tx.keep_if(work, |done| !marked.takes_two(&act, done.records()))?;
-            if marked.takes_two(&act, done.records()) { ask(tx, &brand, &actor, &act, now).map(Err) } else { Ok(Ok(done)) }
+            if !marked.takes_two(&act, done.records()) {
+                return Ok(Ok(done));
+            }
+            let act = act.clone().asked_for(done.records());
+            ask(tx, &brand, &actor, &act, now).map(Err)
         });
         done.await?.map_err(StoreError::NeedsApproval)
     }
@@ -276,6 +280,7 @@ impl Actions {
             .write(move |tx| {
                 let asked = tx.approval(&brand, id, now)?;
                 may_approve(tx, &brand, &actor, &asked)?;
+                as_it_was(tx, &asked.act)?;
                 let signs = matches!(asked.act, Act::Sign { .. });
                 tx.decide(&brand, id, if signs { Decision::Approved } else { Decision::Done }, &actor, now)?;
                 tx.audit(&brand, &actor, "approval.approve", &id.to_string(), &asked.act.says(), now)?;
@@ -331,6 +336,15 @@ impl Actions {
         let (ids, why) = (ids.to_vec(), why.to_owned());
         self.store
             .write(move |tx| {
+                let mut held = 0;
+                for id in &ids {
+                    held += u64::from(tx.obligation(*id)?.state == State::Held);
+                }
+                if let Some(most) = tx.four_eyes(&brand)?.release_over.filter(|most| held > *most) {
+                    return Err(StoreError::Forbidden(format!(
+                        "{held} of these are held, and a release of more than {most} takes a second person. Release them on the page of their exception."
+                    )));
+                }
                 let mut renewed = Vec::new();
                 for id in ids {
                     let event = if tx.obligation(id)?.state == State::Held { Event::Release } else { Event::Renew };
@@ -407,6 +421,19 @@ impl Actions {
     }
 }
 
+/// What is approved is what was asked for: an exception that has grown since holds what nobody spoke of.
+fn as_it_was(tx: &Tx<'_>, act: &Act) -> Result<()> {
+    if let Act::Release { exception: id, records, .. } | Act::Dismiss { exception: id, records, .. } = act {
+        let now_holds = tx.exception(*id)?.count;
+        if now_holds > *records {
+            return Err(StoreError::Forbidden(format!(
+                "{id} held {records} when this was asked for and holds {now_holds} now. Reject it, and have it asked for again."
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// An id alone could be another brand's.
 fn ours(tx: &Tx<'_>, brand: &Brand, id: ExceptionId) -> Result<()> {
     if tx.is_exception_of(brand, id)? { Ok(()) } else { Err(StoreError::Absent(id.to_string())) }
@@ -418,14 +445,14 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
         ours(tx, brand, *id)?;
     }
     match act {
-        Act::Release { exception: id, at_once: true } => {
+        Act::Release { exception: id, at_once: true, .. } => {
             let count = tx.release(*id, None, now)?;
             let said = format!("{count} back to the gate");
             tx.tell_exception(*id, EventKind::Released, actor, &said, now)?;
             tx.audit(brand, actor, "exception.release", &id.to_string(), &said, now)?;
             Ok(Done::Moved(count))
         }
-        Act::Release { exception: id, at_once: false } => {
+        Act::Release { exception: id, at_once: false, .. } => {
             let held = tx.exception(*id)?.count;
             let begun = tx.begin_release(*id, actor, now)?;
             let said = match &begun {
@@ -436,7 +463,7 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
             tx.audit(brand, actor, "exception.release", &id.to_string(), &said, now)?;
             Ok(Done::Begun(begun, held))
         }
-        Act::Dismiss { exception: id, reason } => {
+        Act::Dismiss { exception: id, reason, .. } => {
             let count = tx.dismiss(*id, &format!("{actor}: {reason}"), now)?;
             let said = format!("{count} let go: {reason}");
             tx.tell_exception(*id, EventKind::Dismissed, actor, &said, now)?;

@@ -98,6 +98,10 @@ impl Engine {
     /// # Errors
     /// [`StoreError::Absent`] when there is no such exception.
     pub async fn preview(&self, id: ExceptionId) -> Result<Preview> {
+        let brand = self.brand().clone();
+        if !self.store().read(move |view| view.is_exception_of(&brand, id)).await? {
+            return Err(StoreError::Absent(id.to_string()));
+        }
         let gates: BTreeMap<FlowName, Gate> = self
             .flows
             .iter()

@@ -58,7 +58,14 @@ impl Store {
             prepare(&connection)?;
             keep_private(&to);
             let name = to.to_str().ok_or_else(|| StoreError::Url(to.display().to_string()))?;
-            connection.execute("VACUUM INTO ?1", [name])?;
+            // What is there already and is not empty is refused, and left as it is.
+            let empty = std::fs::metadata(&to).is_ok_and(|about| about.len() == 0);
+            let made = connection.execute("VACUUM INTO ?1", [name]);
+            if made.is_err() && empty {
+                // Half a copy would stand in the way of the next one.
+                let _ = std::fs::remove_file(&to);
+            }
+            made?;
             Ok(())
         };
         tokio::task::spawn_blocking(copy).await.map_err(|_| StoreError::Closed)?

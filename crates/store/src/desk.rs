@@ -66,8 +66,8 @@ pub struct DeskFilter {
     pub shelf: Shelf,
     /// Of which team.
     pub team: Option<Team>,
-    /// Of which person.
-    pub person: Option<String>,
+    /// Of one of these, who are one person: an owner is named by an e-mail address or by a name.
+    pub person: Option<Vec<String>>,
     /// How the rule begins.
     pub rule: String,
     /// In one of these flows; for one about a connection, that its cause ends with the connection.
@@ -140,7 +140,7 @@ impl DeskFilter {
         let wanted = self.text.to_lowercase();
         let words = [&row.problem.message, &row.problem.cause, &row.problem.remedy];
         self.team.is_none_or(|team| row.owner.team == team)
-            && self.person.as_ref().is_none_or(|person| row.owner.person.as_ref() == Some(person))
+            && self.person.as_ref().is_none_or(|names| row.owner.person.as_ref().is_some_and(|person| names.contains(person)))
             && row.problem.rule.starts_with(&self.rule)
             && (self.flows.is_none() && self.connection.is_none()
                 || self.flows.as_ref().is_some_and(of_flow)

@@ -9,14 +9,14 @@ use selvedge_model::{
     AnyRecord, Brand, CaptureId, ConnectionName, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
     compare::Difference,
     obligation::State,
-    privacy::{ERASED, telling, without_person, without_words, words_of},
+    privacy::{ERASED, telling, unmistakable, without_person, without_words, words_of},
     statement::Entry,
 };
 
 use crate::{
     Result, Tx, View,
     captures::kind_of,
-    packing::{limit, micros, pack, unpack},
+    packing::{limit, micros, pack, unpack, unreadable},
     records::{form_and_body, from_form, from_json, json, search_text},
 };
 
@@ -84,6 +84,27 @@ impl Erased {
     }
 }
 
+/// Texts that people and the engine wrote about anything: how they are read (a number first), and changed.
+const TOLD_ELSEWHERE: [(&str, &str); 5] = [
+    (
+        "SELECT id, detail, NULL FROM exception_events WHERE brand = ?1",
+        "UPDATE exception_events SET detail = coalesce(?2, ?3) WHERE id = ?1",
+    ),
+    (
+        "SELECT id, snoozed_why, closed_why FROM exceptions WHERE brand = ?1 AND (snoozed_why IS NOT NULL OR closed_why IS NOT NULL)",
+        "UPDATE exceptions SET snoozed_why = ?2, closed_why = ?3 WHERE id = ?1",
+    ),
+    ("SELECT id, act, reason FROM approvals WHERE brand = ?1", "UPDATE approvals SET act = ?2, reason = ?3 WHERE id = ?1"),
+    (
+        "SELECT id, note, NULL FROM alert_messages WHERE brand = ?1 AND note IS NOT NULL",
+        "UPDATE alert_messages SET note = coalesce(?2, ?3) WHERE id = ?1",
+    ),
+    (
+        "SELECT id, reason, NULL FROM edits WHERE brand = ?1 AND reason <> ''",
+        "UPDATE edits SET reason = coalesce(?2, ?3) WHERE id = ?1",
+    ),
+];
+
 /// A row of which one text is to be replaced.
 struct Text {
     id: i64,
@@ -99,6 +120,11 @@ impl View<'_> {
             Person::Order(key) => drop(orders.insert(key.clone())),
             Person::Email(email) => {
                 let email = email.trim().to_lowercase();
+                let sql = "SELECT DISTINCT key FROM edits WHERE brand = ?1 AND ?2 IN (lower(before), lower(after))";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                for key in statement.query_map([brand.as_str(), &email], |row| row.get(0).map(RecordKey))? {
+                    orders.insert(key?);
+                }
                 let sql = "SELECT kind, key, order_key, search FROM records WHERE brand = ?1 AND instr(search, ?2) > 0";
                 let mut statement = self.connection.prepare_cached(sql)?;
                 let mut rows = statement.query([brand.as_str(), &email])?;
@@ -160,9 +186,23 @@ impl View<'_> {
         if let Person::Email(email) = person {
             words.push(email.clone());
         }
+        // What somebody typed over an order names its shopper, too.
+        for order in &orders {
+            let sql = "SELECT before, after FROM edits WHERE brand = ?1 AND key = ?2";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([brand.as_str(), order.as_str()])?;
+            while let Some(row) = rows.next()? {
+                words.extend([row.get::<_, Option<String>>(0)?, row.get(1)?].into_iter().flatten());
+            }
+        }
+        if traces.records.len() > RECORDS_MAX {
+            return Err(unreadable(
+                "what is kept of this person",
+                format!("{} revisions are more than {RECORDS_MAX}: erase order by order", traces.records.len()),
+            ));
+        }
         traces.words = telling(words);
         traces.orders = orders;
-        traces.records.truncate(RECORDS_MAX);
         Ok(traces)
     }
 
@@ -239,7 +279,8 @@ impl Tx<'_> {
                 let sql = "DELETE FROM bought WHERE brand = ?1 AND order_key = ?2";
                 self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str()])?;
             }
-            for text in self.exceptions_naming(brand, &traces.words)? {
+            let unmistakable = unmistakable(&traces.words);
+            for text in self.exceptions_naming(brand, &unmistakable)? {
                 let [value, message, remedy, cause] = text.texts.as_slice() else { continue };
                 // A cause is one exception: two that are the same without a name stay two.
                 let cause = cause.as_deref().map(|cause| format!("{cause}#{}", text.id));
@@ -248,11 +289,24 @@ impl Tx<'_> {
                 self.connection.prepare_cached(sql)?.execute(params![text.id, value, message, remedy, renamed, cause])?;
                 erased.texts += 1;
             }
-            let sql = "SELECT id, detail FROM exception_events WHERE brand = ?1";
-            for text in self.naming(sql, [brand.as_str()], &traces.words)? {
-                let sql = "UPDATE exception_events SET detail = ?2 WHERE id = ?1";
-                self.connection.prepare_cached(sql)?.execute(params![text.id, text.texts.first().cloned().flatten()])?;
-                erased.texts += 1;
+            for (look, change) in TOLD_ELSEWHERE {
+                for text in self.naming(look, [brand.as_str()], &unmistakable)? {
+                    let mut texts = text.texts.iter();
+                    let (first, second) = (texts.next().cloned().flatten(), texts.next().cloned().flatten());
+                    self.connection.prepare_cached(change)?.execute(params![text.id, first, second])?;
+                    erased.texts += 1;
+                }
+            }
+            let sql = "SELECT id, body FROM alert_messages WHERE brand = ?1";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map([brand.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+            for (id, body) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+                let text = unpack("a message", &body)?;
+                if let Some(text) = without_words(&String::from_utf8_lossy(&text), &unmistakable) {
+                    let sql = "UPDATE alert_messages SET body = ?2 WHERE id = ?1";
+                    self.connection.prepare_cached(sql)?.execute(params![id, pack(text.as_bytes())])?;
+                    erased.texts += 1;
+                }
             }
             Ok(erased)
         })
@@ -316,7 +370,7 @@ impl Tx<'_> {
             self.connection.prepare_cached(sql)?.execute(params![brand, record.key().as_str(), micros(now)])?;
         }
         if latest {
-            self.index_words(&Brand(brand), &record)?;
+            self.index_words(&Brand(brand), &record, None)?;
         }
         Ok(true)
     }

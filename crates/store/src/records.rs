@@ -88,18 +88,20 @@ impl Tx<'_> {
     pub fn put_record(&self, new: &NewRecord) -> Result<Recorded> {
         let (kind, key) = (new.record.kind(), new.record.key());
         let digest = digest(&new.record, &new.problems)?;
-        let sql =
-            "SELECT id, revision, digest FROM records WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
-        let latest: Option<(i64, u32, [u8; 32])> = self
+        let sql = "SELECT id, revision, digest, order_key FROM records WHERE brand = ?1 AND kind = ?2 AND key = ?3 ORDER BY revision DESC LIMIT 1";
+        let latest: Option<(i64, u32, [u8; 32], Option<String>)> = self
             .connection
             .prepare_cached(sql)?
-            .query_row(params![new.brand.as_str(), kind.word(), key.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .query_row(params![new.brand.as_str(), kind.word(), key.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .optional()?;
+        let order_before = latest.as_ref().and_then(|(_, _, _, order)| order.clone());
         let revision = match latest {
-            Some((id, revision, known)) if known == digest => {
+            Some((id, revision, known, _)) if known == digest => {
                 return Ok(Recorded::Same(RecordId(id), revision));
             }
-            Some((id, revision, _)) => {
+            Some((id, revision, ..)) => {
                 self.connection.prepare_cached("UPDATE records SET latest = 0 WHERE id = ?1")?.execute([id])?;
                 revision + 1
             }
@@ -136,7 +138,7 @@ impl Tx<'_> {
             new.record.order().map(RecordKey::as_str),
         ])?;
         let id = RecordId(self.connection.last_insert_rowid());
-        self.index_words(&new.brand, &new.record)?;
+        self.index_words(&new.brand, &new.record, order_before.as_deref())?;
         if revision == 1 {
             self.count_arrival(&new.brand, &new.connection, &new.record, new.received_at)?;
         }

@@ -36,8 +36,8 @@ fn said(record: &AnyRecord) -> String {
 }
 
 impl Tx<'_> {
-    /// The words of a record that is the newest of its key now.
-    pub(crate) fn index_words(&self, brand: &Brand, record: &AnyRecord) -> Result<()> {
+    /// The words of a record that is the newest of its key now; the one before was about this order, where there was one.
+    pub(crate) fn index_words(&self, brand: &Brand, record: &AnyRecord, order_before: Option<&str>) -> Result<()> {
         let (kind, key, said) = (record.kind(), record.key(), said(record));
         let fresh = words(&search_text(record));
         // Most revisions say what the one before said.
@@ -45,8 +45,14 @@ impl Tx<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let values = params![brand.as_str(), kind.word(), key.as_str(), said];
         let known = statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<BTreeSet<String>>>()?;
-        if known == fresh {
+        let order_now = record.order().map(RecordKey::as_str);
+        let same_order = order_before.is_none_or(|before| order_now == Some(before));
+        if known == fresh && same_order {
             return Ok(());
+        }
+        if let Some(before) = order_before.filter(|_| !same_order) {
+            let sql = "DELETE FROM search_words WHERE brand = ?1 AND kind = ?2 AND key = ?3 AND said = ?4";
+            self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), Kind::Order.word(), before, said])?;
         }
         let order = record.order().filter(|_| kind != Kind::Order).map(|order| (Kind::Order, order.clone()));
         let places: Vec<(Kind, RecordKey)> = std::iter::once((kind, key)).chain(order).collect();

@@ -26,7 +26,7 @@ use crate::{
 
 /// How it is released.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct How {
     /// One record first, the rest by itself when that one is confirmed.
     canary: bool,
@@ -109,7 +109,7 @@ fn id_of(text: &str) -> Result<ExceptionId, Problem> {
 
 /// `GET /api/exceptions?shelf=&team=&person=&mine=&rule=&flow=&connection=&text=&after=&limit=`
 pub(super) async fn list(State(app): State<Arc<App>>, who: Who, Asked(wanted): Asked<DeskWanted>) -> Answer<DeskView> {
-    let asked = wanted.asked(&app.ends(), &who.actor().name).map_err(Problem::unclear)?;
+    let asked = wanted.asked(&app.ends(), &who.names()).map_err(Problem::unclear)?;
     Ok(Json(view::desk::desk(&app.store, &app.brand, &asked).await?))
 }
 

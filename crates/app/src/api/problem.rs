@@ -60,8 +60,14 @@ impl From<StoreError> for Problem {
                 ),
             ),
             StoreError::Forbidden(why) => Self::of(StatusCode::FORBIDDEN, "You may not do this", why),
-            taken @ (StoreError::Taken(_) | StoreError::Decided { .. }) => {
-                Self::of(StatusCode::CONFLICT, "Somebody was quicker", format!("Nothing was changed: {taken}."))
+            taken @ StoreError::Taken(_) => {
+                Self::of(StatusCode::CONFLICT, "That is taken", format!("Nothing was changed: {taken}."))
+            }
+            quicker @ (StoreError::Decided { .. }
+            | StoreError::Signed(_)
+            | StoreError::SignedMeanwhile(_)
+            | StoreError::Move { .. }) => {
+                Self::of(StatusCode::CONFLICT, "Somebody was quicker", format!("Nothing was changed: {quicker}."))
             }
             other => {
                 tracing::error!(error = %other, "the store refused the API");
@@ -85,7 +91,7 @@ impl IntoResponse for Problem {
 /// There is nothing at this address.
 pub(crate) async fn nowhere() -> Problem {
     Problem::absent(
-        "There is nothing at this address. The API has /api/flows, /api/balance, /api/orders, /api/returns, /api/exceptions, /api/mappings, /api/reconcile, /api/stock and /api/calls.",
+        "There is nothing at this address. The API has /api/flows, /api/balance, /api/orders, /api/returns, /api/exceptions, /api/alerts, /api/mappings, /api/reconcile, /api/stock and /api/calls.",
     )
 }
 

@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use selvedge_store::{
-    Store,
-    backup::{Inspection, inspect},
-};
+use selvedge_store::backup::{Inspection, inspect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -144,35 +141,42 @@ async fn restore(about: &About, file: &Path, replace: bool) -> Done {
     let _lock = wiring::lock(&config.store_url, std::time::Duration::ZERO).await.map_err(|error| {
         failed(error.to_string(), "Nothing was restored: the store is in use.", "Stop selvedge first, then restore again.")
     })?;
-    let mut aside = None;
-    if place.exists() {
-        if !replace {
-            return Err(failed(
-                format!("there is a store at {} already", place.display()),
-                "Nothing was restored, nothing was overwritten.",
-                "Add --replace: the store that is there is moved aside, not deleted.",
-            ));
-        }
-        // What is still in its log belongs into it before it is moved.
-        let old = Store::open(&config.store_url).await;
-        if let Ok(old) = &old {
-            old.fold().await?;
-        }
-        drop(old);
-        let name = beside(&place, &format!(".before-{}", about.clock.now().strftime("%Y%m%dT%H%M%SZ")));
-        move_store(&place, &name).map_err(|error| unreadable(&place, &error))?;
-        aside = Some(name);
-    }
-    copy_private(file, &place).map_err(|error| unreadable(&place, &error))?;
-    let (_, blake3) = digest(&place).map_err(|error| unreadable(&place, &error))?;
-    let (_, wanted) = digest(file).map_err(|error| unreadable(file, &error))?;
-    if blake3 != wanted {
+    if place.exists() && !replace {
         return Err(failed(
-            format!("{} does not hold what was copied into it", place.display()),
-            "What stands there now is no store.",
-            "See whether the disk is full or failing, then restore again with --replace.",
+            format!("there is a store at {} already", place.display()),
+            "Nothing was restored, nothing was overwritten.",
+            "Add --replace: the store that is there is moved aside, not deleted.",
         ));
     }
+    // The copy lies beside the place, whole and proven, before what stands there is touched.
+    let fresh = beside(&place, ".restoring");
+    let _ = std::fs::remove_file(&fresh);
+    copy_private(file, &fresh).map_err(|error| unreadable(&fresh, &error))?;
+    let (_, blake3) = digest(&fresh).map_err(|error| unreadable(&fresh, &error))?;
+    let (_, wanted) = digest(file).map_err(|error| unreadable(file, &error))?;
+    if blake3 != wanted {
+        let _ = std::fs::remove_file(&fresh);
+        return Err(failed(
+            format!("{} does not hold what was copied into it", fresh.display()),
+            format!("{} was not touched.", place.display()),
+            "See whether the disk is full or failing, then restore again.",
+        ));
+    }
+    // A log of the old store that lies on beside the new one would be played onto it: it goes aside with its store, or alone.
+    let name = beside(&place, &format!(".before-{}", about.clock.now().strftime("%Y%m%dT%H%M%SZ")));
+    let moved = move_store(&place, &name).map_err(|error| unreadable(&place, &error))?;
+    if let Err(error) = std::fs::rename(&fresh, &place) {
+        let back = move_store(&name, &place);
+        return Err(failed(
+            format!("the copy could not be put at {}: {error}", place.display()),
+            match back {
+                Ok(_) => "What was there stands there again.".to_owned(),
+                Err(_) => format!("What was there lies at {}.", name.display()),
+            },
+            "See who may write to the folder, then restore again.",
+        ));
+    }
+    let aside = moved.then_some(name);
     // Opened once: an older schema is brought up to this version's here, and not at an hour when nobody looks.
     let store = about.store(&config).await?;
     let (brand, at, name) = (config.brand.clone(), about.clock.now(), file.display().to_string());
@@ -254,16 +258,17 @@ fn digest(file: &Path) -> std::io::Result<(u64, String)> {
     Ok((bytes, hasher.finalize().to_hex().to_string()))
 }
 
-/// The store's file, and its log if it could not be folded.
-fn move_store(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::rename(from, to)?;
-    for ending in ["-wal", "-shm"] {
+/// The store's file, and its log if it was not folded; whether there was any of them.
+fn move_store(from: &Path, to: &Path) -> std::io::Result<bool> {
+    let mut moved = false;
+    for ending in ["", "-wal", "-shm"] {
         match std::fs::rename(beside(from, ending), beside(to, ending)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+            Ok(()) => moved = true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(moved)
 }
 
 fn copy_private(from: &Path, to: &Path) -> std::io::Result<()> {

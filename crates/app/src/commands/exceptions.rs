@@ -268,7 +268,7 @@ fn settled(out: Out, said: String) -> Result<(), Failure> {
 }
 
 async fn list(out: Out, config: &Config, store: &Store, wanted: DeskWanted) -> Result<(), Failure> {
-    let asked = wanted.asked(&config.ends(), "").map_err(|why| unclear(why, "See selvedge exceptions list --help."))?;
+    let asked = wanted.asked(&config.ends(), &[]).map_err(|why| unclear(why, "See selvedge exceptions list --help."))?;
     let found = view::desk::desk(store, &config.brand, &asked).await?;
     if out.json {
         return out.json(&found.exceptions);

@@ -18,6 +18,7 @@ use crate::config::{
     secrets::{self, KEY_VARIABLE},
     words,
 };
+use crate::wiring;
 
 /// The longest secret.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -95,6 +96,14 @@ pub async fn run(about: &About, args: Args) -> Done {
             let config = about.config()?;
             let old = key(about, &config).await?;
             let new = secrets::key_in_file(&new_key).map_err(|(why, remedy)| failed(why, "Nothing was sealed anew.", remedy))?;
+            // A process that runs has the old key in hand, and would seal under it again.
+            let _lock = wiring::lock(&config.store_url, std::time::Duration::ZERO).await.map_err(|error| {
+                failed(
+                    error.to_string(),
+                    "Nothing was sealed anew: the store is in use.",
+                    "Stop selvedge first, then rotate again.",
+                )
+            })?;
             let store = about.store_to_read(&config).await?;
             let (brand, at) = (config.brand.clone(), about.clock.now());
             let count = store

@@ -34,6 +34,8 @@ pub struct OidcSettings {
     /// Which group has which role here: { "selvedge-admins" = "admin" }. Several add up, and are looked at at each log-in. Without any, an admin
     /// gives roles under People.
     pub roles: BTreeMap<String, RoleSetting>,
+    /// Whether the provider may lie in a private network or on this machine; without TLS only on this machine. Default: false
+    pub allow_private: bool,
 }
 
 /// A role.
@@ -74,6 +76,8 @@ pub struct Oidc {
     pub groups_claim: String,
     /// Which group has which role.
     pub roles: BTreeMap<String, Role>,
+    /// Whether it may lie in a private network, or on this machine.
+    pub allow_private: bool,
 }
 
 impl OidcSettings {
@@ -81,7 +85,10 @@ impl OidcSettings {
     pub(super) fn read(self, url: Option<&str>) -> Result<Oidc, Vec<(&'static str, String, String)>> {
         let mut wrong = Vec::new();
         let issuer = self.issuer.trim().to_owned();
-        let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| issuer.starts_with(start));
+        // Without TLS only what never leaves this machine.
+        let host = issuer.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or(rest));
+        let host = host.map(|host| if host.ends_with(']') { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) });
+        let local = self.allow_private && matches!(host, Some("127.0.0.1" | "localhost" | "[::1]"));
         if !(issuer.starts_with("https://") || local) || issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
             wrong.push((
                 "issuer",
@@ -118,6 +125,7 @@ impl OidcSettings {
             name: or(self.name, "single sign-on"),
             groups_claim: or(self.groups_claim, "groups"),
             roles: self.roles.into_iter().map(|(group, role)| (group, role.into())).collect(),
+            allow_private: self.allow_private,
         })
     }
 }

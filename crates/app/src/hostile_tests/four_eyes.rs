@@ -84,12 +84,13 @@ async fn a_marked_act_waits_and_nobody_approves_their_own() {
 
 #[tokio::test]
 async fn the_limit_of_releases_has_no_way_round() {
-    let (app, _) = empty().await;
+    let (app, clock) = empty().await;
     let mut exception = None;
     for number in 1..=3 {
         exception = place(&app, order(&format!("104{number}"), "Åsa", 1), start(), Fate::Unmapped).await;
     }
     let exception = exception.unwrap();
+    clock.advance(Duration::from_secs(60));
     let (admin, bo) = marked(&app, &[("release_over", "2")]).await;
     let held = async || app.store.read(move |view| view.exception(exception)).await.unwrap().count;
     assert_eq!(

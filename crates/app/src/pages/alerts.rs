@@ -8,7 +8,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::AlertId;
+use selvedge_model::{AlertId, people::Right};
 use serde::Deserialize;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     words::{self, when},
 };
 use crate::{
-    people::Who,
+    people::{Who, may},
     serve::App,
     view::alerts::{self, AlertView, AlertsView, MessageView},
 };
@@ -94,8 +94,9 @@ fn row(alert: &AlertView, now: Timestamp) -> Markup {
                 } @else if let (Some(at), Some(by)) = (alert.acknowledged_at, &alert.acknowledged_by) {
                     (by) ", " (when(at, now))
                 } @else {
-                    form method="post" action=(format!("/alerts/{}/acknowledge", alert.id)) {
+                    @if may(Right::Act) { form method="post" action=(format!("/alerts/{}/acknowledge", alert.id)) {
                         button aria-label=(format!("Acknowledge {}", alert.id)) { "Acknowledge" }
+                    }
                     }
                 }
             }

@@ -30,7 +30,7 @@ fn address(wanted: &DeskWanted) -> String {
 /// The list.
 pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(wanted): Query<DeskWanted>) -> Result<Markup, Failure> {
     let ends = app.ends();
-    let asked = wanted.asked(&ends, &who.actor().name).map_err(Failure::Unclear)?;
+    let asked = wanted.asked(&ends, &who.names()).map_err(Failure::Unclear)?;
     let desk = view::desk::desk(&app.store, &app.brand, &asked).await?;
     let groups = view::by_root_cause(desk.exceptions, &ends);
     let frame = Frame::of(&app, Place::Exceptions, "Exceptions").await?;

@@ -269,6 +269,10 @@ impl From<StoreError> for Failure {
             taken @ StoreError::Taken(_) => {
                 Self::refused(StatusCode::CONFLICT, "That is taken", format!("Nothing was changed: {taken}."))
             }
+            conflict @ (StoreError::Signed(_) | StoreError::SignedMeanwhile(_) | StoreError::Move { .. }) => {
+                let text = format!("Nothing was done: {conflict}. Load the page again and see how it stands.");
+                Self::refused(StatusCode::CONFLICT, "Somebody was quicker", text)
+            }
             other => Self::Store(other),
         }
     }

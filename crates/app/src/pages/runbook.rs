@@ -14,6 +14,7 @@ macro_rules! pages {
 
 pages!(
     "address",
+    "alert",
     "bundle",
     "confirm",
     "connection",

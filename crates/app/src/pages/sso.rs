@@ -10,7 +10,7 @@ use axum::{
 };
 use selvedge_model::PersonId;
 use selvedge_store::{
-    Result as Stored, Tx,
+    Result as Stored, StoreError, Tx,
     people::{Person, Proof, logins::Attempt, sessions::Origin},
 };
 use serde::Deserialize;
@@ -154,7 +154,14 @@ fn come(
         return Ok(Came::Not("This account is not in use any more. An admin puts it in use again, under People."));
     }
     if let Some(roles) = vouched.roles.as_ref().filter(|roles| **roles != person.roles) {
+        let admin = tx.has_admin(brand)?;
         tx.set_roles(person.id, brand, roles)?;
+        if admin && !tx.has_admin(brand)? {
+            return Err(StoreError::Forbidden(
+                "The identity provider says that you are no admin any more, and nobody else is. Name another admin first."
+                    .to_owned(),
+            ));
+        }
         let words = roles.iter().map(|role| role.word()).collect::<Vec<_>>().join(", ");
         tx.audit(
             brand,

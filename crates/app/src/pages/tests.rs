@@ -539,7 +539,7 @@ async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
         "to Åsa (Finance): is this ours?",
         "asked the carrier &lt;b&gt;",
         "Bring it back now",
-        "snoozed</b> by operator (page)",
+        "snoozed</b> by ada@example.com",
     ] {
         assert!(page.contains(says), "{says}: {page}");
     }

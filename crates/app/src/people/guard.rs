@@ -55,6 +55,11 @@ impl Who {
         self.rights.has(right)
     }
 
+    /// By what an owner of exceptions may be named who is this person.
+    pub(crate) fn names(&self) -> Vec<String> {
+        vec![self.person.email.to_string(), self.person.name.clone()]
+    }
+
     /// As whom they act.
     pub(crate) fn actor(&self) -> Actor {
         let name = match &self.by {

@@ -6,7 +6,7 @@ use selvedge_model::{
     people::{Email, proven_step},
 };
 use selvedge_store::{
-    Result, Tx,
+    Result, StoreError, Tx,
     people::{
         Person, Proof,
         logins::Attempt,
@@ -89,7 +89,14 @@ pub(crate) async fn with_code(app: &App, half: Proof, typed: &str, origin: &Orig
                 return Ok(Login::Waits(until));
             }
             let by_app = match key.as_deref() {
-                Some(key) => tx.totp_of(person.id, key)?,
+                Some(key) => match tx.totp_of(person.id, key) {
+                    // Sealed under a key that was replaced: a recovery code still opens.
+                    Err(error @ StoreError::Unreadable { .. }) => {
+                        tracing::warn!(%error, "an authenticator app cannot be asked");
+                        None
+                    }
+                    other => other?,
+                },
                 None => None,
             };
             let step = by_app.and_then(|(secret, last)| proven_step(&secret, &typed, now, last));

@@ -22,7 +22,7 @@ use base64::{
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use selvedge_connector::{
-    Call, Clock, Effect, Fault, Priority, Secret, Session, SessionConfig, session::HeaderText, signature::same,
+    Call, Clock, Effect, Fault, Priority, Reach, Secret, Session, SessionConfig, session::HeaderText, signature::same,
 };
 use selvedge_model::{
     PersonId,
@@ -162,8 +162,13 @@ enum Audience {
 impl Sso {
     /// Sets it up. No call is made.
     pub fn new(settings: Oidc, secret: Option<Secret>, url: &str, clock: Arc<dyn Clock>) -> Self {
-        let config =
-            SessionConfig { timeout: ANSWER_TIME, body_bytes_max: ANSWER_BYTES_MAX, ..SessionConfig::named("single sign-on") };
+        let reach = Reach { allow_private: settings.allow_private, allow_http: false };
+        let config = SessionConfig {
+            timeout: ANSWER_TIME,
+            body_bytes_max: ANSWER_BYTES_MAX,
+            reach,
+            ..SessionConfig::named("single sign-on")
+        };
         Self {
             redirect: format!("{url}/login/sso/back"),
             session: Session::new(config, Arc::clone(&clock)),

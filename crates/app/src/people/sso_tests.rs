@@ -150,6 +150,7 @@ async fn house(provider: &Provider, roles: &[(&str, Role)]) -> (Arc<App>, Arc<se
         name: "Acme".to_owned(),
         groups_claim: "groups".to_owned(),
         roles: roles.iter().map(|(group, role)| ((*group).to_owned(), *role)).collect(),
+        allow_private: true,
     };
     let sso = Sso::new(oidc, Some(Secret::new("s e:cret")), "http://localhost:8080", Arc::clone(&app.clock));
     let door = Door { sso: Some(sso), ..Door::default() };
@@ -239,8 +240,14 @@ async fn somebody_is_let_in_with_the_roles_of_their_groups() {
     assert_eq!(round(&app, &provider).await.status, StatusCode::SEE_OTHER);
     let people = app.store.read(|view| view.people(&brand())).await.unwrap();
     assert_eq!((people.len(), people[0].email.as_str(), people[0].rights().has(Right::People)), (1, "anna@example.com", true));
-    // Out of all groups: known, and nothing any more.
+    // Out of all groups: the one admin there is stays who she is until there is another.
     provider.doing(|doing| drop(doing.changes.insert("groups", json!([]))));
+    let got = round(&app, &provider).await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    assert!(got.text.contains("Name another admin first"), "{}", got.text);
+    let other = crate::pages::sample::person(&app, "ada@example.com", &[Role::Admin]).await;
+    app.store.write(move |tx| tx.set_password(other, "a hash")).await.unwrap();
+    // Then: known, and nothing any more.
     let got = round(&app, &provider).await;
     assert_eq!(open(&app, "/orders", &got.cookies).await.status, StatusCode::FORBIDDEN);
     // Somebody new without a group is not taken in.

@@ -58,7 +58,7 @@ impl DeskWanted {
     ///
     /// # Errors
     /// What is wrong, in a sentence.
-    pub fn asked(&self, ends: &[Ends], me: &str) -> std::result::Result<Asked, String> {
+    pub fn asked(&self, ends: &[Ends], me: &[String]) -> std::result::Result<Asked, String> {
         let shelf = match self.shelf.trim() {
             "" | "open" => Shelf::Open,
             "snoozed" => Shelf::Snoozed,
@@ -90,7 +90,7 @@ impl DeskWanted {
             filter: DeskFilter {
                 shelf,
                 team: super::team(&self.team)?,
-                person: if self.mine.is_empty() { some(&self.person) } else { Some(me.to_owned()) },
+                person: if self.mine.is_empty() { some(&self.person).map(|person| vec![person]) } else { Some(me.to_vec()) },
                 rule: self.rule.trim().to_owned(),
                 flows,
                 connection: connection.filter(|_| flow.is_none()),
@@ -205,9 +205,12 @@ mod tests {
             to: "books".into(),
             mode: selvedge_model::Mode::Live,
         }];
-        let asked = |wanted: DeskWanted| wanted.asked(&ends, "anna");
+        let asked = |wanted: DeskWanted| wanted.asked(&ends, &["anna".to_owned()]);
         let mine = asked(DeskWanted { mine: "yes".into(), connection: "books".into(), ..DeskWanted::default() }).unwrap();
-        assert_eq!((mine.filter.person.as_deref(), mine.filter.connection.as_deref()), (Some("anna"), Some("books")));
+        assert_eq!(
+            (mine.filter.person.clone(), mine.filter.connection.as_deref()),
+            (Some(vec!["anna".to_owned()]), Some("books"))
+        );
         assert_eq!(mine.filter.flows, Some(vec![FlowName::new("orders")]));
         assert_eq!(asked(DeskWanted { connection: "other".into(), ..DeskWanted::default() }).unwrap().filter.flows, Some(vec![]));
         for wrong in [

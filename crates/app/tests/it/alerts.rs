@@ -8,7 +8,11 @@ use std::{
 use selvedge_sim::channels::{Channels, Mishap, Taken, mail::MailServer};
 use serde_json::Value;
 
-use crate::{demo::selvedge, page::start, webhooks::send};
+use crate::{
+    demo::selvedge,
+    page::start,
+    webhooks::{cookie, send},
+};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const KEY: &str = "demo-routing-key";
@@ -104,8 +108,12 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     let (well, answer) = said(&config, &["alerts", "ack", alert["alert"].as_str().unwrap()]);
     assert!(well && answer.contains("You look after"), "{answer}");
     until("word of that", || hooks(&channels, "alert.acknowledged").into_iter().next()).await;
-    let get =
-        |path: &str| send(&address, format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes());
+    let (host, link) = address.split_once('/').unwrap();
+    let cookie = cookie(host, &format!("/{link}/"));
+    let get = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+        send(host, request.as_bytes())
+    };
     let (status, page) = get("/alerts");
     assert!(status == 200 && page.contains("(cli)") && page.contains("oncall"), "{page}");
     let api: Value = serde_json::from_str(&get("/api/alerts").1).unwrap();
@@ -117,7 +125,7 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     let row = rows.as_array().unwrap().iter().find(|row| row["table"] == "shipping_item").unwrap_or_else(|| panic!("{rows}"));
     let key = alert["message"].as_str().unwrap().to_owned();
     let exceptions: Value = serde_json::from_str(&get("/api/exceptions").1).unwrap();
-    let cause = exceptions[0]["cause"].as_str().unwrap_or_else(|| panic!("{key}: {exceptions}")).to_owned();
+    let cause = exceptions["exceptions"][0]["cause"].as_str().unwrap_or_else(|| panic!("{key}: {exceptions}")).to_owned();
     let asked = cause.strip_prefix("mapping.shipping_item:").unwrap_or_else(|| panic!("{cause}"));
     let (well, answer) = said(&config, &["mappings", "set", "shipping_item", asked, row["value"].as_str().unwrap()]);
     assert!(well, "{answer}");

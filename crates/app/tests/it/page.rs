@@ -220,7 +220,7 @@ async fn from_the_list_to_fixed_one_record_first() {
     // It closes by itself, and its history says how.
     browser.client.goto(exception.as_str()).await.unwrap();
     let history = browser.wait_for("#history", false, |text| text.contains("everything it held has settled")).await;
-    for said in ["opened", "mapped by operator (page)", "canary sent", "canary passed", "released", "closed"] {
+    for said in ["opened", "mapped by demo@selvedge.example", "canary sent", "canary passed", "released", "closed"] {
         assert!(history.contains(said), "no {said} in {history}");
     }
     browser.client.goto(&format!("{address}/exceptions?shelf=closed")).await.unwrap();

@@ -39,7 +39,7 @@ fn a_store_is_copied_restored_forgotten_in_and_verified() {
 
     // Somebody is forgotten; the equation and the trail hold.
     let orders = said(&config, &["orders", "list", "--limit", "1"]).1;
-    let number = orders[0]["order"].as_str().or(orders[0]["key"].as_str()).unwrap().to_owned();
+    let number = orders[0]["number"].as_str().unwrap().to_owned();
     let shown = said(&config, &["privacy", "show", "--order", &number]).1;
     assert!(shown["revisions"].as_u64().unwrap() > 0, "{shown}");
     let (code, _, complaint) = said(&config, &["privacy", "erase", "--email", "nobody@example.com", "--yes"]);

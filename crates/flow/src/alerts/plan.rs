@@ -123,6 +123,11 @@ fn decide(view: &View<'_>, brand: &Brand, setup: &AlertSetup, now: Timestamp) ->
     let rows = exceptions_by_id(view, telling.iter().map(|(alert, _)| alert.exception))?;
     for (alert, due) in telling {
         let Some(row) = rows.get(&alert.exception) else { continue };
+        // Somebody has put it off, with a reason: nobody is told until it is back.
+        if let Some(snooze) = row.snoozed.as_ref().filter(|snooze| row.open && snooze.until > now) {
+            decided.look.push((alert.id, Some(snooze.until)));
+            continue;
+        }
         if !row.open {
             // It has closed meanwhile: its end is observed next.
             decided.look.push((alert.id, None));

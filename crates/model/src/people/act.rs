@@ -26,6 +26,8 @@ pub enum Act {
         exception: ExceptionId,
         /// All of it at once, and not one record first.
         at_once: bool,
+        /// How many records it moved when it was asked for: what has grown since was not meant.
+        records: u64,
     },
     /// Let go what an exception holds.
     Dismiss {
@@ -33,6 +35,8 @@ pub enum Act {
         exception: ExceptionId,
         /// Why.
         reason: String,
+        /// How many records it moved when it was asked for: what has grown since was not meant.
+        records: u64,
     },
     /// Sign a period.
     Sign {
@@ -53,6 +57,15 @@ impl Act {
         }
     }
 
+    /// The same, asked for when it moved so many records.
+    #[must_use]
+    pub fn asked_for(mut self, moved: u64) -> Self {
+        if let Act::Release { records, .. } | Act::Dismiss { records, .. } = &mut self {
+            *records = moved;
+        }
+        self
+    }
+
     /// The act in words, for the list of approvals and the audit log.
     pub fn says(&self) -> String {
         match self {
@@ -60,9 +73,11 @@ impl Act {
                 format!("set the mapping {table} {key} to {value} at {connection}")
             }
             Act::Map { connection, table, key, value: None } => format!("remove the mapping {table} {key} at {connection}"),
-            Act::Release { exception, at_once: true } => format!("release what {exception} holds, all at once"),
-            Act::Release { exception, at_once: false } => format!("release what {exception} holds, one record first"),
-            Act::Dismiss { exception, reason } => format!("dismiss what {exception} holds: {reason}"),
+            Act::Release { exception, at_once, records } => {
+                let how = if *at_once { "all at once" } else { "one record first" };
+                format!("release what {exception} holds, {records} records, {how}")
+            }
+            Act::Dismiss { exception, reason, records } => format!("dismiss what {exception} holds, {records} records: {reason}"),
             Act::Sign { entity, period } => format!("sign {period} of {entity}"),
         }
     }
@@ -115,14 +130,14 @@ mod tests {
 
     #[test]
     fn only_what_is_marked_waits_and_a_mapping_is_no_way_round_the_limit_of_releases() {
-        let release = Act::Release { exception: ExceptionId(1), at_once: true };
+        let release = Act::Release { exception: ExceptionId(1), at_once: true, records: 0 };
         assert!(!FourEyes::default().takes_two(&release, u64::MAX));
         let some = FourEyes { release_over: Some(100), ..FourEyes::default() };
         assert_eq!((some.takes_two(&release, 100), some.takes_two(&release, 101)), (false, true));
         assert_eq!((some.takes_two(&map(Some("1")), 0), some.takes_two(&map(Some("1")), 101)), (false, true));
         let all = FourEyes { map: true, release_over: Some(0), dismiss: true, close: true };
         let sign = Act::Sign { entity: "se".into(), period: "2026-11".parse().unwrap() };
-        for act in [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into() }, sign] {
+        for act in [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into(), records: 1 }, sign] {
             assert_eq!((all.takes_two(&act, 0), FourEyes::default().takes_two(&act, 0)), (true, false), "{act:?}");
         }
     }

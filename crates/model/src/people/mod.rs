@@ -60,7 +60,9 @@ impl Right {
     pub const fn says(self) -> &'static str {
         match self {
             Right::Read => "see every page and read the API",
-            Right::Act => "release and dismiss what exceptions hold",
+            Right::Act => {
+                "release, dismiss, edit, hand over and snooze what exceptions hold, acknowledge alerts, tick and sign checklists"
+            }
             Right::Map => "set and remove mappings",
             Right::Close => "approve that a period is signed",
             Right::Metrics => "read the metrics",

@@ -129,7 +129,7 @@ async fn the_desk_is_ranked_filtered_and_paged() {
 
             let of = |filter: DeskFilter| Ok::<_, crate::StoreError>(ids(&tx.desk(&brand(), &filter, None, 10)?));
             assert_eq!(of(DeskFilter { team: Some(Team::Finance), ..all.clone() })?, [credit]);
-            assert_eq!(of(DeskFilter { person: Some("Åsa".into()), ..all.clone() })?, [credit]);
+            assert_eq!(of(DeskFilter { person: Some(vec!["Åsa".to_owned()]), ..all.clone() })?, [credit]);
             assert_eq!(of(DeskFilter { rule: "mapping.".into(), ..all.clone() })?, [large, small]);
             assert_eq!(of(DeskFilter { text: "NOBODY".into(), ..all.clone() })?, [credit]);
             assert_eq!(of(DeskFilter { flows: Some(vec![]), ..all.clone() })?, []);

@@ -290,7 +290,7 @@ async fn an_act_is_decided_once_and_in_time() {
             tx.set_four_eyes(&brand(), &marked)?;
             assert_eq!((tx.four_eyes(&brand())?, tx.four_eyes(&"other".into())?), (marked, FourEyes::default()));
 
-            let act = Act::Dismiss { exception: ExceptionId(3), reason: "test".to_owned() };
+            let act = Act::Dismiss { exception: ExceptionId(3), reason: "test".to_owned(), records: 1 };
             let first = tx.ask(&brand(), &act, Some(id), "anna", now())?;
             assert_eq!(tx.ask(&brand(), &act, Some(id), "anna", now())?, first, "asked once");
             assert_ne!(tx.ask(&brand(), &act, None, "bo (cli)", now())?, first);
