@@ -245,7 +245,7 @@ mod tests {
 
     fn adas_order() -> Order {
         let comment = Some("leave it with Mrs Somerville".to_owned());
-        Order { shipping: Some(ada()), billing: Some(ada()), comment, ..order(vec![line("1", "COAT", 2, 100_00)]) }
+        Order { shipping: Some(ada()), billing: Some(ada()), comment, ..order(vec![line("1", "COAT", 2, 10_000)]) }
     }
 
     fn adas_credit() -> CreditNote {

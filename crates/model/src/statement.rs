@@ -494,12 +494,12 @@ mod tests {
     #[test]
     fn a_fee_that_is_kept_back_is_told_as_books_have_it() {
         let charge = |net: i64, tax: i64| Charge { net: eur(net), tax: eur(tax), rate: Some(Decimal::from(25)) };
-        let plain = credit(order(vec![line("1", "COAT", 1, 100_00)]));
+        let plain = credit(order(vec![line("1", "COAT", 1, 10_000)]));
         let told = |credit: &CreditNote| Entry::from(credit).handling.unwrap();
         assert_eq!(told(&plain), Amounts { net: eur(0), tax: eur(0), rate: None });
-        let fee = CreditNote { fee: charge(20_00, 5_00), ..plain.clone() };
-        assert_eq!(told(&fee), Amounts { net: eur(-20_00), tax: eur(-5_00), rate: Some(Decimal::from(25)) });
-        let all = CreditNote { handling: charge(8_00, 2_00), goodwill: charge(4_00, 1_00), ..fee };
-        assert_eq!(told(&all), Amounts { net: eur(-8_00), tax: eur(-2_00), rate: None });
+        let fee = CreditNote { fee: charge(2_000, 500), ..plain.clone() };
+        assert_eq!(told(&fee), Amounts { net: eur(-2_000), tax: eur(-500), rate: Some(Decimal::from(25)) });
+        let all = CreditNote { handling: charge(800, 200), goodwill: charge(400, 100), ..fee };
+        assert_eq!(told(&all), Amounts { net: eur(-800), tax: eur(-200), rate: None });
     }
 }
