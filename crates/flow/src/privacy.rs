@@ -218,7 +218,7 @@ mod tests {
         assert_eq!((keeper.turn().await.unwrap(), keeper.turn().await.unwrap()), (1, 0));
         clock.advance(DAY - Duration::from_secs(1));
         assert_eq!(keeper.turn().await.unwrap(), 0, "it has been looked at today");
-        clock.advance(DAY);
+        clock.advance(DAY + Duration::from_secs(1));
         assert_eq!((keeper.turn().await.unwrap(), keeper.turn().await.unwrap()), (1, 0));
         let acts = store.read(|view| view.audit_rows(&"a".into(), 9)).await.unwrap();
         assert_eq!(acts.len(), 2, "a look that found nothing is no act");
