@@ -13,6 +13,7 @@ mod pages;
 mod people;
 mod rehearse;
 mod serve;
+mod traces;
 mod view;
 mod webhooks;
 mod wiring;
@@ -24,19 +25,25 @@ use std::{
 };
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::commands::{Cli, out::EXIT_USAGE};
+use crate::{
+    commands::{Cli, Command, out::EXIT_USAGE},
+    traces::Traces,
+};
 
 fn main() -> ExitCode {
     let started = Instant::now();
     let cli = Cli::parse();
     // A provider that is installed already is one of ours.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    if let Err(why) = start_log(&cli) {
-        complain(&why);
-        return ExitCode::from(EXIT_USAGE);
-    }
+    let traces = match start_log(&cli) {
+        Ok(traces) => traces,
+        Err(why) => {
+            complain(&why);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -46,7 +53,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(commands::execute(cli, started)) {
+    let done = runtime.block_on(commands::execute(cli, started));
+    drop(runtime);
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let text = failure.to_string();
@@ -66,13 +78,19 @@ fn complain(text: &str) {
 /// What never goes to the log, whatever was asked for: this one writes addresses down, and some of ours prove somebody.
 const NEVER_LOGGED: &str = "tower_http::csrf=off";
 
-fn start_log(cli: &Cli) -> Result<(), String> {
+/// Starts the log, and what takes traces, where somebody wants them of an engine.
+fn start_log(cli: &Cli) -> Result<Option<Traces>, String> {
     let wanted = cli.global.log.as_deref().unwrap_or_else(|| cli.command.log(cli.global.quiet));
     let filter = EnvFilter::try_new(format!("{wanted},{NEVER_LOGGED}")).map_err(|error| {
         format!("selvedge: {wanted:?} is no level for the log: {error}\n  Nothing was started.\n  Write error, warn, info or debug, or filters such as selvedge_flow=debug.")
     })?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let traces = match &cli.command {
+        Command::Run(_) | Command::Demo(_) => Traces::asked()?,
+        _ => None,
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_filter(filter);
     // A second start of the log would be a test's; the first goes on.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).try_init();
-    Ok(())
+    let _ = tracing_subscriber::registry().with(log).with(traces.as_ref().map(Traces::layer)).try_init();
+    Ok(traces)
 }

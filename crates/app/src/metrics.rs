@@ -14,6 +14,7 @@ use crate::{
     view::{
         self,
         stock::{self, Warehouse},
+        webhooks::{self, WebhookView},
     },
 };
 
@@ -110,6 +111,29 @@ fn of_stock(out: &mut String, warehouses: &[Warehouse]) {
     }
 }
 
+/// Whether other programs take the events that they are told.
+fn of_webhooks(out: &mut String, webhooks: &[WebhookView]) {
+    if webhooks.is_empty() {
+        return;
+    }
+    type Of = fn(&WebhookView) -> u64;
+    let figures: [(&str, &str, &str, Of); 3] = [
+        ("selvedge_webhook_taken_total", "Events that a webhook took.", "counter", |one| {
+            one.standing.as_ref().map_or(0, |row| row.taken)
+        }),
+        ("selvedge_webhook_failures", "How often in a row a webhook did not take its next event.", "gauge", |one| {
+            one.standing.as_ref().map_or(0, |row| row.tries.into())
+        }),
+        ("selvedge_webhook_waiting", "Events behind a webhook's place, of all types of its streams.", "gauge", |one| one.waiting),
+    ];
+    for (name, what, kind, of) in figures {
+        head(out, name, what, kind);
+        for one in webhooks {
+            let _ = writeln!(out, "{name}{{webhook=\"{}\"}} {}", label(&one.webhook), of(one));
+        }
+    }
+}
+
 async fn read(app: &App) -> selvedge_store::Result<String> {
     let mut out = String::new();
     let warehouses = stock::status(&app.store, &app.brand, &app.engine.setup().stocks, app.clock.now()).await?;
@@ -146,6 +170,7 @@ async fn read(app: &App) -> selvedge_store::Result<String> {
         let (connection, purpose) = (label(&connection), label(&purpose));
         let _ = writeln!(out, "selvedge_calls_total{{connection=\"{connection}\",purpose=\"{purpose}\"}} {count}");
     }
+    of_webhooks(&mut out, &webhooks::webhooks(&app.store, &app.brand, &app.engine.setup().webhooks).await?);
     Ok(out)
 }
 

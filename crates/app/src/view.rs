@@ -21,6 +21,7 @@ mod returns;
 mod shadow;
 pub mod stock;
 mod stock_rows;
+pub mod webhooks;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -11,7 +11,9 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection, OpenContext};
-use selvedge_flow::{AlertSetup, CaptureSetup, Channel, FlowSetup, PickSetup, Preparation, PulseSetup, Setup, ShipmentPolicy};
+use selvedge_flow::{
+    AlertSetup, CaptureSetup, Channel, FlowSetup, PickSetup, Preparation, PulseSetup, Setup, ShipmentPolicy, WebhookSetup,
+};
 use selvedge_model::{ConnectionName, FlowName, Kind, alert::ChannelName};
 use selvedge_store::{Store, StoreError, View};
 
@@ -52,17 +54,19 @@ pub struct Assembly {
     pub store: Option<Store>,
     /// The connections that opened. No call was made.
     pub connections: BTreeMap<ConnectionName, Connection>,
-    /// The channels and the heartbeat that opened.
+    /// The channels, the webhooks and the heartbeat that opened.
     pub tellers: Tellers,
     /// Everything that is wrong, as a person reads the file.
     pub problems: Vec<ConfigProblem>,
 }
 
-/// Who tells people, and a monitor outside.
+/// Who tells people, other programs, and a monitor outside.
 #[derive(Clone, Default)]
 pub struct Tellers {
     /// The channels.
     pub channels: BTreeMap<ChannelName, Connection>,
+    /// The programs that are told of events.
+    pub webhooks: BTreeMap<String, Connection>,
     /// The sign of life.
     pub heartbeat: Option<Connection>,
 }
@@ -135,6 +139,11 @@ pub async fn assemble(
         let path = below("alerts.channels", name.as_str());
         let called = ConnectionName::new(format!("alerts-{name}"));
         tellers.channels.extend(open(&path, path.clone(), &called, channel).map(|one| (name.clone(), one)));
+    }
+    for (name, webhook) in &config.webhooks {
+        let path = below("webhooks", name);
+        let called = ConnectionName::new(format!("webhooks-{name}"));
+        tellers.webhooks.extend(open(&path, path.clone(), &called, &webhook.connection).map(|one| (name.clone(), one)));
     }
     if let Some(heartbeat) = &config.heartbeat {
         tellers.heartbeat = open("heartbeat.", "heartbeat".to_owned(), &ConnectionName::from("heartbeat"), heartbeat);
@@ -299,7 +308,10 @@ pub async fn open(
         assemble(config, found, environment, key_file, &clock, Access::Full).await;
     let Some(store) = store.filter(|_| problems.iter().all(|problem| problem.level != Level::Bad)) else { return Err(problems) };
     match setup(config, store, connections, clock).await {
-        Ok(setup) => Ok(Opened { setup: Setup { alerts: alerts(config, &tellers), ..setup }, warnings: problems }),
+        Ok(setup) => {
+            let (alerts, webhooks) = (alerts(config, &tellers), webhooks(config, &tellers));
+            Ok(Opened { setup: Setup { alerts, webhooks, ..setup }, warnings: problems })
+        }
         Err(error) => {
             let mut problems = problems;
             let problem = config.problem(
@@ -350,6 +362,7 @@ pub async fn setup(
         desk: config.desk(),
         silence: config.silence(),
         alerts: AlertSetup::default(),
+        webhooks: Vec::new(),
     })
 }
 
@@ -372,6 +385,15 @@ pub fn alerts(config: &Config, tellers: &Tellers) -> AlertSetup {
             .and_then(|one| one.pulse.clone())
             .map(|pulse| PulseSetup { pulse, every: every.map_or(HEARTBEAT_EVERY, |every| every.0) }),
     }
+}
+
+/// Which programs are told of events.
+pub fn webhooks(config: &Config, tellers: &Tellers) -> Vec<WebhookSetup> {
+    let setup = |(name, webhook): (&String, &Connection)| {
+        let (sink, events) = (webhook.event_sink.clone()?, config.webhooks.get(name)?.events.clone());
+        Some(WebhookSetup { name: name.clone(), sink, events })
+    };
+    tellers.webhooks.iter().filter_map(setup).collect()
 }
 
 /// What is captured. What comes with the documents of other kinds is captured by capturing those.

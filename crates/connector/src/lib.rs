@@ -6,7 +6,7 @@
 //!
 //! Per kind of record there is a [`Source`] (lists, fetches, decodes) and a [`Sink`] (asks for
 //! mapped values, encodes, finds by *our* key, puts). Per connection there may be a [`Feed`] (a queue
-//! of news), [`Hooks`] (signed webhooks), an [`AlertSink`] (tells people), [`Lists`] (the system's own lists of values), [`SourceValues`] (what its orders can carry) and a [`Probe`]
+//! of news), [`Hooks`] (signed webhooks), an [`AlertSink`] (tells people), an [`EventSink`] (tells other programs), [`Lists`] (the system's own lists of values), [`SourceValues`] (what its orders can carry) and a [`Probe`]
 //! (what `check` asks). Decoding and encoding are pure; every talking function is one call and one
 //! effect, without retries: those belong to the flow.
 //!
@@ -30,6 +30,7 @@
 pub mod alert;
 pub mod cell;
 pub mod clock;
+pub mod event;
 pub mod exchange;
 pub mod fault;
 pub mod format;
@@ -48,6 +49,7 @@ pub mod table;
 
 pub use alert::{AlertSink, Pulse};
 pub use clock::Clock;
+pub use event::EventSink;
 pub use exchange::{Exchange, Noted, watched};
 pub use fault::Fault;
 pub use ports::{

@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::{
     alert::{AlertSink, Pulse},
     clock::Clock,
+    event::EventSink,
     fault::Fault,
     reach::Reach,
     secret::Secrets,
@@ -532,6 +533,8 @@ pub struct Connection {
     pub statements: Option<Arc<dyn Statements>>,
     /// Tells people.
     pub alert_sink: Option<Arc<dyn AlertSink>>,
+    /// Tells other programs.
+    pub event_sink: Option<Arc<dyn EventSink>>,
     /// Tells a monitor outside.
     pub pulse: Option<Arc<dyn Pulse>>,
     /// What `check` asks.
@@ -577,6 +580,7 @@ impl Connection {
             stock_sink: None,
             statements: None,
             alert_sink: None,
+            event_sink: None,
             pulse: None,
             probe: None,
         }

@@ -13,6 +13,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderName, HeaderValue};
 use selvedge_model::Problem;
+use tracing::Instrument;
 
 use self::line::{Line, Permit, Shut};
 use crate::{
@@ -322,6 +323,26 @@ impl Session {
     /// (the session then pauses by itself); [`Fault::Unexpected`] on a body past the bound;
     /// [`Fault::read_only`] for a write over a session that only reads; [`Fault::Refused`] where it may not go. Any other status is an [`Answer`].
     pub async fn send(&self, call: Call) -> Result<Answer, Fault> {
+        let span = tracing::debug_span!(
+            "call",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            connection = %self.config.name,
+            what = %call.what,
+            method = call.method,
+            purpose = call.priority.word(),
+            status = tracing::field::Empty,
+            fault = tracing::field::Empty,
+        );
+        let result = self.send_one(call).instrument(span.clone()).await;
+        match &result {
+            Ok(answer) => drop(span.record("status", answer.status)),
+            Err(fault) => drop(span.record("fault", fault.word()).record("otel.status_code", "ERROR")),
+        }
+        result
+    }
+
+    async fn send_one(&self, call: Call) -> Result<Answer, Fault> {
         self.permits(call.effect, &call.what)?;
         let (client, request) = self.prepare(&call)?;
         let permit = self.line.enter(call.priority, call.costs.clone()).await.map_err(|shut| match shut {

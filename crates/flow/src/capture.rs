@@ -16,10 +16,12 @@ use selvedge_store::{
     records::{NewRecord, Recorded},
 };
 
+use tracing::Instrument;
+
 use crate::{
     backoff::{after, before},
     engine::{Engine, Side},
-    products,
+    products, spans,
     stock::demand::{Counting, count, counting},
 };
 
@@ -229,6 +231,7 @@ impl Engine {
                 }
                 Ok(())
             })
+            .instrument(spans::of_batch("decode", "captures", count))
             .await?;
         self.wake_stock();
         Ok(count)

@@ -16,11 +16,14 @@ use selvedge_store::{
     parts::{Claim, PartsOf},
 };
 
+use tracing::Instrument;
+
 use crate::{
     backoff::next_try,
     deliver::evidence,
     engine::{Engine, Flow, unless_moved},
     gate::hold,
+    spans,
 };
 
 /// Rows read back in one batch, per slot.
@@ -55,7 +58,8 @@ impl Engine {
             while under_way.len() < parallel
                 && let Some(row) = waiting.pop_front()
             {
-                under_way.push(async { (row.id, self.confirm_one(flow, row).await) });
+                let span = spans::of_row("confirm", &flow.setup, &row);
+                under_way.push(async { (row.id, self.confirm_one(flow, row).await) }.instrument(span));
             }
             // As in deliver: one read that hangs must not keep the other slots empty.
             let finished = tokio::select! {

@@ -16,11 +16,14 @@ use selvedge_store::{
     obligations::{ObligationRow, Step},
 };
 
+use tracing::Instrument;
+
 use crate::{
     backoff::{after, next_try},
     engine::{Engine, Flow, Hand, unless_moved},
     gate::hold,
     ports::{AnyWriter, source},
+    spans,
     stock::demand::{counting, delivered},
 };
 
@@ -64,7 +67,10 @@ impl Engine {
             if !dry && !self.is_stopping() && under_way.len() <= flow.setup.parallel / 2 && !self.paused(&flow.setup.to) {
                 let rows = self.claim(flow, flow.setup.parallel - under_way.len()).await?;
                 dry = rows.is_empty();
-                under_way.extend(rows.into_iter().map(|row| self.deliver_one(flow, writer, row)));
+                under_way.extend(rows.into_iter().map(|row| {
+                    let span = spans::of_row("deliver", &flow.setup, &row);
+                    self.deliver_one(flow, writer, row).instrument(span)
+                }));
             }
             // One call that hangs must not keep the other slots empty: what falls due meanwhile is claimed, too.
             let finished = tokio::select! {
@@ -333,8 +339,11 @@ impl Engine {
         let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
         let rows = self.store().read(move |view| view.due(&brand, &name, State::Unanswered, now, UNANSWERED_BATCH)).await?;
         let count = rows.len();
-        let mut looks = futures_util::stream::iter(rows.into_iter().map(|row| self.settle_one(flow, row)))
-            .buffer_unordered(flow.setup.parallel.max(1));
+        let mut looks = futures_util::stream::iter(rows.into_iter().map(|row| {
+            let span = spans::of_row("look for", &flow.setup, &row);
+            self.settle_one(flow, row).instrument(span)
+        }))
+        .buffer_unordered(flow.setup.parallel.max(1));
         while let Some(result) = looks.next().await {
             result?;
         }

@@ -457,6 +457,7 @@ impl Engine {
         self.reconcile().await?;
         self.watch_silence().await?;
         self.alert().await?;
+        self.tell_webhooks().await?;
         self.housekeep().await?;
         self.tend_desk().await?;
         self.beat().await?;
@@ -479,7 +480,9 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "reconcile", "silence", "alerts", "pulse", "housekeep", "desk"] {
+        for name in
+            ["decode", "lists", "promises", "halves", "reconcile", "silence", "alerts", "webhooks", "pulse", "housekeep", "desk"]
+        {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -526,6 +529,7 @@ impl Engine {
                 ("reconcile", _) => self.reconcile().await,
                 ("silence", _) => self.watch_silence().await,
                 ("alerts", _) => self.alert().await,
+                ("webhooks", _) => self.tell_webhooks().await,
                 ("pulse", _) => self.beat().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
@@ -538,7 +542,7 @@ impl Engine {
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" | "watch" | "reconcile" | "silence" | "alerts" | "pulse" => (HOUSEKEEPING, None),
+                "housekeep" | "watch" | "reconcile" | "silence" | "alerts" | "webhooks" | "pulse" => (HOUSEKEEPING, None),
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
                 "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
                     (BUSY, Some(&self.wakes.capture))

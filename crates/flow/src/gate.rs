@@ -31,6 +31,8 @@ use selvedge_store::{
     routed::RoutedLine,
 };
 
+use tracing::Instrument;
+
 use crate::{
     FlowSetup,
     backoff::after,
@@ -38,6 +40,7 @@ use crate::{
     engine::{Engine, Flow, unless_moved},
     ports::AnySink,
     prepare::{Bench, Prepared, Ready},
+    spans,
 };
 
 /// Rows decided in one batch.
@@ -155,6 +158,7 @@ impl Engine {
         if count == 0 {
             return Ok(0);
         }
+        let span = spans::of_batch("gate", flow.setup.name.as_str(), count);
         let decided: Vec<(ObligationRow, Written)> =
             decided.into_iter().map(|(row, decision)| (row, self.prepare(decision))).collect();
         let owing = self.owing();
@@ -175,6 +179,7 @@ impl Engine {
                 }
                 Ok(())
             })
+            .instrument(span)
             .await?;
         Ok(count)
     }

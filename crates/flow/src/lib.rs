@@ -44,8 +44,10 @@ mod returns;
 mod routes;
 pub mod shadow;
 mod silence;
+mod spans;
 pub mod stock;
 mod trouble;
+mod webhooks;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -71,6 +73,7 @@ pub use replay::{Before, Foreseen, Replay, Replayed, Trial};
 pub use routes::RouteTrial;
 pub use silence::SilenceSetup;
 pub use stock::{Foreign, StockSetup};
+pub use webhooks::WebhookSetup;
 
 /// How records of one kind are captured from one connection.
 #[derive(Clone, Debug)]
@@ -166,6 +169,8 @@ pub struct Setup {
     pub silence: Option<SilenceSetup>,
     /// Whom alerts go to.
     pub alerts: AlertSetup,
+    /// Which programs are told of events.
+    pub webhooks: Vec<WebhookSetup>,
 }
 
 /// How long one half of a return may be without the other, before somebody owns it.

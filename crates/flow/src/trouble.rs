@@ -10,6 +10,25 @@ use crate::{
     engine::{Engine, PAUSE_UNAUTHORIZED},
 };
 
+/// The longest reason that is kept, in characters.
+const WHY_CHARS_MAX: usize = 400;
+
+/// Everything that a fault says, its root included.
+pub(crate) fn said_by(fault: &Fault) -> String {
+    let mut said = match fault {
+        Fault::Refused { problems, .. } => {
+            problems.iter().map(|problem| format!("{}. {}", problem.message, problem.remedy)).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    };
+    let mut source = std::error::Error::source(fault);
+    while let Some(error) = source {
+        said = format!("{said}: {error}");
+        source = error.source();
+    }
+    said.chars().take(WHY_CHARS_MAX).collect()
+}
+
 /// What a fault says about the connection rather than about the row.
 fn problem_of(connection: &ConnectionName, fault: &Fault) -> Option<Problem> {
     match fault {

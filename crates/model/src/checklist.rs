@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::team::Team;
 
 /// A list that is worked through once in each of its periods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Checklist {
     /// Each morning.
@@ -76,7 +76,7 @@ impl Checklist {
 }
 
 /// What the product itself sees of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
     /// It is as it should be.

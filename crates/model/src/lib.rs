@@ -17,6 +17,7 @@ pub mod credit;
 pub mod daily;
 pub mod dispatch;
 pub mod edit;
+pub mod feed;
 pub mod forensics;
 pub mod gate;
 pub mod id;

@@ -17,7 +17,7 @@ use crate::{
 const TEXT_CHARS_MAX: usize = 1_000;
 
 /// One tick.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct TickRow {
     /// Which check.
     pub item: String,
@@ -32,7 +32,7 @@ pub struct TickRow {
 }
 
 /// A signature under a list of a period.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct ChecksSigned {
     /// When.
     pub at: Timestamp,

@@ -24,6 +24,7 @@ pub mod edits;
 pub mod events;
 pub mod exceptions;
 pub mod exchanges;
+pub mod feed;
 pub mod halves;
 pub mod idempotency;
 pub mod intervals;
@@ -51,6 +52,7 @@ pub mod sealed;
 mod search;
 pub mod statements;
 pub mod stock;
+pub mod webhooks;
 mod writer;
 
 use std::{

@@ -9,21 +9,25 @@
 //! [`operations`] is the one table: the router, what each operation needs and the OpenAPI document are made from it.
 
 mod alerts;
+mod approvals;
 mod calls;
 pub(crate) mod document;
 mod exceptions;
 mod flows;
+mod handbook;
 mod mappings;
 mod once;
 mod operation;
 mod orders;
 mod page;
+mod people;
 mod problem;
 mod reconcile;
 mod returns;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -36,6 +40,7 @@ use crate::{people::routes::Need, serve::App};
 const READ: Need = Need::Right(Right::Read);
 const ACT: Need = Need::Right(Right::Act);
 const MAP: Need = Need::Right(Right::Map);
+const PEOPLE: Need = Need::Right(Right::People);
 
 /// Everything that the API does.
 pub(crate) fn operations() -> Vec<Operation> {
@@ -119,6 +124,34 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::get("/stock/drifts", READ, "Figures that somebody else changed, the newest first.", stock::drifts),
         Operation::get("/stock/items/{sku}", READ, "Why the figure of an item is what it is.", stock::item),
         Operation::get("/calls", READ, "What is spent of the platforms' budgets.", calls::show),
+        Operation::get("/approvals", READ, "Acts that wait for a second person, and what was decided.", approvals::list),
+        Operation::get(
+            "/handbook",
+            READ,
+            "How this brand is set up: where records live, the mapping tables, the present checklists.",
+            handbook::show,
+        ),
+        Operation::get("/handbook/{list}/{period}", READ, "The `daily` or `monthly` checks of one period.", handbook::list),
+        Operation::post("/handbook/{list}/{period}/tick", ACT, "Ticks a check, or takes the tick back.", handbook::tick),
+        Operation::post("/handbook/{list}/{period}/sign", ACT, "Signs the checks; they do not change any more.", handbook::sign),
+        Operation::get("/people", PEOPLE, "Who may do what here.", people::list),
+        Operation::post("/people", PEOPLE, "Invites somebody: the answer has the link to give them.", people::invite),
+        Operation::get("/people/{id}", PEOPLE, "One person, with their tokens.", people::show),
+        Operation::put("/people/{id}/roles", PEOPLE, "Sets what somebody is to the brand.", people::roles),
+        Operation::post("/people/{id}/disable", PEOPLE, "Takes an account out of use.", people::disable),
+        Operation::post("/people/{id}/enable", PEOPLE, "Puts an account in use again.", people::enable),
+        Operation::post("/people/{id}/reset", PEOPLE, "Makes a link to a new password.", people::reset),
+        Operation::post("/people/{id}/sessions/revoke", PEOPLE, "Ends all sessions of somebody.", people::revoke_sessions),
+        Operation::post("/people/{id}/tokens/{token}/revoke", PEOPLE, "Ends a token of somebody.", people::revoke_token),
+        Operation::get("/four-eyes", PEOPLE, "Which acts take a second person.", people::marked),
+        Operation::put("/four-eyes", PEOPLE, "Says which acts take a second person.", people::mark),
+        Operation::get(
+            "/events",
+            READ,
+            "What happened, in order, from any place on: the same events that webhooks are told.",
+            webhooks::events,
+        ),
+        Operation::get("/webhooks", READ, "Whether other programs take the events that they are told.", webhooks::list),
         Operation::get("/openapi.json", READ, "This document.", document::show),
     ]
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -23,6 +23,9 @@ const KEY_CHARS_MAX: usize = 255;
 /// The largest answer that is kept; those of writes are a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
+/// What answers with something that is shown once, and kept nowhere.
+const SHOWN_ONCE: [&str; 2] = ["/api/people", "/api/people/{id}/reset"];
+
 /// Does a request once, where it says by which key it is known.
 pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let keys: Vec<&HeaderValue> = request.headers().get_all(KEY).iter().collect();
@@ -34,6 +37,7 @@ pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
         return Problem::of(StatusCode::BAD_REQUEST, "The key does not read", why).into_response();
     };
     let Some(who) = request.extensions().get::<Who>().cloned() else { return StatusCode::UNAUTHORIZED.into_response() };
+    let shown_once = request.extensions().get::<MatchedPath>().is_some_and(|path| SHOWN_ONCE.contains(&path.as_str()));
     let (parts, body) = request.into_parts();
     // It is whole and within bounds already.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
@@ -65,7 +69,15 @@ pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
         return Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "The answer is too large", "It may have been done: look.")
             .into_response();
     };
-    let (status, answer) = (parts.status, body.clone());
+    let (status, answer) = match parts.status {
+        StatusCode::OK if shown_once => {
+            let why =
+                "It was done when this Idempotency-Key came first. The answer has a link that is shown once and kept nowhere.";
+            let kept = Problem::of(StatusCode::CONFLICT, "It was done already", why);
+            (StatusCode::CONFLICT, kept.bytes())
+        }
+        status => (status, body.clone()),
+    };
     // What broke off here, or what they may not do, may be tried again.
     let final_answer = !status.is_server_error() && status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN;
     let kept = app.store.write(move |tx| match final_answer {

@@ -41,6 +41,11 @@ impl Problem {
         Self { title: "There is no such thing", status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
 
+    /// The body of it.
+    pub(super) fn bytes(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
     /// A refusal in these words.
     pub(crate) fn of(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self { title, status, detail: detail.into() }

@@ -28,6 +28,7 @@ pub mod run;
 pub mod secrets;
 mod shadow;
 pub mod stock;
+pub mod webhooks;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -107,6 +108,8 @@ pub enum Command {
     Exceptions(exceptions::Args),
     /// Show who was told of which exception, take one over, try a channel
     Alerts(alerts::Args),
+    /// Show whether other programs take the events that they are told, and try one
+    Webhooks(webhooks::Args),
     /// List, set, import and export what the targets call things
     Mappings(mappings::Args),
     /// See which warehouse ships what; try other routes on past orders
@@ -167,6 +170,7 @@ pub async fn execute(cli: Cli, started: Instant) -> Done {
         Command::Returns(args) => returns::run(&about, args).await,
         Command::Exceptions(args) => exceptions::run(&about, args).await,
         Command::Alerts(args) => alerts::run(&about, args).await,
+        Command::Webhooks(args) => webhooks::run(&about, args).await,
         Command::Mappings(args) => mappings::run(&about, args).await,
         Command::Routes(args) => routes::run(&about, args).await,
         Command::Balance(args) => balance::run(&about, &args).await,
@@ -301,6 +305,9 @@ mod tests {
             "alerts ack alr_7 alr_8",
             "alerts test",
             "alerts test oncall --json",
+            "webhooks list --json",
+            "webhooks test",
+            "webhooks test bi",
             "mappings list --table item",
             "mappings set shipping_item market=2,method=express 1205",
             "mappings set tax_code country=SE,rate=0 -8",

@@ -24,6 +24,7 @@ pub mod shape;
 pub mod silence;
 pub mod stock;
 pub mod template;
+pub mod webhooks;
 pub mod words;
 
 use std::{
@@ -57,6 +58,7 @@ use self::{
     secrets::Reference,
     silence::SilenceSettings,
     stock::StockSettings,
+    webhooks::WebhookConfig,
     words::{Moment, Pace, Span, did_you_mean},
 };
 use crate::view::Ends;
@@ -120,6 +122,9 @@ pub struct ConfigFile {
     pub silence: SilenceSettings,
     /// Who is told of exceptions, over which channels and when.
     pub alerts: AlertSettings,
+    /// Programs that are told of events, by a name of your choice: [webhooks.warehouse] with url, secret and events.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" }))]
+    pub webhooks: BTreeMap<String, Map<String, Value>>,
     /// A sign of life for a monitor outside: { url = { env = "NAME" }, every = "1m", method = "get" }.
     pub heartbeat: Map<String, Value>,
 }
@@ -145,6 +150,7 @@ impl Default for ConfigFile {
             desk: DeskSettings::default(),
             silence: SilenceSettings::default(),
             alerts: AlertSettings::default(),
+            webhooks: BTreeMap::new(),
             heartbeat: Map::new(),
         }
     }
@@ -552,6 +558,8 @@ pub struct Config {
     pub alerts: AlertSettings,
     /// The channels over which people are told.
     pub channels: BTreeMap<ChannelName, ConnectionConfig>,
+    /// The programs that are told of events.
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// The sign of life.
     pub heartbeat: Option<ConnectionConfig>,
     lines: Lines,
@@ -842,6 +850,7 @@ impl Reading<'_> {
             self.wrong(&below("alerts", &setting), message, remedy);
         }
         let channels = self.channels(&read.alerts);
+        let webhooks = self.webhooks(&read.webhooks);
         let heartbeat = (!read.heartbeat.is_empty()).then(|| self.heartbeat(read.heartbeat));
         Config {
             file: self.file.to_owned(),
@@ -870,6 +879,7 @@ impl Reading<'_> {
             silence: read.silence,
             alerts: read.alerts,
             channels,
+            webhooks,
             heartbeat,
             lines: self.lines.clone(),
             lost: self.lost.clone(),
@@ -1198,6 +1208,9 @@ pub fn schema() -> Value {
     let channels: Vec<Value> = channels.collect();
     if let Some(channel) = schema.pointer_mut("/$defs/AlertSettings/properties/channels/additionalProperties") {
         *channel = json!({ "oneOf": channels });
+    }
+    if let Some(webhook) = schema.pointer_mut("/properties/webhooks/additionalProperties") {
+        *webhook = webhooks::schema();
     }
     if let Some(heartbeat) = schema.pointer_mut("/properties/heartbeat") {
         *heartbeat = system_schema(selvedge_connectors::channels::HEARTBEAT, None);

@@ -309,7 +309,7 @@ pub struct Fetched {
     pub reported: std::collections::BTreeSet<String>,
 }
 
-/// Fetches what the settings of connections (by name), channels (by path) and the heartbeat (`heartbeat.`) refer to; what cannot be
+/// Fetches what the settings of connections (by name), channels and webhooks (by path) and the heartbeat (`heartbeat.`) refer to; what cannot be
 /// fetched, and what too many can read, is named.
 pub async fn fetch(
     config: &Config,
@@ -332,8 +332,12 @@ pub async fn fetch(
         let path = below("alerts.channels", name.as_str());
         (path.clone(), path, one)
     });
+    let webhooks = config.webhooks.iter().map(|(name, one)| {
+        let path = below("webhooks", name);
+        (path.clone(), path, &one.connection)
+    });
     let heartbeat = config.heartbeat.iter().map(|one| ("heartbeat.".to_owned(), "heartbeat".to_owned(), one));
-    for (key, path, connection) in connections.chain(channels).chain(heartbeat) {
+    for (key, path, connection) in connections.chain(channels).chain(webhooks).chain(heartbeat) {
         let mut fetched =
             Fetched { settings: connection.settings.clone(), reported: connection.reported.clone(), ..Fetched::default() };
         for (setting, reference) in &connection.references {

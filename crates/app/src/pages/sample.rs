@@ -243,6 +243,7 @@ async fn built(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>, de
         desk,
         silence: None,
         alerts: selvedge_flow::AlertSetup::default(),
+        webhooks: Vec::new(),
     };
     let engine = Engine::new(setup).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     let door = Door { key: Some(Arc::new(SealingKey::generate().0)), ..Door::default() };

@@ -90,7 +90,7 @@ impl Facts {
 }
 
 /// Where records of a kind live.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Home {
     /// What.
     pub what: String,
@@ -101,7 +101,7 @@ pub struct Home {
 }
 
 /// One copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Copied {
     /// The flow.
     pub flow: FlowName,
@@ -114,7 +114,7 @@ pub struct Copied {
 }
 
 /// A mapping table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TableView {
     /// For which target.
     pub connection: ConnectionName,
@@ -131,7 +131,7 @@ pub struct TableView {
 }
 
 /// One check as it stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckView {
     /// Its name.
     pub id: &'static str,
@@ -152,7 +152,7 @@ pub struct CheckView {
 }
 
 /// A checklist of one period.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ChecklistView {
     /// Which.
     pub list: Checklist,
@@ -169,7 +169,7 @@ pub struct ChecklistView {
 }
 
 /// The handbook.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Handbook {
     /// Whose.
     pub brand: Brand,

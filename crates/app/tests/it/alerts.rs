@@ -55,6 +55,7 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     let more = format!(
         "[heartbeat]\nallow_private = true\nurl = {beat}\nevery = \"1s\"\n\
          [alerts.channels.desk]\nkind = \"webhook\"\nallow_private = true\nurl = {hook}\nsecret = {key}\n\
+         [webhooks.warehouse]\nallow_private = true\nurl = {hook}\nsecret = {key}\nevents = [\"exception.*\", \"record.confirmed\"]\n\
          [alerts.channels.chat]\nkind = \"slack\"\nallow_private = true\nurl = {chat}\n\
          [alerts.channels.cards]\nkind = \"teams\"\nallow_private = true\nurl = {card}\n\
          [alerts.channels.oncall]\nkind = \"pagerduty\"\nallow_private = true\nbase_url = {url:?}\nrouting_key = {routing}\n\
@@ -102,6 +103,12 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     until("the mail", || mail.mails().into_iter().find(|mail| mail.text.contains("Subject: ["))).await;
     until("a sign of life", || channels.taken().into_iter().find(|one| one.door == "beat")).await;
 
+    // Other programs are told of events.
+    let event = until("the event of the gap", || hooks(&channels, "exception.opened").into_iter().next()).await;
+    assert_eq!(event.body["data"]["exception"], alert["exception"], "{event:?}");
+    let confirmed = until("a confirmed record", || hooks(&channels, "record.confirmed").into_iter().next()).await;
+    assert_eq!(confirmed.body["data"]["state"], "confirmed", "{confirmed:?}");
+
     // A person sees it and takes it over.
     let (well, list) = said(&config, &["alerts", "list"]);
     assert!(well && list.contains("nobody") && list.contains("desk"), "{list}");
@@ -131,6 +138,17 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     assert!(well, "{answer}");
     let over = until("word that it is over", || hooks(&channels, "alert.resolved").into_iter().next()).await;
     assert_eq!(over.body["data"]["alerts"][0]["alert"], alert["alert"]);
+    let closed = until("the event of its end", || {
+        hooks(&channels, "exception.closed").into_iter().find(|one| one.body["data"]["exception"] == alert["exception"])
+    });
+    assert_eq!(closed.await.body["data"]["open"], false);
+    let (well, list) = said(&config, &["webhooks", "list"]);
+    assert!(well && list.contains("warehouse") && list.contains("exception.*") && list.contains("well"), "{list}");
+    let (well, answer) = said(&config, &["webhooks", "test"]);
+    assert!(well && answer.contains("warehouse: taken."), "{answer}");
+    assert_eq!(hooks(&channels, "webhook.test").len(), 1);
+    let (well, answer) = said(&config, &["webhooks", "test", "nobody"]);
+    assert!(!well && answer.contains("no webhook") && answer.contains("warehouse"), "{answer}");
     let events = until("the pager's end", || {
         let events: Vec<String> =
             channels.taken().iter().filter(|one| one.door == "event").map(|one| one.body["event_action"].to_string()).collect();

@@ -13,6 +13,7 @@ mod returns;
 mod shadow;
 mod stock;
 mod stock_page;
+mod traces;
 mod trust;
 mod warehouse;
 mod webhooks;

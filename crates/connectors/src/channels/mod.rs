@@ -26,6 +26,9 @@ use selvedge_model::{ExternalId, Problem};
 /// Every kind of channel.
 pub const CHANNELS: &[&dyn Connector] = &[&mail::Mail, &pagerduty::PagerDuty, &slack::Slack, &teams::Teams, &webhook::Webhook];
 
+/// What programs are told over.
+pub const WEBHOOK: &dyn Connector = &webhook::Webhook;
+
 /// The sign of life.
 pub const HEARTBEAT: &dyn Connector = &heartbeat::Heartbeat;
 

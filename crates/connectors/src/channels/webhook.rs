@@ -1,4 +1,4 @@
-//! Any receiver, by a signed webhook as <https://www.standardwebhooks.com> describes it.
+//! Any receiver, by a signed webhook as <https://www.standardwebhooks.com> describes it: people's alerts, and events for programs.
 //!
 //! `webhook-id` is the same each time a message is sent, so a receiver can tell a repetition; `webhook-signature` has one signature
 //! for each secret, so that a secret can be changed without a gap.
@@ -8,12 +8,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use selvedge_connector::{
-    AlertSink, Budget, Clock, Connection, Connector, Fault, OpenContext, Receipt, Secret, Session, SettingProblem,
+    AlertSink, Budget, Clock, Connection, Connector, EventSink, Fault, OpenContext, Receipt, Secret, Session, SettingProblem,
     session::HeaderText,
     settings::{Explained, Reader},
     signature::sign_standard_webhook,
 };
-use selvedge_model::alert::{Item, Links, Message, text::subject};
+use selvedge_model::{
+    Brand,
+    alert::{Item, Links, Message, text::subject},
+    feed::Event,
+};
 use serde_json::{Value, json};
 
 use super::{Post, receipt, session};
@@ -63,7 +67,11 @@ impl Connector for Webhook {
         let url = reader.finish(url)?;
         let session = session(context, Budget::default());
         let sink = Arc::new(Sink { session: Arc::clone(&session), clock: Arc::clone(&context.clock), url, secrets });
-        Ok(Connection { alert_sink: Some(sink), ..Connection::empty(self.name(), session) })
+        Ok(Connection {
+            alert_sink: Some(Arc::<Sink>::clone(&sink)),
+            event_sink: Some(sink),
+            ..Connection::empty(self.name(), session)
+        })
     }
 }
 
@@ -74,25 +82,30 @@ struct Sink {
     secrets: Vec<Secret>,
 }
 
-#[async_trait]
-impl AlertSink for Sink {
-    async fn put(&self, message: &Message, links: &Links) -> Result<Receipt, Fault> {
-        let body = encode(message, links).to_string().into_bytes();
-        let id = webhook_id(message);
-        let post = Post {
-            what: format!("tell {} over a webhook", message.id),
-            url: &self.url,
-            headers: signed(&self.secrets, &id, self.clock.now(), &body),
-            body,
-            costs: Vec::new(),
-        };
+impl Sink {
+    async fn send(&self, what: String, id: String, document: &Value) -> Result<Receipt, Fault> {
+        let body = document.to_string().into_bytes();
+        let headers = signed(&self.secrets, &id, self.clock.now(), &body);
+        let post = Post { what, url: &self.url, headers, body, costs: Vec::new() };
         let answer = post.send(&self.session).await?;
         Ok(receipt(Some(id), &answer))
     }
 }
 
-fn webhook_id(message: &Message) -> String {
-    format!("{}_{}", message.brand, message.id)
+#[async_trait]
+impl AlertSink for Sink {
+    async fn put(&self, message: &Message, links: &Links) -> Result<Receipt, Fault> {
+        let what = format!("tell {} over a webhook", message.id);
+        self.send(what, format!("{}_{}", message.brand, message.id), &encode(message, links)).await
+    }
+}
+
+#[async_trait]
+impl EventSink for Sink {
+    async fn tell(&self, brand: &Brand, event: &Event) -> Result<Receipt, Fault> {
+        let what = format!("tell {} over a webhook", event.id);
+        self.send(what, format!("{brand}_{}", event.id), &encode_event(brand, event)).await
+    }
 }
 
 fn signed(secrets: &[Secret], id: &str, now: Timestamp, body: &[u8]) -> Vec<(&'static str, HeaderText)> {
@@ -104,6 +117,11 @@ fn signed(secrets: &[Secret], id: &str, now: Timestamp, body: &[u8]) -> Vec<(&'s
         ("webhook-timestamp", HeaderText::Plain(moment)),
         ("webhook-signature", HeaderText::Plain(signatures.join(" "))),
     ]
+}
+
+/// The document of an event.
+fn encode_event(brand: &Brand, event: &Event) -> Value {
+    json!({ "type": event.kind, "timestamp": event.at, "brand": brand, "data": event.data })
 }
 
 /// The document of a message.
@@ -155,6 +173,30 @@ mod tests {
                 r#""message":"shipping method 'express' has no entry","money":["18200.00 EUR"],"remedy":"Add it under Mappings.","resolved":null,"rule":"mapping.shipping_item","#,
                 r#""severity":"critical","since":"2026-03-02T09:00:00Z","team":"engineering","url":"https://desk.example/exceptions/exc_3"}],"brand":"nordvik","message":"msg_12","more":0,"#,
                 r#""severity":"critical","subject":"[critical] 214 records held: shipping method 'express' has no entry (18,200.00 EUR)"},"timestamp":"2026-03-02T09:01:00Z","type":"alert.opened"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_bytes_of_an_event() {
+        let event = Event {
+            id: "act-7".to_owned(),
+            kind: "act.mapping.set".to_owned(),
+            at: "2026-03-02T09:01:00Z".parse().unwrap(),
+            data: selvedge_model::feed::Told::Act(selvedge_model::feed::ActTold {
+                number: 7,
+                actor: "ada".to_owned(),
+                action: "mapping.set".to_owned(),
+                subject: "books".to_owned(),
+                detail: "express is 417".to_owned(),
+                hash: "00ff".to_owned(),
+            }),
+        };
+        assert_eq!(
+            encode_event(&"nordvik".into(), &event).to_string(),
+            concat!(
+                r#"{"brand":"nordvik","data":{"action":"mapping.set","actor":"ada","detail":"express is 417","hash":"00ff","number":7,"#,
+                r#""subject":"books"},"timestamp":"2026-03-02T09:01:00Z","type":"act.mapping.set"}"#
             )
         );
     }

@@ -20,7 +20,7 @@ use selvedge_store::{
 };
 
 use super::{AlertSetup, Channel, LINK_FOR, exceptions_by_id, message_of, undelivered};
-use crate::{backoff::after, engine::Engine};
+use crate::{backoff::after, engine::Engine, trouble::said_by};
 
 /// Messages of one channel sent in one turn.
 const BATCH: usize = 20;
@@ -31,8 +31,6 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 const TRIES_MAX: u32 = 4;
 /// How long after a lost answer a message is sent again.
 const LOST_WAIT: Duration = Duration::from_secs(5);
-/// The longest reason that is kept.
-const WHY_CHARS_MAX: usize = 400;
 
 /// What is needed to send messages of one brand: the engine's own, or a command's.
 #[derive(Clone)]
@@ -241,7 +239,7 @@ impl Courier {
         match &result {
             Ok(_) => tracing::debug!(channel = %row.channel, message = %row.id, "told"),
             Err(fault) => {
-                tracing::warn!(channel = %row.channel, message = %row.id, fault = fault.word(), detail = %why(fault), "a message did not arrive")
+                tracing::warn!(channel = %row.channel, message = %row.id, fault = fault.word(), detail = %said_by(fault), "a message did not arrive")
             }
         }
         let (brand, now) = (self.brand.clone(), self.clock.now());
@@ -288,7 +286,7 @@ fn record(
             done
         }
         Err(fault) => {
-            let said = why(&fault);
+            let said = said_by(&fault);
             match fault {
                 Fault::Refused { .. } | Fault::Exists { .. } => hold(tx, brand, row, &said, now),
                 Fault::Unanswered { .. } | Fault::Unexpected { .. } if row.attempts <= TRIES_MAX => {
@@ -350,22 +348,6 @@ fn give_up(tx: &Tx<'_>, id: MessageId, now: Timestamp) -> Result<()> {
         other => other,
     };
     Ok(())
-}
-
-/// Everything that a fault says, its root included.
-fn why(fault: &Fault) -> String {
-    let mut said = match fault {
-        Fault::Refused { problems, .. } => {
-            problems.iter().map(|problem| format!("{}. {}", problem.message, problem.remedy)).collect::<Vec<_>>().join(" ")
-        }
-        other => other.to_string(),
-    };
-    let mut source = std::error::Error::source(fault);
-    while let Some(error) = source {
-        said = format!("{said}: {error}");
-        source = error.source();
-    }
-    said.chars().take(WHY_CHARS_MAX).collect()
 }
 
 /// What another worker moved first is none of our business any more.

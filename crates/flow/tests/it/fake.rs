@@ -302,6 +302,7 @@ impl Fake {
             desk: selvedge_flow::DeskSetup::default(),
             silence: None,
             alerts: selvedge_flow::AlertSetup::default(),
+            webhooks: Vec::new(),
         }
     }
 

@@ -16,3 +16,4 @@ mod shadow;
 mod simulate;
 mod stock;
 mod warehouses;
+mod webhooks;

@@ -81,6 +81,7 @@ async fn world(policy: ProductPolicy) -> World {
         desk: selvedge_flow::DeskSetup::default(),
         silence: None,
         alerts: selvedge_flow::AlertSetup::default(),
+        webhooks: Vec::new(),
     };
     World { clock, shop, books, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

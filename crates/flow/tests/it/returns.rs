@@ -305,6 +305,7 @@ fn empty(clock: &Arc<ManualClock>, store: &Store) -> Setup {
         desk: selvedge_flow::DeskSetup::default(),
         silence: None,
         alerts: selvedge_flow::AlertSetup::default(),
+        webhooks: Vec::new(),
     }
 }
 

@@ -93,6 +93,7 @@ async fn world() -> World {
         desk: selvedge_flow::DeskSetup::default(),
         silence: None,
         alerts: selvedge_flow::AlertSetup::default(),
+        webhooks: Vec::new(),
     };
     World { clock, shop, told, picks, parcels, store, engine: Arc::new(Engine::new(setup).unwrap()) }
 }

@@ -90,7 +90,7 @@ impl Weeks {
 }
 
 /// One period: a month (`2026-11`) or one of twelve of a year of weeks (`2026-P11`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Period {
     year: i16,

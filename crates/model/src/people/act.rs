@@ -6,7 +6,7 @@ use super::Right;
 use crate::{ConnectionName, ExceptionId, close::Period};
 
 /// An act that waits for a second person: everything that is needed to do it later.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Act {
     /// Set a mapping, or without a value remove it.
@@ -84,7 +84,7 @@ impl Act {
 }
 
 /// Which acts take a second person at a brand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FourEyes {
     /// Every change of a mapping.

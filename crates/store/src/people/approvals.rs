@@ -22,7 +22,7 @@ const PENDING_MAX: i64 = 500;
 const REASON_CHARS_MAX: usize = 500;
 
 /// How an asked-for act stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nobody has decided.
@@ -51,7 +51,7 @@ impl State {
 }
 
 /// One act that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Approval {
     /// Which.
     pub id: ApprovalId,

@@ -31,7 +31,7 @@ const LISTED_MAX: i64 = 1_000;
 pub const RECOVERY_CODES: usize = 10;
 
 /// One person at one brand.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Person {
     /// Who.
     pub id: PersonId,

@@ -21,7 +21,7 @@ const TOKENS_MAX: i64 = 50;
 const USED_EVERY: Duration = Duration::from_secs(60);
 
 /// One token, without what proves it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Token {
     /// Which.
     pub id: TokenId,
