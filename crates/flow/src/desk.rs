@@ -56,6 +56,8 @@ pub struct DeskSetup {
     pub entities: Vec<Entity>,
     /// What of a held order a person may edit.
     pub editable: Vec<Editable>,
+    /// For how long nothing may come through from a system before somebody is told.
+    pub down_after: Duration,
 }
 
 impl Default for DeskSetup {
@@ -68,6 +70,7 @@ impl Default for DeskSetup {
             calendar: Calendar::default(),
             entities: Vec::new(),
             editable: Vec::new(),
+            down_after: Duration::from_secs(300),
         }
     }
 }

@@ -140,6 +140,8 @@ pub struct Engine {
     news: Mutex<HashMap<ConnectionName, News>>,
     pub(crate) rhythms: Mutex<HashMap<(ConnectionName, Kind), Rhythm>>,
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
+    /// Which systems were told to be down, and which to be well.
+    pub(crate) down: Mutex<HashMap<ConnectionName, bool>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
     watches: Mutex<HashMap<FlowName, Timestamp>>,
@@ -189,6 +191,7 @@ impl Engine {
             news: Mutex::default(),
             rhythms: Mutex::default(),
             pauses: Mutex::default(),
+            down: Mutex::default(),
             counted: Mutex::default(),
             list_rests: Mutex::default(),
             watches: Mutex::default(),
@@ -456,6 +459,7 @@ impl Engine {
         }
         self.reconcile().await?;
         self.watch_silence().await?;
+        self.watch_connections().await?;
         self.alert().await?;
         self.housekeep().await?;
         self.tend_desk().await?;
@@ -479,7 +483,7 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "reconcile", "silence", "alerts", "pulse", "housekeep", "desk"] {
+        for name in ["decode", "lists", "promises", "halves", "reconcile", "silence", "connections", "alerts", "pulse", "housekeep", "desk"] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -525,6 +529,7 @@ impl Engine {
                 ("halves", _) => self.watch_halves().await,
                 ("reconcile", _) => self.reconcile().await,
                 ("silence", _) => self.watch_silence().await,
+                ("connections", _) => self.watch_connections().await,
                 ("alerts", _) => self.alert().await,
                 ("pulse", _) => self.beat().await,
                 ("lists", _) => self.lists_and_preflight().await,
@@ -538,7 +543,7 @@ impl Engine {
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" | "watch" | "reconcile" | "silence" | "alerts" | "pulse" => (HOUSEKEEPING, None),
+                "housekeep" | "watch" | "reconcile" | "silence" | "connections" | "alerts" | "pulse" => (HOUSEKEEPING, None),
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
                 "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
                     (BUSY, Some(&self.wakes.capture))

@@ -329,12 +329,7 @@ async fn arrive(store: &Store, first: u32, moments: &[Timestamp]) {
 #[tokio::test]
 async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_again() {
     let office = Office::new(|setup| {
-        setup.silence = Some(SilenceSetup {
-            zones: Default::default(),
-            zone: TimeZone::UTC,
-            closed: BTreeSet::new(),
-            unwatched: BTreeSet::new(),
-        });
+        setup.silence = Some(SilenceSetup::default());
     })
     .await;
     map_items(&office.store, &office.fake, &[0, 1, 2]).await;
@@ -364,12 +359,7 @@ async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_agai
     // A start does not make it forgotten, and nothing is said in the first minutes.
     let office = Office {
         engine: Office::engine(&office.fake, &office.store, &office.chat, &office.pager, |setup| {
-            setup.silence = Some(SilenceSetup {
-                zones: Default::default(),
-                zone: TimeZone::UTC,
-                closed: BTreeSet::new(),
-                unwatched: BTreeSet::new(),
-            });
+            setup.silence = Some(SilenceSetup::default());
         }),
         ..office
     };

@@ -214,7 +214,7 @@ impl World {
             flows: vec![
                 flow("orders", Kind::Order, "shop", "books"),
                 FlowSetup {
-                    shipments: ShipmentPolicy { tracking_wait: self.tracking_wait },
+                    shipments: ShipmentPolicy { tracking_wait: self.tracking_wait, ..ShipmentPolicy::default() },
                     ..flow("shipments", Kind::Shipment, "depot", "shop")
                 },
                 credits(flow("returns", Kind::Return, "shop", "books")),

@@ -16,7 +16,7 @@ use selvedge_model::{ExceptionId, ObligationId, people::Right};
 use serde::Deserialize;
 
 pub(super) use self::{
-    acts::{assign, back, comment, dismiss, edit, map, release, snooze, wake},
+    acts::{assign, back, comment, dismiss, edit, look, map, release, snooze, wake},
     words::Words,
 };
 use super::{
@@ -129,7 +129,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         } @else if let Some((filter, found)) = &differing {
             div #differing data-live {
                 @if exception.open {
-                    p.card #settled { "Nothing is held, so there is nothing to release or to dismiss. This closes by itself when both ends were read and agree." }
+                    (acts::look_form(exception.id, app.engine.reconciler.is_asked(&filter.pair)))
                 }
                 (differences::of_exception(filter, found, now))
             }
@@ -138,7 +138,9 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
                 @if may(Right::Map) && let Some(asked) = mapping { (acts::map_form(exception.id, asked, &app.targets(), &case.suggestions, tried)) }
                 @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, tried)) }
                 @if let Some(preview) = &preview { (case::foreseen(preview)) }
-                @if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) }
+                @if let Some(ends) = words::closes_alone(exception) {
+                    p.card #settled data-live { "Nothing is held, so there is nothing to release or to dismiss: this closes by itself when " (ends) "." }
+                } @else if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) }
             }
             div #holds data-live {
                 @if !returns.is_empty() {

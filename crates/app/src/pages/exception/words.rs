@@ -88,6 +88,18 @@ impl Words {
     }
 }
 
+/// When trouble that stands by itself, and holds nothing, is over.
+pub(super) fn closes_alone(exception: &ExceptionView) -> Option<&'static str> {
+    let (area, _) = exception.rule.split_once('.')?;
+    match area {
+        _ if exception.count > 0 => None,
+        "connection" => Some("the first call comes through"),
+        "source" => Some("as much comes as should"),
+        "alert" => Some("the first message arrives"),
+        _ => None,
+    }
+}
+
 /// Why there is nothing to decide about an exception of stock, if there is nothing.
 pub(super) fn settled(exception: &ExceptionView, rows: &StockRows) -> Option<&'static str> {
     if exception.count > 0 && exception.count == rows.moved.released {
