@@ -15,8 +15,8 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderName, HeaderValue};
 use selvedge_model::Problem;
 
-use self::line::{Line, Permit, Shut};
 pub use self::fares::{Fares, Faring};
+use self::line::{Line, Permit, Shut};
 use crate::{
     clock::Clock,
     exchange,

@@ -230,13 +230,15 @@ impl Actions {
             return Err(StoreError::Absent(format!("the pair {pair}")));
         }
         let of = pair.to_owned();
-        self.store
+        let oldest = self
+            .store
             .write(move |tx| {
                 ours(tx, &brand, id)?;
-                tx.audit(&brand, &actor, "exception.look", &id.to_string(), &format!("{of} is looked at before its time"), now)
+                tx.audit(&brand, &actor, "exception.look", &id.to_string(), &format!("{of} is looked at before its time"), now)?;
+                tx.oldest_difference(id)
             })
             .await?;
-        reconciler.ask(pair);
+        reconciler.ask(pair, oldest);
         Ok(())
     }
 

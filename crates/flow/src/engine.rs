@@ -483,7 +483,19 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in ["decode", "lists", "promises", "halves", "reconcile", "silence", "connections", "alerts", "pulse", "housekeep", "desk"] {
+        for name in [
+            "decode",
+            "lists",
+            "promises",
+            "halves",
+            "reconcile",
+            "silence",
+            "connections",
+            "alerts",
+            "pulse",
+            "housekeep",
+            "desk",
+        ] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {

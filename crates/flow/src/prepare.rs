@@ -357,7 +357,8 @@ impl Bench<'_> {
         }
         let waited = jiff::SignedDuration::try_from(policy.tracking_wait).unwrap_or_default();
         if shipment.tracking().is_empty() && age < waited {
-            return Ok(Prepared::Later { after: ORDER_LOOK, why: "no tracking number yet".to_owned() });
+            let after = ORDER_LOOK.min((waited - age).unsigned_abs());
+            return Ok(Prepared::Later { after, why: "no tracking number yet".to_owned() });
         }
         if shipment.tracking().is_empty()
             && policy.without_tracking == WithoutTracking::Hold
@@ -385,8 +386,8 @@ impl Bench<'_> {
 
     /// Whether a person has let a row go that was held by this rule.
     fn is_released_from(&self, row: &ObligationRow, rule: &str) -> Result<bool> {
-        // A release leaves the exception with the row until the gate has decided anew.
-        row.exception.map_or(Ok(false), |id| Ok(self.view.exception(id)?.problem.rule == rule))
+        let last = self.view.last_held_by(row.id)?;
+        last.map_or(Ok(false), |id| Ok(self.view.exception(id)?.problem.rule == rule))
     }
 
     /// A shipment with our SKUs, where a mapping gave the warehouse others for the order's items.
@@ -507,7 +508,7 @@ fn no_tracking(from: &ConnectionName) -> Problem {
         NO_TRACKING,
         "parcels",
         format!("{from} says that parcels left, and gives no tracking number for them"),
-        "Have the number entered at the warehouse: its next message takes the place of this one by itself. Release this to tell the shop          without a number, which it takes no more afterwards.",
+        "Have the number entered at the warehouse: its next message takes the place of this one by itself. Release this to tell the shop without a number, which it takes no more afterwards.",
     )
     .cause(from.as_str())
 }

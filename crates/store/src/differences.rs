@@ -377,6 +377,13 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
+    /// When the oldest document came to be of whose open differences an exception is.
+    pub fn oldest_difference(&self, exception: ExceptionId) -> Result<Option<Timestamp>> {
+        let sql = "SELECT min(at) FROM differences WHERE exception_id = ?1 AND closed_at IS NULL";
+        let at: Option<i64> = self.connection.prepare_cached(sql)?.query_row([exception.0], |row| row.get(0))?;
+        at.map(moment).transpose()
+    }
+
     /// The differences that are asked for.
     pub fn differences(&self, brand: &Brand, wanted: &Wanted) -> Result<Vec<DifferenceRow>> {
         // Apart, so that what is open is found by the indexes of open rows, however many are closed.

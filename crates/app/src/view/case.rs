@@ -252,7 +252,8 @@ fn editable(view: &View<'_>, looking: &Looking, held: &[ObligationRow]) -> Resul
 
 /// Where it stopped and what that means, in plain words.
 fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&EvidenceView>) -> String {
-    let target = target.unwrap_or("the target");
+    // What is about a connection as a whole has no flow, and names it in its path.
+    let target = target.or_else(|| exception.path.strip_prefix("connections.")).unwrap_or("the target");
     let area = exception.rule.split('.').next().unwrap_or_default();
     let stopped = match area {
         "mapping" => format!(
@@ -272,6 +273,16 @@ fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&
         }
         "reconcile" => "Both ends were read whole, and they do not agree.".to_owned(),
         "stock" => "What was read or written of stock was not believed, not taken, or not found as it was left.".to_owned(),
+        "source" if matches!(exception.rule.as_str(), "source.silent" | "source.few") => {
+            "What arrives is counted, and by the weeks before more should have come by now. No call failed for it: whatever kept it lies \
+             at the source, or on the way from there."
+                .to_owned()
+        }
+        _ if exception.rule == "shipment.no_tracking" => {
+            "The warehouse says that the parcels left and gives no number by which the shopper could follow them. The shop was told \
+             nothing of them yet: once it is, it takes no number any more."
+                .to_owned()
+        }
         "shipment" if exception.count > 0 => {
             "Goods that were to have left have not, or left in another way than was ordered.".to_owned()
         }

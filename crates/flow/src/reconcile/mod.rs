@@ -51,8 +51,8 @@ const LOOK_MOST: Duration = Duration::from_secs(2 * 86_400);
 /// The looks of a timer: the usual one, and the one that goes far back.
 const TIMER: &str = "timer";
 const FAR: &str = "far";
-/// The look that somebody asked for.
-const DEMAND: &str = "demand";
+/// The look that a person asked for before its time: always a new one, as something was mended since the last.
+const ASKED: &str = "asked";
 
 /// Whether a look is made by a timer.
 fn is_timed(via: &str) -> bool {
@@ -184,7 +184,16 @@ impl Reconciler {
         pairs.retain(|pair| !pair.kinds.is_empty());
         // What orders lack explains figures of stock: orders go first.
         pairs.sort_by_key(|pair| pair.kinds.contains(&Kind::Stock));
-        Self { brand, store, clock, connections, pairs, rests: Mutex::default(), asked: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
+        Self {
+            brand,
+            store,
+            clock,
+            connections,
+            pairs,
+            rests: Mutex::default(),
+            asked: Mutex::default(),
+            one_at_a_time: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A few pages, or the verdicts, of whatever pair is due.
@@ -194,7 +203,7 @@ impl Reconciler {
     pub async fn turn(&self) -> Result<Looked> {
         let now = self.clock.now();
         if let Some((pair, window)) = self.asked_for() {
-            let looked = self.step(pair, DEMAND, &window).await?;
+            let looked = self.step(pair, ASKED, &window).await?;
             // One that does not come through is not tried again by itself: whoever asked sees it open and asks again.
             if matches!(looked, Looked::Done(_) | Looked::Failed(_)) {
                 self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&pair.name);
@@ -240,11 +249,13 @@ impl Reconciler {
         Ok(Looked::Idle)
     }
 
-    /// Has a pair looked at before its time, over the window of its timer. Whether there is such a pair.
-    pub fn ask(&self, pair: &str) -> bool {
+    /// Has a pair looked at before its time: over the window of its timer, and back to what is to be seen again. Whether there is
+    /// such a pair.
+    pub fn ask(&self, pair: &str, oldest: Option<Timestamp>) -> bool {
         let Some(pair) = self.pairs.iter().find(|one| one.name == pair) else { return false };
         let now = self.clock.now();
-        let window = Interval { from: before(now, pair.back), to: now };
+        let usual = before(now, pair.back);
+        let window = fine(&Interval { from: oldest.map_or(usual, |at| at.min(usual)), to: now });
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), window);
         true
     }
@@ -289,9 +300,7 @@ impl Reconciler {
         via: &str,
         window: &Interval,
     ) -> Result<std::result::Result<ReconciliationId, String>> {
-        // As finely as the store keeps it: a window that is never found again would be begun for ever.
-        let fine = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-        let window = Interval { from: fine(window.from), to: fine(window.to) };
+        let window = fine(window);
         loop {
             match self.step(pair, via, &window).await? {
                 Looked::Done(id) => return Ok(Ok(id)),
@@ -348,10 +357,16 @@ impl Reconciler {
     }
 }
 
+/// As finely as the store keeps it: a window that is never found again would be begun for ever.
+fn fine(window: &Interval) -> Interval {
+    let fine = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+    Interval { from: fine(window.from), to: fine(window.to) }
+}
+
 /// Whether a look that was broken off is gone on with: the window of a period is exact, that of a look on demand moves with the clock.
 fn is_same(begun: &Interval, wanted: &Interval, via: &str) -> bool {
     let near = |one: Timestamp, other: Timestamp| one.duration_since(other).unsigned_abs() <= RESUMED_WITHIN;
-    let moves = matches!(via, DEMAND | "audit");
+    let moves = matches!(via, "demand" | "audit");
     begun == wanted || moves && near(begun.from, wanted.from) && near(begun.to, wanted.to)
 }
 

@@ -26,6 +26,13 @@ pub enum Act {
         /// Centra's id of the market.
         market: i32,
     },
+    /// Somebody switches an item of NetSuite off, or on again.
+    SwitchItem {
+        /// SKU.
+        sku: String,
+        /// Whether it is inactive.
+        off: bool,
+    },
     /// NetSuite answers nobody, or answers again.
     Outage {
         /// Whether it is down.
@@ -84,6 +91,13 @@ fn perform(admin: &Admin, act: Act) -> Result<Value, (StatusCode, String)> {
         Act::Buy { sku, market } => {
             let bought = admin.centra.try_buy(market, &[(&sku, 1)], admin.centra.now());
             json!({ "order": bought.map_err(|why| refused(format!("{why:?}")))? })
+        }
+        Act::SwitchItem { sku, off } => {
+            let found = admin.netsuite.edit_item(&sku, "isInactive", &json!(off)).map_err(refused)?;
+            if !found {
+                return Err(refused(format!("there is no item {sku}")));
+            }
+            Value::Null
         }
         Act::Outage { on } => {
             admin.down.0.store(on, Ordering::Relaxed);

@@ -917,7 +917,10 @@ mod tests {
 
     #[test]
     fn what_is_laid_over_a_config_decides_and_the_rest_stays() {
-        let laid = laid_over("[server]\nlisten = \"a\"\n[stock.one]\nfrom = \"erp\"\n", "[server]\nurl = \"u\"\n[stock.one]\nfrom = \"depot\"\n");
+        let laid = laid_over(
+            "[server]\nlisten = \"a\"\n[stock.one]\nfrom = \"erp\"\n",
+            "[server]\nurl = \"u\"\n[stock.one]\nfrom = \"depot\"\n",
+        );
         let laid: toml::Table = laid.unwrap().parse().unwrap();
         assert_eq!(laid["server"]["listen"].as_str(), Some("a"));
         assert_eq!((laid["server"]["url"].as_str(), laid["stock"]["one"]["from"].as_str()), (Some("u"), Some("depot")));

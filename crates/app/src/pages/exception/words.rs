@@ -55,6 +55,14 @@ impl Words {
                 released: " looked at again.",
                 dismissed: " let go: nobody waits for them any more.",
             },
+            "shipment.no_tracking" => Self {
+                one: "record",
+                many: "records",
+                release: "Tells the shop that the parcels left, without a number: the shopper cannot follow them, and a number that comes later is not taken.",
+                dismiss: "The shop is not told that these parcels left, and the money of these goods is not taken.",
+                released: " went back to the gate, to be told without a number.",
+                dismissed: " let go: the shop is not told of them.",
+            },
             _ => Self {
                 one: "record",
                 many: "records",
@@ -94,7 +102,7 @@ pub(super) fn closes_alone(exception: &ExceptionView) -> Option<&'static str> {
     match area {
         _ if exception.count > 0 => None,
         "connection" => Some("the first call comes through"),
-        "source" => Some("as much comes as should"),
+        "source" if matches!(exception.rule.as_str(), "source.silent" | "source.few") => Some("as much comes as should"),
         "alert" => Some("the first message arrives"),
         _ => None,
     }
