@@ -202,7 +202,7 @@ pub fn router(app: Arc<App>) -> Router {
             )
         });
     pages::router()
-        .nest("/api", api::router())
+        .nest("/api", api::router(Arc::clone(&app)))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/webhooks/{connection}", post(webhooks::receive))
         .route("/healthz", get(|| async { "alive\n" }))

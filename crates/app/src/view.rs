@@ -25,6 +25,7 @@ mod stock_rows;
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_flow::{FlowSetup, StockSetup};
 use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode, obligation::State};
 use selvedge_store::{
@@ -83,7 +84,7 @@ impl Ends {
 }
 
 /// The equation of one flow, and whether it comes out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BalanceView {
     /// Its terms.
     #[serde(flatten)]
@@ -103,7 +104,7 @@ impl From<Balance> for BalanceView {
 }
 
 /// How many rows stand in one state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StateCount {
     /// The state.
     pub state: State,
@@ -112,7 +113,7 @@ pub struct StateCount {
 }
 
 /// How long rows take from captured to confirmed, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Latency {
     /// Half of them are quicker.
     pub p50_ms: u64,
@@ -121,7 +122,7 @@ pub struct Latency {
 }
 
 /// One flow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FlowView {
     /// Its name.
     pub flow: FlowName,

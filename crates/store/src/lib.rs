@@ -25,6 +25,7 @@ pub mod events;
 pub mod exceptions;
 pub mod exchanges;
 pub mod halves;
+pub mod idempotency;
 pub mod intervals;
 #[cfg(test)]
 mod laws;

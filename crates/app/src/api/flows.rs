@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_model::Interval;
 use serde::Deserialize;
 
@@ -19,9 +20,12 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<FlowView>> {
 }
 
 /// What was captured in which window; everything if neither end is given.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Window {
+    /// Captured from here on; from the beginning where nothing is said.
     from: Option<Timestamp>,
+    /// Captured before this; until now where nothing is said.
     to: Option<Timestamp>,
 }
 
