@@ -159,8 +159,12 @@ impl Scales<'_> {
         Ok(Weighed { radius, behind, deadline, impact: impact.score, again_at, owner })
     }
 
-    /// What waits behind trouble with a whole connection: everything on its way there. Nothing for any other exception.
+    /// What an exception is about that holds nothing: what waits behind trouble with a whole connection, everything on its way there;
+    /// the documents on which two ends disagree. Nothing for any other exception.
     fn waiting(&self, row: &ExceptionRow) -> Result<Option<Radius>> {
+        if row.problem.rule.starts_with("reconcile.") {
+            return self.view.at_stake(row.id).map(Some);
+        }
         let Some(connection) = row.problem.cause.strip_prefix(&format!("{}:", row.problem.rule)) else { return Ok(None) };
         if !row.flow.as_str().is_empty() || !row.problem.rule.starts_with("connection.") {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Every verb once; `run` is the same verbs side by side until told to stop.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -140,6 +140,8 @@ pub struct Engine {
     news: Mutex<HashMap<ConnectionName, News>>,
     pub(crate) rhythms: Mutex<HashMap<(ConnectionName, Kind), Rhythm>>,
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
+    /// Connections that this process has seen to take our credentials.
+    pub(crate) let_in: Mutex<BTreeSet<ConnectionName>>,
     /// Which systems were told to be down, and which to be well.
     pub(crate) down: Mutex<HashMap<ConnectionName, bool>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
@@ -191,6 +193,7 @@ impl Engine {
             news: Mutex::default(),
             rhythms: Mutex::default(),
             pauses: Mutex::default(),
+            let_in: Mutex::default(),
             down: Mutex::default(),
             counted: Mutex::default(),
             list_rests: Mutex::default(),

@@ -108,6 +108,7 @@ impl Engine {
     pub(crate) async fn note_trouble(&self, connection: &ConnectionName, fault: &Fault) -> Result<()> {
         let Some(problem) = problem_of(connection, fault) else { return Ok(()) };
         let now = self.now();
+        self.let_in.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
         self.locked_pauses().insert(connection.clone(), after(now, PAUSE_UNAUTHORIZED));
         let brand = self.brand().clone();
         self.store().write(move |tx| tx.raise_standing(&brand, &FlowName::default(), &problem, now).map(|_| ())).await
@@ -115,11 +116,16 @@ impl Engine {
 
     /// Notes that a connection answers again.
     pub(crate) async fn note_well(&self, connection: &ConnectionName) -> Result<()> {
-        if self.locked_pauses().remove(connection).is_none() {
+        let paused = self.locked_pauses().remove(connection).is_some();
+        // The first time in this process, too: new credentials came with a start, and an earlier process told of the old ones.
+        let first = !self.let_in.lock().unwrap_or_else(PoisonError::into_inner).contains(connection);
+        if !paused && !first {
             return Ok(());
         }
         let (brand, now) = (self.brand().clone(), self.now());
         let cause = format!("connection.credentials:{connection}");
-        self.store().write(move |tx| tx.settle_standing(&brand, &cause, "the connection answers again", now)).await
+        self.store().write(move |tx| tx.settle_standing(&brand, &cause, "the connection answers again", now)).await?;
+        self.let_in.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.clone());
+        Ok(())
     }
 }

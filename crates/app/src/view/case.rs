@@ -205,20 +205,20 @@ fn siblings(view: &View<'_>, brand: &Brand, exception: &ExceptionView) -> Result
         .collect()
 }
 
-/// What might be meant by a value that has no mapping: what the same word stands for beside another key, and what the
-/// target's own list has that is like it.
+/// What might be meant by a value that has no mapping: what the same word stands for beside another key, what the
+/// target's own list has that is like it, and what the others of its table stand for.
 fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Option<&str>) -> Result<Vec<SuggestionView>> {
     let Some(connection) = &asked.connection else { return Ok(Vec::new()) };
     let mut found: Vec<SuggestionView> = Vec::new();
     let parts: Vec<&str> = asked.key.split(',').collect();
+    let mut table = view.mappings(brand)?;
+    table.retain(|row| row.connection == connection.as_str() && row.table == asked.table);
     // The last part tells one thing from another; the ones before it say where it is used.
     if let Some(last) = parts.last().filter(|_| parts.len() > 1) {
-        for row in
-            view.mappings(brand)?.into_iter().filter(|row| row.connection == connection.as_str() && row.table == asked.table)
-        {
+        for row in &table {
             let same = row.key.split(',').next_back() == Some(last) && !found.iter().any(|one| one.value == row.value);
             if same && found.len() < SUGGESTED {
-                found.push(SuggestionView { value: row.value, why: format!("{} stands for it already", row.key) });
+                found.push(SuggestionView { value: row.value.clone(), why: format!("{} stands for it already", row.key) });
             }
         }
     }
@@ -232,6 +232,12 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
         }
     }
     found.truncate(SUGGESTED);
+    // Nothing is like it: whoever has to choose sees what the others of the table stand for.
+    for row in table {
+        if found.len() < SUGGESTED && !found.iter().any(|one| one.value == row.value) {
+            found.push(SuggestionView { value: row.value, why: format!("is what {} stands for", row.key) });
+        }
+    }
     Ok(found)
 }
 

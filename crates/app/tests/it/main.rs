@@ -14,5 +14,6 @@ mod shadow;
 mod stock;
 mod stock_page;
 mod trust;
+mod walks;
 mod warehouse;
 mod webhooks;

@@ -57,6 +57,16 @@ pub enum Act {
         /// What [`Act::RefundTwice`] answered.
         paid: PaidTwice,
     },
+    /// Somebody gives the taxes of an order's document in NetSuite the code of another rate. Answers what was done.
+    Retax {
+        /// The order's number.
+        order: String,
+    },
+    /// Somebody sets that right again.
+    TaxRight {
+        /// The order's number.
+        order: String,
+    },
     /// Somebody deletes a document in NetSuite. Answers `{"deleted": …}`.
     Delete {
         /// Its internal id.
@@ -125,6 +135,11 @@ fn perform(admin: &Admin, act: Act) -> Result<Value, (StatusCode, String)> {
             admin.centra.reverse_refund(&paid).map_err(refused)?;
             Value::Null
         }
+        Act::Retax { order } => {
+            let done = admin.netsuite.retax(&order).map_err(refused)?;
+            json!({ "done": done.ok_or_else(|| refused(format!("order {order} does not stand, or has no tax")))? })
+        }
+        Act::TaxRight { order } => json!({ "done": admin.netsuite.tax_right(&order).map_err(refused)? }),
         Act::Delete { id } => json!({ "deleted": admin.netsuite.behind().delete_by_id(id).map_err(refused)? }),
     })
 }

@@ -172,7 +172,7 @@ fn about(exception: &ExceptionView, words: &Words, formula: &str, now: Timestamp
                 @if exception.customers > 0 { ", " (plural(exception.customers, "customer", "customers")) }
             }
             @if let Some(behind) = &exception.behind {
-                dt { "Waits behind it" } dd {
+                dt { (words::behind(exception)) } dd {
                     b { (plural(behind.records, "record", "records")) }
                     @if !behind.money.is_empty() { ", " b { (amounts(&behind.money)) } }
                     @if behind.customers > 0 { ", " (plural(behind.customers, "customer", "customers")) }

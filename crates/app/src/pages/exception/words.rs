@@ -96,6 +96,11 @@ impl Words {
     }
 }
 
+/// What is counted of an exception that holds nothing.
+pub(super) fn behind(exception: &ExceptionView) -> &'static str {
+    if exception.rule.starts_with("reconcile.") { "At stake" } else { "Waits behind it" }
+}
+
 /// When trouble that stands by itself, and holds nothing, is over.
 pub(super) fn closes_alone(exception: &ExceptionView) -> Option<&'static str> {
     let (area, _) = exception.rule.split_once('.')?;
