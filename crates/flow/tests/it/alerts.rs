@@ -190,6 +190,36 @@ async fn nobody_answers_so_the_next_is_told_until_somebody_does() {
 }
 
 #[tokio::test]
+async fn what_is_woken_early_is_told_at_once() {
+    let office = Office::new(|_| {}).await;
+    office.raise("a").await;
+    let id = office.store.read(|view| view.exceptions(&brand(), false)).await.unwrap()[0].id;
+    let until = office.fake.clock.now() + Duration::from_secs(86_400);
+    office.actions().snooze(id, until, "nobody is in").await.unwrap();
+    office.minutes(10).await;
+    assert_eq!(office.chat.heard(), []);
+    office.actions().wake(id).await.unwrap();
+    office.minutes(1).await;
+    assert_eq!(office.chat.heard(), [(Event::Opened, 1)]);
+}
+
+#[tokio::test]
+async fn what_is_open_is_told_of_however_much_it_is() {
+    let office = Office::new(|_| {}).await;
+    let (now, many) = (office.fake.clock.now(), 10_050_u32);
+    let raise = move |tx: &selvedge_store::Tx<'_>| {
+        (0..many).try_for_each(|nth| {
+            let problem = Problem::new("mapping.item", "", format!("{nth} has no entry"), "Add it.").cause(nth.to_string());
+            tx.raise_standing(&brand(), &"orders".into(), &problem, now).map(|_| ())
+        })
+    };
+    office.store.write(raise).await.unwrap();
+    office.engine.tick().await.unwrap();
+    let alerts = office.store.read(|view| view.open_alerts(&brand())).await.unwrap();
+    assert_eq!(alerts.len(), many as usize);
+}
+
+#[tokio::test]
 async fn a_link_takes_over_what_its_message_tells_of_once() {
     let office = Office::new(|_| {}).await;
     office.raise("a").await;

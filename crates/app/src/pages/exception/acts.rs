@@ -140,7 +140,7 @@ pub(super) fn look_form(id: ExceptionId, asked: bool) -> Markup {
 }
 
 /// Who owns it, when it comes back, what is said about it.
-pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timestamp) -> Markup {
+pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &Tried, now: Timestamp) -> Markup {
     let id = exception.id;
     let wrong_of = |act: &str| tried.of(act, "").1.map(str::to_owned);
     let typed = |act: &str, field: &str| tried.of(act, field).0.to_owned();
@@ -156,7 +156,8 @@ pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timesta
                         @for team in Team::ALL { option value=(team.word()) selected[team == exception.team] { (team.name()) } }
                     }
                     label for="person" { "Person, if one" }
-                    input #person name="person" maxlength="80" autocomplete="off" value=(if tried.act == "assign" { typed("assign", "person") } else { exception.person.clone().unwrap_or_default() });
+                    input #person name="person" maxlength="80" autocomplete="off" list="people" value=(if tried.act == "assign" { typed("assign", "person") } else { exception.person.clone().unwrap_or_default() });
+                    datalist #people { @for name in people { option value=(name) {} } }
                     label for="note" { "Note" }
                     div { input #note name="note" maxlength="1000" autocomplete="off" value=(typed("assign", "note")); button { "Hand over" } }
                 }

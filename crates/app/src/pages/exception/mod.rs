@@ -109,6 +109,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
             Some((filter, found))
         }
     };
+    let people = names(app).await?;
     let words = if returns.is_empty() { Words::of(exception) } else { Words::OF_RETURNS };
     let said = words.done(done).or_else(|| acts::done(&wanted.done));
     Ok(frame.around(html! {
@@ -155,9 +156,16 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         @if let Some(runbook) = runbook::shown(&exception.rule) {
             details.card #runbook { summary { h3 { "Runbook" } } (runbook) }
         }
-        @if may(Right::Act) { (acts::owner_forms(exception, tried, now)) }
+        @if may(Right::Act) { (acts::owner_forms(exception, &people, tried, now)) }
         div #history data-live { (case::history(&case, now)) }
     }))
+}
+
+/// Whom something can be handed over to, by the names that are shown.
+async fn names(app: &App) -> Result<Vec<String>, Failure> {
+    let brand = app.brand.clone();
+    let people = app.store.read(move |view| view.people(&brand)).await?;
+    Ok(people.into_iter().filter(|one| !one.roles.is_empty()).map(|one| one.name).filter(|name| !name.is_empty()).collect())
 }
 
 fn about(exception: &ExceptionView, words: &Words, formula: &str, now: Timestamp) -> Markup {
