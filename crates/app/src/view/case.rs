@@ -233,7 +233,8 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
     }
     found.truncate(SUGGESTED);
     // Nothing is like it: whoever has to choose sees what the others of the table stand for.
-    for row in table {
+    let alone = found.is_empty();
+    for row in table.into_iter().filter(|_| alone) {
         if found.len() < SUGGESTED && !found.iter().any(|one| one.value == row.value) {
             found.push(SuggestionView { value: row.value, why: format!("is what {} stands for", row.key) });
         }
