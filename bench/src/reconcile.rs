@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 use selvedge_connector::clock::ManualClock;
-use selvedge_connector::{Connection, Cursor, Fault, SessionStats, StatementPage, Statements, Traffic};
+use selvedge_connector::{Connection, Cursor, Fares, Fault, SessionStats, StatementPage, Statements, Traffic};
 use selvedge_flow::reconcile::{PairSetup, Reconciler};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExternalId, Interval, Kind, Money, RecordKey, Sku,
@@ -226,6 +226,10 @@ impl Traffic for Quiet {
 
     fn rests(&self) -> Option<Duration> {
         None
+    }
+
+    fn fares(&self) -> Fares {
+        Fares::Well
     }
 }
 

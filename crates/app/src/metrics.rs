@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
+use selvedge_store::alerts::ChannelCount;
 
 use crate::{
     serve::App,
@@ -134,6 +135,17 @@ fn of_webhooks(out: &mut String, webhooks: &[WebhookView]) {
     }
 }
 
+/// Messages by channel and by what became of them.
+fn of_alerts(out: &mut String, channels: &[ChannelCount]) {
+    head(out, "selvedge_alert_messages", "Messages of alerts that are kept, by channel: sent, failed, waiting.", "gauge");
+    for one in channels {
+        let channel = label(one.channel.as_str());
+        for (state, count) in [("sent", one.confirmed), ("failed", one.held), ("waiting", one.in_flight)] {
+            let _ = writeln!(out, "selvedge_alert_messages{{channel=\"{channel}\",state=\"{state}\"}} {count}");
+        }
+    }
+}
+
 async fn read(app: &App) -> selvedge_store::Result<String> {
     let mut out = String::new();
     let warehouses = stock::status(&app.store, &app.brand, &app.engine.setup().stocks, app.clock.now()).await?;
@@ -164,6 +176,8 @@ async fn read(app: &App) -> selvedge_store::Result<String> {
     head(&mut out, "selvedge_exceptions_open", "Exceptions that need a person.", "gauge");
     let open = view::open_count(&app.store, &app.brand).await?;
     let _ = writeln!(out, "selvedge_exceptions_open {open}");
+    let brand = app.brand.clone();
+    of_alerts(&mut out, &app.store.read(move |view| view.channel_counts(&brand)).await?);
     head(&mut out, "selvedge_calls_total", "Calls sent, by what they were spent on.", "counter");
     let brand = app.brand.clone();
     for (connection, purpose, count) in app.store.read(move |view| view.calls(&brand)).await? {
@@ -177,6 +191,23 @@ async fn read(app: &App) -> selvedge_store::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_told_by_channel_and_by_what_became_of_them() {
+        let mut out = String::new();
+        let channel =
+            ChannelCount { channel: "ops".into(), owed: 9, confirmed: 5, in_flight: 1, held: 2, excluded: 1, superseded: 0 };
+        of_alerts(&mut out, &[channel]);
+        let told: Vec<&str> = out.lines().skip(2).collect();
+        assert_eq!(
+            told,
+            [
+                "selvedge_alert_messages{channel=\"ops\",state=\"sent\"} 5",
+                "selvedge_alert_messages{channel=\"ops\",state=\"failed\"} 2",
+                "selvedge_alert_messages{channel=\"ops\",state=\"waiting\"} 1",
+            ]
+        );
+    }
 
     #[test]
     fn labels_cannot_break_out() {

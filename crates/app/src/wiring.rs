@@ -456,7 +456,7 @@ fn flow_setup(config: &Config, flow: &FlowSettings, ends: Ends) -> FlowSetup {
         } else {
             Preparation::None
         },
-        shipments: ShipmentPolicy { tracking_wait: flow.tracking_wait.0 },
+        shipments: ShipmentPolicy { tracking_wait: flow.tracking_wait.0, without_tracking: flow.without_tracking.into() },
         credits: (&flow.credits).into(),
         products: (&flow.products).into(),
         watch_every: flow.products.watch.0,

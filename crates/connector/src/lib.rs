@@ -60,4 +60,6 @@ pub use ports::{
 };
 pub use reach::{Reach, Refusal};
 pub use secret::{Secret, Secrets};
-pub use session::{Answer, Budget, BudgetWindow, Call, Effect, Limit, Priority, Session, SessionConfig, SessionStats, Traffic};
+pub use session::{
+    Answer, Budget, BudgetWindow, Call, Effect, Fares, Limit, Priority, Session, SessionConfig, SessionStats, Traffic,
+};

@@ -1,5 +1,6 @@
 //! One connection's HTTP: pace, limits, breaker, size bounds, redaction, counting.
 
+mod fares;
 mod line;
 
 use std::{
@@ -15,6 +16,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use selvedge_model::Problem;
 use tracing::Instrument;
 
+pub use self::fares::{Fares, Faring};
 use self::line::{Line, Permit, Shut};
 use crate::{
     clock::Clock,
@@ -263,6 +265,8 @@ pub trait Traffic: Send + Sync {
     fn stats(&self) -> SessionStats;
     /// How long every call would come back at once, unsent. Nothing while calls go through.
     fn rests(&self) -> Option<Duration>;
+    /// Whether anything comes through.
+    fn fares(&self) -> Fares;
 }
 
 impl Traffic for Session {
@@ -272,6 +276,10 @@ impl Traffic for Session {
 
     fn rests(&self) -> Option<Duration> {
         self.rests()
+    }
+
+    fn fares(&self) -> Fares {
+        self.faring.now()
     }
 }
 
@@ -285,6 +293,7 @@ pub struct Session {
     calls: [AtomicU64; Priority::ALL.len()],
     throttled: AtomicU64,
     lost: AtomicU64,
+    faring: Faring,
 }
 
 impl std::fmt::Debug for Session {
@@ -312,6 +321,7 @@ impl Session {
             calls: Default::default(),
             throttled: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            faring: Faring::default(),
         })
     }
 
@@ -433,6 +443,11 @@ impl Session {
     }
 
     fn judge(&self, call: &Call, permit: &Permit, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
+        match &result {
+            Ok(answer) if answer.status >= 500 => self.faring.failed(),
+            Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => self.faring.failed(),
+            _ => self.faring.answered(),
+        }
         match &result {
             Ok(answer) if answer.status == 429 => return Err(self.limited(call, permit, answer)),
             Ok(answer) if answer.status >= 500 => self.line.failed(),

@@ -27,7 +27,7 @@ use selvedge_store::{
     releases::Begun,
 };
 
-use crate::engine::unless_moved;
+use crate::{engine::unless_moved, reconcile::Reconciler};
 
 /// How many obligations one line of the audit trail names.
 const NAMED_MAX: usize = 50;
@@ -219,6 +219,28 @@ impl Actions {
                 tx.audit(&brand, &actor, "exception.wake", &id.to_string(), "", now)
             })
             .await
+    }
+
+    /// Has both ends looked at again, before their time, of which an exception tells that they disagree.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when these ends are not compared (any more).
+    pub async fn look_again(&self, id: ExceptionId, pair: &str, reconciler: &Reconciler) -> Result<()> {
+        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
+        if !reconciler.pairs.iter().any(|one| one.name == pair) {
+            return Err(StoreError::Absent(format!("the pair {pair}")));
+        }
+        let of = pair.to_owned();
+        let oldest = self
+            .store
+            .write(move |tx| {
+                ours(tx, &brand, id)?;
+                tx.audit(&brand, &actor, "exception.look", &id.to_string(), &format!("{of} is looked at before its time"), now)?;
+                tx.oldest_difference(id)
+            })
+            .await?;
+        reconciler.ask(pair, oldest);
+        Ok(())
     }
 
     /// Edits one order that an exception holds, and sends it back to the gate: the edits lie over what its source says, in

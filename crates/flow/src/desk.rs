@@ -56,6 +56,8 @@ pub struct DeskSetup {
     pub entities: Vec<Entity>,
     /// What of a held order a person may edit.
     pub editable: Vec<Editable>,
+    /// For how long nothing may come through from a system before somebody is told.
+    pub down_after: Duration,
 }
 
 impl Default for DeskSetup {
@@ -68,6 +70,7 @@ impl Default for DeskSetup {
             calendar: Calendar::default(),
             entities: Vec::new(),
             editable: Vec::new(),
+            down_after: Duration::from_secs(300),
         }
     }
 }
@@ -156,8 +159,12 @@ impl Scales<'_> {
         Ok(Weighed { radius, behind, deadline, impact: impact.score, again_at, owner })
     }
 
-    /// What waits behind trouble with a whole connection: everything on its way there. Nothing for any other exception.
+    /// What an exception is about that holds nothing: what waits behind trouble with a whole connection, everything on its way there;
+    /// the documents on which two ends disagree. Nothing for any other exception.
     fn waiting(&self, row: &ExceptionRow) -> Result<Option<Radius>> {
+        if row.problem.rule.starts_with("reconcile.") {
+            return self.view.at_stake(row.id).map(Some);
+        }
         let Some(connection) = row.problem.cause.strip_prefix(&format!("{}:", row.problem.rule)) else { return Ok(None) };
         if !row.flow.as_str().is_empty() || !row.problem.rule.starts_with("connection.") {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Every verb once; `run` is the same verbs side by side until told to stop.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -140,6 +140,10 @@ pub struct Engine {
     news: Mutex<HashMap<ConnectionName, News>>,
     pub(crate) rhythms: Mutex<HashMap<(ConnectionName, Kind), Rhythm>>,
     pauses: Mutex<HashMap<ConnectionName, Timestamp>>,
+    /// Connections that this process has seen to take our credentials.
+    pub(crate) let_in: Mutex<BTreeSet<ConnectionName>>,
+    /// Which systems were told to be down, and which to be well.
+    pub(crate) down: Mutex<HashMap<ConnectionName, bool>>,
     counted: Mutex<BTreeMap<(ConnectionName, &'static str), u64>>,
     list_rests: Mutex<HashMap<(ConnectionName, &'static str), Timestamp>>,
     watches: Mutex<HashMap<FlowName, Timestamp>>,
@@ -189,6 +193,8 @@ impl Engine {
             news: Mutex::default(),
             rhythms: Mutex::default(),
             pauses: Mutex::default(),
+            let_in: Mutex::default(),
+            down: Mutex::default(),
             counted: Mutex::default(),
             list_rests: Mutex::default(),
             watches: Mutex::default(),
@@ -456,6 +462,7 @@ impl Engine {
         }
         self.reconcile().await?;
         self.watch_silence().await?;
+        self.watch_connections().await?;
         self.alert().await?;
         self.tell_webhooks().await?;
         self.housekeep().await?;
@@ -480,9 +487,20 @@ impl Engine {
         for index in 0..self.sides.len() {
             spawn(&mut loops, "capture", index);
         }
-        for name in
-            ["decode", "lists", "promises", "halves", "reconcile", "silence", "alerts", "webhooks", "pulse", "housekeep", "desk"]
-        {
+        for name in [
+            "decode",
+            "lists",
+            "promises",
+            "halves",
+            "reconcile",
+            "silence",
+            "connections",
+            "alerts",
+            "webhooks",
+            "pulse",
+            "housekeep",
+            "desk",
+        ] {
             spawn(&mut loops, name, 0);
         }
         for index in 0..self.flows.len() {
@@ -528,6 +546,7 @@ impl Engine {
                 ("halves", _) => self.watch_halves().await,
                 ("reconcile", _) => self.reconcile().await,
                 ("silence", _) => self.watch_silence().await,
+                ("connections", _) => self.watch_connections().await,
                 ("alerts", _) => self.alert().await,
                 ("webhooks", _) => self.tell_webhooks().await,
                 ("pulse", _) => self.beat().await,
@@ -542,7 +561,9 @@ impl Engine {
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" | "watch" | "reconcile" | "silence" | "alerts" | "webhooks" | "pulse" => (HOUSEKEEPING, None),
+                "housekeep" | "watch" | "reconcile" | "silence" | "connections" | "alerts" | "webhooks" | "pulse" => {
+                    (HOUSEKEEPING, None)
+                }
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.
                 "capture" if self.sides.get(index).is_some_and(|side| self.feed_is_due(side)) => {
                     (BUSY, Some(&self.wakes.capture))

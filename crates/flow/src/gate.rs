@@ -55,7 +55,7 @@ pub(crate) enum Decision {
     Clear(Box<Cleared>),
     Hold(Vec<Problem>),
     /// An exception that holds something this row needs holds this row, too.
-    HoldBy(ExceptionId, String),
+    HoldBy(ObligationId, ExceptionId, String),
     Exclude {
         rule: &'static str,
         version: u32,
@@ -463,7 +463,9 @@ impl Look<'_> {
             return Ok(Decision::Hold(vec![never_comes(kind, key, &self.setup.to, "no flow brings it there")]));
         };
         Ok(match (newest.state, newest.exception) {
-            (State::Held, Some(exception)) => Decision::HoldBy(exception, format!("{kind} {key} is held by {exception}")),
+            (State::Held, Some(exception)) => {
+                Decision::HoldBy(newest.id, exception, format!("{kind} {key} is held by {exception}"))
+            }
             (state, _) if state.in_flight() => Decision::WaitFor(newest.id, format!("for {kind} {key} to stand first")),
             (State::Compared, _) => Decision::Hold(vec![only_compared(kind, key, &newest.flow)]),
             // Settled, and yet nothing stands: it was left out on purpose.
@@ -477,7 +479,7 @@ impl Look<'_> {
     fn need(&self, record: &RecordRow, needed: AnyRecord, kind: Kind, key: &RecordKey) -> Result<Decision> {
         for other in self.view.obligations_of(self.brand, kind, key)? {
             if let (State::Held, Some(exception)) = (other.state, other.exception) {
-                return Ok(Decision::HoldBy(exception, format!("{kind} {key} is held by {exception}")));
+                return Ok(Decision::HoldBy(other.id, exception, format!("{kind} {key} is held by {exception}")));
             }
         }
         Ok(Decision::Need(Box::new(NewRecord {
@@ -611,10 +613,8 @@ fn decide(
             tx.tell(row.id, "gate", "cleared", "", now)
         }
         Decision::Hold(problems) => hold(tx, brand, flow, row.id, "gate", problems, now),
-        Decision::HoldBy(exception, why) => {
-            tx.step(row.id, Event::Hold, &Step { exception: Some(*exception), ..Step::default() }, now)?;
-            tx.tell(row.id, "gate", "held", why, now)
-        }
+        // On its account: it goes on with it, and is never the first to be tried of what is released.
+        Decision::HoldBy(other, ..) => tx.wait_for(row.id, *other),
         Decision::Exclude { rule, version, reason, routed } => {
             if !tx.route(brand, &row.key, routed, now)? {
                 return tx.postpone(row.id, now, None);

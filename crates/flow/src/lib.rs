@@ -65,7 +65,7 @@ pub use alerts::{AlertSetup, Channel};
 pub use desk::DeskSetup;
 pub use engine::{Accepted, Engine, Miswired, TickReport};
 pub use preflight::PreflightSetup;
-pub use prepare::{PickSetup, Preparation, ShipmentPolicy};
+pub use prepare::{PickSetup, Preparation, ShipmentPolicy, WithoutTracking};
 pub use pulse::{PulseSetup, PulseState};
 pub use reading::Swept;
 pub use redeliver::{Redelivered, Surprise};

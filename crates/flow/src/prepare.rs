@@ -65,11 +65,23 @@ pub struct PickSetup {
 pub struct ShipmentPolicy {
     /// How long a shipment without any tracking number waits for one.
     pub tracking_wait: Duration,
+    /// What becomes of it then.
+    pub without_tracking: WithoutTracking,
+}
+
+/// What becomes of a shipment that has waited for a tracking number in vain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutTracking {
+    /// A person is asked: the shopper could not follow the parcel.
+    Hold,
+    /// It goes on without.
+    #[default]
+    Send,
 }
 
 impl Default for ShipmentPolicy {
     fn default() -> Self {
-        Self { tracking_wait: Duration::ZERO }
+        Self { tracking_wait: Duration::ZERO, without_tracking: WithoutTracking::Send }
     }
 }
 
@@ -159,7 +171,7 @@ impl Bench<'_> {
             (AnyRecord::Order(order), Preparation::Pick(setup)) => self.pick(row, order, setup),
             (AnyRecord::Shipment(shipment), _) => {
                 let shipment = self.in_our_words(shipment, &record.connection)?;
-                self.attributed(row, &shipment, record.received_at, &setup.shipments)
+                self.attributed(row, &shipment, record, &setup.shipments)
             }
             (AnyRecord::Product(product), _) => self.product(row, record, product, &setup.products, handed_over),
             (AnyRecord::CreditNote(credit), _) => self.credit(row, record, credit, setup, handed_over),
@@ -310,7 +322,7 @@ impl Bench<'_> {
         &self,
         row: &ObligationRow,
         shipment: &Shipment,
-        received_at: Timestamp,
+        record: &RecordRow,
         policy: &ShipmentPolicy,
     ) -> Result<Prepared> {
         let taken_back = shipment.status != ShipmentStatus::Shipped && self.last_prepared(row)?.is_some();
@@ -319,7 +331,7 @@ impl Bench<'_> {
             let reason = "it has not left".to_owned();
             return Ok(Prepared::Excluded { rule: "shipment.open", version: 1, reason, routed: Vec::new() });
         }
-        let age = received_at.duration_until(self.now);
+        let age = record.received_at.duration_until(self.now);
         let Some(order) = self.view.latest(self.brand, Kind::Order, &shipment.order)? else {
             return Ok(if age < jiff::SignedDuration::try_from(ORDER_PATIENCE).unwrap_or_default() {
                 let why = format!("order {} has not been captured yet", shipment.order);
@@ -345,7 +357,14 @@ impl Bench<'_> {
         }
         let waited = jiff::SignedDuration::try_from(policy.tracking_wait).unwrap_or_default();
         if shipment.tracking().is_empty() && age < waited {
-            return Ok(Prepared::Later { after: ORDER_LOOK, why: "no tracking number yet".to_owned() });
+            let after = ORDER_LOOK.min((waited - age).unsigned_abs());
+            return Ok(Prepared::Later { after, why: "no tracking number yet".to_owned() });
+        }
+        if shipment.tracking().is_empty()
+            && policy.without_tracking == WithoutTracking::Hold
+            && !self.is_released_from(row, NO_TRACKING)?
+        {
+            return Ok(Prepared::Unfit(vec![no_tracking(&record.connection)]));
         }
         let (taken, whole) = self.taken(row, &shipment.order)?;
         let lines = match attribute(&order, &taken, shipment) {
@@ -363,6 +382,12 @@ impl Bench<'_> {
         let bundles = bundles(&order, &taken, &whole, &lines);
         let record = Shipment { lines, shipped_at, captured: Some(true), bundles, ..shipment.clone() };
         Ok(Prepared::As(Box::new(Ready { remarks, ..Ready::of(record) })))
+    }
+
+    /// Whether a person has let a row go that was held by this rule.
+    fn is_released_from(&self, row: &ObligationRow, rule: &str) -> Result<bool> {
+        let last = self.view.last_held_by(row.id)?;
+        last.map_or(Ok(false), |id| Ok(self.view.exception(id)?.problem.rule == rule))
     }
 
     /// A shipment with our SKUs, where a mapping gave the warehouse others for the order's items.
@@ -473,6 +498,19 @@ fn order_unknown(shipment: &Shipment) -> Problem {
     )
     .value(shipment.order.as_str())
     .cause(shipment.order.as_str())
+}
+
+/// A parcel that nobody can follow.
+const NO_TRACKING: &str = "shipment.no_tracking";
+
+fn no_tracking(from: &ConnectionName) -> Problem {
+    Problem::new(
+        NO_TRACKING,
+        "parcels",
+        format!("{from} says that parcels left, and gives no tracking number for them"),
+        "Have the number entered at the warehouse: its next message takes the place of this one by itself. Release this to tell the shop without a number, which it takes no more afterwards.",
+    )
+    .cause(from.as_str())
 }
 
 fn order_cancelled(shipment: &Shipment) -> Problem {

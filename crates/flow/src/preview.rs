@@ -78,7 +78,7 @@ fn foreseen(decision: Decision) -> Foreseen {
             Some(first) => Foreseen::Held { cause: first.cause, message: first.message },
             None => Foreseen::Waits,
         },
-        Decision::HoldBy(exception, why) => Foreseen::Held { cause: exception.to_string(), message: why },
+        Decision::HoldBy(_, exception, why) => Foreseen::Held { cause: exception.to_string(), message: why },
         Decision::Exclude { .. } | Decision::Split { .. } => Foreseen::Excluded,
         // What did not read is read again first.
         Decision::Later { .. } | Decision::WaitFor(..) | Decision::Decode(_) => Foreseen::Waits,

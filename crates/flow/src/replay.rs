@@ -256,7 +256,7 @@ fn told(flow: &Flow, decision: Decision, new: &NewRecord) -> Outcome {
             }
         }
         Decision::Hold(problems) => Outcome::Held { problems },
-        Decision::HoldBy(_, why) => {
+        Decision::HoldBy(_, _, why) => {
             Outcome::Held { problems: vec![Problem::new("needed.held", "", why, "Release what it needs.")] }
         }
         Decision::Exclude { rule, version, reason, .. } => {

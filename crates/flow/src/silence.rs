@@ -22,10 +22,6 @@ use crate::{
     engine::{Engine, Side},
 };
 
-/// How often it is looked.
-const EVERY: Duration = Duration::from_secs(60);
-/// How long after a start nothing is said: what came while nobody looked has to be read first.
-const SETTLE: Duration = Duration::from_secs(600);
 /// How far behind now a feed that tells by itself may be.
 const LAG: Duration = Duration::from_secs(30);
 /// What is read of the past: the weeks that are looked back on, and some days.
@@ -49,6 +45,23 @@ pub struct SilenceSetup {
     pub closed: BTreeSet<Date>,
     /// Feeds that are not watched.
     pub unwatched: BTreeSet<ConnectionName>,
+    /// How often it is looked.
+    pub every: Duration,
+    /// How long after a start nothing is said: what came while nobody looked has to be read first.
+    pub after_start: Duration,
+}
+
+impl Default for SilenceSetup {
+    fn default() -> Self {
+        Self {
+            zones: BTreeMap::new(),
+            zone: TimeZone::UTC,
+            closed: BTreeSet::new(),
+            unwatched: BTreeSet::new(),
+            every: Duration::from_secs(60),
+            after_start: Duration::from_secs(600),
+        }
+    }
 }
 
 /// What the watch remembers between two looks.
@@ -98,7 +111,7 @@ impl Engine {
             if watch.next.is_some_and(|next| next > now) {
                 return Ok(0);
             }
-            watch.next = Some(after(now, EVERY));
+            watch.next = Some(after(now, setup.every));
             let forget = watch.forget.is_none_or(|at| at <= now);
             if forget {
                 watch.forget = Some(after(now, FORGET_EVERY));
@@ -115,7 +128,7 @@ impl Engine {
             let flow = self.flows.iter().find(|flow| flow.setup.from == side.setup.from && flow.setup.kind == side.setup.kind);
             let Some(flow) = flow.map(|flow| flow.setup.name.clone()) else { continue };
             let lag = self.lag(side);
-            if now < after(started, SETTLE.max(lag.saturating_mul(2))) {
+            if now < after(started, setup.after_start.max(lag.saturating_mul(2))) {
                 return Ok(0);
             }
             done += self.watch_feed(side, flow, &setup, before(now, lag), &mut known).await?;

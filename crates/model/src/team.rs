@@ -66,6 +66,8 @@ impl Team {
             // The money is booked; it is the goods that somebody has to look for.
             (_, "credit.no_goods") => Team::Operations,
             (_, "target.customer_name") => Team::CustomerExperience,
+            // Whether an item is sold is a matter of the range, not of the connection.
+            (_, "target.inactive_item") => Team::Operations,
             // By what two ends disagree on; of whose documents credits, refunds and stock are is told where it is found.
             (
                 _,

@@ -35,9 +35,11 @@ use crate::threepl::{self, Desk, ThreePl};
 use crate::veeqo::{self, Veeqo};
 use crate::wire::{self, Server};
 use crate::wrong::Wrongs;
+pub use acts::Act;
 use counter::Counter;
 use floor::Floor;
 
+mod acts;
 mod behind;
 mod counter;
 mod floor;
@@ -334,6 +336,7 @@ struct Admin {
     floor: Floor,
     desk: Option<Counter>,
     wrongs: Arc<Wrongs>,
+    down: acts::Down,
     webhook_secret: String,
     stock_push_secret: String,
 }
@@ -444,6 +447,7 @@ impl World {
         };
         let warehouses = Warehouses { linnworks: linnworks.clone(), veeqo: veeqo.clone(), threepl: threepl.clone() };
         let wrongs = Arc::new(Wrongs::open(folder)?);
+        let down = acts::Down::default();
         let admin = Admin {
             centra: centra.clone(),
             netsuite: Arc::clone(&netsuite),
@@ -451,12 +455,13 @@ impl World {
             floor: floor.clone(),
             desk: desk.clone(),
             wrongs: Arc::clone(&wrongs),
+            down: down.clone(),
             webhook_secret: webhook_secret.clone(),
             stock_push_secret: stock_push_secret.clone(),
         };
         let ports = read_ports(folder);
         let centra_server = serve(centra.router(), ports.centra).await?;
-        let netsuite_server = serve(netsuite_router, ports.netsuite).await?;
+        let netsuite_server = serve(down.before(netsuite_router), ports.netsuite).await?;
         let admin_server = serve(admin_router(admin), ports.admin).await?;
         let linnworks_server = match &linnworks {
             Some(linnworks) => Some(serve(linnworks.router(), ports.linnworks).await?),
@@ -504,8 +509,8 @@ impl World {
         }
         let access = Access {
             centra_url: centra_server.url(),
-            centra_token: centra.token().to_owned(),
-            centra_expired_token: centra.expired_token().unwrap_or_default().to_owned(),
+            centra_token: centra.token(),
+            centra_expired_token: centra.expired_token().unwrap_or_default(),
             centra_webhook_secret: webhook_secret,
             netsuite_url: netsuite_server.url(),
             netsuite: netsuite_access,
@@ -708,6 +713,7 @@ fn admin_router(admin: Admin) -> Router {
         .route("/webhook", post(set_webhook))
         .route("/stock-push", post(set_stock_push))
         .route("/listen", post(listen))
+        .route("/act", post(acts::act))
         .route("/wrong", get(behind::show_wrong).post(behind::make_wrong))
         .route("/incumbent", post(behind::make_incumbent))
         .with_state(admin)

@@ -393,6 +393,9 @@ impl Tx<'_> {
         let sql = "UPDATE exceptions SET snoozed_until = NULL, snoozed_why = NULL WHERE id = ?1 AND snoozed_until IS NOT NULL";
         if self.connection.prepare_cached(sql)?.execute([id.0])? > 0 {
             self.tell_exception(id, EventKind::Woke, actor, why, now)?;
+            // What was put off with it is due by its own plan again.
+            let sql = "UPDATE alerts SET due_at = ?2 WHERE exception_id = ?1 AND resolved_at IS NULL AND due_at > ?2";
+            self.connection.prepare_cached(sql)?.execute(params![id.0, micros(now)])?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
     Brand, ConnectionName, DifferenceId, ExceptionId, ExternalId, Interval, Kind, Money, ReconciliationId, compare::Cause,
-    reconcile::Why, team::Team,
+    impact::Radius, reconcile::Why, team::Team,
 };
 
 use crate::{
@@ -418,6 +418,27 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
+    /// When the oldest document came to be of whose open differences an exception is.
+    pub fn oldest_difference(&self, exception: ExceptionId) -> Result<Option<Timestamp>> {
+        let sql = "SELECT min(at) FROM differences WHERE exception_id = ?1 AND closed_at IS NULL";
+        let at: Option<i64> = self.connection.prepare_cached(sql)?.query_row([exception.0], |row| row.get(0))?;
+        at.map(moment).transpose()
+    }
+
+    /// The documents of the open differences of an exception, and what is at stake with them.
+    pub fn at_stake(&self, exception: ExceptionId) -> Result<Radius> {
+        let sql = "SELECT count(DISTINCT kind || ' ' || subject) FROM differences WHERE exception_id = ?1 AND closed_at IS NULL";
+        let records = self.connection.prepare_cached(sql)?.query_row([exception.0], |row| row.get(0).map(count))?;
+        let sql = "SELECT currency, sum(stake_minor) FROM differences
+                   WHERE exception_id = ?1 AND closed_at IS NULL AND stake_minor IS NOT NULL GROUP BY currency ORDER BY currency";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let stakes = statement.query_and_then([exception.0], |row| {
+            let currency: Option<String> = row.get(0)?;
+            money(row.get(1)?, currency.as_deref())
+        })?;
+        Ok(Radius { records, customers: 0, money: stakes.filter_map(Result::transpose).collect::<Result<_>>()? })
+    }
+
     /// The differences that are asked for.
     pub fn differences(&self, brand: &Brand, wanted: &Wanted) -> Result<Vec<DifferenceRow>> {
         // Apart, so that what is open is found by the indexes of open rows, however many are closed.

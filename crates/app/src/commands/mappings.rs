@@ -9,7 +9,10 @@ use std::{
 use clap::Subcommand;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use selvedge_model::ConnectionName;
-use selvedge_store::mappings::{MappingRow, MappingSet};
+use selvedge_store::{
+    Store,
+    mappings::{MappingRow, MappingSet},
+};
 use serde_json::json;
 
 use super::{
@@ -157,6 +160,20 @@ pub async fn run(about: &About, args: Args) -> Done {
     Ok(0)
 }
 
+/// Of several connections the one that keeps this table already, where it is only one; else all of them.
+async fn keeping(
+    store: &Store,
+    config: &Config,
+    targets: &[ConnectionName],
+    table: &str,
+) -> Result<Vec<ConnectionName>, Failure> {
+    let brand = config.brand.clone();
+    let rows = store.read(move |view| view.mappings(&brand)).await?;
+    let keeps = |name: &&ConnectionName| rows.iter().any(|row| row.table == table && row.connection == name.as_str());
+    let keeping: Vec<ConnectionName> = targets.iter().filter(keeps).cloned().collect();
+    Ok(if keeping.len() == 1 { keeping } else { targets.to_vec() })
+}
+
 async fn set(
     about: &About,
     config: &Config,
@@ -164,7 +181,11 @@ async fn set(
     connection: Option<String>,
     value: Option<String>,
 ) -> Result<(), Failure> {
-    let targets = config.targets();
+    let store = about.store(config).await?;
+    let targets = match (&connection, config.targets()) {
+        (None, several) if several.len() > 1 => keeping(&store, config, &several, &entry.table).await?,
+        (_, all) => all,
+    };
     let connection = match (connection, targets.as_slice()) {
         (Some(name), _) => ConnectionName(name),
         (None, [only]) => only.clone(),
@@ -178,7 +199,6 @@ async fn set(
     };
     let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &config.mapping_targets())
         .map_err(|why| unclear(why, "See selvedge mappings --help."))?;
-    let store = about.store(config).await?;
     let mapped =
         about.actions(config, &store).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
     if about.out.json {

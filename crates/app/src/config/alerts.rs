@@ -173,7 +173,7 @@ pub struct SeveritySettings {
     pub critical_money: Vec<String>,
     /// Open for so long, it is an error. Default: 24h.
     pub error_after: Span,
-    /// Rules that are critical from the start, by the beginning of their names. Default: ["connection.credentials", "source.silent"].
+    /// Rules that are critical from the start, by the beginning of their names. Default: ["connection.credentials", "connection.down", "source.silent"].
     pub critical_rules: Vec<String>,
     /// Rules that are information only, while little is held.
     pub info_rules: Vec<String>,

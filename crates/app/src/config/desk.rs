@@ -33,6 +33,8 @@ pub struct DeskSettings {
     pub record: String,
     /// How long money that a shopper has reserved can be taken, from the reservation on. Default: 7d.
     pub capture_expiry: Span,
+    /// For how long nothing may come through from a system (not reached, or nothing but server errors) before that is an exception. Default: 5m.
+    pub down_after: Span,
     /// Whose exceptions are; the first that fits counts, without one it is the team of the rule that found it.
     pub owners: Vec<OwnerSettings>,
     /// What a person may edit of a held order, as ["address", "phone", "email", "shipping_method"]. Default: [], nothing.
@@ -108,6 +110,7 @@ impl Default for DeskSettings {
             customer: scale.customer.to_string(),
             record: scale.record.to_string(),
             capture_expiry: Span::seconds(7 * 86_400),
+            down_after: Span::seconds(300),
             owners: Vec::new(),
             edit: Vec::new(),
         }
@@ -204,6 +207,7 @@ impl Config {
             scale: self.desk.scale(),
             owners: self.desk.owners(),
             capture_expiry: self.desk.capture_expiry.0,
+            down_after: self.desk.down_after.0,
             promises: self.dispatch.promises(),
             calendar: self.dispatch.calendar(),
             // One that is wrong was named; it ends no period.

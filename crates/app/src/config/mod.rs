@@ -260,6 +260,25 @@ impl From<FlowMode> for Mode {
     }
 }
 
+/// What becomes of a shipment that has waited for a tracking number in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutTracking {
+    /// A person is asked.
+    Hold,
+    /// It goes on without.
+    Send,
+}
+
+impl From<WithoutTracking> for selvedge_flow::WithoutTracking {
+    fn from(word: WithoutTracking) -> Self {
+        match word {
+            WithoutTracking::Hold => Self::Hold,
+            WithoutTracking::Send => Self::Send,
+        }
+    }
+}
+
 /// One flow: records of one kind, from one connection to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -274,8 +293,10 @@ pub struct FlowSettings {
     pub mode: FlowMode,
     /// What an order must be like before it may pass.
     pub policy: PolicySettings,
-    /// How long a shipment without any tracking number waits for one before it goes on without. Default: 15m.
+    /// How long a shipment without any tracking number waits for one. Default: 15m.
     pub tracking_wait: Span,
+    /// What becomes of it then: "hold" asks a person, "send" lets it go on without (letters, or a target that nobody follows a parcel in). Default: hold.
+    pub without_tracking: WithoutTracking,
     /// For a flow of products: whose each field is, what must be there, and what becomes of changes made at the target.
     pub products: ProductSettings,
     /// For a flow of credit notes: which sale they give back, and for how much.
@@ -305,6 +326,7 @@ impl Default for FlowSettings {
             mode: FlowMode::Live,
             policy: PolicySettings::default(),
             tracking_wait: Span::seconds(900),
+            without_tracking: WithoutTracking::Hold,
             products: ProductSettings::default(),
             credits: CreditSettings::default(),
             capture: CaptureSettings::default(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     Config,
-    words::{did_you_mean, short},
+    words::{Span, did_you_mean, short},
 };
 
 /// What should have arrived and did not is an exception, once two weeks have taught what is usual.
@@ -27,11 +27,17 @@ pub struct SilenceSettings {
     pub closed: Vec<String>,
     /// Connections that are not watched.
     pub unwatched: Vec<String>,
+    /// How often it is looked. Default: 1m.
+    pub every: Span,
+    /// How long after a start nothing is said, because what came meanwhile has to be read first. Default: 10m.
+    pub after_start: Span,
 }
 
 impl Default for SilenceSettings {
     fn default() -> Self {
-        Self { watch: true, zone: None, closed: Vec::new(), unwatched: Vec::new() }
+        let SilenceSetup { every, after_start, .. } = SilenceSetup::default();
+        let (closed, unwatched) = (Vec::new(), Vec::new());
+        Self { watch: true, zone: None, closed, unwatched, every: Span(every), after_start: Span(after_start) }
     }
 }
 
@@ -68,6 +74,8 @@ impl Config {
             zone: self.silence.zone.as_deref().and_then(zone_of).unwrap_or(TimeZone::UTC),
             closed,
             unwatched: self.silence.unwatched.iter().map(ConnectionName::new).collect(),
+            every: self.silence.every.0,
+            after_start: self.silence.after_start.0,
         })
     }
 }

@@ -160,9 +160,16 @@ fn table(found: &[DifferenceView], now: Timestamp) -> Markup {
     }
 }
 
-/// `Credit note 1001.r1`; what only the target has goes by the target's id.
+/// `Credit note 1001.r1`; what only the target has goes by its order, and by the target's id.
 fn named(one: &DifferenceView) -> Markup {
-    html! { (capital(document(one.kind))) " " @match one.subject.strip_prefix('~') { Some(id) => { (id) }, None => (one.subject) } }
+    html! {
+        (capital(document(one.kind))) " "
+        @match one.subject.strip_prefix('~') {
+            Some(id) if one.kind == Kind::Order && !one.order.is_empty() => { (one.order) " (" (id) " there)" },
+            Some(id) => (id),
+            None => (one.subject),
+        }
+    }
 }
 
 fn value(text: Option<&str>) -> Markup {

@@ -114,7 +114,8 @@ fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
                 " · "
                 @match &first.behind {
                     Some(behind) => {
-                        (plural(behind.records, "record waits", "records wait")) " behind it"
+                        @if first.rule.starts_with("reconcile.") { (plural(behind.records, "record differs", "records differ")) }
+                        @else { (plural(behind.records, "record waits", "records wait")) " behind it" }
                         @if !behind.money.is_empty() { ", " b { (amounts(&behind.money)) } }
                     }
                     None if group.count > 0 => { (Words::of(first).counted(group.count)) " held" }

@@ -72,6 +72,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/exceptions/{id}/comment", post(exception::comment).get(exception::back))
         .route("/exceptions/{id}/snooze", post(exception::snooze).get(exception::back))
         .route("/exceptions/{id}/wake", post(exception::wake).get(exception::back))
+        .route("/exceptions/{id}/look", post(exception::look).get(exception::back))
         .route("/exceptions/{id}/edit", post(exception::edit).get(exception::back))
         .route("/alerts", get(alerts::page))
         .route("/alerts/{id}/acknowledge", post(alerts::acknowledge).get(|| async { Redirect::to("/alerts") }))

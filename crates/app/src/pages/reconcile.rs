@@ -95,6 +95,7 @@ fn via(word: &str) -> &str {
         "timer" => "on the timer",
         "demand" => "on demand",
         "audit" => "for an audit",
+        "asked" => "because somebody asked",
         "" => "for no reason that was kept",
         period => period,
     }

@@ -113,6 +113,8 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/exceptions/{id}/snooze", READ),
     ("POST", "/exceptions/{id}/wake", ACT),
     ("GET", "/exceptions/{id}/wake", READ),
+    ("POST", "/exceptions/{id}/look", ACT),
+    ("GET", "/exceptions/{id}/look", READ),
     ("POST", "/exceptions/{id}/edit", ACT),
     ("GET", "/exceptions/{id}/edit", READ),
     ("GET", "/alerts", READ),

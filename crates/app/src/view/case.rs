@@ -205,20 +205,20 @@ fn siblings(view: &View<'_>, brand: &Brand, exception: &ExceptionView) -> Result
         .collect()
 }
 
-/// What might be meant by a value that has no mapping: what the same word stands for beside another key, and what the
-/// target's own list has that is like it.
+/// What might be meant by a value that has no mapping: what the same word stands for beside another key, what the
+/// target's own list has that is like it, and what the others of its table stand for.
 fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Option<&str>) -> Result<Vec<SuggestionView>> {
     let Some(connection) = &asked.connection else { return Ok(Vec::new()) };
     let mut found: Vec<SuggestionView> = Vec::new();
     let parts: Vec<&str> = asked.key.split(',').collect();
+    let mut table = view.mappings(brand)?;
+    table.retain(|row| row.connection == connection.as_str() && row.table == asked.table);
     // The last part tells one thing from another; the ones before it say where it is used.
     if let Some(last) = parts.last().filter(|_| parts.len() > 1) {
-        for row in
-            view.mappings(brand)?.into_iter().filter(|row| row.connection == connection.as_str() && row.table == asked.table)
-        {
+        for row in &table {
             let same = row.key.split(',').next_back() == Some(last) && !found.iter().any(|one| one.value == row.value);
             if same && found.len() < SUGGESTED {
-                found.push(SuggestionView { value: row.value, why: format!("{} stands for it already", row.key) });
+                found.push(SuggestionView { value: row.value.clone(), why: format!("{} stands for it already", row.key) });
             }
         }
     }
@@ -232,6 +232,13 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
         }
     }
     found.truncate(SUGGESTED);
+    // Nothing is like it: whoever has to choose sees what the others of the table stand for.
+    let alone = found.is_empty();
+    for row in table.into_iter().filter(|_| alone) {
+        if found.len() < SUGGESTED && !found.iter().any(|one| one.value == row.value) {
+            found.push(SuggestionView { value: row.value, why: format!("is what {} stands for", row.key) });
+        }
+    }
     Ok(found)
 }
 
@@ -253,7 +260,8 @@ fn editable(view: &View<'_>, looking: &Looking, held: &[ObligationRow]) -> Resul
 
 /// Where it stopped and what that means, in plain words.
 fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&EvidenceView>) -> String {
-    let target = target.unwrap_or("the target");
+    // What is about a connection as a whole has no flow, and names it in its path.
+    let target = target.or_else(|| exception.path.strip_prefix("connections.")).unwrap_or("the target");
     let area = exception.rule.split('.').next().unwrap_or_default();
     let stopped = match area {
         "mapping" => format!(
@@ -273,6 +281,16 @@ fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&
         }
         "reconcile" => "Both ends were read whole, and they do not agree.".to_owned(),
         "stock" => "What was read or written of stock was not believed, not taken, or not found as it was left.".to_owned(),
+        "source" if matches!(exception.rule.as_str(), "source.silent" | "source.few") => {
+            "What arrives is counted, and by the weeks before more should have come by now. No call failed for it: whatever kept it lies \
+             at the source, or on the way from there."
+                .to_owned()
+        }
+        _ if exception.rule == "shipment.no_tracking" => {
+            "The warehouse says that the parcels left and gives no number by which the shopper could follow them. The shop was told \
+             nothing of them yet: once it is, it takes no number any more."
+                .to_owned()
+        }
         "shipment" if exception.count > 0 => {
             "Goods that were to have left have not, or left in another way than was ordered.".to_owned()
         }

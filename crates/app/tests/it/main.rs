@@ -15,5 +15,6 @@ mod stock;
 mod stock_page;
 mod traces;
 mod trust;
+mod walks;
 mod warehouse;
 mod webhooks;

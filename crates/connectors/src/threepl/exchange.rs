@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use selvedge_connector::{Clock, Effect, Fault, OpenContext, Priority, SessionStats, Traffic};
+use selvedge_connector::{Clock, Effect, Fares, Fault, OpenContext, Priority, SessionStats, Traffic, session::Faring};
 use selvedge_model::Problem;
 use selvedge_sftp::{Entry, Sftp, SftpFault};
 
@@ -51,6 +51,7 @@ pub(super) struct Exchange {
     pub clock: Arc<dyn Clock>,
     calls: BTreeMap<&'static str, AtomicU64>,
     lost: AtomicU64,
+    faring: Faring,
     /// The next running number, and the last of those put aside.
     numbers: tokio::sync::Mutex<Option<(u32, u32)>>,
     /// Size, date and since when, of files that may still grow.
@@ -92,6 +93,7 @@ impl Exchange {
             clock: Arc::clone(&context.clock),
             calls: Priority::ALL.into_iter().map(|priority| (priority.word(), AtomicU64::new(0))).collect(),
             lost: AtomicU64::new(0),
+            faring: Faring::default(),
             numbers: tokio::sync::Mutex::new(None),
             growing: std::sync::Mutex::default(),
             hashes: std::sync::Mutex::default(),
@@ -150,13 +152,22 @@ impl Exchange {
     ) -> Result<T, SftpFault> {
         for _ in 1..TRIES {
             self.count(priority);
-            match operation().await {
+            match self.noted(operation().await) {
                 Err(SftpFault::Lost { .. }) => self.lost.fetch_add(1, Ordering::Relaxed),
                 answered => return answered,
             };
         }
         self.count(priority);
-        operation().await
+        self.noted(operation().await)
+    }
+
+    /// Keeps whether an operation was answered.
+    fn noted<T>(&self, result: Result<T, SftpFault>) -> Result<T, SftpFault> {
+        match &result {
+            Err(SftpFault::Unreached { .. } | SftpFault::Lost { .. }) => self.faring.failed(),
+            _ => self.faring.answered(),
+        }
+        result
     }
 
     /// The files of a folder; none where there is no such folder.
@@ -390,5 +401,9 @@ impl Traffic for Exchange {
 
     fn rests(&self) -> Option<Duration> {
         None
+    }
+
+    fn fares(&self) -> Fares {
+        self.faring.now()
     }
 }

@@ -1,10 +1,10 @@
 //! One alert for each open exception that a route takes; it ends with the exception.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use jiff::Timestamp;
 use selvedge_model::{
-    AlertId, Brand,
+    AlertId, Brand, ExceptionId,
     alert::{
         Event, Severity,
         policy::{COOL_DOWN, Route, Subject, route_of},
@@ -12,7 +12,7 @@ use selvedge_model::{
 };
 use selvedge_store::{Result, Tx, alerts::AlertRow, exceptions::ExceptionRow};
 
-use super::{AlertSetup, severity_of, tell_told};
+use super::{AlertSetup, exceptions_by_id, severity_of, tell_told};
 use crate::{
     backoff::{after, before},
     engine::Engine,
@@ -45,10 +45,15 @@ impl Engine {
         let probe = brand.clone();
         let (rows, alerts, (opened, closed)) = self
             .store()
-            .read(move |view| Ok((view.exceptions(&probe, false)?, view.open_alerts(&probe)?, view.alerts_behind(&probe)?)))
+            .read(move |view| {
+                let (alerts, behind) = (view.open_alerts(&probe)?, view.alerts_behind(&probe)?);
+                // By their ids: a list of what is open ends somewhere, and what lies behind its end would be told to nobody.
+                let ids = behind.0.iter().copied().chain(alerts.iter().map(|alert| alert.exception));
+                Ok((exceptions_by_id(view, ids)?, alerts, behind))
+            })
             .await?;
         let mut opening = Vec::new();
-        for row in rows.iter().filter(|row| opened.contains(&row.id)) {
+        for row in opened.iter().filter_map(|id| rows.get(id)).filter(|row| row.open) {
             let severity = severity_of(&setup.thresholds, row, now, now);
             if let Some(route) = routed(&setup, row, severity) {
                 opening.push((row.id, route.name.clone(), severity));
@@ -89,10 +94,10 @@ fn routed<'a>(setup: &'a AlertSetup, row: &ExceptionRow, severity: Severity) -> 
 fn weigh(
     setup: &AlertSetup,
     alert: &AlertRow,
-    rows: &[ExceptionRow],
+    rows: &BTreeMap<ExceptionId, ExceptionRow>,
     now: Timestamp,
 ) -> Option<(AlertId, String, Severity, bool)> {
-    let row = rows.iter().find(|row| row.id == alert.exception)?;
+    let row = rows.get(&alert.exception).filter(|row| row.open)?;
     let severity = severity_of(&setup.thresholds, row, alert.standing.opened_at, now);
     let worse = alert.standing.told_severity.is_some_and(|told| severity > told) && severity > alert.standing.severity;
     let known = setup.routes.iter().any(|route| route.name == alert.route);

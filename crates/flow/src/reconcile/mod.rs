@@ -51,6 +51,8 @@ const LOOK_MOST: Duration = Duration::from_secs(2 * 86_400);
 /// The looks of a timer: the usual one, and the one that goes far back.
 const TIMER: &str = "timer";
 const FAR: &str = "far";
+/// The look that a person asked for before its time: always a new one, as something was mended since the last.
+const ASKED: &str = "asked";
 
 /// Whether a look is made by a timer.
 fn is_timed(via: &str) -> bool {
@@ -153,6 +155,8 @@ pub struct Reconciler {
     /// What is compared.
     pub pairs: Vec<PairSetup>,
     rests: Mutex<HashMap<(String, &'static str), Timestamp>>,
+    /// Pairs that a person has asked to be looked at, with the window.
+    asked: Mutex<BTreeMap<String, Interval>>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
 
@@ -180,7 +184,16 @@ impl Reconciler {
         pairs.retain(|pair| !pair.kinds.is_empty());
         // What orders lack explains figures of stock: orders go first.
         pairs.sort_by_key(|pair| pair.kinds.contains(&Kind::Stock));
-        Self { brand, store, clock, connections, pairs, rests: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
+        Self {
+            brand,
+            store,
+            clock,
+            connections,
+            pairs,
+            rests: Mutex::default(),
+            asked: Mutex::default(),
+            one_at_a_time: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A few pages, or the verdicts, of whatever pair is due.
@@ -189,6 +202,14 @@ impl Reconciler {
     /// The store's.
     pub async fn turn(&self) -> Result<Looked> {
         let now = self.clock.now();
+        if let Some((pair, window)) = self.asked_for() {
+            let looked = self.step(pair, ASKED, &window).await?;
+            // One that does not come through is not tried again by itself: whoever asked sees it open and asks again.
+            if matches!(looked, Looked::Done(_) | Looked::Failed(_)) {
+                self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&pair.name);
+            }
+            return Ok(looked);
+        }
         // Nothing waits for a look that goes far back.
         let usual = self.pairs.iter().map(|pair| (pair, TIMER));
         for (pair, via) in usual.chain(self.pairs.iter().map(|pair| (pair, FAR))) {
@@ -228,6 +249,27 @@ impl Reconciler {
         Ok(Looked::Idle)
     }
 
+    /// Has a pair looked at before its time: over the window of its timer, and back to what is to be seen again. Whether there is
+    /// such a pair.
+    pub fn ask(&self, pair: &str, oldest: Option<Timestamp>) -> bool {
+        let Some(pair) = self.pairs.iter().find(|one| one.name == pair) else { return false };
+        let now = self.clock.now();
+        let usual = before(now, pair.back);
+        let window = fine(&Interval { from: oldest.map_or(usual, |at| at.min(usual)), to: now });
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), window);
+        true
+    }
+
+    /// Whether a look that somebody asked for is still to come.
+    pub fn is_asked(&self, pair: &str) -> bool {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).contains_key(pair)
+    }
+
+    fn asked_for(&self) -> Option<(&PairSetup, Interval)> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pairs.iter().find_map(|pair| Some((pair, *asked.get(&pair.name)?)))
+    }
+
     /// Calls made so far, per connection.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         let calls = |connection: &Connection| connection.traffic.stats().calls.iter().map(|(_, count)| count).sum();
@@ -258,9 +300,7 @@ impl Reconciler {
         via: &str,
         window: &Interval,
     ) -> Result<std::result::Result<ReconciliationId, String>> {
-        // As finely as the store keeps it: a window that is never found again would be begun for ever.
-        let fine = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-        let window = Interval { from: fine(window.from), to: fine(window.to) };
+        let window = fine(window);
         loop {
             match self.step(pair, via, &window).await? {
                 Looked::Done(id) => return Ok(Ok(id)),
@@ -315,6 +355,12 @@ impl Reconciler {
         let row = self.store.read(move |view| view.reconciliation(&brand, id)).await?;
         row.ok_or_else(|| selvedge_store::StoreError::Absent(id.to_string()))
     }
+}
+
+/// As finely as the store keeps it: a window that is never found again would be begun for ever.
+fn fine(window: &Interval) -> Interval {
+    let fine = |at: Timestamp| Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+    Interval { from: fine(window.from), to: fine(window.to) }
 }
 
 /// Whether a look that was broken off is gone on with: the window of a period is exact, that of a look on demand moves with the clock.

@@ -24,6 +24,9 @@ use super::{
 };
 use crate::{backoff::after, engine::Engine};
 
+/// Why a figure is due that a person has let go.
+const RELEASED: &str = "released";
+
 /// Batches that are written before the next page of a read-back that is due.
 const BATCHES_PER_PAGE: u32 = 8;
 /// How long a look is good for without another.
@@ -391,7 +394,14 @@ impl Engine {
     async fn tell_raised(&self, stock: &Stock, wrong: &mut Vec<(FigureRow, Shown, Figure)>) -> Result<()> {
         let raised = |(row, shown, _): &&(FigureRow, Shown, Figure)| {
             let ours = row.sent.is_some_and(|(units, _)| units == shown.units);
-            row.terms.is_some() && row.attempts == 0 && row.unsure_until.is_none() && shown.units > row.shown.units && !ours
+            // A person who has seen it wants ours written.
+            let decided = row.why == RELEASED;
+            row.terms.is_some()
+                && row.attempts == 0
+                && row.unsure_until.is_none()
+                && shown.units > row.shown.units
+                && !ours
+                && !decided
         };
         let mut found = Vec::new();
         for (row, shown, figure) in wrong.iter().filter(raised) {

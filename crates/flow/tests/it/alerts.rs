@@ -1,17 +1,17 @@
 //! People are told of exceptions, whatever happens to the channels; and of what does not arrive.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
-use selvedge_connector::{AlertSink, Clock, Fault, Pulse, Receipt};
+use selvedge_connector::{AlertSink, Clock, Fares, Fault, Pulse, Receipt, SessionStats, Traffic};
 use selvedge_flow::{AlertSetup, Channel, Engine, PulseSetup, Setup, SilenceSetup, actions::Actions, alerts::deliver::Courier};
 use selvedge_model::{
-    AlertId, Problem,
+    AlertId, ConnectionName, Problem,
     alert::{ChannelName, Event, Links, Message, Route, Severity, Step},
     gate::rules::OrderPolicy,
     obligation::State,
@@ -190,6 +190,36 @@ async fn nobody_answers_so_the_next_is_told_until_somebody_does() {
 }
 
 #[tokio::test]
+async fn what_is_woken_early_is_told_at_once() {
+    let office = Office::new(|_| {}).await;
+    office.raise("a").await;
+    let id = office.store.read(|view| view.exceptions(&brand(), false)).await.unwrap()[0].id;
+    let until = office.fake.clock.now() + Duration::from_secs(86_400);
+    office.actions().snooze(id, until, "nobody is in").await.unwrap();
+    office.minutes(10).await;
+    assert_eq!(office.chat.heard(), []);
+    office.actions().wake(id).await.unwrap();
+    office.minutes(1).await;
+    assert_eq!(office.chat.heard(), [(Event::Opened, 1)]);
+}
+
+#[tokio::test]
+async fn what_is_open_is_told_of_however_much_it_is() {
+    let office = Office::new(|_| {}).await;
+    let (now, many) = (office.fake.clock.now(), 10_050_u32);
+    let raise = move |tx: &selvedge_store::Tx<'_>| {
+        (0..many).try_for_each(|nth| {
+            let problem = Problem::new("mapping.item", "", format!("{nth} has no entry"), "Add it.").cause(nth.to_string());
+            tx.raise_standing(&brand(), &"orders".into(), &problem, now).map(|_| ())
+        })
+    };
+    office.store.write(raise).await.unwrap();
+    office.engine.tick().await.unwrap();
+    let alerts = office.store.read(|view| view.open_alerts(&brand())).await.unwrap();
+    assert_eq!(alerts.len(), many as usize);
+}
+
+#[tokio::test]
 async fn a_link_takes_over_what_its_message_tells_of_once() {
     let office = Office::new(|_| {}).await;
     office.raise("a").await;
@@ -294,6 +324,65 @@ async fn a_trial_goes_the_same_way_and_says_what_came_back() {
     assert_eq!((office.chat.heard(), office.pager.heard()), (vec![(Event::Test, 0)], vec![]), "nobody sends it later");
 }
 
+/// A line whose calls fare as the test says.
+#[derive(Default)]
+struct Line(Mutex<Fares>);
+
+impl Traffic for Line {
+    fn stats(&self) -> SessionStats {
+        SessionStats::default()
+    }
+
+    fn rests(&self) -> Option<Duration> {
+        None
+    }
+
+    fn fares(&self) -> Fares {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_system_that_is_down_for_long_is_told_and_the_first_call_that_comes_through_ends_it() {
+    let line = Arc::new(Line::default());
+    let on = |line: &Arc<Line>| {
+        let line = line.clone();
+        move |setup: &mut Setup| {
+            setup.desk.down_after = Duration::from_secs(300);
+            setup.connections.get_mut(&ConnectionName::from("books")).unwrap().traffic = line;
+        }
+    };
+    let fares = |calls: u32, seconds: u64| {
+        *line.0.lock().unwrap() = Fares::Failing { since: Duration::from_secs(seconds), calls };
+    };
+    let office = Office::new(on(&line)).await;
+    office.minutes(1).await;
+    fares(9, 299);
+    office.minutes(1).await;
+    fares(2, 900);
+    office.minutes(1).await;
+    assert_eq!(office.open_rules().await, [""; 0], "most of that passes by itself, and two calls prove nothing");
+    fares(40, 300);
+    office.minutes(3).await;
+    assert_eq!(office.open_rules().await, ["connection.down"]);
+    assert_eq!(office.chat.heard(), [(Event::Opened, 1)], "told once");
+    let told = office.store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
+    assert!(
+        told[0].problem.message.contains("books is not reached") && told[0].problem.message.contains("5 minutes"),
+        "{told:?}"
+    );
+
+    // A start while it is down says nothing new; what comes through afterwards ends it all the same.
+    *line.0.lock().unwrap() = Fares::Untried;
+    let office = Office { engine: Office::engine(&office.fake, &office.store, &office.chat, &office.pager, on(&line)), ..office };
+    office.minutes(1).await;
+    assert_eq!(office.open_rules().await, ["connection.down"], "nothing was tried yet");
+    *line.0.lock().unwrap() = Fares::Well;
+    office.minutes(1).await;
+    assert_eq!(office.open_rules().await, [""; 0]);
+    assert_eq!(office.chat.heard(), [(Event::Resolved, 1)]);
+}
+
 /// Twenty orders an hour from nine to nine, for so many days before an instant.
 async fn teach(store: &Store, until: Timestamp, days: u64) {
     let mut at = until - Duration::from_secs(days * 86_400);
@@ -329,12 +418,7 @@ async fn arrive(store: &Store, first: u32, moments: &[Timestamp]) {
 #[tokio::test]
 async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_again() {
     let office = Office::new(|setup| {
-        setup.silence = Some(SilenceSetup {
-            zones: Default::default(),
-            zone: TimeZone::UTC,
-            closed: BTreeSet::new(),
-            unwatched: BTreeSet::new(),
-        });
+        setup.silence = Some(SilenceSetup::default());
     })
     .await;
     map_items(&office.store, &office.fake, &[0, 1, 2]).await;
@@ -364,12 +448,7 @@ async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_agai
     // A start does not make it forgotten, and nothing is said in the first minutes.
     let office = Office {
         engine: Office::engine(&office.fake, &office.store, &office.chat, &office.pager, |setup| {
-            setup.silence = Some(SilenceSetup {
-                zones: Default::default(),
-                zone: TimeZone::UTC,
-                closed: BTreeSet::new(),
-                unwatched: BTreeSet::new(),
-            });
+            setup.silence = Some(SilenceSetup::default());
         }),
         ..office
     };

@@ -11,14 +11,16 @@ use selvedge_connector::{
     Clock, Connection, Cursor, Decoded, EnumeratedPage, Fault, Page, Priority, Raw, Session, SessionConfig, Source,
     clock::ManualClock,
 };
-use selvedge_flow::{CaptureSetup, CreditAmounts, CreditPolicy, Engine, FlowSetup, HalvesSetup, LinkRule, Setup, ShipmentPolicy};
+use selvedge_flow::{
+    CaptureSetup, CreditAmounts, CreditPolicy, Engine, FlowSetup, HalvesSetup, LinkRule, Setup, ShipmentPolicy, WithoutTracking,
+};
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, CreditNote, Customer, ExternalId, Interval, Kind, Money, Order, Refund, Return, Shipment,
     Sku,
     compare::Carries,
     gate::Values,
     records::{
-        Charge, CreditKind, CreditLine, CreditReason, CreditStatus, Discount, Disposition, LineKind, Named, OrderLine,
+        Charge, CreditKind, CreditLine, CreditReason, CreditStatus, Discount, Disposition, LineKind, Named, OrderLine, Parcel,
         PaymentStatus, ReturnLine, ReturnStatus, ShipmentLine, ShipmentStatus, SoldPart, TaxLine, Tender, Totals, shipment_key,
     },
     share::part,
@@ -117,6 +119,8 @@ struct World {
     polls: [Duration; 2],
     /// How long a shipment waits for its tracking number.
     tracking_wait: Duration,
+    /// What becomes of it then.
+    without_tracking: WithoutTracking,
     file: tempfile::NamedTempFile,
     engine: Arc<Engine>,
 }
@@ -150,6 +154,7 @@ impl World {
             policy,
             polls: [Duration::from_secs(1); 2],
             tracking_wait: Duration::ZERO,
+            without_tracking: WithoutTracking::Send,
             file,
             engine: Arc::new(Engine::new(empty(&clock, &store)).unwrap()),
             clock,
@@ -214,7 +219,7 @@ impl World {
             flows: vec![
                 flow("orders", Kind::Order, "shop", "books"),
                 FlowSetup {
-                    shipments: ShipmentPolicy { tracking_wait: self.tracking_wait },
+                    shipments: ShipmentPolicy { tracking_wait: self.tracking_wait, without_tracking: self.without_tracking },
                     ..flow("shipments", Kind::Shipment, "depot", "shop")
                 },
                 credits(flow("returns", Kind::Return, "shop", "books")),
@@ -771,6 +776,45 @@ async fn what_comes_back_before_its_shipment_is_told_waits_for_it() {
     }
     assert_eq!(world.made.records().iter().map(|one| one.shipment.clone()).collect::<Vec<_>>(), [Some(key("1.depot.a"))]);
     assert_eq!(world.rules().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn parcels_that_nobody_can_follow_are_asked_about() {
+    let mut world = World::new().await;
+    (world.tracking_wait, world.without_tracking) = (Duration::from_secs(60), WithoutTracking::Hold);
+    world.engine = world.engine(world.engine.setup().store.clone());
+    for number in [1, 2] {
+        world.sold(sale(number, vec![line("1", "COAT", 1, 1000, 25)], (0, 0), None, None, world.clock.now())).await;
+    }
+    world.ship("1", "a", &[("1", "COAT", 1)]);
+    world.ship("2", "b", &[("1", "COAT", 1)]);
+    world.work().await;
+    assert_eq!((world.rules().await, world.told.records().len()), (vec![], 0), "it is waited for");
+    for _ in 0..3 {
+        world.work().await;
+    }
+    let open = world.exceptions().await;
+    assert_eq!((open.len(), open[0].problem.rule.as_str(), world.told.records().len()), (1, "shipment.no_tracking", 0));
+
+    // The number of one is entered: its next message takes the place of this one.
+    let mut told = world.parcels.records().into_iter().find(|one| one.id.as_str() == "a").unwrap();
+    told.updated_at = world.clock.now();
+    told.parcels = vec![Parcel { tracking: Some("RR123456785SE".to_owned()), ..Parcel::default() }];
+    world.parcels.set("a", told);
+    world.work().await;
+    let shown = |world: &World| world.told.records().iter().map(|one| one.order.0.clone()).collect::<Vec<_>>();
+    assert_eq!((shown(&world), world.rules().await), (vec!["1".to_owned()], vec!["shipment.no_tracking".to_owned()]));
+
+    // The other went as a letter: a person lets it go.
+    let actions = selvedge_flow::actions::Actions {
+        store: world.engine.setup().store.clone(),
+        brand: brand(),
+        clock: world.clock.clone(),
+        actor: "anna".into(),
+    };
+    assert_eq!(actions.release(open[0].id).await.unwrap(), 1);
+    world.work().await;
+    assert_eq!((shown(&world), world.rules().await), (vec!["1".to_owned(), "2".to_owned()], vec![]));
 }
 
 #[tokio::test]

@@ -731,6 +731,33 @@ async fn a_foreign_write_is_told_and_taken_back() {
     assert!(!exception.open, "it closes on evidence: {exception:?}");
 }
 
+#[tokio::test]
+async fn a_foreign_write_that_was_asked_about_is_taken_back_when_a_person_says_so() {
+    let fake = Fake::new(1, 0).with_stock(5);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let mut setup = fake.setup(store.clone(), OrderPolicy::default());
+    setup.stocks[0].foreign = Foreign::Ask;
+    let engine = Arc::new(Engine::new(setup).unwrap());
+    turn(&engine, &fake, 60, 5).await;
+    fake.world.lock().unwrap().stock.as_mut().unwrap().physical.insert("SKU-2".to_owned(), 50);
+    turn(&engine, &fake, 60, 5).await;
+    assert_eq!(fake.window("SKU-2"), 50, "nobody has decided");
+    let open = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
+    let drift = open.iter().find(|row| row.problem.rule == "stock.drift").unwrap().id;
+    let now = fake.clock.now();
+    assert_eq!(store.write(move |tx| tx.release(drift, None, now)).await.unwrap(), 1);
+    turn(&engine, &fake, 60, 5).await;
+    assert_eq!(fake.window("SKU-2"), 5);
+    let open = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
+    assert!(open.iter().all(|row| row.problem.rule != "stock.drift"), "{open:?}");
+
+    // Raised once more, it is asked about once more.
+    fake.world.lock().unwrap().stock.as_mut().unwrap().physical.insert("SKU-2".to_owned(), 70);
+    turn(&engine, &fake, 60, 5).await;
+    assert_eq!(fake.window("SKU-2"), 70);
+}
+
 /// A shop of forty items.
 fn forty_items() -> Fake {
     let fake = Fake::new(1, 0).with_stock(5);

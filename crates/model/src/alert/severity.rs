@@ -74,7 +74,7 @@ impl Default for Thresholds {
             error_money: Vec::new(),
             critical_money: Vec::new(),
             error_after: Duration::from_secs(24 * 3_600),
-            critical_rules: vec!["connection.credentials".to_owned(), "source.silent".to_owned()],
+            critical_rules: ["connection.credentials", "connection.down", "source.silent"].map(str::to_owned).to_vec(),
             info_rules: Vec::new(),
         }
     }

@@ -115,7 +115,9 @@ impl Row {
     }
 
     fn on_hand_sent(&self) -> bool {
-        self.source.available < self.source.on_hand && self.shown.physical == self.source.on_hand
+        // Written as what is there, or so that the shop has it to sell.
+        let on_hand = self.source.on_hand;
+        self.source.available < on_hand && (self.shown.physical == on_hand || self.shown.free == on_hand)
     }
 
     fn sellable_sent(&self) -> bool {

@@ -43,6 +43,7 @@ use crate::data::{Catalogue, mills_fixed};
 use crate::mischief::{self, Fault, Mischief, RetryAfterForm, Tongue, hash_text, mix};
 
 pub(crate) use incumbent::{Sold, SoldBack, SoldParcel};
+pub use returns::PaidTwice;
 pub(crate) use untold::Family;
 
 use answer::{Reader, push_text};
@@ -120,6 +121,12 @@ struct Token {
     withheld: Vec<String>,
 }
 
+/// The text of the token that was made after so many were spent.
+fn token_text(seed: u64, nth: u32) -> String {
+    let salt = if nth == 0 { hash_text("token") } else { hash_text("token") ^ u64::from(nth) };
+    format!("ctr_{:016x}{:016x}", mix(seed), mix(seed ^ salt))
+}
+
 /// How far the instance is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -166,8 +173,8 @@ struct Inner {
     hooks: Arc<Hooks>,
     zone: TimeZone,
     options: Options,
-    tokens: BTreeMap<String, Token>,
-    token: String,
+    tokens: Mutex<BTreeMap<String, Token>>,
+    seed: u64,
     edits: Mutex<BTreeMap<(i64, u32, u8), Planned>>,
     people: Mutex<returns::People>,
     calls: AtomicU64,
@@ -207,11 +214,12 @@ impl Centra {
                 state.record(state::Entry::Stock { figures, at, why, planned: None })?;
             }
         }
-        let token = format!("ctr_{:016x}{:016x}", mix(seed), mix(seed ^ hash_text("token")));
         let expired = format!("ctr_expired_{:016x}", mix(seed));
         let mine =
             Token { integration: options.integration.clone(), expires: None, withheld: options.withheld_permissions.clone() };
         let old = Token { expires: Some(Timestamp::UNIX_EPOCH), ..mine.clone() };
+        let spent = (0..state.tokens_spent).map(|nth| (token_text(seed, nth), old.clone()));
+        let tokens = spent.chain([(token_text(seed, state.tokens_spent), mine), (expired, old.clone())]).collect();
         let edits = life::pending(&state, &mischief, 0, state.placed())
             .into_iter()
             .map(|(due, order, planned)| ((due, order, planned.number), planned))
@@ -222,8 +230,8 @@ impl Centra {
             limits: Limits::new(options.plan, now),
             hooks: Arc::new(Hooks::new(options.webhook.clone(), options.webhook_retries)?),
             zone,
-            tokens: BTreeMap::from([(token.clone(), mine), (expired, old)]),
-            token,
+            tokens: Mutex::new(tokens),
+            seed,
             edits: Mutex::new(edits),
             people: Mutex::default(),
             calls: AtomicU64::new(0),
@@ -236,13 +244,29 @@ impl Centra {
     }
 
     /// The API token of the integration.
-    pub fn token(&self) -> &str {
-        &self.0.token
+    pub fn token(&self) -> String {
+        token_text(self.0.seed, self.0.read().tokens_spent)
     }
 
     /// A token that expired long ago.
-    pub fn expired_token(&self) -> Option<&str> {
-        self.0.tokens.iter().find(|(_, token)| token.expires.is_some()).map(|(text, _)| text.as_str())
+    pub fn expired_token(&self) -> Option<String> {
+        let tokens = self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.iter().find(|(_, token)| token.expires.is_some()).map(|(text, _)| text.clone())
+    }
+
+    /// The API token expires now, and somebody makes another one in AMS, which is answered by [`Centra::token`] from now on.
+    /// Errors when the journal cannot be written.
+    pub fn expire_token(&self) -> anyhow::Result<()> {
+        let old = self.token();
+        self.0.write().record(state::Entry::TokenSpent {})?;
+        let new = self.token();
+        let mut tokens = self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = tokens.get_mut(&old) {
+            let fresh = token.clone();
+            token.expires = Some(Timestamp::UNIX_EPOCH);
+            tokens.insert(new, fresh);
+        }
+        Ok(())
     }
 
     /// How often this world was started before on the state it keeps.
@@ -585,7 +609,7 @@ impl Inner {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Option<&Token> {
+    fn authenticate(&self, headers: &HeaderMap) -> Option<Token> {
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -598,7 +622,8 @@ impl Inner {
                 .flat_map(|value| value.split(';'))
                 .find_map(|pair| pair.trim().strip_prefix("graphql-access="))
         };
-        let token = self.tokens.get(bearer.or_else(cookie)?.trim())?;
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = tokens.get(bearer.or_else(cookie)?.trim())?.clone();
         token.expires.is_none_or(|expires| expires > self.mischief.now()).then_some(token)
     }
 
@@ -748,7 +773,7 @@ async fn graphql(Shared(centra): Shared<Centra>, headers: HeaderMap, body: Bytes
     let dice = fate.latency.as_micros();
     let tongue = CentraTongue {
         failed_mutation: (fate.fault == Fault::ErrorIn200 && plan.mutation && dice % 2 == 0)
-            .then(|| fail_mutation(inner, &plan, &variables, token, &extensions)),
+            .then(|| fail_mutation(inner, &plan, &variables, &token, &extensions)),
         too_long: dice % 3 == 0,
         extensions: extensions.clone(),
     };
@@ -758,9 +783,9 @@ async fn graphql(Shared(centra): Shared<Centra>, headers: HeaderMap, body: Bytes
             Err(refusal) => return refuse(&refusal),
         };
         let done = if plan.mutation {
-            mutate_all(inner, &plan, &variables, token)
+            mutate_all(inner, &plan, &variables, &token)
         } else {
-            query_all(inner, &plan, &variables, token, &introspected)
+            query_all(inner, &plan, &variables, &token, &introspected)
         };
         match done {
             Ok(data) => respond(StatusCode::OK, format!("{{\"data\":{data},\"extensions\":{extensions}}}")),

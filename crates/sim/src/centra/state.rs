@@ -203,6 +203,15 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         planned: Option<u8>,
     },
+    /// The provider says that money did not go back after all.
+    Reversed {
+        /// The entry of the payment history.
+        id: i32,
+        /// When it said so.
+        at: i64,
+    },
+    /// The API token expired, and another one was made.
+    TokenSpent {},
     /// An integration wants events of these kinds.
     Listen { queue: String, object: String, changes: Vec<String>, at: i64 },
     /// An integration wants them no more.
@@ -364,6 +373,8 @@ pub struct State {
     pub rules: Rules,
     /// Rows that `setStock` applied since this start.
     pub set_stock_rows: u64,
+    /// API tokens that have expired.
+    pub tokens_spent: u32,
     journal: Journal,
     /// What stands behind each placed order, in the order of placing: an index into the catalogue, or beyond its end into `sales`.
     sources: Vec<u32>,
@@ -397,6 +408,7 @@ impl State {
             wares: Wares::default(),
             rules: Rules::default(),
             set_stock_rows: 0,
+            tokens_spent: 0,
             sources: Vec::new(),
             sales: Vec::new(),
             by_number: BTreeMap::new(),
@@ -556,6 +568,16 @@ impl State {
                     self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
                 }
             }
+            Entry::Reversed { id, at } => {
+                let Some((order, returned)) = self.returns.reverse(id) else { return };
+                self.touch(order, at);
+                self.tell(Event { subject: Subject::Payment(id), change: "UPDATED", at });
+                if let Some(returned) = returned {
+                    self.tell(Event { subject: Subject::Return(returned), change: "DEPENDENT_DATA_CHANGED", at });
+                }
+                self.tell(Event { subject: Subject::Order(order), change: "UPDATED", at });
+            }
+            Entry::TokenSpent {} => self.tokens_spent += 1,
             Entry::Acted { order, act } => drop(self.done.insert((order, act))),
             Entry::Ware { item, edit, at } => self.edit_wares(item, edit, at),
             Entry::Fill { on } => self.ledger.set_fill(on),

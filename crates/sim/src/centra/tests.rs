@@ -71,7 +71,7 @@ impl Shop {
 
     async fn ask(&self, query: &str, variables: Value) -> Value {
         let body = json!({"query": query, "variables": variables}).to_string();
-        let (status, answer) = self.send(self.centra.token(), body).await;
+        let (status, answer) = self.send(&self.centra.token(), body).await;
         assert_eq!(status, 200, "{answer}");
         answer
     }
@@ -283,10 +283,10 @@ async fn refuses_what_centra_refuses() {
     )
     .await;
     let good = json!({"query": "{ stores { id } }"}).to_string();
-    for token in ["nonsense", shop.centra.expired_token().unwrap()] {
+    for token in ["nonsense", &shop.centra.expired_token().unwrap()] {
         assert_eq!(shop.send(token, good.clone()).await.0, 403);
     }
-    let token = shop.centra.token();
+    let token = &shop.centra.token();
     for bad in [
         "not json".to_owned(),
         json!({"query": "{ stores { id "}).to_string(),

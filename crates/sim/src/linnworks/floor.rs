@@ -10,12 +10,12 @@ use super::state::{Line, Order, State, uuid_of};
 /// The most orders that one step touches.
 const STEP_MAX: usize = 200;
 
-/// One step. Returns how many things happened.
-pub fn step(state: &mut State, mischief: &Mischief, options: &Options, now: i64) -> anyhow::Result<usize> {
+/// One step. Returns how many things happened. `tells`: whether somebody enters tracking numbers.
+pub fn step(state: &mut State, mischief: &Mischief, options: &Options, tells: bool, now: i64) -> anyhow::Result<usize> {
     let due: Vec<i64> = state
         .orders
         .values()
-        .filter(|order| order.is_open() && !is_short(order, mischief, options) || !order.tracking_later.is_empty())
+        .filter(|order| order.is_open() && !is_short(order, mischief, options) || tells && !order.tracking_later.is_empty())
         .filter(|order| order.updated < now)
         .map(|order| order.number)
         .take(STEP_MAX)
@@ -32,7 +32,7 @@ pub fn step(state: &mut State, mischief: &Mischief, options: &Options, now: i64)
         } else if wants_split(&order, mischief) {
             split(state, order, now)?;
         } else {
-            process(state, order, mischief, options, now)?;
+            process(state, order, mischief, options, tells, now)?;
         }
     }
     Ok(done)
@@ -73,7 +73,14 @@ pub fn split(state: &mut State, mut order: Order, now: i64) -> anyhow::Result<()
     state.put(other)
 }
 
-fn process(state: &mut State, mut order: Order, mischief: &Mischief, options: &Options, now: i64) -> anyhow::Result<()> {
+fn process(
+    state: &mut State,
+    mut order: Order,
+    mischief: &Mischief,
+    options: &Options,
+    tells: bool,
+    now: i64,
+) -> anyhow::Result<()> {
     for line in order.lines.iter().filter(|line| !line.unlinked) {
         take(state, &line.sku, line.quantity, &order.location)?;
     }
@@ -81,6 +88,7 @@ fn process(state: &mut State, mut order: Order, mischief: &Mischief, options: &O
     let wrong = mischief.pick("bad tracking", number(&order), 1_000) < u64::from(options.bad_tracking_share);
     let numbers: Vec<String> = (0..parcels).map(|nth| s10(number(&order) * 4 + nth, wrong)).collect();
     match mischief.pick("late tracking", number(&order), 10) {
+        _ if !tells => order.tracking_later = numbers,
         0 => order.tracking_later = numbers,
         _ => order.tracking = numbers,
     }

@@ -17,7 +17,7 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -157,6 +157,8 @@ struct Inner {
     seed: u64,
     logins: AtomicU64,
     calls: AtomicU64,
+    /// Whether nobody enters tracking numbers.
+    untold: AtomicBool,
 }
 
 /// A call that may be answered.
@@ -352,7 +354,13 @@ impl Linnworks {
             seed,
             logins: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            untold: AtomicBool::new(false),
         })))
+    }
+
+    /// From now on nobody enters the tracking numbers of what leaves, or those that are missing are entered.
+    pub fn withhold_tracking(&self, withheld: bool) {
+        self.0.untold.store(withheld, Ordering::Relaxed);
     }
 
     /// How to connect; the address is the server's.
@@ -377,7 +385,8 @@ impl Linnworks {
     pub fn step(&self) -> anyhow::Result<usize> {
         let now = self.0.now();
         let mut state = self.0.state();
-        let mut done = floor::step(&mut state, &self.0.mischief, &self.0.options, now)?;
+        let tells = !self.0.untold.load(Ordering::Relaxed);
+        let mut done = floor::step(&mut state, &self.0.mischief, &self.0.options, tells, now)?;
         if self.0.options.returns {
             done += rmas::step(&mut state, &self.0.mischief, now)?;
         }

@@ -239,6 +239,8 @@ struct Account {
     calls: AtomicU64,
     running: AtomicUsize,
     queries: AtomicU64,
+    /// Documents as they were before somebody gave them the tax of another rate, by the number of their order.
+    rightly: Mutex<std::collections::BTreeMap<String, state::Tran>>,
 }
 
 /// When what is there from the start was put there.
@@ -277,6 +279,7 @@ pub async fn build(
         running: AtomicUsize::new(0),
         queries: AtomicU64::new(0),
         options,
+        rightly: Mutex::default(),
     });
     let living = tokio::spawn(live(Arc::downgrade(&account), pushes));
     Ok(NetSuite { router: Router::new().fallback(handle).with_state(account.clone()), access, account, living })

@@ -14,7 +14,7 @@ mod state;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use selvedge_sftp::{Fate, Operation, Served, Server};
@@ -106,6 +106,8 @@ struct Inner {
     options: Options,
     password: String,
     calls: AtomicU64,
+    /// Whether nobody works there.
+    stopped: AtomicBool,
 }
 
 /// A folder that goes when it is no longer wanted.
@@ -155,6 +157,7 @@ impl ThreePl {
             options,
             password: format!("{:016x}", mix(seed ^ 3)),
             calls: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
         }));
         warehouse.snapshot()?;
         Ok(warehouse)
@@ -201,6 +204,9 @@ impl ThreePl {
     /// Errors when a file or the journal cannot be written.
     pub fn step(&self) -> anyhow::Result<usize> {
         let mut done = self.take_in()?;
+        if self.0.stopped.load(Ordering::Relaxed) {
+            return Ok(done);
+        }
         let open: Vec<Order> = self.0.state().orders.values().filter(|order| can_move(order)).cloned().collect();
         for order in open {
             done += 1;
@@ -213,6 +219,11 @@ impl ThreePl {
             self.snapshot()?;
         }
         Ok(done)
+    }
+
+    /// From now on nothing leaves and nothing is told (orders are taken and acknowledged), or everything goes on.
+    pub fn stop_work(&self, stopped: bool) {
+        self.0.stopped.store(stopped, Ordering::Relaxed);
     }
 
     /// Whether nothing is left to take, to ship or to tell.

@@ -510,7 +510,7 @@ impl Tx<'_> {
 
     /// Sends what an exception holds back to be worked out again; returns how many.
     pub fn stock_release(&self, exception: ExceptionId, now: Timestamp) -> Result<u64> {
-        let sql = "UPDATE stock_figures SET state = 'due', due_at = ?2, attempts = 0, version = version + 1
+        let sql = "UPDATE stock_figures SET state = 'due', why = 'released', due_at = ?2, attempts = 0, version = version + 1
                    WHERE exception_id = ?1 AND state = 'held'";
         Ok(self.connection.prepare_cached(sql)?.execute(params![exception.0, micros(now)])? as u64)
     }

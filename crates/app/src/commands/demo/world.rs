@@ -420,11 +420,27 @@ overlap = "5s"
     }
     text.push_str(&desk_config(folder, access)?);
     if let Some(more) = &args.and_config {
-        text.push_str(&std::fs::read_to_string(more).with_context(|| format!("cannot read {}", more.display()))?);
+        let more = std::fs::read_to_string(more).with_context(|| format!("cannot read {}", more.display()))?;
+        text = laid_over(&text, &more)?;
     }
     let file = folder.join("selvedge.toml");
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
+}
+
+/// A config with another laid over it: what both say, the second decides.
+fn laid_over(text: &str, more: &str) -> anyhow::Result<String> {
+    fn lay(under: &mut toml::Table, over: toml::Table) {
+        for (key, value) in over {
+            match (under.get_mut(&key), value) {
+                (Some(toml::Value::Table(under)), toml::Value::Table(over)) => lay(under, over),
+                (_, value) => drop(under.insert(key, value)),
+            }
+        }
+    }
+    let mut whole: toml::Table = text.parse().context("the demo's own config cannot be read")?;
+    lay(&mut whole, more.parse().context("what is to be added to the config cannot be read")?);
+    Ok(toml::to_string(&whole)?)
 }
 
 /// Writes the config of an audit: both ends, and what must agree.
@@ -757,11 +773,13 @@ unanswered_wait = "1s"
 backoff_first = "200ms"
 backoff_max = "5s"
 
+# Nobody follows a parcel in the books.
 [flows.{shipments}-{ERP}]
 kind = "shipment"
 from = "{warehouse}"
 to = "{ERP}"
 tracking_wait = "1m"
+without_tracking = "send"
 unanswered_wait = "1s"
 backoff_first = "200ms"
 backoff_max = "5s"
@@ -891,4 +909,21 @@ fn entries(access: &Access) -> Vec<Entry> {
         add("refund_account", &[("method", method)], &ids.store_credit_account);
     }
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_laid_over_a_config_decides_and_the_rest_stays() {
+        let laid = laid_over(
+            "[server]\nlisten = \"a\"\n[stock.one]\nfrom = \"erp\"\n",
+            "[server]\nurl = \"u\"\n[stock.one]\nfrom = \"depot\"\n",
+        );
+        let laid: toml::Table = laid.unwrap().parse().unwrap();
+        assert_eq!(laid["server"]["listen"].as_str(), Some("a"));
+        assert_eq!((laid["server"]["url"].as_str(), laid["stock"]["one"]["from"].as_str()), (Some("u"), Some("depot")));
+        assert!(laid_over("a = 1", "no config").is_err());
+    }
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, ExceptionId, owners::Owner, team::Team};
+use selvedge_model::{ConnectionName, ExceptionId, owners::Owner, people::Right, team::Team};
 use selvedge_store::{StoreError, releases::Begun};
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::desk::person,
-    people::Who,
+    people::{Who, may},
     serve::App,
     view::{
         self, ExceptionView, MappingAsked, MappingWanted,
@@ -42,6 +42,7 @@ pub(super) fn done(word: &str) -> Option<String> {
         "assigned" => "Handed over.",
         "commented" => "Kept.",
         "snoozed" => "Snoozed. It comes back when its time has come, or at once when it holds twice as much.",
+        "looking" => "Both ends are being read. What agrees by then is closed; load the page again in a moment.",
         "woken" => "Back among the others.",
         "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
         "same" => "That is what goes to the target already, so nothing was edited.",
@@ -124,8 +125,22 @@ pub(super) fn release_and_dismiss(exception: &ExceptionView, words: &Words, trie
     }
 }
 
+/// Reading both ends again, where they disagree. `asked`: whether it was asked for and is still to come.
+pub(super) fn look_form(id: ExceptionId, asked: bool) -> Markup {
+    html! {
+        section.card #settled {
+            p { "Nothing is held, so there is nothing to release or to dismiss. Mend it at the end that is wrong: this closes by itself when both ends were read and agree." }
+            @if asked {
+                p { "Both ends are being read." }
+            } @else if may(Right::Act) {
+                form.act action={ "/exceptions/" (id) "/look" } method="post" { button { "Read both ends now" } }
+            }
+        }
+    }
+}
+
 /// Who owns it, when it comes back, what is said about it.
-pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timestamp) -> Markup {
+pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &Tried, now: Timestamp) -> Markup {
     let id = exception.id;
     let wrong_of = |act: &str| tried.of(act, "").1.map(str::to_owned);
     let typed = |act: &str, field: &str| tried.of(act, field).0.to_owned();
@@ -141,7 +156,8 @@ pub(super) fn owner_forms(exception: &ExceptionView, tried: &Tried, now: Timesta
                         @for team in Team::ALL { option value=(team.word()) selected[team == exception.team] { (team.name()) } }
                     }
                     label for="person" { "Person, if one" }
-                    input #person name="person" maxlength="80" autocomplete="off" value=(if tried.act == "assign" { typed("assign", "person") } else { exception.person.clone().unwrap_or_default() });
+                    input #person name="person" maxlength="80" autocomplete="off" list="people" value=(if tried.act == "assign" { typed("assign", "person") } else { exception.person.clone().unwrap_or_default() });
+                    datalist #people { @for name in people { option value=(name) {} } }
                     label for="note" { "Note" }
                     div { input #note name="note" maxlength="1000" autocomplete="off" value=(typed("assign", "note")); button { "Hand over" } }
                 }
@@ -408,6 +424,16 @@ pub(in crate::pages) async fn wake(State(app): State<Arc<App>>, who: Who, Path(i
     let id = id_of(&id)?;
     app.actions(&who).wake(id).await?;
     Ok(after(id, "woken"))
+}
+
+/// Has both ends read again, before their time.
+pub(in crate::pages) async fn look(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Result<Response, Failure> {
+    let id = id_of(&id)?;
+    let detail = view::exception(&app.store, &app.brand, &app.ends(), id).await?;
+    let filter = detail.as_ref().and_then(|detail| view::reconcile::grouped_by(&detail.exception));
+    let Some(filter) = filter else { return Err(Failure::Absent(format!("{id} is not about two ends that disagree."))) };
+    app.actions(&who).look_again(id, &filter.pair, &app.engine.reconciler).await?;
+    Ok(after(id, "looking"))
 }
 
 /// Edits one order that it holds, and retries it.

@@ -70,6 +70,8 @@ pub(super) fn held(exception: &ExceptionView, holds: &[HeldView]) -> Markup {
                                 a href=(order_address(each.key.as_str())) { "Order " (each.key) }
                             } @else if matches!(each.kind, Kind::Return | Kind::CreditNote) {
                                 a href=(return_address(each.key.as_str())) { (document(each.kind)) " " (each.key) }
+                            } @else if let (Kind::Shipment | Kind::Refund, Some((order, _))) = (each.kind, each.key.as_str().split_once('.')) {
+                                a href=(order_address(order)) { (document(each.kind)) " " (each.key) }
                             } @else {
                                 (each.kind) " " (each.key)
                             }

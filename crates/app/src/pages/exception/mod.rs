@@ -16,7 +16,7 @@ use selvedge_model::{ExceptionId, ObligationId, people::Right};
 use serde::Deserialize;
 
 pub(super) use self::{
-    acts::{assign, back, comment, dismiss, edit, map, release, snooze, wake},
+    acts::{assign, back, comment, dismiss, edit, look, map, release, snooze, wake},
     words::Words,
 };
 use super::{
@@ -109,6 +109,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
             Some((filter, found))
         }
     };
+    let people = names(app).await?;
     let words = if returns.is_empty() { Words::of(exception) } else { Words::OF_RETURNS };
     let said = words.done(done).or_else(|| acts::done(&wanted.done));
     Ok(frame.around(html! {
@@ -129,7 +130,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         } @else if let Some((filter, found)) = &differing {
             div #differing data-live {
                 @if exception.open {
-                    p.card #settled { "Nothing is held, so there is nothing to release or to dismiss. This closes by itself when both ends were read and agree." }
+                    (acts::look_form(exception.id, app.engine.reconciler.is_asked(&filter.pair)))
                 }
                 (differences::of_exception(filter, found, now))
             }
@@ -138,7 +139,9 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
                 @if may(Right::Map) && let Some(asked) = mapping { (acts::map_form(exception.id, asked, &app.targets(), &case.suggestions, tried)) }
                 @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, tried)) }
                 @if let Some(preview) = &preview { (case::foreseen(preview)) }
-                @if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) }
+                @if let Some(ends) = words::closes_alone(exception) {
+                    p.card #settled data-live { "Nothing is held, so there is nothing to release or to dismiss: this closes by itself when " (ends) "." }
+                } @else if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) }
             }
             div #holds data-live {
                 @if !returns.is_empty() {
@@ -153,9 +156,16 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         @if let Some(runbook) = runbook::shown(&exception.rule) {
             details.card #runbook { summary { h3 { "Runbook" } } (runbook) }
         }
-        @if may(Right::Act) { (acts::owner_forms(exception, tried, now)) }
+        @if may(Right::Act) { (acts::owner_forms(exception, &people, tried, now)) }
         div #history data-live { (case::history(&case, now)) }
     }))
+}
+
+/// Whom something can be handed over to, by the names that are shown.
+async fn names(app: &App) -> Result<Vec<String>, Failure> {
+    let brand = app.brand.clone();
+    let people = app.store.read(move |view| view.people(&brand)).await?;
+    Ok(people.into_iter().filter(|one| !one.roles.is_empty()).map(|one| one.name).filter(|name| !name.is_empty()).collect())
 }
 
 fn about(exception: &ExceptionView, words: &Words, formula: &str, now: Timestamp) -> Markup {
@@ -170,7 +180,7 @@ fn about(exception: &ExceptionView, words: &Words, formula: &str, now: Timestamp
                 @if exception.customers > 0 { ", " (plural(exception.customers, "customer", "customers")) }
             }
             @if let Some(behind) = &exception.behind {
-                dt { "Waits behind it" } dd {
+                dt { (words::behind(exception)) } dd {
                     b { (plural(behind.records, "record", "records")) }
                     @if !behind.money.is_empty() { ", " b { (amounts(&behind.money)) } }
                     @if behind.customers > 0 { ", " (plural(behind.customers, "customer", "customers")) }

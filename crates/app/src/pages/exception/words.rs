@@ -55,6 +55,14 @@ impl Words {
                 released: " looked at again.",
                 dismissed: " let go: nobody waits for them any more.",
             },
+            "shipment.no_tracking" => Self {
+                one: "record",
+                many: "records",
+                release: "Tells the shop that the parcels left, without a number: the shopper cannot follow them, and a number that comes later is not taken.",
+                dismiss: "The shop is not told that these parcels left, and the money of these goods is not taken.",
+                released: " went back to the gate, to be told without a number.",
+                dismissed: " let go: the shop is not told of them.",
+            },
             _ => Self {
                 one: "record",
                 many: "records",
@@ -85,6 +93,23 @@ impl Words {
     /// Where the reason of a dismissal is kept: a record has a story, a row of stock has none.
     pub(super) fn reason_kept(&self) -> &'static str {
         if self.one == "record" { "The reason is kept with every record." } else { "The reason is kept in the audit trail." }
+    }
+}
+
+/// What is counted of an exception that holds nothing.
+pub(super) fn behind(exception: &ExceptionView) -> &'static str {
+    if exception.rule.starts_with("reconcile.") { "At stake" } else { "Waits behind it" }
+}
+
+/// When trouble that stands by itself, and holds nothing, is over.
+pub(super) fn closes_alone(exception: &ExceptionView) -> Option<&'static str> {
+    let (area, _) = exception.rule.split_once('.')?;
+    match area {
+        _ if exception.count > 0 => None,
+        "connection" => Some("the first call comes through"),
+        "source" if matches!(exception.rule.as_str(), "source.silent" | "source.few") => Some("as much comes as should"),
+        "alert" => Some("the first message arrives"),
+        _ => None,
     }
 }
 

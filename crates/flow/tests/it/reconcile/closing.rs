@@ -137,6 +137,47 @@ async fn what_is_settled_long_after_it_came_to_be_is_judged_by_the_far_look() {
 }
 
 #[tokio::test]
+async fn a_look_that_a_person_asks_for_comes_at_once_sees_what_was_mended_and_reaches_back_to_it() {
+    let ours = document(1042, 2, 5 * DAY);
+    let same = there(&ours, "N1", 60);
+    let ends = Ends::of(std::slice::from_ref(&ours), &[dearer(&same, 500)]);
+    let store = memory().await;
+    let reconciler = ends.reconciler(&store, PairSetup { every: Some(Duration::from_secs(90 * 86_400)), ..pair() });
+    assert_eq!(until_idle(&reconciler).await, 1);
+    let open = differences(&store, false).await;
+    let exception = open[0].found.exception.unwrap();
+    let actions =
+        selvedge_flow::actions::Actions { store: store.clone(), brand: brand(), clock: ends.clock.clone(), actor: "anna".into() };
+    assert!(actions.look_again(exception, "nowhere", &reconciler).await.is_err(), "ends that nobody compares");
+
+    // A month later it lies far behind the window of the timer.
+    ends.clock.advance(Duration::from_secs(30 * 86_400));
+    assert_eq!(until_idle(&reconciler).await, 0, "it is not time");
+    actions.look_again(exception, "shop-books", &reconciler).await.unwrap();
+    assert!(reconciler.is_asked("shop-books"));
+    assert_eq!(until_idle(&reconciler).await, 1);
+    assert!(!reconciler.is_asked("shop-books"));
+    assert_eq!(differences(&store, false).await[0].id, open[0].id, "it is not mended");
+
+    // The first try does not come through: nothing goes on by itself, and the next one begins anew.
+    ends.books.0.lock().unwrap().fails_at = Some(ends.books.calls() + 1);
+    actions.look_again(exception, "shop-books", &reconciler).await.unwrap();
+    let mut last = Looked::UnderWay;
+    while last == Looked::UnderWay {
+        last = reconciler.turn().await.unwrap();
+    }
+    assert!(matches!(last, Looked::Failed(_)), "{last:?}");
+    assert_eq!((until_idle(&reconciler).await, reconciler.is_asked("shop-books")), (0, false));
+    ends.books.say(std::slice::from_ref(&same));
+    ends.clock.advance(Duration::from_secs(60));
+    actions.look_again(exception, "shop-books", &reconciler).await.unwrap();
+    assert_eq!(until_idle(&reconciler).await, 1);
+    assert!(differences(&store, false).await.is_empty());
+    let audit = store.read(|view| view.audit_rows(&brand(), 10)).await.unwrap();
+    assert_eq!(audit.iter().filter(|row| row.action == "exception.look" && row.actor == "anna").count(), 3);
+}
+
+#[tokio::test]
 async fn a_timers_look_that_takes_days_is_begun_anew() {
     let (shop, books) = every_fate();
     let ends = Ends::of(&shop, &books);

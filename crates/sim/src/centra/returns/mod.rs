@@ -12,6 +12,7 @@
 mod export;
 mod people;
 mod read;
+mod twice;
 mod worth;
 mod write;
 
@@ -24,6 +25,7 @@ use crate::data::Taxed;
 use super::stock::Goods;
 
 pub use people::{FIRST as FIRST_ACT, People, live, settle};
+pub use twice::PaidTwice;
 #[cfg(test)]
 pub use worth::line as worth_of;
 pub use write::{Cost, Wish, make, run};
@@ -208,6 +210,13 @@ impl Returns {
         }
         self.paid_of.entry(paid.order).or_default().push(paid.id);
         self.paid.insert(paid.id, paid);
+    }
+
+    /// An entry that had succeeded failed after all. Answers the order and the return that it is of.
+    pub fn reverse(&mut self, id: i32) -> Option<(u32, Option<i32>)> {
+        let paid = self.paid.get_mut(&id)?;
+        paid.status = "FAILED".to_owned();
+        Some((paid.order, paid.returned))
     }
 
     /// Units of a shipment's line that came back.

@@ -42,6 +42,14 @@ impl Behind<'_> {
         Ok(done)
     }
 
+    /// One document is gone. Answers whether it stood.
+    pub(crate) fn delete_by_id(&mut self, id: u32) -> anyhow::Result<bool> {
+        let Some(tran) = self.state.trans.get(&id).cloned() else { return Ok(false) };
+        let shelves = self.shelves_of(&tran);
+        self.quietly(shelves, |state, at| state.delete_tran(id, at))?;
+        Ok(true)
+    }
+
     /// The order stands a second time, under its number and without an external id, as a retry makes it.
     pub(crate) fn double(&mut self, number: &str, dice: &mut Dice) -> anyhow::Result<Option<Done>> {
         let Some(tran) = self.sale(number).cloned() else { return Ok(None) };

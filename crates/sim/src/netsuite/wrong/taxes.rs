@@ -1,7 +1,9 @@
 //! Taxes that somebody or something works out another way. What is worked out is pure.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
+use super::super::NetSuite;
 use super::super::fixed::{Fixed, Rounding};
 use super::super::records::country_of;
 use super::super::seed;
@@ -134,6 +136,28 @@ fn rate_before(country: &str, rate: i64) -> (i64, Option<&'static str>) {
 
 fn thousandths(rate: Fixed) -> i64 {
     rate.times(Fixed::whole(1_000), 0).map_or(0, Fixed::units)
+}
+
+impl NetSuite {
+    /// The taxes of an order's document get the code of another rate. `None` where it does not stand once, or has no tax.
+    /// Errors when the journal cannot be written.
+    pub fn retax(&self, number: &str) -> anyhow::Result<Option<String>> {
+        let mut behind = self.behind();
+        let Some(tran) = behind.sale(number).cloned() else { return Ok(None) };
+        let done = behind.old_rate(number, false, false)?;
+        if done.is_some() {
+            self.account.rightly.lock().unwrap_or_else(PoisonError::into_inner).insert(number.to_owned(), tran);
+        }
+        Ok(done.map(|done| done.detail))
+    }
+
+    /// What [`NetSuite::retax`] did is set right. Answers whether there was anything. Errors when the journal cannot be written.
+    pub fn tax_right(&self, number: &str) -> anyhow::Result<bool> {
+        let tran = self.account.rightly.lock().unwrap_or_else(PoisonError::into_inner).remove(number);
+        let Some(tran) = tran else { return Ok(false) };
+        self.behind().put(tran)?;
+        Ok(true)
+    }
 }
 
 impl Behind<'_> {
