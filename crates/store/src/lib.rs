@@ -24,6 +24,7 @@ pub mod edits;
 pub mod events;
 pub mod exceptions;
 pub mod exchanges;
+pub mod flows;
 pub mod halves;
 pub mod intervals;
 #[cfg(test)]

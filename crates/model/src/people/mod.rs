@@ -61,7 +61,7 @@ impl Right {
         match self {
             Right::Read => "see every page and read the API",
             Right::Act => {
-                "release, dismiss, edit, hand over and snooze what exceptions hold, acknowledge alerts, tick and sign checklists"
+                "release, dismiss, edit, hand over and snooze what exceptions hold, acknowledge alerts, tick and sign checklists, pause and resume flows, sweep again"
             }
             Right::Map => "set and remove mappings",
             Right::Close => "approve that a period is signed",
