@@ -31,6 +31,10 @@ use crate::serve::App;
 pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/flows", get(flows::list))
+        .route("/flows/{flow}", get(flows::show))
+        .route("/flows/{flow}/pause", post(flows::pause))
+        .route("/flows/{flow}/resume", post(flows::resume))
+        .route("/flows/{flow}/sweep", get(flows::foresee).post(flows::sweep))
         .route("/balance", get(flows::balance))
         .route("/orders", get(orders::list))
         .route("/orders/{number}", get(orders::show))

@@ -5,13 +5,16 @@ mod account;
 mod alerts;
 mod approvals;
 mod assets;
+mod chart;
 mod differences;
 mod exception;
 mod exceptions;
+mod flows;
 mod handbook;
 mod ledgers;
 pub(crate) mod live;
 mod login;
+mod loom;
 mod mappings;
 mod order;
 mod orders;
@@ -84,6 +87,11 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/stock", get(stock::page))
         .route("/stock/items/{sku}", get(stock::one))
         .route("/stock/rehearse", get(rehearse::page))
+        .route("/flows", get(flows::page))
+        .route("/flows/{flow}", get(flows::one))
+        .route("/flows/{flow}/pause", post(flows::pause).get(flows::back))
+        .route("/flows/{flow}/resume", post(flows::resume).get(flows::back))
+        .route("/flows/{flow}/sweep", post(flows::sweep).get(flows::back))
         .route("/handbook", get(handbook::page))
         .route("/handbook.md", get(handbook::markdown))
         .route("/handbook/{list}/{period}", get(handbook::one))
@@ -135,15 +143,18 @@ enum Place {
     Alerts,
     Reconcile,
     Stock,
+    Flows,
+    Connections,
     Mappings,
     Handbook,
     Approvals,
+    Settings,
     People,
     Account,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 10] = [
+const PLACES: [(Place, &str, &str); 11] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
@@ -151,6 +162,7 @@ const PLACES: [(Place, &str, &str); 10] = [
     (Place::Alerts, "/alerts", "Alerts"),
     (Place::Reconcile, "/reconcile", "Reconciliation"),
     (Place::Stock, "/stock", "Stock"),
+    (Place::Flows, "/flows", "Flows"),
     (Place::Mappings, "/mappings", "Mappings"),
     (Place::Handbook, "/handbook", "Handbook"),
     (Place::Approvals, "/approvals", "Approvals"),
