@@ -132,13 +132,6 @@ pub struct Lane {
     pub oldest: Option<Timestamp>,
 }
 
-impl Lane {
-    /// Whether it writes now.
-    pub fn moves(&self) -> bool {
-        self.mode == Mode::Live && self.paused.is_none()
-    }
-}
-
 impl From<&FlowView> for Lane {
     fn from(flow: &FlowView) -> Self {
         Self {

@@ -38,7 +38,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         @if lanes.is_empty() {
             p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." }
         } @else {
-            div.wide #picture data-live { (picture::drawn(&lanes, &systems)) }
+            div.wide #picture data-live tabindex="0" role="region" aria-label="The flows as a picture; the table below says the same" { (picture::drawn(&lanes, &systems)) }
             p.key aria-hidden="true" {
                 span.live { "live" } span.shadow { "in shadow mode: compares, writes nothing" } span.paused { "paused by a person" } span.off { "off" }
             }
