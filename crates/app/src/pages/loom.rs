@@ -74,6 +74,15 @@ fn end(name: &ConnectionName, systems: &BTreeMap<ConnectionName, &str>, figure: 
     html! { p.end { strong { (name) } @if let Some(system) = system { span.quiet { (system) } } span.figure { (figure) } } }
 }
 
+/// The balance of one flow: the shares of its states, and the equation.
+pub(super) fn balance(flow: &FlowView) -> Markup {
+    html! {
+        h3 { a href=(flow_address(&flow.flow)) { (flow.flow) } }
+        (weave(flow))
+        (equation(&flow.balance))
+    }
+}
+
 /// The shares of all states as one woven bar.
 fn weave(flow: &FlowView) -> Markup {
     let all: u64 = flow.states.iter().map(|each| each.count).sum();

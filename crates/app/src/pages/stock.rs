@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::{
     Failure, Frame, Place,
+    chart::{self, Bar},
     words::{ago, change, figure_state, grouped, item_address, length, order_address, part, plural, units, when},
 };
 use crate::{
@@ -79,6 +80,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(mut asked): Query<Se
             p.empty { "No stock flow is configured yet. Add " code { "[stock.main]" } " with from, to and warehouses to the configuration." }
         } @else {
             div #stock data-live { (cards(&warehouses, now)) }
+            div #staleness data-live { (staleness(&warehouses)) }
             p { a href="/stock/rehearse" { "Rehearse other settings" } }
             section aria-labelledby="figures" {
                 h2 #figures { "Figures" }
@@ -154,6 +156,28 @@ fn freshness(one: &Warehouse) -> Markup {
             div { dt { "the oldest" } dd { b { (age(one.freshness.max_ms)) } } }
         }
     }
+}
+
+/// How old the figures of each warehouse are, side by side.
+fn staleness(warehouses: &[Warehouse]) -> Markup {
+    let shown: Vec<&Warehouse> = warehouses.iter().filter(|one| one.freshness.figures > 0).collect();
+    let name =
+        |one: &Warehouse| if several(warehouses) { format!("{} {}", one.flow, one.warehouse) } else { one.warehouse.to_string() };
+    let bar = |label: String, ms: u64| (Bar { label, value: ms }, length(ms));
+    let bars: Vec<(Bar, String)> = shown
+        .iter()
+        .flat_map(|one| {
+            let name = name(one);
+            [
+                bar(format!("Warehouse {name}: half within"), one.freshness.p50_ms),
+                bar("99 of 100 within".to_owned(), one.freshness.p99_ms),
+                bar("the oldest".to_owned(), one.freshness.max_ms),
+            ]
+        })
+        .collect();
+    let Some(oldest) = shown.iter().max_by_key(|one| one.freshness.max_ms) else { return html! {} };
+    let says = format!("The oldest is in warehouse {}: {}.", name(oldest), length(oldest.freshness.max_ms));
+    chart::rows("how-stale", "How long ago figures were last known right", &says, &bars)
 }
 
 /// The fields and links that choose what is listed.

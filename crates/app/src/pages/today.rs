@@ -34,6 +34,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
     let (moving, still): (Vec<&FlowView>, Vec<&FlowView>) = today.flows.iter().partition(|flow| flow.balance.terms.captured > 0);
     Ok(frame.around(html! {
         div #summary data-live { (summary(&today)) }
+        div #renew { (super::connections::renew(&app.facts.credentials, now)) }
         div #paused data-live { @for pause in &today.paused { (paused(pause, now)) } }
         div #agreement data-live { (super::reconcile::line(&agreement, now)) }
         section aria-labelledby="needs" {
@@ -133,7 +134,6 @@ fn calls(calls: &CallsView) -> Markup {
 }
 
 fn budget(connection: &ConnectionCalls) -> Markup {
-    let most = connection.purposes.iter().map(|purpose| purpose.calls).max().unwrap_or(0);
     html! {
         article.card {
             h3 { (connection.connection) @if let Some(system) = connection.system.filter(|system| *system != connection.connection.as_str()) { " " span.quiet { (system) } } }
@@ -145,32 +145,47 @@ fn budget(connection: &ConnectionCalls) -> Markup {
             }
             @if connection.breaker_open { p.snag { "It rests after failures in a row, then tries one call." } }
             @if connection.paused { p.snag { "It pauses because the system asked it to." } }
-            @if !connection.windows.is_empty() {
-                h4 { "Granted, and used now" }
-                ul.bars {
-                    @for window in &connection.windows {
-                        li {
-                            span { (window.name) " per " (window.seconds) " s" }
-                            (bar(window.used, window.quota, &format!("{}: {} of {} in {} s", window.name, window.used, window.quota, window.seconds)))
-                            span.num { (grouped(window.used)) " of " (grouped(window.quota)) }
-                        }
-                    }
-                }
-            }
-            @if !connection.purposes.is_empty() {
-                h4 { "Spent on" }
-                ul.bars {
-                    @for purpose in &connection.purposes {
-                        li {
-                            span { (purpose.purpose) }
-                            (bar(purpose.calls, most, &format!("{}: {} calls", purpose.purpose, purpose.calls)))
-                            span.num { (grouped(purpose.calls)) }
-                        }
-                    }
-                }
-            }
+            (limits(connection))
+            (spent(connection))
             @if connection.throttled + connection.lost > 0 {
                 p.quiet { (grouped(connection.throttled)) " answered \"too many\", " (grouped(connection.lost)) " got no answer since the start." }
+            }
+        }
+    }
+}
+
+/// What the system grants, and how much of it is used now.
+pub(super) fn limits(connection: &ConnectionCalls) -> Markup {
+    html! {
+        @if !connection.windows.is_empty() {
+            h4 { "Granted, and used now" }
+            ul.bars {
+                @for window in &connection.windows {
+                    li {
+                        span { (window.name) " per " (window.seconds) " s" }
+                        (bar(window.used, window.quota, &format!("{}: {} of {} in {} s", window.name, window.used, window.quota, window.seconds)))
+                        span.num { (grouped(window.used)) " of " (grouped(window.quota)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the calls were for.
+pub(super) fn spent(connection: &ConnectionCalls) -> Markup {
+    let most = connection.purposes.iter().map(|purpose| purpose.calls).max().unwrap_or(0);
+    html! {
+        @if !connection.purposes.is_empty() {
+            h4 { "Spent on" }
+            ul.bars {
+                @for purpose in &connection.purposes {
+                    li {
+                        span { (purpose.purpose) }
+                        (bar(purpose.calls, most, &format!("{}: {} calls", purpose.purpose, purpose.calls)))
+                        span.num { (grouped(purpose.calls)) }
+                    }
+                }
             }
         }
     }

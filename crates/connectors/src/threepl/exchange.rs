@@ -51,6 +51,8 @@ pub(super) struct Exchange {
     pub clock: Arc<dyn Clock>,
     calls: BTreeMap<&'static str, AtomicU64>,
     lost: AtomicU64,
+    /// When an operation last succeeded, and when one last failed and how.
+    last: std::sync::Mutex<(Option<Timestamp>, Option<(Timestamp, String)>)>,
     /// The next running number, and the last of those put aside.
     numbers: tokio::sync::Mutex<Option<(u32, u32)>>,
     /// Size, date and since when, of files that may still grow.
@@ -92,6 +94,7 @@ impl Exchange {
             clock: Arc::clone(&context.clock),
             calls: Priority::ALL.into_iter().map(|priority| (priority.word(), AtomicU64::new(0))).collect(),
             lost: AtomicU64::new(0),
+            last: std::sync::Mutex::default(),
             numbers: tokio::sync::Mutex::new(None),
             growing: std::sync::Mutex::default(),
             hashes: std::sync::Mutex::default(),
@@ -101,6 +104,8 @@ impl Exchange {
     /// What an operation that failed means.
     fn fault(&self, what: &str, effect: Effect, fault: SftpFault) -> Fault {
         let what = what.to_owned();
+        let last = Some((self.clock.now(), format!("{what}: {fault}")));
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).1 = last;
         match fault {
             SftpFault::Unreached { .. } | SftpFault::Short { .. } => Fault::Transient { what, source: Some(fault.into()) },
             SftpFault::HostKey { .. } | SftpFault::Login { .. } | SftpFault::Denied { .. } => {
@@ -152,11 +157,20 @@ impl Exchange {
             self.count(priority);
             match operation().await {
                 Err(SftpFault::Lost { .. }) => self.lost.fetch_add(1, Ordering::Relaxed),
-                answered => return answered,
+                answered => return self.noted(answered),
             };
         }
         self.count(priority);
-        operation().await
+        let answered = operation().await;
+        self.noted(answered)
+    }
+
+    /// Notes that there was an answer, if there was; that a file is not there is one, too.
+    fn noted<T>(&self, answered: Result<T, SftpFault>) -> Result<T, SftpFault> {
+        if matches!(answered, Ok(_) | Err(SftpFault::Missing { .. })) {
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(self.clock.now());
+        }
+        answered
     }
 
     /// The files of a folder; none where there is no such folder.
@@ -380,7 +394,11 @@ impl Traffic for Exchange {
             let count = self.calls.get(priority.word())?.load(Ordering::Relaxed);
             (count > 0).then_some((priority.word(), count))
         });
+        let (answered_at, failed) = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         SessionStats {
+            answered_at,
+            failed_at: failed.as_ref().map(|(at, _)| *at),
+            failed: failed.map(|(_, how)| how),
             calls: calls.collect(),
             lost: self.lost.load(Ordering::Relaxed),
             under_way: self.sftp.under_way(),

@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    act::{Act, FourEyes},
+    act::{Act, FourEyes, MapEntry},
     password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, fit_password},
     totp::{SECRET_BYTES as TOTP_SECRET_BYTES, base32, code as totp_code, otpauth, proven_step, step_of},
 };

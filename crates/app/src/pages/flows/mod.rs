@@ -12,12 +12,15 @@ use selvedge_model::{ConnectionName, Kind, Mode};
 
 pub(super) use self::one::{back, page as one, pause, resume, sweep};
 use super::{
-    Failure, Frame, Place,
+    Failure, Frame, Place, loom,
     words::{ago, capital, flow_address, grouped, when},
 };
 use crate::{
     serve::App,
-    view::flows::{Lane, lanes},
+    view::{
+        self,
+        flows::{Lane, lanes},
+    },
 };
 
 /// What each connection is an account on, where its name does not say so.
@@ -30,6 +33,7 @@ fn systems(app: &App) -> BTreeMap<ConnectionName, &str> {
 pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure> {
     let now = app.clock.now();
     let lanes = lanes(&app.engine, now).await?;
+    let views = view::flows(&app.store, &app.brand, &app.ends(), now).await?;
     let systems = systems(&app);
     let frame = Frame::of(&app, Place::Flows, "Flows").await?;
     Ok(frame.around(html! {
@@ -45,6 +49,11 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
             section aria-labelledby="all" {
                 h2 #all { "All flows" }
                 div #lanes data-live { (table(&lanes, now)) }
+            }
+            section aria-labelledby="balance" {
+                h2 #balance { "Balance" }
+                p.lead { "Everything that was captured, and what became of it. Blue is confirmed, red is held, light blue is on its way, grey needs nothing any more." }
+                div #equations data-live { @for flow in &views { (loom::balance(flow)) } }
             }
         }
     }))
