@@ -229,7 +229,7 @@ pub fn router(app: Arc<App>) -> Router {
             )
         });
     pages::router()
-        .nest("/api", api::router())
+        .nest("/api", api::router(Arc::clone(&app)))
         // What is larger for most was refused before ([`whole`]).
         .layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX))
         .route("/webhooks/{connection}", post(webhooks::receive))

@@ -30,6 +30,7 @@ mod stock_rows;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_flow::{FlowSetup, StockSetup};
 use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode};
 use selvedge_store::{
@@ -89,7 +90,7 @@ impl Ends {
 }
 
 /// The equation of one flow, and whether it comes out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BalanceView {
     /// Its terms.
     #[serde(flatten)]

@@ -3,6 +3,7 @@
 //! An admin can mark acts that take a second person. A marked act is not done but asked for
 //! ([`StoreError::NeedsApproval`]), whoever calls, and done once when somebody else approves it, in the name of both.
 
+use schemars::JsonSchema;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -66,7 +67,7 @@ impl std::fmt::Display for Actor {
 }
 
 /// What a mapping that was set released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Mapped {
     /// So many went back to the gate.
     pub released: u64,

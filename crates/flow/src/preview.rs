@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use schemars::JsonSchema;
 use selvedge_model::{ExceptionId, FlowName, Kind, Money, ObligationId, RecordKey};
 use selvedge_store::{Result, StoreError, View, obligations::ObligationRow};
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::{
 const ASKED_MAX: usize = 200;
 
 /// What the gate would say of what an exception holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Preview {
     /// How much it holds.
     pub records: u64,
@@ -41,7 +42,7 @@ pub struct Preview {
 }
 
 /// A cause by which records would be held again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeldAgain {
     /// The root cause.
     pub cause: String,
@@ -52,7 +53,7 @@ pub struct HeldAgain {
 }
 
 /// The record that goes first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Canary {
     /// Its obligation.
     pub obligation: ObligationId,

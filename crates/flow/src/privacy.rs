@@ -161,6 +161,7 @@ impl Keeper {
 fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> Result<Erased> {
     let before = |kept: Option<Duration>| kept.and_then(|kept| now.checked_sub(kept).ok());
     let mut erased = Erased::default();
+    tx.forget_requests(brand, now, ROWS)?;
     if let Some(before) = before(retention.documents) {
         erased.documents = tx.expire_documents(brand, before, ROWS, now)?;
     }

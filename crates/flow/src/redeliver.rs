@@ -3,6 +3,7 @@
 //! The ordinary journey does the work; here it is only asked for and watched. The first one that is not confirmed stops
 //! it: what was foreseen of the others rests on the same rules.
 
+use schemars::JsonSchema;
 use std::collections::BTreeSet;
 
 use selvedge_model::{ObligationId, obligation::State};
@@ -16,7 +17,7 @@ const BATCH: usize = 100;
 const NAMED_MAX: usize = 20;
 
 /// A record that was not confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Surprise {
     /// Its obligation.
     pub obligation: ObligationId,

@@ -1,6 +1,7 @@
 //! What a person may change of one held order before it goes on: where it goes, how, and how its buyer is reached.
 //! Never money, units or items: those are the source's to change.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::records::{Address, Named, Order};
@@ -20,7 +21,7 @@ pub enum Editable {
 }
 
 /// One field of an order that can be edited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EditField {
     /// Given name.
@@ -192,7 +193,7 @@ impl EditField {
 }
 
 /// A field as a person wants it, over what the source says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edit {
     /// Which field.
     pub field: EditField,

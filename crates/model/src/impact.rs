@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::money::{Currency, Money};
@@ -33,7 +34,7 @@ const PAST: u32 = 8;
 const FAR: u32 = 1;
 
 /// What happens at a deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadlineKind {
     /// An order was promised to have left by then.
@@ -78,7 +79,7 @@ impl DeadlineKind {
 }
 
 /// The next instant at which an exception costs more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Deadline {
     /// When.
     pub at: Timestamp,
@@ -87,7 +88,7 @@ pub struct Deadline {
 }
 
 /// What an exception reaches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Radius {
     /// Money of the records that it holds, one amount for each currency.
     pub money: Vec<Money>,

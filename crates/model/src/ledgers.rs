@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -64,7 +65,7 @@ pub struct Sides {
 }
 
 /// A row of the money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MoneyRow {
     /// What the order comes to with its tax, as it is wanted now; nothing once it is cancelled.
@@ -126,7 +127,7 @@ impl MoneyRow {
 }
 
 /// A row of the goods. All are units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GoodsRow {
     /// Wanted now.
@@ -188,7 +189,7 @@ impl GoodsRow {
 }
 
 /// What became of a document that makes a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Whereabout {
     /// It is on its way there.
@@ -208,7 +209,7 @@ pub enum Whereabout {
 }
 
 /// A document that makes (a part of) a difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reason {
     /// Of which kind.
     pub kind: Kind,
@@ -225,7 +226,7 @@ pub struct Reason {
 }
 
 /// One row of money.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MoneyLine {
     /// Which.
     pub row: MoneyRow,
@@ -249,7 +250,7 @@ impl MoneyLine {
 }
 
 /// The money in one currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MoneyLedger {
     /// The currency.
     pub currency: Currency,
@@ -258,7 +259,7 @@ pub struct MoneyLedger {
 }
 
 /// One row of units.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GoodsLine {
     /// Which.
     pub row: GoodsRow,
@@ -275,7 +276,7 @@ pub struct GoodsLine {
 }
 
 /// Both ledgers of one order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Ledgers {
     /// The books, in the order of the columns.
     pub books: Vec<ConnectionName>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::written::lookalike_key;
@@ -105,7 +106,7 @@ pub fn likeness(one: &str, other: &str) -> u8 {
 }
 
 /// An entry that is like what was looked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Near {
     /// Its id.
     pub id: String,

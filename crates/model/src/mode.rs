@@ -1,9 +1,10 @@
 //! Whether a flow writes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a flow does with what it is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It delivers and confirms.

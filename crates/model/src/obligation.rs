@@ -1,9 +1,10 @@
 //! The life of a debt: its states, and the one table of moves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where an obligation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Captured; the gate has not looked yet, or has to look again.

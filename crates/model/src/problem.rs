@@ -1,9 +1,10 @@
 //! A finding about data: what, where, by which rule, and what to do.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One finding. Wrong data is not an error: a record with problems is a normal outcome, it is held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The rule that found it, as `area.rule`: `address.country`, `mapping.shipping_item`,
     /// `totals.sum`. Each has a page under `docs/exceptions/`.

@@ -1,9 +1,10 @@
 //! Which team owns a problem, by the rule that found it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A team that problems are given to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Team {
     /// Goods: what is to leave, what left, what comes back, what there is, what is sold.

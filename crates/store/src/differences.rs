@@ -97,8 +97,49 @@ pub struct Wanted {
     pub family: Option<String>,
     /// Closed ones, too.
     pub closed: bool,
+    /// Those that come after this one.
+    pub after: Option<Place>,
     /// At most so many, what is at stake most first.
     pub most: usize,
+}
+
+/// Where a difference stands in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    closed: bool,
+    stake: i64,
+    id: i64,
+}
+
+impl Place {
+    /// Of a row.
+    pub fn of(row: &DifferenceRow) -> Self {
+        Self { closed: row.closed.is_some(), stake: row.found.stake.map_or(0, |money| money.minor()), id: row.id.0 }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", u8::from(self.closed), self.stake, self.id)
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let read = || {
+            let mut parts = text.split('.');
+            let closed = match parts.next()? {
+                "0" => false,
+                "1" => true,
+                _ => return None,
+            };
+            let place = Self { closed, stake: parts.next()?.parse().ok()?, id: parts.next()?.parse().ok()? };
+            parts.next().is_none().then_some(place)
+        };
+        read().ok_or_else(|| "This page of the list does not read; begin again with the first.".to_owned())
+    }
 }
 
 /// How many differences have one cause, and what is at stake.
@@ -384,12 +425,14 @@ impl View<'_> {
             select_differences!(
                 "WHERE brand = ?1 AND (?2 IS NULL OR pair = ?2) AND (?3 IS NULL OR kind = ?3)
                    AND (?4 IS NULL OR cause = ?4) AND (?5 IS NULL OR why = ?5) AND (?6 IS NULL OR family = ?6)
+                   AND (?8 IS NULL OR (closed_at IS NOT NULL, -coalesce(stake_minor, 0), id) > (?8, -?9, ?10))
                  ORDER BY closed_at IS NOT NULL, coalesce(stake_minor, 0) DESC, id LIMIT ?7"
             )
         } else {
             select_differences!(
                 "WHERE brand = ?1 AND closed_at IS NULL AND (?2 IS NULL OR pair = ?2) AND (?3 IS NULL OR kind = ?3)
                    AND (?4 IS NULL OR cause = ?4) AND (?5 IS NULL OR why = ?5) AND (?6 IS NULL OR family = ?6)
+                   AND (?8 IS NULL OR (0, -coalesce(stake_minor, 0), id) > (?8, -?9, ?10))
                  ORDER BY coalesce(stake_minor, 0) DESC, id LIMIT ?7"
             )
         };
@@ -402,6 +445,9 @@ impl View<'_> {
             wanted.why.map(word_of).transpose()?,
             wanted.family,
             limit(wanted.most),
+            wanted.after.map(|place| place.closed),
+            wanted.after.map(|place| place.stake),
+            wanted.after.map(|place| place.id),
         ])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
+use schemars::JsonSchema;
 use selvedge_model::{
     Brand, RecordKey,
     edit::{Edit, EditField},
@@ -18,7 +19,7 @@ const REASON_CHARS_MAX: usize = 500;
 const ROWS_MAX: i64 = 500;
 
 /// One edit, in force or over.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct EditRow {
     /// Field, and both versions.
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
+use schemars::JsonSchema;
 use selvedge_model::{Brand, ExceptionId};
 
 use crate::{
@@ -16,7 +17,7 @@ const DETAIL_CHARS_MAX: usize = 2_000;
 const OWN_LINES_MAX: i64 = 500;
 
 /// What became of an exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// It was met for the first time.
@@ -104,7 +105,7 @@ impl EventKind {
 }
 
 /// One line of a history.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct ExceptionEvent {
     /// Its row: grows with what came after what, over all exceptions.
     pub id: i64,

@@ -1,5 +1,6 @@
 //! Exceptions: one per root cause, with what it holds.
 
+use schemars::JsonSchema;
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use jiff::Timestamp;
@@ -80,7 +81,7 @@ pub struct ExceptionRow {
 }
 
 /// Snoozed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Snooze {
     /// Until when.
     pub until: Timestamp,
@@ -89,7 +90,7 @@ pub struct Snooze {
 }
 
 /// Where a release stands that goes step by step.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Releasing {
     /// What of it is on its way.
     pub stage: Stage,
@@ -98,7 +99,7 @@ pub struct Releasing {
 }
 
 /// The two steps of such a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// One record, alone.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
+use schemars::JsonSchema;
 use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, RecordKey, obligation::State};
 
 use crate::{
@@ -15,7 +16,7 @@ const REASON_CHARS_MAX: usize = 500;
 const HOUR: i64 = 3_600_000_000;
 
 /// That a flow is paused.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Pause {
     /// Which.
     pub flow: FlowName,
@@ -28,7 +29,7 @@ pub struct Pause {
 }
 
 /// One of the newest rows of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct RecentRow {
     /// The obligation.
     pub id: ObligationId,

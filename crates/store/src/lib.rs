@@ -27,6 +27,7 @@ pub mod exceptions;
 pub mod exchanges;
 pub mod flows;
 pub mod halves;
+pub mod idempotency;
 pub mod intervals;
 #[cfg(test)]
 mod laws;

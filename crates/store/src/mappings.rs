@@ -1,5 +1,6 @@
 //! Mapping tables, who changed what, and the targets' own lists.
 
+use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ const DEFAULT_KEY: &str = "*";
 const SAME_NAME_MAX: i64 = 20;
 
 /// One mapped value.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct MappingRow {
     /// For which target.
     pub connection: String,
@@ -40,7 +41,7 @@ pub struct MappingRow {
 pub struct MappingSet(pub BTreeMap<(String, String, String), String>);
 
 /// One change of a mapping.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct MappingChange {
     /// Counted up.
     pub id: i64,

@@ -9,6 +9,7 @@
 //!   it was superseded when the newer one came, or as soon as its own write was settled. So an
 //!   older revision never overwrites a newer one, however late it is released.
 
+use schemars::JsonSchema;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -139,7 +140,7 @@ pub struct Step {
 }
 
 /// The equation of one flow: captured = confirmed + compared + in flight + held + excluded + superseded + dismissed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Balance {
     /// In which flow.
     pub flow: String,

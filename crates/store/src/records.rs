@@ -70,6 +70,8 @@ pub struct RecordRow {
 /// A line of a list of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordLine {
+    /// Its row: the newer, the higher.
+    pub id: RecordId,
     /// Our key.
     pub key: RecordKey,
     /// Latest revision.
@@ -217,10 +219,23 @@ impl View<'_> {
     /// The newest records of a kind that have, for each word of `search`, a word that begins like it, whether written large or
     /// small: number, name, e-mail, SKU; of an order also what its shipments, returns and credits are found by. All, if it is empty.
     pub fn records(&self, brand: &Brand, kind: Kind, search: &str, limit_rows: usize) -> Result<Vec<RecordLine>> {
-        let sql = "SELECT key, revision, received_at, amount_minor, currency, who FROM records
-                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 ORDER BY id DESC LIMIT ?3";
-        let of_keys = "SELECT key, revision, received_at, amount_minor, currency, who FROM records
-                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND key IN (SELECT value FROM json_each(?4)) ORDER BY id DESC LIMIT ?3";
+        self.records_before(brand, kind, search, None, limit_rows)
+    }
+
+    /// The same, of those that are older than this one.
+    pub fn records_before(
+        &self,
+        brand: &Brand,
+        kind: Kind,
+        search: &str,
+        before: Option<RecordId>,
+        limit_rows: usize,
+    ) -> Result<Vec<RecordLine>> {
+        let sql = "SELECT key, revision, received_at, amount_minor, currency, who, id FROM records
+                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?4 ORDER BY id DESC LIMIT ?3";
+        let of_keys = "SELECT key, revision, received_at, amount_minor, currency, who, id FROM records
+                   WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?4 AND key IN (SELECT value FROM json_each(?5))
+                   ORDER BY id DESC LIMIT ?3";
         let found = match self.found(brand, kind, search)? {
             None => None,
             Some(keys) => Some(String::from_utf8(json(&keys)?).map_err(|e| unreadable("a list of keys", e))?),
@@ -228,7 +243,8 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(if found.is_some() { of_keys } else { sql })?;
         let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
         let (brand, kind, limit) = (brand.as_str(), kind.word(), limit(limit_rows));
-        values.extend([&brand as &dyn rusqlite::ToSql, &kind, &limit]);
+        let before = before.map_or(i64::MAX, |id| id.0);
+        values.extend([&brand as &dyn rusqlite::ToSql, &kind, &limit, &before]);
         if let Some(found) = &found {
             values.push(found);
         }
@@ -236,6 +252,7 @@ impl View<'_> {
         let rows = statement.query_and_then(values, |row| {
             let amount = money(row.get(3)?, row.get::<_, Option<String>>(4)?.as_deref())?;
             Ok(RecordLine {
+                id: RecordId(row.get(6)?),
                 key: RecordKey(row.get(0)?),
                 revision: row.get(1)?,
                 received_at: moment(row.get(2)?)?,

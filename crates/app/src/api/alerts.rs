@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use schemars::JsonSchema;
 use selvedge_model::AlertId;
 use serde::{Deserialize, Serialize};
 
@@ -17,21 +18,25 @@ use crate::{
 };
 
 /// Open ones only, or all.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// Those that are over, too.
     #[serde(default)]
     all: bool,
+    /// The `next` of the page before.
+    after: Option<AlertId>,
 }
 
 /// Whether anything was taken over: somebody may have been quicker.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Acknowledged {
     acknowledged: bool,
 }
 
-/// `GET /api/alerts?all=`
+/// `GET /api/alerts?all=&after=`
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>) -> Answer<AlertsView> {
-    Ok(Json(alerts::alerts(&app.store, &app.brand, which.all).await?))
+    Ok(Json(alerts::alerts(&app.store, &app.brand, which.all, which.after).await?))
 }
 
 /// `POST /api/alerts/{id}/acknowledge`

@@ -4,15 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, State},
 };
+use schemars::JsonSchema;
 use selvedge_flow::preview::Preview;
 use selvedge_model::{ExceptionId, ObligationId, RecordKey, edit::EditField, owners::Owner, team::Team};
 use selvedge_store::releases::Begun;
 use serde::{Deserialize, Serialize};
 
-use super::problem::{Answer, Asked, Problem, Sent};
+use super::problem::{Answer, Asked, MaybeSent, Problem, Sent};
 use crate::{
     config::desk::person,
     people::Who,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How it is released.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct How {
     /// One record first, the rest by itself when that one is confirmed.
@@ -33,7 +33,7 @@ pub(super) struct How {
 }
 
 /// How many went back to the gate.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Released {
     /// Records.
     released: u64,
@@ -46,57 +46,69 @@ pub(super) struct Released {
 }
 
 /// How many were let go.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Dismissed {
     dismissed: u64,
 }
 
 /// Why.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Reason {
+    /// The reason, which stays with it.
     reason: String,
 }
 
 /// To whom, and what to say.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Assign {
+    /// The team.
     team: Team,
+    /// The person of it; nobody in particular where nothing is said.
     person: Option<String>,
+    /// What to say to them.
     #[serde(default)]
     note: String,
 }
 
 /// Something said.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Said {
+    /// The words.
     text: String,
 }
 
 /// Until when, and why.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Snooze {
     /// `4h`, `3d`, or an instant with its offset.
     until: String,
+    /// Why.
     reason: String,
 }
 
 /// What of which order, and why.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Edit {
     obligation: ObligationId,
     /// By the words of the fields; `null` or an empty text takes a field away.
     fields: BTreeMap<String, Option<String>>,
+    /// Why.
     reason: String,
 }
 
 /// What was edited: none where it goes like this already.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Edited {
     edited: Vec<EditField>,
 }
 
 /// It is done.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Done {
     done: bool,
 }
@@ -114,7 +126,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, who: Who, Asked(wanted): A
 }
 
 /// One exception with what it holds and what helps to settle it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Shown {
     #[serde(flatten)]
     detail: ExceptionDetail,
@@ -148,12 +160,13 @@ pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>)
 }
 
 /// `POST /api/exceptions/{id}/release`, with `{"canary": true}` for one record first.
-pub(super) async fn release(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>, body: Bytes) -> Answer<Released> {
+pub(super) async fn release(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+    MaybeSent(how): MaybeSent<How>,
+) -> Answer<Released> {
     let id = id_of(&id)?;
-    let how: Option<How> = match body.trim_ascii() {
-        b"" => None,
-        body => serde_json::from_slice(body).map_err(|error| Problem::unclear(format!("{error}.")))?,
-    };
     let canary = how.is_some_and(|how| how.canary);
     let released = |released| Released { released, canary: None, under_way: false };
     if !canary {

@@ -5,63 +5,146 @@
 //!
 //! Whoever asks is signed in on the page, or sends a token: `Authorization: Bearer slv_…`. An act that takes a second person is
 //! answered 202 and done once somebody approves it.
+//!
+//! [`operations`] is the one table: the router, what each operation needs and the OpenAPI document are made from it.
 
 mod alerts;
 mod calls;
+pub(crate) mod document;
 mod exceptions;
 mod flows;
 mod mappings;
+mod once;
+mod operation;
 mod orders;
+mod page;
 mod problem;
 mod reconcile;
 mod returns;
 mod stock;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Router, middleware};
+use selvedge_model::people::Right;
 
-pub(crate) use self::problem::Problem;
-use crate::serve::App;
+pub(crate) use self::{operation::Operation, problem::Problem};
+use crate::{people::routes::Need, serve::App};
+
+const READ: Need = Need::Right(Right::Read);
+const ACT: Need = Need::Right(Right::Act);
+const MAP: Need = Need::Right(Right::Map);
+
+/// Everything that the API does.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/flows", READ, "The flows, how fresh they are and where their records stand.", flows::list),
+        Operation::get(
+            "/flows/{flow}",
+            READ,
+            "One flow: where it stands, its hours, how it is set up, what of its source is proven.",
+            flows::show,
+        ),
+        Operation::post(
+            "/flows/{flow}/pause",
+            ACT,
+            "Pauses it for a reason: nothing is delivered until it is resumed.",
+            flows::pause,
+        ),
+        Operation::post("/flows/{flow}/resume", ACT, "Resumes it: what waits goes on.", flows::resume),
+        Operation::get("/flows/{flow}/sweep", READ, "What a sweep of its source would cover. Nothing is begun.", flows::foresee),
+        Operation::post("/flows/{flow}/sweep", ACT, "Has its source enumerated once more since a moment.", flows::sweep),
+        Operation::get(
+            "/balance",
+            READ,
+            "The equation of each flow: what was captured against where it stands, for a window of time or for ever.",
+            flows::balance,
+        ),
+        Operation::get("/orders", READ, "Orders, the newest first, or those with words that begin like these.", orders::list),
+        Operation::get(
+            "/orders/{number}",
+            READ,
+            "The story of one order: what was said of it, where it stands, what holds it.",
+            orders::show,
+        ),
+        Operation::get(
+            "/returns",
+            READ,
+            "Returns and credits, the newest first, or those with words that begin like these.",
+            returns::list,
+        ),
+        Operation::get("/returns/{key}", READ, "Both halves of one return: the goods and the money.", returns::show),
+        Operation::get(
+            "/exceptions",
+            READ,
+            "Exceptions as a person finds them on the desk, the most pressing first.",
+            exceptions::list,
+        ),
+        Operation::get(
+            "/exceptions/{id}",
+            READ,
+            "One exception: cause, evidence, what it holds, what might be done, its history.",
+            exceptions::show,
+        ),
+        Operation::get("/exceptions/{id}/preview", READ, "What a release would do now. Nothing is written.", exceptions::preview),
+        Operation::post(
+            "/exceptions/{id}/release",
+            ACT,
+            "Sends what it holds back to the gate, all of it or one record first.",
+            exceptions::release,
+        ),
+        Operation::post("/exceptions/{id}/dismiss", ACT, "Lets go of what it holds, with the reason.", exceptions::dismiss),
+        Operation::post("/exceptions/{id}/assign", ACT, "Hands it to a team or a person.", exceptions::assign),
+        Operation::post("/exceptions/{id}/comment", ACT, "Says something about it.", exceptions::comment),
+        Operation::post("/exceptions/{id}/snooze", ACT, "Puts it aside until an instant, with the reason.", exceptions::snooze),
+        Operation::post("/exceptions/{id}/wake", ACT, "Takes it back before that.", exceptions::wake),
+        Operation::post(
+            "/exceptions/{id}/edit",
+            ACT,
+            "Edits one held order and tries it again; both versions are kept.",
+            exceptions::edit,
+        ),
+        Operation::get("/alerts", READ, "Who was told of which exceptions.", alerts::list),
+        Operation::post("/alerts/{id}/acknowledge", ACT, "Says that somebody looks after it.", alerts::acknowledge),
+        Operation::get(
+            "/mappings",
+            READ,
+            "The mapping tables, their last changes, what the last pre-flight found.",
+            mappings::list,
+        ),
+        Operation::put("/mappings", MAP, "Sets an entry, or removes it, and releases what waited for it.", mappings::set),
+        Operation::get("/reconcile", READ, "Whether both ends agree, pair by pair.", reconcile::pairs),
+        Operation::get("/reconcile/causes", READ, "What differs, by cause.", reconcile::causes),
+        Operation::get(
+            "/reconcile/differences",
+            READ,
+            "What differs, row by row, what is most at stake first.",
+            reconcile::differences,
+        ),
+        Operation::get(
+            "/reconcile/differences/{id}",
+            READ,
+            "One difference with both values and both documents.",
+            reconcile::difference,
+        ),
+        Operation::get("/stock", READ, "How fresh the figures of each warehouse are.", stock::status),
+        Operation::get("/stock/figures", READ, "Figures by SKU.", stock::figures),
+        Operation::get("/stock/drifts", READ, "Figures that somebody else changed, the newest first.", stock::drifts),
+        Operation::get("/stock/items/{sku}", READ, "Why the figure of an item is what it is.", stock::item),
+        Operation::get("/calls", READ, "What is spent of the platforms' budgets.", calls::show),
+        Operation::get("/openapi.json", READ, "This document.", document::show),
+    ]
+}
 
 /// The routes.
-pub(crate) fn router() -> Router<Arc<App>> {
-    Router::new()
-        .route("/flows", get(flows::list))
-        .route("/flows/{flow}", get(flows::show))
-        .route("/flows/{flow}/pause", post(flows::pause))
-        .route("/flows/{flow}/resume", post(flows::resume))
-        .route("/flows/{flow}/sweep", get(flows::foresee).post(flows::sweep))
-        .route("/balance", get(flows::balance))
-        .route("/orders", get(orders::list))
-        .route("/orders/{number}", get(orders::show))
-        .route("/returns", get(returns::list))
-        .route("/returns/{key}", get(returns::show))
-        .route("/exceptions", get(exceptions::list))
-        .route("/exceptions/{id}", get(exceptions::show))
-        .route("/exceptions/{id}/release", post(exceptions::release))
-        .route("/exceptions/{id}/preview", get(exceptions::preview))
-        .route("/exceptions/{id}/dismiss", post(exceptions::dismiss))
-        .route("/exceptions/{id}/assign", post(exceptions::assign))
-        .route("/exceptions/{id}/comment", post(exceptions::comment))
-        .route("/exceptions/{id}/snooze", post(exceptions::snooze))
-        .route("/exceptions/{id}/wake", post(exceptions::wake))
-        .route("/exceptions/{id}/edit", post(exceptions::edit))
-        .route("/alerts", get(alerts::list))
-        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
-        .route("/mappings", get(mappings::list).put(mappings::set))
-        .route("/reconcile", get(reconcile::pairs))
-        .route("/reconcile/causes", get(reconcile::causes))
-        .route("/reconcile/differences", get(reconcile::differences))
-        .route("/reconcile/differences/{id}", get(reconcile::difference))
-        .route("/stock", get(stock::status))
-        .route("/stock/figures", get(stock::figures))
-        .route("/stock/drifts", get(stock::drifts))
-        .route("/stock/items/{sku}", get(stock::item))
-        .route("/calls", get(calls::show))
+pub(crate) fn router(app: Arc<App>) -> Router<Arc<App>> {
+    let add = |router: Router<Arc<App>>, operation: Operation| router.route(operation.path, operation.route);
+    operations()
+        .into_iter()
+        .fold(Router::new(), add)
         .fallback(problem::nowhere)
         .method_not_allowed_fallback(problem::not_so)
+        .layer(middleware::from_fn_with_state(app, once::once))
 }

@@ -2,19 +2,29 @@
 
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
-    http::{StatusCode, header, request::Parts},
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection},
+    http::{
+        StatusCode,
+        header::{self, CONTENT_TYPE},
+        request::Parts,
+    },
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use selvedge_store::StoreError;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// One refusal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Problem {
+    /// What kind of thing is wrong.
     title: &'static str,
+    /// The status of the answer.
     #[serde(serialize_with = "number")]
+    #[schemars(with = "u16")]
     status: StatusCode,
+    /// What exactly, what it affects, and what to do about it.
     detail: String,
 }
 
@@ -90,14 +100,25 @@ impl IntoResponse for Problem {
 
 /// There is nothing at this address.
 pub(crate) async fn nowhere() -> Problem {
-    Problem::absent(
-        "There is nothing at this address. The API has /api/flows, /api/balance, /api/orders, /api/returns, /api/exceptions, /api/alerts, /api/mappings, /api/reconcile, /api/stock and /api/calls.",
-    )
+    Problem::absent("There is nothing at this address. What the API has stands in /api/openapi.json.")
 }
 
 /// The address exists, and takes other methods.
 pub(crate) async fn not_so() -> Problem {
     Problem::other_method()
+}
+
+fn unread(rejection: BytesRejection) -> Problem {
+    Problem { title: "The body does not read", status: rejection.status(), detail: rejection.body_text() }
+}
+
+/// Reads an object. A list that happens to have the values in the right order is none.
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let unclear = |why: String| Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "The body does not read", why);
+    if body.first() != Some(&b'{') {
+        return Err(unclear("The body is a JSON object, as {\"reason\": \"a test order\"}. Nothing was done.".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| unclear(format!("{error}. Nothing was done.")))
 }
 
 /// A JSON body, with its refusal in our own form.
@@ -106,11 +127,28 @@ pub(crate) struct Sent<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Json::from_request(request, state).await.map(|Json(body)| Self(body)).map_err(|rejection: JsonRejection| Problem {
-            title: "The body does not read",
-            status: rejection.status(),
-            detail: rejection.body_text(),
-        })
+        // What it says of itself, and how large it may be.
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
+            let why = "Send it as JSON, with Content-Type: application/json. Nothing was done.";
+            return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body does not read", why));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(unread)?;
+        object(body.trim_ascii()).map(Self)
+    }
+}
+
+/// A JSON body that may be left out, with its refusal in our own form.
+pub(crate) struct MaybeSent<T>(pub(crate) Option<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MaybeSent<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, state).await.map_err(unread)?;
+        match body.trim_ascii() {
+            b"" | b"null" => Ok(Self(None)),
+            body => object(body).map(|body| Self(Some(body))),
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use axum::{
 };
 use selvedge_model::DifferenceId;
 
-use super::problem::{Answer, Asked, Problem};
+use super::{
+    page::Page,
+    problem::{Answer, Asked, Problem},
+};
 use crate::{
     serve::App,
     view::reconcile::{self as view, CauseView, DifferenceView, Filter, PairView},
@@ -24,10 +27,11 @@ pub(super) async fn causes(State(app): State<Arc<App>>) -> Answer<Vec<CauseView>
     Ok(Json(view::causes(&app.store, &app.brand).await?))
 }
 
-/// `GET /api/reconcile/differences?pair=&kind=&cause=&why=&order=&all=&limit=`
-pub(super) async fn differences(State(app): State<Arc<App>>, Asked(filter): Asked<Filter>) -> Answer<Vec<DifferenceView>> {
+/// `GET /api/reconcile/differences?pair=&kind=&cause=&why=&order=&all=&after=&limit=`
+pub(super) async fn differences(State(app): State<Arc<App>>, Asked(filter): Asked<Filter>) -> Answer<Page<DifferenceView>> {
     let wanted = filter.wanted(app.pairs()).map_err(Problem::unclear)?;
-    Ok(Json(view::differences(&app.store, &app.brand, &wanted).await?))
+    let (rows, next) = view::differences(&app.store, &app.brand, &wanted).await?;
+    Ok(Json(Page::new(rows, next)))
 }
 
 /// `GET /api/reconcile/differences/{id}`

@@ -6,27 +6,37 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use selvedge_model::RecordKey;
+use schemars::JsonSchema;
+use selvedge_model::{RecordId, RecordKey};
 use serde::Deserialize;
 
-use super::problem::{Answer, Asked, Problem};
+use super::{
+    page::Page,
+    problem::{Answer, Asked, Problem},
+};
 use crate::{
     serve::App,
     view::{self, ReturnLine, ReturnStory},
 };
 
 /// Which returns, and how many at most.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Search {
+    /// The order's number, a SKU, or a transaction of the payment provider, as it begins.
     #[serde(default)]
     search: String,
+    /// The `next` of the page before.
+    after: Option<RecordId>,
+    /// How many, at most 500; 50 where nothing is said.
     limit: Option<usize>,
 }
 
-/// `GET /api/returns?search=&limit=`
-pub(super) async fn list(State(app): State<Arc<App>>, Asked(search): Asked<Search>) -> Answer<Vec<ReturnLine>> {
+/// `GET /api/returns?search=&after=&limit=`
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(search): Asked<Search>) -> Answer<Page<ReturnLine>> {
     let limit = search.limit.unwrap_or(50);
-    Ok(Json(view::returns(&app.store, &app.brand, &app.ends(), &search.search, limit).await?))
+    let (lines, next) = view::returns(&app.store, &app.brand, &app.ends(), &search.search, search.after, limit).await?;
+    Ok(Json(Page::new(lines, next)))
 }
 
 /// `GET /api/returns/{key}`

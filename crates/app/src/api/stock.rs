@@ -6,11 +6,15 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use schemars::JsonSchema;
 use selvedge_model::Sku;
 use selvedge_store::stock::{DriftRow, FigureRow};
 use serde::{Deserialize, Serialize};
 
-use super::problem::{Answer, Asked, Problem};
+use super::{
+    page::Page,
+    problem::{Answer, Asked, Problem},
+};
 use crate::{
     serve::App,
     view::stock::{self, Item, Listed, Wanted, Warehouse},
@@ -20,32 +24,31 @@ use crate::{
 const LIMIT_MAX: usize = 1_000;
 
 /// Which figures, and how many at most.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Search {
+    /// Of one warehouse, by the shop's id.
     #[serde(default)]
     warehouse: String,
+    /// In one state.
     #[serde(default)]
     state: String,
+    /// How the SKU begins.
     #[serde(default)]
     search: String,
+    /// The `next` of the page before.
     #[serde(default)]
     after: String,
+    /// How many, at most 1,000; 100 where nothing is said. A SKU is never split between two pages.
     limit: Option<usize>,
 }
 
 /// A figure with the flow that it belongs to.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Figure {
     flow: String,
     #[serde(flatten)]
     figure: FigureRow,
-}
-
-/// Figures by SKU, and after which SKU they go on.
-#[derive(Serialize)]
-pub(super) struct Figures {
-    figures: Vec<Figure>,
-    next: Option<Sku>,
 }
 
 /// `GET /api/stock`
@@ -54,7 +57,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Answer<Vec<Warehouse>
 }
 
 /// `GET /api/stock/figures?warehouse=&state=&search=&after=&limit=`; `after` takes the `next` of the answer before.
-pub(super) async fn figures(State(app): State<Arc<App>>, Asked(search): Asked<Search>) -> Answer<Figures> {
+pub(super) async fn figures(State(app): State<Arc<App>>, Asked(search): Asked<Search>) -> Answer<Page<Figure>> {
     let stocks = &app.engine.setup().stocks;
     let wanted = Wanted {
         warehouse: stock::warehouse(&search.warehouse, stocks).map_err(Problem::unclear)?,
@@ -65,12 +68,25 @@ pub(super) async fn figures(State(app): State<Arc<App>>, Asked(search): Asked<Se
     };
     let Listed { figures, next } = stock::listed(&app.store, &app.brand, stocks, wanted).await?;
     let figures = figures.into_iter().map(|(flow, figure)| Figure { flow, figure }).collect();
-    Ok(Json(Figures { figures, next }))
+    Ok(Json(Page::new(figures, next)))
 }
 
-/// `GET /api/stock/drifts`
-pub(super) async fn drifts(State(app): State<Arc<App>>) -> Answer<Vec<DriftRow>> {
-    Ok(Json(stock::drifts(&app.store, &app.brand, &app.engine.setup().stocks, LIMIT_MAX).await?))
+/// Which drifts, and how many at most.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Older {
+    /// The `next` of the page before.
+    after: Option<i64>,
+    /// How many, at most 1,000; 100 where nothing is said.
+    limit: Option<usize>,
+}
+
+/// `GET /api/stock/drifts?after=&limit=`
+pub(super) async fn drifts(State(app): State<Arc<App>>, Asked(asked): Asked<Older>) -> Answer<Page<DriftRow>> {
+    let limit = asked.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
+    let rows = stock::drifts(&app.store, &app.brand, &app.engine.setup().stocks, asked.after, limit).await?;
+    let next = rows.last().map(|row| row.id).filter(|_| rows.len() == limit);
+    Ok(Json(Page::new(rows, next)))
 }
 
 /// `GET /api/stock/items/{sku}`

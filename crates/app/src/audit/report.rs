@@ -183,7 +183,7 @@ pub async fn gather(
             most: EXAMPLES,
             ..Wanted::default()
         };
-        let examples = differences(store, brand, &wanted).await?;
+        let (examples, _) = differences(store, brand, &wanted).await?;
         found.push(CauseReport { category: Category::of(cause.why), cause, examples });
     }
     let mut categories: Vec<CategoryReport> = Vec::new();

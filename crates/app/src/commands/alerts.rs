@@ -64,7 +64,7 @@ async fn list(about: &About, all: bool) -> Done {
     let config = about.config()?;
     let store = about.store_to_read(&config).await?;
     let out = about.out;
-    let view = alerts::alerts(&store, &config.brand, all).await?;
+    let view = alerts::alerts(&store, &config.brand, all, None).await?;
     if out.json {
         out.json(&view)?;
         return Ok(0);

@@ -48,7 +48,7 @@ pub async fn run(about: &About, args: Args) -> Done {
     let out = about.out;
     match args.act {
         Act::List { search, limit } => {
-            let orders = view::orders(&store, &config.brand, &config.ends(), &search, limit.min(ORDERS_MAX)).await?;
+            let (orders, _) = view::orders(&store, &config.brand, &config.ends(), &search, None, limit.min(ORDERS_MAX)).await?;
             if out.json {
                 out.json(&orders)?;
                 return Ok(0);

@@ -132,9 +132,18 @@ pub async fn run(about: &About, args: Args) -> Done {
             let config = about.config()?;
             let kind = kind.map(|word| Kind::from_word(&word).ok_or_else(|| no_kind(&word))).transpose()?;
             let why = why.map(|word| why_of(&word)).transpose()?;
-            let wanted = Wanted { pair, kind, cause: None, why, family: order, closed: all, most: limit.min(DIFFERENCES_MAX) };
+            let wanted = Wanted {
+                pair,
+                kind,
+                cause: None,
+                why,
+                family: order,
+                closed: all,
+                after: None,
+                most: limit.min(DIFFERENCES_MAX),
+            };
             let store = about.store_to_read(&config).await?;
-            let found = view::differences(&store, &config.brand, &wanted).await?;
+            let (found, _) = view::differences(&store, &config.brand, &wanted).await?;
             if about.out.json {
                 about.out.json(&found)?
             } else {

@@ -48,7 +48,8 @@ pub async fn run(about: &About, args: Args) -> Done {
     let out = about.out;
     match args.act {
         Act::List { search, limit } => {
-            let returns = view::returns(&store, &config.brand, &config.ends(), &search, limit.min(RETURNS_MAX)).await?;
+            let (returns, _) =
+                view::returns(&store, &config.brand, &config.ends(), &search, None, limit.min(RETURNS_MAX)).await?;
             if out.json {
                 out.json(&returns)?;
                 return Ok(0);

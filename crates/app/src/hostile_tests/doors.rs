@@ -9,7 +9,7 @@ use selvedge_store::people::sessions::{Origin, Step};
 use super::{Visitor, filled, with_password};
 use crate::{
     pages::sample::{ADMIN, Fate, empty, order, person, place, signed_in, start},
-    people::routes::{Need, TABLE},
+    people::routes::{ALL, Need},
 };
 
 /// What only somebody who is signed in may learn.
@@ -41,7 +41,7 @@ async fn nobody_gets_anything_but_what_proves_itself() {
         Visitor::stranger().header("x-forwarded-user", ADMIN),
     ];
     for (number, stranger) in strangers.iter().enumerate() {
-        for (method, path, need) in TABLE {
+        for (method, path, need) in ALL.iter() {
             let got = stranger.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &filled(path), "text/plain", "").await;
             for secret in WITHIN {
                 assert!(!got.text.contains(secret), "{method} {path} shows {secret} to stranger {number}");
@@ -115,7 +115,7 @@ async fn a_route_that_somebody_forgot_to_put_into_the_table_is_refused() {
 async fn each_role_opens_what_the_table_says_and_nothing_else() {
     let (app, _) = empty().await;
     for role in Role::ALL {
-        for (method, path, need) in TABLE {
+        for (method, path, need) in ALL.iter() {
             let Need::Right(right) = need else { continue };
             let visitor = Visitor::signed_in(&app, &format!("{role}@example.com"), &[role]).await;
             let got =
@@ -126,7 +126,7 @@ async fn each_role_opens_what_the_table_says_and_nothing_else() {
         }
     }
     // Known, and nothing at this brand: the account, and no more.
-    for (method, path, need) in TABLE {
+    for (method, path, need) in ALL.iter() {
         let nobody = Visitor::signed_in(&app, "nobody@example.com", &[]).await;
         let got =
             nobody.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &filled(path), "application/json", "{}").await;

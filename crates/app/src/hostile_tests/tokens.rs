@@ -10,7 +10,7 @@ use crate::{
     pages::sample::{ADMIN, Fate, empty, order, person, place, start},
     people::{
         Door,
-        routes::{Need, TABLE},
+        routes::{ALL, Need},
     },
     serve::App,
 };
@@ -32,7 +32,7 @@ async fn it_opens_its_scopes_and_nothing_else() {
     let admin = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
     for scope in Right::ALL {
         let token = Visitor::with_token(text(&make(&app, &admin, &[scope.word()]).await));
-        for (method, path, need) in TABLE {
+        for (method, path, need) in ALL.iter() {
             let got = token
                 .send(&app, Method::from_bytes(method.as_bytes()).unwrap(), &super::filled(path), "application/json", "{}")
                 .await;

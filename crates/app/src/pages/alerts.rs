@@ -34,7 +34,7 @@ pub(super) struct Asked {
 
 /// `GET /alerts`
 pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Result<Markup, Failure> {
-    let view = alerts::alerts(&app.store, &app.brand, asked.all).await?;
+    let view = alerts::alerts(&app.store, &app.brand, asked.all, None).await?;
     let now = app.clock.now();
     let setup = &app.engine.setup().alerts;
     let frame = Frame::of(&app, Place::Alerts, "Alerts").await?;

@@ -61,7 +61,7 @@ pub(super) fn list_address(filter: &Filter) -> String {
 /// The list.
 pub(super) async fn list(State(app): State<Arc<App>>, Query(filter): Query<Filter>) -> Result<Markup, Failure> {
     let wanted = filter.wanted(app.pairs()).map_err(Failure::Unclear)?;
-    let found = view::differences(&app.store, &app.brand, &wanted).await?;
+    let (found, _) = view::differences(&app.store, &app.brand, &wanted).await?;
     let frame = Frame::of(&app, Place::Reconcile, "Differences").await?;
     let now = app.clock.now();
     let with = |all: &str| list_address(&Filter { all: all.to_owned(), limit: String::new(), ..filter.clone() });

@@ -29,7 +29,7 @@ pub(super) struct Search {
 pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search>) -> Result<Markup, Failure> {
     let search = asked.search.trim();
     let limit = asked.limit.parse().unwrap_or(LINES).clamp(1, ORDERS_MAX);
-    let orders = view::orders(&app.store, &app.brand, &app.ends(), search, limit).await?;
+    let (orders, _) = view::orders(&app.store, &app.brand, &app.ends(), search, None, limit).await?;
     let title = if search.is_empty() { "Orders".to_owned() } else { format!("Orders with {search}") };
     let frame = Frame::of(&app, Place::Orders, title).await?;
     let full = orders.len() >= limit;

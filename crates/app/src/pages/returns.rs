@@ -35,7 +35,7 @@ pub(super) struct Search {
 pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search>) -> Result<Markup, Failure> {
     let search = asked.search.trim();
     let limit = asked.limit.parse().unwrap_or(LINES).clamp(1, RETURNS_MAX);
-    let returns = view::returns(&app.store, &app.brand, &app.ends(), search, limit).await?;
+    let (returns, _) = view::returns(&app.store, &app.brand, &app.ends(), search, None, limit).await?;
     let title = if search.is_empty() { "Returns".to_owned() } else { format!("Returns with {search}") };
     let frame = Frame::of(&app, Place::Returns, title).await?;
     let full = returns.len() >= limit;

@@ -287,7 +287,7 @@ async fn returns_are_listed_with_both_halves_and_found_by_what_people_know() {
         assert!(page.contains(says), "{says}: {page}");
     }
     let keys = async |search: &str| -> Vec<String> {
-        let found = get(&app, &format!("/api/returns?search={search}")).await.json();
+        let found = get(&app, &format!("/api/returns?search={search}")).await.json()["items"].clone();
         found.as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(keys("1001").await, ["1001.shop.r1"]);
@@ -690,8 +690,8 @@ async fn the_api_reads_and_acts() {
     assert_eq!((&balance[0]["captured"], &balance[0]["held"], &balance[0]["balanced"]), (&json!(5), &json!(2), &json!(true)));
     let balance = get(&app, "/api/balance?from=2026-02-03T09:00:01Z&to=2026-02-03T10:00:00Z").await.json();
     assert_eq!((&balance[0]["captured"], &balance[0]["confirmed"], &balance[0]["difference"]), (&json!(1), &json!(1), &json!(0)));
-    assert_eq!(get(&app, "/api/orders?search=coat&limit=2").await.json().as_array().unwrap().len(), 2);
-    assert_eq!(get(&app, "/api/orders?search=1002").await.json()[0]["standings"][0]["state"], "held");
+    assert_eq!(get(&app, "/api/orders?search=coat&limit=2").await.json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(get(&app, "/api/orders?search=1002").await.json()["items"][0]["standings"][0]["state"], "held");
     let exceptions = get(&app, "/api/exceptions").await.json()["exceptions"].clone();
     assert_eq!(
         (&exceptions[0]["id"], &exceptions[0]["count"], &exceptions[0]["rule"]),
@@ -954,7 +954,7 @@ async fn all_pages(app: &Arc<App>, first: &str) -> (Vec<(String, String)>, usize
     for page in 1.. {
         let got = get(app, &format!("{first}&after={after}")).await.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let rows = got["figures"].as_array().unwrap();
+        let rows = got["items"].as_array().unwrap();
         found.extend(rows.iter().map(|row| (text(&row["sku"]), format!("{}.{}", text(&row["flow"]), text(&row["place"])))));
         match got["next"].as_str() {
             Some(next) => after = super::words::part(next),
@@ -1148,7 +1148,7 @@ async fn the_sentence_of_completeness_stands_on_the_page() {
 async fn differences_are_narrowed_down_and_closed_ones_stay() {
     let (app, found) = reconciled().await;
     let ids = async |query: &str| -> Vec<String> {
-        let got = get(&app, &format!("/api/reconcile/differences?{query}")).await.json();
+        let got = get(&app, &format!("/api/reconcile/differences?{query}")).await.json()["items"].clone();
         let page = get(&app, &format!("/reconcile/differences?{query}")).await.text;
         let ids: Vec<String> = got.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(page.matches("href=\"/reconcile/differences/dif_").count(), ids.len(), "{query}: page and API tell the same");
@@ -1251,7 +1251,7 @@ async fn a_later_agreement_erases_no_earlier_red() {
         assert!(page.contains(says), "{says}: {page}");
     }
     assert!(get(&app, "/").await.text.contains("Both ends agree"), "today");
-    assert_eq!(get(&app, "/api/reconcile/differences?all=yes").await.json().as_array().unwrap().len(), 4);
+    assert_eq!(get(&app, "/api/reconcile/differences?all=yes").await.json()["items"].as_array().unwrap().len(), 4);
 
     let (app, _) = unlooked().await;
     assert!(get(&app, "/reconcile").await.text.contains("selvedge reconcile now --pair shop-books"));

@@ -1,7 +1,11 @@
 //! What each route needs: the one table. A route that is not in it is refused, whoever asks.
 
+use std::sync::LazyLock;
+
 use axum::http::Method;
 use selvedge_model::people::Right;
+
+use crate::api;
 
 /// What somebody needs to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +27,7 @@ const METRICS: Need = Need::Right(Right::Metrics);
 const PEOPLE: Need = Need::Right(Right::People);
 
 /// Method and path, as the routers know it, and what it needs. `GET` stands for `HEAD`, too.
-pub(crate) const TABLE: &[(&str, &str, Need)] = &[
+const TABLE: &[(&str, &str, Need)] = &[
     // Proven by what they bring themselves, or telling nothing.
     ("POST", "/webhooks/{connection}", Nothing),
     ("GET", "/healthz", Nothing),
@@ -148,44 +152,15 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/handbook/{list}/{period}/sign", ACT),
     ("GET", "/handbook/{list}/{period}/sign", READ),
     ("GET", "/live", READ),
-    // The API.
-    ("GET", "/api/flows", READ),
-    ("GET", "/api/flows/{flow}", READ),
-    ("POST", "/api/flows/{flow}/pause", ACT),
-    ("POST", "/api/flows/{flow}/resume", ACT),
-    ("GET", "/api/flows/{flow}/sweep", READ),
-    ("POST", "/api/flows/{flow}/sweep", ACT),
-    ("GET", "/api/balance", READ),
-    ("GET", "/api/orders", READ),
-    ("GET", "/api/orders/{number}", READ),
-    ("GET", "/api/returns", READ),
-    ("GET", "/api/returns/{key}", READ),
-    ("GET", "/api/exceptions", READ),
-    ("GET", "/api/exceptions/{id}", READ),
-    ("POST", "/api/exceptions/{id}/release", ACT),
-    ("GET", "/api/exceptions/{id}/preview", READ),
-    ("POST", "/api/exceptions/{id}/dismiss", ACT),
-    ("POST", "/api/exceptions/{id}/assign", ACT),
-    ("POST", "/api/exceptions/{id}/comment", ACT),
-    ("POST", "/api/exceptions/{id}/snooze", ACT),
-    ("POST", "/api/exceptions/{id}/wake", ACT),
-    ("POST", "/api/exceptions/{id}/edit", ACT),
-    ("GET", "/api/alerts", READ),
-    ("POST", "/api/alerts/{id}/acknowledge", ACT),
-    ("GET", "/api/mappings", READ),
-    ("PUT", "/api/mappings", MAP),
-    ("GET", "/api/reconcile", READ),
-    ("GET", "/api/reconcile/causes", READ),
-    ("GET", "/api/reconcile/differences", READ),
-    ("GET", "/api/reconcile/differences/{id}", READ),
-    ("GET", "/api/stock", READ),
-    ("GET", "/api/stock/figures", READ),
-    ("GET", "/api/stock/drifts", READ),
-    ("GET", "/api/stock/items/{sku}", READ),
-    ("GET", "/api/calls", READ),
     // Monitoring.
     ("GET", "/metrics", METRICS),
 ];
+
+/// The table with what the API's own says: a route, and what it needs.
+pub(crate) static ALL: LazyLock<Vec<(&'static str, &'static str, Need)>> = LazyLock::new(|| {
+    let api = api::operations().into_iter().map(|one| (one.method, &*format!("/api{}", one.path).leak(), one.need));
+    TABLE.iter().copied().chain(api).collect()
+});
 
 /// What the table says of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +177,7 @@ pub(crate) enum Said {
 pub(crate) fn need(method: &Method, path: &str) -> Said {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let mut other = Said::Nothing;
-    for (of, at, need) in TABLE {
+    for (of, at, need) in ALL.iter() {
         if *at == path {
             if *of == method {
                 return Said::Needs(*need);
@@ -221,10 +196,9 @@ mod tests {
 
     /// Every route that the routers' own lists name, read from their text: whoever adds one there and not here is told by this.
     pub(crate) fn routed() -> BTreeSet<(&'static str, String)> {
-        let lists =
-            [("", include_str!("../pages/mod.rs")), ("/api", include_str!("../api/mod.rs")), ("", include_str!("../serve.rs"))];
+        let lists = [include_str!("../pages/mod.rs"), include_str!("../serve.rs")];
         let mut found = BTreeSet::new();
-        for (below, text) in lists {
+        for text in lists {
             let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
             for rest in text.split(".route(\"").skip(1) {
                 let (path, handlers) = rest.split_once('"').unwrap();
@@ -244,7 +218,7 @@ mod tests {
                             .is_none_or(|c| !c.is_alphanumeric() && c != '_')
                     };
                     if handlers.match_indices(word).any(|(place, _)| called(place)) {
-                        found.insert((method, format!("{below}{path}")));
+                        found.insert((method, path.to_owned()));
                     }
                 }
             }
@@ -256,6 +230,8 @@ mod tests {
     fn the_table_and_the_routers_name_the_same_routes() {
         let table: BTreeSet<(&str, String)> = TABLE.iter().map(|(method, path, _)| (*method, (*path).to_owned())).collect();
         assert_eq!(table.len(), TABLE.len(), "a route stands twice");
+        let all: BTreeSet<_> = ALL.iter().map(|(method, path, _)| (*method, *path)).collect();
+        assert_eq!(all.len(), ALL.len(), "an operation stands twice");
         let routed = routed();
         let missing: Vec<_> = routed.difference(&table).collect();
         let gone: Vec<_> = table.difference(&routed).collect();
@@ -277,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_changes_something_never_needs_less_than_reading() {
-        for (method, path, need) in TABLE {
+        for (method, path, need) in ALL.iter() {
             let proves_itself =
                 ["/webhooks/", "/login", "/setup/", "/invitation/", "/logout", "/account/", "/approvals/", "/alerts/ack/"];
             if *method != "GET" && !proves_itself.iter().any(|start| path.starts_with(start)) {

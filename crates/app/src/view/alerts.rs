@@ -1,6 +1,7 @@
 //! Who was told of what, and whether it arrived.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_model::{
     AlertId, Brand, ExceptionId, MessageId,
     alert::{ChannelName, Severity, text},
@@ -16,7 +17,7 @@ use serde::Serialize;
 const SHOWN_MAX: usize = 200;
 
 /// One alert.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AlertView {
     /// Its row.
     pub id: AlertId,
@@ -45,7 +46,7 @@ pub struct AlertView {
 }
 
 /// One message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessageView {
     /// Its row.
     pub id: MessageId,
@@ -68,10 +69,12 @@ pub struct MessageView {
 }
 
 /// Everything about alerts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AlertsView {
     /// The alerts, open ones first.
     pub alerts: Vec<AlertView>,
+    /// What `after` takes to go on; none at the end of the list.
+    pub next: Option<AlertId>,
     /// The newest messages.
     pub messages: Vec<MessageView>,
     /// What each channel was owed, and where that stands.
@@ -98,18 +101,20 @@ impl From<&MessageRow> for MessageView {
 ///
 /// # Errors
 /// The store's.
-pub async fn alerts(store: &Store, brand: &Brand, all: bool) -> Result<AlertsView> {
+pub async fn alerts(store: &Store, brand: &Brand, all: bool, after: Option<AlertId>) -> Result<AlertsView> {
     let brand = brand.clone();
     store
         .read(move |view| {
             let mut alerts = Vec::new();
-            for row in view.alerts(&brand, all, SHOWN_MAX)? {
+            let rows = view.alerts(&brand, all, after, SHOWN_MAX)?;
+            let next = rows.last().map(|row| row.id).filter(|_| rows.len() == SHOWN_MAX);
+            for row in rows {
                 let told = view.channels_told(row.id)?;
                 let problem = view.exception(row.exception)?.problem;
                 alerts.push(shown(row, told, &problem.rule, &problem.message));
             }
             let messages = view.messages(&brand, SHOWN_MAX)?.iter().map(MessageView::from).collect();
-            Ok(AlertsView { alerts, messages, channels: view.channel_counts(&brand)? })
+            Ok(AlertsView { alerts, next, messages, channels: view.channel_counts(&brand)? })
         })
         .await
 }

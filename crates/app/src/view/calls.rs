@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use selvedge_connector::{Connection, SessionStats};
 use selvedge_model::{Brand, ConnectionName, Kind, obligation::State};
 use selvedge_store::{Result, Store, View};
@@ -28,7 +29,7 @@ impl Line {
 }
 
 /// Calls spent on one purpose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PurposeCalls {
     /// What for.
     pub purpose: String,
@@ -37,7 +38,7 @@ pub struct PurposeCalls {
 }
 
 /// One limit of a platform and how much of it is used now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WindowView {
     /// What it counts.
     pub name: String,
@@ -50,7 +51,7 @@ pub struct WindowView {
 }
 
 /// What one connection has spent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ConnectionCalls {
     /// The connection.
     pub connection: ConnectionName,
@@ -79,7 +80,7 @@ pub struct ConnectionCalls {
 }
 
 /// What is spent of the scarce thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CallsView {
     /// Orders confirmed, counted once per flow that confirmed them.
     pub orders: u64,

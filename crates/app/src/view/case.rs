@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_connector::Exchange;
 use selvedge_flow::DeskSetup;
 use selvedge_model::{
@@ -28,7 +29,7 @@ const NAMES_MAX: usize = 20_000;
 const SIBLINGS_MAX: usize = 20;
 
 /// Everything that helps to settle one exception.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CaseView {
     /// What it comes to, in figures.
     pub formula: String,
@@ -51,7 +52,7 @@ pub struct CaseView {
 }
 
 /// A last exchange.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct EvidenceView {
     /// Of which obligation.
     pub obligation: ObligationId,
@@ -65,7 +66,7 @@ pub struct EvidenceView {
 }
 
 /// A mapped value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResolvedView {
     /// The table.
     pub table: String,
@@ -76,7 +77,7 @@ pub struct ResolvedView {
 }
 
 /// A value that might be meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SuggestionView {
     /// The value.
     pub value: String,
@@ -85,7 +86,7 @@ pub struct SuggestionView {
 }
 
 /// The same cause in another flow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SiblingView {
     /// Which exception.
     pub id: ExceptionId,
@@ -96,7 +97,7 @@ pub struct SiblingView {
 }
 
 /// A record on its way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UnderWayView {
     /// Our key.
     pub key: RecordKey,
@@ -105,7 +106,7 @@ pub struct UnderWayView {
 }
 
 /// An order that may be edited.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct EditView {
     /// Its obligation.
     pub obligation: ObligationId,
@@ -118,7 +119,7 @@ pub struct EditView {
 }
 
 /// One field of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FieldView {
     /// Which.
     pub field: EditField,

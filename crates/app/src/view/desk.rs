@@ -1,6 +1,7 @@
 //! The desk: the list of exceptions as somebody asked for it, and what may be typed about one.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_model::{Brand, ConnectionName, FlowName};
 use selvedge_store::{
     Result, Store,
@@ -17,7 +18,7 @@ const PAGE_MAX: usize = 500;
 const TEXT_CHARS_MAX: usize = 1_000;
 
 /// Which exceptions are wanted, as it stands in an address.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DeskWanted {
     /// `open`, `snoozed` or `closed`; open if empty.
@@ -126,7 +127,7 @@ impl DeskWanted {
 }
 
 /// One page of the list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DeskView {
     /// The exceptions, as the shelf orders them.
     pub exceptions: Vec<ExceptionView>,

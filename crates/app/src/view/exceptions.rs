@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use selvedge_model::{
     Brand, ConnectionName, ExceptionId, FlowName, Kind, Money, ObligationId, Problem, RecordKey,
     impact::{Deadline, Impact, Radius, Scale},
@@ -26,7 +27,7 @@ const HELD_SHOWN_MAX: usize = 100;
 const REASON_CHARS_MAX: usize = 500;
 
 /// One exception.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExceptionView {
     /// Its row.
     pub id: ExceptionId,
@@ -78,7 +79,7 @@ pub struct ExceptionView {
 }
 
 /// What waits behind an exception.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BehindView {
     /// Records on their way there.
     pub records: u64,
@@ -256,7 +257,7 @@ pub fn total<'a>(amounts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
 }
 
 /// A record that an exception holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeldView {
     /// Its obligation.
     pub obligation: ObligationId,
@@ -267,7 +268,7 @@ pub struct HeldView {
 }
 
 /// An order that has not left a warehouse whole, of which an exception tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LateView {
     /// The order's number.
     pub order: RecordKey,
@@ -280,7 +281,7 @@ pub struct LateView {
 }
 
 /// The mapping that would settle an exception.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MappingAsked {
     /// For which target; `None` when the flow is not configured any more.
     pub connection: Option<ConnectionName>,
@@ -291,7 +292,7 @@ pub struct MappingAsked {
 }
 
 /// One exception with what it holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExceptionDetail {
     /// The exception.
     #[serde(flatten)]
@@ -307,7 +308,7 @@ pub struct ExceptionDetail {
 }
 
 /// A return of which one half is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HalfView {
     /// Our key.
     pub key: RecordKey,

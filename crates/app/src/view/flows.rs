@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_flow::{CaptureSetup, Engine, FlowSetup};
 use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode, obligation::State};
 use selvedge_store::{
@@ -29,7 +30,7 @@ const RECENT_SHOWN: usize = 20;
 const PROVEN_SHOWN: usize = 3;
 
 /// How many rows stand in one state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StateCount {
     /// The state.
     pub state: State,
@@ -38,7 +39,7 @@ pub struct StateCount {
 }
 
 /// How long rows take from captured to confirmed, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Latency {
     /// Half of them are quicker.
     pub p50_ms: u64,
@@ -47,7 +48,7 @@ pub struct Latency {
 }
 
 /// One flow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FlowView {
     /// Its name.
     pub flow: FlowName,
@@ -106,7 +107,7 @@ pub(super) fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) 
 }
 
 /// One flow as a line between two connections; those of stock among them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Lane {
     /// Its name.
     pub flow: FlowName,
@@ -183,7 +184,7 @@ pub async fn lanes(engine: &Engine, now: Timestamp) -> Result<Vec<Lane>> {
 }
 
 /// A setting of a flow, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RuleView {
     /// What.
     pub what: &'static str,
@@ -192,7 +193,7 @@ pub struct RuleView {
 }
 
 /// How a flow's source is read, and what of it is proven.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReadingView {
     /// Nothing older than this is captured.
     pub since: Timestamp,
@@ -205,7 +206,7 @@ pub struct ReadingView {
 }
 
 /// One whole reading, or one that is under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProvenView {
     /// Which way: poll or sweep.
     pub via: String,
@@ -233,7 +234,7 @@ impl From<ReadingRow> for ProvenView {
 }
 
 /// One flow whole.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FlowDetail {
     /// Where it stands.
     pub lane: Lane,
@@ -344,7 +345,7 @@ fn reading_rules(side: &CaptureSetup) -> Vec<RuleView> {
 }
 
 /// What a sweep that somebody wants would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SweepView {
     /// Whose documents.
     pub from: ConnectionName,

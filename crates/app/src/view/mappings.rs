@@ -1,5 +1,6 @@
 //! What the targets call our values.
 
+use schemars::JsonSchema;
 use selvedge_connector::MappingTable;
 use selvedge_model::{Brand, ConnectionName};
 use selvedge_store::{
@@ -15,7 +16,7 @@ use crate::config::words::nearest;
 const HISTORY_MAX: usize = 100;
 
 /// The mapping tables and who changed them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MappingsView {
     /// What is set.
     pub mappings: Vec<MappingRow>,
@@ -43,7 +44,7 @@ pub async fn mappings(store: &Store, brand: &Brand) -> Result<MappingsView> {
 }
 
 /// A mapping that somebody wants to set.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct MappingWanted {
     /// For which target.
     pub connection: ConnectionName,

@@ -1,6 +1,7 @@
 //! Orders and their stories.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, Order, Problem, RecordId, RecordKey,
     compare::{Carries, Difference, compare},
@@ -23,7 +24,7 @@ pub const ORDERS_MAX: usize = 500;
 const DIFFERENCES_MAX: usize = 100;
 
 /// Where a record stands in one flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Standing {
     /// The flow.
     pub flow: FlowName,
@@ -32,7 +33,7 @@ pub struct Standing {
 }
 
 /// A line of a list of orders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrderLine {
     /// The order's number.
     pub number: RecordKey,
@@ -50,15 +51,27 @@ pub struct OrderLine {
 
 /// The newest orders that have, for each word of `search`, a word that begins like it: number, name, e-mail, tracking number or SKU (empty = all); at most [`ORDERS_MAX`].
 ///
+/// With `before`, those that are older than this one; and where the next page begins, if there may be more.
+///
 /// # Errors
 /// The store's.
-pub async fn orders(store: &Store, brand: &Brand, ends: &[Ends], search: &str, limit: usize) -> Result<Vec<OrderLine>> {
+pub async fn orders(
+    store: &Store,
+    brand: &Brand,
+    ends: &[Ends],
+    search: &str,
+    before: Option<RecordId>,
+    limit: usize,
+) -> Result<(Vec<OrderLine>, Option<RecordId>)> {
     let (brand, search) = (brand.clone(), search.to_owned());
     let ends: Vec<Ends> = ends.iter().filter(|ends| ends.kind == Kind::Order).cloned().collect();
     store
         .read(move |view| {
-            let lines = view.records(&brand, Kind::Order, &search, limit.min(ORDERS_MAX))?;
-            lines.into_iter().map(|line| order_line(view, &brand, &ends, line)).collect()
+            let limit = limit.clamp(1, ORDERS_MAX);
+            let lines = view.records_before(&brand, Kind::Order, &search, before, limit)?;
+            let next = lines.last().map(|line| line.id).filter(|_| lines.len() == limit);
+            let lines = lines.into_iter().map(|line| order_line(view, &brand, &ends, line)).collect::<Result<_>>()?;
+            Ok((lines, next))
         })
         .await
 }
@@ -70,12 +83,12 @@ pub(super) fn order_line(view: &View<'_>, brand: &Brand, ends: &[Ends], line: Re
             standings.push(Standing { flow: row.flow, state: row.state });
         }
     }
-    let RecordLine { key, revision, received_at, amount, who } = line;
+    let RecordLine { id: _, key, revision, received_at, amount, who } = line;
     Ok(OrderLine { number: key, revision, received_at, amount, who, standings })
 }
 
 /// One revision of an order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RevisionView {
     /// Its row.
     pub id: RecordId,
@@ -92,7 +105,7 @@ pub struct RevisionView {
 }
 
 /// One line of a timeline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StepView {
     /// When.
     pub at: Timestamp,
@@ -109,7 +122,7 @@ pub struct StepView {
 }
 
 /// One resolved mapping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResolvedView {
     /// Which table.
     pub table: String,
@@ -120,7 +133,7 @@ pub struct ResolvedView {
 }
 
 /// One debt with its timeline.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ObligationView {
     /// Its row.
     pub id: ObligationId,
@@ -159,7 +172,7 @@ pub struct ObligationView {
 }
 
 /// Our key and their id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BindingView {
     /// Of which kind.
     pub kind: Kind,
@@ -172,7 +185,7 @@ pub struct BindingView {
 }
 
 /// Everything that happened to one order, everywhere.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OrderStory {
     /// Its number: our key.
     pub number: RecordKey,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_model::{
     AnyRecord, Brand, ConnectionName, ExternalId, FlowName, Kind, Order, RecordKey, Sku,
     attribution::shippable,
@@ -14,7 +15,7 @@ use serde::Serialize;
 use super::Standing;
 
 /// Units of one line that a warehouse picks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PickLine {
     /// The source's id of the line.
     pub line: ExternalId,
@@ -31,7 +32,7 @@ pub struct PickLine {
 }
 
 /// Something that left a warehouse, or is about to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ShipmentView {
     /// Our key.
     pub key: RecordKey,
@@ -54,7 +55,7 @@ pub struct ShipmentView {
 }
 
 /// By when a warehouse has promised to ship.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PromiseView {
     /// The flow that brought it there.
     pub flow: FlowName,
@@ -63,7 +64,7 @@ pub struct PromiseView {
 }
 
 /// Where the goods of an order are.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Whereabouts {
     /// Line by line.
     pub lines: Vec<PickLine>,

@@ -1,10 +1,11 @@
 //! What the last pre-flight of each flow found, in the words in which people read it.
 
+use schemars::JsonSchema;
 use selvedge_model::gate::preflight::{Gap, Preflight, ValueList};
 use serde::Serialize;
 
 /// A value that would stop orders.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct GapView {
     /// What, and why.
     #[serde(flatten)]
@@ -22,7 +23,7 @@ pub struct GapView {
 }
 
 /// What one look found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PreflightView {
     /// All of it but the gaps.
     #[serde(flatten)]

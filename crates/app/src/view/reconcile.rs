@@ -1,6 +1,7 @@
 //! Whether both ends agree: per pair the last look and its sentence of completeness, the differences by cause, and each of them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_flow::reconcile::PairSetup;
 use selvedge_model::{
     Brand, ConnectionName, DifferenceId, ExceptionId, Kind, Money, ReconciliationId, RecordKey,
@@ -13,7 +14,7 @@ use selvedge_model::{
 };
 use selvedge_store::{
     Result, Store, StoreError,
-    differences::{CauseRow, DifferenceRow, Wanted},
+    differences::{CauseRow, DifferenceRow, Place, Wanted},
     reconciliations::ReconciliationRow,
 };
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ const DIFFERENCES: usize = 100;
 const LOOKS_MAX: usize = 30;
 
 /// Documents and their money.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SumView {
     /// Documents.
     pub count: u64,
@@ -47,7 +48,7 @@ impl From<&Sum> for SumView {
 }
 
 /// The sentence of completeness of one kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TallyView {
     /// Of which kind.
     pub kind: String,
@@ -99,7 +100,7 @@ impl TallyView {
 }
 
 /// One look at both ends.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LookView {
     /// Its id.
     pub id: ReconciliationId,
@@ -149,7 +150,7 @@ impl LookView {
 }
 
 /// Two ends, and how they stand.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PairView {
     /// Its name.
     pub name: String,
@@ -194,7 +195,7 @@ impl Agreement {
 }
 
 /// Differences of one cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CauseView {
     /// Between which two ends.
     pub pair: String,
@@ -236,7 +237,7 @@ impl From<CauseRow> for CauseView {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DifferenceView {
     /// Its id.
     pub id: DifferenceId,
@@ -408,13 +409,19 @@ pub async fn causes(store: &Store, brand: &Brand) -> Result<Vec<CauseView>> {
     store.read(move |view| Ok(view.difference_causes(&brand)?.into_iter().map(CauseView::from).collect())).await
 }
 
-/// The differences that are asked for.
+/// The differences that are asked for, and where the next page begins, if there may be more.
 ///
 /// # Errors
 /// The store's.
-pub async fn differences(store: &Store, brand: &Brand, wanted: &Wanted) -> Result<Vec<DifferenceView>> {
+pub async fn differences(store: &Store, brand: &Brand, wanted: &Wanted) -> Result<(Vec<DifferenceView>, Option<Place>)> {
     let (brand, wanted) = (brand.clone(), wanted.clone());
-    store.read(move |view| Ok(view.differences(&brand, &wanted)?.into_iter().map(DifferenceView::from).collect())).await
+    store
+        .read(move |view| {
+            let rows = view.differences(&brand, &wanted)?;
+            let next = rows.last().map(Place::of).filter(|_| rows.len() == wanted.most);
+            Ok((rows.into_iter().map(DifferenceView::from).collect(), next))
+        })
+        .await
 }
 
 /// One difference.
@@ -436,7 +443,7 @@ pub async fn knows(store: &Store, brand: &Brand, kind: Kind, key: &str) -> Resul
 }
 
 /// Which differences are asked for, in the words of an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Filter {
     /// Of one pair.
@@ -451,6 +458,8 @@ pub struct Filter {
     pub order: String,
     /// Closed ones, too: `yes`.
     pub all: String,
+    /// The `next` of the page before.
+    pub after: String,
     /// At most so many.
     pub limit: String,
 }
@@ -499,6 +508,7 @@ impl Filter {
             why: why.transpose()?,
             family: asked(&self.order).map(str::to_owned),
             closed,
+            after: asked(&self.after).map(str::parse).transpose()?,
             most,
         })
     }

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, CreditNote, ExceptionId, Kind, Money, RecordKey, Refund, Return, Sku,
+    AnyRecord, Brand, ConnectionName, CreditNote, ExceptionId, Kind, Money, RecordId, RecordKey, Refund, Return, Sku,
     records::{CreditReason, CreditStatus, Disposition, PaymentStatus, ReturnStatus, Tender},
 };
-use selvedge_store::{Result, Store, View, records::RecordRow};
+use selvedge_store::{
+    Result, Store, View,
+    records::{RecordLine, RecordRow},
+};
 use serde::Serialize;
 
 use super::{Ends, ExceptionView, ObligationView, Standing, ledgers::claimants, orders::obligation};
@@ -16,7 +20,7 @@ use super::{Ends, ExceptionView, ObligationView, Standing, ledgers::claimants, o
 pub const RETURNS_MAX: usize = 500;
 
 /// Which of the two halves of a return are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Halves {
     /// The goods came back and their money was paid back; or it is about money alone, and that was paid back.
@@ -45,7 +49,7 @@ impl Halves {
 }
 
 /// Goods of a return, as one system tells of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GoodsHalf {
     /// Our key.
     pub key: RecordKey,
@@ -62,7 +66,7 @@ pub struct GoodsHalf {
 }
 
 /// A transaction by which money went back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RefundView {
     /// Our key.
     pub key: RecordKey,
@@ -79,7 +83,7 @@ pub struct RefundView {
 }
 
 /// The money of a return.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MoneyHalf {
     /// What people call the credit note.
     pub number: String,
@@ -96,7 +100,7 @@ pub struct MoneyHalf {
 }
 
 /// A line of a list of returns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReturnLine {
     /// Our key: the credit note's, that of the goods where there is none.
     pub key: RecordKey,
@@ -117,7 +121,7 @@ pub struct ReturnLine {
 }
 
 /// Everything about one return.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReturnStory {
     /// The two halves.
     #[serde(flatten)]
@@ -133,49 +137,82 @@ pub struct ReturnStory {
 /// The newest returns and credit notes with `search` in an order's number, an item, a buyer or a transaction of the payment
 /// provider (empty = all); at most [`RETURNS_MAX`].
 ///
+/// With `before`, those that are older than this record; and where the next page begins, if there may be more. A search that both
+/// halves of a return fit may find it on two pages.
+///
 /// # Errors
 /// The store's.
-pub async fn returns(store: &Store, brand: &Brand, ends: &[Ends], search: &str, limit: usize) -> Result<Vec<ReturnLine>> {
+pub async fn returns(
+    store: &Store,
+    brand: &Brand,
+    ends: &[Ends],
+    search: &str,
+    before: Option<RecordId>,
+    limit: usize,
+) -> Result<(Vec<ReturnLine>, Option<RecordId>)> {
     let (brand, ends, search) = (brand.clone(), ends.to_vec(), search.trim().to_owned());
     store
         .read(move |view| {
-            let limit = limit.min(RETURNS_MAX);
-            let mut keys: Vec<(Timestamp, RecordKey)> = Vec::new();
+            let limit = limit.clamp(1, RETURNS_MAX);
+            let mut keys: Vec<(RecordId, RecordKey)> = Vec::new();
+            // What is older than this was not read of every kind yet.
+            let mut known_from: Option<RecordId> = None;
+            let mut listed = |kind: Kind| -> Result<Vec<RecordLine>> {
+                let lines = view.records_before(&brand, kind, &search, before, limit)?;
+                known_from = known_from.max(lines.last().map(|line| line.id).filter(|_| lines.len() == limit));
+                Ok(lines)
+            };
             for kind in [Kind::CreditNote, Kind::Return] {
-                keys.extend(view.records(&brand, kind, &search, limit)?.into_iter().map(|line| (line.received_at, line.key)));
+                keys.extend(listed(kind)?.into_iter().map(|line| (line.id, line.key)));
             }
             // A transaction is found by its reference, and leads to its credit note.
-            for line in if search.is_empty() { Vec::new() } else { view.records(&brand, Kind::Refund, &search, limit)? } {
+            for line in if search.is_empty() { Vec::new() } else { listed(Kind::Refund)? } {
                 if let Some(AnyRecord::Refund(refund)) = view.latest(&brand, Kind::Refund, &line.key)?.map(|row| row.record) {
-                    keys.push((line.received_at, refund.credit_note));
+                    keys.push((line.id, refund.credit_note));
                 }
             }
             // What names no order is of the order that the gate has found for it.
             for kind in if search.is_empty() { Vec::new() } else { vec![Kind::CreditNote, Kind::Return] } {
                 for key in claimants(view, &brand, &ends, kind, &RecordKey::new(&search))? {
-                    let at = view.latest(&brand, kind, &key)?.map_or(Timestamp::MIN, |row| row.received_at);
-                    keys.push((at, key));
+                    let found = view.latest(&brand, kind, &key)?.map(|row| row.id);
+                    keys.extend(found.filter(|id| before.is_none_or(|before| *id < before)).map(|id| (id, key)));
                 }
             }
-            keys.sort_by(|(at, key), (other_at, other)| other_at.cmp(at).then_with(|| other.cmp(key)));
+            keys.retain(|(id, _)| known_from.is_none_or(|from| *id >= from));
+            keys.sort_by(|one, other| other.cmp(one));
+            let mut next = known_from;
             let (mut lines, mut seen): (Vec<ReturnLine>, BTreeSet<RecordKey>) = (Vec::new(), BTreeSet::new());
-            for (_, key) in keys {
-                if lines.len() == limit {
-                    break;
-                }
+            for (id, key) in keys {
                 if seen.contains(&key) {
                     continue;
                 }
-                if let Some(known) = whole(view, &brand, &ends, &key)?
-                    && seen.insert(known.line.key.clone())
-                {
+                let Some(known) = whole(view, &brand, &ends, &key)? else { continue };
+                if search.is_empty() && shown_before(view, &brand, &known, before)? {
+                    continue;
+                }
+                if lines.len() == limit {
+                    next = Some(RecordId(id.0 + 1));
+                    break;
+                }
+                if seen.insert(known.line.key.clone()) {
                     seen.extend(known.line.goods.iter().map(|half| half.key.clone()));
                     lines.push(known.line);
                 }
             }
-            Ok(lines)
+            Ok((lines, next))
         })
         .await
+}
+
+/// Whether the newer half of a return stands on a page before.
+fn shown_before(view: &View<'_>, brand: &Brand, whole: &Whole, before: Option<RecordId>) -> Result<bool> {
+    let Some(before) = before else { return Ok(false) };
+    for (kind, key) in whole.records.iter().filter(|(kind, _)| matches!(kind, Kind::CreditNote | Kind::Return)) {
+        if view.latest(brand, *kind, key)?.is_some_and(|row| row.id >= before) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Everything about the return, or the credit note, with this key; `None` when there is no such one.

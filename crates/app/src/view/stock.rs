@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_flow::{StockSetup, stock::Explained};
 use selvedge_model::{
     Brand, ExceptionId, LocationId, Sku,
@@ -18,7 +19,7 @@ use serde::Serialize;
 const MOVES_SHOWN: usize = 50;
 
 /// One warehouse of one stock flow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Warehouse {
     /// The flow.
     pub flow: String,
@@ -39,7 +40,7 @@ pub struct Warehouse {
 }
 
 /// One item, explained.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Item {
     /// The flow.
     pub flow: String,
@@ -54,7 +55,7 @@ pub struct Item {
 }
 
 /// Why an exception is about an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Snag {
     /// The exception.
     pub exception: ExceptionId,
@@ -69,7 +70,7 @@ pub struct Snag {
 }
 
 /// What an exception does to an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SnagKind {
     /// It holds the figure: nothing is written.
@@ -334,15 +335,21 @@ pub async fn dry_runs(store: &Store, brand: &Brand, asked: Vec<Proposed>, now: T
 ///
 /// # Errors
 /// The store's.
-pub async fn drifts(store: &Store, brand: &Brand, stocks: &[StockSetup], limit: usize) -> Result<Vec<DriftRow>> {
+pub async fn drifts(
+    store: &Store,
+    brand: &Brand,
+    stocks: &[StockSetup],
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<DriftRow>> {
     let stocks: Vec<Of> = stocks.iter().map(|stock| of(brand, stock)).collect();
     store
         .read(move |view| {
             let mut found = Vec::new();
             for of in &stocks {
-                found.extend(view.stock_drifts(of, None, limit)?);
+                found.extend(view.stock_drifts(of, None, before, limit)?);
             }
-            found.sort_by_key(|row| std::cmp::Reverse(row.found_at));
+            found.sort_by_key(|row| std::cmp::Reverse(row.id));
             found.truncate(limit);
             Ok(found)
         })

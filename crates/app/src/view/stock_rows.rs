@@ -1,6 +1,7 @@
 //! The rows that an exception of stock is about, so that whoever decides sees what would move.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selvedge_flow::StockSetup;
 use selvedge_model::{Brand, LocationId, Money, Sku};
 use selvedge_store::{
@@ -19,7 +20,7 @@ const ADDED_MAX: usize = 10_000;
 const LEFT_MAX: usize = 2_000;
 
 /// A level of the source that is kept back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LevelKept {
     /// Of what.
     pub sku: Sku,
@@ -54,7 +55,7 @@ impl LevelKept {
 }
 
 /// What all levels that are kept back would move together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Moved {
     /// Rows that were added up.
     pub rows: u64,
@@ -73,7 +74,7 @@ pub struct Moved {
 }
 
 /// The rows that an exception of stock is about: what it keeps back, holds or tells of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StockRows {
     /// Levels of the source that are kept back, what moves most first; at most 100.
     pub levels: Vec<LevelKept>,
@@ -122,7 +123,7 @@ fn rows_of(view: &View<'_>, brand: &Brand, setup: Option<&StockSetup>, exception
         levels,
         moved,
         figures: figures(view, &of, exception)?,
-        drifts: view.stock_drifts(&of, Some(exception.id), SHOWN_MAX)?,
+        drifts: view.stock_drifts(&of, Some(exception.id), None, SHOWN_MAX)?,
         drift_counts: view.stock_drift_counts(exception.id)?,
     })
 }

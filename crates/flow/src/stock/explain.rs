@@ -1,5 +1,6 @@
 //! Why the target shows what it shows of an item, from what is known now.
 
+use schemars::JsonSchema;
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use super::{
 use crate::backoff::before;
 
 /// Why a place of the target shows what it shows of an item.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Explained {
     /// The figure as it stands in the store.
     pub figure: FigureRow,

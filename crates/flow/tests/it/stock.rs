@@ -724,7 +724,7 @@ async fn a_foreign_write_is_told_and_taken_back() {
     turn(&engine, &fake, 60, 5).await;
     assert_eq!(fake.window("SKU-2"), 5);
     let (drifts, exceptions) =
-        store.read(|view| Ok((view.stock_drifts(&of(), None, 10)?, view.exceptions(&brand(), true)?))).await.unwrap();
+        store.read(|view| Ok((view.stock_drifts(&of(), None, None, 10)?, view.exceptions(&brand(), true)?))).await.unwrap();
     assert_eq!((drifts.len(), drifts[0].cause.as_str(), drifts[0].shown, drifts[0].expected), (1, "foreign_write", 50, 5));
     assert!(drifts[0].settled_at.is_some());
     let exception = exceptions.iter().find(|row| row.problem.rule == "stock.drift").unwrap();

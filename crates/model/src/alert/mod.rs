@@ -11,6 +11,7 @@ mod tests;
 pub mod text;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use policy::{Digest, Due, Plan, Quiet, Route, Standing, Step};
@@ -19,7 +20,7 @@ pub use severity::{Severity, Thresholds};
 use crate::{AlertId, ExceptionId, MessageId, team::Team};
 
 /// One channel, by its name in the config.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ChannelName(pub String);
 

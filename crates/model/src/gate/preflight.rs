@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mapping::Lookup;
@@ -21,7 +22,7 @@ const LINES_MAX: usize = 200;
 const PRICE: i64 = 100;
 
 /// One of the lists of values that an order is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueList {
     /// Markets and where they send to.
@@ -386,7 +387,7 @@ impl Sendable {
 }
 
 /// Why a value would stop orders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "why", content = "ids")]
 pub enum Why {
     /// Nothing says what the target calls it.
@@ -402,7 +403,7 @@ pub enum Why {
 }
 
 /// How many orders of the last days carried a value, and their money.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Carried {
     /// So many orders.
     pub orders: u64,
@@ -440,7 +441,7 @@ impl Carried {
 }
 
 /// A value that would stop orders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// The mapping table.
     pub table: String,
@@ -516,7 +517,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A mapping that nothing needs, or that nobody can use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {
     /// Its table.
     pub table: String,
@@ -529,7 +530,7 @@ pub struct Idle {
 }
 
 /// What one look at a flow found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preflight {
     /// Which flow.
     pub flow: FlowName,

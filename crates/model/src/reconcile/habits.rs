@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Match, Sum, Tallies, Verdict, Why, differ::spell, words::Learning, words::Swallowed};
@@ -53,7 +54,7 @@ impl Sample {
 }
 
 /// One way of working, and what speaks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Habit {
     /// The word: `poll_window`, `retry_doubles`, `on_hand`, `default_service`, `rounding` …
     pub habit: String,

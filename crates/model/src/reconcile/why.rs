@@ -1,11 +1,12 @@
 //! How a difference probably came about, in the words that people who run such integrations use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! whys {
     ($($(#[$doc:meta])* $name:ident $word:literal $title:literal $fix:literal;)*) => {
         /// How a difference probably came about.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum Why { $($(#[$doc])* $name,)* }
 

@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Where a credit note stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CreditStatus {
     /// It will be one: nothing has been paid back yet.
@@ -34,7 +35,7 @@ impl CreditStatus {
 }
 
 /// Why money is given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CreditReason {
     /// Goods came back, or are to.
@@ -57,7 +58,7 @@ impl CreditReason {
 }
 
 /// Whether a line gives sold units back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CreditKind {
     /// Units that were sold; they have a line of an order.
@@ -68,7 +69,7 @@ pub enum CreditKind {
 }
 
 /// The part of one line of an order that a credit line gives back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SoldPart {
     /// The order.
     pub order: RecordKey,
@@ -83,7 +84,7 @@ pub struct SoldPart {
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreditLine {
     /// The source's id of the line; its place where it has none.
     pub id: ExternalId,
@@ -108,7 +109,7 @@ pub struct CreditLine {
 }
 
 /// What is given back in money. All amounts are what the shopper gets: above zero, but for the fee, which is kept back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreditNote {
     /// Our key: that of its return, where it has one, see [`return_key`](crate::records::return_key).
     pub key: RecordKey,

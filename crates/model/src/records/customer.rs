@@ -1,5 +1,6 @@
 //! Who bought: one account per shopper and market.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 
 /// A customer account as a target keeps it. One shopper who buys in two markets has two, because
 /// an ERP customer belongs to one subsidiary and a market maps to one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Customer {
     /// `{customer id}-{market id}`, letters, digits, `-` and `_` only.
     pub key: RecordKey,

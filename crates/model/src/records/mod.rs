@@ -9,6 +9,7 @@ mod returned;
 mod shipment;
 mod stock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use credit_note::{CreditKind, CreditLine, CreditNote, CreditReason, CreditStatus, SoldPart};
@@ -26,7 +27,7 @@ pub use stock::{Kit, KitPart, StockLevel};
 use crate::id::RecordKey;
 
 /// The kinds of record. One word each, the same in code, database, API and pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// What a shopper bought.

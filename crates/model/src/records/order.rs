@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Something the source names by an id and a word: a market, a store, a shipping method.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Named {
     /// The source's id, as text.
     pub id: String,
@@ -20,7 +21,7 @@ pub struct Named {
 }
 
 /// Where the order stands at its source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Placed, not yet confirmed by the shop.
@@ -38,7 +39,7 @@ pub enum OrderStatus {
 }
 
 /// Why the source holds an order back. A hold is a flag beside the status, not a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
     /// A person or a rule put it on hold.
@@ -48,7 +49,7 @@ pub enum HoldReason {
 }
 
 /// Whether prices and line amounts carry their tax inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaxMode {
     /// Prices contain the tax.
@@ -58,7 +59,7 @@ pub enum TaxMode {
 }
 
 /// What a line sells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
     /// A stock item.
@@ -72,7 +73,7 @@ pub enum LineKind {
 }
 
 /// One tax on one amount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaxLine {
     /// What the source calls it.
     pub name: String,
@@ -83,7 +84,7 @@ pub struct TaxLine {
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderLine {
     /// The source's line id: lines are matched by it, never by SKU, as two lines may share one.
     pub id: ExternalId,
@@ -113,7 +114,7 @@ pub struct OrderLine {
 }
 
 /// Shipping or handling.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Charge {
     /// Without tax.
     pub net: Money,
@@ -131,7 +132,7 @@ impl Charge {
 }
 
 /// An order-level reduction that is not spread over lines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Discount {
     /// Voucher code, campaign name or what the source calls it.
     pub name: String,
@@ -147,7 +148,7 @@ pub struct Discount {
 }
 
 /// An address. Every text may be missing at the source; the gate decides what must be there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     /// Given name.
     pub first_name: Option<String>,
@@ -178,7 +179,7 @@ pub struct Address {
 }
 
 /// What a payment entry says happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentKind {
     /// Money reserved.
@@ -194,7 +195,7 @@ pub enum PaymentKind {
 }
 
 /// Whether it did happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
     /// Final.
@@ -206,7 +207,7 @@ pub enum PaymentStatus {
 }
 
 /// One entry of the payment history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Payment {
     /// The source's id of the entry.
     pub id: ExternalId,
@@ -225,7 +226,7 @@ pub struct Payment {
 }
 
 /// The sums the source states. The gate checks that the parts add up to them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Without tax.
     pub net: Money,
@@ -236,7 +237,7 @@ pub struct Totals {
 }
 
 /// An order, in no vendor's words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Order {
     /// Our key: the human order number.
     pub number: RecordKey,

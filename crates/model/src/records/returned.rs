@@ -1,6 +1,7 @@
 //! The return: goods that come back, and what becomes of them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Where a return stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReturnStatus {
     /// It is on its way, or expected; nothing has been received.
@@ -33,7 +34,7 @@ impl ReturnStatus {
 
 /// What becomes of returned goods. One return has one: goods in mixed condition are several returns, as a shop decides
 /// it for a return and not for its lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Disposition {
     /// Back on the shelf, for sale.
@@ -64,7 +65,7 @@ impl Disposition {
 }
 
 /// Units of one item that come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReturnLine {
     /// The order that they were sold in, where it is known (always, once the gate has attributed them).
     pub order: Option<RecordKey>,
@@ -81,7 +82,7 @@ pub struct ReturnLine {
 }
 
 /// Goods that come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Return {
     /// Our key: `{order}.{connection}.{their id}`, see [`return_key`]; without the order where nobody knows it.
     pub key: RecordKey,

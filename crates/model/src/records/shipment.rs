@@ -1,6 +1,7 @@
 //! The shipment: what left a warehouse, in which parcels, and what of the order will not come.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Where a shipment stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShipmentStatus {
     /// Announced or packed; it has not left.
@@ -43,7 +44,7 @@ pub struct ShipmentLine {
 }
 
 /// Units that the warehouse says it will not ship with what it has now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shortage {
     /// The order's line, where the system says it.
     pub order_line: Option<ExternalId>,
@@ -58,7 +59,7 @@ pub struct Shortage {
 }
 
 /// One parcel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Parcel {
     /// Who carries it, as the warehouse calls them.
     pub carrier: Option<String>,

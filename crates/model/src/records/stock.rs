@@ -1,6 +1,7 @@
 //! The stock level: how much of an item a place keeps, as of when.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// One item at one place, as its system states it. Units may be negative where a system lets them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockLevel {
     /// Full SKU.
     pub sku: Sku,

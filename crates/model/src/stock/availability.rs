@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,7 +36,7 @@ pub struct Reserve {
 }
 
 /// Units of shop orders that the source has not taken in, as they were ordered: a kit under its own SKU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotTakenIn {
     /// Units by SKU; below nought counts as nought.
     pub units: BTreeMap<Sku, i64>,
@@ -50,7 +51,7 @@ impl NotTakenIn {
 }
 
 /// The terms of what is free to sell of one SKU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Terms {
     /// What is left when every promise that the source knows is kept; signed. Of a kit: how many the
     /// scarcest part gives, after all that is taken off the part.
@@ -74,7 +75,7 @@ pub struct Terms {
 }
 
 /// Where a net figure comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// The source states it.

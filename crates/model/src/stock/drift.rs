@@ -3,10 +3,11 @@
 //! A row tells whether somebody wrote, or nobody did and the source moved; and what was written shows which mistake
 //! a foreign writer makes. Any one figure can be equal to another by chance: many with one cause are a pattern.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the shop shows of one SKU at one warehouse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// Units that it takes for physically there.
     pub physical: i64,
@@ -55,7 +56,7 @@ pub struct Row {
 }
 
 /// Why a row drifted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Somebody else wrote: the physical units changed, and neither we nor a shipment did it. A return
@@ -72,7 +73,7 @@ pub enum Cause {
 }
 
 /// How a row stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// As it should, or as far off as the shop's own orders put it.

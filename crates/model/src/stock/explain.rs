@@ -1,13 +1,14 @@
 //! The terms of a figure as lines to be read, each with its time and where it comes from.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::availability::{Basis, Terms};
 use crate::id::Sku;
 
 /// What a line states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Term {
     /// Physically at the source.
@@ -46,7 +47,7 @@ impl Term {
 }
 
 /// One line of an explanation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// What it states.
     pub term: Term,
@@ -61,7 +62,7 @@ pub struct Line {
 }
 
 /// How a figure comes about. The lines without a part that are no sums add up to the last line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// In the order in which they are added.
     pub lines: Vec<Line>,

@@ -13,6 +13,7 @@ use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::worth::{Worth, times};
@@ -131,7 +132,7 @@ pub enum Matter {
 }
 
 /// One row that a finding shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// The SKU.
     pub sku: Sku,

@@ -11,6 +11,7 @@ use jiff::{
     civil::{Time, Weekday},
     tz::TimeZone,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Shorter than this is no pause.
@@ -64,7 +65,7 @@ pub struct Pace {
 }
 
 /// What is kept from one reading to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct State {
     /// The pause that was last asked for.
     pub pause: Duration,

@@ -19,6 +19,7 @@
 #![allow(clippy::float_arithmetic, reason = "probabilities; units enter and leave as whole numbers")]
 
 use rust_decimal::{Decimal, prelude::ToPrimitive};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// No quantile is looked for beyond this many units.
@@ -29,7 +30,7 @@ const SHAPE: (f64, f64) = (0.05, 1_000.0);
 
 /// What other channels took of one SKU while it was watched: drops at the source that the shop's own
 /// orders do not explain. Only those can make the shop's figure wrong; its own sales it subtracts itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Demand {
     /// How often something was taken.
     pub takings: u64,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
+use schemars::JsonSchema;
 use selvedge_model::{
     AlertId, Brand, ExceptionId, MessageId,
     alert::{ChannelName, Event, Message},
@@ -76,7 +77,7 @@ pub struct MessageStep {
 }
 
 /// How many messages of a channel stand where. They add up to all that were owed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct ChannelCount {
     /// The channel.
     pub channel: ChannelName,

@@ -200,12 +200,15 @@ impl View<'_> {
         statement.query_and_then([brand.as_str()], alert_row)?.collect()
     }
 
-    /// Alerts, the newest first; open ones only unless `all`.
-    pub fn alerts(&self, brand: &Brand, all: bool, limit_rows: usize) -> Result<Vec<AlertRow>> {
-        let sql =
-            select_alerts!("WHERE brand = ?1 AND (?2 OR resolved_at IS NULL) ORDER BY resolved_at IS NOT NULL, id DESC LIMIT ?3");
+    /// Alerts, open ones first, then the newest; open ones only unless `all`. `after` is the last one of the page before.
+    pub fn alerts(&self, brand: &Brand, all: bool, after: Option<AlertId>, limit_rows: usize) -> Result<Vec<AlertRow>> {
+        let sql = select_alerts!(
+            "WHERE brand = ?1 AND (?2 OR resolved_at IS NULL)
+               AND (?3 IS NULL OR (resolved_at IS NOT NULL, -id) > (SELECT resolved_at IS NOT NULL, -id FROM alerts WHERE id = ?3))
+             ORDER BY resolved_at IS NOT NULL, id DESC LIMIT ?4"
+        );
         let mut statement = self.connection.prepare_cached(sql)?;
-        statement.query_and_then(params![brand.as_str(), all, limit(limit_rows)], alert_row)?.collect()
+        statement.query_and_then(params![brand.as_str(), all, after.map(|id| id.0), limit(limit_rows)], alert_row)?.collect()
     }
 
     /// One alert of a brand.

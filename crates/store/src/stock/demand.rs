@@ -3,6 +3,7 @@
 //! A figure as of an instant shows what was taken in before it; of what happened in that very instant,
 //! nobody can say, so it counts as not shown.
 
+use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use crate::{
 pub type Wanted = BTreeMap<Sku, i64>;
 
 /// What is not taken in of one order.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct DemandRow {
     /// Which order.
     pub key: RecordKey,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
+use schemars::JsonSchema;
 use selvedge_model::{ExceptionId, LocationId, Sku};
 
 use super::Of;
@@ -29,8 +30,10 @@ pub struct NewDrift {
 }
 
 /// A difference.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct DriftRow {
+    /// Its row: the newer, the higher.
+    pub id: i64,
     /// Where.
     pub place: LocationId,
     /// Of what.
@@ -51,12 +54,13 @@ pub struct DriftRow {
 
 macro_rules! select_drifts {
     ($rest:literal) => {
-        concat!("SELECT place, sku, found_at, cause, expected, shown, exception_id, settled_at FROM stock_drifts ", $rest)
+        concat!("SELECT place, sku, found_at, cause, expected, shown, exception_id, settled_at, id FROM stock_drifts ", $rest)
     };
 }
 
 fn drift_row(row: &Row<'_>) -> Result<DriftRow> {
     Ok(DriftRow {
+        id: row.get(8)?,
         place: LocationId(row.get(0)?),
         sku: Sku(row.get(1)?),
         found_at: moment(row.get(2)?)?,
@@ -118,11 +122,21 @@ impl View<'_> {
     }
 
     /// The newest differences: of one exception, or of a flow.
-    pub fn stock_drifts(&self, of: &Of, exception: Option<ExceptionId>, limit_rows: usize) -> Result<Vec<DriftRow>> {
-        let sql =
-            select_drifts!("WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR exception_id = ?3) ORDER BY id DESC LIMIT ?4");
+    ///
+    /// With `before`, those that are older than this one.
+    pub fn stock_drifts(
+        &self,
+        of: &Of,
+        exception: Option<ExceptionId>,
+        before: Option<i64>,
+        limit_rows: usize,
+    ) -> Result<Vec<DriftRow>> {
+        let sql = select_drifts!(
+            "WHERE brand = ?1 AND flow = ?2 AND (?3 IS NULL OR exception_id = ?3) AND id < ?5 ORDER BY id DESC LIMIT ?4"
+        );
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![of.brand.as_str(), of.flow.as_str(), exception.map(|id| id.0), limit(limit_rows)];
+        let before = before.unwrap_or(i64::MAX);
+        let values = params![of.brand.as_str(), of.flow.as_str(), exception.map(|id| id.0), limit(limit_rows), before];
         statement.query_and_then(values, drift_row)?.collect()
     }
 

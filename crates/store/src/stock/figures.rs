@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use schemars::JsonSchema;
 use selvedge_model::{ExceptionId, ExternalId, LocationId, Money, Sku, StockLevel};
 
 use super::Of;
@@ -15,7 +16,7 @@ use crate::{
 const RULE_CHARS_MAX: usize = 200;
 
 /// Where a figure stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FigureState {
     /// It has to be looked at.
@@ -52,7 +53,7 @@ impl FigureState {
 }
 
 /// What the target was seen to keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Shown {
     /// Units, promised ones included.
     pub units: i64,
@@ -70,7 +71,7 @@ impl Shown {
 }
 
 /// The terms of a figure.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Terms {
     /// What the source had left.
     pub net: i64,
@@ -85,7 +86,7 @@ pub struct Terms {
 }
 
 /// One figure.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct FigureRow {
     /// The target's place.
     pub place: LocationId,
@@ -141,7 +142,7 @@ pub struct Claim {
 }
 
 /// The figures of a flow, by where they stand. Counted from the figures listed: every one is in one of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct StockBalance {
     /// In which flow.
     pub flow: String,

@@ -1,5 +1,6 @@
 //! What a stock flow remembers as a whole: how far it has read, how fresh it is, what kits there are.
 
+use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -46,7 +47,7 @@ pub struct LocationRow {
 }
 
 /// How old the figures are that a place of the target shows.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Freshness {
     /// The place.
     pub place: LocationId,

@@ -1,5 +1,6 @@
 //! What the source states of each item at each place.
 
+use schemars::JsonSchema;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -52,7 +53,7 @@ pub enum Merged {
 }
 
 /// One movement at the source.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct MoveRow {
     /// Where.
     pub location: LocationId,

@@ -155,7 +155,7 @@ fn judge(made: &[Injected], said: &[DifferenceView], held: &BTreeSet<String>, se
 /// Everything that is open, of every pair.
 async fn open(store: &Store, brand: &Brand) -> anyhow::Result<Vec<DifferenceView>> {
     let wanted = Wanted { most: 1_000_000, ..Wanted::default() };
-    Ok(differences(store, brand, &wanted).await?)
+    Ok(differences(store, brand, &wanted).await?.0)
 }
 
 /// As far back as anything of a demo goes.

@@ -241,7 +241,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             }
         }
         Act::Drift { limit } => {
-            let found = stock::drifts(&store, brand, &setups, limit.clamp(1, 10_000)).await?;
+            let found = stock::drifts(&store, brand, &setups, None, limit.clamp(1, 10_000)).await?;
             if out.json {
                 out.json(&found)?;
             } else if found.is_empty() {

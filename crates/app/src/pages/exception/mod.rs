@@ -103,7 +103,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
             let shown = Filter { limit: DIFFERENCES_SHOWN.to_owned(), ..filter.clone() };
             // A pair that is compared no more has nothing open.
             let found = match shown.wanted(app.pairs()) {
-                Ok(wanted) => view::reconcile::differences(&app.store, &app.brand, &wanted).await?,
+                Ok(wanted) => view::reconcile::differences(&app.store, &app.brand, &wanted).await?.0,
                 Err(_) => Vec::new(),
             };
             Some((filter, found))

@@ -9,7 +9,7 @@ use selvedge_connector::{Encoded, Raw, Request, Standing};
 use selvedge_model::{
     ExternalId, Problem, Shipment, Sku,
     gate::{Lookup, Values},
-    records::ShipmentStatus,
+    records::{ShipmentLine, ShipmentStatus},
 };
 use serde_json::{Map, Value};
 
@@ -141,10 +141,20 @@ enum Missing {
     Units(u32),
 }
 
+/// Whether anything of it is to be fulfilled. Parts of kits alone are not: the shipment that brings the last of them takes the
+/// kits, and may have done so already, so that the order there has nothing left.
+fn owes(shipment: &Shipment) -> bool {
+    let plain = |line: &ShipmentLine| line.quantity > 0 && shipment.bundle_of(line).is_none();
+    shipment.lines.iter().any(plain) || shipment.bundles.iter().any(|bundle| bundle.quantity > 0)
+}
+
 fn create(shipment: &Shipment, values: &Values, order: &Raw, settings: &ShipmentSettings) -> Result<Encoded, Vec<Problem>> {
     let document: Value = serde_json::from_slice(&order.body).map_err(|_| vec![order_unread(shipment)])?;
     if document.get("item").is_none_or(|list| !list.get("items").is_some_and(Value::is_array) || wire::truth(list, "hasMore")) {
         return Err(vec![order_unread(shipment)]);
+    }
+    if !owes(shipment) {
+        return Ok(Encoded::Nothing);
     }
     match status_letter(&document) {
         Some('B' | 'D' | 'E') => {}
@@ -171,10 +181,6 @@ fn create(shipment: &Shipment, values: &Values, order: &Raw, settings: &Shipment
     }
     if !problems.is_empty() {
         return Err(problems);
-    }
-    if lines.iter().all(|line| line.now == 0) {
-        // Parts of kits alone: the shipment that brings the last of them takes the kits.
-        return Ok(Encoded::Nothing);
     }
     let from = warehouse_lookup(shipment).and_then(|lookup| values.get(&lookup).map(str::to_owned));
     let rows = lines.iter().map(|line| fulfilment_line(line, &document, from.as_deref())).collect();

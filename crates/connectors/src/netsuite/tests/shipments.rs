@@ -213,6 +213,8 @@ async fn a_kit_is_fulfilled_with_the_last_of_its_components() {
     let Put::Done(_) = stand.ship(&last, &raw, None).await else { panic!() };
     assert_eq!(status(&stand.read(&raw.id).await), "F");
     assert_eq!((stand.account.level("CAP", "21").unwrap().on_hand, stand.account.level("BOOK", "21").unwrap().on_hand), (6, 8));
+    // Two warehouses at once: the parts that left first may have their turn last, when nothing is left to be fulfilled.
+    assert_eq!(stand.ship(&caps, &raw, None).await, Put::Nothing);
 }
 
 #[tokio::test]

@@ -1,0 +1,41 @@
+-- What other programs ask of the API and are told by it.
+
+-- A write that came with a key of its sender's own: the same request with the same key is done once.
+CREATE TABLE idempotency_keys (
+    brand    TEXT NOT NULL,
+    actor    TEXT NOT NULL,           -- who asked
+    key      TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 255), -- the sender's own text
+    request  BLOB NOT NULL CHECK (length(request) = 32), -- BLAKE3 over method, address and body
+    asked_at INTEGER NOT NULL,
+    status   INTEGER,                 -- of the answer; none while it is under way
+    answer   BLOB,                    -- its body, packed
+    PRIMARY KEY (brand, actor, key),
+    CHECK ((status IS NULL) = (answer IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (brand, asked_at);
+
+-- How far each outgoing webhook has been told each stream of events. The events themselves are rows that stand anyway: the history
+-- of exceptions, the audit trail, the obligations that settled.
+CREATE TABLE webhook_cursors (
+    brand   TEXT NOT NULL,
+    webhook TEXT NOT NULL,            -- by its name in the config
+    stream  TEXT NOT NULL CHECK (stream IN ('exceptions', 'acts', 'records')),
+    at      INTEGER NOT NULL,         -- of records: when the last one settled
+    id      INTEGER NOT NULL,         -- the last one that was taken
+    PRIMARY KEY (brand, webhook, stream)
+) STRICT, WITHOUT ROWID;
+
+-- Whether a webhook comes through, and when it is tried next.
+CREATE TABLE webhooks (
+    brand    TEXT NOT NULL,
+    webhook  TEXT NOT NULL,
+    tries    INTEGER NOT NULL DEFAULT 0 CHECK (tries >= 0), -- how often in a row it did not come through
+    due_at   INTEGER NOT NULL,        -- not before this
+    taken    INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0), -- events that were taken, ever
+    taken_at INTEGER,                 -- when the last one was
+    said     TEXT NOT NULL DEFAULT '', -- what was answered when one was not taken
+    PRIMARY KEY (brand, webhook)
+) STRICT, WITHOUT ROWID;
+
+-- What settled, in that order.
+CREATE INDEX obligations_by_settling ON obligations (brand, settled_at, id) WHERE settled_at IS NOT NULL;
