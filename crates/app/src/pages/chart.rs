@@ -56,8 +56,8 @@ pub(super) fn bars(id: &str, title: &str, unit: &str, bars: &[Bar]) -> Markup {
                 }
                 @if most > 0 { text x="0" y="10" { (grouped(most)) } }
                 @if let (Some(first), Some(last)) = (bars.first(), bars.last()) {
-                    text x="0" y=(HEIGHT + 15) { (first.label) }
-                    text.end x=(WIDTH) y=(HEIGHT + 15) { (last.label) }
+                    text.under x="0" y=(HEIGHT + 4) { (first.label) }
+                    text.end.under x=(WIDTH) y=(HEIGHT + 4) { (last.label) }
                 }
             }
             (figures(["When", unit], bars.iter().filter(|bar| bar.value > 0).map(|bar| [bar.label.clone(), grouped(bar.value)]).collect()))
@@ -158,10 +158,10 @@ pub(super) fn dots(id: &str, title: &str, across: &str, up: &str, dots: &[Dot]) 
                     line.axis x1="0" y1=(TALL) x2=(WIDTH) y2=(TALL) {}
                     @for (seconds, label) in AGES.into_iter().filter(|(seconds, _)| *seconds < oldest) {
                         line.tick x1=(x(seconds)) y1="12" x2=(x(seconds)) y2=(TALL) {}
-                        text.middle x=(x(seconds)) y=(TALL + 15) { (label) }
+                        text.middle.under x=(x(seconds)) y=(TALL + 4) { (label) }
                     }
                     text x="0" y="10" { "↑ " (up) }
-                    text.end x=(WIDTH) y=(TALL + 15) { (across) " →" }
+                    text.end.under x=(WIDTH) y=(TALL + 4) { (across) " →" }
                     @for dot in dots {
                         a href=(dot.href) tabindex="-1" {
                             circle cx=(x(dot.age_ms / 1_000)) cy=(y(dot.weight)) r="6" { title { (dot.label) ": " (grouped(dot.weight)) ", " (length(dot.age_ms)) } }

@@ -68,7 +68,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(wanted): Q
 /// Those of this page of the list as dots: how old each is, and how much hangs on it.
 fn ages(exceptions: &[ExceptionView], now: Timestamp) -> Markup {
     let dot = |one: &ExceptionView| Dot {
-        label: one.message.chars().take(LABEL_CHARS_MAX).collect(),
+        label: cut(&one.message),
         age_ms: u64::try_from(now.as_millisecond().saturating_sub(one.first_seen_at.as_millisecond())).unwrap_or(0),
         weight: one.impact,
         href: format!("/exceptions/{}", one.id),
@@ -80,6 +80,14 @@ fn ages(exceptions: &[ExceptionView], now: Timestamp) -> Markup {
     } else {
         chart::dots("age-and-impact", "Age and impact", "older", "more hangs on it", &all)
     }
+}
+
+/// The beginning of a sentence, where it is long.
+fn cut(text: &str) -> String {
+    if text.chars().count() <= LABEL_CHARS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(LABEL_CHARS_MAX).chain(std::iter::once('…')).collect()
 }
 
 /// Why the list is empty.

@@ -79,6 +79,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(mut asked): Query<Se
         @if stocks.is_empty() {
             p.empty { "No stock flow is configured yet. Add " code { "[stock.main]" } " with from, to and warehouses to the configuration." }
         } @else {
+            h2.aside { "Warehouses" }
             div #stock data-live { (cards(&warehouses, now)) }
             div #staleness data-live { (staleness(&warehouses)) }
             p { a href="/stock/rehearse" { "Rehearse other settings" } }
@@ -163,21 +164,16 @@ fn staleness(warehouses: &[Warehouse]) -> Markup {
     let shown: Vec<&Warehouse> = warehouses.iter().filter(|one| one.freshness.figures > 0).collect();
     let name =
         |one: &Warehouse| if several(warehouses) { format!("{} {}", one.flow, one.warehouse) } else { one.warehouse.to_string() };
-    let bar = |label: String, ms: u64| (Bar { label, value: ms }, length(ms));
     let bars: Vec<(Bar, String)> = shown
         .iter()
-        .flat_map(|one| {
-            let name = name(one);
-            [
-                bar(format!("Warehouse {name}: half within"), one.freshness.p50_ms),
-                bar("99 of 100 within".to_owned(), one.freshness.p99_ms),
-                bar("the oldest".to_owned(), one.freshness.max_ms),
-            ]
+        .map(|one| {
+            let bar = Bar { label: format!("Warehouse {}", name(one)), value: one.freshness.max_ms };
+            (bar, format!("{}; half within {}", length(one.freshness.max_ms), length(one.freshness.p50_ms)))
         })
         .collect();
     let Some(oldest) = shown.iter().max_by_key(|one| one.freshness.max_ms) else { return html! {} };
     let says = format!("The oldest is in warehouse {}: {}.", name(oldest), length(oldest.freshness.max_ms));
-    chart::rows("how-stale", "How long ago figures were last known right", &says, &bars)
+    chart::rows("how-stale", "How long ago the oldest figure was last known right", &says, &bars)
 }
 
 /// The fields and links that choose what is listed.

@@ -6,7 +6,7 @@ use selvedge_store::{Result, Store, about::Database};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{Config, ConnectionConfig, LISTEN};
+use crate::config::{Config, ConnectionConfig};
 
 /// What stands in the place of something that is not shown.
 const HIDDEN: &str = "(not shown)";
@@ -144,7 +144,12 @@ fn general(config: &Config) -> Section {
         ("lists_every", crate::config::words::Span(config.lists_every).to_string()),
     ];
     let rows = rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Section { id: "general".to_owned(), title: "Brand, store, server".to_owned(), path: format!("default listen {LISTEN}"), rows }
+    Section {
+        id: "general".to_owned(),
+        title: "Brand, store, server".to_owned(),
+        path: "the top of the file, [store], [server]".to_owned(),
+        rows,
+    }
 }
 
 /// What a connector was given, and where the rest is kept.

@@ -71,7 +71,7 @@ fn axe() -> String {
 /// What axe finds on the page that is open, a line each.
 async fn found(browser: &Browser, axe: &str) -> Vec<String> {
     devtools(browser, "Runtime.evaluate", json!({ "expression": axe })).await;
-    let run = "axe.run(document, { resultTypes: ['violations'] }).then(r => JSON.stringify(r.violations.map(v => \
+    let run = "axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }).then(r => JSON.stringify(r.violations.map(v => \
                v.id + ': ' + v.nodes.slice(0, 4).map(n => n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? n.failureSummary)).join(' | '))))";
     let params = json!({ "expression": run, "awaitPromise": true, "returnByValue": true });
     let answer = devtools(browser, "Runtime.evaluate", params).await;
@@ -159,6 +159,9 @@ async fn pages(browser: &Browser, address: &str) -> Vec<(&'static str, String)> 
 async fn picture(browser: &Browser, name: &str, look: Look) {
     let tall = browser.client.execute("return document.documentElement.scrollHeight", Vec::new()).await.unwrap();
     let tall = tall.as_u64().unwrap().clamp(500, if look == Look::Phone { 1_700 } else { 1_250 });
+    // As tall as the picture, so that what is fixed to the window goes all the way down.
+    let size = json!({ "width": look.width(), "height": tall, "deviceScaleFactor": 1, "mobile": false });
+    devtools(browser, "Emulation.setDeviceMetricsOverride", size).await;
     let clip = json!({ "x": 0, "y": 0, "width": look.width(), "height": tall, "scale": 1 });
     let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
     let shot = devtools(browser, "Page.captureScreenshot", params).await;
@@ -168,6 +171,7 @@ async fn picture(browser: &Browser, name: &str, look: Look) {
         Look::Dark => "-dark",
         Look::Phone => "-phone",
     };
+    look.set(browser).await;
     std::fs::write(root().join(format!("docs/images/{name}{mark}.png")), bytes).unwrap();
 }
 
@@ -194,7 +198,10 @@ async fn nothing_shuts_anybody_out() {
             let wide =
                 browser.client.execute("return document.documentElement.scrollWidth > innerWidth", Vec::new()).await.unwrap();
             if wide == json!(true) {
-                wrong.push(format!("{path} ({look:?}) is wider than the window"));
+                let by = "return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1) \
+                          .slice(0, 3).map(e => e.outerHTML.slice(0, 160))";
+                let by = browser.client.execute(by, Vec::new()).await.unwrap();
+                wrong.push(format!("{path} ({look:?}) is wider than the window: {by}"));
             }
         }
     }

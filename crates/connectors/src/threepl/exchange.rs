@@ -104,8 +104,11 @@ impl Exchange {
     /// What an operation that failed means.
     fn fault(&self, what: &str, effect: Effect, fault: SftpFault) -> Fault {
         let what = what.to_owned();
-        let last = Some((self.clock.now(), format!("{what}: {fault}")));
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).1 = last;
+        // That something is not there, or is too large, is an answer.
+        if !matches!(fault, SftpFault::Missing { .. } | SftpFault::TooLarge { .. }) {
+            let last = Some((self.clock.now(), format!("{what}: {fault}")));
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).1 = last;
+        }
         match fault {
             SftpFault::Unreached { .. } | SftpFault::Short { .. } => Fault::Transient { what, source: Some(fault.into()) },
             SftpFault::HostKey { .. } | SftpFault::Login { .. } | SftpFault::Denied { .. } => {

@@ -107,7 +107,7 @@ async fn shown(app: &App, flow: &FlowName, wanted: &Wanted, tried: &Tried) -> Re
                 }
             }
             @match &detail.flow {
-                Some(flow) => article.card.flow { (loom::picture(flow, &systems(app), now)) },
+                Some(flow) => article.card.flow { h2.aside { "Where its records stand" } (loom::picture(flow, &systems(app), now)) },
                 None => p { a href="/stock" { "Its figures, warehouse by warehouse, are under Stock." } },
             }
         }

@@ -20,7 +20,7 @@ const GAP: usize = 22;
 /// How wide a box is.
 const BOX: usize = 150;
 /// Between the left box and those on the right.
-const ACROSS: usize = 470;
+const ACROSS: usize = 380;
 /// Where the boxes on the right begin and end.
 const RIGHT: usize = BOX + ACROSS;
 const EDGE: usize = RIGHT + BOX;
@@ -74,8 +74,10 @@ fn layout(lanes: &[Lane]) -> Layout {
     let mut ys: BTreeMap<(usize, &ConnectionName), usize> = BTreeMap::new();
     let mut y = 0;
     for name in touches.keys().filter(|name| ***name != hub) {
-        let mine: Vec<usize> =
+        let mut mine: Vec<usize> =
             (0..lanes.len()).filter(|at| lanes.get(*at).is_some_and(|lane| lane.from == **name || lane.to == **name)).collect();
+        // Those that run along the edge come last, so that the others stand close together.
+        mine.sort_by_key(|at| !lanes.get(*at).is_some_and(&touches_hub));
         for (row, at) in mine.iter().enumerate() {
             ys.insert((*at, *name), y + HEAD + row * ROW + ROW / 2);
         }
