@@ -181,7 +181,7 @@ mod tests {
                 assert!(!tx.pause_flow(&brand(), &flow(), "bo", "again", at(200))?, "who paused it first stays named");
                 let pause = tx.flow_pause(&brand(), &flow())?.unwrap();
                 assert_eq!((pause.by.as_str(), pause.reason.as_str(), pause.at), ("anna", "the books are closed", at(100)));
-                assert_eq!(tx.flow_pauses(&brand())?, [pause.clone()]);
+                assert_eq!(tx.flow_pauses(&brand())?, std::slice::from_ref(&pause));
                 assert!(tx.flow_pauses(&"other".into())?.is_empty());
                 assert_eq!(tx.resume_flow(&brand(), &flow())?, Some(pause));
                 assert_eq!(tx.resume_flow(&brand(), &flow())?, None);

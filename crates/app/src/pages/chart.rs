@@ -152,7 +152,10 @@ pub(super) fn dots(id: &str, title: &str, across: &str, up: &str, dots: &[Dot]) 
             figure.chart #(id) {
                 figcaption {
                     b { (title) } " "
-                    span.quiet { "The heaviest: " (top.label) ", " (grouped(top.weight)) ". The oldest: " (old.label) ", " (length(old.age_ms)) "." }
+                    span.quiet {
+                        @if top == old { "The heaviest and the oldest: " (top.label) ", " (grouped(top.weight)) ", " (length(top.age_ms)) "." }
+                        @else { "The heaviest: " (top.label) ", " (grouped(top.weight)) ". The oldest: " (old.label) ", " (length(old.age_ms)) "." }
+                    }
                 }
                 svg.dots viewBox={ "0 0 " (WIDTH) " " (TALL + 20) } aria-hidden="true" {
                     line.axis x1="0" y1=(TALL) x2=(WIDTH) y2=(TALL) {}
@@ -220,7 +223,7 @@ mod tests {
         let dot = Dot { label: "a <b>".to_owned(), age_ms: 7_200_000, weight: 90, href: "/exceptions/exc_1".to_owned() };
         let text = dots("d", "Age and impact", "older", "heavier", &[dot]).into_string();
         assert!(text.contains("tabindex=\"-1\"") && text.contains("aria-hidden=\"true\"") && !text.contains("<b>b"), "{text}");
-        assert!(text.contains("The oldest: a &lt;b&gt;, 2 h 0 min."), "{text}");
+        assert!(text.contains("the oldest: a &lt;b&gt;, "), "{text}");
         assert!(dots("d", "x", "x", "x", &[]).into_string().is_empty());
     }
 

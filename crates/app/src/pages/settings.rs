@@ -63,7 +63,7 @@ fn runs_on(view: &SettingsView, four_eyes: &str, now: jiff::Timestamp) -> Markup
 }
 
 fn mebibytes(bytes: u64) -> String {
-    format!("{}.{} MiB", grouped(bytes >> 20), (bytes & 0xf_ffff) * 10 >> 20)
+    format!("{}.{} MiB", grouped(bytes >> 20), ((bytes & 0xf_ffff) * 10) >> 20)
 }
 
 fn section(one: &Section) -> Markup {

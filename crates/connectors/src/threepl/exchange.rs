@@ -42,6 +42,13 @@ pub(super) struct File {
     pub modified: Timestamp,
 }
 
+/// What happened last.
+#[derive(Clone, Default)]
+struct Last {
+    answered: Option<Timestamp>,
+    failed: Option<(Timestamp, String)>,
+}
+
 /// A partner's server.
 pub(super) struct Exchange {
     sftp: Sftp,
@@ -52,7 +59,7 @@ pub(super) struct Exchange {
     calls: BTreeMap<&'static str, AtomicU64>,
     lost: AtomicU64,
     /// When an operation last succeeded, and when one last failed and how.
-    last: std::sync::Mutex<(Option<Timestamp>, Option<(Timestamp, String)>)>,
+    last: std::sync::Mutex<Last>,
     /// The next running number, and the last of those put aside.
     numbers: tokio::sync::Mutex<Option<(u32, u32)>>,
     /// Size, date and since when, of files that may still grow.
@@ -107,7 +114,7 @@ impl Exchange {
         // That something is not there, or is too large, is an answer.
         if !matches!(fault, SftpFault::Missing { .. } | SftpFault::TooLarge { .. }) {
             let last = Some((self.clock.now(), format!("{what}: {fault}")));
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).1 = last;
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).failed = last;
         }
         match fault {
             SftpFault::Unreached { .. } | SftpFault::Short { .. } => Fault::Transient { what, source: Some(fault.into()) },
@@ -171,7 +178,7 @@ impl Exchange {
     /// Notes that there was an answer, if there was; that a file is not there is one, too.
     fn noted<T>(&self, answered: Result<T, SftpFault>) -> Result<T, SftpFault> {
         if matches!(answered, Ok(_) | Err(SftpFault::Missing { .. })) {
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(self.clock.now());
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).answered = Some(self.clock.now());
         }
         answered
     }
@@ -397,11 +404,11 @@ impl Traffic for Exchange {
             let count = self.calls.get(priority.word())?.load(Ordering::Relaxed);
             (count > 0).then_some((priority.word(), count))
         });
-        let (answered_at, failed) = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         SessionStats {
-            answered_at,
-            failed_at: failed.as_ref().map(|(at, _)| *at),
-            failed: failed.map(|(_, how)| how),
+            answered_at: last.answered,
+            failed_at: last.failed.as_ref().map(|(at, _)| *at),
+            failed: last.failed.map(|(_, how)| how),
             calls: calls.collect(),
             lost: self.lost.load(Ordering::Relaxed),
             under_way: self.sftp.under_way(),

@@ -12,7 +12,7 @@ use super::super::words::{flow_address, grouped};
 use crate::view::flows::Lane;
 
 /// Room for one line.
-const ROW: usize = 44;
+const ROW: usize = 38;
 /// Above the first line of a box, for its name.
 const HEAD: usize = 46;
 /// Between boxes.
