@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use fantoccini::{Locator, wd::WebDriverCompatibleCommand};
+use fantoccini::wd::WebDriverCompatibleCommand;
 use hyper::http;
 use serde_json::{Value, json};
 
@@ -107,8 +107,9 @@ async fn settled() -> (Running, Browser, String) {
 /// Where the first link that begins so leads, from a page.
 async fn first(browser: &Browser, address: &str, page: &str, begins: &str) -> Option<String> {
     browser.client.goto(&format!("{address}{page}")).await.unwrap();
-    let link = browser.client.find(Locator::Css(&format!("main a[href^='{begins}']"))).await.ok()?;
-    link.attr("href").await.unwrap()
+    // In one step: what is live may be replaced between two.
+    let link = format!("return document.querySelector(\"main a[href^='{begins}']\")?.getAttribute('href') ?? null");
+    browser.client.execute(&link, Vec::new()).await.unwrap().as_str().map(str::to_owned)
 }
 
 /// Every page: what its picture is called, and where it is.
