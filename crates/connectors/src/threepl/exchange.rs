@@ -111,8 +111,8 @@ impl Exchange {
     /// What an operation that failed means.
     fn fault(&self, what: &str, effect: Effect, fault: SftpFault) -> Fault {
         let what = what.to_owned();
-        // That something is not there, or is too large, is an answer.
-        if !matches!(fault, SftpFault::Missing { .. } | SftpFault::TooLarge { .. }) {
+        // That something is not there, is too large or stands there already is an answer.
+        if !matches!(fault, SftpFault::Missing { .. } | SftpFault::TooLarge { .. } | SftpFault::Failed { .. }) {
             let last = Some((self.clock.now(), format!("{what}: {fault}")));
             self.last.lock().unwrap_or_else(PoisonError::into_inner).failed = last;
         }
