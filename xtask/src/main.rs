@@ -1,4 +1,4 @@
-//! All chores, in one place: `cargo xtask test | ci | tidy | bench`.
+//! All chores, in one place: `cargo xtask test | ci | setup | tidy | bench`.
 #![allow(clippy::print_stdout, reason = "a chore talks to the person who runs it")]
 
 mod setup;
@@ -17,6 +17,7 @@ cargo xtask COMMAND
 
   test          set up what the tests need, then run every check and test (what CI runs)
   ci            the same as test
+  setup         only what the tests need and a fresh machine does not have: a headless browser, axe-core
   tidy          the rules of the house alone: who may know whom, what may stand where
   bench [ARGS]  build in release and measure against the floor of the same run
 ";
@@ -26,6 +27,7 @@ fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("test" | "ci") => test(&root),
+        Some("setup") => setup::browser().and_then(|()| setup::axe(&root)),
         Some("tidy") => report(&tidy::findings(&root)?),
         Some("bench") => bench(&root, args.collect()),
         Some("help" | "--help" | "-h") | None => {
@@ -47,6 +49,7 @@ fn test(root: &Path) -> anyhow::Result<()> {
     report(&tidy::findings(root)?)?;
     cargo(root, &["fmt", "--all", "--check"])?;
     setup::browser()?;
+    setup::axe(root)?;
     cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     setup::deny(root)?;
     cargo(root, &["test", "--locked", "--workspace"])?;

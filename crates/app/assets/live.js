@@ -72,6 +72,17 @@
     if (news && says && news.textContent !== says.textContent) news.textContent = says.textContent;
   }
 
+  // A file that is chosen is put where its text could be pasted.
+  for (const picked of document.querySelectorAll("input[type=file][data-into]")) {
+    const into = document.getElementById(picked.dataset.into);
+    if (!into) continue;
+    picked.closest("[hidden]")?.removeAttribute("hidden");
+    picked.addEventListener("change", async () => {
+      const file = picked.files[0];
+      if (file) into.value = await file.text();
+    });
+  }
+
   if (!("EventSource" in window)) return;
   const events = new EventSource("/live");
   // The server ends the stream each minute and looks anew who may read on; a pause that short is none.

@@ -8,7 +8,7 @@
 //! Behind a reverse proxy: configure the public address and the proxy's own, and forward `Host`, `Origin` and `Sec-Fetch-Site` as
 //! they come.
 
-use std::{any::Any, future::Future, sync::Arc, time::Duration};
+use std::{any::Any, collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -29,13 +29,14 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
+use jiff::Timestamp;
 use selvedge_connector::Clock;
 use selvedge_flow::{
     Engine,
     actions::{Actions, Actor},
     reconcile::PairSetup,
 };
-use selvedge_model::{Brand, ConnectionName};
+use selvedge_model::{Brand, ConnectionName, Kind};
 use selvedge_store::Store;
 use serde_json::json;
 use tokio::{
@@ -50,12 +51,16 @@ use crate::{
     config::Config,
     pages,
     people::{Door, Who, guard::guard, origin::Peer},
-    view::{Ends, Line, Target, handbook::Facts},
+    view::{self, Ends, Line, Target, connections::ConnectionView, handbook::Facts, settings::Settings},
     webhooks,
 };
 
 /// The largest body that a form or the API takes. Webhooks have a bound of their own.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest body of an import of mappings.
+const IMPORT_BYTES_MAX: usize = 1024 * 1024;
+/// Where imports come in.
+const IMPORTS: [&str; 2] = ["/mappings/import", "/mappings/import/apply"];
 /// How long requests that are under way may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -96,6 +101,8 @@ pub struct App {
     pub hosts: Vec<String>,
     /// What the handbook tells.
     pub facts: Facts,
+    /// Since when it serves.
+    pub since: Timestamp,
     /// How people come in.
     pub door: Door,
     /// Who watches the counts.
@@ -114,6 +121,7 @@ impl App {
             clock: Arc::clone(&setup.clock),
             hosts: Vec::new(),
             facts: bare(&engine),
+            since: setup.clock.now(),
             door: Door::default(),
             live: pages::live::Live::default(),
             deliveries: webhooks::Room::default(),
@@ -149,6 +157,23 @@ impl App {
     /// The connections as they stand now.
     pub fn lines(&self) -> Vec<Line> {
         self.engine.setup().connections.iter().map(|(name, connection)| Line::of(name, connection)).collect()
+    }
+
+    /// The connections, with what the store knows of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn connections(&self) -> selvedge_store::Result<Vec<ConnectionView>> {
+        let setup = self.engine.setup();
+        let flows = setup.flows.iter().map(|flow| (flow.name.clone(), flow.kind, flow.from.clone(), flow.to.clone()));
+        let stocks = setup.stocks.iter().map(|flow| (flow.name.clone(), Kind::Stock, flow.from.clone(), flow.to.clone()));
+        let lines = setup.connections.iter().map(|(name, connection)| {
+            let rests = connection.traffic.rests().map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+            (Line::of(name, connection), rests)
+        });
+        let all: Vec<_> = flows.chain(stocks).collect();
+        let (credentials, now) = (&self.facts.credentials, self.clock.now());
+        view::connections::connections(&self.store, &self.brand, &self.ends(), &all, lines.collect(), credentials, now).await
     }
 
     /// The connections that records flow to: those that mappings are for.
@@ -190,6 +215,8 @@ fn bare(engine: &Engine) -> Facts {
         entities: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
         kept: Vec::new(),
+        credentials: BTreeMap::new(),
+        settings: Settings::default(),
     }
 }
 
@@ -204,7 +231,8 @@ pub fn router(app: Arc<App>) -> Router {
         });
     pages::router()
         .nest("/api", api::router(Arc::clone(&app)))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        // What is larger for most was refused before ([`whole`]).
+        .layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX))
         .route("/webhooks/{connection}", post(webhooks::receive))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
@@ -357,10 +385,17 @@ async fn whole(request: Request, next: Next) -> Response {
     let refused = |status: StatusCode, why: &'static str| {
         if is_api { api::Problem::of(status, "The body does not read", why).into_response() } else { refuse(status, why) }
     };
+    let import = IMPORTS.contains(&request.uri().path());
     let (parts, body) = request.into_parts();
-    match tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await {
+    let most = if import { IMPORT_BYTES_MAX } else { BODY_BYTES_MAX };
+    let too_large = if import {
+        "The file is larger than 1 MiB, or broke off. Nothing was done. Give it in parts, or use selvedge mappings import."
+    } else {
+        "The body is larger than 64 KiB, or broke off. Nothing was done."
+    };
+    match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
         Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Ok(Err(_)) => refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB, or broke off. Nothing was done."),
+        Ok(Err(_)) => refused(StatusCode::PAYLOAD_TOO_LARGE, too_large),
         Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body took longer than 10 seconds to arrive. Nothing was done."),
     }
 }

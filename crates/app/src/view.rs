@@ -8,30 +8,36 @@
 pub mod alerts;
 mod calls;
 pub mod case;
+pub mod connections;
+pub mod coverage;
 pub mod desk;
 mod exceptions;
+pub mod flows;
 pub mod handbook;
 mod ledgers;
+pub mod mapping_csv;
 mod mappings;
 mod orders;
 mod parcels;
 mod preflight;
 pub mod reconcile;
 mod returns;
+pub mod settings;
 mod shadow;
 pub mod stock;
 mod stock_rows;
 pub mod webhooks;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use selvedge_flow::{FlowSetup, StockSetup};
-use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode, obligation::State};
+use selvedge_model::{Brand, ConnectionName, FlowName, Interval, Kind, Mode};
 use selvedge_store::{
-    Result, Store, View,
+    Result, Store,
     desk::DeskFilter,
+    flows::Pause,
     obligations::{Balance, FlowSide},
     stock::{Of, StockBalance},
 };
@@ -42,6 +48,7 @@ pub use exceptions::{
     ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, by_cause, by_root_cause,
     connection_of, exception, open_count, reason, team, total,
 };
+pub use flows::{FlowView, flows};
 pub use ledgers::{became, document};
 pub use mappings::{MappingWanted, MappingsView, Target, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
@@ -51,9 +58,8 @@ pub use returns::{GoodsHalf, Halves, MoneyHalf, RETURNS_MAX, ReturnLine, ReturnS
 pub use shadow::{ShadowView, shadow};
 pub use stock_rows::{LevelKept, Moved, StockRows, stock_rows};
 
-/// The slots of the picture of throughput, and how long each is.
-const SLOTS: usize = 60;
-const SLOT: Duration = Duration::from_secs(60);
+/// Hours of the chart of today.
+const HOURS_OF_TODAY: usize = 48;
 /// Exceptions shown of today.
 const EXCEPTIONS_OF_TODAY: usize = 5;
 
@@ -104,73 +110,6 @@ impl From<Balance> for BalanceView {
     }
 }
 
-/// How many rows stand in one state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct StateCount {
-    /// The state.
-    pub state: State,
-    /// Rows in it.
-    pub count: u64,
-}
-
-/// How long rows take from captured to confirmed, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Latency {
-    /// Half of them are quicker.
-    pub p50_ms: u64,
-    /// One in a hundred is slower.
-    pub p99_ms: u64,
-}
-
-/// One flow.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct FlowView {
-    /// Its name.
-    pub flow: FlowName,
-    /// Of which kind.
-    pub kind: Kind,
-    /// From.
-    pub from: ConnectionName,
-    /// To.
-    pub to: ConnectionName,
-    /// Whether it writes.
-    pub mode: Mode,
-    /// Rows per state, every state, in the model's order.
-    pub states: Vec<StateCount>,
-    /// The equation over everything ever captured.
-    pub balance: BalanceView,
-    /// Rows confirmed per minute over the last hour, oldest first; the last entry is the last sixty seconds.
-    pub confirmed_per_minute: Vec<u64>,
-    /// How long the newest 50,000 took.
-    pub latency: Option<Latency>,
-}
-
-/// All flows.
-///
-/// # Errors
-/// The store's.
-pub async fn flows(store: &Store, brand: &Brand, ends: &[Ends], now: Timestamp) -> Result<Vec<FlowView>> {
-    let (brand, ends) = (brand.clone(), ends.to_vec());
-    store.read(move |view| ends.iter().map(|ends| flow(view, &brand, ends, now)).collect()).await
-}
-
-fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) -> Result<FlowView> {
-    let counts = view.state_counts(brand, &ends.flow)?;
-    let count = |state| counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
-    let balance = view.balance(brand, &[ends.side()], None)?.pop().unwrap_or_default();
-    Ok(FlowView {
-        flow: ends.flow.clone(),
-        kind: ends.kind,
-        from: ends.from.clone(),
-        to: ends.to.clone(),
-        mode: ends.mode,
-        states: State::ALL.into_iter().map(|state| StateCount { state, count: count(state) }).collect(),
-        balance: balance.into(),
-        confirmed_per_minute: view.confirmed_per_slot(brand, &ends.flow, now, SLOT, SLOTS)?,
-        latency: view.latency(brand, &ends.flow)?.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms }),
-    })
-}
-
 /// The equation per flow, over what was captured in the window (everything if `None`).
 ///
 /// # Errors
@@ -186,6 +125,9 @@ pub async fn balance(store: &Store, brand: &Brand, ends: &[Ends], window: Option
 pub struct Pulse {
     /// Per flow, the rows per state that any are in.
     pub flows: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// Flows that a person has paused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<FlowName>,
     /// Open exceptions.
     pub exceptions: usize,
     /// Per stock flow and warehouse, where the figures stand.
@@ -212,7 +154,8 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockS
                 stock.extend(view.stock_balance(of)?);
             }
             let exceptions = usize::try_from(view.desk_count(&brand)?).unwrap_or(usize::MAX);
-            Ok(Pulse { flows, exceptions, stock })
+            let paused = view.flow_pauses(&brand)?.into_iter().map(|pause| pause.flow).collect();
+            Ok(Pulse { flows, paused, exceptions, stock })
         })
         .await
 }
@@ -222,6 +165,8 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockS
 pub struct Today {
     /// The flows.
     pub flows: Vec<FlowView>,
+    /// Orders confirmed or compared in each of the last hours by all flows of orders together, oldest first; the last one is not over.
+    pub hours: Vec<u64>,
     /// The open exceptions of the highest impact; a few of them.
     pub exceptions: Vec<ExceptionView>,
     /// How many open exceptions there are.
@@ -232,6 +177,8 @@ pub struct Today {
     pub held: u64,
     /// Money held, an amount per currency.
     pub money: Vec<String>,
+    /// Flows that a person has paused, those of stock among them.
+    pub paused: Vec<Pause>,
     /// Calls spent.
     pub calls: CallsView,
     /// The newest orders.
@@ -246,17 +193,24 @@ pub async fn today(store: &Store, brand: &Brand, ends: &[Ends], lines: Vec<Line>
     let (brand, ends) = (brand.clone(), ends.to_vec());
     store
         .read(move |view| {
-            let flows = ends.iter().map(|ends| flow(view, &brand, ends, now)).collect::<Result<Vec<_>>>()?;
+            let flows = ends.iter().map(|ends| flows::flow(view, &brand, ends, now)).collect::<Result<Vec<_>>>()?;
             let first = view.desk(&brand, &DeskFilter::default(), None, EXCEPTIONS_OF_TODAY)?;
             let totals = view.desk_totals(&brand)?;
             let order_ends: Vec<Ends> = ends.iter().filter(|ends| ends.kind == Kind::Order).cloned().collect();
             let newest = view.records(&brand, Kind::Order, "", 10)?;
+            let mut hours = vec![0_u64; HOURS_OF_TODAY];
+            for ends in &order_ends {
+                let of_flow = view.done_per_hour(&brand, &ends.flow, now, HOURS_OF_TODAY)?;
+                hours.iter_mut().zip(of_flow).for_each(|(sum, count)| *sum += count);
+            }
             Ok(Today {
+                hours,
                 exceptions: first.rows.into_iter().map(ExceptionView::from).collect(),
                 open: totals.open,
                 snoozed: totals.snoozed,
                 held: totals.records,
                 money: totals.money.iter().map(ToString::to_string).collect(),
+                paused: view.flow_pauses(&brand)?,
                 calls: calls::calls_in(view, &brand, &ends, lines)?,
                 newest: newest
                     .into_iter()

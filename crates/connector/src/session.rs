@@ -5,13 +5,14 @@ mod line;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
 use reqwest::header::{HeaderName, HeaderValue};
 use selvedge_model::Problem;
 use tracing::Instrument;
@@ -257,6 +258,14 @@ pub struct SessionStats {
     pub breaker_open: bool,
     /// Whether the connection pauses because the platform asked it to.
     pub paused: bool,
+    /// When a call was last answered; "too many" and server errors are no answers here.
+    pub answered_at: Option<Timestamp>,
+    /// The status of that answer, where the platform speaks HTTP.
+    pub answered: Option<u16>,
+    /// When a call last failed: no answer, or a server error.
+    pub failed_at: Option<Timestamp>,
+    /// How, in a few words.
+    pub failed: Option<String>,
 }
 
 /// What is told of a connection's calls, whatever they go over.
@@ -294,6 +303,14 @@ pub struct Session {
     throttled: AtomicU64,
     lost: AtomicU64,
     faring: Faring,
+    last: Mutex<Last>,
+}
+
+/// What happened last, for whoever asks how a connection does.
+#[derive(Debug, Default)]
+struct Last {
+    answered: Option<(Timestamp, u16)>,
+    failed: Option<(Timestamp, String)>,
 }
 
 impl std::fmt::Debug for Session {
@@ -322,6 +339,7 @@ impl Session {
             throttled: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             faring: Faring::default(),
+            last: Mutex::default(),
         })
     }
 
@@ -450,14 +468,27 @@ impl Session {
         }
         match &result {
             Ok(answer) if answer.status == 429 => return Err(self.limited(call, permit, answer)),
-            Ok(answer) if answer.status >= 500 => self.line.failed(),
-            Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
+            Ok(answer) if answer.status >= 500 => {
+                self.note(|last, now| last.failed = Some((now, format!("{}: answered {}", call.what, answer.status))));
                 self.line.failed();
             }
-            _ => self.line.came_through(permit.since()),
+            Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.note(|last, now| last.failed = Some((now, format!("{}: no answer", call.what))));
+                self.line.failed();
+            }
+            _ => {
+                if let Ok(answer) = &result {
+                    self.note(|last, now| last.answered = Some((now, answer.status)));
+                }
+                self.line.came_through(permit.since());
+            }
         }
         result
+    }
+
+    fn note(&self, happened: impl FnOnce(&mut Last, Timestamp)) {
+        happened(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), self.clock.now());
     }
 
     fn limited(&self, call: &Call, permit: &Permit, answer: &Answer) -> Fault {
@@ -517,6 +548,9 @@ impl Session {
             ..SessionStats::default()
         };
         self.line.read(&mut stats);
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        (stats.answered_at, stats.answered) = last.answered.map_or((None, None), |(at, status)| (Some(at), Some(status)));
+        (stats.failed_at, stats.failed) = last.failed.clone().map_or((None, None), |(at, how)| (Some(at), Some(how)));
         stats
     }
 }

@@ -14,7 +14,7 @@ use selvedge_model::{
     edit::{self, Edit, EditField},
     obligation::{Event, State},
     owners::Owner,
-    people::Act,
+    people::{Act, MapEntry},
 };
 use selvedge_store::{
     Result, Store, StoreError, Tx,
@@ -147,6 +147,17 @@ impl Actions {
     pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<Mapped> {
         let (table, key, value) = (table.to_owned(), key.to_owned(), value.map(str::to_owned));
         Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value }).await? {
+            Done::Mapped(mapped) => mapped,
+            other => Mapped { released: other.records(), following: 0 },
+        })
+    }
+
+    /// Sets many mappings together, all or none, and releases what waited for them.
+    ///
+    /// # Errors
+    /// It takes a second person, who is asked for all of them at once; the store's.
+    pub async fn import(&self, entries: Vec<MapEntry>) -> Result<Mapped> {
+        Ok(match self.act(Act::Import { entries }).await? {
             Done::Mapped(mapped) => mapped,
             other => Mapped { released: other.records(), following: 0 },
         })
@@ -494,32 +505,53 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
             Ok(Done::Moved(count))
         }
         Act::Map { connection, table, key, value } => {
-            tx.map(brand, connection, table, key, value.as_deref(), actor, now)?;
-            let detail = format!("{} at {connection}", value.as_deref().unwrap_or("(removed)"));
-            tx.audit(brand, actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
-            let mut mapped = Mapped::default();
-            if let Some(value) = value {
-                let all = format!("mapping.{table}:");
-                let one = format!("{all}{key}");
-                let meant = tx.open_causes(brand, if key == "*" { &all } else { &one })?;
-                for (id, _, cause) in meant.into_iter().filter(|(_, _, cause)| key == "*" || *cause == one) {
-                    let asked = cause.strip_prefix(&all).unwrap_or_default();
-                    let said = format!("{table} {asked} is {value} at {connection}");
-                    tx.tell_exception(id, EventKind::Mapped, actor, &said, now)?;
-                    match tx.begin_release(id, actor, now)? {
-                        Begun::AtOnce(count) => mapped.released += count,
-                        Begun::Canary(..) => {
-                            mapped.released += 1;
-                            mapped.following += tx.exception(id)?.count;
-                        }
-                        Begun::UnderWay => {}
-                    }
-                }
+            Ok(Done::Mapped(map_one(tx, brand, actor, connection, (table, key, value.as_deref()), now)?))
+        }
+        Act::Import { entries } => {
+            let mut all = Mapped::default();
+            for entry in entries {
+                let what = (entry.table.as_str(), entry.key.as_str(), Some(entry.value.as_str()));
+                let mapped = map_one(tx, brand, actor, &entry.connection, what, now)?;
+                all.released += mapped.released;
+                all.following += mapped.following;
             }
-            Ok(Done::Mapped(mapped))
+            Ok(Done::Mapped(all))
         }
         Act::Sign { .. } => Err(StoreError::Forbidden("a period is signed at the command line".to_owned())),
     }
+}
+
+/// Sets one mapping, or without a value removes it, and releases what waited for it.
+fn map_one(
+    tx: &Tx<'_>,
+    brand: &Brand,
+    actor: &Actor,
+    connection: &ConnectionName,
+    (table, key, value): (&str, &str, Option<&str>),
+    now: Timestamp,
+) -> Result<Mapped> {
+    tx.map(brand, connection, table, key, value, actor, now)?;
+    let detail = format!("{} at {connection}", value.unwrap_or("(removed)"));
+    tx.audit(brand, actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
+    let mut mapped = Mapped::default();
+    let Some(value) = value else { return Ok(mapped) };
+    let all = format!("mapping.{table}:");
+    let one = format!("{all}{key}");
+    let meant = tx.open_causes(brand, if key == "*" { &all } else { &one })?;
+    for (id, _, cause) in meant.into_iter().filter(|(_, _, cause)| key == "*" || *cause == one) {
+        let asked = cause.strip_prefix(&all).unwrap_or_default();
+        let said = format!("{table} {asked} is {value} at {connection}");
+        tx.tell_exception(id, EventKind::Mapped, actor, &said, now)?;
+        match tx.begin_release(id, actor, now)? {
+            Begun::AtOnce(count) => mapped.released += count,
+            Begun::Canary(..) => {
+                mapped.released += 1;
+                mapped.following += tx.exception(id)?.count;
+            }
+            Begun::UnderWay => {}
+        }
+    }
+    Ok(mapped)
 }
 
 fn ask(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp) -> Result<ApprovalId> {

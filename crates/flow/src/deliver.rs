@@ -11,7 +11,7 @@ use selvedge_model::{
     obligation::{Event, State},
 };
 use selvedge_store::{
-    Result,
+    Result, Tx,
     attempts::AttemptRow,
     obligations::{ObligationRow, Step},
 };
@@ -22,6 +22,7 @@ use crate::{
     backoff::{after, next_try},
     engine::{Engine, Flow, Hand, unless_moved},
     gate::hold,
+    pauses,
     ports::{AnyWriter, source},
     spans,
     stock::demand::{counting, delivered},
@@ -95,11 +96,16 @@ impl Engine {
         let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
         let (probe_brand, probe_name) = (brand.clone(), name.clone());
         // A look costs no sync; an idle flow should not write.
-        let any = self.store().read(move |view| view.due(&probe_brand, &probe_name, State::Cleared, now, 1)).await?;
+        let any = self.store().read(move |view| pauses::due(view, &probe_brand, &probe_name, now, 1)).await?;
         if any.is_empty() {
             return Ok(Vec::new());
         }
-        self.store().write(move |tx| tx.claim(&brand, &name, now, limit)).await
+        // Asked again where the claim is made: nothing leaves after a person was told that the flow is paused.
+        let claim = move |tx: &Tx<'_>| match tx.flow_pause(&brand, &name)? {
+            Some(_) => Ok(Vec::new()),
+            None => tx.claim(&brand, &name, now, limit),
+        };
+        self.store().write(claim).await
     }
 
     async fn deliver_one(&self, flow: &Flow, writer: &dyn AnyWriter, row: ObligationRow) -> Result<()> {

@@ -28,6 +28,7 @@ mod engine;
 mod gate;
 mod halves;
 mod lists;
+mod pauses;
 mod ports;
 mod preflight;
 mod prepare;

@@ -19,10 +19,13 @@ use crate::{
     backoff::{after, before},
     capture::due,
     engine::{Engine, Side},
+    pauses::SWEEP,
 };
 
 /// Pages that one turn reads.
 const PAGES_PER_TURN: usize = 4;
+/// How often it is looked whether a person has asked for a sweep.
+const ASKED_EVERY: Duration = Duration::from_secs(2);
 
 /// How a page is read.
 #[derive(Clone, Copy)]
@@ -88,18 +91,24 @@ impl Engine {
         Ok(came)
     }
 
-    /// Enumerates everything of the last `sweep_back`, independent of all other ways in, when it is time.
+    /// Enumerates everything of the last `sweep_back`, independent of all other ways in, when it is time; or what a person asked for.
     pub(crate) async fn sweep(&self, side: &Side) -> Result<usize> {
-        let Some(every) = side.setup.sweep_every.filter(|_| due(self.rhythm(side).sweep, self.now())) else { return Ok(0) };
-        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
-        let proven = self.store().read(move |view| view.proven(&brand, &from, kind, 1)).await?;
-        let next = proven.iter().find(|row| row.via == "sweep").map_or(self.now(), |last| after(last.at, every));
-        if next > self.now() {
-            self.set_rhythm(side, |r| r.sweep = Some(next));
+        if !due(self.rhythm(side).sweep, self.now()) {
             return Ok(0);
         }
-        let (came, rest) = match self.turn(side, "sweep", Way::Enumerate, self.sweep_interval(side)).await? {
-            Turn::Whole(came, _) => (came, every),
+        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
+        let (begun, proven) = self
+            .store()
+            .read(move |view| Ok((view.reading(&brand, &from, kind, SWEEP)?.is_some(), view.proven(&brand, &from, kind, 1)?)))
+            .await?;
+        let last = proven.iter().find(|row| row.via == SWEEP).map(|row| row.at);
+        let is_time = side.setup.sweep_every.is_some_and(|every| last.is_none_or(|at| after(at, every) <= self.now()));
+        if !begun && !is_time {
+            self.set_rhythm(side, |r| r.sweep = Some(after(self.now(), ASKED_EVERY)));
+            return Ok(0);
+        }
+        let (came, rest) = match self.turn(side, SWEEP, Way::Enumerate, self.sweep_interval(side)).await? {
+            Turn::Whole(came, _) => (came, ASKED_EVERY),
             Turn::UnderWay(came) => (came, Duration::ZERO),
             Turn::Failed(came, rest) => (came, rest),
         };
@@ -115,7 +124,7 @@ impl Engine {
         let mut swept = Swept { found: 0, through: Some(Timestamp::MAX) };
         for side in &self.sides {
             loop {
-                match self.turn(side, "sweep", Way::Enumerate, self.sweep_interval(side)).await? {
+                match self.turn(side, SWEEP, Way::Enumerate, self.sweep_interval(side)).await? {
                     Turn::Whole(_, row) => {
                         swept.found += row.news;
                         swept.through = swept.through.map(|through| through.min(row.interval.to));
@@ -144,7 +153,7 @@ impl Engine {
         let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
         let begun = self.store().read(move |view| view.reading(&brand, &from, kind, via)).await?;
         let (interval, mut cursor, mut seen, mut news) = match begun {
-            Some(row) => (row.interval, Some(Cursor(row.cursor)), row.seen, row.news),
+            Some(row) => (row.interval, Some(Cursor(row.cursor)).filter(|cursor| !cursor.0.is_empty()), row.seen, row.news),
             None => (fresh, None, 0, 0),
         };
         let mut came = 0;

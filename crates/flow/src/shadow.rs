@@ -24,6 +24,7 @@ use crate::{
     confirm::other_values,
     engine::{Engine, Flow, unless_moved},
     gate::hold,
+    pauses,
     stock::demand::{counting, delivered},
 };
 
@@ -54,7 +55,7 @@ impl Engine {
         while !self.is_stopping() && !self.paused(&flow.setup.to) {
             let (brand, name, now) = (self.brand().clone(), flow.setup.name.clone(), self.now());
             let limit = parallel * BATCH_PER_SLOT;
-            let rows = self.store().read(move |view| view.due(&brand, &name, State::Cleared, now, limit)).await?;
+            let rows = self.store().read(move |view| pauses::due(view, &brand, &name, now, limit)).await?;
             if rows.is_empty() {
                 break;
             }

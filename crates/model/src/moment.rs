@@ -42,7 +42,7 @@ pub fn in_zone(text: &str, zone: &TimeZone) -> Result<Timestamp, MomentError> {
 }
 
 /// A stretch of time: from (included) to (excluded).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Interval {
     /// First instant inside.
     pub from: Timestamp,

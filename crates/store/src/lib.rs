@@ -7,6 +7,7 @@
 //! What may follow which state is not decided here but in `selvedge_model::obligation`; a move
 //! that the table does not allow is refused with [`StoreError::Move`].
 
+pub mod about;
 pub mod alerts;
 pub mod arrivals;
 pub mod attempts;
@@ -25,6 +26,7 @@ pub mod events;
 pub mod exceptions;
 pub mod exchanges;
 pub mod feed;
+pub mod flows;
 pub mod halves;
 pub mod idempotency;
 pub mod intervals;

@@ -43,6 +43,14 @@ pub struct MappingSet(pub BTreeMap<(String, String, String), String>);
 /// One change of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct MappingChange {
+    /// Counted up.
+    pub id: i64,
+    /// For which target.
+    pub connection: String,
+    /// Which table.
+    pub table: String,
+    /// Which key.
+    pub key: String,
     /// The entry as `table key`.
     pub entry: String,
     /// Before; `None` when it is new.
@@ -228,15 +236,34 @@ impl View<'_> {
 
     /// The changes, newest first.
     pub fn mapping_history(&self, brand: &Brand, limit_rows: usize) -> Result<Vec<MappingChange>> {
-        let sql = "SELECT tbl || ' ' || key, before, after, set_by, set_at FROM mapping_changes WHERE brand = ?1 ORDER BY id DESC LIMIT ?2";
+        self.mapping_changes(brand, [""; 3], None, limit_rows)
+    }
+
+    /// The changes of a connection, a table and a key, newest first, where an empty text stands for any; those before one of them.
+    pub fn mapping_changes(
+        &self,
+        brand: &Brand,
+        [connection, table, key]: [&str; 3],
+        before: Option<i64>,
+        limit_rows: usize,
+    ) -> Result<Vec<MappingChange>> {
+        let sql = "SELECT id, connection, tbl, key, before, after, set_by, set_at FROM mapping_changes
+                   WHERE brand = ?1 AND id < ?2 AND (?3 = '' OR connection = ?3) AND (?4 = '' OR tbl = ?4) AND (?5 = '' OR key = ?5)
+                   ORDER BY id DESC LIMIT ?6";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params![brand.as_str(), limit(limit_rows)], |row| {
+        let values = params![brand.as_str(), before.unwrap_or(i64::MAX), connection, table, key, limit(limit_rows)];
+        let rows = statement.query_and_then(values, |row| {
+            let (table, key): (String, String) = (row.get(2)?, row.get(3)?);
             Ok(MappingChange {
-                entry: row.get(0)?,
-                before: row.get(1)?,
-                after: row.get(2)?,
-                by: row.get(3)?,
-                at: moment(row.get(4)?)?,
+                id: row.get(0)?,
+                connection: row.get(1)?,
+                entry: format!("{table} {key}"),
+                table,
+                key,
+                before: row.get(4)?,
+                after: row.get(5)?,
+                by: row.get(6)?,
+                at: moment(row.get(7)?)?,
             })
         })?;
         rows.collect()
@@ -370,6 +397,12 @@ mod tests {
                 let changes: Vec<_> = history.iter().map(|c| (c.before.as_deref(), c.after.as_deref(), c.at)).collect();
                 assert_eq!(changes, [(Some("8"), None, at(4)), (Some("7"), Some("8"), at(3)), (None, Some("7"), at(1))]);
                 assert_eq!(history[0].entry, "location market=2");
+                let of = |what: [&str; 3], before| tx.mapping_changes(&brand(), what, before, 10).unwrap().len();
+                assert_eq!(
+                    (of(["erp", "", ""], None), of(["", "item", ""], None), of(["", "location", "market=2"], None)),
+                    (3, 0, 3)
+                );
+                assert_eq!(of([""; 3], Some(history[1].id)), 1, "those before one of them");
                 assert_eq!(tx.mappings(&brand())?, []);
                 set(Some("9"), 6);
                 assert_eq!(tx.mappings(&brand())?[0].value, "9");

@@ -47,6 +47,21 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/flows", READ, "The flows, how fresh they are and where their records stand.", flows::list),
         Operation::get(
+            "/flows/{flow}",
+            READ,
+            "One flow: where it stands, its hours, how it is set up, what of its source is proven.",
+            flows::show,
+        ),
+        Operation::post(
+            "/flows/{flow}/pause",
+            ACT,
+            "Pauses it for a reason: nothing is delivered until it is resumed.",
+            flows::pause,
+        ),
+        Operation::post("/flows/{flow}/resume", ACT, "Resumes it: what waits goes on.", flows::resume),
+        Operation::get("/flows/{flow}/sweep", READ, "What a sweep of its source would cover. Nothing is begun.", flows::foresee),
+        Operation::post("/flows/{flow}/sweep", ACT, "Has its source enumerated once more since a moment.", flows::sweep),
+        Operation::get(
             "/balance",
             READ,
             "The equation of each flow: what was captured against where it stands, for a window of time or for ever.",

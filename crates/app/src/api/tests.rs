@@ -368,7 +368,7 @@ async fn every_reading_operation_answers_what_the_document_says() {
             let of = operation.path.split("/{").next().unwrap();
             let mut ids = BTreeSet::new();
             let (list, names): (&str, &[&str]) =
-                if of == "/stock/items" { ("/stock/figures", &["sku"]) } else { (of, &["id", "number", "key", "name"]) };
+                if of == "/stock/items" { ("/stock/figures", &["sku"]) } else { (of, &["id", "number", "key", "name", "flow"]) };
             named(lists.get(list).unwrap_or(&Value::Null), names, &mut ids);
             if of == "/handbook" {
                 let told = lists["/handbook"]["lists"].as_array().unwrap();
@@ -378,10 +378,11 @@ async fn every_reading_operation_answers_what_the_document_says() {
             for id in ids.into_iter().chain(["no-such-thing".to_owned()]) {
                 let (before, rest) = operation.path.split_once('{').unwrap();
                 let after = rest.rsplit_once('}').unwrap().1;
+                let asked = if operation.path == "/flows/{flow}/sweep" { "?since=1h" } else { "" };
                 let path = match of {
                     "/handbook" if !id.contains('/') => continue,
                     "/handbook" => format!("/api{before}{id}"),
-                    _ => format!("/api{before}{}{after}", encoded(&id)),
+                    _ => format!("/api{before}{}{after}{asked}", encoded(&id)),
                 };
                 let got = send(&app, "GET", &path, None, None).await;
                 assert_told(&document, "GET", operation.path, &got);
@@ -410,6 +411,9 @@ fn written(pattern: &str, of: &Things) -> (String, Value) {
             json!({"obligation": obligation, "fields": {"city": "Uppsala"}, "reason": "she wrote to us"})
         }
         "/alerts/{id}/acknowledge" => Value::Null,
+        "/flows/{flow}/pause" => json!({"reason": "the books are closed"}),
+        "/flows/{flow}/resume" => json!({"reason": ""}),
+        "/flows/{flow}/sweep" => json!({"since": "1h"}),
         "/mappings" => json!({"connection": "books", "table": "shipping_item", "key": "market=2,method=express", "value": "417"}),
         "/handbook/{list}/{period}/tick" => json!({"item": check.1, "note": "looked at"}),
         "/handbook/{list}/{period}/sign" => json!({"reason": "nobody is here today"}),
@@ -428,7 +432,8 @@ fn written(pattern: &str, of: &Things) -> (String, Value) {
         Some("people") => person,
         _ => exception,
     };
-    let path = pattern.replace("{id}", id).replace("{token}", token).replace("{list}/{period}", &check.0);
+    let path =
+        pattern.replace("{id}", id).replace("{token}", token).replace("{flow}", "orders").replace("{list}/{period}", &check.0);
     (format!("/api{path}"), body)
 }
 

@@ -74,6 +74,9 @@ const REACH: [(&str, &str); 2] = [
     (ALLOW_PRIVATE, "Whether its address may lead to this machine or into a private network. Default: false."),
     (ALLOW_HTTP, "Whether it may be called without TLS; to this machine, allow_private is enough. Default: false."),
 ];
+/// A setting of every connection and channel: the last day on which its credential is good.
+const EXPIRES: &str = "expires";
+const EXPIRES_SAYS: &str = "The last day on which its credential is good, as \"2027-01-31\": the page of connections and the page of today warn before. Default: not known.";
 /// What the store is called unless told otherwise.
 const STORE: &str = "sqlite://selvedge.db";
 
@@ -513,6 +516,8 @@ pub struct ConnectionConfig {
     pub reported: BTreeSet<String>,
     /// Where its calls may go.
     pub reach: Reach,
+    /// The last day on which its credential is good, where that is known.
+    pub expires: Option<jiff::civil::Date>,
 }
 
 impl fmt::Debug for ConnectionConfig {
@@ -991,13 +996,14 @@ impl Reading<'_> {
             allow_private: self.flag(path, &mut settings, ALLOW_PRIVATE),
             allow_http: self.flag(path, &mut settings, ALLOW_HTTP),
         };
+        let expires = self.day(path, &mut settings, EXPIRES);
         let (references, wrong) = secrets::take_out(connector, &mut settings);
         let mut reported = BTreeSet::new();
         for (setting, message, remedy) in wrong {
             self.wrong(&below(path, &setting), message, remedy);
             reported.insert(setting);
         }
-        ConnectionConfig { connector, settings: Value::Object(settings), references, reported, reach }
+        ConnectionConfig { connector, settings: Value::Object(settings), references, reported, reach, expires }
     }
 
     fn channels(&mut self, alerts: &AlertSettings) -> BTreeMap<ChannelName, ConnectionConfig> {
@@ -1034,6 +1040,16 @@ impl Reading<'_> {
             self.wrong("heartbeat.every", format!("{unclear:?} is not a stretch of time"), words::SPAN_REMEDY);
         }
         self.opened("heartbeat", selvedge_connectors::channels::HEARTBEAT, settings)
+    }
+
+    /// A setting of every connection that is a day, taken out of what its connector is given.
+    fn day(&mut self, path: &str, settings: &mut Map<String, Value>, name: &str) -> Option<jiff::civil::Date> {
+        let day = settings.remove(name)?;
+        let read = day.as_str().and_then(|text| text.trim().parse().ok());
+        if read.is_none() {
+            self.wrong(&below(path, name), "is not a day", "Write it with year, month and day, as \"2027-01-31\".");
+        }
+        read
     }
 
     /// A setting of every connection that is true or false, taken out of what its connector is given.
@@ -1255,6 +1271,7 @@ fn system_schema(connector: &dyn Connector, key: Option<&str>) -> Value {
     for (name, text) in REACH {
         properties.insert(name.to_owned(), json!({ "type": "boolean", "description": text }));
     }
+    properties.insert(EXPIRES.to_owned(), json!({ "type": "string", "format": "date", "description": EXPIRES_SAYS }));
     for (path, text) in connector.settings() {
         let setting = if connector.secret_settings().contains(&path) {
             json!({ "$ref": "#/$defs/Secret", "description": text })

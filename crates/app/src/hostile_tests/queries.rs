@@ -42,7 +42,7 @@ const PATHS: [&str; 12] = [
 ];
 
 /// Where a query is read: every parameter that any page or the API knows.
-const QUERIES: [&str; 22] = [
+const QUERIES: [&str; 32] = [
     "search",
     "all",
     "team",
@@ -65,6 +65,16 @@ const QUERIES: [&str; 22] = [
     "removed",
     "next",
     "v",
+    "connection",
+    "table",
+    "key",
+    "before",
+    "skip",
+    "edit",
+    "since",
+    "done",
+    "imported",
+    "following",
 ];
 
 fn encoded(text: &str) -> String {
@@ -82,8 +92,14 @@ async fn every_variable_and_parameter_is_a_value_and_never_a_statement_or_a_file
         let got =
             admin.send(&app, Method::from_bytes(method.as_bytes()).unwrap(), path, "application/x-www-form-urlencoded", "").await;
         assert!(got.status.as_u16() < 500, "{method} {path}: {} {}", got.status, got.text);
-        for secret in secrets {
-            assert!(!got.text.contains(secret) || path.contains(secret), "{method} {path} shows {secret}: {}", got.text);
+        for secret in &secrets {
+            // The page of settings names the store that it runs on.
+            let names_the_store = path.starts_with("/settings") && *secret == "SQL";
+            assert!(
+                !got.text.contains(secret) || path.contains(secret) || names_the_store,
+                "{method} {path} shows {secret}: {}",
+                got.text
+            );
         }
         got
     };

@@ -87,7 +87,7 @@ fn card(who: &Who, one: &Approval, now: Timestamp) -> Markup {
     let own = one.asker == Some(who.person.id);
     let about = match &one.act {
         Act::Release { exception, .. } | Act::Dismiss { exception, .. } => Some(*exception),
-        Act::Map { .. } | Act::Sign { .. } => None,
+        Act::Map { .. } | Act::Import { .. } | Act::Sign { .. } => None,
     };
     html! {
         article.card {
@@ -95,6 +95,12 @@ fn card(who: &Who, one: &Approval, now: Timestamp) -> Markup {
             p.quiet {
                 code { (one.id) } ", asked by " (one.asked_by) ", " (when(one.asked_at, now)) "; over " (when(one.expires_at, now))
                 @if let Some(exception) = about { ". " a href={ "/exceptions/" (exception) } { "See " (exception) } }
+            }
+            @if let Act::Import { entries } = &one.act {
+                details {
+                    summary { "All " (entries.len()) " entries" }
+                    ul { @for entry in entries { li { (entry.table) " " code { (entry.key) } " → " code { (entry.value) } " at " (entry.connection) } } }
+                }
             }
             @if may && !own {
                 form action={ "/approvals/" (one.id) "/approve" } method="post" {

@@ -9,6 +9,7 @@ use selvedge_model::{impact::distance, team::Team};
 
 use super::{
     Failure, Frame, Place,
+    chart::{self, Dot},
     exception::Words,
     words::{amounts, grouped, part, plural, when},
 };
@@ -18,6 +19,8 @@ use crate::{
     view::{self, ExceptionGroup, ExceptionView, desk::DeskWanted},
 };
 
+/// The longest words beside a dot.
+const LABEL_CHARS_MAX: usize = 90;
 /// The shelves: word, name.
 const SHELVES: [(&str, &str); 3] = [("", "Open"), ("snoozed", "Snoozed"), ("closed", "Closed")];
 
@@ -32,6 +35,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(wanted): Q
     let ends = app.ends();
     let asked = wanted.asked(&ends, &who.names()).map_err(Failure::Unclear)?;
     let desk = view::desk::desk(&app.store, &app.brand, &asked).await?;
+    let field = ages(&desk.exceptions, app.clock.now());
     let groups = view::by_root_cause(desk.exceptions, &ends);
     let frame = Frame::of(&app, Place::Exceptions, "Exceptions").await?;
     let now = app.clock.now();
@@ -52,12 +56,38 @@ pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(wanted): Q
             " " a href=(address(&mine)) aria-current=[(!wanted.mine.is_empty()).then_some("true")] { "Mine" }
         }
         (search(&wanted, &app))
+        div #ages data-live { (field) }
         div #exceptions data-live {
             @if groups.is_empty() { p.empty { (nothing(&wanted, stands)) } }
             @for group in &groups { (group_of(group, &app, now)) }
             @if let Some(next) = &next { p { a #next href=(next) { "Further down the list" } } }
         }
     }))
+}
+
+/// Those of this page of the list as dots: how old each is, and how much hangs on it.
+fn ages(exceptions: &[ExceptionView], now: Timestamp) -> Markup {
+    let dot = |one: &ExceptionView| Dot {
+        label: cut(&one.message),
+        age_ms: u64::try_from(now.as_millisecond().saturating_sub(one.first_seen_at.as_millisecond())).unwrap_or(0),
+        weight: one.impact,
+        href: format!("/exceptions/{}", one.id),
+    };
+    let all: Vec<Dot> = exceptions.iter().filter(|one| one.open).map(dot).collect();
+    // One dot is no picture.
+    if all.len() < 2 {
+        html! {}
+    } else {
+        chart::dots("age-and-impact", "Age and impact", "older", "more hangs on it", &all)
+    }
+}
+
+/// The beginning of a sentence, where it is long.
+fn cut(text: &str) -> String {
+    if text.chars().count() <= LABEL_CHARS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(LABEL_CHARS_MAX).chain(std::iter::once('…')).collect()
 }
 
 /// Why the list is empty.

@@ -32,7 +32,7 @@ fn of_money(ledger: &MoneyLedger, books: &[ConnectionName], shop: &ConnectionNam
         table.cards.lines {
             caption { "Money with its tax, in " (ledger.currency.code()) }
             thead { tr {
-                th scope="col" { "" } th.num scope="col" { (shop) }
+                th scope="col" { span.aside { "What" } } th.num scope="col" { (shop) }
                 @for name in books { th.num scope="col" { (name) } th.num scope="col" { "Difference" } }
             } }
             tbody {
@@ -85,7 +85,7 @@ fn of_goods(lines: &[GoodsLine], books: &[ConnectionName], shop: &ConnectionName
         table.cards.lines {
             caption { "Goods, in units" }
             thead { tr {
-                th scope="col" { "" } th.num scope="col" { (shop) }
+                th scope="col" { span.aside { "What" } } th.num scope="col" { (shop) }
                 @if warehouses { th.num scope="col" { "Warehouses" } }
                 @for name in books { th.num scope="col" { (name) } }
                 th.num scope="col" { "Difference" }

@@ -5,13 +5,17 @@ mod account;
 mod alerts;
 mod approvals;
 mod assets;
+mod chart;
+mod connections;
 mod differences;
 mod exception;
 mod exceptions;
+mod flows;
 mod handbook;
 mod ledgers;
 pub(crate) mod live;
 mod login;
+mod loom;
 mod mappings;
 mod order;
 mod orders;
@@ -25,6 +29,7 @@ mod returns;
 pub(crate) mod runbook;
 #[cfg(test)]
 pub(crate) mod sample;
+mod settings;
 mod setup;
 mod sso;
 mod stock;
@@ -81,10 +86,21 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/reconcile/differences", get(differences::list))
         .route("/reconcile/differences/{id}", get(differences::one))
         .route("/mappings", get(mappings::page).post(mappings::set))
+        .route("/mappings.csv", get(mappings::export))
+        .route("/mappings/history", get(mappings::history))
+        .route("/mappings/import", get(mappings::import).post(mappings::look))
+        .route("/mappings/import/apply", post(mappings::apply).get(|| async { Redirect::to("/mappings/import") }))
         .route("/mappings/remove", post(mappings::remove).get(|| async { Redirect::to("/mappings") }))
         .route("/stock", get(stock::page))
         .route("/stock/items/{sku}", get(stock::one))
         .route("/stock/rehearse", get(rehearse::page))
+        .route("/flows", get(flows::page))
+        .route("/flows/{flow}", get(flows::one))
+        .route("/flows/{flow}/pause", post(flows::pause).get(flows::back))
+        .route("/flows/{flow}/resume", post(flows::resume).get(flows::back))
+        .route("/flows/{flow}/sweep", post(flows::sweep).get(flows::back))
+        .route("/connections", get(connections::page))
+        .route("/settings", get(settings::page))
         .route("/handbook", get(handbook::page))
         .route("/handbook.md", get(handbook::markdown))
         .route("/handbook/{list}/{period}", get(handbook::one))
@@ -136,15 +152,18 @@ enum Place {
     Alerts,
     Reconcile,
     Stock,
+    Flows,
+    Connections,
     Mappings,
     Handbook,
     Approvals,
+    Settings,
     People,
     Account,
     Nowhere,
 }
 
-const PLACES: [(Place, &str, &str); 10] = [
+const PLACES: [(Place, &str, &str); 13] = [
     (Place::Today, "/", "Today"),
     (Place::Orders, "/orders", "Orders"),
     (Place::Returns, "/returns", "Returns"),
@@ -152,9 +171,12 @@ const PLACES: [(Place, &str, &str); 10] = [
     (Place::Alerts, "/alerts", "Alerts"),
     (Place::Reconcile, "/reconcile", "Reconciliation"),
     (Place::Stock, "/stock", "Stock"),
+    (Place::Flows, "/flows", "Flows"),
+    (Place::Connections, "/connections", "Connections"),
     (Place::Mappings, "/mappings", "Mappings"),
     (Place::Handbook, "/handbook", "Handbook"),
     (Place::Approvals, "/approvals", "Approvals"),
+    (Place::Settings, "/settings", "Settings"),
 ];
 
 /// What surrounds a page.
@@ -323,11 +345,23 @@ struct Done {
     set: Option<u64>,
     following: Option<u64>,
     removed: Option<u64>,
+    imported: Option<u64>,
 }
 
 impl Done {
     fn message(&self) -> Option<String> {
+        if self.imported == Some(0) {
+            return Some("Everything in the file stood like that already, so nothing was set.".to_owned());
+        }
         if let Some(count) = self.set {
+            let entries = self.imported.map(|count| format!("{} set. ", words::plural(count, "entry", "entries")));
+            if let Some(entries) = entries {
+                let all = count.saturating_add(self.following.unwrap_or(0));
+                return Some(format!(
+                    "{entries}{} that waited go back to the gate, one of each cause first.",
+                    words::plural(all, "record", "records")
+                ));
+            }
             let went = words::plural(count, "record", "records");
             return Some(match self.following {
                 Some(following @ 1..) => {

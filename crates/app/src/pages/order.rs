@@ -209,7 +209,7 @@ fn sums(order: &Order) -> Markup {
     html! {
         table.sums {
             caption { "How it adds up, in " (order.currency.code()) }
-            thead { tr { th scope="col" { "" } th.num scope="col" { "Net" } th.num scope="col" { "Tax" } } }
+            thead { tr { th scope="col" { span.aside { "What" } } th.num scope="col" { "Net" } th.num scope="col" { "Tax" } } }
             tbody {
                 @if charged(&order.shipping_charge) { tr { th scope="row" { "Shipping" } td.num { (figure(order.shipping_charge.net)) } td.num { (figure(order.shipping_charge.tax)) } } }
                 @if charged(&order.handling_charge) { tr { th scope="row" { "Handling" } td.num { (figure(order.handling_charge.net)) } td.num { (figure(order.handling_charge.tax)) } } }

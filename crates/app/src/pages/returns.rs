@@ -231,7 +231,7 @@ fn document(credit: &CreditNote) -> Markup {
             }
             table.sums {
                 caption { "How it adds up, in " (credit.currency.code()) }
-                thead { tr { th scope="col" { "" } th.num scope="col" { "Net" } th.num scope="col" { "Tax" } } }
+                thead { tr { th scope="col" { span.aside { "What" } } th.num scope="col" { "Net" } th.num scope="col" { "Tax" } } }
                 tbody {
                     @for discount in &credit.discounts {
                         tr { th scope="row" { (discount.name) } td.num { (negative(discount.net)) } td.num { (negative(discount.tax)) } }

@@ -11,7 +11,7 @@ use selvedge_connector::{
     clock::ManualClock,
     session::{Budget, BudgetWindow},
 };
-use selvedge_flow::{DeskSetup, Engine, FlowSetup, Setup, StockSetup, reconcile::PairSetup};
+use selvedge_flow::{CaptureSetup, DeskSetup, Engine, FlowSetup, Setup, StockSetup, reconcile::PairSetup};
 use selvedge_model::{
     Brand, ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Interval, Kind, Kit, LocationId, Money, Order, PersonId,
     Problem, Record, RecordKey, Sku, StockLevel,
@@ -233,7 +233,18 @@ async fn built(stocks: Vec<StockSetup>, more: &[More], pairs: Vec<PairSetup>, de
         clock: Arc::clone(&clock) as Arc<dyn selvedge_connector::Clock>,
         seed: 1,
         connections,
-        captures: Vec::new(),
+        captures: vec![CaptureSetup {
+            from: "shop".into(),
+            kind: Kind::Order,
+            since: start() - Duration::from_secs(86_400),
+            feed_every: None,
+            poll_every: Some(Duration::from_secs(60)),
+            poll_overlap: Duration::ZERO,
+            poll_lag: Duration::ZERO,
+            sweep_every: Some(Duration::from_secs(86_400)),
+            sweep_back: Duration::from_secs(86_400),
+            notice_grace: Duration::ZERO,
+        }],
         flows: [("orders", Kind::Order, "shop")].iter().chain(more).map(|one| flow(*one)).collect(),
         stocks,
         lists_every: Duration::from_secs(3_600),

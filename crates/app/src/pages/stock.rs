@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::{
     Failure, Frame, Place,
+    chart::{self, Bar},
     words::{ago, change, figure_state, grouped, item_address, length, order_address, part, plural, units, when},
 };
 use crate::{
@@ -78,7 +79,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(mut asked): Query<Se
         @if stocks.is_empty() {
             p.empty { "No stock flow is configured yet. Add " code { "[stock.main]" } " with from, to and warehouses to the configuration." }
         } @else {
+            h2.aside { "Warehouses" }
             div #stock data-live { (cards(&warehouses, now)) }
+            div #staleness data-live { (staleness(&warehouses)) }
             p { a href="/stock/rehearse" { "Rehearse other settings" } }
             section aria-labelledby="figures" {
                 h2 #figures { "Figures" }
@@ -154,6 +157,23 @@ fn freshness(one: &Warehouse) -> Markup {
             div { dt { "the oldest" } dd { b { (age(one.freshness.max_ms)) } } }
         }
     }
+}
+
+/// How old the figures of each warehouse are, side by side.
+fn staleness(warehouses: &[Warehouse]) -> Markup {
+    let shown: Vec<&Warehouse> = warehouses.iter().filter(|one| one.freshness.figures > 0).collect();
+    let name =
+        |one: &Warehouse| if several(warehouses) { format!("{} {}", one.flow, one.warehouse) } else { one.warehouse.to_string() };
+    let bars: Vec<(Bar, String)> = shown
+        .iter()
+        .map(|one| {
+            let bar = Bar { label: format!("Warehouse {}", name(one)), value: one.freshness.max_ms };
+            (bar, format!("{}; half within {}", length(one.freshness.max_ms), length(one.freshness.p50_ms)))
+        })
+        .collect();
+    let Some(oldest) = shown.iter().max_by_key(|one| one.freshness.max_ms) else { return html! {} };
+    let says = format!("The oldest is in warehouse {}: {}.", name(oldest), length(oldest.freshness.max_ms));
+    chart::rows("how-stale", "How long ago the oldest figure was last known right", &says, &bars)
 }
 
 /// The fields and links that choose what is listed.

@@ -1,5 +1,7 @@
 //! The router, driven in-process.
 
+mod running;
+
 use std::sync::Arc;
 
 use axum::{

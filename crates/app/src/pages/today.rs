@@ -4,16 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, Mode, impact::distance, obligation::State as At};
+use selvedge_model::{ConnectionName, impact::distance};
 
 use super::{
-    Failure, Frame, Place,
+    Failure, Frame, Place, chart,
     exception::Words,
-    words::{amount, amounts, grouped, length, meaning, order_address, plural, standings, when},
+    loom::{paused, picture},
+    words::{amount, amounts, grouped, order_address, plural, standings, when},
 };
 use crate::{
     serve::App,
-    view::{self, BalanceView, CallsView, ConnectionCalls, FlowView, OrderLine, Today},
+    view::{self, CallsView, ConnectionCalls, FlowView, OrderLine, Today},
 };
 
 /// The page.
@@ -33,6 +34,8 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
     let (moving, still): (Vec<&FlowView>, Vec<&FlowView>) = today.flows.iter().partition(|flow| flow.balance.terms.captured > 0);
     Ok(frame.around(html! {
         div #summary data-live { (summary(&today)) }
+        div #renew { (super::connections::renew(&app.facts.credentials, now)) }
+        div #paused data-live { @for pause in &today.paused { (paused(pause, now)) } }
         div #agreement data-live { (super::reconcile::line(&agreement, now)) }
         section aria-labelledby="needs" {
             h2 #needs { "What needs you" }
@@ -41,9 +44,10 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         section aria-labelledby="flows" {
             h2 #flows { "Flows" }
             @if today.flows.is_empty() { p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." } }
+            div #throughput data-live { (chart::bars("by-hour", "Orders confirmed, by hour", "orders", &chart::by_hour(&today.hours, now))) }
             // What moved nothing yet stands behind what did.
             @for (place, flow) in moving.into_iter().chain(still).enumerate() {
-                article.card.flow id={ "flow-" (place) } data-live { (picture(flow, &systems)) }
+                article.card.flow id={ "flow-" (place) } data-live { (picture(flow, &systems, now)) }
             }
         }
         @if !warehouses.is_empty() {
@@ -84,157 +88,6 @@ fn summary(today: &Today) -> Markup {
         } @else {
             h1 #says { "Nothing needs you." }
             p.lead { (plural(captured, "record was captured", "records were captured")) ", and every one is accounted for." }
-        }
-    }
-}
-
-fn count(flow: &FlowView, state: At) -> u64 {
-    flow.states.iter().find(|each| each.state == state).map_or(0, |each| each.count)
-}
-
-const WAY: [At; 5] = [At::Captured, At::Cleared, At::Sending, At::Unanswered, At::Delivered];
-
-fn picture(flow: &FlowView, systems: &BTreeMap<ConnectionName, &str>) -> Markup {
-    let held = count(flow, At::Held);
-    html! {
-        h3 { (flow.flow) @if flow.mode != Mode::Live { " " span.quiet { (mode(flow.mode)) } } }
-        @if let Some(says) = compared(flow) { p.quiet { (says) } }
-        div.loom {
-            (end(&flow.from, systems, html! { (grouped(flow.balance.terms.captured)) " captured" }))
-            ol.way aria-label="On the way" {
-                @for state in WAY {
-                    @let count = count(flow, state);
-                    li.busy[count > 0] { b data-n={ (flow.flow) "." (state.word()) } { (grouped(count)) } " " span { (meaning(state)) } }
-                }
-            }
-            (end(&flow.to, systems, html! { (grouped(flow.balance.terms.confirmed)) " confirmed" }))
-        }
-        @if held > 0 { p.snag { a href="/exceptions" { b data-n={ (flow.flow) ".held" } { (grouped(held)) } " held" } " until somebody decides" } }
-        (weave(flow))
-        (equation(&flow.balance))
-        (pace(flow))
-    }
-}
-
-const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Live => "live",
-        Mode::Shadow => "in shadow mode: it compares and writes nothing",
-        Mode::Off => "off",
-    }
-}
-
-/// What was compared: where to see it, or what is still to be done.
-fn compared(flow: &FlowView) -> Option<String> {
-    let count = count(flow, At::Compared);
-    match flow.mode {
-        _ if count == 0 => None,
-        Mode::Live => Some(format!(
-            "{} compared in shadow mode and not taken over yet: selvedge flows adopt {}",
-            plural(count, "record was", "records were"),
-            flow.flow
-        )),
-        Mode::Shadow | Mode::Off => {
-            Some(format!("{} compared: selvedge flows shadow {}", plural(count, "record", "records"), flow.flow))
-        }
-    }
-}
-
-fn end(name: &ConnectionName, systems: &BTreeMap<ConnectionName, &str>, figure: Markup) -> Markup {
-    let system = systems.get(name).filter(|system| **system != name.as_str());
-    html! { p.end { strong { (name) } @if let Some(system) = system { span.quiet { (system) } } span.figure { (figure) } } }
-}
-
-/// The shares of all states as one woven bar.
-fn weave(flow: &FlowView) -> Markup {
-    let all: u64 = flow.states.iter().map(|each| each.count).sum();
-    if all == 0 {
-        return html! {};
-    }
-    let mut from = 0_u128;
-    let mut pieces = Vec::new();
-    for each in flow.states.iter().filter(|each| each.count > 0) {
-        let to = from + u128::from(each.count);
-        let place = |count: u128| count * 1_000 / u128::from(all);
-        pieces.push((each.state, each.count, place(from), (place(to) - place(from)).max(2)));
-        from = to;
-    }
-    html! {
-        svg.weave viewBox="0 0 1000 12" preserveAspectRatio="none" role="img" aria-label={ "States of " (flow.flow) ", by share" } {
-            @for (state, count, x, width) in pieces {
-                rect class=(state.word()) x=(x) y="0" width=(width) height="12" { title { (grouped(count)) " " (meaning(state)) } }
-            }
-        }
-    }
-}
-
-/// The balance, written out.
-fn equation(balance: &BalanceView) -> Markup {
-    let terms = &balance.terms;
-    let right = [
-        ("confirmed", terms.confirmed),
-        ("compared", terms.compared),
-        ("in flight", terms.in_flight),
-        ("held", terms.held),
-        ("excluded", terms.excluded),
-        ("superseded", terms.superseded),
-        ("dismissed", terms.dismissed),
-    ];
-    html! {
-        p.equation {
-            (term("captured", terms.captured, &terms.flow))
-            @for (place, (word, count)) in right.into_iter().enumerate() {
-                span.op { @if place == 0 { " = " } @else { " + " } }
-                (term(word, count, &terms.flow))
-            }
-            " "
-            @if balance.balanced {
-                span.verdict.good { "✓ it balances" }
-            } @else {
-                span.verdict.bad { "✗ off by " (balance.difference) }
-            }
-        }
-    }
-}
-
-fn term(word: &str, count: u64, flow: &str) -> Markup {
-    html! { span.term.none[count == 0] { b data-n={ (flow) " = " (word) } { (grouped(count)) } " " i { (word) } } }
-}
-
-/// How quickly.
-fn pace(flow: &FlowView) -> Markup {
-    let minutes = &flow.confirmed_per_minute;
-    let most = minutes.iter().copied().max().unwrap_or(0);
-    let last = minutes.last().copied().unwrap_or(0);
-    html! {
-        dl.pace {
-            div {
-                dt { "confirmed in the last minute" }
-                dd { b data-n={ (flow.flow) " per minute" } { (grouped(last)) } (spark(minutes, most)) }
-            }
-            div {
-                dt { "captured to confirmed, median" }
-                dd { b { @match flow.latency { Some(latency) => (length(latency.p50_ms)), None => "–" } } }
-            }
-            div {
-                dt { "99 of 100 within" }
-                dd { b { @match flow.latency { Some(latency) => (length(latency.p99_ms)), None => "–" } } }
-            }
-        }
-    }
-}
-
-/// The last hour, a bar a minute.
-fn spark(minutes: &[u64], most: u64) -> Markup {
-    let height = |count: u64| u128::from(count) * 28 / u128::from(most.max(1));
-    html! {
-        svg.spark viewBox={ "0 0 " (minutes.len() * 4) " 30" } role="img" {
-            title { "Confirmed per minute over the last hour; at most " (grouped(most)) }
-            line x1="0" y1="29.5" x2=(minutes.len() * 4) y2="29.5" {}
-            @for (place, count) in minutes.iter().enumerate().filter(|(_, count)| **count > 0) {
-                @let tall = height(*count).max(1);
-                rect x=(place * 4) y=(29 - tall) width="3" height=(tall) {}
-            }
         }
     }
 }
@@ -281,7 +134,6 @@ fn calls(calls: &CallsView) -> Markup {
 }
 
 fn budget(connection: &ConnectionCalls) -> Markup {
-    let most = connection.purposes.iter().map(|purpose| purpose.calls).max().unwrap_or(0);
     html! {
         article.card {
             h3 { (connection.connection) @if let Some(system) = connection.system.filter(|system| *system != connection.connection.as_str()) { " " span.quiet { (system) } } }
@@ -293,32 +145,47 @@ fn budget(connection: &ConnectionCalls) -> Markup {
             }
             @if connection.breaker_open { p.snag { "It rests after failures in a row, then tries one call." } }
             @if connection.paused { p.snag { "It pauses because the system asked it to." } }
-            @if !connection.windows.is_empty() {
-                h4 { "Granted, and used now" }
-                ul.bars {
-                    @for window in &connection.windows {
-                        li {
-                            span { (window.name) " per " (window.seconds) " s" }
-                            (bar(window.used, window.quota, &format!("{}: {} of {} in {} s", window.name, window.used, window.quota, window.seconds)))
-                            span.num { (grouped(window.used)) " of " (grouped(window.quota)) }
-                        }
-                    }
-                }
-            }
-            @if !connection.purposes.is_empty() {
-                h4 { "Spent on" }
-                ul.bars {
-                    @for purpose in &connection.purposes {
-                        li {
-                            span { (purpose.purpose) }
-                            (bar(purpose.calls, most, &format!("{}: {} calls", purpose.purpose, purpose.calls)))
-                            span.num { (grouped(purpose.calls)) }
-                        }
-                    }
-                }
-            }
+            (limits(connection))
+            (spent(connection))
             @if connection.throttled + connection.lost > 0 {
                 p.quiet { (grouped(connection.throttled)) " answered \"too many\", " (grouped(connection.lost)) " got no answer since the start." }
+            }
+        }
+    }
+}
+
+/// What the system grants, and how much of it is used now.
+pub(super) fn limits(connection: &ConnectionCalls) -> Markup {
+    html! {
+        @if !connection.windows.is_empty() {
+            h4 { "Granted, and used now" }
+            ul.bars {
+                @for window in &connection.windows {
+                    li {
+                        span { (window.name) " per " (window.seconds) " s" }
+                        (bar(window.used, window.quota, &format!("{}: {} of {} in {} s", window.name, window.used, window.quota, window.seconds)))
+                        span.num { (grouped(window.used)) " of " (grouped(window.quota)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the calls were for.
+pub(super) fn spent(connection: &ConnectionCalls) -> Markup {
+    let most = connection.purposes.iter().map(|purpose| purpose.calls).max().unwrap_or(0);
+    html! {
+        @if !connection.purposes.is_empty() {
+            h4 { "Spent on" }
+            ul.bars {
+                @for purpose in &connection.purposes {
+                    li {
+                        span { (purpose.purpose) }
+                        (bar(purpose.calls, most, &format!("{}: {} calls", purpose.purpose, purpose.calls)))
+                        span.num { (grouped(purpose.calls)) }
+                    }
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use rust_decimal::Decimal;
 use selvedge_model::{
-    Currency, DifferenceId, Money, Sku,
+    Currency, DifferenceId, FlowName, Money, Sku,
     obligation::State,
     records::{HoldReason, LineKind, OrderStatus, PaymentKind, PaymentStatus},
 };
@@ -140,6 +140,11 @@ pub(super) fn part(text: &str) -> String {
 /// The address of an order's page.
 pub(super) fn order_address(number: &str) -> String {
     format!("/orders/{}", part(number))
+}
+
+/// The address of a flow's page.
+pub(super) fn flow_address(flow: &FlowName) -> String {
+    format!("/flows/{}", part(flow.as_str()))
 }
 
 /// A word at the head of a sentence: `Credit note`.

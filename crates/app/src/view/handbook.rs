@@ -1,5 +1,7 @@
 //! The handbook: how this brand is set up and who looks at what, told from the live configuration, so that it is always true.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, tz::TimeZone};
 use selvedge_flow::{StockSetup, reconcile::PairSetup};
 use selvedge_model::{
@@ -16,7 +18,7 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-use super::{Ends, Target, reconcile, stock};
+use super::{Ends, Target, connections::Credentials, reconcile, settings::Settings, stock};
 use crate::config::{Config, FlowSettings, words::Pace};
 
 /// A copy of the store older than this is an old one, in days.
@@ -51,6 +53,10 @@ pub struct Facts {
     pub zone: TimeZone,
     /// For how long content is kept, in words.
     pub kept: Vec<(&'static str, String)>,
+    /// Where each connection's credentials are kept, and until when they are good.
+    pub credentials: BTreeMap<ConnectionName, Credentials>,
+    /// All of the config, to be shown.
+    pub settings: Settings,
 }
 
 impl Facts {
@@ -85,6 +91,8 @@ impl Facts {
                 ("Webhook deliveries", kept(config.retention.webhooks)),
                 ("Names and addresses", kept(config.retention.people)),
             ],
+            credentials: Credentials::of(config),
+            settings: Settings::of(config),
         }
     }
 }

@@ -73,6 +73,26 @@ fn call(url: &str, path: &str, effect: Effect, priority: Priority) -> Call {
 }
 
 #[tokio::test]
+async fn what_was_last_answered_and_what_last_failed_is_told() {
+    let answer = |at: usize| match at {
+        0 => plain("200 OK", "", "{}"),
+        1 => plain("503 Service Unavailable", "", ""),
+        _ => plain("403 Forbidden", "", "hidden-text"),
+    };
+    let (server, session) = (serve(answer, Duration::ZERO).await, session(|_| {}));
+    assert_eq!((session.stats().answered_at, session.stats().failed_at), (None, None));
+    let mut stats = Vec::new();
+    for _ in 0..3 {
+        let _ = session.send(call(&server.url, "x", Effect::Read, Priority::Orders)).await;
+        stats.push(session.stats());
+    }
+    let told: Vec<_> = stats.iter().map(|one| (one.answered, one.failed.as_deref())).collect();
+    let failed = Some("call x: answered 503");
+    assert_eq!(told, [(Some(200), None), (Some(200), failed), (Some(403), failed)]);
+    assert!(stats[2].answered_at.is_some() && stats[2].failed_at.is_some());
+}
+
+#[tokio::test]
 async fn a_lost_answer_means_something_else_for_a_write() {
     for script in [
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",

@@ -42,6 +42,13 @@ pub(super) struct File {
     pub modified: Timestamp,
 }
 
+/// What happened last.
+#[derive(Clone, Default)]
+struct Last {
+    answered: Option<Timestamp>,
+    failed: Option<(Timestamp, String)>,
+}
+
 /// A partner's server.
 pub(super) struct Exchange {
     sftp: Sftp,
@@ -52,6 +59,8 @@ pub(super) struct Exchange {
     calls: BTreeMap<&'static str, AtomicU64>,
     lost: AtomicU64,
     faring: Faring,
+    /// When an operation last succeeded, and when one last failed and how.
+    last: std::sync::Mutex<Last>,
     /// The next running number, and the last of those put aside.
     numbers: tokio::sync::Mutex<Option<(u32, u32)>>,
     /// Size, date and since when, of files that may still grow.
@@ -94,6 +103,7 @@ impl Exchange {
             calls: Priority::ALL.into_iter().map(|priority| (priority.word(), AtomicU64::new(0))).collect(),
             lost: AtomicU64::new(0),
             faring: Faring::default(),
+            last: std::sync::Mutex::default(),
             numbers: tokio::sync::Mutex::new(None),
             growing: std::sync::Mutex::default(),
             hashes: std::sync::Mutex::default(),
@@ -103,6 +113,11 @@ impl Exchange {
     /// What an operation that failed means.
     fn fault(&self, what: &str, effect: Effect, fault: SftpFault) -> Fault {
         let what = what.to_owned();
+        // That something is not there, is too large or stands there already is an answer.
+        if !matches!(fault, SftpFault::Missing { .. } | SftpFault::TooLarge { .. } | SftpFault::Failed { .. }) {
+            let last = Some((self.clock.now(), format!("{what}: {fault}")));
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).failed = last;
+        }
         match fault {
             SftpFault::Unreached { .. } | SftpFault::Short { .. } => Fault::Transient { what, source: Some(fault.into()) },
             SftpFault::HostKey { .. } | SftpFault::Login { .. } | SftpFault::Denied { .. } => {
@@ -161,11 +176,14 @@ impl Exchange {
         self.noted(operation().await)
     }
 
-    /// Keeps whether an operation was answered.
+    /// Keeps whether an operation was answered; that a file is not there is an answer, too.
     fn noted<T>(&self, result: Result<T, SftpFault>) -> Result<T, SftpFault> {
         match &result {
             Err(SftpFault::Unreached { .. } | SftpFault::Lost { .. }) => self.faring.failed(),
             _ => self.faring.answered(),
+        }
+        if matches!(result, Ok(_) | Err(SftpFault::Missing { .. })) {
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).answered = Some(self.clock.now());
         }
         result
     }
@@ -391,7 +409,11 @@ impl Traffic for Exchange {
             let count = self.calls.get(priority.word())?.load(Ordering::Relaxed);
             (count > 0).then_some((priority.word(), count))
         });
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         SessionStats {
+            answered_at: last.answered,
+            failed_at: last.failed.as_ref().map(|(at, _)| *at),
+            failed: last.failed.map(|(_, how)| how),
             calls: calls.collect(),
             lost: self.lost.load(Ordering::Relaxed),
             under_way: self.sftp.under_way(),

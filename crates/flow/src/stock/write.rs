@@ -70,6 +70,11 @@ impl Engine {
             return Ok(0);
         }
         let mut cycle = stock.cycle.lock().await;
+        if self.flow_is_paused(&stock.setup.name).await? {
+            // Nothing of a batch has left before it is settled: what it was about to write is due again.
+            *cycle = None;
+            return Ok(0);
+        }
         match cycle.take() {
             None => match self.look(stock).await? {
                 Looked::Nothing => Ok(0),

@@ -6,6 +6,7 @@ mod desk;
 mod fake;
 mod journey;
 mod keeper;
+mod pauses;
 mod preflight;
 mod products;
 mod promises;

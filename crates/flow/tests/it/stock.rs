@@ -323,7 +323,7 @@ impl Fake {
         }
     }
 
-    fn window(&self, sku: &str) -> i64 {
+    pub fn window(&self, sku: &str) -> i64 {
         self.world.lock().unwrap().window_free(sku)
     }
 

@@ -5,6 +5,29 @@ use serde::{Deserialize, Serialize};
 use super::Right;
 use crate::{ConnectionName, ExceptionId, close::Period};
 
+/// One entry of a mapping table, to be set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MapEntry {
+    /// At which target.
+    pub connection: ConnectionName,
+    /// Which table.
+    pub table: String,
+    /// What we call it.
+    pub key: String,
+    /// What the target calls it.
+    pub value: String,
+}
+
+impl std::fmt::Display for MapEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} to {} at {}", self.table, self.key, self.value, self.connection)
+    }
+}
+
+/// Entries that the words of an import name.
+const NAMED_MAX: usize = 3;
+
 /// An act that waits for a second person: everything that is needed to do it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
@@ -19,6 +42,11 @@ pub enum Act {
         key: String,
         /// What the target calls it.
         value: Option<String>,
+    },
+    /// Set many mappings together, as a file says.
+    Import {
+        /// Which.
+        entries: Vec<MapEntry>,
     },
     /// Send what an exception holds back to the gate.
     Release {
@@ -51,7 +79,7 @@ impl Act {
     /// What whoever asks for it, and whoever approves it, must be allowed to do.
     pub const fn right(&self) -> Right {
         match self {
-            Act::Map { .. } => Right::Map,
+            Act::Map { .. } | Act::Import { .. } => Right::Map,
             Act::Release { .. } | Act::Dismiss { .. } => Right::Act,
             Act::Sign { .. } => Right::Close,
         }
@@ -73,6 +101,12 @@ impl Act {
                 format!("set the mapping {table} {key} to {value} at {connection}")
             }
             Act::Map { connection, table, key, value: None } => format!("remove the mapping {table} {key} at {connection}"),
+            Act::Import { entries } => {
+                let named: Vec<String> = entries.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+                let more = entries.len().saturating_sub(named.len());
+                let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+                format!("set {} mappings together: {}{rest}", entries.len(), named.join(", "))
+            }
             Act::Release { exception, at_once, records } => {
                 let how = if *at_once { "all at once" } else { "one record first" };
                 format!("release what {exception} holds, {records} records, {how}")
@@ -101,7 +135,7 @@ impl FourEyes {
     /// Whether an act that sends `released` records back to the gate takes a second person.
     pub fn takes_two(&self, act: &Act, released: u64) -> bool {
         let marked = match act {
-            Act::Map { .. } => self.map,
+            Act::Map { .. } | Act::Import { .. } => self.map,
             Act::Release { .. } => false,
             Act::Dismiss { .. } => self.dismiss,
             Act::Sign { .. } => self.close,
@@ -144,7 +178,15 @@ mod tests {
 
     #[test]
     fn an_act_is_kept_as_it_was_asked_for() {
-        for act in [map(Some("9\"8")), map(None), Act::Sign { entity: "se".into(), period: "2026-P11".parse().unwrap() }] {
+        let entry = |key: &str| MapEntry { connection: "erp".into(), table: "item".into(), key: key.into(), value: "1".into() };
+        let import = Act::Import { entries: ["sku=1", "sku=2", "sku=3", "sku=4"].map(entry).to_vec() };
+        assert_eq!(
+            import.says(),
+            "set 4 mappings together: item sku=1 to 1 at erp, item sku=2 to 1 at erp, item sku=3 to 1 at erp and 1 more"
+        );
+        assert!(FourEyes { map: true, ..FourEyes::default() }.takes_two(&import, 0) && import.right() == Right::Map);
+        for act in [import, map(Some("9\"8")), map(None), Act::Sign { entity: "se".into(), period: "2026-P11".parse().unwrap() }]
+        {
             let text = serde_json::to_string(&act).unwrap();
             assert_eq!(serde_json::from_str::<Act>(&text).unwrap(), act, "{text}");
         }

@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    act::{Act, FourEyes},
+    act::{Act, FourEyes, MapEntry},
     password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, fit_password},
     totp::{SECRET_BYTES as TOTP_SECRET_BYTES, base32, code as totp_code, otpauth, proven_step, step_of},
 };
@@ -61,7 +61,7 @@ impl Right {
         match self {
             Right::Read => "see every page and read the API",
             Right::Act => {
-                "release, dismiss, edit, hand over and snooze what exceptions hold, acknowledge alerts, tick and sign checklists"
+                "release, dismiss, edit, hand over and snooze what exceptions hold, acknowledge alerts, tick and sign checklists, pause and resume flows, sweep again"
             }
             Right::Map => "set and remove mappings",
             Right::Close => "approve that a period is signed",

@@ -1,0 +1,281 @@
+//! `/mappings`: what we call a thing and what the target calls it: coverage, pre-flight, what is set, and by whom.
+
+mod coverage;
+mod history;
+mod import;
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use maud::{Markup, html};
+use selvedge_model::people::Right;
+use selvedge_store::mappings::MappingRow;
+use serde::Deserialize;
+
+pub(super) use self::{
+    history::page as history,
+    import::{apply, export, look, page as import},
+};
+use super::{
+    Done, Failure, Frame, Place, may,
+    words::{grouped, part, when},
+};
+use crate::{
+    people::Who,
+    serve::App,
+    view::{self, MappingWanted, mapping_csv},
+};
+
+/// Entries of one page.
+const PAGE: usize = 200;
+/// Changes that are shown below them.
+const CHANGES_SHOWN: usize = 10;
+
+/// Which entries are looked for.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    connection: String,
+    table: String,
+    /// A text of our or their value.
+    search: String,
+    /// Where the page begins: how many come before.
+    skip: String,
+    /// The key of an entry that is to be changed.
+    edit: String,
+}
+
+impl Wanted {
+    fn address(&self) -> String {
+        let asked = [
+            ("connection", &self.connection),
+            ("table", &self.table),
+            ("search", &self.search),
+            ("skip", &self.skip),
+            ("edit", &self.edit),
+        ];
+        let asked: Vec<String> = asked
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", part(value)))
+            .collect();
+        if asked.is_empty() { "/mappings".to_owned() } else { format!("/mappings?{}", asked.join("&")) }
+    }
+
+    fn takes(&self, row: &MappingRow) -> bool {
+        let search = self.search.trim().to_lowercase();
+        (self.connection.is_empty() || row.connection == self.connection)
+            && (self.table.is_empty() || row.table == self.table)
+            && (search.is_empty() || row.key.to_lowercase().contains(&search) || row.value.to_lowercase().contains(&search))
+    }
+
+    fn narrows(&self) -> bool {
+        !(self.connection.is_empty() && self.table.is_empty() && self.search.trim().is_empty())
+    }
+}
+
+/// What was typed and did not pass, to be shown again.
+struct Tried {
+    wanted: MappingWanted,
+    wrong: Option<String>,
+}
+
+/// The page.
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Query(done): Query<Done>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Markup, Failure> {
+    shown(&app, &done, &wanted, None).await
+}
+
+async fn shown(app: &App, done: &Done, wanted: &Wanted, tried: Option<Tried>) -> Result<Markup, Failure> {
+    let view::MappingsView { mappings, history: changes, preflight } = view::mappings(&app.store, &app.brand).await?;
+    let tables = view::coverage::coverage(&app.store, &app.brand, &app.mapping_targets()).await?;
+    let frame = Frame::of(app, Place::Mappings, "Mappings").await?;
+    let now = app.clock.now();
+    let edited = mappings.iter().find(|row| !wanted.edit.is_empty() && row.key == wanted.edit && wanted.takes(row));
+    let tried = tried.or_else(|| {
+        edited.map(|row| Tried {
+            wanted: MappingWanted {
+                connection: row.connection.as_str().into(),
+                table: row.table.clone(),
+                key: row.key.clone(),
+                value: Some(row.value.clone()),
+            },
+            wrong: None,
+        })
+    });
+    let rows: Vec<&MappingRow> = mappings.iter().filter(|row| wanted.takes(row)).collect();
+    Ok(frame.around(html! {
+        h1 { "Mappings" }
+        p.lead { "What the target calls our values. What a target lists under the same name, such as a SKU, needs no entry here." }
+        (done.shown())
+        p.tabs {
+            @if may(Right::Map) { a href="/mappings/import" { "Import a CSV file" } " " }
+            a href="/mappings.csv" { "Export all as CSV" } " " a href="/mappings/history" { "History" }
+        }
+        @if may(Right::Map) { (form(app, tried.as_ref())) }
+        (coverage::section(&tables, now))
+        (super::preflight::section(&preflight, now))
+        section aria-labelledby="set" {
+            h2 #set { "What is set" }
+            @if mappings.is_empty() {
+                p.empty { "Nothing is mapped yet. The gate will ask for what it needs, by name." }
+            } @else {
+                (looking(wanted, &mappings))
+                (entries(wanted, &rows, now))
+            }
+        }
+        section aria-labelledby="history" {
+            h2 #history { "Who changed what" }
+            @if changes.is_empty() { p.empty { "Nobody yet." } }
+            @else {
+                (history::list(changes.get(..CHANGES_SHOWN).unwrap_or(&changes), now))
+                @if changes.len() > CHANGES_SHOWN { p { a href="/mappings/history" { "All changes" } } }
+            }
+        }
+    }))
+}
+
+fn looking(wanted: &Wanted, mappings: &[MappingRow]) -> Markup {
+    let mut tables: Vec<&str> = mappings.iter().map(|row| row.table.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    html! {
+        form.search action="/mappings#set" method="get" role="search" {
+            @if !wanted.connection.is_empty() { input type="hidden" name="connection" value=(wanted.connection); }
+            div.grid {
+                div {
+                    label for="of-table" { "Of table" }
+                    select #of-table name="table" {
+                        option value="" { "all" }
+                        @for table in &tables { option value=(table) selected[*table == wanted.table] { (table) } }
+                    }
+                }
+                div { label for="search" { "With this text" } input #search name="search" type="search" value=(wanted.search) maxlength="200" autocomplete="off"; }
+                button { "Narrow" }
+            }
+        }
+    }
+}
+
+fn entries(wanted: &Wanted, rows: &[&MappingRow], now: jiff::Timestamp) -> Markup {
+    let skip = wanted.skip.trim().parse::<usize>().unwrap_or(0).min(rows.len());
+    let page: Vec<&&MappingRow> = rows.iter().skip(skip).take(PAGE).collect();
+    let next = skip + page.len();
+    let at = |skip: usize| Wanted { skip: if skip == 0 { String::new() } else { skip.to_string() }, ..wanted.clone() }.address();
+    html! {
+        @if page.is_empty() { p.empty { "Nothing of this kind is set." } }
+        @else {
+            @if rows.len() > PAGE || wanted.narrows() {
+                p.quiet { (grouped(skip as u64 + 1)) " to " (grouped(next as u64)) " of " (grouped(rows.len() as u64)) @if wanted.narrows() { ". " a href="/mappings#set" { "All of them" } } }
+            }
+            table.cards {
+                thead { tr { th scope="col" { "Table" } th scope="col" { "Ours" } th scope="col" { "Theirs" } th scope="col" { "Set" } @if may(Right::Map) { th scope="col" { span.aside { "Change or remove" } } } } }
+                tbody { @for row in page { (entry(row, now)) } }
+            }
+            p {
+                @if skip > 0 { a href={ (at(skip.saturating_sub(PAGE))) "#set" } { "Those before" } " " }
+                @if next < rows.len() { a href={ (at(next)) "#set" } { "Those after" } }
+            }
+        }
+    }
+}
+
+fn entry(row: &MappingRow, now: jiff::Timestamp) -> Markup {
+    let edit =
+        Wanted { connection: row.connection.clone(), table: row.table.clone(), edit: row.key.clone(), ..Wanted::default() };
+    html! {
+        tr {
+            td data-label="Table" { (row.table) " " span.quiet { "at " (row.connection) } }
+            td data-label="Ours" { code { (row.key) } @if row.key == "*" { " " span.quiet { "whatever has no entry" } } }
+            td data-label="Theirs" { code { (row.value) } }
+            td data-label="Set" { (row.by) ", " (when(row.at, now)) " " a href=(history::address(&row.connection, &row.table, &row.key, None)) aria-label={ "History of " (row.table) " " (row.key) } { "History" } }
+            @if may(Right::Map) {
+                td {
+                    form action="/mappings/remove" method="post" {
+                        input type="hidden" name="connection" value=(row.connection);
+                        input type="hidden" name="table" value=(row.table);
+                        input type="hidden" name="key" value=(row.key);
+                        a href={ (edit.address()) "#new" } aria-label={ "Change " (row.table) " " (row.key) } { "Change" } " "
+                        button.small aria-label={ "Remove " (row.table) " " (row.key) } { "Remove" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn form(app: &App, tried: Option<&Tried>) -> Markup {
+    let typed = |pick: fn(&MappingWanted) -> &str| tried.map_or("", |tried| pick(&tried.wanted));
+    let wrong = tried.and_then(|tried| tried.wrong.as_deref());
+    let change = tried.is_some() && wrong.is_none();
+    html! {
+        section.card aria-labelledby="new" {
+            h2 #new { @if change { "Change a mapping" } @else { "Set a mapping" } }
+            @if let Some(wrong) = wrong { p.wrong #wrong role="alert" { (wrong) } }
+            form.act.grid action="/mappings" method="post" aria-describedby=[wrong.map(|_| "wrong")] {
+                div {
+                    label for="connection" { "At which connection" }
+                    select #connection name="connection" {
+                        @for target in app.targets() {
+                            option value=(target) selected[target.as_str() == typed(|wanted| wanted.connection.as_str())] { (target) }
+                        }
+                    }
+                }
+                div {
+                    label for="table" { "Table" }
+                    input #table name="table" value=(typed(|wanted| &wanted.table)) required maxlength="64" placeholder="shipping_item" autocomplete="off";
+                }
+                div {
+                    label for="key" { "Ours" }
+                    input #key name="key" value=(typed(|wanted| &wanted.key)) required maxlength="1000" placeholder="market=2,method=express" autocomplete="off";
+                }
+                div {
+                    label for="value" { "Theirs" }
+                    input #value name="value" value=(typed(|wanted| wanted.value.as_deref().unwrap_or_default())) required maxlength="200" placeholder="417" autocomplete="off";
+                }
+                div { button.main { "Set and release" } }
+            }
+        }
+    }
+}
+
+/// Sets an entry and releases what waited for it.
+pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
+    let wanted = MappingWanted { value: Some(wanted.value.unwrap_or_default()), ..wanted };
+    act(&app, &who, wanted).await
+}
+
+/// Removes an entry.
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Form(wanted): Form<MappingWanted>,
+) -> Result<Response, Failure> {
+    act(&app, &who, MappingWanted { value: None, ..wanted }).await
+}
+
+async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
+    // A blank at the end of a key that a file brought can be removed, too; typed, it is a slip.
+    let targets = app.mapping_targets();
+    let checked =
+        if wanted.value.is_some() { wanted.clone().checked(&targets) } else { mapping_csv::checked(wanted.clone(), &targets) };
+    match checked {
+        Ok(wanted) => {
+            let mapped = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+            let word = if wanted.value.is_some() { "set" } else { "removed" };
+            Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response())
+        }
+        Err(wrong) => {
+            let page = shown(app, &Done::default(), &Wanted::default(), Some(Tried { wanted, wrong: Some(wrong) })).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}

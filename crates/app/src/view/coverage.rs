@@ -1,0 +1,106 @@
+//! How far the mapping tables reach: what each answers, and what was asked of it and has no answer.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use selvedge_model::{Brand, ConnectionName, gate::preflight::Gap};
+use selvedge_store::{Result, Store, desk::DeskFilter, mappings::MappingRow};
+use serde::Serialize;
+
+use super::Target;
+
+/// Open exceptions about mappings that are added up.
+const EXCEPTIONS_MAX: usize = 500;
+
+/// One table of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// For which target.
+    pub connection: ConnectionName,
+    /// Its name.
+    pub table: String,
+    /// The parts of its keys.
+    pub parts: Vec<String>,
+    /// Entries of its own.
+    pub entries: u64,
+    /// What stands for everything that has none.
+    pub default: Option<String>,
+    /// Entries of the target's own list, which answer by name.
+    pub listed: u64,
+    /// Values that can be sent and have no answer, by the last pre-flight.
+    pub missing: u64,
+    /// Those of them that orders of late carried.
+    pub missing_of_late: u64,
+    /// How many orders that was.
+    pub orders_of_late: u64,
+    /// Records that wait for an entry now.
+    pub held: u64,
+    /// Who changed it last, and when.
+    pub changed: Option<(String, Timestamp)>,
+}
+
+impl Coverage {
+    /// Whether something has no answer.
+    pub fn lacks(&self) -> bool {
+        self.missing > 0 || self.held > 0
+    }
+}
+
+/// All tables that the targets ask, and those that have entries though nobody says that they are asked.
+///
+/// # Errors
+/// The store's.
+pub async fn coverage(store: &Store, brand: &Brand, targets: &[Target]) -> Result<Vec<Coverage>> {
+    let (brand, targets) = (brand.clone(), targets.to_vec());
+    store
+        .read(move |view| {
+            let rows = view.mappings(&brand)?;
+            let preflights = view.preflights(&brand)?;
+            let about = DeskFilter { rule: "mapping.".to_owned(), ..DeskFilter::default() };
+            let mut held: BTreeMap<String, u64> = BTreeMap::new();
+            for one in view.desk(&brand, &about, None, EXCEPTIONS_MAX)?.rows {
+                if let Some((table, _)) = one.problem.cause.strip_prefix("mapping.").and_then(|rest| rest.split_once(':')) {
+                    *held.entry(table.to_owned()).or_default() += one.count;
+                }
+            }
+            let mut names: Vec<(ConnectionName, String, Vec<String>)> = Vec::new();
+            for target in &targets {
+                for table in target.tables {
+                    let parts = table.parts.iter().map(|part| (*part).to_owned()).collect();
+                    names.push((target.name.clone(), table.name.to_owned(), parts));
+                }
+            }
+            for row in &rows {
+                if !names.iter().any(|(connection, table, _)| connection.as_str() == row.connection && *table == row.table) {
+                    names.push((ConnectionName(row.connection.clone()), row.table.clone(), Vec::new()));
+                }
+            }
+            let mut found = Vec::with_capacity(names.len());
+            for (connection, table, parts) in names {
+                let mine: Vec<&MappingRow> =
+                    rows.iter().filter(|row| row.connection == connection.as_str() && row.table == table).collect();
+                let gaps: Vec<&Gap> = preflights
+                    .iter()
+                    .filter(|one| one.to == connection)
+                    .flat_map(|one| &one.gaps)
+                    .filter(|gap| gap.table == table)
+                    .collect();
+                let of_late = gaps.iter().filter(|gap| gap.carried.orders > 0);
+                found.push(Coverage {
+                    entries: mine.iter().filter(|row| row.key != "*").count() as u64,
+                    default: mine.iter().find(|row| row.key == "*").map(|row| row.value.clone()),
+                    listed: view.list_count(&connection, &table)?,
+                    missing: gaps.len() as u64,
+                    missing_of_late: of_late.clone().count() as u64,
+                    orders_of_late: of_late.map(|gap| gap.carried.orders).sum(),
+                    held: held.get(&table).copied().unwrap_or_default(),
+                    changed: mine.iter().max_by_key(|row| row.at).map(|row| (row.by.clone(), row.at)),
+                    connection,
+                    table,
+                    parts,
+                });
+            }
+            Ok(found)
+        })
+        .await
+}
