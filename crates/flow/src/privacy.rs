@@ -7,16 +7,16 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::Clock;
-use selvedge_model::Brand;
+use selvedge_model::{Brand, privacy::unmistakable};
 use selvedge_store::{
-    Result, Store, Tx,
-    privacy::{Erased, Person, Traces},
+    Result, Store, Tx, View,
+    privacy::{Erased, Person, TEXTS, Traces},
 };
 
 use crate::{actions::Actions, backoff::after};
 
-/// Deliveries looked through in one look at the store.
-const DELIVERIES: usize = 5_000;
+/// Rows looked through in one look at the store.
+const LOOKED_AT: usize = 5_000;
 /// Rows whose content goes in one write: few enough that nobody waits long for the writer.
 const ROWS: usize = 200;
 /// How often what is old is looked for.
@@ -39,30 +39,47 @@ impl Actions {
         if !traces.open.is_empty() && !open_too {
             return Ok(Err(traces));
         }
-        let (brand, actor, now, found) = (self.brand.clone(), self.actor.clone(), self.clock.now(), traces.clone());
-        let mut erased = self
+        // What names them elsewhere goes first, a few rows at a time: broken off and asked for again, the records still tell the names.
+        let (now, mut erased) = (self.clock.now(), Erased::default());
+        let unmistakable = unmistakable(&traces.words);
+        for texts in TEXTS {
+            let mut after = Some(0);
+            while let Some(from) = after {
+                let (brand, words) = (self.brand.clone(), unmistakable.clone());
+                let look = move |view: &View<'_>| view.texts_naming(&brand, texts, &words, from, LOOKED_AT);
+                let (ids, next) = self.store.read(look).await?;
+                after = next;
+                for some in ids.chunks(ROWS) {
+                    let (ids, words) = (some.to_vec(), unmistakable.clone());
+                    erased.texts += self.store.write(move |tx| tx.erase_texts(texts, &ids, &words)).await?;
+                }
+            }
+        }
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (brand, words) = (self.brand.clone(), traces.words.clone());
+            let (ids, next) = self.store.read(move |view| view.deliveries_naming(&brand, &words, from, LOOKED_AT)).await?;
+            after = next;
+            for some in ids.chunks(ROWS) {
+                let ids = some.to_vec();
+                erased.webhooks += self.store.write(move |tx| tx.erase_deliveries(&ids, now)).await?;
+            }
+        }
+        let (brand, actor) = (self.brand.clone(), self.actor.clone());
+        let rest = self
             .store
             .write(move |tx| {
-                let erased = tx.erase_person(&brand, &found, now)?;
-                let orders = found.orders.iter().take(NAMED_MAX).map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
+                let erased = tx.erase_person(&brand, &traces, now)?;
+                let orders = traces.orders.iter().take(NAMED_MAX).map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
                 let detail =
-                    format!("{} records, {} documents of {} orders", erased.records, erased.documents, found.orders.len());
+                    format!("{} records, {} documents of {} orders", erased.records, erased.documents, traces.orders.len());
                 tx.audit(&brand, &actor, "privacy.erase", &orders, &detail, now)?;
                 Ok(erased)
             })
             .await?;
-        let mut after = Some(0);
-        while let Some(from) = after {
-            let (brand, words) = (self.brand.clone(), traces.words.clone());
-            let (ids, next) = self.store.read(move |view| view.deliveries_naming(&brand, &words, from, DELIVERIES)).await?;
-            after = next;
-            if !ids.is_empty() {
-                erased.webhooks += self.store.write(move |tx| tx.erase_deliveries(&ids, now)).await?;
-            }
-        }
         // Until it is folded, the log still holds what the pages said before.
         self.store.fold().await?;
-        Ok(Ok(erased))
+        Ok(Ok(erased.and(rest)))
     }
 }
 

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0014_search.sql"),
     include_str!("../migrations/sqlite/0015_api.sql"),
     include_str!("../migrations/sqlite/0016_pauses.sql"),
+    include_str!("../migrations/sqlite/0017_erasing.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
@@ -93,7 +94,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 16, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 17, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();

@@ -84,25 +84,36 @@ impl Erased {
     }
 }
 
-/// Texts that people and the engine wrote about anything: how they are read (a number first), and changed.
-const TOLD_ELSEWHERE: [(&str, &str); 5] = [
-    (
-        "SELECT id, detail, NULL FROM exception_events WHERE brand = ?1",
-        "UPDATE exception_events SET detail = coalesce(?2, ?3) WHERE id = ?1",
-    ),
-    (
-        "SELECT id, snoozed_why, closed_why FROM exceptions WHERE brand = ?1 AND (snoozed_why IS NOT NULL OR closed_why IS NOT NULL)",
-        "UPDATE exceptions SET snoozed_why = ?2, closed_why = ?3 WHERE id = ?1",
-    ),
-    ("SELECT id, act, reason FROM approvals WHERE brand = ?1", "UPDATE approvals SET act = ?2, reason = ?3 WHERE id = ?1"),
-    (
-        "SELECT id, note, NULL FROM alert_messages WHERE brand = ?1 AND note IS NOT NULL",
-        "UPDATE alert_messages SET note = coalesce(?2, ?3) WHERE id = ?1",
-    ),
-    (
-        "SELECT id, reason, NULL FROM edits WHERE brand = ?1 AND reason <> ''",
-        "UPDATE edits SET reason = coalesce(?2, ?3) WHERE id = ?1",
-    ),
+/// A table in which people and the engine wrote about anything, and so perhaps about somebody.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts {
+    table: &'static str,
+    columns: &'static [&'static str],
+    packed: bool,
+}
+
+impl Texts {
+    const fn of(table: &'static str, columns: &'static [&'static str]) -> Self {
+        Self { table, columns, packed: false }
+    }
+
+    fn select(&self, rest: &str) -> String {
+        format!("SELECT id, {} FROM {} WHERE {rest}", self.columns.join(", "), self.table)
+    }
+}
+
+/// What a cause is called: an exception is one cause, so two that are the same without a name stay two.
+const CAUSE: &str = "cause";
+
+/// All of them. There may be very many rows: they are looked through in pieces ([`View::texts_naming`]), and only those that name
+/// somebody are written ([`Tx::erase_texts`]).
+pub const TEXTS: [Texts; 6] = [
+    Texts::of("exceptions", &["value", "message", "remedy", "snoozed_why", "closed_why", CAUSE]),
+    Texts::of("exception_events", &["detail"]),
+    Texts::of("approvals", &["act", "reason"]),
+    Texts::of("alert_messages", &["note"]),
+    Texts { table: "alert_messages", columns: &["body"], packed: true },
+    Texts::of("edits", &["reason"]),
 ];
 
 /// A row of which one text is to be replaced.
@@ -234,10 +245,27 @@ impl View<'_> {
         Ok((found, (seen == looked_at).then_some(last)))
     }
 
-    /// Texts of the exceptions in which one of the words stands, without them.
-    fn exceptions_naming(&self, brand: &Brand, words: &[String]) -> Result<Vec<Text>> {
-        let sql = "SELECT id, value, message, remedy, cause FROM exceptions WHERE brand = ?1";
-        self.naming(sql, [brand.as_str()], words)
+    /// Rows after one in whose texts one of the words stands, and the row to go on from, where there may be more.
+    pub fn texts_naming(
+        &self,
+        brand: &Brand,
+        texts: Texts,
+        words: &[String],
+        after: i64,
+        looked_at: usize,
+    ) -> Result<(Vec<i64>, Option<i64>)> {
+        let sql = texts.select("brand = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![brand.as_str(), after, limit(looked_at)])?;
+        let (mut found, mut last, mut seen) = (Vec::new(), after, 0);
+        while let Some(row) = rows.next()? {
+            last = row.get(0)?;
+            seen += 1;
+            if without_somebody(texts, row, words)?.is_some() {
+                found.push(last);
+            }
+        }
+        Ok((found, (seen == looked_at).then_some(last)))
     }
 
     /// The rows whose texts (every column but the first, which is their number) have one of the words in them, without it.
@@ -263,9 +291,33 @@ impl View<'_> {
     }
 }
 
+/// The texts of a row without the words, as they are kept; nothing when none of the words stands there.
+fn without_somebody(texts: Texts, row: &rusqlite::Row<'_>, words: &[String]) -> Result<Option<Vec<rusqlite::types::Value>>> {
+    use rusqlite::types::Value;
+    let (mut named, mut kept) = (false, Vec::with_capacity(texts.columns.len()));
+    for (column, at) in texts.columns.iter().zip(1..) {
+        let text = if texts.packed {
+            let bytes = unpack("a text", row.get_ref(at)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        } else {
+            row.get::<_, Option<String>>(at)?
+        };
+        let without = text.as_deref().and_then(|text| without_words(text, words));
+        named |= without.is_some();
+        kept.push(match (without, text) {
+            (Some(without), _) if *column == CAUSE => Value::Text(format!("{without}#{}", row.get::<_, i64>(0)?)),
+            (Some(without), _) if texts.packed => Value::Blob(pack(without.as_bytes())),
+            (None, Some(text)) if texts.packed => Value::Blob(pack(text.as_bytes())),
+            (without, text) => without.or(text).map_or(Value::Null, Value::Text),
+        });
+    }
+    Ok(named.then_some(kept))
+}
+
 impl Tx<'_> {
-    /// Erases what is kept of a person, but for webhook deliveries: [`Tx::erase_deliveries`]. What is not settled is erased
-    /// with the rest: look at [`Traces::open`] first.
+    /// Erases what is kept of a person, but for webhook deliveries ([`Tx::erase_deliveries`]) and for what was written about anything
+    /// ([`Tx::erase_texts`]): those come first, because nobody is found by name any more after this. What is not settled is erased with
+    /// the rest: look at [`Traces::open`] first.
     pub fn erase_person(&self, brand: &Brand, traces: &Traces, now: Timestamp) -> Result<Erased> {
         self.overwriting(|| {
             let mut erased = Erased::default();
@@ -279,37 +331,54 @@ impl Tx<'_> {
                 let sql = "DELETE FROM bought WHERE brand = ?1 AND order_key = ?2";
                 self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str()])?;
             }
-            let unmistakable = unmistakable(&traces.words);
-            for text in self.exceptions_naming(brand, &unmistakable)? {
-                let [value, message, remedy, cause] = text.texts.as_slice() else { continue };
-                // A cause is one exception: two that are the same without a name stay two.
-                let cause = cause.as_deref().map(|cause| format!("{cause}#{}", text.id));
-                let sql = "UPDATE exceptions SET value = ?2, message = ?3, remedy = ?4, cause = CASE WHEN ?5 THEN ?6 ELSE cause END WHERE id = ?1";
-                let renamed = cause.as_deref().is_some_and(|cause| cause.contains(ERASED));
-                self.connection.prepare_cached(sql)?.execute(params![text.id, value, message, remedy, renamed, cause])?;
-                erased.texts += 1;
-            }
-            for (look, change) in TOLD_ELSEWHERE {
-                for text in self.naming(look, [brand.as_str()], &unmistakable)? {
-                    let mut texts = text.texts.iter();
-                    let (first, second) = (texts.next().cloned().flatten(), texts.next().cloned().flatten());
-                    self.connection.prepare_cached(change)?.execute(params![text.id, first, second])?;
-                    erased.texts += 1;
-                }
-            }
-            let sql = "SELECT id, body FROM alert_messages WHERE brand = ?1";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let rows = statement.query_map([brand.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-            for (id, body) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-                let text = unpack("a message", &body)?;
-                if let Some(text) = without_words(&String::from_utf8_lossy(&text), &unmistakable) {
-                    let sql = "UPDATE alert_messages SET body = ?2 WHERE id = ?1";
-                    self.connection.prepare_cached(sql)?.execute(params![id, pack(text.as_bytes())])?;
-                    erased.texts += 1;
-                }
+            erased.texts += self.erase_checks(brand, &unmistakable(&traces.words))?;
+            Ok(erased)
+        })
+    }
+
+    /// Takes words out of rows of a table of texts; how many had them.
+    pub fn erase_texts(&self, texts: Texts, ids: &[i64], words: &[String]) -> Result<u64> {
+        self.overwriting(|| {
+            let sets: Vec<String> = texts.columns.iter().zip(2..).map(|(column, at)| format!("{column} = ?{at}")).collect();
+            let change = format!("UPDATE {} SET {} WHERE id = ?1", texts.table, sets.join(", "));
+            let look = texts.select("id = ?1");
+            let mut erased = 0;
+            for id in ids {
+                let mut look = self.connection.prepare_cached(&look)?;
+                let without = look.query_and_then([id], |row| without_somebody(texts, row, words))?.next().transpose()?.flatten();
+                let Some(without) = without else { continue };
+                let values = std::iter::once(rusqlite::types::Value::Integer(*id)).chain(without);
+                self.connection.prepare_cached(&change)?.execute(rusqlite::params_from_iter(values))?;
+                erased += 1;
             }
             Ok(erased)
         })
+    }
+
+    /// Takes words out of what people wrote beside the checks of a checklist; how many texts.
+    fn erase_checks(&self, brand: &Brand, words: &[String]) -> Result<u64> {
+        let mut erased = 0;
+        for (look, change) in [
+            (
+                "SELECT note, list, period, item FROM check_ticks WHERE brand = ?1 AND note <> ''",
+                "UPDATE check_ticks SET note = ?2 WHERE brand = ?1 AND list = ?3 AND period = ?4 AND item = ?5",
+            ),
+            (
+                "SELECT reason, list, period, '' FROM check_signs WHERE brand = ?1 AND reason <> ''",
+                "UPDATE check_signs SET reason = ?2 WHERE brand = ?1 AND list = ?3 AND period = ?4 AND ?5 = ''",
+            ),
+        ] {
+            type Row = (String, String, String, String);
+            let mut statement = self.connection.prepare_cached(look)?;
+            let rows = statement.query_map([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+            for (text, list, period, item) in rows.collect::<rusqlite::Result<Vec<Row>>>()? {
+                if let Some(without) = without_words(&text, words) {
+                    self.connection.prepare_cached(change)?.execute(params![brand.as_str(), without, list, period, item])?;
+                    erased += 1;
+                }
+            }
+        }
+        Ok(erased)
     }
 
     /// Erases the bytes of deliveries; how many had any left.

@@ -37,6 +37,12 @@ async fn it_is_set_up_asked_and_never_taken_twice() {
     let recovery = got.text.split("<code>").nth(1).unwrap().split('<').next().unwrap().to_owned();
     assert_eq!((got.text.matches("<code>").count(), recovery.len()), (10, 19), "{}", got.text);
 
+    // Who signs in again in a browser leaves no session behind in it that nobody could end: the cookie is overwritten.
+    let before = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
+    assert_eq!(before.get(&app, "/").await.status, StatusCode::OK);
+    assert_eq!(before.log_in(&app, ADMIN, PASSWORD).await.header("location"), "/login/code");
+    assert_eq!(before.get(&app, "/").await.status, StatusCode::SEE_OTHER, "the former session is open still");
+
     // The password alone opens nothing but the second step.
     clock.advance(Duration::from_secs(60));
     let first = Visitor::stranger().log_in(&app, ADMIN, PASSWORD).await;

@@ -121,6 +121,8 @@ pub(super) async fn enter(
     let wrong = match login::with_password(&app, &typed.email, &typed.password, &origin).await? {
         Login::In(proof) => return signed_in(&app, &proof, before.map(|Extension(who)| who), to).await,
         Login::Second(proof) => {
+            // The cookie is overwritten: nobody could end that session any more.
+            ended(&app, before.map(|Extension(who)| who)).await?;
             let address = if to == "/" { "/login/code".to_owned() } else { format!("/login/code?to={}", part(to)) };
             return Ok(with_cookie(&app, &proof, Redirect::to(&address)));
         }
@@ -228,10 +230,16 @@ pub(super) async fn leave(State(app): State<Arc<App>>, who: Who) -> Result<Respo
 
 /// On with a new session; the one that the browser had before ends.
 pub(super) async fn signed_in(app: &App, proof: &Proof, before: Option<Who>, to: &str) -> Result<Response, Failure> {
+    ended(app, before).await?;
+    Ok(with_cookie(app, proof, Redirect::to(to)))
+}
+
+/// Ends the session that the browser had before.
+async fn ended(app: &App, before: Option<Who>) -> Result<(), Failure> {
     if let Some((person, session)) = before.and_then(|who| Some((who.person.id, who.session()?))) {
         app.store.write(move |tx| tx.revoke_session(person, session)).await?;
     }
-    Ok(with_cookie(app, proof, Redirect::to(to)))
+    Ok(())
 }
 
 /// An answer with the cookie.

@@ -1,7 +1,9 @@
 //! Somebody asks to be forgotten: nothing that names them is left in the file, and every proof stays valid.
 
 use selvedge_model::{
-    Currency, Money, Order, Problem, compare::Cause, obligation::Event, reconcile::Why, records::Address, statement::Entry,
+    Currency, Money, Order, Problem,
+    checklist::{Checklist, Seen},
+    compare::Cause, obligation::Event, reconcile::Why, records::Address, statement::Entry,
     team::Team,
 };
 
@@ -9,6 +11,7 @@ use super::*;
 use crate::{
     Store,
     captures::{Arrived, NewCapture},
+    checks::TickRow,
     differences::NewDifference,
     obligations::{NewObligation, Step},
     reconciliations::NewReconciliation,
@@ -70,6 +73,20 @@ fn settle(tx: &Tx<'_>, id: ObligationId) -> Result<()> {
     Ok(())
 }
 
+/// Takes the words out of what was written about anything, a row at a time.
+fn erase_elsewhere(tx: &Tx<'_>, words: &[String]) -> Result<u64> {
+    let (words, mut erased) = (unmistakable(words), 0);
+    for texts in TEXTS {
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (ids, next) = tx.texts_naming(&brand(), texts, &words, from, 1)?;
+            erased += tx.erase_texts(texts, &ids, &words)?;
+            after = next;
+        }
+    }
+    Ok(erased)
+}
+
 /// Traces of an order in everything that tells of one.
 fn tell(tx: &Tx<'_>, id: ObligationId, number: &str) -> Result<()> {
     tx.tell(id, "deliver", "refused", "no customer ADA.lovelace@example.com at 12 St James's Square", at(110))?;
@@ -121,6 +138,15 @@ fn tell(tx: &Tx<'_>, id: ObligationId, number: &str) -> Result<()> {
         fix: "ask".to_owned(),
     };
     tx.note_difference(&brand(), "a", run, &difference, at(113))?;
+    let tick = TickRow {
+        item: Checklist::Daily.checks().next().unwrap().id.to_owned(),
+        at: at(114),
+        actor: "anna".to_owned(),
+        seen: Seen::Good,
+        note: format!("called {EMAIL}"),
+    };
+    tx.tick(&brand(), Checklist::Daily, "2026-11-30", &tick)?;
+    tx.sign_checks(&brand(), Checklist::Daily, "2026-11-30", "anna", &format!("{EMAIL} is looked after"), at(115))?;
     Ok(())
 }
 
@@ -163,6 +189,7 @@ async fn nothing_that_names_somebody_is_left_in_the_file_and_every_proof_stays_v
         })
         .await
         .unwrap();
+    let digest = store.read(|view| view.checks_signed(&brand(), Checklist::Daily, "2026-11-30")).await.unwrap().unwrap().digest;
     store.fold().await.unwrap();
     assert_eq!(named_in(&path), ["ada.lovelace", "lovelace", "james's square"], "it is there to begin with");
     assert_eq!(store.read(|view| Ok(named_in_bodies(view))).await.unwrap(), TELLING, "what is packed, too");
@@ -176,12 +203,13 @@ async fn nothing_that_names_somebody_is_left_in_the_file_and_every_proof_stays_v
     assert_eq!((ids.len(), next), (1, None));
     let erased = store
         .write(move |tx| {
-            let erased = tx.erase_person(&brand(), &traces, at(200))?;
-            Ok(erased.and(Erased { webhooks: tx.erase_deliveries(&ids, at(200))?, ..Erased::default() }))
+            let elsewhere = erase_elsewhere(tx, &traces.words)?;
+            let webhooks = tx.erase_deliveries(&ids, at(200))?;
+            Ok(tx.erase_person(&brand(), &traces, at(200))?.and(Erased { webhooks, texts: elsewhere, ..Erased::default() }))
         })
         .await
         .unwrap();
-    assert_eq!(erased, Erased { records: 2, documents: 2, webhooks: 1, texts: 6 });
+    assert_eq!(erased, Erased { records: 2, documents: 2, webhooks: 1, texts: 8 });
     store.fold().await.unwrap();
     assert_eq!(named_in(&path), Vec::<&str>::new());
     assert_eq!(store.read(|view| Ok(named_in_bodies(view))).await.unwrap(), Vec::<&str>::new());
@@ -203,7 +231,11 @@ async fn nothing_that_names_somebody_is_left_in_the_file_and_every_proof_stays_v
             let story = tx.story(entered[0].1)?;
             assert!(story.iter().any(|line| line.detail == "no customer [erased] at [erased]"), "{story:?}");
             // Once more is nothing.
+            assert_eq!(erase_elsewhere(tx, &all.words)?, 0);
             assert_eq!(tx.erase_person(&brand(), &all, at(210))?, Erased::default());
+            // What was signed of a checklist stays signed, with its digest.
+            let signed = tx.checks_signed(&brand(), Checklist::Daily, "2026-11-30")?.unwrap();
+            assert_eq!((signed.reason.as_str(), signed.digest), ("[erased] is looked after", digest));
             Ok(())
         })
         .await
