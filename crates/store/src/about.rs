@@ -3,7 +3,7 @@
 use crate::{Result, View, packing::count};
 
 /// What the store is, and how large.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Database {
     /// The version of SQLite.
     pub sqlite: String,

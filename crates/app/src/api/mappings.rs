@@ -3,13 +3,23 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use selvedge_flow::actions::Mapped;
+use selvedge_model::people::MapEntry;
+use selvedge_store::mappings::MappingChange;
+use serde::Deserialize;
 
-use super::problem::{Answer, Problem, Sent};
+use super::{
+    page::Page,
+    problem::{Answer, Asked, Problem, Sent},
+};
 use crate::{
     people::Who,
     serve::App,
-    view::{self, MappingWanted, MappingsView},
+    view::{
+        self, MappingWanted, MappingsView,
+        coverage::{self, Coverage},
+    },
 };
 
 /// `GET /api/mappings`
@@ -22,4 +32,68 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<MappingsView> {
 pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Sent(wanted): Sent<MappingWanted>) -> Answer<Mapped> {
     let wanted = wanted.checked(&app.mapping_targets()).map_err(Problem::unclear)?;
     Ok(Json(app.actions(&who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?))
+}
+
+/// Entries of one request.
+const ENTRIES_MAX: usize = 5_000;
+/// Changes of one answer.
+const LIMIT_MAX: usize = 500;
+
+/// Many entries.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entries {
+    /// The entries; all are set, or none.
+    entries: Vec<MapEntry>,
+}
+
+/// `PUT /api/mappings/entries`
+pub(super) async fn import(State(app): State<Arc<App>>, who: Who, Sent(sent): Sent<Entries>) -> Answer<Mapped> {
+    if sent.entries.is_empty() || sent.entries.len() > ENTRIES_MAX {
+        return Err(Problem::unclear(format!("Send 1 to {ENTRIES_MAX} entries. Nothing was changed.")));
+    }
+    let targets = app.mapping_targets();
+    for (number, entry) in sent.entries.iter().enumerate() {
+        let MapEntry { connection, table, key, value } = entry.clone();
+        let wanted = MappingWanted { connection, table, key, value: Some(value) };
+        wanted
+            .checked(&targets)
+            .map_err(|why| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1)))?;
+    }
+    Ok(Json(app.actions(&who).import(sent.entries).await?))
+}
+
+/// `GET /api/mappings/coverage`
+pub(super) async fn coverage(State(app): State<Arc<App>>) -> Answer<Vec<Coverage>> {
+    Ok(Json(coverage::coverage(&app.store, &app.brand, &app.mapping_targets()).await?))
+}
+
+/// Which changes, and how many at most.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changes {
+    /// For one target.
+    #[serde(default)]
+    connection: String,
+    /// Of one table.
+    #[serde(default)]
+    table: String,
+    /// Of one key.
+    #[serde(default)]
+    key: String,
+    /// The `next` of the page before.
+    after: Option<i64>,
+    /// How many, at most 500; 100 where nothing is said.
+    limit: Option<usize>,
+}
+
+/// `GET /api/mappings/history`
+pub(super) async fn history(State(app): State<Arc<App>>, Asked(asked): Asked<Changes>) -> Answer<Page<MappingChange>> {
+    let (brand, limit) = (app.brand.clone(), asked.limit.unwrap_or(100).clamp(1, LIMIT_MAX));
+    let look = app.store.read(move |view| {
+        view.mapping_changes(&brand, [&asked.connection, &asked.table, &asked.key], asked.after, limit)
+    });
+    let rows = look.await?;
+    let next = rows.last().map(|row| row.id).filter(|_| rows.len() == limit);
+    Ok(Json(Page::new(rows, next)))
 }

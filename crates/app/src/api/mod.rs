@@ -24,6 +24,7 @@ mod people;
 mod problem;
 mod reconcile;
 mod returns;
+mod settings;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -111,6 +112,12 @@ pub(crate) fn operations() -> Vec<Operation> {
             "Edits one held order and tries it again; both versions are kept.",
             exceptions::edit,
         ),
+        Operation::post(
+            "/exceptions/{id}/look",
+            ACT,
+            "Has both ends read again that it says disagree; it closes when they agree.",
+            exceptions::look,
+        ),
         Operation::get("/alerts", READ, "Who was told of which exceptions.", alerts::list),
         Operation::post("/alerts/{id}/acknowledge", ACT, "Says that somebody looks after it.", alerts::acknowledge),
         Operation::get(
@@ -120,6 +127,11 @@ pub(crate) fn operations() -> Vec<Operation> {
             mappings::list,
         ),
         Operation::put("/mappings", MAP, "Sets an entry, or removes it, and releases what waited for it.", mappings::set),
+        Operation::put("/mappings/entries", MAP, "Sets many entries, all or none, and releases what waited.", mappings::import),
+        Operation::get("/mappings/coverage", READ, "How far each table reaches, and what has no answer.", mappings::coverage),
+        Operation::get("/mappings/history", READ, "Who changed which entry and when, the newest first.", mappings::history),
+        Operation::get("/connections", READ, "Whether calls come through, limits, credentials' ends.", settings::connections),
+        Operation::get("/settings", READ, "What the configuration came to, without its secrets.", settings::show),
         Operation::get("/reconcile", READ, "Whether both ends agree, pair by pair.", reconcile::pairs),
         Operation::get("/reconcile/causes", READ, "What differs, by cause.", reconcile::causes),
         Operation::get(

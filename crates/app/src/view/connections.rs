@@ -16,7 +16,7 @@ const EXCEPTIONS_SHOWN: usize = 5;
 const RENEW_DAYS: i32 = 21;
 
 /// What the config says of a connection's credentials; never what they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Credentials {
     /// Setting by setting, where each is kept, in words.
     pub kept: Vec<(String, String)>,
@@ -46,7 +46,7 @@ impl Credentials {
 }
 
 /// How a connection does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// The last call was answered.
@@ -64,7 +64,7 @@ pub enum Health {
 }
 
 /// One connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ConnectionView {
     /// Its name.
     pub name: ConnectionName,

@@ -13,7 +13,7 @@ use super::Target;
 const EXCEPTIONS_MAX: usize = 500;
 
 /// One table of one target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Coverage {
     /// For which target.
     pub connection: ConnectionName,

@@ -12,7 +12,7 @@ use crate::config::{Config, ConnectionConfig};
 const HIDDEN: &str = "(not shown)";
 
 /// One table of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Section {
     /// A word of its own on the page.
     pub id: String,
@@ -25,7 +25,7 @@ pub struct Section {
 }
 
 /// What the config came to when the process began.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Settings {
     /// The file.
     pub file: String,
@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 /// The settings, and what they run on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct SettingsView {
     /// Whose.
     pub brand: Brand,

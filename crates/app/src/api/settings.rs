@@ -1,0 +1,24 @@
+//! The connections as they stand, and what the configuration came to.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+
+use super::problem::Answer;
+use crate::{
+    serve::App,
+    view::{
+        connections::ConnectionView,
+        settings::{SettingsView, settings},
+    },
+};
+
+/// `GET /api/connections`
+pub(super) async fn connections(State(app): State<Arc<App>>) -> Answer<Vec<ConnectionView>> {
+    Ok(Json(app.connections().await?))
+}
+
+/// `GET /api/settings`
+pub(super) async fn show(State(app): State<Arc<App>>) -> Answer<SettingsView> {
+    Ok(Json(settings(&app.store, &app.brand, &app.facts.settings, app.since).await?))
+}
