@@ -92,20 +92,20 @@ pub(super) struct Snooze {
 
 /// That both ends are read again.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Looking {
+pub(super) struct ReadAgain {
     /// Which two ends.
     pair: String,
 }
 
 /// `POST /api/exceptions/{id}/look`
-pub(super) async fn look(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Answer<Looking> {
+pub(super) async fn look(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Answer<ReadAgain> {
     let id = id_of(&id)?;
     let detail = view::exception(&app.store, &app.brand, &app.ends(), id).await?;
     let detail = detail.ok_or_else(|| Problem::absent(format!("There is no exception {id}.")))?;
     let filter = view::reconcile::grouped_by(&detail.exception)
         .ok_or_else(|| Problem::unclear(format!("{id} is not about two ends that disagree. Nothing was done.")))?;
     app.actions(&who).look_again(id, &filter.pair, &app.engine.reconciler).await?;
-    Ok(Json(Looking { pair: filter.pair }))
+    Ok(Json(ReadAgain { pair: filter.pair }))
 }
 
 /// What of which order, and why.
