@@ -56,9 +56,7 @@ pub(super) async fn import(State(app): State<Arc<App>>, who: Who, Sent(sent): Se
     for (number, entry) in sent.entries.iter().enumerate() {
         let MapEntry { connection, table, key, value } = entry.clone();
         let wanted = MappingWanted { connection, table, key, value: Some(value) };
-        wanted
-            .checked(&targets)
-            .map_err(|why| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1)))?;
+        wanted.checked(&targets).map_err(|why| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1)))?;
     }
     Ok(Json(app.actions(&who).import(sent.entries).await?))
 }
@@ -90,9 +88,9 @@ pub(super) struct Changes {
 /// `GET /api/mappings/history`
 pub(super) async fn history(State(app): State<Arc<App>>, Asked(asked): Asked<Changes>) -> Answer<Page<MappingChange>> {
     let (brand, limit) = (app.brand.clone(), asked.limit.unwrap_or(100).clamp(1, LIMIT_MAX));
-    let look = app.store.read(move |view| {
-        view.mapping_changes(&brand, [&asked.connection, &asked.table, &asked.key], asked.after, limit)
-    });
+    let look = app
+        .store
+        .read(move |view| view.mapping_changes(&brand, [&asked.connection, &asked.table, &asked.key], asked.after, limit));
     let rows = look.await?;
     let next = rows.last().map(|row| row.id).filter(|_| rows.len() == limit);
     Ok(Json(Page::new(rows, next)))

@@ -3,7 +3,11 @@
 use selvedge_model::{
     Currency, Money, Order, Problem,
     checklist::{Checklist, Seen},
-    compare::Cause, obligation::Event, reconcile::Why, records::Address, statement::Entry,
+    compare::Cause,
+    obligation::Event,
+    reconcile::Why,
+    records::Address,
+    statement::Entry,
     team::Team,
 };
 
