@@ -163,7 +163,7 @@ fn the_carried_data_arrives_document_for_document() {
     let report = demo.finish();
     assert_balanced(&report);
     let (owed, homeless) = owed(&sample());
-    assert_eq!(demo.documents(), owed);
+    assert_eq!(demo.documents(), owed, "{report}");
     assert_held(&report, homeless);
 }
 
