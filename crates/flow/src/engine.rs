@@ -554,7 +554,7 @@ impl Engine {
                 ("silence", _) => self.watch_silence().await,
                 ("connections", _) => self.watch_connections().await,
                 ("alerts", _) => self.alert().await,
-                ("webhook", index) => self.tell_webhook(index).await,
+                ("webhook", _) => self.tell_webhook(index).await,
                 ("pulse", _) => self.beat().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
