@@ -138,9 +138,9 @@ mod tests {
                 assert_eq!(tx.begin_request(&one, at(0))?, Known::Nothing);
                 tx.forget_request(&one)?;
                 assert_eq!(tx.begin_request(&one, at(1))?, Known::Nothing);
-                assert_eq!(tx.begin_request(&one, at(61))?, Known::Nothing, "its process has ended");
+                assert_eq!(tx.begin_request(&one, at(601))?, Known::Nothing, "its process has ended");
                 assert_eq!(tx.begin_request(&asked("l", 1), at(86_000))?, Known::Nothing);
-                assert_eq!(tx.forget_requests(&brand(), at(86_400 + 62), 100)?, 1);
+                assert_eq!(tx.forget_requests(&brand(), at(86_400 + 602), 100)?, 1);
                 assert_eq!(tx.begin_request(&asked("l", 1), at(86_030))?, Known::UnderWay, "and no other");
                 Ok(())
             })
