@@ -60,7 +60,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The largest body of an import of mappings.
 const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 /// Where imports come in.
-const IMPORTS: [&str; 2] = ["/mappings/import", "/mappings/import/apply"];
+const IMPORTS: [&str; 3] = ["/mappings/import", "/mappings/import/apply", "/api/mappings/entries"];
 /// How long requests that are under way may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -389,7 +389,7 @@ async fn whole(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let most = if import { IMPORT_BYTES_MAX } else { BODY_BYTES_MAX };
     let too_large = if import {
-        "The file is larger than 1 MiB, or broke off. Nothing was done. Give it in parts, or use selvedge mappings import."
+        "What was sent is larger than 1 MiB, or broke off. Nothing was done. Give it in parts, or use selvedge mappings import."
     } else {
         "The body is larger than 64 KiB, or broke off. Nothing was done."
     };

@@ -415,6 +415,8 @@ impl Engine {
         let now = self.now();
         self.locked_pauses().extend(self.setup.connections.keys().map(|name| (name.clone(), now)));
         self.count_from_the_start().await?;
+        self.keep_webhooks().await?;
+        self.settle_unconfigured().await?;
         let (brand, now) = (self.brand().clone(), self.now());
         let lost: Vec<_> = self.stocks.iter().map(|stock| (stock.of.clone(), after(now, stock.setup.settle_wait))).collect();
         let recovered = self
@@ -464,7 +466,9 @@ impl Engine {
         self.watch_silence().await?;
         self.watch_connections().await?;
         self.alert().await?;
-        self.tell_webhooks().await?;
+        for index in 0..self.setup.webhooks.len() {
+            self.tell_webhook(index).await?;
+        }
         self.housekeep().await?;
         self.tend_desk().await?;
         self.beat().await?;
@@ -496,12 +500,14 @@ impl Engine {
             "silence",
             "connections",
             "alerts",
-            "webhooks",
             "pulse",
             "housekeep",
             "desk",
         ] {
             spawn(&mut loops, name, 0);
+        }
+        for index in 0..self.setup.webhooks.len() {
+            spawn(&mut loops, "webhook", index);
         }
         for index in 0..self.flows.len() {
             for name in ["gate", "unanswered", "deliver", "confirm", "watch"] {
@@ -548,7 +554,7 @@ impl Engine {
                 ("silence", _) => self.watch_silence().await,
                 ("connections", _) => self.watch_connections().await,
                 ("alerts", _) => self.alert().await,
-                ("webhooks", _) => self.tell_webhooks().await,
+                ("webhook", _) => self.tell_webhook(index).await,
                 ("pulse", _) => self.beat().await,
                 ("lists", _) => self.lists_and_preflight().await,
                 ("housekeep", _) => self.housekeep().await.map(|()| 0),
@@ -561,7 +567,7 @@ impl Engine {
                 _ => no_work().await,
             };
             let (rest, wake) = match name {
-                "housekeep" | "watch" | "reconcile" | "silence" | "connections" | "alerts" | "webhooks" | "pulse" => {
+                "housekeep" | "watch" | "reconcile" | "silence" | "connections" | "alerts" | "webhook" | "pulse" => {
                     (HOUSEKEEPING, None)
                 }
                 // Asked for while it was busy: a nudge that nobody waited for is not lost.

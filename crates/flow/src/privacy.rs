@@ -19,6 +19,8 @@ use crate::{actions::Actions, backoff::after};
 const LOOKED_AT: usize = 5_000;
 /// Rows whose content goes in one write: few enough that nobody waits long for the writer.
 const ROWS: usize = 200;
+/// How far the feed of records reaches back.
+const FEED_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// How often what is old is looked for.
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long it rests between two writes, and after the store refused.
@@ -34,11 +36,24 @@ impl Actions {
     /// # Errors
     /// The store's.
     pub async fn erase_person(&self, person: Person, open_too: bool) -> Result<std::result::Result<Erased, Traces>> {
-        let (brand, asked) = (self.brand.clone(), person);
-        let traces = self.store.read(move |view| view.traces(&brand, &asked)).await?;
-        if !traces.open.is_empty() && !open_too {
-            return Ok(Err(traces));
+        let mut erased = Erased::default();
+        loop {
+            let (brand, asked) = (self.brand.clone(), person.clone());
+            let traces = self.store.read(move |view| view.traces(&brand, &asked)).await?;
+            if !traces.open.is_empty() && !open_too {
+                return Ok(Err(traces));
+            }
+            erased = erased.and(self.erase_elsewhere(&traces).await?);
+            if let Some(rest) = self.erase_records(&person, traces, open_too).await? {
+                // Until it is folded, the log still holds what the pages said before.
+                self.store.fold().await?;
+                return Ok(Ok(erased.and(rest)));
+            }
         }
+    }
+
+    /// Takes the names out of what was written about anything, and the bytes out of webhook deliveries.
+    async fn erase_elsewhere(&self, traces: &Traces) -> Result<Erased> {
         // What names them elsewhere goes first, a few rows at a time: broken off and asked for again, the records still tell the names.
         let (now, mut erased) = (self.clock.now(), Erased::default());
         let unmistakable = unmistakable(&traces.words);
@@ -65,21 +80,26 @@ impl Actions {
                 erased.webhooks += self.store.write(move |tx| tx.erase_deliveries(&ids, now)).await?;
             }
         }
-        let (brand, actor) = (self.brand.clone(), self.actor.clone());
-        let rest = self
-            .store
+        Ok(erased)
+    }
+
+    /// Erases the records themselves; nothing where more has come while the rest was searched, or is on its way now.
+    async fn erase_records(&self, person: &Person, traces: Traces, open_too: bool) -> Result<Option<Erased>> {
+        let (brand, actor, now, person) = (self.brand.clone(), self.actor.clone(), self.clock.now(), person.clone());
+        self.store
             .write(move |tx| {
+                let there = tx.traces(&brand, &person)?;
+                if there.records != traces.records || !there.open.is_empty() && !open_too {
+                    return Ok(None);
+                }
                 let erased = tx.erase_person(&brand, &traces, now)?;
                 let orders = traces.orders.iter().take(NAMED_MAX).map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
                 let detail =
                     format!("{} records, {} documents of {} orders", erased.records, erased.documents, traces.orders.len());
                 tx.audit(&brand, &actor, "privacy.erase", &orders, &detail, now)?;
-                Ok(erased)
+                Ok(Some(erased))
             })
-            .await?;
-        // Until it is folded, the log still holds what the pages said before.
-        self.store.fold().await?;
-        Ok(Ok(erased.and(rest)))
+            .await
     }
 }
 
@@ -131,9 +151,9 @@ impl Keeper {
             return Ok(0);
         }
         let (brand, retention) = (self.brand.clone(), self.retention);
-        let erased = self.store.write(move |tx| expire(tx, &brand, retention, now)).await?;
+        let (erased, forgotten) = self.store.write(move |tx| expire(tx, &brand, retention, now)).await?;
         let all = progress.erased.and(erased);
-        let rows = erased.records + erased.documents + erased.webhooks;
+        let rows = erased.records + erased.documents + erased.webhooks + forgotten;
         if rows == 0 {
             if all != Erased::default() {
                 self.note(all, now).await?;
@@ -175,10 +195,12 @@ impl Keeper {
     }
 }
 
-fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> Result<Erased> {
+/// A few rows of each kind; what was erased of them, and how many were forgotten as a whole.
+fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> Result<(Erased, u64)> {
     let before = |kept: Option<Duration>| kept.and_then(|kept| now.checked_sub(kept).ok());
     let mut erased = Erased::default();
-    tx.forget_requests(brand, now, ROWS)?;
+    let settled_before = now.checked_sub(FEED_KEPT).unwrap_or(Timestamp::MIN);
+    let forgotten = tx.forget_requests(brand, now, ROWS)? + tx.forget_settlings(brand, settled_before, ROWS)?;
     if let Some(before) = before(retention.documents) {
         erased.documents = tx.expire_documents(brand, before, ROWS, now)?;
     }
@@ -188,7 +210,7 @@ fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> R
     if let Some(before) = before(retention.people) {
         erased.records = tx.expire_people(brand, before, ROWS, now)?;
     }
-    Ok(erased)
+    Ok((erased, forgotten))
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@
 //! Credentials that are refused are told at once. A system that is not reached, or serves nothing, is given some time
 //! (`DeskSetup::down_after`): most of that passes by itself.
 
-use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+    time::Duration,
+};
 
 use selvedge_connector::{Fares, Fault};
 use selvedge_model::{ConnectionName, FlowName, Problem};
@@ -70,6 +74,25 @@ fn is_down(connection: &ConnectionName, since: Duration) -> Problem {
 }
 
 impl Engine {
+    /// Closes trouble with connections that are configured no more: no call of theirs will come through.
+    pub(crate) async fn settle_unconfigured(&self) -> Result<()> {
+        let (brand, now) = (self.brand().clone(), self.now());
+        let known: BTreeSet<String> = self.setup().connections.keys().map(|name| name.0.clone()).collect();
+        self.store()
+            .write(move |tx| {
+                for row in tx.exceptions(&brand, false)? {
+                    let problem = &row.problem;
+                    let about = problem.cause.strip_prefix(&problem.rule).and_then(|rest| rest.strip_prefix(':'));
+                    let ours = matches!(problem.rule.as_str(), DOWN | "connection.credentials");
+                    if ours && about.is_some_and(|name| !known.contains(name)) {
+                        tx.settle_standing(&brand, &problem.cause, "the connection is configured no more", now)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Tells of systems that are down, and of those that are back; how many.
     pub(crate) async fn watch_connections(&self) -> Result<usize> {
         let down_after = self.setup().desk.down_after;

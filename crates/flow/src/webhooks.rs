@@ -2,18 +2,17 @@
 //!
 //! What is owed to a webhook is not kept anywhere: it is every event of the feed behind the place where the webhook stands
 //! ([`selvedge_model::feed`]). The place moves when an event was taken, so a crash between the two tells that event twice, under the
-//! same id, and none is left out. An event that is not taken is waited for: those behind it would reach the receiver in an order that
+//! same id, and none is left out. Each webhook has a loop of its own: a receiver that takes its time is waited for by nobody else. An event that is not taken is waited for: those behind it would reach the receiver in an order that
 //! never was.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use selvedge_connector::{EventSink, Fault, Receipt};
 use selvedge_model::{
     Brand, FlowName, Problem,
     alert::text::plain,
-    feed::{Event, Pattern, Place, Stream, TestTold, Told},
+    feed::{Event, Pattern, Place, Stream, TestTold, Told, is_about_accounts},
 };
 use selvedge_store::{Result, webhooks::WebhookRow};
 
@@ -21,6 +20,8 @@ use crate::{backoff::after, engine::Engine, trouble::said_by};
 
 /// Events of one stream that are read, and told, in one turn.
 const BATCH: usize = 100;
+/// How long after the last time it is written down how far a webhook was told.
+const NOTED_EVERY: Duration = Duration::from_secs(1);
 /// The first wait after one was not taken; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
@@ -62,11 +63,13 @@ impl WebhookSetup {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        self.events.iter().any(|pattern| pattern.takes(&event.kind))
+        let leaves = !matches!(&event.data, Told::Act(act) if is_about_accounts(&act.action));
+        leaves && self.events.iter().any(|pattern| pattern.takes(&event.kind))
     }
 }
 
-/// What a turn came to with one stream.
+/// How far one was told of a stream since that was last written down.
+#[derive(Default)]
 struct Progress {
     place: Option<Place>,
     taken: u64,
@@ -74,35 +77,36 @@ struct Progress {
 }
 
 impl Engine {
-    /// Tells each webhook what happened since; how many events were taken.
-    pub(crate) async fn tell_webhooks(&self) -> Result<usize> {
-        let mut under_way: FuturesUnordered<_> = self.setup().webhooks.iter().map(|webhook| self.tell(webhook)).collect();
-        let mut taken = 0;
-        while let Some(result) = under_way.next().await {
-            taken += result?;
-        }
-        Ok(taken)
+    /// Forgets the webhooks that are configured no more, and closes what was open on them.
+    pub(crate) async fn keep_webhooks(&self) -> Result<()> {
+        let (brand, now) = (self.brand().clone(), self.now());
+        let configured = self.setup().webhooks.iter().map(|one| (one.name.clone(), one.streams())).collect();
+        self.store()
+            .write(move |tx| {
+                for name in tx.keep_webhooks(&brand, &configured)? {
+                    tx.settle_standing(&brand, &undelivered(&name, "").cause, "the webhook is configured no more", now)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
-    async fn tell(&self, webhook: &WebhookSetup) -> Result<usize> {
+    /// Tells a webhook what happened since; how many events were taken.
+    pub(crate) async fn tell_webhook(&self, index: usize) -> Result<usize> {
+        let Some(webhook) = self.setup().webhooks.get(index) else { return Ok(0) };
         let row = self.webhook_row(webhook).await?;
         if row.due_at > self.now() {
             return Ok(0);
         }
         let mut taken = 0;
         for stream in webhook.streams() {
-            let place = row.places.get(&stream).copied().unwrap_or_default();
-            let told = self.tell_stream(webhook, stream, place).await?;
-            taken += told.taken;
-            let came_through = told.missed.is_none();
-            if told.place.is_some() || !came_through {
-                self.note(webhook, stream, &row, told).await?;
-            }
-            if !came_through {
-                break;
+            let place = row.places.get(&stream).copied().unwrap_or(Place::beginning(stream));
+            match self.tell_stream(webhook, place, &row, &mut taken).await? {
+                true => {}
+                false => break,
             }
         }
-        Ok(usize::try_from(taken).unwrap_or(usize::MAX))
+        Ok(taken)
     }
 
     /// Where it stands; one that is new, or wants more than before, begins now.
@@ -123,15 +127,22 @@ impl Engine {
         }
     }
 
-    /// Tells what comes next of one stream, as far as it is taken.
-    async fn tell_stream(&self, webhook: &WebhookSetup, stream: Stream, place: Place) -> Result<Progress> {
-        let (brand, now) = (self.brand().clone(), self.now());
-        let events = self.store().read(move |view| view.feed(&brand, stream, place, now, BATCH)).await?;
-        let mut told = Progress { place: None, taken: 0, missed: None };
+    /// Tells what comes next of one stream, as far as it is taken and until the end is asked for; whether all of it was.
+    async fn tell_stream(&self, webhook: &WebhookSetup, place: Place, row: &WebhookRow, taken: &mut usize) -> Result<bool> {
+        let brand = self.brand().clone();
+        let events = self.store().read(move |view| view.feed(&brand, place, BATCH)).await?;
+        let mut told = Progress::default();
+        let mut noted_at = self.now();
         for (place, event) in events {
+            if self.is_stopping() {
+                break;
+            }
             if webhook.wants(&event) {
                 match webhook.sink.tell(self.brand(), &outgoing(event)).await {
-                    Ok(_) => told.taken += 1,
+                    Ok(_) => {
+                        told.taken += 1;
+                        *taken += 1;
+                    }
                     Err(fault) => {
                         told.missed = Some(fault);
                         break;
@@ -139,19 +150,28 @@ impl Engine {
                 }
             }
             told.place = Some(place);
+            // What a slow receiver took is not told again after an end that comes before the batch's.
+            if self.now() >= after(noted_at, NOTED_EVERY) {
+                self.note(webhook, row, std::mem::take(&mut told)).await?;
+                noted_at = self.now();
+            }
         }
-        Ok(told)
+        let came_through = told.missed.is_none();
+        if told.place.is_some() || !came_through {
+            self.note(webhook, row, told).await?;
+        }
+        Ok(came_through && !self.is_stopping())
     }
 
     /// Writes down how far it was told, and what it said.
-    async fn note(&self, webhook: &WebhookSetup, stream: Stream, row: &WebhookRow, told: Progress) -> Result<()> {
+    async fn note(&self, webhook: &WebhookSetup, row: &WebhookRow, told: Progress) -> Result<()> {
         let (brand, name, now) = (self.brand().clone(), webhook.name.clone(), self.now());
         // Those that it took before one that it did not take break the row of failures.
         let before = if told.taken > 0 { 0 } else { row.tries };
         self.store()
             .write(move |tx| {
                 if let Some(place) = told.place {
-                    tx.move_webhook(&brand, &name, stream, place)?;
+                    tx.move_webhook(&brand, &name, place)?;
                 }
                 if told.taken > 0 {
                     tx.webhook_took(&brand, &name, told.taken, now)?;
@@ -194,19 +214,20 @@ fn undelivered(name: &str, why: &str) -> Problem {
     .cause(name)
 }
 
-/// An event as it may leave the house: what looks like an e-mail address or a telephone number is blanked.
+/// An event as it may leave the house: what looks like an e-mail address or a telephone number is blanked, and of rules about
+/// addresses and customers only the rule is named.
 fn outgoing(mut event: Event) -> Event {
+    let blank = |text: &mut String| *text = plain("", text);
     match &mut event.data {
         Told::Exception(told) => {
-            told.message = plain(&told.rule, &told.message);
-            told.detail = plain(&told.rule, &told.detail);
-            told.remedy = plain("", &told.remedy);
+            for text in [&mut told.message, &mut told.detail, &mut told.remedy] {
+                *text = plain(&told.rule, text);
+            }
+            blank(&mut told.actor);
+            told.person.iter_mut().for_each(blank);
         }
-        Told::Act(told) => {
-            told.subject = plain("", &told.subject);
-            told.detail = plain("", &told.detail);
-        }
-        Told::Record(told) => told.note = told.note.as_deref().map(|note| plain("", note)),
+        Told::Act(told) => [&mut told.actor, &mut told.subject, &mut told.detail].into_iter().for_each(blank),
+        Told::Record(told) => told.note.iter_mut().for_each(blank),
         Told::Test(_) => {}
     }
     event

@@ -1,8 +1,8 @@
 //! The feed of events that other programs are told of, over outgoing webhooks and by the API.
 //!
-//! Nothing is kept for it: an event is a row that stands anyway (a line of an exception's history, an act of the audit trail, an
-//! obligation that settled), read in its own order. So nothing that happened can be missing from the feed, a receiver that was away
-//! for a week goes on where it stopped, and what was erased is not told.
+//! An event is a row that stands anyway (a line of an exception's history, an act of the audit trail, an obligation that came to
+//! rest), read in the order in which it was written. So nothing that happened is missing from the feed, and a receiver that was away
+//! for a week goes on where it stopped.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -45,18 +45,25 @@ impl Stream {
     }
 }
 
-/// Where a reader of a stream stands: behind this event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a reader of a stream stands: behind this event. Written as `records.41`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// When it happened, in microseconds, where the stream is in the order of time; else nought.
-    pub at: i64,
-    /// Its row.
+    /// Of which stream.
+    pub stream: Stream,
+    /// Behind which of its rows; nought is the beginning.
     pub id: i64,
+}
+
+impl Place {
+    /// Before everything.
+    pub const fn beginning(stream: Stream) -> Self {
+        Self { stream, id: 0 }
+    }
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.at, self.id)
+        write!(f, "{}.{}", self.stream.word(), self.id)
     }
 }
 
@@ -65,8 +72,9 @@ impl std::str::FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let read = || {
-            let (at, id) = text.split_once('.')?;
-            Some(Self { at: at.parse().ok()?, id: id.parse().ok()? })
+            let (word, id) = text.split_once('.')?;
+            let stream = Stream::ALL.into_iter().find(|stream| stream.word() == word)?;
+            id.parse().ok().filter(|id| *id >= 0).map(|id| Self { stream, id })
         };
         read().ok_or_else(|| "This place in the feed does not read; begin again without one.".to_owned())
     }
@@ -75,7 +83,8 @@ impl std::str::FromStr for Place {
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Event {
-    /// The same each time it is told: `exception-41`, `act-7`, `record-12-1772442000000000`.
+    /// The same each time it is told, and of no other: its row and its time, as `act-7-1772442000000000`. (Rows are counted anew after
+    /// an older copy was put back.)
     pub id: String,
     /// What: `exception.opened`, `act.mapping.set`, `record.confirmed`; `webhook.test` when somebody tries it.
     #[serde(rename = "type")]
@@ -180,6 +189,13 @@ pub struct RecordTold {
     pub amount: Option<Money>,
 }
 
+/// Whether an act is about who comes in and how: it names people, and where from they come. It is told to whoever may see to
+/// people, and leaves over no webhook.
+pub fn is_about_accounts(action: &str) -> bool {
+    let area = action.split_once('.').map_or(action, |(area, _)| area);
+    matches!(area, "login" | "logout" | "people" | "password" | "totp" | "token" | "session" | "sso" | "setup" | "invitation")
+}
+
 /// Which events somebody wants: `*`, `exception.*`, `act.mapping.*`, `record.held`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
@@ -255,10 +271,12 @@ mod tests {
 
     #[test]
     fn a_place_reads_as_it_was_written() {
-        for place in [Place { at: 0, id: 7 }, Place { at: 1_772_442_000_000_000, id: i64::MAX }] {
-            assert_eq!(place.to_string().parse(), Ok(place));
+        for stream in Stream::ALL {
+            for place in [Place::beginning(stream), Place { stream, id: i64::MAX }] {
+                assert_eq!(place.to_string().parse(), Ok(place));
+            }
         }
-        for wrong in ["", "7", "7.", ".7", "7.x", "1.2.3"] {
+        for wrong in ["", "7", "records.", ".7", "records.x", "records.1.2", "records.-1", "orders.1"] {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
     }

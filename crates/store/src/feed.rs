@@ -1,60 +1,50 @@
 //! Reads the feed of events out of the rows that stand anyway; see [`selvedge_model::feed`].
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rusqlite::params;
 use selvedge_model::{
-    Brand,
+    Brand, ExceptionId, ObligationId,
     feed::{ActTold, Event, ExceptionTold, Place, RecordTold, Stream, Told},
 };
 
 use crate::{
-    Result, View,
+    Result, Tx, View,
+    obligations::state_of,
     packing::{limit, micros, moment},
     records::money,
 };
 
-/// What settled is told so much later: whoever wrote at the same time may have taken the time a little earlier.
-const LAG: Duration = Duration::from_secs(5);
+/// An id that no other event has, not even one that was given the same row after an older copy was put back.
+fn id_of(stream: Stream, row: i64, at: Timestamp) -> String {
+    format!("{}-{row}-{}", stream.prefix(), micros(at))
+}
 
 impl View<'_> {
     /// What happened after a place, in the stream's own order, each with its place.
-    pub fn feed(
-        &self,
-        brand: &Brand,
-        stream: Stream,
-        after: Place,
-        now: Timestamp,
-        limit_rows: usize,
-    ) -> Result<Vec<(Place, Event)>> {
-        match stream {
-            Stream::Exceptions => self.feed_of_exceptions(brand, after, limit_rows),
-            Stream::Acts => self.feed_of_acts(brand, after, limit_rows),
-            Stream::Records => self.feed_of_records(brand, after, now, limit_rows),
+    pub fn feed(&self, brand: &Brand, after: Place, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
+        match after.stream {
+            Stream::Exceptions => self.feed_of_exceptions(brand, after.id, limit_rows),
+            Stream::Acts => self.feed_of_acts(brand, after.id, limit_rows),
+            Stream::Records => self.feed_of_records(brand, after.id, limit_rows),
         }
     }
 
     /// The end of a stream: whoever begins here is told only of what happens from now on.
-    pub fn feed_end(&self, brand: &Brand, stream: Stream, now: Timestamp) -> Result<Place> {
-        let last = |sql: &str| -> Result<i64> {
-            Ok(self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| row.get(0))?)
+    pub fn feed_end(&self, brand: &Brand, stream: Stream) -> Result<Place> {
+        let sql = match stream {
+            Stream::Exceptions => "SELECT coalesce(max(id), 0) FROM exception_events WHERE brand = ?1",
+            Stream::Acts => "SELECT coalesce(max(number), 0) FROM audit WHERE brand = ?1",
+            Stream::Records => "SELECT coalesce(max(id), 0) FROM settlings WHERE brand = ?1",
         };
-        Ok(match stream {
-            Stream::Exceptions => {
-                Place { at: 0, id: last("SELECT coalesce(max(id), 0) FROM exception_events WHERE brand = ?1")? }
-            }
-            Stream::Acts => Place { at: 0, id: last("SELECT coalesce(max(number), 0) FROM audit WHERE brand = ?1")? },
-            Stream::Records => Place { at: micros(now), id: 0 },
-        })
+        Ok(Place { stream, id: self.connection.prepare_cached(sql)?.query_row([brand.as_str()], |row| row.get(0))? })
     }
 
-    fn feed_of_exceptions(&self, brand: &Brand, after: Place, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
-        let lines = self.exception_events_after(brand, after.id, limit_rows)?;
+    fn feed_of_exceptions(&self, brand: &Brand, after: i64, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
+        let lines = self.exception_events_after(brand, after, limit_rows)?;
         let told = lines.into_iter().map(|line| {
             let row = self.exception(line.exception)?;
             let event = Event {
-                id: format!("exception-{}", line.id),
+                id: id_of(Stream::Exceptions, line.id, line.at),
                 kind: format!("exception.{}", line.kind.word()),
                 at: line.at,
                 data: Told::Exception(Box::new(ExceptionTold {
@@ -72,15 +62,15 @@ impl View<'_> {
                     money: row.money,
                 })),
             };
-            Ok((Place { at: 0, id: line.id }, event))
+            Ok((Place { stream: Stream::Exceptions, id: line.id }, event))
         });
         told.collect()
     }
 
-    fn feed_of_acts(&self, brand: &Brand, after: Place, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
-        let acts = self.audit_after(brand, after.id, limit_rows)?.into_iter().map(|row| {
+    fn feed_of_acts(&self, brand: &Brand, after: i64, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
+        let acts = self.audit_after(brand, after, limit_rows)?.into_iter().map(|row| {
             let event = Event {
-                id: format!("act-{}", row.number),
+                id: id_of(Stream::Acts, row.number, row.at),
                 kind: format!("act.{}", row.action),
                 at: row.at,
                 data: Told::Act(ActTold {
@@ -92,61 +82,73 @@ impl View<'_> {
                     hash: row.hash,
                 }),
             };
-            (Place { at: 0, id: row.number }, event)
+            (Place { stream: Stream::Acts, id: row.number }, event)
         });
         Ok(acts.collect())
     }
 
-    fn feed_of_records(&self, brand: &Brand, after: Place, now: Timestamp, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
-        let sql = "SELECT id, settled_at, amount_minor, currency FROM obligations INDEXED BY obligations_by_settling
-                   WHERE brand = ?1 AND settled_at IS NOT NULL AND (settled_at, id) > (?2, ?3) AND settled_at <= ?4
-                   ORDER BY settled_at, id LIMIT ?5";
-        let until = now - jiff::SignedDuration::try_from(LAG).unwrap_or_default();
+    fn feed_of_records(&self, brand: &Brand, after: i64, limit_rows: usize) -> Result<Vec<(Place, Event)>> {
+        let sql = "SELECT s.id, s.at, s.obligation_id, s.state, s.exception_id, o.amount_minor, o.currency
+                   FROM settlings s JOIN obligations o ON o.id = s.obligation_id
+                   WHERE s.brand = ?1 AND s.id > ?2 ORDER BY s.id LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), after.at, after.id, micros(until), limit(limit_rows)];
-        let found = statement.query_and_then(values, |row| {
-            let currency: Option<String> = row.get(3)?;
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, money(row.get(2)?, currency.as_deref())?))
-        });
-        let found = found?.collect::<Result<Vec<_>>>()?;
-        let told = found.into_iter().map(|(id, settled_at, amount)| {
-            let row = self.obligation(selvedge_model::ObligationId(id))?;
+        let mut rows = statement.query(params![brand.as_str(), after, limit(limit_rows)])?;
+        let mut told = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (id, at) = (row.get(0)?, moment(row.get(1)?)?);
+            let (state, currency): (String, Option<String>) = (row.get(3)?, row.get(6)?);
+            let state = state_of(&state)?;
+            let owed = self.obligation(ObligationId(row.get(2)?))?;
             let event = Event {
-                id: format!("record-{id}-{settled_at}"),
-                kind: format!("record.{}", row.state.word()),
-                at: moment(settled_at)?,
+                id: id_of(Stream::Records, id, at),
+                kind: format!("record.{}", state.word()),
+                at,
                 data: Told::Record(Box::new(RecordTold {
-                    obligation: row.id,
-                    flow: row.flow,
-                    kind: row.kind,
-                    key: row.key,
-                    revision: row.revision,
-                    state: row.state,
-                    target: row.target,
-                    exception: row.exception,
-                    note: row.note,
-                    amount,
+                    obligation: owed.id,
+                    flow: owed.flow,
+                    kind: owed.kind,
+                    key: owed.key,
+                    revision: owed.revision,
+                    state,
+                    target: owed.target,
+                    exception: row.get::<_, Option<i64>>(4)?.map(ExceptionId),
+                    // What it says now is about where it stands now.
+                    note: owed.note.filter(|_| owed.state == state),
+                    amount: money(row.get(5)?, currency.as_deref())?,
                 })),
             };
-            Ok((Place { at: settled_at, id }, event))
-        });
-        told.collect()
+            told.push((Place { stream: Stream::Records, id }, event));
+        }
+        Ok(told)
+    }
+}
+
+impl Tx<'_> {
+    /// Forgets where records came to rest before an instant, the oldest first; how many.
+    pub fn forget_settlings(&self, brand: &Brand, before: Timestamp, limit_rows: usize) -> Result<u64> {
+        let sql = "DELETE FROM settlings WHERE id IN
+                       (SELECT id FROM (SELECT id, at FROM settlings WHERE brand = ?1 ORDER BY id LIMIT ?3) WHERE at < ?2)";
+        Ok(self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), micros(before), limit(limit_rows)])? as u64)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use selvedge_model::{Problem, obligation::Event as Move};
+    use selvedge_model::{
+        Problem,
+        obligation::{Event as Move, State},
+    };
 
     use super::*;
     use crate::{
         Store,
         events::EventKind,
+        obligations::Step,
         samples::{World, at, brand, flow, memory},
     };
 
-    async fn read(store: &Store, stream: Stream, after: Place, second: i64) -> Vec<(Place, Event)> {
-        store.read(move |view| view.feed(&brand(), stream, after, at(second), 100)).await.unwrap()
+    async fn read(store: &Store, after: Place) -> Vec<(Place, Event)> {
+        store.read(move |view| view.feed(&brand(), after, 100)).await.unwrap()
     }
 
     fn kinds(events: &[(Place, Event)]) -> Vec<&str> {
@@ -167,55 +169,61 @@ mod tests {
             })
             .await
             .unwrap();
-        let told = read(&store, Stream::Exceptions, Place::default(), 10).await;
+        let told = read(&store, Place::beginning(Stream::Exceptions)).await;
         assert_eq!(kinds(&told), ["exception.opened", "exception.commented"]);
-        assert_eq!(read(&store, Stream::Exceptions, told[0].0, 10).await, told[1..], "the same event, whoever asks again");
+        assert_eq!(read(&store, told[0].0).await, told[1..], "the same event, whoever asks again");
         let Told::Exception(one) = &told[1].1.data else { panic!("{told:?}") };
         assert_eq!((one.actor.as_str(), one.rule.as_str(), one.open, one.held), ("ada", "connection.credentials", true, 0));
-        let acts = read(&store, Stream::Acts, Place::default(), 10).await;
+        let acts = read(&store, Place::beginning(Stream::Acts)).await;
         assert_eq!(kinds(&acts), ["act.mapping.set", "act.mapping.remove"]);
-        assert_eq!(acts[1].1.id, "act-2");
+        assert_eq!(acts[1].1.id, "act-2-5000000");
         for (stream, last) in [(Stream::Exceptions, told[1].0), (Stream::Acts, acts[1].0)] {
-            let end = store.read(move |view| view.feed_end(&brand(), stream, at(10))).await.unwrap();
+            let end = store.read(move |view| view.feed_end(&brand(), stream)).await.unwrap();
             assert_eq!(end, last);
-            assert!(read(&store, stream, end, 10).await.is_empty());
+            assert!(read(&store, end).await.is_empty());
         }
     }
 
     #[tokio::test]
-    async fn a_record_is_told_each_time_that_it_comes_to_rest_in_the_order_of_time() {
+    async fn a_record_is_told_each_time_that_it_comes_to_rest_whatever_the_clock_says() {
         let world = World::new().await;
-        let first = world.order("1").await;
-        let second = world.order("2").await;
-        let end = world.store.read(|view| view.feed_end(&brand(), Stream::Records, at(100))).await.unwrap();
-        // The second settles first; what settled just now is not told yet.
-        for (id, second) in [(second, 200), (first, 201)] {
-            world
-                .store
-                .write(move |tx| tx.step(id, Move::Exclude, &crate::obligations::Step::default(), at(second)))
-                .await
-                .unwrap();
-        }
-        assert!(read(&world.store, Stream::Records, end, 204).await.is_empty());
-        assert_eq!(read(&world.store, Stream::Records, end, 205).await.len(), 1);
-        let told = read(&world.store, Stream::Records, end, 300).await;
-        assert_eq!(kinds(&told), ["record.excluded", "record.excluded"]);
-        let Told::Record(one) = &told[0].1.data else { panic!("{told:?}") };
-        assert_eq!((one.obligation, one.key.as_str(), one.amount.map(|money| money.minor())), (second, "2", Some(200)));
-        assert_eq!(told[0].1.id, format!("record-{}-200000000", second.0));
-        assert_eq!(read(&world.store, Stream::Records, told[0].0, 300).await, told[1..]);
-        let plan: Vec<String> = world
+        let (first, second) = (world.order("1").await, world.order("2").await);
+        let end = world.store.read(|view| view.feed_end(&brand(), Stream::Records)).await.unwrap();
+        // The second is held, released and let go; a clock that is set back changes nothing of the order.
+        world
             .store
-            .read(|view| {
-                let sql = "EXPLAIN QUERY PLAN SELECT id FROM obligations INDEXED BY obligations_by_settling
-                           WHERE brand = 'brand' AND settled_at IS NOT NULL AND (settled_at, id) > (1, 1) AND settled_at <= 9
-                           ORDER BY settled_at, id LIMIT 5";
-                let mut statement = view.connection.prepare(sql)?;
-                let rows = statement.query_map([], |row| row.get(3))?.collect::<rusqlite::Result<_>>()?;
-                Ok(rows)
+            .write(move |tx| {
+                let problem = Problem::new("mapping.item", "", "no entry", "Add it.").cause("sku=1");
+                let held = tx.raise_standing(&brand(), &flow(), &problem, at(200))?;
+                tx.step(second, Move::Hold, &Step { exception: Some(held), ..Step::default() }, at(200))?;
+                tx.release(held, None, at(210))?;
+                tx.step(first, Move::Exclude, &Step::default(), at(150))?;
+                tx.step(second, Move::Exclude, &Step { note: Some("not ours".to_owned()), ..Step::default() }, at(160))
             })
             .await
             .unwrap();
-        assert!(plan.iter().all(|line| line.contains("SEARCH") && !line.contains("TEMP B-TREE")), "{plan:?}");
+        let told = read(&world.store, end).await;
+        assert_eq!(kinds(&told), ["record.held", "record.excluded", "record.excluded"]);
+        let data = |place: usize| match &told[place].1.data {
+            Told::Record(one) => one.clone(),
+            other => panic!("{other:?}"),
+        };
+        let (held, last) = (data(0), data(2));
+        assert_eq!((held.obligation, held.key.as_str(), held.state), (second, "2", State::Held));
+        assert!(held.exception.is_some() && held.note.is_none(), "{held:?}");
+        assert_eq!((last.obligation, last.note.as_deref(), last.exception), (second, Some("not ours"), None));
+        assert_eq!(last.amount.map(|money| money.minor()), Some(200));
+        assert_eq!(read(&world.store, told[0].0).await, told[1..]);
+        let ids: std::collections::BTreeSet<&str> = told.iter().map(|(_, event)| event.id.as_str()).collect();
+        assert_eq!(ids.len(), 3);
+        // What is too old goes, and no number is given again.
+        assert_eq!(world.store.write(|tx| tx.forget_settlings(&brand(), at(155), 10)).await.unwrap(), 1);
+        assert_eq!(world.store.write(|tx| tx.forget_settlings(&brand(), at(500), 10)).await.unwrap(), 2);
+        assert!(read(&world.store, end).await.is_empty());
+        world.store.write(move |tx| tx.begin_webhook(&brand(), "bi", &[Stream::Records], at(600))).await.unwrap();
+        let third = world.order("3").await;
+        world.store.write(move |tx| tx.step(third, Move::Exclude, &Step::default(), at(610))).await.unwrap();
+        let new = read(&world.store, end).await;
+        assert!(new.len() == 1 && new[0].0 > told[2].0, "{new:?}");
     }
 }

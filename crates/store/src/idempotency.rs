@@ -13,8 +13,9 @@ use crate::{
 
 /// For how long an answer is kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
-/// A request that has been under way for longer was cut off by the end of its process, and is done again.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(60);
+/// A request that has been under way for longer was cut off by the end of its process, and is done again. Nothing takes so long that
+/// is still under way: a request waits for the writer for a minute at most.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(600);
 
 /// A write with its key.
 #[derive(Clone, Debug)]
@@ -114,7 +115,7 @@ mod tests {
             .write(|tx| {
                 let one = asked("k", 1);
                 assert_eq!(tx.begin_request(&one, at(0))?, Known::Nothing);
-                assert_eq!(tx.begin_request(&one, at(59))?, Known::UnderWay);
+                assert_eq!(tx.begin_request(&one, at(599))?, Known::UnderWay);
                 assert_eq!(tx.begin_request(&asked("k", 2), at(1))?, Known::Other);
                 assert_eq!(tx.begin_request(&KeyedRequest { actor: "bo".to_owned(), ..one.clone() }, at(1))?, Known::Nothing);
                 tx.answer_request(&one, 200, b"{}")?;
@@ -137,9 +138,9 @@ mod tests {
                 assert_eq!(tx.begin_request(&one, at(0))?, Known::Nothing);
                 tx.forget_request(&one)?;
                 assert_eq!(tx.begin_request(&one, at(1))?, Known::Nothing);
-                assert_eq!(tx.begin_request(&one, at(61))?, Known::Nothing, "its process has ended");
+                assert_eq!(tx.begin_request(&one, at(601))?, Known::Nothing, "its process has ended");
                 assert_eq!(tx.begin_request(&asked("l", 1), at(86_000))?, Known::Nothing);
-                assert_eq!(tx.forget_requests(&brand(), at(86_400 + 62), 100)?, 1);
+                assert_eq!(tx.forget_requests(&brand(), at(86_400 + 602), 100)?, 1);
                 assert_eq!(tx.begin_request(&asked("l", 1), at(86_030))?, Known::UnderWay, "and no other");
                 Ok(())
             })

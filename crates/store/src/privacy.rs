@@ -332,6 +332,9 @@ impl Tx<'_> {
                 self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str()])?;
             }
             erased.texts += self.erase_checks(brand, &unmistakable(&traces.words))?;
+            // Kept for a repeated request of the same day alone.
+            let sql = "DELETE FROM idempotency_keys WHERE brand = ?1 AND answer IS NOT NULL";
+            self.connection.prepare_cached(sql)?.execute([brand.as_str()])?;
             Ok(erased)
         })
     }
@@ -355,13 +358,22 @@ impl Tx<'_> {
         })
     }
 
-    /// Takes words out of what people wrote beside the checks of a checklist; how many texts.
+    /// Takes words out of what people wrote beside the checks of a checklist and the pause of a flow, and of what receivers of webhooks
+    /// said; how many texts.
     fn erase_checks(&self, brand: &Brand, words: &[String]) -> Result<u64> {
         let mut erased = 0;
         for (look, change) in [
             (
                 "SELECT note, list, period, item FROM check_ticks WHERE brand = ?1 AND note <> ''",
                 "UPDATE check_ticks SET note = ?2 WHERE brand = ?1 AND list = ?3 AND period = ?4 AND item = ?5",
+            ),
+            (
+                "SELECT reason, flow, '', '' FROM flow_pauses WHERE brand = ?1",
+                "UPDATE flow_pauses SET reason = ?2 WHERE brand = ?1 AND flow = ?3 AND ?4 = ?5",
+            ),
+            (
+                "SELECT said, webhook, '', '' FROM webhooks WHERE brand = ?1 AND said <> ''",
+                "UPDATE webhooks SET said = ?2 WHERE brand = ?1 AND webhook = ?3 AND ?4 = ?5",
             ),
             (
                 "SELECT reason, list, period, '' FROM check_signs WHERE brand = ?1 AND reason <> ''",

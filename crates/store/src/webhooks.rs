@@ -1,6 +1,6 @@
 //! How far each outgoing webhook has been told the feed of events, and whether it comes through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -53,12 +53,13 @@ impl View<'_> {
             })
             .optional()?;
         let Some((tries, due_at, taken, taken_at, said)) = found else { return Ok(None) };
-        let sql = "SELECT stream, at, id FROM webhook_cursors WHERE brand = ?1 AND webhook = ?2";
+        let sql = "SELECT stream, id FROM webhook_cursors WHERE brand = ?1 AND webhook = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let places = statement.query_and_then(params![brand.as_str(), webhook], |row| {
             let word: String = row.get(0)?;
             let stream = Stream::ALL.into_iter().find(|stream| stream.word() == word);
-            Ok((stream.ok_or_else(|| unreadable("a stream of events", word))?, Place { at: row.get(1)?, id: row.get(2)? }))
+            let stream = stream.ok_or_else(|| unreadable("a stream of events", word))?;
+            Ok((stream, Place { stream, id: row.get(1)? }))
         })?;
         Ok(Some(WebhookRow {
             webhook: webhook.to_owned(),
@@ -72,19 +73,14 @@ impl View<'_> {
     }
 
     /// How many events of a stream come after a place, whatever their types; counted up to [`WAITING_MAX`].
-    pub fn feed_waiting(&self, brand: &Brand, stream: Stream, after: Place) -> Result<u64> {
-        let sql = match stream {
-            Stream::Exceptions => {
-                "SELECT count(*) FROM (SELECT 1 FROM exception_events WHERE brand = ?1 AND (?2 = ?2) AND id > ?3 LIMIT ?4)"
-            }
-            Stream::Acts => "SELECT count(*) FROM (SELECT 1 FROM audit WHERE brand = ?1 AND (?2 = ?2) AND number > ?3 LIMIT ?4)",
-            Stream::Records => {
-                "SELECT count(*) FROM (SELECT 1 FROM obligations INDEXED BY obligations_by_settling
-                 WHERE brand = ?1 AND settled_at IS NOT NULL AND (settled_at, id) > (?2, ?3) LIMIT ?4)"
-            }
+    pub fn feed_waiting(&self, brand: &Brand, after: Place) -> Result<u64> {
+        let sql = match after.stream {
+            Stream::Exceptions => "SELECT count(*) FROM (SELECT 1 FROM exception_events WHERE brand = ?1 AND id > ?2 LIMIT ?3)",
+            Stream::Acts => "SELECT count(*) FROM (SELECT 1 FROM audit WHERE brand = ?1 AND number > ?2 LIMIT ?3)",
+            Stream::Records => "SELECT count(*) FROM (SELECT 1 FROM settlings WHERE brand = ?1 AND id > ?2 LIMIT ?3)",
         };
         let most = limit(usize::try_from(WAITING_MAX).unwrap_or(usize::MAX));
-        let values = params![brand.as_str(), after.at, after.id, most];
+        let values = params![brand.as_str(), after.id, most];
         Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?)
     }
 }
@@ -94,20 +90,43 @@ impl Tx<'_> {
     pub fn begin_webhook(&self, brand: &Brand, webhook: &str, streams: &[Stream], now: Timestamp) -> Result<()> {
         let sql = "INSERT INTO webhooks (brand, webhook, due_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), webhook, micros(now)])?;
-        let sql =
-            "INSERT INTO webhook_cursors (brand, webhook, stream, at, id) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO webhook_cursors (brand, webhook, stream, id) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
         for stream in streams {
-            let end = self.feed_end(brand, *stream, now)?;
-            let values = params![brand.as_str(), webhook, stream.word(), end.at, end.id];
+            let end = self.feed_end(brand, *stream)?;
+            let values = params![brand.as_str(), webhook, stream.word(), end.id];
             self.connection.prepare_cached(sql)?.execute(values)?;
         }
         Ok(())
     }
 
+    /// Forgets the webhooks, and streams of one, that are configured no more: one that comes back begins anew. The names of those
+    /// that are gone as a whole.
+    pub fn keep_webhooks(&self, brand: &Brand, configured: &BTreeMap<String, Vec<Stream>>) -> Result<Vec<String>> {
+        let sql = "SELECT webhook, stream FROM webhook_cursors WHERE brand = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut gone = BTreeSet::new();
+        for (webhook, word) in rows.collect::<rusqlite::Result<Vec<(String, String)>>>()? {
+            let streams = configured.get(&webhook);
+            if streams.is_none() {
+                gone.insert(webhook.clone());
+            }
+            if !streams.is_some_and(|streams| streams.iter().any(|stream| stream.word() == word)) {
+                let sql = "DELETE FROM webhook_cursors WHERE brand = ?1 AND webhook = ?2 AND stream = ?3";
+                self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), webhook, word])?;
+            }
+        }
+        for webhook in &gone {
+            let sql = "DELETE FROM webhooks WHERE brand = ?1 AND webhook = ?2";
+            self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), webhook])?;
+        }
+        Ok(gone.into_iter().collect())
+    }
+
     /// Puts a webhook behind a place of a stream.
-    pub fn move_webhook(&self, brand: &Brand, webhook: &str, stream: Stream, place: Place) -> Result<()> {
-        let sql = "UPDATE webhook_cursors SET at = ?4, id = ?5 WHERE brand = ?1 AND webhook = ?2 AND stream = ?3";
-        let values = params![brand.as_str(), webhook, stream.word(), place.at, place.id];
+    pub fn move_webhook(&self, brand: &Brand, webhook: &str, place: Place) -> Result<()> {
+        let sql = "UPDATE webhook_cursors SET id = ?4 WHERE brand = ?1 AND webhook = ?2 AND stream = ?3";
+        let values = params![brand.as_str(), webhook, place.stream.word(), place.id];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -144,24 +163,30 @@ mod tests {
                 tx.begin_webhook(&brand(), "bi", &[Stream::Acts], at(2))?;
                 let row = tx.webhook(&brand(), "bi")?.unwrap();
                 assert_eq!((row.tries, row.taken, row.taken_at, row.due_at), (0, 0, None, at(2)));
-                assert_eq!(row.places, [(Stream::Acts, Place { at: 0, id: 1 })].into());
+                assert_eq!(row.places, [(Stream::Acts, Place { stream: Stream::Acts, id: 1 })].into());
                 tx.audit(&brand(), "ada", "mapping.set", "erp", "after", at(3))?;
-                assert_eq!(tx.feed_waiting(&brand(), Stream::Acts, row.places[&Stream::Acts])?, 1);
+                assert_eq!(tx.feed_waiting(&brand(), row.places[&Stream::Acts])?, 1);
                 tx.webhook_missed(&brand(), "bi", "503", at(9))?;
                 tx.webhook_missed(&brand(), "bi", "500", at(20))?;
                 let row = tx.webhook(&brand(), "bi")?.unwrap();
                 assert_eq!((row.tries, row.said.as_str(), row.due_at), (2, "500", at(20)));
                 // A stream that is wanted later begins later; what stands is not moved.
                 tx.begin_webhook(&brand(), "bi", &[Stream::Acts, Stream::Records], at(30))?;
-                tx.move_webhook(&brand(), "bi", Stream::Acts, Place { at: 0, id: 2 })?;
+                tx.move_webhook(&brand(), "bi", Place { stream: Stream::Acts, id: 2 })?;
                 tx.webhook_took(&brand(), "bi", 1, at(31))?;
                 let row = tx.webhook(&brand(), "bi")?.unwrap();
                 assert_eq!((row.tries, row.said.as_str(), row.taken, row.taken_at), (0, "", 1, Some(at(31))));
-                assert_eq!(row.places[&Stream::Acts], Place { at: 0, id: 2 });
-                assert_eq!(row.places[&Stream::Records].at, 30_000_000);
-                for (stream, place) in row.places {
-                    assert_eq!(tx.feed_waiting(&brand(), stream, place)?, 0, "{stream:?}");
+                assert_eq!(row.places[&Stream::Acts].id, 2);
+                assert!(row.places.contains_key(&Stream::Records));
+                for place in row.places.into_values() {
+                    assert_eq!(tx.feed_waiting(&brand(), place)?, 0, "{place}");
                 }
+                // What is configured no more is forgotten: the stream, then the whole.
+                let acts = [("bi".to_owned(), vec![Stream::Acts])].into();
+                assert!(tx.keep_webhooks(&brand(), &acts)?.is_empty());
+                assert_eq!(tx.webhook(&brand(), "bi")?.unwrap().places.len(), 1);
+                assert_eq!(tx.keep_webhooks(&brand(), &BTreeMap::new())?, ["bi"]);
+                assert_eq!(tx.webhook(&brand(), "bi")?, None);
                 Ok(())
             })
             .await

@@ -76,7 +76,7 @@ pub(super) async fn tick(
     let (list, period) = named(path)?;
     let note = (!tick.back).then_some(tick.note.as_str());
     handbook::tick(&app, &who.actor().name, list, &period, &tick.item, note).await?;
-    as_it_is(&app, list, period).await
+    as_it_is(&app, list, period).await.map_err(Problem::unread)
 }
 
 /// A signature.
@@ -96,5 +96,5 @@ pub(super) async fn sign(
 ) -> Answer<ChecklistView> {
     let (list, period) = named(path)?;
     handbook::sign(&app, &who.actor().name, list, &period, &sign.unwrap_or_default().reason).await?;
-    as_it_is(&app, list, period).await
+    as_it_is(&app, list, period).await.map_err(Problem::unread)
 }

@@ -1,6 +1,6 @@
 //! Mapping tables.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
@@ -19,6 +19,7 @@ use crate::{
     view::{
         self, MappingWanted, MappingsView,
         coverage::{self, Coverage},
+        mapping_csv::checked,
     },
 };
 
@@ -53,12 +54,18 @@ pub(super) async fn import(State(app): State<Arc<App>>, who: Who, Sent(sent): Se
         return Err(Problem::unclear(format!("Send 1 to {ENTRIES_MAX} entries. Nothing was changed.")));
     }
     let targets = app.mapping_targets();
-    for (number, entry) in sent.entries.iter().enumerate() {
-        let MapEntry { connection, table, key, value } = entry.clone();
+    let (mut entries, mut seen) = (Vec::with_capacity(sent.entries.len()), BTreeSet::new());
+    for (number, entry) in sent.entries.into_iter().enumerate() {
+        let unclear = |why: &str| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1));
+        let MapEntry { connection, table, key, value } = entry;
         let wanted = MappingWanted { connection, table, key, value: Some(value) };
-        wanted.checked(&targets).map_err(|why| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1)))?;
+        let MappingWanted { connection, table, key, value } = checked(wanted, &targets).map_err(|why| unclear(&why))?;
+        if !seen.insert((connection.clone(), table.clone(), key.clone())) {
+            return Err(unclear("It stands here twice."));
+        }
+        entries.push(MapEntry { connection, table, key, value: value.unwrap_or_default() });
     }
-    Ok(Json(app.actions(&who).import(sent.entries).await?))
+    Ok(Json(app.actions(&who).import(entries).await?))
 }
 
 /// `GET /api/mappings/coverage`

@@ -175,7 +175,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::get(
             "/events",
             READ,
-            "What happened, in order, from any place on: the same events that webhooks are told.",
+            "What happened, in order, from any place on, told in full; the stream `acts` takes the right `people`, too.",
             webhooks::events,
         ),
         Operation::get("/webhooks", READ, "Whether other programs take the events that they are told.", webhooks::list),

@@ -11,8 +11,13 @@ use axum::{
 };
 use selvedge_store::idempotency::{KeyedRequest, Known};
 
+use tracing::Instrument;
+
 use super::Problem;
-use crate::{people::Who, serve::App};
+use crate::{
+    people::{Who, guard::as_now},
+    serve::App,
+};
 
 /// What it is sent in.
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -30,7 +35,8 @@ const SHOWN_ONCE: [&str; 2] = ["/api/people", "/api/people/{id}/reset"];
 pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let keys: Vec<&HeaderValue> = request.headers().get_all(KEY).iter().collect();
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let (Some(key), true) = (keys.first(), writes) else { return next.run(request).await };
+    let known = request.extensions().get::<MatchedPath>().is_some();
+    let (Some(key), true, true) = (keys.first(), writes, known) else { return next.run(request).await };
     let readable = key.to_str().ok().map(str::trim).filter(|key| !key.is_empty() && key.len() <= KEY_CHARS_MAX);
     let (Some(key), 1) = (readable.map(str::to_owned), keys.len()) else {
         let why = format!("An Idempotency-Key is one text of 1 to {KEY_CHARS_MAX} printable characters. Nothing was done.");
@@ -64,17 +70,38 @@ pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
         }
         Err(error) => return Problem::from(error).into_response(),
     }
-    let (parts, body) = next.run(Request::from_parts(parts, Body::from(body))).await.into_parts();
-    let Ok(body) = to_bytes(body, ANSWER_BYTES_MAX).await else {
-        return Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "The answer is too large", "It may have been done: look.")
-            .into_response();
+    // In a task of its own: whoever hangs up must not keep what is done from being known as done.
+    let work = done(Arc::clone(&app), asked, shown_once, next, Request::from_parts(parts, Body::from(body)));
+    match tokio::spawn(as_now(work).instrument(tracing::Span::current())).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a request with a key broke");
+            let why = "Something broke on our side; the log says what. It may have been done: look before it is sent again.";
+            Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "It is not known whether it was done", why).into_response()
+        }
+    }
+}
+
+/// Does it, and keeps the answer.
+async fn done(app: Arc<App>, asked: KeyedRequest, shown_once: bool, next: Next, request: Request) -> Response {
+    let (mut parts, body) = next.run(request).await.into_parts();
+    let body = match to_bytes(body, ANSWER_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(_) => {
+            let answer =
+                Problem::of(StatusCode::CONFLICT, "It was done", "Its answer is too large to keep: read what it changed.");
+            let bytes = answer.bytes();
+            parts = answer.into_response().into_parts().0;
+            bytes
+        }
     };
+    // A link proves somebody; an answer without one is kept like every other.
+    let has_link = serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|answer| answer["link"].is_string());
     let (status, answer) = match parts.status {
-        StatusCode::OK if shown_once => {
+        StatusCode::OK if shown_once && has_link => {
             let why =
                 "It was done when this Idempotency-Key came first. The answer has a link that is shown once and kept nowhere.";
-            let kept = Problem::of(StatusCode::CONFLICT, "It was done already", why);
-            (StatusCode::CONFLICT, kept.bytes())
+            (StatusCode::CONFLICT, Problem::of(StatusCode::CONFLICT, "It was done already", why).bytes())
         }
         status => (status, body.clone()),
     };
@@ -85,7 +112,7 @@ pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
         false => tx.forget_request(&asked),
     });
     if let Err(error) = kept.await {
-        tracing::error!(%error, "the answer to a request with a key could not be kept: it would be done again");
+        tracing::error!(%error, "the answer to a request with a key could not be kept");
     }
     Response::from_parts(parts, Body::from(body))
 }

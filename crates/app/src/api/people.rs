@@ -104,21 +104,21 @@ pub(super) async fn roles(
 ) -> Answer<PersonDetail> {
     let id = id_of(&id)?;
     manage::set_roles(&app.store, &app.brand, &who.actor(), id, sent.roles, app.clock.now()).await?;
-    seen(&app, id).await
+    seen(&app, id).await.map_err(Problem::unread)
 }
 
 /// `POST /api/people/{id}/disable`
 pub(super) async fn disable(State(app): State<Arc<App>>, Path(id): Path<String>, who: Who) -> Answer<PersonDetail> {
     let id = id_of(&id)?;
     manage::set_disabled(&app.store, &app.brand, &who.actor(), id, true, app.clock.now()).await?;
-    seen(&app, id).await
+    seen(&app, id).await.map_err(Problem::unread)
 }
 
 /// `POST /api/people/{id}/enable`
 pub(super) async fn enable(State(app): State<Arc<App>>, Path(id): Path<String>, who: Who) -> Answer<PersonDetail> {
     let id = id_of(&id)?;
     manage::set_disabled(&app.store, &app.brand, &who.actor(), id, false, app.clock.now()).await?;
-    seen(&app, id).await
+    seen(&app, id).await.map_err(Problem::unread)
 }
 
 /// How a way in is made anew.

@@ -41,6 +41,12 @@ impl Problem {
         Self { title: "There is no such thing", status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
 
+    /// Something was done, and reading it back failed.
+    pub(super) fn unread(self) -> Self {
+        let detail = format!("It was done; what it came to could not be read back. {}", self.detail);
+        Self { title: "It was done", detail: detail.replace(" Nothing was changed.", ""), ..self }
+    }
+
     /// The body of it.
     pub(super) fn bytes(&self) -> Bytes {
         serde_json::to_vec(self).unwrap_or_default().into()

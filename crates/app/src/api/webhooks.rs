@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use schemars::JsonSchema;
-use selvedge_model::feed::{Event, Place, Stream};
+use selvedge_model::{
+    feed::{Event, Place, Stream},
+    people::Right,
+};
+use selvedge_store::View;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Answer, Asked, Problem};
 use crate::{
+    people::Who,
     serve::App,
     view::webhooks::{self, WebhookView},
 };
@@ -40,11 +45,30 @@ pub(super) struct Events {
 }
 
 /// `GET /api/events?stream=&after=&limit=`
-pub(super) async fn events(State(app): State<Arc<App>>, Asked(since): Asked<Since>) -> Answer<Events> {
-    let after: Place = since.after.as_deref().map(str::parse).transpose().map_err(Problem::unclear)?.unwrap_or_default();
+pub(super) async fn events(State(app): State<Arc<App>>, who: Who, Asked(since): Asked<Since>) -> Answer<Events> {
+    // The audit trail tells who came in from where, and whom an admin invited.
+    if since.stream == Stream::Acts && !who.may(Right::People) {
+        let why = format!("What people did takes the right to {}. An admin gives it, under People.", Right::People.says());
+        return Err(Problem::of(StatusCode::FORBIDDEN, "It takes another right", why));
+    }
+    let after = match since.after.as_deref() {
+        None => Place::beginning(since.stream),
+        Some(text) => text.parse::<Place>().map_err(Problem::unclear)?,
+    };
+    if after.stream != since.stream {
+        let (of, asked) = (after.stream.word(), since.stream.word());
+        return Err(Problem::unclear(format!("{after} is a place in the stream {of}, and {asked} was asked for.")));
+    }
     let limit = since.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
-    let (brand, now) = (app.brand.clone(), app.clock.now());
-    let found = app.store.read(move |view| view.feed(&brand, since.stream, after, now, limit)).await?;
+    let brand = app.brand.clone();
+    let look = move |view: &View<'_>| Ok((view.feed(&brand, after, limit)?, view.feed_end(&brand, since.stream)?));
+    let (found, end) = app.store.read(look).await?;
+    if found.is_empty() && after > end && since.stream != Stream::Records {
+        let why = format!(
+            "{after} lies behind the end, {end}: an older copy of the store was put back. Go on from a place before that."
+        );
+        return Err(Problem::of(StatusCode::CONFLICT, "There is no such place any more", why));
+    }
     let next = found.last().map_or(after, |(place, _)| *place).to_string();
     let more = found.len() == limit;
     Ok(Json(Events { items: found.into_iter().map(|(_, event)| event).collect(), next, more }))

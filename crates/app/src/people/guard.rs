@@ -89,6 +89,11 @@ pub(crate) fn current() -> Option<Who> {
     WHO.try_with(Clone::clone).ok().flatten()
 }
 
+/// The same work in the name of the same person, wherever it is run.
+pub(crate) fn as_now<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    WHO.scope(current(), work)
+}
+
 /// Whether whoever asks for the page that is being made may do this, so that it is worth offering.
 pub(crate) fn may(right: Right) -> bool {
     WHO.try_with(|who| who.as_ref().is_some_and(|who| who.may(right))).unwrap_or(false)

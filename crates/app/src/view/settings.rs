@@ -113,6 +113,11 @@ impl Settings {
             rows.extend(opened(channel));
             add(&format!("channel-{name}"), &format!("Channel {name}"), &format!("[alerts.channels.{name}]"), rows);
         }
+        for (name, webhook) in &config.webhooks {
+            let mut rows = opened(&webhook.connection);
+            rows.push(("events".to_owned(), webhook.events.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+            add(&format!("webhook-{name}"), &format!("Webhook {name}"), &format!("[webhooks.{name}]"), rows);
+        }
         for (place, route) in config.alerts.routes.iter().enumerate() {
             let name = if route.name.is_empty() { format!("route-{}", place + 1) } else { route.name.clone() };
             add(&format!("alerts-{place}"), &format!("Alerts {name}"), "[[alerts.routes]]", rows_of(route));

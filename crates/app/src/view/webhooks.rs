@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use selvedge_flow::WebhookSetup;
-use selvedge_model::Brand;
+use selvedge_model::{Brand, feed::Stream};
 use selvedge_store::{Result, Store, webhooks::WebhookRow};
 use serde::Serialize;
 
@@ -25,14 +25,14 @@ pub struct WebhookView {
 /// The store's.
 pub async fn webhooks(store: &Store, brand: &Brand, setups: &[WebhookSetup]) -> Result<Vec<WebhookView>> {
     let brand = brand.clone();
-    let known: Vec<(String, Vec<String>)> =
-        setups.iter().map(|one| (one.name.clone(), one.events.iter().map(ToString::to_string).collect())).collect();
+    let told = |one: &WebhookSetup| (one.name.clone(), one.events.iter().map(ToString::to_string).collect(), one.streams());
+    let known: Vec<(String, Vec<String>, Vec<Stream>)> = setups.iter().map(told).collect();
     store
         .read(move |view| {
-            let one = |(webhook, events): (String, Vec<String>)| {
+            let one = |(webhook, events, streams): (String, Vec<String>, Vec<Stream>)| {
                 let standing = view.webhook(&brand, &webhook)?;
-                let places = standing.iter().flat_map(|row| &row.places);
-                let waiting = places.map(|(stream, place)| view.feed_waiting(&brand, *stream, *place)).sum::<Result<u64>>()?;
+                let places = standing.iter().flat_map(|row| row.places.values()).filter(|place| streams.contains(&place.stream));
+                let waiting = places.map(|place| view.feed_waiting(&brand, *place)).sum::<Result<u64>>()?;
                 Ok(WebhookView { webhook, events, standing, waiting })
             };
             known.into_iter().map(one).collect()

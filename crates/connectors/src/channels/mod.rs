@@ -102,7 +102,7 @@ fn taken(what: String, answer: Answer) -> Result<Answer, Fault> {
 }
 
 fn refused(what: String, message: String) -> Fault {
-    let remedy = "See whether its address and its key are right and whether it still exists, then try it: selvedge alerts test.";
+    let remedy = "See whether its address and its key are right and whether it still exists, then try it: selvedge alerts test, or selvedge webhooks test.";
     Fault::Refused { what, problems: vec![Problem::new("alert.refused", "", message, remedy)] }
 }
 

@@ -14,13 +14,30 @@ CREATE TABLE idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (brand, asked_at);
 
+-- Each time that an obligation came to rest, in that order: whoever is told of it is told of each, whatever became of it since. The
+-- order is that of the writes; a clock that is set back does not change it.
+CREATE TABLE settlings (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice
+    brand         TEXT NOT NULL,
+    obligation_id INTEGER NOT NULL REFERENCES obligations (id),
+    state         TEXT NOT NULL,      -- where it came to rest
+    exception_id  INTEGER,            -- what held it then
+    at            INTEGER NOT NULL
+) STRICT;
+CREATE INDEX settlings_by_brand ON settlings (brand, id);
+CREATE TRIGGER obligations_settle AFTER UPDATE OF state, settled_at ON obligations
+WHEN NEW.settled_at IS NOT NULL AND (OLD.settled_at IS NULL OR OLD.state <> NEW.state)
+BEGIN
+    INSERT INTO settlings (brand, obligation_id, state, exception_id, at)
+    VALUES (NEW.brand, NEW.id, NEW.state, CASE NEW.state WHEN 'held' THEN NEW.exception_id END, NEW.settled_at);
+END;
+
 -- How far each outgoing webhook has been told each stream of events. The events themselves are rows that stand anyway: the history
--- of exceptions, the audit trail, the obligations that settled.
+-- of exceptions, the audit trail, the settlings.
 CREATE TABLE webhook_cursors (
     brand   TEXT NOT NULL,
     webhook TEXT NOT NULL,            -- by its name in the config
     stream  TEXT NOT NULL CHECK (stream IN ('exceptions', 'acts', 'records')),
-    at      INTEGER NOT NULL,         -- of records: when the last one settled
     id      INTEGER NOT NULL,         -- the last one that was taken
     PRIMARY KEY (brand, webhook, stream)
 ) STRICT, WITHOUT ROWID;
@@ -36,6 +53,3 @@ CREATE TABLE webhooks (
     said     TEXT NOT NULL DEFAULT '', -- what was answered when one was not taken
     PRIMARY KEY (brand, webhook)
 ) STRICT, WITHOUT ROWID;
-
--- What settled, in that order.
-CREATE INDEX obligations_by_settling ON obligations (brand, settled_at, id) WHERE settled_at IS NOT NULL;
