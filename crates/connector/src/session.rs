@@ -464,6 +464,8 @@ impl Session {
         match &result {
             Ok(answer) if answer.status >= 500 => self.faring.failed(),
             Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => self.faring.failed(),
+            // Our own reach let nothing leave: nobody answered, and nobody failed to.
+            Err(Fault::Refused { .. }) => {}
             _ => self.faring.answered(),
         }
         match &result {
