@@ -245,3 +245,18 @@ async fn settings_say_what_runs_and_where_it_is_changed() {
         assert!(page.contains(says), "{says}: {page}");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_ends_in_a_blank_is_changed_and_not_doubled() {
+    let (app, _) = busy().await;
+    let set = form(&app, "/mappings/import/apply", &encoded("connection,table,key,value\nbooks,item,sku=A ,1\n")).await;
+    assert_eq!(set.status, StatusCode::SEE_OTHER, "{}", set.text);
+    assert!(get(&app, set.header("location")).await.text.contains("1 entry set.<"), "nothing waited for it");
+    let edit = get(&app, "/mappings?connection=books&table=item&edit=sku%3DA%20").await.text;
+    assert!(edit.contains("name=\"was\" value=\"sku=A \""), "{edit}");
+    let changed = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&was=sku%3DA%20").await;
+    assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.text);
+    let stands = app.store.read(|view| view.mappings(&brand())).await.unwrap();
+    let stands: Vec<(&str, &str)> = stands.iter().map(|row| (row.key.as_str(), row.value.as_str())).collect();
+    assert_eq!(stands, [("sku=A ", "2")]);
+}
