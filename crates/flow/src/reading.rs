@@ -171,7 +171,8 @@ impl Engine {
                     let passes = matches!(fault, Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unauthorized { .. });
                     if !passes && stood.is_some() {
                         // The place or the interval itself may be what is refused: the next reading begins at its first page.
-                        let ended = move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| tx.forget_reading(brand, from, kind, via);
+                        let ended =
+                            move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| tx.forget_reading(brand, from, kind, via);
                         if self.if_it_stands(side, via, &stood, ended).await? {
                             tracing::warn!(connection = %side.setup.from, %kind, way = via, from = %interval.from, to = %interval.to, detail = %fault, "a reading that had begun was refused and is given up");
                         }
@@ -196,12 +197,12 @@ impl Engine {
                 None => {
                     let row = ProvenRow { via: via.to_owned(), interval, seen, news, at: self.now() };
                     let proven = row.clone();
-                    let whole = move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| match interval.from < interval.to {
-                        true => tx.prove(brand, from, kind, &proven),
-                        // There is nothing to prove, and nothing to go on with.
-                        false => tx.forget_reading(brand, from, kind, via),
+                    let proves = interval.from < interval.to;
+                    let whole = move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| {
+                        // Of no time there is nothing to prove, and nothing to go on with.
+                        if proves { tx.prove(brand, from, kind, &proven) } else { tx.forget_reading(brand, from, kind, via) }
                     };
-                    let is_news = interval.from < interval.to || stood.is_some();
+                    let is_news = proves || stood.is_some();
                     if is_news && !self.if_it_stands(side, via, &stood, whole).await? {
                         return Ok(Turn::UnderWay(came));
                     }

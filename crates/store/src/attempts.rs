@@ -63,9 +63,8 @@ impl View<'_> {
     pub fn released_from(&self, id: ObligationId) -> Result<Vec<ExceptionId>> {
         let released = self.story(id)?.into_iter().filter(|line| line.verb == "release");
         // A line begins with what held it; another obligation's id there is one on whose account it was held.
-        let mut from: Vec<ExceptionId> = released
-            .filter_map(|line| line.detail.split(' ').next().and_then(|word| word.parse().ok()))
-            .collect();
+        let mut from: Vec<ExceptionId> =
+            released.filter_map(|line| line.detail.split(' ').next().and_then(|word| word.parse().ok())).collect();
         from.dedup();
         Ok(from)
     }

@@ -271,7 +271,8 @@ pub async fn detail(engine: &Engine, name: &FlowName, now: Timestamp) -> Result<
     let mut rules = flow_setup.map(rules).unwrap_or_default();
     rules.extend(capture.into_iter().flat_map(reading_rules));
     let ends = flow_setup.map(Ends::from);
-    let customers = (lane.kind == Kind::Order).then(|| name.customers()).filter(|one| setup.flows.iter().any(|flow| flow.name == *one));
+    let customers =
+        (lane.kind == Kind::Order).then(|| name.customers()).filter(|one| setup.flows.iter().any(|flow| flow.name == *one));
     let since = capture.map(|side| side.since);
     let (brand, name) = (setup.brand.clone(), name.clone());
     let (from, kind) = (lane.from.clone(), lane.kind);

@@ -199,7 +199,9 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<(String, String)>) {
 /// Secrets are taken out before anything of this is made; what is merely called like one is not shown either.
 fn shown(path: &str, text: &str) -> String {
     let name = path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
-    let sounds = ["secret", "token", "password", "passphrase", "private_key", "api_key", "consumer_key"].iter().any(|word| name.contains(word));
+    let sounds = ["secret", "token", "password", "passphrase", "private_key", "api_key", "consumer_key"]
+        .iter()
+        .any(|word| name.contains(word));
     if sounds && text.parse::<u64>().is_err() && !matches!(text, "true" | "false") { HIDDEN.to_owned() } else { text.to_owned() }
 }
 

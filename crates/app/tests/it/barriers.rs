@@ -110,7 +110,10 @@ async fn first(browser: &Browser, address: &str, page: &str, begins: &str) -> St
     // In one step: what is live may be replaced between two.
     let link = format!("return document.querySelector(\"main a[href^='{begins}']\")?.getAttribute('href') ?? null");
     let found = browser.client.execute(&link, Vec::new()).await.unwrap();
-    found.as_str().unwrap_or_else(|| panic!("{page} has no link to {begins}: the demo no longer makes one, and its page is not looked at")).to_owned()
+    found
+        .as_str()
+        .unwrap_or_else(|| panic!("{page} has no link to {begins}: the demo no longer makes one, and its page is not looked at"))
+        .to_owned()
 }
 
 /// Every page: what its picture is called, and where it is.

@@ -153,8 +153,7 @@ async fn a_sweep_that_is_refused_on_its_first_page_is_given_up() {
 #[tokio::test]
 async fn customers_rest_and_go_on_with_their_orders() {
     let store = Store::open("sqlite::memory:").await.unwrap();
-    let actions =
-        Actions { store: store.clone(), brand: brand(), clock: Fake::new(1, 0).clock.clone(), actor: "ada".into() };
+    let actions = Actions { store: store.clone(), brand: brand(), clock: Fake::new(1, 0).clock.clone(), actor: "ada".into() };
     let (orders, rests) = (FlowName::from("orders"), async || {
         store.read(|view| view.flow_rests(&brand(), &FlowName::from("orders").customers())).await.unwrap().map(|pause| pause.flow)
     });

@@ -81,7 +81,10 @@ async fn a_flow_is_paused_for_a_reason_and_resumed_and_both_are_told() {
     let led = get(&app, "/flows/orders/resume").await;
     assert_eq!((led.status, led.header("location")), (StatusCode::SEE_OTHER, "/flows/orders"));
     // One that left the configuration while it was paused.
-    app.store.write(|tx| tx.pause_flow(&brand(), &"gone".into(), "ada", "moved away", jiff::Timestamp::UNIX_EPOCH)).await.unwrap();
+    app.store
+        .write(|tx| tx.pause_flow(&brand(), &"gone".into(), "ada", "moved away", jiff::Timestamp::UNIX_EPOCH))
+        .await
+        .unwrap();
     let page = get(&app, "/flows/gone").await;
     assert!(page.status == StatusCode::OK && page.text.contains("moved away") && page.text.contains("Resume the flow"));
     assert_eq!(form(&app, "/flows/gone/resume", "reason=").await.header("location"), "/flows");
