@@ -34,7 +34,7 @@ async fn one_flow_tells_its_states_its_hours_its_rules_and_what_is_proven() {
         "<title>Flow orders · Selvedge</title>",
         "✓ it balances",
         "Confirmed or compared, by hour",
-        "2 records in all; most in 02-03 09:00: 2.",
+        "2 records in all; most in 02-03 09:00 UTC: 2.",
         "Express (market=2,method=express) has no entry",
         &format!("/exceptions/{exception}"),
         "href=\"/orders/1001\"",
