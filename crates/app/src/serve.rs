@@ -188,7 +188,8 @@ impl App {
     pub fn mapping_targets(&self) -> Vec<Target> {
         let connections = &self.engine.setup().connections;
         let system = |name: &ConnectionName| connections.get(name).map_or("", |connection| connection.system);
-        self.targets().into_iter().map(|name| Target::new(name.clone(), system(&name))).collect()
+        let ends = self.ends();
+        self.targets().into_iter().map(|name| Target::new(name.clone(), system(&name)).written_by(&ends)).collect()
     }
 
     /// What a person does, in their name.

@@ -5,7 +5,7 @@ mod line;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -303,14 +303,6 @@ pub struct Session {
     throttled: AtomicU64,
     lost: AtomicU64,
     faring: Faring,
-    last: Mutex<Last>,
-}
-
-/// What happened last, for whoever asks how a connection does.
-#[derive(Debug, Default)]
-struct Last {
-    answered: Option<(Timestamp, u16)>,
-    failed: Option<(Timestamp, String)>,
 }
 
 impl std::fmt::Debug for Session {
@@ -339,7 +331,6 @@ impl Session {
             throttled: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             faring: Faring::default(),
-            last: Mutex::default(),
         })
     }
 
@@ -462,33 +453,32 @@ impl Session {
 
     fn judge(&self, call: &Call, permit: &Permit, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
         match &result {
-            Ok(answer) if answer.status >= 500 => self.faring.failed(),
-            Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => self.faring.failed(),
-            _ => self.faring.answered(),
-        }
-        match &result {
-            Ok(answer) if answer.status == 429 => return Err(self.limited(call, permit, answer)),
+            Ok(answer) if answer.status == 429 => {
+                self.faring.answered();
+                return Err(self.limited(call, permit, answer));
+            }
             Ok(answer) if answer.status >= 500 => {
-                self.note(|last, now| last.failed = Some((now, format!("{}: answered {}", call.what, answer.status))));
+                self.faring.failed();
+                self.faring.note_failure(self.clock.now(), format!("{}: answered {}", call.what, answer.status));
                 self.line.failed();
             }
             Err(Fault::Transient { .. } | Fault::Unanswered { .. }) => {
+                self.faring.failed();
                 self.lost.fetch_add(1, Ordering::Relaxed);
-                self.note(|last, now| last.failed = Some((now, format!("{}: no answer", call.what))));
+                self.faring.note_failure(self.clock.now(), format!("{}: no answer", call.what));
                 self.line.failed();
             }
+            // Our own reach let nothing leave: nobody answered, and nobody failed to.
+            Err(Fault::Refused { .. }) => self.line.came_through(permit.since()),
             _ => {
+                self.faring.answered();
                 if let Ok(answer) = &result {
-                    self.note(|last, now| last.answered = Some((now, answer.status)));
+                    self.faring.note_answer(self.clock.now(), Some(answer.status));
                 }
                 self.line.came_through(permit.since());
             }
         }
         result
-    }
-
-    fn note(&self, happened: impl FnOnce(&mut Last, Timestamp)) {
-        happened(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), self.clock.now());
     }
 
     fn limited(&self, call: &Call, permit: &Permit, answer: &Answer) -> Fault {
@@ -548,9 +538,7 @@ impl Session {
             ..SessionStats::default()
         };
         self.line.read(&mut stats);
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        (stats.answered_at, stats.answered) = last.answered.map_or((None, None), |(at, status)| (Some(at), Some(status)));
-        (stats.failed_at, stats.failed) = last.failed.clone().map_or((None, None), |(at, how)| (Some(at), Some(how)));
+        self.faring.tell(&mut stats);
         stats
     }
 }

@@ -101,7 +101,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         // Asked again where the claim is made: nothing leaves after a person was told that the flow is paused.
-        let claim = move |tx: &Tx<'_>| match tx.flow_pause(&brand, &name)? {
+        let claim = move |tx: &Tx<'_>| match tx.flow_rests(&brand, &name)? {
             Some(_) => Ok(Vec::new()),
             None => tx.claim(&brand, &name, now, limit),
         };

@@ -1,5 +1,8 @@
 //! Flows that a person has paused, and sources that a person has swept again.
 //!
+//! The flow of customers that comes with a flow of orders rests and goes on with it: nobody who pauses orders wants their
+//! customers written meanwhile.
+//!
 //! A paused flow goes on being told of everything: what comes is captured and goes through its gate, and waits cleared. Nothing
 //! is written (or, in shadow mode, looked for) until it is resumed. What was being written when it was paused is finished, and a
 //! write whose answer was lost is looked for. Paused is a row of the store, so it outlives the process, and whoever serves the
@@ -16,7 +19,7 @@ pub(crate) const SWEEP: &str = "sweep";
 
 /// Cleared rows of a flow that are due; none while it is paused.
 pub(crate) fn due(view: &View<'_>, brand: &Brand, flow: &FlowName, now: Timestamp, limit: usize) -> Result<Vec<ObligationRow>> {
-    match view.flow_pause(brand, flow)? {
+    match view.flow_rests(brand, flow)? {
         Some(_) => Ok(Vec::new()),
         None => view.due(brand, flow, State::Cleared, now, limit),
     }
@@ -26,7 +29,7 @@ impl Engine {
     /// Whether a person has paused a flow.
     pub(crate) async fn flow_is_paused(&self, flow: &FlowName) -> Result<bool> {
         let (brand, flow) = (self.brand().clone(), flow.clone());
-        Ok(self.store().read(move |view| view.flow_pause(&brand, &flow)).await?.is_some())
+        Ok(self.store().read(move |view| view.flow_rests(&brand, &flow)).await?.is_some())
     }
 }
 

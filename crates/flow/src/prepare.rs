@@ -384,10 +384,14 @@ impl Bench<'_> {
         Ok(Prepared::As(Box::new(Ready { remarks, ..Ready::of(record) })))
     }
 
-    /// Whether a person has let a row go that was held by this rule.
+    /// Whether a person has let a row go that was held by this rule, whatever has held it since.
     fn is_released_from(&self, row: &ObligationRow, rule: &str) -> Result<bool> {
-        let last = self.view.last_held_by(row.id)?;
-        last.map_or(Ok(false), |id| Ok(self.view.exception(id)?.problem.rule == rule))
+        for id in self.view.released_from(row.id)? {
+            if self.view.exception(id)?.problem.rule == rule {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A shipment with our SKUs, where a mapping gave the warehouse others for the order's items.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use selvedge_connector::{Arrival, Cursor, Fault, Priority};
-use selvedge_model::{ExternalId, Interval};
+use selvedge_model::{Brand, ConnectionName, ExternalId, Interval};
 use selvedge_store::{
-    Result,
+    Result, Tx,
     intervals::{ProvenRow, ReadingRow},
 };
 
@@ -152,6 +152,8 @@ impl Engine {
         let _one_at_a_time = self.reading.lock().await;
         let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
         let begun = self.store().read(move |view| view.reading(&brand, &from, kind, via)).await?;
+        // A person may ask for a wider one meanwhile: only what still stands as it was read is gone on with.
+        let mut stood = begun.as_ref().map(|row| (row.interval, row.cursor.clone()));
         let (interval, mut cursor, mut seen, mut news) = match begun {
             Some(row) => (row.interval, Some(Cursor(row.cursor)).filter(|cursor| !cursor.0.is_empty()), row.seen, row.news),
             None => (fresh, None, 0, 0),
@@ -167,10 +169,13 @@ impl Engine {
                 Ok(page) => page,
                 Err(fault) => {
                     let passes = matches!(fault, Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Unauthorized { .. });
-                    if !passes && cursor.is_some() {
-                        // The place itself may be what is refused: the next reading begins at its first page.
-                        let (brand, from) = (self.brand().clone(), side.setup.from.clone());
-                        self.store().write(move |tx| tx.forget_reading(&brand, &from, kind, via)).await?;
+                    if !passes && stood.is_some() {
+                        // The place or the interval itself may be what is refused: the next reading begins at its first page.
+                        let ended =
+                            move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| tx.forget_reading(brand, from, kind, via);
+                        if self.if_it_stands(side, via, &stood, ended).await? {
+                            tracing::warn!(connection = %side.setup.from, %kind, way = via, from = %interval.from, to = %interval.to, detail = %fault, "a reading that had begun was refused and is given up");
+                        }
                     }
                     return Ok(Turn::Failed(came, self.reading_failed(side, via, &fault).await?));
                 }
@@ -179,24 +184,55 @@ impl Engine {
             seen += page.documents;
             news += page.news as u64;
             came += page.news;
-            let (brand, from) = (self.brand().clone(), side.setup.from.clone());
             match page.next {
                 Some(next) => {
                     let row = ReadingRow { via: via.to_owned(), interval, cursor: next.0.clone(), seen, news };
-                    self.store().write(move |tx| tx.keep_reading(&brand, &from, kind, &row)).await?;
+                    let kept = move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| tx.keep_reading(brand, from, kind, &row);
+                    if !self.if_it_stands(side, via, &stood, kept).await? {
+                        return Ok(Turn::UnderWay(came));
+                    }
+                    stood = Some((interval, next.0.clone()));
                     cursor = Some(next);
                 }
                 None => {
                     let row = ProvenRow { via: via.to_owned(), interval, seen, news, at: self.now() };
                     let proven = row.clone();
-                    if interval.from < interval.to {
-                        self.store().write(move |tx| tx.prove(&brand, &from, kind, &proven)).await?;
+                    let proves = interval.from < interval.to;
+                    let whole = move |tx: &Tx<'_>, brand: &Brand, from: &ConnectionName| {
+                        // Of no time there is nothing to prove, and nothing to go on with.
+                        if proves { tx.prove(brand, from, kind, &proven) } else { tx.forget_reading(brand, from, kind, via) }
+                    };
+                    let is_news = proves || stood.is_some();
+                    if is_news && !self.if_it_stands(side, via, &stood, whole).await? {
+                        return Ok(Turn::UnderWay(came));
                     }
                     return Ok(Turn::Whole(came, row));
                 }
             }
         }
         Ok(Turn::UnderWay(came))
+    }
+
+    /// Writes what became of a reading, unless it is another one by now: whether it was written.
+    async fn if_it_stands(
+        &self,
+        side: &Side,
+        via: &'static str,
+        stood: &Option<(Interval, String)>,
+        then: impl FnOnce(&Tx<'_>, &Brand, &ConnectionName) -> Result<()> + Send + 'static,
+    ) -> Result<bool> {
+        let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
+        let stood = stood.clone();
+        self.store()
+            .write(move |tx| {
+                let stands = tx.reading(&brand, &from, kind, via)?.map(|row| (row.interval, row.cursor));
+                if stands != stood {
+                    return Ok(false);
+                }
+                then(tx, &brand, &from)?;
+                Ok(true)
+            })
+            .await
     }
 
     async fn read_page(

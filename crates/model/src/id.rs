@@ -152,6 +152,22 @@ text_id!(
     /// One flow, by its name in the config.
     FlowName
 );
+
+impl FlowName {
+    /// What the name of a flow of customers ends with that comes with a flow of orders.
+    const CUSTOMERS: &str = "-customers";
+
+    /// The flow of customers that comes with this flow of orders, where there is one.
+    #[must_use]
+    pub fn customers(&self) -> Self {
+        Self(format!("{self}{}", Self::CUSTOMERS))
+    }
+
+    /// The flow of orders that this would come with, by its name.
+    pub fn comes_with(&self) -> Option<Self> {
+        self.0.strip_suffix(Self::CUSTOMERS).map(Self::new)
+    }
+}
 text_id!(
     /// *Our* key of a record, the same on every system: an order's number, a customer's id and market.
     RecordKey

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::params;
-use selvedge_model::ObligationId;
+use selvedge_model::{ExceptionId, ObligationId};
 
 use crate::{
     Result, Tx, View,
@@ -59,6 +59,16 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
+    /// The exceptions out of which a person has let an obligation go, by its story.
+    pub fn released_from(&self, id: ObligationId) -> Result<Vec<ExceptionId>> {
+        let released = self.story(id)?.into_iter().filter(|line| line.verb == "release");
+        // A line begins with what held it; another obligation's id there is one on whose account it was held.
+        let mut from: Vec<ExceptionId> =
+            released.filter_map(|line| line.detail.split(' ').next().and_then(|word| word.parse().ok())).collect();
+        from.dedup();
+        Ok(from)
+    }
+
     /// The lines of one obligation, oldest first; the newest 1,000 of a very long story.
     pub fn story(&self, id: ObligationId) -> Result<Vec<AttemptRow>> {
         let sql = "SELECT at, verb, outcome, detail FROM attempts WHERE obligation_id = ?1 ORDER BY number DESC LIMIT ?2";

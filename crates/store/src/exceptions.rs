@@ -577,6 +577,7 @@ mod tests {
                 let row = tx.obligation(id)?;
                 assert_eq!((row.state, row.exception, row.due_at), (State::Captured, None, at(120)));
                 assert_eq!(tx.story(id)?.last().unwrap().verb, "release");
+                assert_eq!(tx.released_from(id)?, [exception]);
                 // On its way again, nothing is proven yet: still open, holding nothing.
                 assert!(tx.close_empty(&brand(), at(121))?.is_empty());
                 assert_eq!(tx.release(exception, None, at(121))?, 0);

@@ -65,7 +65,15 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    /// That a flow is paused, if it is.
+    /// That a flow delivers nothing: it is paused, or it is the flow of customers of a flow of orders that is.
+    pub fn flow_rests(&self, brand: &Brand, flow: &FlowName) -> Result<Option<Pause>> {
+        match (self.flow_pause(brand, flow)?, flow.comes_with()) {
+            (None, Some(orders)) => self.flow_pause(brand, &orders),
+            (own, _) => Ok(own),
+        }
+    }
+
+    /// That a person has paused a flow by its name, if somebody has.
     pub fn flow_pause(&self, brand: &Brand, flow: &FlowName) -> Result<Option<Pause>> {
         let sql = "SELECT at, actor, reason FROM flow_pauses WHERE brand = ?1 AND flow = ?2";
         let found = self

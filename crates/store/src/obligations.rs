@@ -519,13 +519,6 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    /// By what a row is held, or was held last since it was captured: a release leaves that with it until it settles.
-    pub fn last_held_by(&self, id: ObligationId) -> Result<Option<ExceptionId>> {
-        let mut statement = self.connection.prepare_cached("SELECT exception_id FROM obligations WHERE id = ?1")?;
-        let held_by: Option<Option<i64>> = statement.query_row([id.0], |row| row.get(0)).optional()?;
-        Ok(held_by.flatten().map(ExceptionId))
-    }
-
     /// Rows in a state that are due, oldest first, an older unsettled revision of the same record first.
     /// Rows that wait for another are left out.
     pub fn due(

@@ -74,7 +74,7 @@ const REACH: [(&str, &str); 2] = [
     (ALLOW_PRIVATE, "Whether its address may lead to this machine or into a private network. Default: false."),
     (ALLOW_HTTP, "Whether it may be called without TLS; to this machine, allow_private is enough. Default: false."),
 ];
-/// A setting of every connection and channel: the last day on which its credential is good.
+/// A setting of every connection: the last day on which its credential is good.
 const EXPIRES: &str = "expires";
 const EXPIRES_SAYS: &str = "The last day on which its credential is good, as \"2027-01-31\": the page of connections and the page of today warn before. Default: not known.";
 /// What the store is called unless told otherwise.
@@ -632,7 +632,7 @@ impl Config {
             .find(|(_, other)| other.kind == flow.kind && other.from == flow.from && other.to == flow.to)
             .is_none_or(|(first, _)| first == name);
         (makes_customers && first).then(|| Ends {
-            flow: FlowName(format!("{name}-customers")),
+            flow: name.customers(),
             kind: Kind::Customer,
             from: ConnectionName::new(&flow.from),
             to: ConnectionName::new(&flow.to),
@@ -997,6 +997,9 @@ impl Reading<'_> {
             allow_http: self.flag(path, &mut settings, ALLOW_HTTP),
         };
         let expires = self.day(path, &mut settings, EXPIRES);
+        if expires.is_some() && !path.starts_with("connections.") {
+            self.wrong(&below(path, EXPIRES), "is kept of connections only, so nobody would be warned", "Take it out.");
+        }
         let (references, wrong) = secrets::take_out(connector, &mut settings);
         let mut reported = BTreeSet::new();
         for (setting, message, remedy) in wrong {
@@ -1115,7 +1118,7 @@ impl Reading<'_> {
             if flow.backoff_first > flow.backoff_max {
                 self.wrong(&below(&path, "backoff_max"), "is shorter than backoff_first", "Make it at least as long.");
             }
-            if name.as_str().strip_suffix("-customers").is_some_and(|first| flows.contains_key(&FlowName::new(first))) {
+            if name.comes_with().is_some_and(|first| flows.contains_key(&first)) {
                 self.wrong(
                     &path,
                     "this name belongs to the flow of customers that comes with the orders",
@@ -1271,7 +1274,9 @@ fn system_schema(connector: &dyn Connector, key: Option<&str>) -> Value {
     for (name, text) in REACH {
         properties.insert(name.to_owned(), json!({ "type": "boolean", "description": text }));
     }
-    properties.insert(EXPIRES.to_owned(), json!({ "type": "string", "format": "date", "description": EXPIRES_SAYS }));
+    if key == Some("system") {
+        properties.insert(EXPIRES.to_owned(), json!({ "type": "string", "format": "date", "description": EXPIRES_SAYS }));
+    }
     for (path, text) in connector.settings() {
         let setting = if connector.secret_settings().contains(&path) {
             json!({ "$ref": "#/$defs/Secret", "description": text })

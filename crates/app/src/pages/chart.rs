@@ -28,7 +28,7 @@ pub(super) fn by_hour(counts: &[u64], now: Timestamp) -> Vec<Bar> {
     let hour = |place: usize| {
         let back = hours - 1 - i64::try_from(place).unwrap_or(0);
         let at = Timestamp::from_second(begun).ok().and_then(|at| at.checked_sub(back.hours()).ok());
-        at.map_or_else(String::new, |at| at.strftime("%m-%d %H:00").to_string())
+        at.map_or_else(String::new, |at| at.strftime("%m-%d %H:00 UTC").to_string())
     };
     counts.iter().enumerate().map(|(place, value)| Bar { label: hour(place), value: *value }).collect()
 }
@@ -231,6 +231,6 @@ mod tests {
     fn hours_end_with_the_one_that_is_not_over() {
         let bars = by_hour(&[1, 2, 3], "2026-11-30T11:42:00Z".parse().unwrap());
         let labels: Vec<&str> = bars.iter().map(|bar| bar.label.as_str()).collect();
-        assert_eq!(labels, ["11-30 09:00", "11-30 10:00", "11-30 11:00"]);
+        assert_eq!(labels, ["11-30 09:00 UTC", "11-30 10:00 UTC", "11-30 11:00 UTC"]);
     }
 }

@@ -97,8 +97,11 @@ fn health(one: &ConnectionView) -> Markup {
             "bad",
             "we are not let in",
             format!(
-                "The last answer was {}: the credential is wrong, has expired or may not do this. Renew it, and see selvedge check.",
-                one.answered.unwrap_or(401)
+                "{}he credential is wrong, has expired or may not do this. Renew it, and see selvedge check.",
+                match one.answered {
+                    Some(status @ (401 | 403)) => format!("The last answer was {status}: t"),
+                    _ => "T".to_owned(),
+                }
             ),
         ),
     };

@@ -357,8 +357,12 @@ impl Done {
             let entries = self.imported.map(|count| format!("{} set. ", words::plural(count, "entry", "entries")));
             if let Some(entries) = entries {
                 let all = count.saturating_add(self.following.unwrap_or(0));
+                if all == 0 {
+                    return Some(entries.trim_end().to_owned());
+                }
+                let goes = if all == 1 { "goes" } else { "go" };
                 return Some(format!(
-                    "{entries}{} that waited go back to the gate, one of each cause first.",
+                    "{entries}{} that waited {goes} back to the gate, one of each cause first.",
                     words::plural(all, "record", "records")
                 ));
             }

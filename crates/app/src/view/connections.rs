@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use selvedge_model::{Brand, ConnectionName, FlowName, Kind};
-use selvedge_store::{Result, Store, desk::DeskFilter};
+use selvedge_store::{
+    Result, Store,
+    desk::{DeskFilter, Shelf},
+};
 use serde::Serialize;
 
 use super::{ConnectionCalls, Ends, ExceptionView, Line, calls::calls_in};
@@ -12,6 +15,8 @@ use crate::config::Config;
 
 /// Open exceptions that are shown of one connection.
 const EXCEPTIONS_SHOWN: usize = 5;
+/// The rule of a connection that does not take our credentials.
+const CREDENTIALS: &str = "connection.credentials";
 /// Days before its end from which on a credential is to be renewed.
 const RENEW_DAYS: i32 = 21;
 
@@ -98,7 +103,8 @@ pub struct ConnectionView {
     pub exceptions: Vec<ExceptionView>,
 }
 
-fn health(line: &Line) -> Health {
+/// `refused`: somebody is told just now that our credentials are.
+fn health(line: &Line, refused: bool) -> Health {
     let stats = &line.stats;
     let failed_last = match (stats.answered_at, stats.failed_at) {
         (Some(answered), Some(failed)) => failed >= answered,
@@ -106,6 +112,7 @@ fn health(line: &Line) -> Health {
         (_, None) => false,
     };
     match () {
+        () if refused => Health::Refused,
         () if stats.breaker_open => Health::Resting,
         () if failed_last => Health::Failing,
         () if matches!(stats.answered, Some(401 | 403)) => Health::Refused,
@@ -134,6 +141,11 @@ pub async fn connections(
             let spent = calls_in(view, &brand, &ends, lines.iter().map(|(line, _)| line.clone()).collect())?;
             let mut spent: BTreeMap<ConnectionName, ConnectionCalls> =
                 spent.connections.into_iter().map(|calls| (calls.connection.clone(), calls)).collect();
+            let mut refusals = Vec::new();
+            for shelf in [Shelf::Open, Shelf::Snoozed] {
+                let about = DeskFilter { rule: CREDENTIALS.to_owned(), shelf, ..DeskFilter::default() };
+                refusals.extend(view.desk(&brand, &about, None, lines.len())?.rows.into_iter().map(|one| one.problem.cause));
+            }
             let mut found = Vec::with_capacity(lines.len());
             for (line, rests_ms) in &lines {
                 let name = &line.connection;
@@ -145,8 +157,9 @@ pub async fn connections(
                 kinds.dedup();
                 let arrivals =
                     kinds.into_iter().map(|kind| Ok((kind, view.last_received(&brand, name, kind)?))).collect::<Result<_>>()?;
+                let here = all.iter().filter(|(_, _, from, to)| from == name || to == name);
                 let about = DeskFilter {
-                    flows: Some(writes.clone()),
+                    flows: Some(here.map(|(flow, ..)| flow.clone()).collect()),
                     connection: Some(name.as_str().to_owned()),
                     ..DeskFilter::default()
                 };
@@ -156,7 +169,7 @@ pub async fn connections(
                 found.push(ConnectionView {
                     name: name.clone(),
                     system: line.system,
-                    health: health(line),
+                    health: health(line, refusals.contains(&format!("{CREDENTIALS}:{name}"))),
                     answered_at: line.stats.answered_at,
                     answered: line.stats.answered,
                     failed_at: line.stats.failed_at,
@@ -193,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_happened_last_decides_and_a_refusal_is_no_health() {
-        let of = |stats: SessionStats| health(&Line { connection: "shop".into(), system: "storefront", stats });
+        let of = |stats: SessionStats| health(&Line { connection: "shop".into(), system: "storefront", stats }, false);
         let none = SessionStats::default();
         assert_eq!(of(none.clone()), Health::Untried);
         let well = SessionStats { answered_at: at(5), answered: Some(200), ..none.clone() };
@@ -202,6 +215,8 @@ mod tests {
         assert_eq!(of(SessionStats { failed_at: at(6), ..well.clone() }), Health::Failing);
         assert_eq!(of(SessionStats { failed_at: at(6), ..none }), Health::Failing);
         assert_eq!(of(SessionStats { answered: Some(403), ..well.clone() }), Health::Refused);
+        let line = Line { connection: "shop".into(), system: "storefront", stats: well.clone() };
+        assert_eq!(health(&line, true), Health::Refused, "a call that was answered does not mend a credential");
         assert_eq!(of(SessionStats { paused: true, ..well.clone() }), Health::Paused);
         assert_eq!(of(SessionStats { breaker_open: true, paused: true, ..well }), Health::Resting);
     }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use selvedge_model::{Brand, ConnectionName, gate::preflight::Gap};
-use selvedge_store::{Result, Store, desk::DeskFilter, mappings::MappingRow};
+use selvedge_store::{
+    Result, Store,
+    desk::{DeskFilter, Shelf},
+    mappings::MappingRow,
+};
 use serde::Serialize;
 
 use super::Target;
@@ -56,11 +60,15 @@ pub async fn coverage(store: &Store, brand: &Brand, targets: &[Target]) -> Resul
         .read(move |view| {
             let rows = view.mappings(&brand)?;
             let preflights = view.preflights(&brand)?;
-            let about = DeskFilter { rule: "mapping.".to_owned(), ..DeskFilter::default() };
-            let mut held: BTreeMap<String, u64> = BTreeMap::new();
-            for one in view.desk(&brand, &about, None, EXCEPTIONS_MAX)?.rows {
-                if let Some((table, _)) = one.problem.cause.strip_prefix("mapping.").and_then(|rest| rest.split_once(':')) {
-                    *held.entry(table.to_owned()).or_default() += one.count;
+            let mut held: BTreeMap<(ConnectionName, String), u64> = BTreeMap::new();
+            for shelf in [Shelf::Open, Shelf::Snoozed] {
+                let about = DeskFilter { rule: "mapping.".to_owned(), shelf, ..DeskFilter::default() };
+                for one in view.desk(&brand, &about, None, EXCEPTIONS_MAX)?.rows {
+                    let table = one.problem.cause.strip_prefix("mapping.").and_then(|rest| rest.split_once(':'));
+                    let target = targets.iter().find(|target| target.flows.contains(&one.flow));
+                    if let (Some((table, _)), Some(target)) = (table, target) {
+                        *held.entry((target.name.clone(), table.to_owned())).or_default() += one.count;
+                    }
                 }
             }
             let mut names: Vec<(ConnectionName, String, Vec<String>)> = Vec::new();
@@ -93,7 +101,7 @@ pub async fn coverage(store: &Store, brand: &Brand, targets: &[Target]) -> Resul
                     missing: gaps.len() as u64,
                     missing_of_late: of_late.clone().count() as u64,
                     orders_of_late: of_late.map(|gap| gap.carried.orders).sum(),
-                    held: held.get(&table).copied().unwrap_or_default(),
+                    held: held.get(&(connection.clone(), table.clone())).copied().unwrap_or_default(),
                     changed: mine.iter().max_by_key(|row| row.at).map(|row| (row.by.clone(), row.at)),
                     connection,
                     table,

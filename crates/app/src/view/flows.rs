@@ -100,7 +100,7 @@ pub(super) fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) 
         balance: balance.into(),
         confirmed_per_minute: view.confirmed_per_slot(brand, &ends.flow, now, SLOT, SLOTS)?,
         latency: view.latency(brand, &ends.flow)?.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms }),
-        paused: view.flow_pause(brand, &ends.flow)?,
+        paused: view.flow_rests(brand, &ends.flow)?,
         last_arrival: view.last_received(brand, &ends.from, ends.kind)?,
         oldest_under_way: view.oldest_under_way(brand, &ends.flow)?,
     })
@@ -246,6 +246,9 @@ pub struct FlowDetail {
     pub rules: Vec<RuleView>,
     /// How its source is read; none for kinds for which nothing is read.
     pub reading: Option<ReadingView>,
+    /// The flow of customers that comes with it, and is paused and resumed with it.
+    #[serde(skip)]
+    pub customers: Option<FlowName>,
     /// Its open exceptions, the highest impact first.
     pub exceptions: Vec<ExceptionView>,
     /// What was captured last.
@@ -268,6 +271,8 @@ pub async fn detail(engine: &Engine, name: &FlowName, now: Timestamp) -> Result<
     let mut rules = flow_setup.map(rules).unwrap_or_default();
     rules.extend(capture.into_iter().flat_map(reading_rules));
     let ends = flow_setup.map(Ends::from);
+    let customers =
+        (lane.kind == Kind::Order).then(|| name.customers()).filter(|one| setup.flows.iter().any(|flow| flow.name == *one));
     let since = capture.map(|side| side.since);
     let (brand, name) = (setup.brand.clone(), name.clone());
     let (from, kind) = (lane.from.clone(), lane.kind);
@@ -289,7 +294,7 @@ pub async fn detail(engine: &Engine, name: &FlowName, now: Timestamp) -> Result<
     });
     let (flow, hours, reading, exceptions, recent) = found.await?;
     let exceptions = exceptions.into_iter().map(ExceptionView::from).collect();
-    Ok(Some(FlowDetail { lane, flow, hours, rules, reading, exceptions, recent }))
+    Ok(Some(FlowDetail { lane, flow, hours, rules, reading, customers, exceptions, recent }))
 }
 
 /// The line of one flow.

@@ -1,6 +1,6 @@
 //! Mappings as CSV: what is written out, and what a file that comes in would change.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use selvedge_model::{Brand, ConnectionName, people::MapEntry};
 use selvedge_store::{Result, Store, mappings::MappingRow};
@@ -103,7 +103,7 @@ pub fn read_csv(text: &[u8], targets: &[Target]) -> std::result::Result<Vec<Mapp
             ));
             continue;
         }
-        let field = |place: usize| record.get(place).unwrap_or_default().to_owned();
+        let field = |place: usize| bare(record.get(place).unwrap_or_default()).to_owned();
         let wanted = MappingWanted {
             connection: ConnectionName(field(connection)),
             table: field(table),
@@ -131,9 +131,24 @@ pub fn write_csv(rows: &[MappingRow]) -> std::result::Result<Vec<u8>, csv::Error
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS)?;
     for row in rows {
-        writer.write_record([&row.connection, &row.table, &row.key, &row.value])?;
+        writer.write_record([&*row.connection, &row.table, &guarded(&row.key), &guarded(&row.value)])?;
     }
     writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// Whether a spreadsheet would reckon with a text, or took it for one that was guarded.
+fn reckons(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t'])
+}
+
+/// A text that no spreadsheet reckons with.
+fn guarded(text: &str) -> Cow<'_, str> {
+    if reckons(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
+/// The same without what [`guarded`] put in front.
+fn bare(text: &str) -> &str {
+    text.strip_prefix('\'').filter(|rest| reckons(rest)).unwrap_or(text)
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -163,9 +178,12 @@ mod tests {
             "a=b",
             "100%",
             "\"quoted\"",
-            "new\nline",
-            "cr\r\nlf",
             "=1+1",
+            "-5",
+            "@SUM(1)",
+            "'=1+1",
+            "''+1",
+            "'quoted'",
             "ends in a blank ",
             "漢字 🎁",
             "null",
@@ -188,7 +206,10 @@ mod tests {
         }
         let rows = store.read(|view| view.mappings(&"b".into())).await.unwrap();
         assert_eq!(rows.len(), naughty.len());
-        let read = read_csv(&write_csv(&rows).unwrap(), &targets()).unwrap();
+        let written = write_csv(&rows).unwrap();
+        let text = String::from_utf8(written.clone()).unwrap();
+        assert!(text.contains("'=1+1") && text.contains(",'-5\n") && !text.contains(",=") && !text.contains(",-"), "{text}");
+        let read = read_csv(&written, &targets()).unwrap();
         let as_rows = |wanted: &MappingWanted| {
             (wanted.connection.0.clone(), wanted.table.clone(), wanted.key.clone(), wanted.value.clone().unwrap())
         };
@@ -215,6 +236,9 @@ mod tests {
             assert_eq!(read_csv(text.as_bytes(), &targets()).unwrap_err()[0].0, 1, "{text:?}");
         }
         assert!(read_csv(b"connection,table,key,value\nerp,item,sku=\xff,1\n", &targets()).is_err());
+        assert!(read_csv("connection,table,key,value\nerp,item,sku=1,caf\u{fffd}\n".as_bytes(), &targets()).is_err());
+        let open = b"connection,table,key,value\nerp,item,sku=1,\"98\nerp,item,sku=2,99\nerp,item,sku=3,97\n";
+        assert_eq!(read_csv(open, &targets()).unwrap_err()[0].0, 2, "a quote that is not closed takes no rows with it");
         assert!(read_csv(b"connection,table,key,value\n", &targets()).unwrap().is_empty());
     }
 }

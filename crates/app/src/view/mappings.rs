@@ -2,14 +2,14 @@
 
 use schemars::JsonSchema;
 use selvedge_connector::MappingTable;
-use selvedge_model::{Brand, ConnectionName};
+use selvedge_model::{Brand, ConnectionName, FlowName};
 use selvedge_store::{
     Result, Store,
     mappings::{MappingChange, MappingRow},
 };
 use serde::{Deserialize, Serialize};
 
-use super::PreflightView;
+use super::{Ends, PreflightView};
 use crate::config::words::nearest;
 
 /// How many changes of mappings are shown.
@@ -63,12 +63,22 @@ pub struct Target {
     pub name: ConnectionName,
     /// The tables that it asks; nothing if it does not say.
     pub tables: &'static [MappingTable],
+    /// The flows that write to it.
+    pub flows: Vec<FlowName>,
 }
 
 impl Target {
     /// A connection of this system.
     pub fn new(name: ConnectionName, system: &str) -> Self {
-        Self { name, tables: selvedge_connectors::by_name(system).map_or(&[], |connector| connector.mapping_tables()) }
+        let tables = selvedge_connectors::by_name(system).map_or(&[][..], |connector| connector.mapping_tables());
+        Self { name, tables, flows: Vec::new() }
+    }
+
+    /// The same, written to by these.
+    #[must_use]
+    pub fn written_by(self, ends: &[Ends]) -> Self {
+        let flows = ends.iter().filter(|ends| ends.to == self.name).map(|ends| ends.flow.clone()).collect();
+        Self { flows, ..self }
     }
 
     /// Why an entry of its would never be read, if it would not.
@@ -125,6 +135,12 @@ impl MappingWanted {
         if let Some(why) = target.refuses(&wanted.table, &wanted.key).filter(|_| wanted.value.is_some()) {
             return Err(why);
         }
+        // What a file lost of its characters, or of the end of a row, is no name of anything.
+        let spoilt = |text: &str| text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+        if wanted.value.as_ref().is_some_and(|value| spoilt(value) || spoilt(&wanted.key)) {
+            return Err("A key and an id are of one line and without characters that are not text: this has such a one, because the file is not UTF-8 or a quote is not closed."
+                .to_owned());
+        }
         if wanted.value.as_ref().is_some_and(|value| value.is_empty() || value.len() > 200) {
             return Err("Give the id that the target uses, at most 200 characters.".to_owned());
         }
@@ -158,6 +174,9 @@ mod tests {
             ("erp", "item", "sku", "1"),
             ("erp", "item", "sku=1,", "1"),
             ("erp", "item", "sku=1", "  "),
+            ("erp", "item", "sku=1", "9\u{fffd}8"),
+            ("erp", "item", "sku=1", "98\nerp,item,sku=2,99"),
+            ("erp", "item", "sku=1\u{1}", "98"),
             ("erp", "shipping_item", "method=x,market=2", "1"),
             ("erp", "shipping_item", "market=2", "1"),
             ("erp", "shipping_item", "colour=red", "1"),

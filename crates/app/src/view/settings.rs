@@ -204,21 +204,26 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<(String, String)>) {
 /// Secrets are taken out before anything of this is made; what is merely called like one is not shown either.
 fn shown(path: &str, text: &str) -> String {
     let name = path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
-    let sounds = ["secret", "token", "password", "passphrase", "private_key", "api_key"].iter().any(|word| name.contains(word));
+    let sounds = ["secret", "token", "password", "passphrase", "private_key", "api_key", "consumer_key"]
+        .iter()
+        .any(|word| name.contains(word));
     if sounds && text.parse::<u64>().is_err() && !matches!(text, "true" | "false") { HIDDEN.to_owned() } else { text.to_owned() }
 }
 
-/// An address without who logs in by it.
+/// An address without who logs in by it and without what is asked there: both may be secrets.
 fn address(text: &str) -> String {
-    match text.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-            match host.rsplit_once('@') {
-                Some((_, host)) => format!("{scheme}://{HIDDEN}@{host}{path}"),
-                None => text.to_owned(),
-            }
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    // A password may have a slash in it, so whoever logs in is looked for first.
+    let (place, asked) = match rest.split_once('?') {
+        Some((place, asked)) if !asked.contains('@') => (place, format!("?{HIDDEN}")),
+        _ => (rest, String::new()),
+    };
+    match place.rsplit_once('@') {
+        Some((_, place)) => {
+            let place = place.split_once('?').map_or_else(|| place.to_owned(), |(place, _)| format!("{place}?{HIDDEN}"));
+            format!("{scheme}://{HIDDEN}@{place}{asked}")
         }
-        None => text.to_owned(),
+        None => format!("{scheme}://{place}{asked}"),
     }
 }
 
@@ -267,15 +272,30 @@ url = { stored = "slack" }
     }
 
     #[test]
+    fn an_address_tells_neither_who_logs_in_nor_what_is_asked() {
+        for (address_of, shown) in [
+            ("https://a.example/b", "https://a.example/b"),
+            ("https://a.example/b?key=k", "https://a.example/b?(not shown)"),
+            ("postgres://me:p/w@host/db", "postgres://(not shown)@host/db"),
+            ("postgres://me:p?w@host/db?sslmode=x", "postgres://(not shown)@host/db?(not shown)"),
+            ("https://a.example/b?mail=me@b.example", "https://(not shown)@b.example"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(address(address_of), shown);
+        }
+    }
+
+    #[test]
     fn what_sounds_like_a_secret_is_not_shown() {
         let mut rows = Vec::new();
-        let value = serde_json::json!({ "a": { "api_token": "abc", "token_days": "30" }, "url": "sftp://me:pw@host/x", "list": ["a", "b"], "many": [{ "x": 1 }], "none": null });
+        let value = serde_json::json!({ "a": { "api_token": "abc", "consumer_key": "ck", "token_days": "30" }, "url": "sftp://me:pw@host/x", "list": ["a", "b"], "many": [{ "x": 1 }], "none": null });
         flatten("", &value, &mut rows);
         let rows: Vec<(&str, &str)> = rows.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
             rows,
             [
                 ("a.api_token", HIDDEN),
+                ("a.consumer_key", HIDDEN),
                 ("a.token_days", "30"),
                 ("list", "a, b"),
                 ("many.1.x", "1"),

@@ -402,6 +402,7 @@ async fn nothing_leaves_for_this_machine_unless_the_config_says_so() {
         for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "2130706433"] {
             let fault = session.send(call(&format!("http://{host}:{port}"), "a", Effect::Write, Priority::Orders)).await;
             assert_eq!(refused(fault), "connection.reach", "{host}");
+            assert_eq!(session.fares(), Fares::Untried, "what did not leave was not answered");
         }
     }
     let clear = session(|config| config.reach = crate::Reach { allow_private: true, allow_http: false });

@@ -42,13 +42,6 @@ pub(super) struct File {
     pub modified: Timestamp,
 }
 
-/// What happened last.
-#[derive(Clone, Default)]
-struct Last {
-    answered: Option<Timestamp>,
-    failed: Option<(Timestamp, String)>,
-}
-
 /// A partner's server.
 pub(super) struct Exchange {
     sftp: Sftp,
@@ -59,8 +52,6 @@ pub(super) struct Exchange {
     calls: BTreeMap<&'static str, AtomicU64>,
     lost: AtomicU64,
     faring: Faring,
-    /// When an operation last succeeded, and when one last failed and how.
-    last: std::sync::Mutex<Last>,
     /// The next running number, and the last of those put aside.
     numbers: tokio::sync::Mutex<Option<(u32, u32)>>,
     /// Size, date and since when, of files that may still grow.
@@ -103,7 +94,6 @@ impl Exchange {
             calls: Priority::ALL.into_iter().map(|priority| (priority.word(), AtomicU64::new(0))).collect(),
             lost: AtomicU64::new(0),
             faring: Faring::default(),
-            last: std::sync::Mutex::default(),
             numbers: tokio::sync::Mutex::new(None),
             growing: std::sync::Mutex::default(),
             hashes: std::sync::Mutex::default(),
@@ -115,8 +105,7 @@ impl Exchange {
         let what = what.to_owned();
         // That something is not there, is too large or stands there already is an answer.
         if !matches!(fault, SftpFault::Missing { .. } | SftpFault::TooLarge { .. } | SftpFault::Failed { .. }) {
-            let last = Some((self.clock.now(), format!("{what}: {fault}")));
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).failed = last;
+            self.faring.note_failure(self.clock.now(), format!("{what}: {fault}"));
         }
         match fault {
             SftpFault::Unreached { .. } | SftpFault::Short { .. } => Fault::Transient { what, source: Some(fault.into()) },
@@ -183,7 +172,7 @@ impl Exchange {
             _ => self.faring.answered(),
         }
         if matches!(result, Ok(_) | Err(SftpFault::Missing { .. })) {
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).answered = Some(self.clock.now());
+            self.faring.note_answer(self.clock.now(), None);
         }
         result
     }
@@ -409,16 +398,14 @@ impl Traffic for Exchange {
             let count = self.calls.get(priority.word())?.load(Ordering::Relaxed);
             (count > 0).then_some((priority.word(), count))
         });
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        SessionStats {
-            answered_at: last.answered,
-            failed_at: last.failed.as_ref().map(|(at, _)| *at),
-            failed: last.failed.map(|(_, how)| how),
+        let mut stats = SessionStats {
             calls: calls.collect(),
             lost: self.lost.load(Ordering::Relaxed),
             under_way: self.sftp.under_way(),
             ..SessionStats::default()
-        }
+        };
+        self.faring.tell(&mut stats);
+        stats
     }
 
     fn rests(&self) -> Option<Duration> {

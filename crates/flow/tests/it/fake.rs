@@ -23,6 +23,7 @@ use selvedge_model::{
     records::{Address, Charge, LineKind, Named, OrderLine, OrderStatus, TaxLine, TaxMode, Totals},
 };
 use selvedge_store::Store;
+use tokio::sync::oneshot;
 
 use crate::stock::{Shelf, Stock, Window};
 
@@ -115,6 +116,10 @@ pub(crate) struct World {
     read_only: bool,
     /// Whether any call fails the test.
     silent: bool,
+    /// Whoever is told that a page is being read, and for whose word it waits.
+    page: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
+    /// Whether a page is refused for good.
+    refuses_pages: bool,
 }
 
 /// The two systems.
@@ -153,6 +158,19 @@ impl Fake {
         self.world.lock().unwrap().read_only = read_only;
     }
 
+    /// The next page that is read tells so, and waits for a word.
+    pub fn stops_at_a_page(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (tells, told) = oneshot::channel();
+        let (go, waits) = oneshot::channel();
+        self.world.lock().unwrap().page = Some((tells, waits));
+        (told, go)
+    }
+
+    /// Whether pages are refused from now on.
+    pub fn refuses_pages(&self, refuses: bool) {
+        self.world.lock().unwrap().refuses_pages = refuses;
+    }
+
     /// From now on any call fails the test.
     pub fn silent(&self, silent: bool) {
         self.world.lock().unwrap().silent = silent;
@@ -173,6 +191,8 @@ impl Fake {
             foreign: BTreeSet::new(),
             read_only: false,
             silent: false,
+            page: None,
+            refuses_pages: false,
         };
         Self { world: Arc::new(Mutex::new(world)), clock: Arc::new(ManualClock::at(start())) }
     }
@@ -355,6 +375,14 @@ impl Source<Order> for Fake {
         Ok(Page::default())
     }
     async fn enumerate(&self, interval: &Interval, page: Option<&Cursor>) -> Result<EnumeratedPage, Fault> {
+        let stop = self.world.lock().unwrap().page.take();
+        if let Some((tells, waits)) = stop {
+            tells.send(()).unwrap();
+            waits.await.unwrap();
+        }
+        if self.world.lock().unwrap().refuses_pages {
+            return Err(Fault::Refused { what: "enumerate".to_owned(), problems: Vec::new() });
+        }
         if let Mood::Before(fault) = self.mood(false) {
             return Err(fault);
         }

@@ -102,3 +102,64 @@ async fn a_sweep_that_a_person_asks_for_finds_what_no_news_mentioned_though_no_t
     let swept: Vec<_> = proven.iter().filter(|row| row.via == "sweep").collect();
     assert_eq!((swept.len(), swept[0].interval, swept[0].news), (1, both, 7));
 }
+
+#[tokio::test]
+async fn a_sweep_that_is_asked_for_while_a_page_is_read_is_swept_whole() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    for number in 1..=5 {
+        fake.place_silently(number, 1);
+    }
+    fake.clock.advance(Duration::from_secs(10));
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "ada".into() };
+    let now = engine.setup().clock.now();
+    // The narrow one, of the last seconds, holds nothing; it is proven by its first page.
+    let narrow = Interval { from: now - Duration::from_secs(2), to: now };
+    actions.sweep_again(&"shop".into(), Kind::Order, narrow).await.unwrap();
+    let (told, go) = fake.stops_at_a_page();
+    let turn = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.tick().await }
+    });
+    told.await.unwrap();
+    let wide = Interval { from: start(), to: now };
+    assert_eq!(actions.sweep_again(&"shop".into(), Kind::Order, wide).await.unwrap(), wide);
+    go.send(()).unwrap();
+    turn.await.unwrap().unwrap();
+    ticks(&engine, &fake, 4).await;
+    settle(&engine, &fake).await;
+    let proven = store.read(|view| view.proven(&brand(), &"shop".into(), Kind::Order, 5)).await.unwrap();
+    assert_eq!(proven.iter().map(|row| row.interval).collect::<Vec<_>>(), [wide]);
+    assert_eq!(fake.documents().len(), 5);
+}
+
+#[tokio::test]
+async fn a_sweep_that_is_refused_on_its_first_page_is_given_up() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "ada".into() };
+    fake.clock.advance(Duration::from_secs(10));
+    let asked = Interval { from: start(), to: engine.setup().clock.now() };
+    actions.sweep_again(&"shop".into(), Kind::Order, asked).await.unwrap();
+    fake.refuses_pages(true);
+    ticks(&engine, &fake, 2).await;
+    let begun = store.read(|view| view.reading(&brand(), &"shop".into(), Kind::Order, "sweep")).await.unwrap();
+    assert_eq!(begun, None, "it would stand in the way of every other sweep");
+}
+
+#[tokio::test]
+async fn customers_rest_and_go_on_with_their_orders() {
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    let actions = Actions { store: store.clone(), brand: brand(), clock: Fake::new(1, 0).clock.clone(), actor: "ada".into() };
+    let (orders, rests) = (FlowName::from("orders"), async || {
+        store.read(|view| view.flow_rests(&brand(), &FlowName::from("orders").customers())).await.unwrap().map(|pause| pause.flow)
+    });
+    assert_eq!(rests().await, None);
+    actions.pause(&orders, "the books are being closed").await.unwrap();
+    assert_eq!(rests().await, Some(orders.clone()));
+    actions.resume(&orders, "").await.unwrap();
+    assert_eq!(rests().await, None);
+}

@@ -109,6 +109,7 @@ pub(super) fn closes_alone(exception: &ExceptionView) -> Option<&'static str> {
         "connection" => Some("the first call comes through"),
         "source" if matches!(exception.rule.as_str(), "source.silent" | "source.few") => Some("as much comes as should"),
         "alert" => Some("the first message arrives"),
+        "webhook" => Some("the first event is taken"),
         _ => None,
     }
 }

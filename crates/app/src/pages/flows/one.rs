@@ -11,7 +11,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 use selvedge_model::{FlowName, Interval, Kind, people::Right};
-use selvedge_store::flows::RecentRow;
+use selvedge_store::flows::{Pause, RecentRow};
 use serde::Deserialize;
 
 use super::{
@@ -82,9 +82,29 @@ fn absent(flow: &FlowName) -> Failure {
     Failure::Absent(format!("There is no flow {name}. Those that the configuration names are listed under Flows."))
 }
 
+/// A flow that left the configuration while it was paused: what is left to do is to take the pause back.
+async fn left(app: &App, flow: &FlowName, now: Timestamp) -> Result<Markup, Failure> {
+    let Some(pause) = pause_of(app, flow).await? else { return Err(absent(flow)) };
+    let frame = Frame::of(app, Place::Flows, format!("Flow {flow}")).await?;
+    Ok(frame.around(html! {
+        p.crumb { a href="/flows" { "Flows" } }
+        h1 { "Flow " (flow) }
+        div #stands data-live {
+            p.lead { "The configuration names it no more, so that nothing of it moves." }
+            (paused(&pause, now))
+        }
+        @if may(Right::Act) { div.deck { (resume_form(&flow_address(flow), None)) } }
+    }))
+}
+
+async fn pause_of(app: &App, flow: &FlowName) -> Result<Option<Pause>, Failure> {
+    let (brand, flow) = (app.brand.clone(), flow.clone());
+    Ok(app.store.read(move |view| view.flow_pause(&brand, &flow)).await?)
+}
+
 async fn shown(app: &App, flow: &FlowName, wanted: &Wanted, tried: &Tried) -> Result<Markup, Failure> {
     let now = app.clock.now();
-    let Some(detail) = view::flows::detail(&app.engine, flow, now).await? else { return Err(absent(flow)) };
+    let Some(detail) = view::flows::detail(&app.engine, flow, now).await? else { return left(app, flow, now).await };
     let foreseen = match wanted.since.trim() {
         "" => None,
         since => Some(view::flows::sweep(&app.engine, flow, since, now).await?),
@@ -154,8 +174,12 @@ fn acts(detail: &FlowDetail, foreseen: Option<&Result<SweepView, String>>, since
         div.deck {
             @if act {
                 @match &detail.lane.paused {
-                    None => (pause_form(&address, tried)),
-                    Some(_) => (resume_form(&address)),
+                    None => (pause_form(&address, detail.customers.as_ref(), tried)),
+                    Some(pause) if pause.flow != detail.lane.flow => section.card aria-labelledby="resume" {
+                        h2 #resume { "Resume" }
+                        p { "It rests with " a href=(flow_address(&pause.flow)) { (pause.flow) } " and goes on when that is resumed." }
+                    },
+                    Some(_) => (resume_form(&address, detail.customers.as_ref())),
                 }
             }
             @if detail.reading.is_some() { (sweep_form(&address, foreseen, since, act, now)) }
@@ -171,12 +195,15 @@ fn acts(detail: &FlowDetail, foreseen: Option<&Result<SweepView, String>>, since
     }
 }
 
-fn pause_form(address: &str, tried: &Tried) -> Markup {
+fn pause_form(address: &str, customers: Option<&FlowName>, tried: &Tried) -> Markup {
     let (typed, wrong) = tried.of("pause");
     html! {
         section.card aria-labelledby="pause" {
             h2 #pause { "Pause" }
-            p { "What comes is captured and goes through the gate, and nothing is delivered until somebody resumes the flow, through restarts, too. What was being written just now is finished." }
+            p {
+                "What comes is captured and goes through the gate, and nothing is delivered until somebody resumes the flow, through restarts, too. What was being written just now is finished."
+                @if let Some(customers) = customers { " The customers of its orders, " a href=(flow_address(customers)) { (customers) } ", rest with it." }
+            }
             form.act action={ (address) "/pause" } method="post" {
                 label for="reason" { "Reason" }
                 @if let Some(wrong) = wrong { p.wrong #wrong-reason { (wrong) } }
@@ -190,11 +217,14 @@ fn pause_form(address: &str, tried: &Tried) -> Markup {
     }
 }
 
-fn resume_form(address: &str) -> Markup {
+fn resume_form(address: &str, customers: Option<&FlowName>) -> Markup {
     html! {
         section.card aria-labelledby="resume" {
             h2 #resume { "Resume" }
-            p { "What waits behind the gate is delivered, the oldest first." }
+            p {
+                "What waits behind the gate is delivered, the oldest first."
+                @if let Some(customers) = customers { " " a href=(flow_address(customers)) { (customers) } " goes on with it." }
+            }
             form.act action={ (address) "/resume" } method="post" {
                 label for="reason" { "Remark (may be empty)" }
                 div { input #reason name="reason" maxlength="500" autocomplete="off"; button.main { "Resume the flow" } }
@@ -374,10 +404,18 @@ pub(crate) async fn resume(
     who: Who,
     Form(form): Form<Reason>,
 ) -> Result<Response, Failure> {
-    let flow = known(&app, flow)?;
+    // What left the configuration while it was paused is resumed, too: else its pause would be told for ever.
+    let name = FlowName::new(&flow);
+    let is_left = known(&app, flow).is_err();
+    if is_left && pause_of(&app, &name).await?.is_none() {
+        return Err(absent(&name));
+    }
     let reason: String = form.reason.trim().chars().take(500).collect();
-    let ended = app.actions(&who).resume(&flow, &reason).await?;
-    Ok(led(&flow, if ended.is_some() { "resumed" } else { "resumed-before" }))
+    let ended = app.actions(&who).resume(&name, &reason).await?;
+    if is_left {
+        return Ok(Redirect::to("/flows").into_response());
+    }
+    Ok(led(&name, if ended.is_some() { "resumed" } else { "resumed-before" }))
 }
 
 /// Has its source swept again.

@@ -27,9 +27,11 @@ const EDGE: usize = RIGHT + BOX;
 /// Between lines along the right edge.
 const RAIL: usize = 16;
 /// Room for what is written beside them.
-const BESIDE: usize = 250;
-/// The longest name that is written whole.
+const BESIDE: usize = 300;
+/// The longest name of a flow that is written whole.
 const NAME_CHARS_MAX: usize = 26;
+/// The longest name of a connection, or of its system, that its box has room for.
+const BOX_CHARS_MAX: usize = 14;
 
 /// A box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,11 +139,11 @@ pub(super) fn standing(lane: &Lane) -> String {
     words.join(" · ")
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= NAME_CHARS_MAX {
+fn cut(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars {
         return text.to_owned();
     }
-    text.chars().take(NAME_CHARS_MAX - 1).chain(std::iter::once('…')).collect()
+    text.chars().take(chars.saturating_sub(1)).chain(std::iter::once('…')).collect()
 }
 
 /// The picture.
@@ -151,8 +153,8 @@ pub(super) fn drawn(lanes: &[Lane], systems: &BTreeMap<ConnectionName, &str>) ->
         svg.map viewBox={ "0 -1 " (wide) " " (tall + 2) } aria-hidden="true" {
             @for node in &nodes {
                 rect.node x=(node.x) y=(node.y) width=(BOX) height=(node.tall) rx="4" {}
-                text.name x=(node.x + 12) y=(node.y + 21) { (cut(node.name.as_str())) }
-                @if let Some(system) = systems.get(&node.name) { text.quiet x=(node.x + 12) y=(node.y + 38) { (system) } }
+                text.name x=(node.x + 12) y=(node.y + 21) { (cut(node.name.as_str(), BOX_CHARS_MAX)) }
+                @if let Some(system) = systems.get(&node.name) { text.quiet x=(node.x + 12) y=(node.y + 38) { (cut(system, BOX_CHARS_MAX + 4)) } }
             }
             @for (lane, run) in lanes.iter().zip(&runs) {
                 a href=(flow_address(&lane.flow)) tabindex="-1" class={ "lane " (tone(lane)) @if lane.held > 0 { " holds" } } {
@@ -161,12 +163,12 @@ pub(super) fn drawn(lanes: &[Lane], systems: &BTreeMap<ConnectionName, &str>) ->
                         Run::Across { y, to_right } => {
                             line x1=(BOX) y1=(y) x2=(RIGHT) y2=(y) {}
                             @if to_right { path.tip d={ "M" (RIGHT - 11) " " (y - 5) "l10 5l-10 5z" } {} } @else { path.tip d={ "M" (BOX + 11) " " (y - 5) "l-10 5l10 5z" } {} }
-                            (label(lane, BOX + 18, y - 8))
+                            (label(lane, BOX + 18, y - 8, y + 15))
                         }
                         Run::Along { from_y, to_y, rail } => {
                             path d={ "M" (EDGE) " " (from_y) "H" (rail) "V" (to_y) "H" (EDGE) } {}
                             path.tip d={ "M" (EDGE + 11) " " (to_y - 5) "l-10 5l10 5z" } {}
-                            (label(lane, wide - BESIDE + 4, from_y + 4))
+                            (label(lane, wide - BESIDE + 4, from_y - 4, from_y + 13))
                         }
                     }
                 }
@@ -175,8 +177,9 @@ pub(super) fn drawn(lanes: &[Lane], systems: &BTreeMap<ConnectionName, &str>) ->
     }
 }
 
-fn label(lane: &Lane, x: usize, y: usize) -> Markup {
-    html! { text x=(x) y=(y) { tspan.flow { (cut(lane.flow.as_str())) } tspan.stands { "  " (standing(lane)) } } }
+/// The name above, and below it where it stands: side by side they are longer than any line.
+fn label(lane: &Lane, x: usize, above: usize, below: usize) -> Markup {
+    html! { text { tspan.flow x=(x) y=(above) { (cut(lane.flow.as_str(), NAME_CHARS_MAX)) } tspan.stands x=(x) y=(below) { (standing(lane)) } } }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
-use selvedge_model::people::Right;
+use selvedge_model::{ConnectionName, people::Right};
 use selvedge_store::mappings::MappingRow;
 use serde::Deserialize;
 
@@ -82,7 +82,21 @@ impl Wanted {
 /// What was typed and did not pass, to be shown again.
 struct Tried {
     wanted: MappingWanted,
+    /// The key of the entry that is changed; empty for a new one.
+    was: String,
     wrong: Option<String>,
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct Typed {
+    connection: String,
+    table: String,
+    key: String,
+    #[serde(default)]
+    value: String,
+    #[serde(default)]
+    was: String,
 }
 
 /// The page.
@@ -108,6 +122,7 @@ async fn shown(app: &App, done: &Done, wanted: &Wanted, tried: Option<Tried>) ->
                 key: row.key.clone(),
                 value: Some(row.value.clone()),
             },
+            was: row.key.clone(),
             wrong: None,
         })
     });
@@ -230,6 +245,7 @@ fn form(app: &App, tried: Option<&Tried>) -> Markup {
                     }
                 }
                 div {
+                    @if let Some(tried) = tried.filter(|tried| !tried.was.is_empty()) { input type="hidden" name="was" value=(tried.was); }
                     label for="table" { "Table" }
                     input #table name="table" value=(typed(|wanted| &wanted.table)) required maxlength="64" placeholder="shipping_item" autocomplete="off";
                 }
@@ -248,9 +264,9 @@ fn form(app: &App, tried: Option<&Tried>) -> Markup {
 }
 
 /// Sets an entry and releases what waited for it.
-pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Form(wanted): Form<MappingWanted>) -> Result<Response, Failure> {
-    let wanted = MappingWanted { value: Some(wanted.value.unwrap_or_default()), ..wanted };
-    act(&app, &who, wanted).await
+pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Form(typed): Form<Typed>) -> Result<Response, Failure> {
+    let Typed { connection, table, key, value, was } = typed;
+    act(&app, &who, MappingWanted { connection: ConnectionName(connection), table, key, value: Some(value) }, was).await
 }
 
 /// Removes an entry.
@@ -259,14 +275,15 @@ pub(super) async fn remove(
     who: Who,
     Form(wanted): Form<MappingWanted>,
 ) -> Result<Response, Failure> {
-    act(&app, &who, MappingWanted { value: None, ..wanted }).await
+    let was = wanted.key.clone();
+    act(&app, &who, MappingWanted { value: None, ..wanted }, was).await
 }
 
-async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
-    // A blank at the end of a key that a file brought can be removed, too; typed, it is a slip.
+async fn act(app: &App, who: &Who, wanted: MappingWanted, was: String) -> Result<Response, Failure> {
+    // A blank at the end of a key that a file brought stays there while its entry is changed or removed; typed, it is a slip.
     let targets = app.mapping_targets();
     let checked =
-        if wanted.value.is_some() { wanted.clone().checked(&targets) } else { mapping_csv::checked(wanted.clone(), &targets) };
+        if wanted.key == was { mapping_csv::checked(wanted.clone(), &targets) } else { wanted.clone().checked(&targets) };
     match checked {
         Ok(wanted) => {
             let mapped = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
@@ -274,7 +291,7 @@ async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Fa
             Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response())
         }
         Err(wrong) => {
-            let page = shown(app, &Done::default(), &Wanted::default(), Some(Tried { wanted, wrong: Some(wrong) })).await?;
+            let page = shown(app, &Done::default(), &Wanted::default(), Some(Tried { wanted, was, wrong: Some(wrong) })).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }

@@ -34,7 +34,7 @@ async fn one_flow_tells_its_states_its_hours_its_rules_and_what_is_proven() {
         "<title>Flow orders · Selvedge</title>",
         "✓ it balances",
         "Confirmed or compared, by hour",
-        "2 records in all; most in 02-03 09:00: 2.",
+        "2 records in all; most in 02-03 09:00 UTC: 2.",
         "Express (market=2,method=express) has no entry",
         &format!("/exceptions/{exception}"),
         "href=\"/orders/1001\"",
@@ -80,6 +80,15 @@ async fn a_flow_is_paused_for_a_reason_and_resumed_and_both_are_told() {
     assert!(get(&app, "/flows/orders").await.text.contains("Pause the flow"));
     let led = get(&app, "/flows/orders/resume").await;
     assert_eq!((led.status, led.header("location")), (StatusCode::SEE_OTHER, "/flows/orders"));
+    // One that left the configuration while it was paused.
+    app.store
+        .write(|tx| tx.pause_flow(&brand(), &"gone".into(), "ada", "moved away", jiff::Timestamp::UNIX_EPOCH))
+        .await
+        .unwrap();
+    let page = get(&app, "/flows/gone").await;
+    assert!(page.status == StatusCode::OK && page.text.contains("moved away") && page.text.contains("Resume the flow"));
+    assert_eq!(form(&app, "/flows/gone/resume", "reason=").await.header("location"), "/flows");
+    assert_eq!(get(&app, "/flows/gone").await.status, StatusCode::NOT_FOUND);
     let trail = app.store.read(|view| view.audit_rows(&brand(), 10)).await.unwrap();
     let acts: Vec<&str> = trail.iter().map(|row| row.action.as_str()).collect();
     assert!(acts.contains(&"flow.pause") && acts.contains(&"flow.resume"), "{acts:?}");
@@ -238,4 +247,19 @@ async fn settings_say_what_runs_and_where_it_is_changed() {
     {
         assert!(page.contains(says), "{says}: {page}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_ends_in_a_blank_is_changed_and_not_doubled() {
+    let (app, _) = busy().await;
+    let set = form(&app, "/mappings/import/apply", &encoded("connection,table,key,value\nbooks,item,sku=A ,1\n")).await;
+    assert_eq!(set.status, StatusCode::SEE_OTHER, "{}", set.text);
+    assert!(get(&app, set.header("location")).await.text.contains("1 entry set.<"), "nothing waited for it");
+    let edit = get(&app, "/mappings?connection=books&table=item&edit=sku%3DA%20").await.text;
+    assert!(edit.contains("name=\"was\" value=\"sku=A \""), "{edit}");
+    let changed = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&was=sku%3DA%20").await;
+    assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.text);
+    let stands = app.store.read(|view| view.mappings(&brand())).await.unwrap();
+    let stands: Vec<(&str, &str)> = stands.iter().map(|row| (row.key.as_str(), row.value.as_str())).collect();
+    assert_eq!(stands, [("sku=A ", "2")]);
 }
