@@ -147,7 +147,6 @@ async fn pages(browser: &Browser, address: &str) -> Vec<(&'static str, String)> 
         ("order", "/orders", "/orders/"),
         ("return", "/returns", "/returns/"),
         ("exception", "/exceptions", "/exceptions/"),
-        ("difference", "/reconcile/differences?all=yes", "/reconcile/differences/"),
         ("item", "/stock", "/stock/items/"),
         ("checklist", "/handbook", "/handbook/daily"),
         ("person", "/people", "/people/"),

@@ -55,6 +55,22 @@ impl History {
         seconds.saturating_mul(1_000) / SLOT.unsigned_abs()
     }
 
+    /// How many came from `from` until now, in thousandths. All that came in the slot that is still running came before now, so its
+    /// share is that of what has run of it.
+    pub fn came_milli(&self, from: Timestamp, now: Timestamp) -> u64 {
+        let (from, now) = (from.as_second(), now.as_second());
+        if from >= now {
+            return 0;
+        }
+        let mut milli: u64 = 0;
+        for (slot, count) in self.slots.range(from - SLOT + 1..now) {
+            let end = (slot + SLOT).min(now);
+            let (share, whole) = (end - (*slot).max(from), (end - slot).max(1));
+            milli = milli.saturating_add(count.saturating_mul(1_000).saturating_mul(share.unsigned_abs()) / whole.unsigned_abs());
+        }
+        milli
+    }
+
     /// How many came in the same stretch of the local week in each of the weeks before that are known whole, in thousandths.
     pub fn same_stretch(&self, from: Timestamp, to: Timestamp, zone: &TimeZone, weeks: u8) -> Vec<u64> {
         let Some(first) = self.first() else { return Vec::new() };

@@ -111,7 +111,7 @@ pub fn judge(history: &History, last: Timestamp, until: Timestamp, calendar: &Ca
     }
     for window in WINDOWS {
         let from = (until - window).max(open_since);
-        let found = shortfall(history, from, until, history.milli(from, until), zone, FEW_BITS);
+        let found = shortfall(history, from, until, history.came_milli(from, until), zone, FEW_BITS);
         // Less than half: anything else is business.
         if let Some(short) = found.filter(|short| short.got.saturating_mul(2) < short.expected) {
             return Verdict::Few(short);
@@ -129,7 +129,7 @@ pub fn is_back(history: &History, since: Timestamp, last: Timestamp, until: Time
         let from = (until - window).max(begin);
         let Some(usual) = usual(history, from, until, &calendar.zone) else { return false };
         if usual.expected_milli >= RECOVERY_MILLI_MIN {
-            return history.milli(from, until).saturating_mul(2) >= usual.expected_milli;
+            return history.came_milli(from, until).saturating_mul(2) >= usual.expected_milli;
         }
     }
     judge(history, last, until, calendar) == Verdict::Usual

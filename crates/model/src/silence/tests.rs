@@ -212,3 +212,19 @@ proptest! {
         prop_assert_eq!(judge(&history, last, now, &utc), judge(&history.before(now), last, now, &utc));
     }
 }
+
+#[test]
+fn what_came_in_the_slot_that_is_running_came_before_now() {
+    let start: Timestamp = "2026-03-02T09:00:00Z".parse().unwrap();
+    let mut history = History::default();
+    history.add(slot_of(start), 12);
+    // Three minutes into the slot: all twelve have come, not a fifth of them.
+    let now = start + std::time::Duration::from_secs(180);
+    assert_eq!(history.came_milli(start, now), 12_000);
+    assert_eq!(history.milli(start, now), 2_400);
+    // Of what has run of it, the latter half; and a slot that is over counts as ever.
+    assert_eq!(history.came_milli(start + std::time::Duration::from_secs(90), now), 6_000);
+    let later = start + std::time::Duration::from_secs(1_800);
+    assert_eq!(history.came_milli(start, later), history.milli(start, later));
+    assert_eq!(history.came_milli(now, now), 0);
+}
