@@ -17,7 +17,7 @@ cargo xtask COMMAND
 
   test          set up what the tests need, then run every check and test (what CI runs)
   ci            the same as test
-  setup         only what the tests need and a fresh machine does not have: a headless browser, axe-core
+  setup         only what the tests need and a fresh machine does not have: a headless browser
   tidy          the rules of the house alone: who may know whom, what may stand where
   bench [ARGS]  build in release and measure against the floor of the same run
 ";
@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("test" | "ci") => test(&root),
-        Some("setup") => setup::browser().and_then(|()| setup::axe(&root)),
+        Some("setup") => setup::browser(),
         Some("tidy") => report(&tidy::findings(&root)?),
         Some("bench") => bench(&root, args.collect()),
         Some("help" | "--help" | "-h") | None => {
@@ -49,7 +49,6 @@ fn test(root: &Path) -> anyhow::Result<()> {
     report(&tidy::findings(root)?)?;
     cargo(root, &["fmt", "--all", "--check"])?;
     setup::browser()?;
-    setup::axe(root)?;
     cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     setup::deny(root)?;
     cargo(root, &["test", "--locked", "--workspace"])?;

@@ -533,8 +533,9 @@ const TAX: Fault = Fault {
     person: Person::Finance,
     team: "finance",
     rule: "reconcile.tax_rate",
-    said: "the rate of another day",
-    page: &["Both ends were read whole", "At stake", "Use the rate of the day of supply"],
+    // Which wrong rate it is, is the draw of the stand-in: of another day, or of other goods.
+    said: "order records between shop and erp",
+    page: &["Both ends were read whole", "At stake"],
     did: "set the code right in the ERP, and pressed *Read both ends now*",
     closed: "both ends agreed",
 };
