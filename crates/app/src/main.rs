@@ -11,6 +11,7 @@ mod metrics;
 mod pack;
 mod pages;
 mod people;
+mod redeliveries;
 mod rehearse;
 mod serve;
 mod traces;

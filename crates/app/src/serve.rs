@@ -51,6 +51,7 @@ use crate::{
     config::Config,
     pages,
     people::{Door, Who, guard::guard, origin::Peer},
+    redeliveries::Redeliveries,
     view::{self, Ends, Line, Target, connections::ConnectionView, handbook::Facts, settings::Settings},
     webhooks,
 };
@@ -109,6 +110,8 @@ pub struct App {
     pub(crate) live: pages::live::Live,
     /// Room for deliveries under way.
     pub(crate) deliveries: webhooks::Room,
+    /// What is delivered again.
+    pub(crate) redeliveries: Redeliveries,
 }
 
 impl App {
@@ -125,6 +128,7 @@ impl App {
             door: Door::default(),
             live: pages::live::Live::default(),
             deliveries: webhooks::Room::default(),
+            redeliveries: Redeliveries::default(),
             engine,
         }
     }

@@ -21,6 +21,7 @@ mod orders;
 mod parcels;
 mod preflight;
 pub mod reconcile;
+pub mod replay;
 mod returns;
 pub mod settings;
 mod shadow;

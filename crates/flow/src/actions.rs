@@ -250,7 +250,7 @@ impl Actions {
                 tx.oldest_difference(id)
             })
             .await?;
-        reconciler.ask(pair, oldest);
+        reconciler.ask(pair, oldest, id);
         Ok(())
     }
 
@@ -375,9 +375,7 @@ impl Actions {
                     held += u64::from(tx.obligation(*id)?.state == State::Held);
                 }
                 if let Some(most) = tx.four_eyes(&brand)?.release_over.filter(|most| held > *most) {
-                    return Err(StoreError::Forbidden(format!(
-                        "{held} of these are held, and a release of more than {most} takes a second person. Release them on the page of their exception."
-                    )));
+                    return Err(needs_two(held, most));
                 }
                 let mut renewed = Vec::new();
                 for id in ids {
@@ -563,6 +561,13 @@ fn ask(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp) -> 
 /// Whether a person may do an act by what they are now.
 fn may(tx: &Tx<'_>, brand: &Brand, person: Option<PersonId>, act: &Act) -> Result<bool> {
     person.map_or(Ok(false), |id| Ok(tx.person(brand, id)?.rights().has(act.right())))
+}
+
+/// So many held records at once are for two people.
+pub(crate) fn needs_two(held: u64, most: u64) -> StoreError {
+    StoreError::Forbidden(format!(
+        "{held} of these are held, and a release of more than {most} takes a second person. Release them on the page of their exception."
+    ))
 }
 
 fn forbidden(act: &Act) -> StoreError {

@@ -97,11 +97,13 @@ impl Engine {
             return Ok(0);
         }
         let (brand, from, kind) = (self.brand().clone(), side.setup.from.clone(), side.setup.kind);
-        let (begun, proven) = self
+        let (back, since) = (side.setup.sweep_back, side.setup.since);
+        let (begun, last) = self
             .store()
-            .read(move |view| Ok((view.reading(&brand, &from, kind, SWEEP)?.is_some(), view.proven(&brand, &from, kind, 1)?)))
+            .read(move |view| {
+                Ok((view.reading(&brand, &from, kind, SWEEP)?.is_some(), view.swept_at(&brand, &from, kind, back, since)?))
+            })
             .await?;
-        let last = proven.iter().find(|row| row.via == SWEEP).map(|row| row.at);
         let is_time = side.setup.sweep_every.is_some_and(|every| last.is_none_or(|at| after(at, every) <= self.now()));
         if !begun && !is_time {
             self.set_rhythm(side, |r| r.sweep = Some(after(self.now(), ASKED_EVERY)));

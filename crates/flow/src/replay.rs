@@ -14,7 +14,7 @@ use selvedge_model::{
     replay::{Effect, Outcome, compare},
 };
 use selvedge_store::{
-    Result, View,
+    Result, Store, View,
     captures::CaptureRow,
     mappings::MappingSet,
     obligations::ObligationRow,
@@ -93,14 +93,69 @@ pub struct Replay {
     pub flow: Option<FlowName>,
 }
 
+/// How far a page of captures went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reached {
+    capture: CaptureId,
+    received_at: Timestamp,
+    documents: usize,
+}
+
 impl Replay {
-    /// Replays the next page of captures; where to go on, if there is more.
+    /// Replays up to `documents_max` documents, the oldest first. `None` if that was all of them; else when the last one that was
+    /// looked at arrived.
     ///
     /// # Errors
     /// The store's.
-    pub fn page(&self, view: &View<'_>, after: CaptureId, each: &mut dyn FnMut(Replayed)) -> Result<Option<CaptureId>> {
+    pub async fn each(
+        &self,
+        store: &Store,
+        documents_max: usize,
+        mut take: impl FnMut(Replayed),
+    ) -> Result<Option<Timestamp>> {
+        let (mut last, mut documents) = (None::<Reached>, 0);
+        loop {
+            let (replay, after) = (self.clone(), last.map_or(CaptureId(0), |last| last.capture));
+            let limit = documents_max.saturating_sub(documents).min(PAGE);
+            let (page, reached) = store
+                .read(move |view| {
+                    let mut page = Vec::new();
+                    let reached = replay.page(view, after, limit, &mut |one| page.push(one))?;
+                    Ok((page, reached))
+                })
+                .await?;
+            match (reached, last) {
+                (None, _) => return Ok(None),
+                (Some(_), Some(last)) if limit == 0 => return Ok(Some(last.received_at)),
+                (Some(reached), _) => {
+                    page.into_iter().for_each(&mut take);
+                    documents = documents.saturating_add(reached.documents);
+                    last = Some(reached);
+                }
+            }
+        }
+    }
+
+    /// Replays the next page of captures; how far it went, unless there was nothing. A page of none only looks whether there is more.
+    fn page(
+        &self,
+        view: &View<'_>,
+        after: CaptureId,
+        limit: usize,
+        each: &mut dyn FnMut(Replayed),
+    ) -> Result<Option<Reached>> {
         let brand = self.after.engine.brand();
-        let captures = view.captures_since(brand, self.since, after, PAGE)?;
+        let from = self.flow.as_ref().and_then(|flow| self.after.engine.flows.iter().find(|one| one.setup.name == *flow));
+        let from = from.map(|flow| &flow.setup.from);
+        let captures = view.captures_since(brand, from, self.since, after, limit.max(1))?;
+        let reached = captures.last().map(|last| Reached {
+            capture: last.id,
+            received_at: last.received_at,
+            documents: captures.len(),
+        });
+        if limit == 0 {
+            return Ok(reached);
+        }
         for capture in &captures {
             let then = self.after.foresee(view, capture)?;
             let now = match &self.before {
@@ -127,7 +182,7 @@ impl Replay {
                 });
             }
         }
-        Ok(captures.last().map(|capture| capture.id))
+        Ok(reached)
     }
 }
 

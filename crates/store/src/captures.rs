@@ -227,17 +227,18 @@ impl View<'_> {
     pub fn captures_since(
         &self,
         brand: &Brand,
+        from: Option<&ConnectionName>,
         since: Timestamp,
         after: CaptureId,
         limit_rows: usize,
     ) -> Result<Vec<CaptureRow>> {
         let sql = "SELECT c.id, c.connection, c.kind, c.external_id, c.version, c.body, c.via, c.received_at FROM captures c
-                   WHERE c.brand = ?1 AND c.id > ?2 AND c.received_at >= ?3 AND c.state <> 'stale' AND c.erased_at IS NULL AND NOT EXISTS (
+                   WHERE c.brand = ?1 AND c.id > ?2 AND c.received_at >= ?3 AND (?5 IS NULL OR c.connection = ?5) AND c.state <> 'stale' AND c.erased_at IS NULL AND NOT EXISTS (
                      SELECT 1 FROM captures n WHERE n.brand = c.brand AND n.connection = c.connection AND n.kind = c.kind
                      AND n.external_id = c.external_id AND n.id > c.id AND n.state <> 'stale')
                    ORDER BY c.id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), after.0, micros(since), limit(limit_rows)];
+        let values = params![brand.as_str(), after.0, micros(since), limit(limit_rows), from.map(ConnectionName::as_str)];
         statement.query_and_then(values, capture_row)?.collect()
     }
 

@@ -46,6 +46,8 @@ pub enum EventKind {
     Mapped,
     /// A person edited a record that it holds.
     Edited,
+    /// Both ends that it says disagree were read once more because a person asked, or could not be read.
+    LookedAgain,
     /// It closed, on this evidence.
     Closed,
     /// It was met again.
@@ -53,7 +55,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [EventKind; 15] = [
+    const ALL: [EventKind; 16] = [
         EventKind::Opened,
         EventKind::Grew,
         EventKind::HandedOver,
@@ -67,6 +69,7 @@ impl EventKind {
         EventKind::Dismissed,
         EventKind::Mapped,
         EventKind::Edited,
+        EventKind::LookedAgain,
         EventKind::Closed,
         EventKind::Reopened,
     ];
@@ -87,6 +90,7 @@ impl EventKind {
             EventKind::Dismissed => "dismissed",
             EventKind::Mapped => "mapped",
             EventKind::Edited => "edited",
+            EventKind::LookedAgain => "looked_again",
             EventKind::Closed => "closed",
             EventKind::Reopened => "reopened",
         }
@@ -98,6 +102,7 @@ impl EventKind {
             EventKind::HandedOver => "handed over",
             EventKind::CanarySent => "canary sent",
             EventKind::CanaryPassed => "canary passed",
+            EventKind::LookedAgain => "looked again",
             EventKind::Reopened => "opened again",
             other => other.word(),
         }

@@ -1,12 +1,14 @@
 //! What each reading has proven to cover.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::params;
 use selvedge_model::{Brand, ConnectionName, Interval, Kind};
 
 use crate::{
     Result, Tx, View,
-    packing::{count, limit, micros, moment, signed},
+    packing::{count, limit, micros, moment, moment_maybe, signed},
 };
 
 /// How many proven readings are kept as a log, per connection, kind and way. What they cover is
@@ -136,6 +138,23 @@ impl View<'_> {
             covered = Some(covered.map_or(to, |end| end.max(to)));
         }
         Ok(holes)
+    }
+
+    /// When a source was last swept at least as far back as its timer wants it. One that a person asked for over less does not count:
+    /// what it left out would wait for two days.
+    pub fn swept_at(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        kind: Kind,
+        back: Duration,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>> {
+        let sql = "SELECT max(proven_at) FROM proven WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND via = 'sweep'
+                   AND from_at <= max(proven_at - ?4, ?5)";
+        let back = i64::try_from(back.as_micros()).unwrap_or(i64::MAX);
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), back, micros(since)];
+        moment_maybe(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
 
     /// The last proven intervals of each way, at most `limit_rows` of each, newest first. Of each,

@@ -3,16 +3,38 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use selvedge_model::ApprovalId;
 use selvedge_store::people::approvals::Approval;
+use serde::Deserialize;
 
-use super::problem::Answer;
+use super::{
+    page::Page,
+    problem::{Answer, Asked},
+};
 use crate::serve::App;
 
 /// Rows of one answer.
-const SHOWN_MAX: usize = 200;
+const LIMIT_MAX: usize = 500;
+
+/// Which.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Only what waits; all where nothing is said.
+    #[serde(default)]
+    waiting: bool,
+    /// The `next` of the page before.
+    after: Option<ApprovalId>,
+    /// How many, at most 500; 100 where nothing is said.
+    limit: Option<usize>,
+}
 
 /// `GET /api/approvals`
-pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<Approval>> {
-    let (brand, now) = (app.brand.clone(), app.clock.now());
-    Ok(Json(app.store.read(move |view| view.approvals(&brand, true, SHOWN_MAX, now)).await?))
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(wanted): Asked<Wanted>) -> Answer<Page<Approval>> {
+    let (brand, now, limit) = (app.brand.clone(), app.clock.now(), wanted.limit.unwrap_or(100).clamp(1, LIMIT_MAX));
+    let look = app.store.read(move |view| view.approvals(&brand, !wanted.waiting, wanted.after, limit, now));
+    let rows = look.await?;
+    let next = rows.last().map(|row| row.id).filter(|_| rows.len() == limit);
+    Ok(Json(Page::new(rows, next)))
 }

@@ -48,7 +48,7 @@ pub(super) async fn balance(State(app): State<Arc<App>>, Asked(window): Asked<Wi
     Ok(Json(view::balance(&app.store, &app.brand, &app.ends(), interval).await?))
 }
 
-fn known(app: &App, flow: String) -> Result<FlowName, Problem> {
+pub(super) fn known(app: &App, flow: String) -> Result<FlowName, Problem> {
     let flow = FlowName(flow);
     let setup = app.engine.setup();
     let is_one = setup.flows.iter().any(|one| one.name == flow) || setup.stocks.iter().any(|one| one.name == flow);
@@ -103,7 +103,10 @@ pub(super) async fn resume(
     who: Who,
     Sent(sent): Sent<Reason>,
 ) -> Answer<Paused> {
-    let flow = known(&app, flow)?;
+    // What left the configuration while it was paused is resumed, too: else its pause would be told for ever.
+    let name = FlowName::new(&flow);
+    let (brand, asked) = (app.brand.clone(), name.clone());
+    let flow = if app.store.read(move |view| view.flow_pause(&brand, &asked)).await?.is_some() { name } else { known(&app, flow)? };
     let reason: String = sent.reason.trim().chars().take(500).collect();
     Ok(Json(Paused { paused: false, changed: app.actions(&who).resume(&flow, &reason).await?.is_some() }))
 }

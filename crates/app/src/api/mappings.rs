@@ -17,7 +17,7 @@ use crate::{
     people::Who,
     serve::App,
     view::{
-        self, MappingWanted, MappingsView,
+        self, MappingWanted, MappingsView, Target,
         coverage::{self, Coverage},
         mapping_csv::checked,
     },
@@ -53,19 +53,24 @@ pub(super) async fn import(State(app): State<Arc<App>>, who: Who, Sent(sent): Se
     if sent.entries.is_empty() || sent.entries.len() > ENTRIES_MAX {
         return Err(Problem::unclear(format!("Send 1 to {ENTRIES_MAX} entries. Nothing was changed.")));
     }
-    let targets = app.mapping_targets();
-    let (mut entries, mut seen) = (Vec::with_capacity(sent.entries.len()), BTreeSet::new());
-    for (number, entry) in sent.entries.into_iter().enumerate() {
+    let entries = right(sent.entries, &app.mapping_targets())?;
+    Ok(Json(app.actions(&who).import(entries).await?))
+}
+
+/// Entries that make sense, each named once.
+pub(super) fn right(entries: Vec<MapEntry>, targets: &[Target]) -> Result<Vec<MapEntry>, Problem> {
+    let (mut all, mut seen) = (Vec::with_capacity(entries.len()), BTreeSet::new());
+    for (number, entry) in entries.into_iter().enumerate() {
         let unclear = |why: &str| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1));
         let MapEntry { connection, table, key, value } = entry;
         let wanted = MappingWanted { connection, table, key, value: Some(value) };
-        let MappingWanted { connection, table, key, value } = checked(wanted, &targets).map_err(|why| unclear(&why))?;
+        let MappingWanted { connection, table, key, value } = checked(wanted, targets).map_err(|why| unclear(&why))?;
         if !seen.insert((connection.clone(), table.clone(), key.clone())) {
             return Err(unclear("It stands here twice."));
         }
-        entries.push(MapEntry { connection, table, key, value: value.unwrap_or_default() });
+        all.push(MapEntry { connection, table, key, value: value.unwrap_or_default() });
     }
-    Ok(Json(app.actions(&who).import(entries).await?))
+    Ok(all)
 }
 
 /// `GET /api/mappings/coverage`

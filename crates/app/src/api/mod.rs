@@ -23,6 +23,7 @@ mod page;
 mod people;
 mod problem;
 mod reconcile;
+mod replay;
 mod returns;
 mod settings;
 mod stock;
@@ -62,6 +63,25 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::post("/flows/{flow}/resume", ACT, "Resumes it: what waits goes on.", flows::resume),
         Operation::get("/flows/{flow}/sweep", READ, "What a sweep of its source would cover. Nothing is begun.", flows::foresee),
         Operation::post("/flows/{flow}/sweep", ACT, "Has its source enumerated once more since a moment.", flows::sweep),
+        Operation::get(
+            "/flows/{flow}/replay",
+            READ,
+            "What its rules would make of recorded documents now, against what was delivered. Nothing is written.",
+            replay::delivered,
+        ),
+        Operation::post(
+            "/flows/{flow}/replay",
+            READ,
+            "What its rules would make of recorded documents under other mappings. Nothing is written.",
+            replay::mapped,
+        ),
+        Operation::get("/flows/{flow}/redeliver", READ, "How far delivering again is, or how it ended.", replay::how_far),
+        Operation::post(
+            "/flows/{flow}/redeliver",
+            ACT,
+            "Delivers again what goes otherwise now than it was delivered, a few records first.",
+            replay::redeliver,
+        ),
         Operation::get(
             "/balance",
             READ,

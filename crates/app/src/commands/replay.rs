@@ -4,12 +4,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use selvedge_flow::{Before, Engine, Redelivered, Replay, Replayed, Trial};
+use selvedge_flow::{Before, Engine, PATIENCE, Patience, Plan, Redelivered, Replay, Trial};
 use selvedge_model::{
-    CaptureId, Currency, FlowName, Money, ObligationId,
+    Currency, FlowName, Money, ObligationId,
     replay::{Change, Effect, tally::ReplayTally},
 };
 use selvedge_store::{Store, mappings::MappingSet};
@@ -32,8 +32,7 @@ const FIELDS_SHOWN: usize = 20;
 const CANARY: usize = 5;
 /// How many records one run delivers again at most.
 const DELIVER_MAX: usize = 100_000;
-/// How long nobody settles anything before the command gives up, and how often it looks.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How often it looks whether anything has settled.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Run recorded documents through another config or other mappings: what would be different, and what money that moves.
@@ -106,7 +105,9 @@ pub async fn run(about: &About, args: Args) -> Done {
     let replay =
         Replay { before, after: Trial { engine: candidate, mappings: set.map(Arc::new) }, since, flow: args.flow.clone() };
     let (mut tally, limit) = (ReplayTally::default(), args.limit.unwrap_or(SHOWN));
-    each(&store, &replay, |one| tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, limit)).await?;
+    replay
+        .each(&store, usize::MAX, |one| tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, limit))
+        .await?;
     if about.out.json {
         about.out.json(&tally)?
     } else {
@@ -145,24 +146,6 @@ async fn engine(about: &About, config: &Config, store: &Store) -> Result<Arc<Eng
         config.problem(Level::Bad, "flows", wrong.to_string(), "Name connections that offer what the flow needs.")
     };
     Engine::new(setup).map(Arc::new).map_err(|all| Failure::Config(all.into_iter().map(wrong).collect()))
-}
-
-/// Every record, a page of captures at a time.
-async fn each(store: &Store, replay: &Replay, mut take: impl FnMut(Replayed)) -> Result<(), Failure> {
-    let mut after = Some(CaptureId(0));
-    while let Some(from) = after {
-        let replay = replay.clone();
-        let (page, next) = store
-            .read(move |view| {
-                let mut page = Vec::new();
-                let next = replay.page(view, from, &mut |one| page.push(one))?;
-                Ok((page, next))
-            })
-            .await?;
-        page.into_iter().for_each(&mut take);
-        after = next;
-    }
-    Ok(())
 }
 
 /// What is delivered is what is deployed, so that has to be the candidate.
@@ -217,28 +200,21 @@ fn rules(file: &Path) -> Result<serde_json::Map<String, serde_json::Value>, Fail
 
 async fn deliver(about: &About, config: &Config, store: &Store, engine: &Arc<Engine>, replay: Replay, args: &Args) -> Done {
     let limit = args.limit.unwrap_or(DELIVER_MAX).min(DELIVER_MAX);
-    let (mut ids, mut tally, mut plan) = (Vec::new(), ReplayTally::default(), Plan::default());
-    let mut left = args.max_money;
-    each(store, &replay, |one| {
-        if matches!(one.effect, Effect::Changed { .. } | Effect::NewlyPassing { .. }) && one.passes {
-            match one.obligation.filter(|_| ids.len() < limit && plan.affords(&mut left, one.worth)) {
-                Some(id) => ids.push(id),
-                None => plan.left_out = plan.left_out.saturating_add(1),
-            }
-        } else if one.effect != Effect::Same {
-            plan.would_not_pass = plan.would_not_pass.saturating_add(1);
-        }
-        tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, SHOWN);
-    })
-    .await?;
+    let (mut tally, mut plan) = (ReplayTally::default(), Plan::new(limit, args.max_money));
+    replay
+        .each(store, usize::MAX, |one| {
+            plan.add(&one);
+            tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, SHOWN);
+        })
+        .await?;
     let out = about.out;
-    if ids.is_empty() {
-        return finish(out, &tally, plan, &Redelivered::default());
+    if plan.ids.is_empty() {
+        return finish(out, &tally, &plan, &Redelivered::default());
     }
     let canary = args.canary.and_then(|n| usize::try_from(n).ok()).unwrap_or(CANARY);
-    out.say(format!("{} to be delivered again, {} first.", counted(ids.len() as u64, "record"), canary.min(ids.len())))?;
-    let done = move_them(about, config, engine, &ids, canary, &actor_says(args)).await?;
-    finish(out, &tally, plan, &done)
+    out.say(format!("{} to be delivered again, {} first.", counted(plan.ids.len() as u64, "record"), canary.min(plan.ids.len())))?;
+    let done = move_them(about, config, engine, &plan.ids, canary, &actor_says(args)).await?;
+    finish(out, &tally, &plan, &done)
 }
 
 fn actor_says(args: &Args) -> String {
@@ -270,43 +246,17 @@ async fn move_them(
     if lock.is_some() {
         engine.recover().await?;
     }
-    let begun = Instant::now();
-    let step = async || {
+    let mut patience = Patience::new(about.clock.now());
+    let step = async |at: &Redelivered| {
         if lock.is_none() || engine.tick().await?.idle() {
             tokio::time::sleep(LOOK).await;
         }
-        Ok(begun.elapsed() < PATIENCE)
+        Ok(patience.lasts(at, about.clock.now()))
     };
     Ok(actions.redeliver(ids, canary, why, step).await?)
 }
 
-/// What is not delivered, and why.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
-struct Plan {
-    /// Past the limits.
-    left_out: u64,
-    /// They would be held, or left out: delivering them again would change nothing.
-    would_not_pass: u64,
-}
-
-impl Plan {
-    /// Whether a record fits into what is left of the limit. What has no worth of its own does.
-    fn affords(self, left: &mut Option<Money>, worth: Option<Money>) -> bool {
-        match (left.as_mut(), worth) {
-            (Some(left), Some(worth)) => match left.minus(worth) {
-                Ok(rest) if rest.minor() >= 0 => {
-                    *left = rest;
-                    true
-                }
-                // Too much, or of another currency.
-                _ => false,
-            },
-            _ => true,
-        }
-    }
-}
-
-fn finish(out: Out, tally: &ReplayTally, plan: Plan, done: &Redelivered) -> Done {
+fn finish(out: Out, tally: &ReplayTally, plan: &Plan, done: &Redelivered) -> Done {
     let well = done.went_well();
     if out.json {
         out.json(&json!({ "replay": tally, "plan": plan, "delivered": done }))?;
@@ -345,7 +295,7 @@ fn finish(out: Out, tally: &ReplayTally, plan: Plan, done: &Redelivered) -> Done
         out.line(out.paint(
             Paint::Bad,
             format!(
-                "{} not settled after {} minutes.",
+                "{} not settled, and nothing moved for {} minutes.",
                 plural(done.waiting, "record has", "records have"),
                 PATIENCE.as_secs() / 60
             ),
@@ -428,16 +378,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_of_money_takes_what_fits_and_nothing_of_another_currency() {
+    fn a_limit_of_money_is_a_number_and_a_currency() {
         assert_eq!(an_amount("10000 EUR").unwrap().to_string(), "10000.00 EUR");
         for wrong in ["10000", "EUR 10000", "1.001 EUR", "ten EUR", "1 XYZW"] {
             assert!(an_amount(wrong).is_err(), "{wrong}");
         }
-        let plan = Plan::default();
-        let mut left = Some(an_amount("10 EUR").unwrap());
-        for (worth, fits) in [("6 EUR", true), ("6 EUR", false), ("4 EUR", true), ("1 SEK", false)] {
-            assert_eq!(plan.affords(&mut left, Some(an_amount(worth).unwrap())), fits, "{worth}");
-        }
-        assert!(plan.affords(&mut left, None) && plan.affords(&mut None, Some(an_amount("9 SEK").unwrap())));
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(acted): Qu
 
 async fn shown(app: &App, who: &Who, message: Option<&str>, wrong: Option<&str>) -> Result<Markup, Failure> {
     let (brand, now) = (app.brand.clone(), app.clock.now());
-    let look = app.store.read(move |view| Ok((view.approvals(&brand, true, SHOWN_MAX, now)?, view.four_eyes(&brand)?)));
+    let look = app.store.read(move |view| Ok((view.approvals(&brand, true, None, SHOWN_MAX, now)?, view.four_eyes(&brand)?)));
     let (all, marked) = look.await?;
     let (waiting, over): (Vec<Approval>, Vec<Approval>) = all.into_iter().partition(|one| one.state == Standing::Pending);
     let frame = Frame::of(app, Place::Approvals, "Approvals").await?;

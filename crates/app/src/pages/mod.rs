@@ -99,6 +99,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/flows/{flow}/pause", post(flows::pause).get(flows::back))
         .route("/flows/{flow}/resume", post(flows::resume).get(flows::back))
         .route("/flows/{flow}/sweep", post(flows::sweep).get(flows::back))
+        .route("/flows/{flow}/replay", get(flows::replay).post(flows::look))
+        .route("/flows/{flow}/redeliver", post(flows::deliver).get(flows::back_to_replay))
         .route("/connections", get(connections::page))
         .route("/settings", get(settings::page))
         .route("/handbook", get(handbook::page))

@@ -28,11 +28,12 @@ use std::{
 use jiff::Timestamp;
 use selvedge_connector::{Clock, Connection, Fault, statements};
 use selvedge_model::{
-    Brand, ConnectionName, FlowName, Interval, Kind, LocationId, ReconciliationId,
+    Brand, ConnectionName, ExceptionId, FlowName, Interval, Kind, LocationId, ReconciliationId,
     reconcile::{Terms, Tolerance, words::Words},
 };
 use selvedge_store::{
     Result, Store,
+    events::EventKind,
     reconciliations::{NewReconciliation, ReconciliationRow},
 };
 
@@ -146,6 +147,14 @@ pub enum Looked {
     Failed(String),
 }
 
+/// A look that a person asked for.
+#[derive(Clone, Debug)]
+struct Asked {
+    window: Interval,
+    /// For the sake of these, which are told how it went.
+    exceptions: BTreeSet<ExceptionId>,
+}
+
 /// Looks at both ends of every pair.
 pub struct Reconciler {
     pub(crate) brand: Brand,
@@ -155,8 +164,8 @@ pub struct Reconciler {
     /// What is compared.
     pub pairs: Vec<PairSetup>,
     rests: Mutex<HashMap<(String, &'static str), Timestamp>>,
-    /// Pairs that a person has asked to be looked at, with the window.
-    asked: Mutex<BTreeMap<String, Interval>>,
+    /// Pairs that a person has asked to be looked at.
+    asked: Mutex<BTreeMap<String, Asked>>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
 
@@ -205,8 +214,19 @@ impl Reconciler {
         if let Some((pair, window)) = self.asked_for() {
             let looked = self.step(pair, ASKED, &window).await?;
             // One that does not come through is not tried again by itself: whoever asked sees it open and asks again.
-            if matches!(looked, Looked::Done(_) | Looked::Failed(_)) {
-                self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&pair.name);
+            let how = match &looked {
+                Looked::Done(_) => "Both ends were read: they still say otherwise.".to_owned(),
+                Looked::Failed(why) => format!("Both ends could not be read: {why}. Nothing was compared; ask again when that is mended."),
+                Looked::Idle | Looked::UnderWay => return Ok(looked),
+            };
+            // Asked for again meanwhile, for something that may have been mended after it was read: that look is still to come.
+            let asked = {
+                let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_this = all.get(&pair.name).is_some_and(|asked| asked.window == window);
+                is_this.then(|| all.remove(&pair.name)).flatten()
+            };
+            if let Some(asked) = asked {
+                self.tell(asked.exceptions, how).await?;
             }
             return Ok(looked);
         }
@@ -249,14 +269,35 @@ impl Reconciler {
         Ok(Looked::Idle)
     }
 
-    /// Has a pair looked at before its time: over the window of its timer, and back to what is to be seen again. Whether there is
-    /// such a pair.
-    pub fn ask(&self, pair: &str, oldest: Option<Timestamp>) -> bool {
+    /// Tells exceptions how the look went that was asked for their sake. One that closed by it says so itself.
+    async fn tell(&self, exceptions: BTreeSet<ExceptionId>, how: String) -> Result<()> {
+        let now = self.clock.now();
+        self.store
+            .write(move |tx| {
+                for id in exceptions {
+                    if tx.exception(id)?.open {
+                        tx.tell_exception(id, EventKind::LookedAgain, "", &how, now)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Has a pair looked at before its time, for the sake of an exception: over the window of its timer, and back to what is to be
+    /// seen again. Whether there is such a pair.
+    pub fn ask(&self, pair: &str, oldest: Option<Timestamp>, exception: ExceptionId) -> bool {
         let Some(pair) = self.pairs.iter().find(|one| one.name == pair) else { return false };
         let now = self.clock.now();
         let usual = before(now, pair.back);
-        let window = fine(&Interval { from: oldest.map_or(usual, |at| at.min(usual)), to: now });
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(pair.name.clone(), window);
+        let mut window = fine(&Interval { from: oldest.map_or(usual, |at| at.min(usual)), to: now });
+        let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut exceptions = BTreeSet::from([exception]);
+        if let Some(before) = all.remove(&pair.name) {
+            exceptions.extend(before.exceptions);
+            window.from = window.from.min(before.window.from);
+        }
+        all.insert(pair.name.clone(), Asked { window, exceptions });
         true
     }
 
@@ -267,7 +308,7 @@ impl Reconciler {
 
     fn asked_for(&self) -> Option<(&PairSetup, Interval)> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pairs.iter().find_map(|pair| Some((pair, *asked.get(&pair.name)?)))
+        self.pairs.iter().find_map(|pair| Some((pair, asked.get(&pair.name)?.window)))
     }
 
     /// Calls made so far, per connection.

@@ -104,6 +104,32 @@ async fn a_sweep_that_a_person_asks_for_finds_what_no_news_mentioned_though_no_t
 }
 
 #[tokio::test]
+async fn a_narrow_sweep_that_a_person_asks_for_does_not_stand_in_for_the_timers() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    let mut setup = fake.setup(store.clone(), OrderPolicy::default());
+    setup.captures[0].sweep_every = Some(Duration::from_secs(3_600));
+    let engine = Arc::new(Engine::new(setup).unwrap());
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "ada".into() };
+    let sweeps = async || {
+        let proven = store.read(|view| view.proven(&brand(), &"shop".into(), Kind::Order, 9)).await.unwrap();
+        proven.iter().filter(|row| row.via == "sweep").map(|row| row.interval.from).collect::<Vec<_>>()
+    };
+    fake.clock.advance(Duration::from_secs(10));
+    ticks(&engine, &fake, 4).await;
+    assert_eq!(sweeps().await, [start()]);
+    fake.clock.advance(Duration::from_secs(3_000));
+    let now = engine.setup().clock.now();
+    let narrow = Interval { from: now - Duration::from_secs(60), to: now };
+    actions.sweep_again(&"shop".into(), Kind::Order, narrow).await.unwrap();
+    ticks(&engine, &fake, 10).await;
+    assert_eq!(sweeps().await, [narrow.from, start()]);
+    fake.clock.advance(Duration::from_secs(700));
+    ticks(&engine, &fake, 10).await;
+    assert_eq!(sweeps().await, [start(), narrow.from, start()], "an hour after the first, the timer's own");
+}
+
+#[tokio::test]
 async fn a_sweep_that_is_asked_for_while_a_page_is_read_is_swept_whole() {
     let fake = Fake::new(1, 0);
     let store = Store::open("sqlite::memory:").await.unwrap();

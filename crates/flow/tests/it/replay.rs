@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use selvedge_flow::{Before, Engine, Replay, Replayed, Trial, actions::Actions};
+use selvedge_flow::{Before, Engine, Redelivered, Replay, Replayed, Trial, actions::Actions};
 use selvedge_model::{
-    CaptureId, ConnectionName, Currency, Kind, RecordKey,
+    ConnectionName, Currency, Kind, RecordKey,
     gate::rules::OrderPolicy,
     obligation::State,
     replay::{Effect, tally::ReplayTally},
@@ -47,20 +47,8 @@ async fn mappings(store: &Store) -> MappingSet {
 }
 
 async fn replay(store: &Store, replay: &Replay) -> Vec<Replayed> {
-    let (mut all, mut after) = (Vec::new(), Some(CaptureId(0)));
-    while let Some(from) = after {
-        let replay = replay.clone();
-        let (page, next) = store
-            .read(move |view| {
-                let mut page = Vec::new();
-                let next = replay.page(view, from, &mut |one| page.push(one))?;
-                Ok((page, next))
-            })
-            .await
-            .unwrap();
-        all.extend(page);
-        after = next;
-    }
+    let mut all = Vec::new();
+    assert_eq!(replay.each(store, usize::MAX, |one| all.push(one)).await.unwrap(), None);
     all
 }
 
@@ -180,7 +168,7 @@ async fn delivering_again_goes_on_while_all_is_well_and_stops_at_the_first_surpr
             .filter_map(|one| one.obligation)
             .collect::<Vec<_>>()
     };
-    let step = async || {
+    let step = async |_: &Redelivered| {
         run.tick().await?;
         fake.clock.advance(Duration::from_secs(2));
         Ok(true)
@@ -200,6 +188,6 @@ async fn delivering_again_goes_on_while_all_is_well_and_stops_at_the_first_surpr
     assert!(done.surprises.iter().all(|surprise| surprise.state == State::Held), "{done:?}");
     // Nobody waits for ever for an engine that does not run.
     actions.map(&books, "item", "sku=SKU-2", Some("item-8")).await.unwrap();
-    let done = actions.redeliver(&ids[5..], 5, "new items", async || Ok(false)).await.unwrap();
+    let done = actions.redeliver(&ids[5..], 5, "new items", async |_: &Redelivered| Ok(false)).await.unwrap();
     assert_eq!((done.renewed, done.waiting, done.left), (5, 5, 10));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Change, Comparison, Effect, Verdict};
@@ -13,7 +14,7 @@ const ROOMS_MAX: usize = 500;
 const OTHERS: &str = "(others)";
 
 /// Amounts by currency.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sums(BTreeMap<String, Money>);
 
 impl Sums {
@@ -35,7 +36,7 @@ impl Sums {
 }
 
 /// One field that changed in some records.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldCount {
     /// In how many records.
     pub records: u64,
@@ -50,7 +51,7 @@ pub struct FieldCount {
 }
 
 /// Changed fields by path; numbers of lines are left out (`lines[].tax`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fields(BTreeMap<String, FieldCount>);
 
 impl Fields {
@@ -102,7 +103,7 @@ fn without_places(path: &str) -> String {
 }
 
 /// Reasons, and how many records have each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reasons(BTreeMap<String, u64>);
 
 impl Reasons {
@@ -125,7 +126,7 @@ impl Reasons {
 }
 
 /// One record that would go otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Example {
     /// In which flow.
     pub flow: String,
@@ -137,7 +138,7 @@ pub struct Example {
 }
 
 /// What a changed configuration does to recorded documents.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReplayTally {
     /// Records looked at, each once for every flow that wants it.
     pub records: u64,

@@ -127,12 +127,21 @@ impl View<'_> {
         )
     }
 
-    /// What was asked for, newest first: only what waits, or all.
-    pub fn approvals(&self, brand: &Brand, all: bool, limit_rows: usize, now: Timestamp) -> Result<Vec<Approval>> {
+    /// What was asked for, newest first: only what waits, or all; those before one of them.
+    pub fn approvals(
+        &self,
+        brand: &Brand,
+        all: bool,
+        before: Option<ApprovalId>,
+        limit_rows: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Approval>> {
         let which = if all { "" } else { "AND state = 'pending' AND expires_at > ?3" };
-        let sql = format!("{APPROVAL} WHERE brand = ?1 {which} AND ?3 = ?3 ORDER BY id DESC LIMIT ?2");
+        let sql = format!("{APPROVAL} WHERE brand = ?1 {which} AND ?3 = ?3 AND id < ?4 ORDER BY id DESC LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        statement.query_and_then(params![brand.as_str(), limit(limit_rows), micros(now)], |row| approval(row, now))?.collect()
+        let before = before.map_or(i64::MAX, |id| id.0);
+        let values = params![brand.as_str(), limit(limit_rows), micros(now), before];
+        statement.query_and_then(values, |row| approval(row, now))?.collect()
     }
 
     /// One of them.

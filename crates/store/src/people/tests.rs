@@ -303,8 +303,10 @@ async fn an_act_is_decided_once_and_in_time() {
             for again in [Decision::Done, Decision::Approved, Decision::Rejected("no")] {
                 assert!(matches!(tx.decide(&brand(), first, again, "cy", now()), Err(StoreError::Decided { .. })));
             }
-            assert_eq!(tx.approvals(&brand(), false, 9, now())?.len(), 1);
-            assert_eq!(tx.approvals(&brand(), true, 9, now())?.len(), 2);
+            assert_eq!(tx.approvals(&brand(), false, None, 9, now())?.len(), 1);
+            let all = tx.approvals(&brand(), true, None, 9, now())?;
+            assert_eq!(all.len(), 2);
+            assert_eq!(tx.approvals(&brand(), true, Some(all[0].id), 9, now())?, all[1..]);
 
             let sign = Act::Sign { entity: "se".to_owned(), period: "2026-11".parse().unwrap() };
             let id = tx.ask(&brand(), &sign, None, "bo (cli)", now())?;

@@ -303,7 +303,7 @@ async fn content_goes_when_its_time_is_over_and_what_is_not_settled_stays() {
             assert_eq!(shipping(waiting).last_name.as_deref(), Some("Lovelace"));
             assert!(tx.story(settled)?.iter().all(|line| !line.detail.contains("james")));
             // A replay runs over what is still there.
-            let left = tx.captures_since(&brand(), at(0), CaptureId(0), 10)?;
+            let left = tx.captures_since(&brand(), None, at(0), CaptureId(0), 10)?;
             assert_eq!(left.iter().map(|row| row.external_id.as_str()).collect::<Vec<_>>(), ["2"]);
             Ok(())
         })

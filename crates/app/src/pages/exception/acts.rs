@@ -42,7 +42,7 @@ pub(super) fn done(word: &str) -> Option<String> {
         "assigned" => "Handed over.",
         "commented" => "Kept.",
         "snoozed" => "Snoozed. It comes back when its time has come, or at once when it holds twice as much.",
-        "looking" => "Both ends are being read. What agrees by then is closed; load the page again in a moment.",
+        "looking" => "Both ends are being read. What agrees by then is closed; how it went is told in the history below in a moment.",
         "woken" => "Back among the others.",
         "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
         "same" => "That is what goes to the target already, so nothing was edited.",

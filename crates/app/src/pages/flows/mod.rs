@@ -2,6 +2,7 @@
 
 mod one;
 mod picture;
+mod replay;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +11,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use selvedge_model::{ConnectionName, Kind, Mode};
 
-pub(super) use self::one::{back, page as one, pause, resume, sweep};
+pub(super) use self::{
+    one::{back, page as one, pause, resume, sweep},
+    replay::{back as back_to_replay, deliver, look, page as replay},
+};
 use super::{
     Failure, Frame, Place, loom,
     words::{ago, capital, flow_address, grouped, when},
@@ -38,7 +42,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
     let frame = Frame::of(&app, Place::Flows, "Flows").await?;
     Ok(frame.around(html! {
         h1 { "Flows" }
-        p.lead { "What flows between which systems, and where each flow stands now. The table below the picture says the same; each flow has a page of its own, where it is paused, resumed and swept again." }
+        p.lead { "What flows between which systems, and where each flow stands now. The table below the picture says the same; each flow has a page of its own, where it is paused, resumed, swept again and replayed." }
         @if lanes.is_empty() {
             p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." }
         } @else {

@@ -184,12 +184,13 @@ fn acts(detail: &FlowDetail, foreseen: Option<&Result<SweepView, String>>, since
             }
             @if detail.reading.is_some() { (sweep_form(&address, foreseen, since, act, now)) }
         }
-        section aria-labelledby="replay" {
-            h2 #replay { "Replay" }
-            p {
-                "What other rules or mappings would have made of the last days is told by a replay of the recorded documents. It needs the other configuration as a file, so it is begun where the files are: "
-                code { "selvedge replay --flow " (detail.lane.flow) " --since 7d --with candidate.toml" }
-                ". Nothing is written, no call is made; with " code { "--deliver" } " what differs goes once more through the gate, a few first."
+        @if detail.flow.is_some() {
+            section aria-labelledby="replay" {
+                h2 #replay { "Replay" }
+                p {
+                    "What rules and mappings would make of the recorded documents now, against what was delivered; what other mappings would make of them; and delivering again what goes otherwise, a few first: "
+                    a href={ (address) "/replay" } { "Replay of " (detail.lane.flow) } "."
+                }
             }
         }
     }
@@ -444,7 +445,7 @@ pub(crate) async fn back(Path(flow): Path<String>) -> Redirect {
     Redirect::to(&flow_address(&FlowName(flow)))
 }
 
-fn known(app: &App, flow: String) -> Result<FlowName, Failure> {
+pub(super) fn known(app: &App, flow: String) -> Result<FlowName, Failure> {
     let flow = FlowName(flow);
     let setup = app.engine.setup();
     let is_one = setup.flows.iter().any(|one| one.name == flow) || setup.stocks.iter().any(|one| one.name == flow);

@@ -9,10 +9,16 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use maud::{Markup, html};
+use selvedge_flow::FlowSetup;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-use super::super::{Failure, Frame, Place, words::plural};
+use super::super::{
+    Failure, Frame, Place,
+    words::{flow_address, plural},
+};
 use crate::{
     people::Who,
     serve::App,
@@ -29,6 +35,9 @@ const SHOWN_MAX: usize = 200;
 pub(crate) struct Sent {
     #[serde(default)]
     csv: String,
+    /// The mark of what was shown, where it is to be set.
+    #[serde(default)]
+    shown: String,
 }
 
 impl Sent {
@@ -46,6 +55,8 @@ enum Looked {
     Wrong(Vec<(u64, String)>),
     /// What it would change.
     Foreseen(Foreseen),
+    /// What it would change is no longer what was shown.
+    Otherwise(Foreseen),
 }
 
 /// The page.
@@ -81,8 +92,14 @@ async fn looked(app: &App, text: &str) -> Result<Looked, Failure> {
 
 /// Sets what was shown, all or nothing, and releases what waited for it.
 pub(crate) async fn apply(State(app): State<Arc<App>>, who: Who, Form(sent): Form<Sent>) -> Result<Response, Failure> {
+    let shown_as = sent.shown.clone();
     let text = sent.text();
     match looked(&app, &text).await? {
+        Looked::Foreseen(foreseen) if !foreseen.changes.is_empty() && mark(&foreseen) != shown_as => {
+            // Somebody changed an entry between the look and the click: nobody sets what nobody has seen.
+            let page = shown(&app, &text, &Looked::Otherwise(foreseen)).await?;
+            Ok((StatusCode::CONFLICT, page).into_response())
+        }
         Looked::Foreseen(foreseen) => {
             let entries: Vec<_> = foreseen.changes.into_iter().map(|change| change.entry).collect();
             let count = entries.len();
@@ -93,9 +110,25 @@ pub(crate) async fn apply(State(app): State<Arc<App>>, who: Who, Form(sent): For
     }
 }
 
+/// Stands for what a page has shown, so that what is set is that and nothing else.
+fn mark(foreseen: &Foreseen) -> String {
+    let mut hash = Sha256::new();
+    for Change { entry, before } in &foreseen.changes {
+        for part in [entry.connection.as_str(), &entry.table, &entry.key, &entry.value] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.update([u8::from(before.is_some())]);
+        hash.update(before.as_ref().map_or(0, String::len).to_be_bytes());
+        hash.update(before.as_deref().unwrap_or_default());
+    }
+    URL_SAFE_NO_PAD.encode(hash.finalize())
+}
+
 async fn shown(app: &App, text: &str, looked: &Looked) -> Result<Markup, Failure> {
     let brand = app.brand.clone();
     let takes_two = app.store.read(move |view| view.four_eyes(&brand)).await?.map;
+    let flows: Vec<&FlowSetup> = app.engine.setup().flows.iter().collect();
     let frame = Frame::of(app, Place::Mappings, "Import of mappings").await?;
     let wrong = matches!(looked, Looked::Wrong(_));
     Ok(frame.around(html! {
@@ -105,7 +138,11 @@ async fn shown(app: &App, text: &str, looked: &Looked) -> Result<Markup, Failure
         @match looked {
             Looked::Nothing => {}
             Looked::Wrong(rows) => (bad(rows)),
-            Looked::Foreseen(foreseen) => (foreseen_of(foreseen, text, takes_two)),
+            Looked::Foreseen(foreseen) => (foreseen_of(foreseen, text, takes_two, &flows)),
+            Looked::Otherwise(foreseen) => {
+                p.notice role="alert" { b { "Nothing was set." } " Somebody has changed these mappings since they were shown. Below is what it would change now." }
+                (foreseen_of(foreseen, text, takes_two, &flows))
+            }
         }
         section.card aria-labelledby="file" {
             h2 #file { @if text.is_empty() { "The file" } @else { "Another file, or this one mended" } }
@@ -133,7 +170,8 @@ fn bad(rows: &[(u64, String)]) -> Markup {
     }
 }
 
-fn foreseen_of(foreseen: &Foreseen, text: &str, takes_two: bool) -> Markup {
+fn foreseen_of(foreseen: &Foreseen, text: &str, takes_two: bool, flows: &[&FlowSetup]) -> Markup {
+    let touches = |flow: &&&FlowSetup| foreseen.changes.iter().any(|change| change.entry.connection == flow.to);
     let news = foreseen.changes.iter().filter(|change| change.before.is_none()).count();
     let changed = foreseen.changes.len() - news;
     html! {
@@ -146,8 +184,16 @@ fn foreseen_of(foreseen: &Foreseen, text: &str, takes_two: bool) -> Markup {
                 (changes(&foreseen.changes))
                 form.act action="/mappings/import/apply" method="post" {
                     textarea hidden name="csv" aria-label="The same text" { "\n" (text) }
+                    input type="hidden" name="shown" value=(mark(foreseen));
                     @if takes_two { p { "Changes of mappings take two people here: it is asked for as a whole, and done when somebody else approves." } }
                     button.main { @if takes_two { "Ask for all of it" } @else { "Set " (plural(foreseen.changes.len() as u64, "entry", "entries")) } }
+                }
+                @for flow in flows.iter().filter(touches) {
+                    form.act action={ (flow_address(&flow.name)) "/replay" } method="post" {
+                        textarea hidden name="csv" aria-label="The same text" { "\n" (text) }
+                        input type="hidden" name="since" value="7d";
+                        button { "Try it on the last 7 days of " (flow.name) }
+                    }
                 }
             }
         }

@@ -41,7 +41,7 @@ async fn one_flow_tells_its_states_its_hours_its_rules_and_what_is_proven() {
         "Orders without payment",
         "every 1m",
         "Nothing older than",
-        "selvedge replay --flow orders",
+        "href=\"/flows/orders/replay\"",
         "Pause the flow",
     ] {
         assert!(page.contains(says), "{says}: {page}");
@@ -138,6 +138,73 @@ async fn the_api_pauses_resumes_and_sweeps_as_the_pages_do() {
 }
 
 #[tokio::test]
+async fn a_replay_says_what_it_looked_at_and_refuses_in_words() {
+    let (app, _) = busy().await;
+    let page = get(&app, "/flows/orders/replay").await.text;
+    for says in ["<title>Replay of orders · Selvedge</title>", "value=\"7d\"", "selvedge replay --flow orders --since 7d"] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(!page.contains("id=\"result\""), "{page}");
+    let nothing = get(&app, "/flows/orders/replay?since=7d").await;
+    assert!(nothing.status == StatusCode::OK && nothing.text.contains("so there is nothing to compare"), "{}", nothing.text);
+    let unclear = get(&app, "/flows/orders/replay?since=lately").await;
+    assert_eq!(unclear.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(unclear.text.contains("Write it as 7d") && unclear.text.contains("value=\"lately\""), "{}", unclear.text);
+    let bad = form(&app, "/flows/orders/replay", "since=7d&csv=connection%2Ctable%2Ckey%2Cvalue%0Anowhere%2Citem%2Csku%3DA%2C7").await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.text.contains("1 row is not right") && bad.text.contains("Line 2: ") && bad.text.contains("nowhere,item"), "{}", bad.text);
+    let good = form(&app, "/flows/orders/replay", "since=7d&csv=connection%2Ctable%2Ckey%2Cvalue%0Abooks%2Citem%2Csku%3DA%2C7").await;
+    assert!(good.status == StatusCode::OK && good.text.contains("nothing to compare"), "{}", good.text);
+    let set = app.store.read(|view| view.mappings(&brand())).await.unwrap();
+    assert!(set.iter().all(|row| row.key != "sku=A"), "nothing is set: {set:?}");
+
+    // Nothing is delivered again that nobody has seen.
+    for (sent, says) in [
+        ("since=7d&records=3", "3 were shown, and it would be 0 now"),
+        ("since=7d&records=0", "every record is as it was delivered"),
+        ("since=lately&records=1", "Write it as 7d"),
+    ] {
+        let refused = form(&app, "/flows/orders/redeliver", sent).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{sent}");
+        assert!(refused.text.contains(says), "{sent}: {}", refused.text);
+    }
+    let led = get(&app, "/flows/orders/redeliver").await;
+    assert_eq!((led.status, led.header("location")), (StatusCode::SEE_OTHER, "/flows/orders/replay"));
+    form(&app, "/flows/orders/pause", "reason=stocktaking").await;
+    let refused = form(&app, "/flows/orders/redeliver", "since=7d&records=0").await;
+    assert!(refused.text.contains("orders is paused"), "{}", refused.text);
+    assert_eq!(get(&app, "/flows/nosuch/replay").await.status, StatusCode::NOT_FOUND);
+    let stock = stocked(0).await.0;
+    let refused = get(&stock, "/flows/stock/replay").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("worked out, not replayed"), "{}", refused.text);
+    assert!(!get(&stock, "/flows/stock").await.text.contains("/flows/stock/replay"));
+
+    let got = get(&app, "/api/flows/orders/replay?since=7d").await.json();
+    assert_eq!((&got["flow"], &got["tally"]["records"], &got["deliverable"]["records"]), (&json!("orders"), &json!(0), &json!(0)));
+    let entry = json!({ "connection": "books", "table": "item", "key": "sku=A", "value": "7" });
+    let got = api(&app, Method::POST, "/api/flows/orders/replay", json!({ "since": "7d", "entries": [entry] })).await;
+    assert_eq!((got.status, got.json()["deliverable"].is_null()), (StatusCode::OK, true), "{}", got.text);
+    assert_eq!(get(&app, "/api/flows/orders/redeliver").await.text.trim(), "null");
+    let wanted = json!({ "since": "7d", "records": 2 });
+    let got = api(&app, Method::POST, "/api/flows/orders/redeliver", wanted).await;
+    assert_eq!(got.status, StatusCode::CONFLICT, "{}", got.text);
+    assert!(got.text.contains("is paused"), "{}", got.text);
+}
+
+#[tokio::test]
+async fn what_left_the_configuration_paused_is_resumed_by_the_api_too() {
+    let (app, _) = empty().await;
+    app.store
+        .write(|tx| tx.pause_flow(&brand(), &"gone".into(), "ada", "moved away", jiff::Timestamp::UNIX_EPOCH))
+        .await
+        .unwrap();
+    let got = api(&app, Method::POST, "/api/flows/gone/resume", json!({})).await;
+    assert_eq!(got.json(), json!({ "paused": false, "changed": true }));
+    assert_eq!(api(&app, Method::POST, "/api/flows/gone/resume", json!({})).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn each_connection_says_how_it_does_what_is_used_and_what_is_the_matter() {
     let (app, exception) = busy().await;
     let page = get(&app, "/connections").await.text;
@@ -181,7 +248,15 @@ async fn a_file_of_mappings_is_shown_before_it_is_set_and_releases_what_waits() 
     }
     let stands = || app.store.read(|view| view.mappings(&brand()));
     assert!(stands().await.unwrap().is_empty(), "a look sets nothing");
-    let set = form(&app, "/mappings/import/apply", &encoded(CSV)).await;
+    let shown = mark_of(&foreseen.text);
+    // What came in between is shown before it is set over.
+    app.store.write(|tx| tx.map(&brand(), &"books".into(), "item", "sku=A", Some("9"), "bo", jiff::Timestamp::UNIX_EPOCH)).await.unwrap();
+    let otherwise = form(&app, "/mappings/import/apply", &format!("{}&shown={shown}", encoded(CSV))).await;
+    assert_eq!(otherwise.status, StatusCode::CONFLICT);
+    for says in ["Somebody has changed these mappings", "<b>1 entry</b> would be new, <b>1</b> would change", "Set 2 entries"] {
+        assert!(otherwise.text.contains(says), "{says}: {}", otherwise.text);
+    }
+    let set = form(&app, "/mappings/import/apply", &format!("{}&shown={}", encoded(CSV), mark_of(&otherwise.text))).await;
     assert_eq!(set.header("location"), "/mappings?imported=2&set=1&following=1", "{}", set.text);
     assert!(get(&app, set.header("location")).await.text.contains("2 entries set. 2 records that waited go back"));
     assert_eq!(stands().await.unwrap().len(), 2);
@@ -196,6 +271,12 @@ async fn a_file_of_mappings_is_shown_before_it_is_set_and_releases_what_waits() 
     assert!(!hostile.text.contains("<script>alert") && !hostile.text.contains("&quot;</textarea></"), "{}", hostile.text);
 }
 
+/// The mark of what a page has shown.
+fn mark_of(page: &str) -> &str {
+    let (_, after) = page.split_once("name=\"shown\" value=\"").unwrap_or_else(|| panic!("{page}"));
+    after.split('"').next().unwrap()
+}
+
 #[tokio::test]
 async fn an_import_takes_two_people_as_a_whole_where_mappings_do() {
     let (app, _) = busy().await;
@@ -203,7 +284,7 @@ async fn an_import_takes_two_people_as_a_whole_where_mappings_do() {
     app.store.write(move |tx| tx.set_four_eyes(&brand(), &marked)).await.unwrap();
     let look = form(&app, "/mappings/import", &encoded(CSV)).await;
     assert!(look.text.contains("take two people here") && look.text.contains("Ask for all of it"), "{}", look.text);
-    let asked = form(&app, "/mappings/import/apply", &encoded(CSV)).await;
+    let asked = form(&app, "/mappings/import/apply", &format!("{}&shown={}", encoded(CSV), mark_of(&look.text))).await;
     assert!(asked.header("location").starts_with("/approvals?asked="), "{:?}", asked.headers);
     assert!(app.store.read(|view| view.mappings(&brand())).await.unwrap().is_empty());
     let page = get(&app, "/approvals").await.text;
@@ -252,7 +333,9 @@ async fn settings_say_what_runs_and_where_it_is_changed() {
 #[tokio::test]
 async fn a_key_that_ends_in_a_blank_is_changed_and_not_doubled() {
     let (app, _) = busy().await;
-    let set = form(&app, "/mappings/import/apply", &encoded("connection,table,key,value\nbooks,item,sku=A ,1\n")).await;
+    let sent = encoded("connection,table,key,value\nbooks,item,sku=A ,1\n");
+    let look = form(&app, "/mappings/import", &sent).await;
+    let set = form(&app, "/mappings/import/apply", &format!("{sent}&shown={}", mark_of(&look.text))).await;
     assert_eq!(set.status, StatusCode::SEE_OTHER, "{}", set.text);
     assert!(get(&app, set.header("location")).await.text.contains("1 entry set.<"), "nothing waited for it");
     let edit = get(&app, "/mappings?connection=books&table=item&edit=sku%3DA%20").await.text;

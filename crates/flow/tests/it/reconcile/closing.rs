@@ -168,6 +168,14 @@ async fn a_look_that_a_person_asks_for_comes_at_once_sees_what_was_mended_and_re
     }
     assert!(matches!(last, Looked::Failed(_)), "{last:?}");
     assert_eq!((until_idle(&reconciler).await, reconciler.is_asked("shop-books")), (0, false));
+    let history = store.read(move |view| view.exception_events(exception, 10)).await.unwrap();
+    let told: Vec<&str> = history
+        .iter()
+        .filter(|event| event.kind == selvedge_store::events::EventKind::LookedAgain)
+        .map(|event| event.detail.as_str())
+        .collect();
+    assert!(told.len() == 2 && told.iter().any(|said| *said == "Both ends were read: they still say otherwise."), "{told:?}");
+    assert!(told.iter().any(|said| said.starts_with("Both ends could not be read: shop and books: ")), "{told:?}");
     ends.books.say(std::slice::from_ref(&same));
     ends.clock.advance(Duration::from_secs(60));
     actions.look_again(exception, "shop-books", &reconciler).await.unwrap();
