@@ -249,6 +249,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(broke))
         .layer(csrf)
         .layer(middleware::from_fn_with_state(app, ours))
+        .layer(middleware::from_fn(spoken))
         .layer(middleware::map_response(sealed))
         .layer(middleware::from_fn(traced))
 }
@@ -337,17 +338,18 @@ impl Stopping {
     }
 }
 
-/// Whether the store answers.
+/// Whether the store answers and the engine works.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let brand = app.brand.clone();
-    match app.store.read(move |view| view.next_due(&brand)).await {
-        Ok(_) => Json(json!({ "ready": true })).into_response(),
+    let detail = match app.store.read(move |view| view.next_due(&brand)).await {
+        Ok(_) if app.engine.works() => return Json(json!({ "ready": true })).into_response(),
+        Ok(_) => "The engine has not worked within the last minute, or not begun yet.",
         Err(error) => {
             tracing::error!(%error, "the store does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "detail": "The store does not answer." })))
-                .into_response()
+            "The store does not answer."
         }
-    }
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "detail": detail }))).into_response()
 }
 
 /// Lets through what asks for us by a name that can only be ours.
@@ -386,10 +388,6 @@ async fn whole(request: Request, next: Next) -> Response {
     if request.uri().path().starts_with("/webhooks/") {
         return next.run(request).await;
     }
-    let is_api = request.uri().path().starts_with("/api/");
-    let refused = |status: StatusCode, why: &'static str| {
-        if is_api { api::Problem::of(status, "The body does not read", why).into_response() } else { refuse(status, why) }
-    };
     let import = IMPORTS.contains(&request.uri().path());
     let (parts, body) = request.into_parts();
     let most = if import { IMPORT_BYTES_MAX } else { BODY_BYTES_MAX };
@@ -400,8 +398,8 @@ async fn whole(request: Request, next: Next) -> Response {
     };
     match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
         Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Ok(Err(_)) => refused(StatusCode::PAYLOAD_TOO_LARGE, too_large),
-        Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "The body took longer than 10 seconds to arrive. Nothing was done."),
+        Ok(Err(_)) => refuse(StatusCode::PAYLOAD_TOO_LARGE, too_large),
+        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "The body took longer than 10 seconds to arrive. Nothing was done."),
     }
 }
 
@@ -416,8 +414,22 @@ async fn sealed(mut response: Response) -> Response {
     response
 }
 
+/// Why a request was refused before anything answered it.
+#[derive(Clone, Copy)]
+struct Refusal(&'static str);
+
 fn refuse(status: StatusCode, why: &'static str) -> Response<Body> {
-    (status, format!("{why}\n")).into_response()
+    (status, Extension(Refusal(why)), format!("{why}\n")).into_response()
+}
+
+/// Whoever speaks to the API is refused in its own way.
+async fn spoken(request: Request, next: Next) -> Response {
+    let is_api = request.uri().path().starts_with("/api/");
+    let response = next.run(request).await;
+    match response.extensions().get::<Refusal>() {
+        Some(Refusal(why)) if is_api => api::Problem::of(response.status(), "The request was refused", *why).into_response(),
+        _ => response,
+    }
 }
 
 /// A panic is our fault; the process goes on, and the caller learns no more than that.

@@ -1,10 +1,10 @@
-//! What a release would do, before anybody does it: the gate looks at what is held, with the mappings as they are, and
-//! nothing is written.
+//! What a release would do, before anybody does it: the gate looks at what is held, with the mappings as they are or with one
+//! more, and nothing is written.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
-use selvedge_model::{ExceptionId, FlowName, Kind, Money, ObligationId, RecordKey};
+use selvedge_model::{ExceptionId, FlowName, Kind, Money, ObligationId, RecordKey, people::MapEntry};
 use selvedge_store::{Result, StoreError, View, obligations::ObligationRow};
 use serde::Serialize;
 
@@ -94,11 +94,11 @@ struct Gate {
 }
 
 impl Engine {
-    /// What a release of an exception would do now. At most the oldest 200 records are asked of.
+    /// What a release of an exception would do now, or once this mapping is set. At most the oldest 200 records are asked of.
     ///
     /// # Errors
     /// [`StoreError::Absent`] when there is no such exception.
-    pub async fn preview(&self, id: ExceptionId) -> Result<Preview> {
+    pub async fn preview(&self, id: ExceptionId, entry: Option<MapEntry>) -> Result<Preview> {
         let brand = self.brand().clone();
         if !self.store().read(move |view| view.is_exception_of(&brand, id)).await? {
             return Err(StoreError::Absent(id.to_string()));
@@ -117,6 +117,7 @@ impl Engine {
         self.store()
             .read(move |view| {
                 view.exception(id)?;
+                let set = entry.map(|entry| view.mappings_with(&brand, [entry])).transpose()?;
                 let radius = view.radius(id)?;
                 let mut preview = Preview {
                     records: radius.records,
@@ -154,7 +155,7 @@ impl Engine {
                         shops: &gate.shops,
                         sources: &sources,
                         sink: sink.as_ref(),
-                        words: Words::InForce,
+                        words: set.as_ref().map_or(Words::InForce, |set| Words::Foreseen(Some(set))),
                         now,
                     };
                     match foreseen(asked(view, &look, &row)?) {

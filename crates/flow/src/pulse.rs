@@ -38,16 +38,21 @@ pub struct PulseState {
 }
 
 impl Engine {
+    /// Whether it has kept house within the last minute, as it does every second while it works.
+    pub fn works(&self) -> bool {
+        let kept_house = *self.kept_house.lock().unwrap_or_else(PoisonError::into_inner);
+        kept_house.is_some_and(|at| at >= before(self.now(), ALIVE))
+    }
+
     /// Sends a sign of life when one is due; whether it did. A monitor that does not take it is logged and shown, and nothing else:
     /// it tells people by itself when none comes.
     pub(crate) async fn beat(&self) -> Result<usize> {
         let Some(setup) = self.setup().alerts.pulse.clone() else { return Ok(0) };
         let now = self.now();
-        let kept_house = *self.kept_house.lock().unwrap_or_else(PoisonError::into_inner);
+        let works = self.works();
         {
             let mut state = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-            let alive = kept_house.is_some_and(|at| at >= before(now, ALIVE));
-            if !alive || state.next.is_some_and(|next| next > now) {
+            if !works || state.next.is_some_and(|next| next > now) {
                 return Ok(0);
             }
             state.next = Some(after(now, setup.every));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
-use selvedge_model::{Brand, ConnectionName, gate::Lookup};
+use selvedge_model::{Brand, ConnectionName, gate::Lookup, people::MapEntry};
 
 use crate::{
     Result, Tx, View,
@@ -232,6 +232,14 @@ impl View<'_> {
             })
         })?;
         rows.collect()
+    }
+
+    /// The mappings in force, with these entries set.
+    pub fn mappings_with(&self, brand: &Brand, entries: impl IntoIterator<Item = MapEntry>) -> Result<MappingSet> {
+        let in_force = self.mappings(brand)?.into_iter().map(|row| ((row.connection, row.table, row.key), row.value));
+        let mut set = MappingSet(in_force.collect());
+        set.0.extend(entries.into_iter().map(|entry| ((entry.connection.0, entry.table, entry.key), entry.value)));
+        Ok(set)
     }
 
     /// The changes, newest first.

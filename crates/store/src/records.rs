@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     Result, StoreError, Tx, View,
     packing::{limit, micros, moment, moment_maybe, pack, short, unpack, unreadable},
+    search::Search,
 };
 
 /// Longest text that a record is found by, in characters.
@@ -65,6 +66,16 @@ pub struct RecordRow {
     pub received_at: Timestamp,
     /// From which raw bytes.
     pub capture: Option<CaptureId>,
+}
+
+/// A page of a list of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The records, the newest first.
+    pub lines: Vec<RecordLine>,
+    /// Where to go on with what is older; none at the end. With fewer lines than were asked for, the search was broken off there:
+    /// very many records have each of its words.
+    pub next: Option<RecordId>,
 }
 
 /// A line of a list of records.
@@ -219,15 +230,36 @@ impl View<'_> {
     /// The newest records of a kind that have, for each word of `search`, a word that begins like it, whether written large or
     /// small: number, name, e-mail, SKU; of an order also what its shipments, returns and credits are found by. All, if it is empty.
     pub fn records(&self, brand: &Brand, kind: Kind, search: &str, limit_rows: usize) -> Result<Vec<RecordLine>> {
-        self.records_before(brand, kind, search, None, limit_rows)
+        Ok(self.records_before(brand, kind, search, None, limit_rows)?.lines)
     }
 
-    /// The same, of those that are older than this one.
+    /// The same, of those that are older than this one; and where to go on.
     pub fn records_before(
         &self,
         brand: &Brand,
         kind: Kind,
         search: &str,
+        before: Option<RecordId>,
+        limit_rows: usize,
+    ) -> Result<Listed> {
+        let (keys, looked_to) = match self.search(brand, kind, search)? {
+            Search::All => (None, None),
+            Search::Found(keys) => (Some(keys), None),
+            Search::Frequent(terms) => {
+                let (keys, last) = self.go_through(brand, kind, &terms, before, limit_rows)?;
+                (Some(keys), last)
+            }
+        };
+        let lines = self.lines_before(brand, kind, keys.as_deref(), before, limit_rows)?;
+        let full = lines.last().map(|line| line.id).filter(|_| lines.len() >= limit_rows);
+        Ok(Listed { lines, next: full.or(looked_to) })
+    }
+
+    fn lines_before(
+        &self,
+        brand: &Brand,
+        kind: Kind,
+        keys: Option<&[RecordKey]>,
         before: Option<RecordId>,
         limit_rows: usize,
     ) -> Result<Vec<RecordLine>> {
@@ -236,17 +268,16 @@ impl View<'_> {
         let of_keys = "SELECT key, revision, received_at, amount_minor, currency, who, id FROM records
                    WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?4 AND key IN (SELECT value FROM json_each(?5))
                    ORDER BY id DESC LIMIT ?3";
-        let found = match self.found(brand, kind, search)? {
-            None => None,
-            Some(keys) => Some(String::from_utf8(json(&keys)?).map_err(|e| unreadable("a list of keys", e))?),
-        };
-        let mut statement = self.connection.prepare_cached(if found.is_some() { of_keys } else { sql })?;
+        let keys = keys
+            .map(|keys| String::from_utf8(json(&keys)?).map_err(|e| unreadable("a list of keys", e)))
+            .transpose()?;
+        let mut statement = self.connection.prepare_cached(if keys.is_some() { of_keys } else { sql })?;
         let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
         let (brand, kind, limit) = (brand.as_str(), kind.word(), limit(limit_rows));
         let before = before.map_or(i64::MAX, |id| id.0);
         values.extend([&brand as &dyn rusqlite::ToSql, &kind, &limit, &before]);
-        if let Some(found) = &found {
-            values.push(found);
+        if let Some(keys) = &keys {
+            values.push(keys);
         }
         let values = rusqlite::params_from_iter(values);
         let rows = statement.query_and_then(values, |row| {

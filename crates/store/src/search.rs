@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::params;
-use selvedge_model::{AnyRecord, Brand, Kind, RecordKey};
+use selvedge_model::{AnyRecord, Brand, Kind, RecordId, RecordKey};
 
 use crate::{
     Result, Tx, View,
@@ -18,9 +18,20 @@ use crate::{
 const WORD_CHARS_MAX: usize = 100;
 /// How many words of one search are looked at.
 const TERMS_MAX: usize = 8;
-/// How many records are looked at that have a word which begins like the first one of a search: of a single letter there may
-/// be a million.
-const FOUND_MAX: usize = 5_000;
+/// A word that so many records have, or fewer, is rare: they are looked up by it. A SKU that sells well is not.
+const RARE_MAX: usize = 5_000;
+/// Where every word of a search is frequent, so many records are looked at in one go, the newest first.
+const LOOKED_MAX: usize = 5_000;
+
+/// What a search comes to.
+pub(crate) enum Search {
+    /// It has no words: everything is wanted.
+    All,
+    /// All records that are found.
+    Found(Vec<RecordKey>),
+    /// Too many have each of these words: the records themselves are gone through.
+    Frequent(Vec<String>),
+}
 
 /// The words of a text that is put together line by line: each line, and each word of it.
 fn words(text: &str) -> BTreeSet<String> {
@@ -72,37 +83,75 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    /// Keys of the records of a kind that have, for each word of the search, a word that begins like it; `None` where the
-    /// search has no words. At most 5,000 are looked at.
-    pub(crate) fn found(&self, brand: &Brand, kind: Kind, search: &str) -> Result<Option<Vec<RecordKey>>> {
+    /// The records of a kind that have, for each word of the search, a word that begins like it.
+    pub(crate) fn search(&self, brand: &Brand, kind: Kind, search: &str) -> Result<Search> {
         let search = search.trim().to_lowercase();
         let mut terms: Vec<&str> = search.split_whitespace().take(TERMS_MAX).map(|term| short(term, WORD_CHARS_MAX)).collect();
-        // The longest tells most apart.
+        if terms.is_empty() {
+            return Ok(Search::All);
+        }
+        // The longest is likely to be the rarest.
         terms.sort_by_key(|term| std::cmp::Reverse(term.chars().count()));
-        let Some((first, others)) = terms.split_first() else { return Ok(None) };
         let sql = "SELECT DISTINCT key FROM search_words WHERE brand = ?1 AND kind = ?2 AND word >= ?3 AND word < ?4 LIMIT ?5";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), kind.word(), first, after(first), limit(FOUND_MAX)];
-        let found = statement.query_map(values, |row| row.get(0).map(RecordKey))?.collect::<rusqlite::Result<Vec<_>>>()?;
-        if others.is_empty() {
-            return Ok(Some(found));
+        for (place, term) in terms.iter().enumerate() {
+            let values = params![brand.as_str(), kind.word(), term, after(term), limit(RARE_MAX + 1)];
+            let keys = statement.query_map(values, |row| row.get(0).map(RecordKey))?.collect::<rusqlite::Result<Vec<_>>>()?;
+            if keys.len() <= RARE_MAX {
+                let others: Vec<&str> = terms.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, term)| *term).collect();
+                let mut found = Vec::new();
+                for key in keys {
+                    if self.has_words(brand, kind, &key, &others)? {
+                        found.push(key);
+                    }
+                }
+                return Ok(Search::Found(found));
+            }
         }
-        // Of each candidate the words are few: of the record itself, and of what belongs to it.
+        Ok(Search::Frequent(terms.into_iter().map(str::to_owned).collect()))
+    }
+
+    /// Whether a record has, for each of these, a word that begins like it. Its words are few: its own, and those of what belongs to it.
+    fn has_words(&self, brand: &Brand, kind: Kind, key: &RecordKey, terms: &[impl AsRef<str>]) -> Result<bool> {
         let sql =
             "SELECT EXISTS (SELECT 1 FROM search_words WHERE brand = ?1 AND kind = ?2 AND key = ?3 AND word >= ?4 AND word < ?5)";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut all = Vec::new();
-        'candidates: for key in found {
-            for term in others {
-                let has: bool = statement
-                    .query_row(params![brand.as_str(), kind.word(), key.as_str(), term, after(term)], |row| row.get(0))?;
-                if !has {
-                    continue 'candidates;
+        for term in terms.iter().map(AsRef::as_ref) {
+            let has: bool =
+                statement.query_row(params![brand.as_str(), kind.word(), key.as_str(), term, after(term)], |row| row.get(0))?;
+            if !has {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes through the newest records of a kind that are older than this one, for those that have all these words: at most so many.
+    /// Where it stopped before it came to the end of all records.
+    pub(crate) fn go_through(
+        &self,
+        brand: &Brand,
+        kind: Kind,
+        terms: &[String],
+        before: Option<RecordId>,
+        limit_rows: usize,
+    ) -> Result<(Vec<RecordKey>, Option<RecordId>)> {
+        let sql = "SELECT id, key FROM records WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?3 ORDER BY id DESC LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = params![brand.as_str(), kind.word(), before.map_or(i64::MAX, |id| id.0), limit(LOOKED_MAX)];
+        let mut rows = statement.query(values)?;
+        let (mut found, mut looked, mut last) = (Vec::new(), 0, None);
+        while let Some(row) = rows.next()? {
+            (looked, last) = (looked + 1, Some(RecordId(row.get(0)?)));
+            let key = RecordKey(row.get(1)?);
+            if self.has_words(brand, kind, &key, terms)? {
+                found.push(key);
+                if found.len() >= limit_rows {
+                    return Ok((found, last));
                 }
             }
-            all.push(key);
         }
-        Ok(Some(all))
+        Ok((found, last.filter(|_| looked >= LOOKED_MAX)))
     }
 }
 
@@ -180,6 +229,51 @@ mod tests {
                 let found = |search: &str| tx.records(&brand(), Kind::Order, search, 10).unwrap().len();
                 assert_eq!((found("rb705236325gb"), found("jjd000390"), found("berg"), found("falk")), (0, 1, 0, 1));
                 assert!(tx.records(&"other".into(), Kind::Order, "1001", 10)?.is_empty());
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_what_very_many_have_the_newest_are_found_and_none_is_lost() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                // One word that nobody else has, and one shopper far back among very many of the same SKU and first name.
+                tx.put_record(&new_record(of("0500", "Åsa", "Öberg", "asa@example.com"), 1))?;
+                tx.put_record(&new_record(of("0501", "Åsa", "Falk", "falk@example.com"), 1))?;
+                let sql = "INSERT INTO records (brand, connection, kind, key, revision, latest, form, order_key, received_at,
+                             amount_minor, currency, digest, who, search, body)
+                           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+                           SELECT brand, connection, kind, 100000 + i, 1, 1, form, 100000 + i, received_at, amount_minor, currency,
+                             randomblob(32), who, search, body FROM n, records WHERE key = '0500';
+                           INSERT INTO search_words (brand, kind, word, key, said)
+                           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+                           SELECT s.brand, s.kind, s.word, 100000 + i, 'order ' || (100000 + i) FROM n, search_words s
+                           WHERE s.key = '0500' AND s.word IN ('åsa', '71053')";
+                tx.connection.execute_batch(sql)?;
+                let mut found = |search: &str| {
+                    let (mut keys, mut before, mut looks) = (Vec::<String>::new(), None, 0);
+                    loop {
+                        let listed = tx.records_before(&brand(), Kind::Order, search, before, 100).unwrap();
+                        keys.extend(listed.lines.into_iter().map(|line| line.key.0));
+                        looks += 1;
+                        before = listed.next;
+                        if before.is_none() || looks == 200 {
+                            return (keys, looks);
+                        }
+                    }
+                };
+                let (all, _) = found("71053");
+                assert_eq!((all.len(), all[0].as_str(), all[12_001].as_str()), (12_002, "112000", "0500"));
+                assert!(all.windows(2).all(|two| two[0].len() > two[1].len() || two[0] > two[1]), "the newest first");
+                assert_eq!(found("71053 falk").0, ["0501"], "a rare word finds it at once");
+                assert_eq!(found("öberg 71053"), (vec!["0500".to_owned()], 1));
+                // Frequent each by itself: nothing in the newest 5,000, and where to go on.
+                tx.connection.execute("DELETE FROM search_words WHERE word = 'åsa' AND key > '106000' AND kind = 'order'", [])?;
+                let first = tx.records_before(&brand(), Kind::Order, "åsa 71053", None, 100)?;
+                assert!(first.lines.is_empty() && first.next.is_some());
                 Ok(())
             })
             .await

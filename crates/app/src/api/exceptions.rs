@@ -8,7 +8,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use selvedge_flow::preview::Preview;
-use selvedge_model::{ExceptionId, ObligationId, RecordKey, edit::EditField, owners::Owner, team::Team};
+use selvedge_model::{ConnectionName, ExceptionId, ObligationId, RecordKey, edit::EditField, owners::Owner, team::Team};
 use selvedge_store::releases::Begun;
 use serde::{Deserialize, Serialize};
 
@@ -172,9 +172,33 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok(Json(Shown { detail, case, stock }))
 }
 
-/// `GET /api/exceptions/{id}/preview`: what a release would do now; nothing is written.
-pub(super) async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Preview> {
-    Ok(Json(app.engine.preview(id_of(&id)?).await?))
+/// With which mapping.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Foreseen {
+    /// What the mapping that it asks for would be set to; with the mappings as they are where nothing is said.
+    value: Option<String>,
+    /// At which connection, where the exception does not say so itself.
+    connection: Option<ConnectionName>,
+}
+
+/// `GET /api/exceptions/{id}/preview?value=`: what a release would do now, or once its mapping is set; nothing is written.
+pub(super) async fn preview(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Asked(with): Asked<Foreseen>,
+) -> Answer<Preview> {
+    let id = id_of(&id)?;
+    let entry = match with.value {
+        None => None,
+        Some(value) => {
+            let detail = view::exception(&app.store, &app.brand, &app.ends(), id).await?;
+            let asked = detail.and_then(|detail| detail.mapping);
+            let Some(asked) = asked else { return Err(Problem::unclear(format!("{id} asks for no mapping."))) };
+            Some(asked.answered(with.connection, &value, &app.mapping_targets()).map_err(Problem::unclear)?)
+        }
+    };
+    Ok(Json(app.engine.preview(id, entry).await?))
 }
 
 /// `POST /api/exceptions/{id}/release`, with `{"canary": true}` for one record first.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use selvedge_flow::Engine;
-use selvedge_model::{ExceptionId, owners::Owner};
+use selvedge_model::{ExceptionId, owners::Owner, people::MapEntry};
 use selvedge_store::{Store, releases::Begun};
 use serde::Serialize;
 use serde_json::json;
@@ -31,7 +31,7 @@ const REASON_CHARS_MAX: usize = 500;
 /// Show, release and dismiss what needs a person. One root cause is one exception.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  selvedge exceptions list --team finance\n  selvedge exceptions show exc_3\n  selvedge exceptions preview exc_3\n  selvedge exceptions release exc_3 --canary\n  selvedge exceptions assign exc_3 --team finance --person Anna --note \"is this ours?\"\n  selvedge exceptions snooze exc_3 --until 3d --reason \"the carrier answers on Monday\"\n  selvedge exceptions dismiss exc_3 --reason \"test order, agreed with finance\""
+    after_help = "Examples:\n  selvedge exceptions list --team finance\n  selvedge exceptions show exc_3\n  selvedge exceptions preview exc_3 --value 417\n  selvedge exceptions release exc_3 --canary\n  selvedge exceptions assign exc_3 --team finance --person Anna --note \"is this ours?\"\n  selvedge exceptions snooze exc_3 --until 3d --reason \"the carrier answers on Monday\"\n  selvedge exceptions dismiss exc_3 --reason \"test order, agreed with finance\""
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -47,10 +47,13 @@ enum Act {
         /// Its id, as exc_3.
         id: ExceptionId,
     },
-    /// What a release would do now: the gate is asked, and nothing is written
+    /// What a release would do now, or once its mapping is set: the gate is asked, and nothing is written
     Preview {
         /// Its id, as exc_3.
         id: ExceptionId,
+        /// What the mapping that it asks for would be set to.
+        #[arg(long, value_name = "ID")]
+        value: Option<String>,
     },
     /// Send what it holds back to the gate, after its cause was mended
     Release {
@@ -191,9 +194,19 @@ pub async fn run(about: &About, args: Args) -> Done {
             let case = view::case::case(&store, &looking, &detail).await?;
             if out.json { out.json(&Told { detail: &detail, case: &case })? } else { tell(out, &detail, &case)? }
         }
-        Act::Preview { id } => {
-            open_one(detail(id).await?)?;
-            preview(about, id).await?;
+        Act::Preview { id, value } => {
+            let detail = open_one(detail(id).await?)?;
+            let entry = match (value, detail.mapping) {
+                (None, _) => None,
+                (Some(_), None) => {
+                    return Err(unclear(format!("{id} asks for no mapping"), format!("See what it asks for: selvedge exceptions show {id}")));
+                }
+                (Some(value), Some(asked)) => {
+                    let entry = asked.answered(None, &value, &config.mapping_targets());
+                    Some(entry.map_err(|wrong| unclear(wrong, "Nothing was changed. See the tables: selvedge mappings list"))?)
+                }
+            };
+            preview(about, id, entry).await?;
         }
         Act::Release { id, canary: true } => {
             open_one(detail(id).await?)?;
@@ -301,7 +314,7 @@ async fn list(out: Out, config: &Config, store: &Store, wanted: DeskWanted) -> R
 }
 
 /// Asks the gate, with the connections opened and no call made.
-async fn preview(about: &About, id: ExceptionId) -> Result<(), Failure> {
+async fn preview(about: &About, id: ExceptionId, entry: Option<MapEntry>) -> Result<(), Failure> {
     let (config, problems) = about.read();
     let environment = about.environment(&config);
     let opened = wiring::open(&config, problems, &environment, about.global.key_file.as_deref(), Arc::clone(&about.clock))
@@ -311,7 +324,7 @@ async fn preview(about: &About, id: ExceptionId) -> Result<(), Failure> {
         let said = wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         failed(said, "Nothing was changed.", "See what is wrong with the config: selvedge check")
     })?;
-    let preview = engine.preview(id).await?;
+    let preview = engine.preview(id, entry).await?;
     let out = about.out;
     if out.json {
         return out.json(&preview);
@@ -349,11 +362,11 @@ struct Told<'a> {
 }
 
 /// What is closed holds nothing that could be released or let go.
-fn open_one(detail: ExceptionDetail) -> Result<(), Failure> {
-    let one = detail.exception;
-    if one.open {
-        return Ok(());
+fn open_one(detail: ExceptionDetail) -> Result<ExceptionDetail, Failure> {
+    if detail.exception.open {
+        return Ok(detail);
     }
+    let one = detail.exception;
     let closed = one.closed.unwrap_or_default();
     Err(failed(format!("{} is closed: {closed}", one.id), "Nothing was changed.", "See what is open: selvedge exceptions list"))
 }

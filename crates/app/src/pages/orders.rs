@@ -6,13 +6,13 @@ use axum::extract::{Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Failure, Frame, Place, today::order_table, words::part};
+use super::{Failure, Frame, Place, today::order_table, words::further};
 use crate::{
     serve::App,
-    view::{self, ORDERS_MAX},
+    view,
 };
 
-/// Lines of a list at first.
+/// Lines of a list.
 const LINES: usize = 50;
 
 /// What is looked for.
@@ -20,19 +20,18 @@ const LINES: usize = 50;
 pub(super) struct Search {
     #[serde(default)]
     search: String,
-    /// As text, so that nonsense is a long list and not an error.
+    /// Only what is older than this record. As text, so that nonsense is the newest and not an error.
     #[serde(default)]
-    limit: String,
+    before: String,
 }
 
 /// The page.
 pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search>) -> Result<Markup, Failure> {
     let search = asked.search.trim();
-    let limit = asked.limit.parse().unwrap_or(LINES).clamp(1, ORDERS_MAX);
-    let (orders, _) = view::orders(&app.store, &app.brand, &app.ends(), search, None, limit).await?;
+    let before = asked.before.parse().ok().filter(|_| !asked.before.is_empty());
+    let (orders, next) = view::orders(&app.store, &app.brand, &app.ends(), search, before, LINES).await?;
     let title = if search.is_empty() { "Orders".to_owned() } else { format!("Orders with {search}") };
     let frame = Frame::of(&app, Place::Orders, title).await?;
-    let full = orders.len() >= limit;
     Ok(frame.around(html! {
         h1 { "Orders" }
         form.search action="/orders" method="get" role="search" {
@@ -42,17 +41,17 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search
         div #orders data-live {
             @if !orders.is_empty() {
                 (order_table(&orders, app.clock.now()))
+            } @else if next.is_some() {
+                p.empty { "None of the newest that were looked through." }
+            } @else if before.is_some() {
+                p.empty { "Nothing older." }
             } @else if search.is_empty() {
                 p.empty { "No orders yet. The first one appears here as soon as it is captured." }
             } @else {
                 p.empty { "No order has “" (search) "” in its number, name, e-mail, tracking number or SKU." }
                 p { a href="/orders" { "Show the newest" } }
             }
-            @if full && limit < ORDERS_MAX {
-                p { a href={ "/orders?search=" (part(search)) "&limit=" ((limit * 2).min(ORDERS_MAX)) } { "Show more" } }
-            } @else if full {
-                p.quiet { "The newest " (ORDERS_MAX) " are shown. Search for older ones." }
-            }
+            (further("/orders", search, before.is_some(), next, orders.len() < LINES))
         }
     }))
 }

@@ -11,14 +11,14 @@ use serde::Deserialize;
 use super::{
     Failure, Frame, Place,
     order::{held, obligation_card},
-    words::{figure, grouped, money, order_address, part, payment_status, plural, price, return_address, standings, when},
+    words::{figure, further, grouped, money, order_address, payment_status, plural, price, return_address, standings, when},
 };
 use crate::{
     serve::App,
-    view::{self, GoodsHalf, Halves, MoneyHalf, RETURNS_MAX, ReturnLine, ReturnStory},
+    view::{self, GoodsHalf, Halves, MoneyHalf, ReturnLine, ReturnStory},
 };
 
-/// Lines of a list at first.
+/// Lines of a list.
 const LINES: usize = 50;
 
 /// What is looked for.
@@ -26,19 +26,18 @@ const LINES: usize = 50;
 pub(super) struct Search {
     #[serde(default)]
     search: String,
-    /// As text, so that nonsense is a long list and not an error.
+    /// Only what is older than this record. As text, so that nonsense is the newest and not an error.
     #[serde(default)]
-    limit: String,
+    before: String,
 }
 
 /// The list.
 pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search>) -> Result<Markup, Failure> {
     let search = asked.search.trim();
-    let limit = asked.limit.parse().unwrap_or(LINES).clamp(1, RETURNS_MAX);
-    let (returns, _) = view::returns(&app.store, &app.brand, &app.ends(), search, None, limit).await?;
+    let before = asked.before.parse().ok().filter(|_| !asked.before.is_empty());
+    let (returns, next) = view::returns(&app.store, &app.brand, &app.ends(), search, before, LINES).await?;
     let title = if search.is_empty() { "Returns".to_owned() } else { format!("Returns with {search}") };
     let frame = Frame::of(&app, Place::Returns, title).await?;
-    let full = returns.len() >= limit;
     let now = app.clock.now();
     Ok(frame.around(html! {
         h1 { "Returns" }
@@ -50,17 +49,17 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(asked): Query<Search
         div #returns data-live {
             @if !returns.is_empty() {
                 (table(&returns, now))
+            } @else if next.is_some() {
+                p.empty { "None of the newest that were looked through." }
+            } @else if before.is_some() {
+                p.empty { "Nothing older." }
             } @else if search.is_empty() {
                 p.empty { "Nothing came back and nothing was credited yet." }
             } @else {
                 p.empty { "No return has “" (search) "” in its order's number, its SKUs or its transactions." }
                 p { a href="/returns" { "Show the newest" } }
             }
-            @if full && limit < RETURNS_MAX {
-                p { a href={ "/returns?search=" (part(search)) "&limit=" ((limit * 2).min(RETURNS_MAX)) } { "Show more" } }
-            } @else if full {
-                p.quiet { "The newest " (RETURNS_MAX) " are shown. Search for older ones." }
-            }
+            (further("/returns", search, before.is_some(), next, returns.is_empty()))
         }
     }))
 }

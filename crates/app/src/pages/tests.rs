@@ -524,6 +524,16 @@ async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
         "{preview}"
     );
     assert_eq!(get(&app, &format!("/api/exceptions/{exception}/preview")).await.json()["passes"], 2);
+    // What a mapping would release is seen before it is set.
+    let with = get(&app, &format!("/exceptions/{exception}?value=417&preview=yes")).await.text;
+    for says in ["What setting it and a release would do", "set to <code>417</code>", "value=\"417\"", "See what it would release"] {
+        assert!(with.contains(says), "{says}: {with}");
+    }
+    assert!(app.store.read(|view| view.mappings(&brand())).await.unwrap().is_empty(), "nothing is set");
+    let wrong = get(&app, &format!("/exceptions/{exception}?value=%01&preview=yes")).await.text;
+    assert!(wrong.contains("id=\"wrong-value\"") && !wrong.contains("What setting it"), "{wrong}");
+    assert_eq!(get(&app, &format!("/api/exceptions/{exception}/preview?value=417")).await.json()["passes"], 2);
+    assert_eq!(get(&app, &format!("/api/exceptions/{exception}/preview?value=")).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 
     for (act, body, says) in [
         ("assign", "team=finance&person=%C3%85sa&note=is+this+ours%3F", "Handed over."),
@@ -824,9 +834,15 @@ async fn whoever_watches_is_told() {
 
 #[tokio::test]
 async fn the_probes_answer() {
-    let (app, _) = empty().await;
+    let (app, clock) = empty().await;
     assert_eq!(get(&app, "/healthz").await.text, "alive\n");
+    let early = get(&app, "/readyz").await;
+    assert_eq!((early.status, &early.json()["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)), "nothing works yet");
+    app.engine.tick().await.unwrap();
     assert_eq!(get(&app, "/readyz").await.json(), json!({ "ready": true }));
+    clock.advance(Duration::from_secs(61));
+    let stuck = get(&app, "/readyz").await;
+    assert_eq!((stuck.status, &stuck.json()["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)), "nothing works any more");
     let icon = get(&app, "/assets/selvedge.svg?v=1").await;
     assert_eq!(
         (icon.header("content-type"), icon.header("cache-control")),

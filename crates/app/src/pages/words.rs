@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use rust_decimal::Decimal;
 use selvedge_model::{
-    Currency, DifferenceId, FlowName, Money, Sku,
+    Currency, DifferenceId, FlowName, Money, RecordId, Sku,
     obligation::State,
     records::{HoldReason, LineKind, OrderStatus, PaymentKind, PaymentStatus},
 };
@@ -135,6 +135,17 @@ pub(super) fn part(text: &str) -> String {
         }
     }
     out
+}
+
+/// Where a list of records goes on. `broken_off`: fewer stand here than a page takes, so the rest was not looked through yet.
+pub(super) fn further(list: &str, search: &str, later: bool, next: Option<RecordId>, broken_off: bool) -> Markup {
+    html! {
+        @if let Some(next) = next {
+            @if broken_off { p.quiet { "Very many have each of these words, so only the newest were looked through." } }
+            p { a href={ (list) "?search=" (part(search)) "&before=" (next) } { @if broken_off { "Look further back" } @else { "Older" } } }
+        }
+        @if later { p { a href={ (list) "?search=" (part(search)) } { "Back to the newest" } } }
+    }
 }
 
 /// The address of an order's page.

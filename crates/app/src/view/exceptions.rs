@@ -9,6 +9,7 @@ use selvedge_model::{
     Brand, ConnectionName, ExceptionId, FlowName, Kind, Money, ObligationId, Problem, RecordKey,
     impact::{Deadline, Impact, Radius, Scale},
     owners::Owner,
+    people::MapEntry,
     team::Team,
 };
 use selvedge_store::{
@@ -19,7 +20,7 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
-use super::Ends;
+use super::{Ends, MappingWanted, Target};
 
 /// How many records an exception is shown to hold; the count beside it is the whole truth.
 const HELD_SHOWN_MAX: usize = 100;
@@ -289,6 +290,24 @@ pub struct MappingAsked {
     pub table: String,
     /// Which key.
     pub key: String,
+}
+
+impl MappingAsked {
+    /// The entry that answers it with this value, if it makes sense.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence.
+    pub fn answered(
+        self,
+        connection: Option<ConnectionName>,
+        value: &str,
+        known: &[Target],
+    ) -> std::result::Result<MapEntry, String> {
+        let connection = self.connection.or(connection).unwrap_or_default();
+        let wanted = MappingWanted { connection, table: self.table, key: self.key, value: Some(value.to_owned()) };
+        let MappingWanted { connection, table, key, value } = wanted.checked(known)?;
+        Ok(MapEntry { connection, table, key, value: value.unwrap_or_default() })
+    }
 }
 
 /// One exception with what it holds.

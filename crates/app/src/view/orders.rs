@@ -12,7 +12,7 @@ use selvedge_model::{
 use selvedge_store::{
     Result, Store, View,
     obligations::ObligationRow,
-    records::{RecordLine, RecordRow},
+    records::{Listed, RecordLine, RecordRow},
 };
 use serde::Serialize;
 
@@ -68,8 +68,7 @@ pub async fn orders(
     store
         .read(move |view| {
             let limit = limit.clamp(1, ORDERS_MAX);
-            let lines = view.records_before(&brand, Kind::Order, &search, before, limit)?;
-            let next = lines.last().map(|line| line.id).filter(|_| lines.len() == limit);
+            let Listed { lines, next } = view.records_before(&brand, Kind::Order, &search, before, limit)?;
             let lines = lines.into_iter().map(|line| order_line(view, &brand, &ends, line)).collect::<Result<_>>()?;
             Ok((lines, next))
         })

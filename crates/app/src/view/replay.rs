@@ -1,12 +1,12 @@
 //! The recorded documents of one flow, put through its rules once more: held against what was delivered, or under other mappings.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use selvedge_flow::{Before, Engine, Plan, Replay, Trial};
 use selvedge_model::{FlowName, people::MapEntry, replay::tally::ReplayTally};
-use selvedge_store::{Result, Store, StoreError, mappings::MappingSet};
+use selvedge_store::{Result, StoreError};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -92,12 +92,12 @@ pub async fn replay(
     // In a task of its own, so that whoever goes away does not make room for a second one beside it.
     let task = tokio::spawn(async move {
         let _permit = permit;
-        let store = &engine.setup().store;
+        let (store, brand) = (&engine.setup().store, engine.setup().brand.clone());
         let under = |mappings| Trial { engine: Arc::clone(&engine), mappings };
         let (before, mappings) = match entries {
             None => (Before::Delivered, None),
             Some(entries) => {
-                (Before::Rules(under(None)), Some(Arc::new(with(store, &engine.setup().brand, entries).await?)))
+                (Before::Rules(under(None)), Some(Arc::new(store.read(move |view| view.mappings_with(&brand, entries)).await?)))
             }
         };
         let in_force = mappings.is_none();
@@ -114,13 +114,4 @@ pub async fn replay(
         Ok((ReplayView { flow, since, until, tally, deliverable }, plan))
     });
     Ok(Ok(task.await.map_err(|error| StoreError::Broke(error.to_string()))??))
-}
-
-/// The mappings in force, with these entries set.
-async fn with(store: &Store, brand: &selvedge_model::Brand, entries: Vec<MapEntry>) -> Result<MappingSet> {
-    let brand = brand.clone();
-    let rows = store.read(move |view| view.mappings(&brand)).await?;
-    let mut set: BTreeMap<_, _> = rows.into_iter().map(|row| ((row.connection, row.table, row.key), row.value)).collect();
-    set.extend(entries.into_iter().map(|entry| ((entry.connection.0, entry.table, entry.key), entry.value)));
-    Ok(MappingSet(set))
 }

@@ -10,7 +10,7 @@ use selvedge_model::{
 };
 use selvedge_store::{
     Result, Store, View,
-    records::{RecordLine, RecordRow},
+    records::{Listed, RecordLine, RecordRow},
 };
 use serde::Serialize;
 
@@ -158,8 +158,8 @@ pub async fn returns(
             // What is older than this was not read of every kind yet.
             let mut known_from: Option<RecordId> = None;
             let mut listed = |kind: Kind| -> Result<Vec<RecordLine>> {
-                let lines = view.records_before(&brand, kind, &search, before, limit)?;
-                known_from = known_from.max(lines.last().map(|line| line.id).filter(|_| lines.len() == limit));
+                let Listed { lines, next } = view.records_before(&brand, kind, &search, before, limit)?;
+                known_from = known_from.max(next);
                 Ok(lines)
             };
             for kind in [Kind::CreditNote, Kind::Return] {

@@ -11,6 +11,7 @@ use selvedge_model::{
     impact::DeadlineKind,
     obligation::State,
     owners::OwnerRule,
+    people::MapEntry,
     records::{Payment, PaymentKind, PaymentStatus},
     team::Team,
 };
@@ -247,17 +248,26 @@ async fn it_is_weighed_with_its_deadline_and_given_to_its_owner() {
 #[tokio::test]
 async fn a_preview_says_what_the_gate_would_say_and_writes_nothing() {
     let world = World::holding(memory().await, &[3, 6, 9]).await;
-    let preview = world.engine.preview(world.exception).await.unwrap();
+    let preview = world.engine.preview(world.exception, None).await.unwrap();
     assert_eq!((preview.records, preview.asked, preview.passes), (3, 3, 0));
     assert_eq!((preview.held.len(), preview.held[0].records, preview.held[0].cause.as_str()), (1, 3, "mapping.item:sku=SKU-0"));
     assert_eq!(preview.canary.as_ref().unwrap().key.as_str(), "3");
+    // With the mapping that it asks for, before anybody sets it: each value says what it would do.
+    let with = |value: &str| {
+        let value = value.to_owned();
+        Some(MapEntry { connection: "books".into(), table: "item".into(), key: "sku=SKU-0".into(), value })
+    };
+    let foreseen = world.engine.preview(world.exception, with("item-0")).await.unwrap();
+    assert_eq!((foreseen.passes, foreseen.held.len()), (3, 0));
+    let still = world.engine.preview(world.exception, None).await.unwrap();
+    assert_eq!(still, preview, "nothing was set");
     let at: Timestamp = start();
     let set = move |tx: &selvedge_store::Tx<'_>| {
         tx.map(&brand(), &ConnectionName::from("books"), "item", "sku=SKU-0", Some("item-0"), "anna", at)
     };
     world.store.write(set).await.unwrap();
-    let preview = world.engine.preview(world.exception).await.unwrap();
+    let preview = world.engine.preview(world.exception, None).await.unwrap();
     assert_eq!((preview.passes, preview.held.len()), (3, 0));
     assert_eq!(world.counts(State::Held).await, 3);
-    assert!(world.engine.preview(ExceptionId(99)).await.is_err());
+    assert!(world.engine.preview(ExceptionId(99), None).await.is_err());
 }

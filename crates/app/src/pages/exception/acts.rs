@@ -56,9 +56,11 @@ pub(super) fn map_form(
     asked: &MappingAsked,
     targets: &[ConnectionName],
     suggestions: &[SuggestionView],
+    foreseen: &str,
     tried: &Tried,
 ) -> Markup {
     let (typed, wrong) = tried.of("map", "value");
+    let typed = if typed.is_empty() { foreseen } else { typed };
     html! {
         section.card aria-labelledby="map" {
             h2 #map { "Set the mapping" }
@@ -79,6 +81,7 @@ pub(super) fn map_form(
                     input #value name="value" value=(typed) required maxlength="200" autocomplete="off" list="suggested"
                         aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-value")];
                     button.main { "Set and release" }
+                    button formaction={ "/exceptions/" (id) } formmethod="get" name="preview" value="yes" { "See what it would release" }
                 }
                 datalist #suggested { @for one in suggestions { option value=(one.value) { (one.why) } } }
                 @if !suggestions.is_empty() {

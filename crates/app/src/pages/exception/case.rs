@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 use selvedge_flow::preview::Preview;
-use selvedge_model::Kind;
+use selvedge_model::{Kind, people::MapEntry};
 use selvedge_store::events::{EventKind, ExceptionEvent};
 
 use super::super::words::{amounts, grouped, order_address, plural, state, when};
@@ -67,11 +67,11 @@ pub(super) fn under_way(case: &CaseView) -> Markup {
 }
 
 /// What a release would do.
-pub(super) fn foreseen(preview: &Preview) -> Markup {
+pub(super) fn foreseen(preview: &Preview, with: Option<&MapEntry>) -> Markup {
     let money: Vec<String> = preview.money.iter().map(ToString::to_string).collect();
     html! {
         section.card aria-labelledby="foreseen" {
-            h2 #foreseen { "What a release would do now" }
+            h2 #foreseen { @if with.is_some() { "What setting it and a release would do" } @else { "What a release would do now" } }
             p {
                 "It holds " b { (plural(preview.records, "record", "records")) }
                 @if !money.is_empty() { ", " b { (amounts(&money)) } }
@@ -80,7 +80,10 @@ pub(super) fn foreseen(preview: &Preview) -> Markup {
                 @if preview.asked == 0 { "The gate has no say in these." } @else {
                     "The gate was asked about "
                     @if preview.asked < preview.records { "the oldest " (grouped(preview.asked)) } @else { "all of them" }
-                    ", with the mappings as they are, and nothing was written:"
+                    @match with {
+                        Some(entry) => { ", with " code { (entry.key) } " set to " code { (entry.value) } " in " code { (entry.table) } ", and nothing was written:" }
+                        None => ", with the mappings as they are, and nothing was written:",
+                    }
                 }
             }
             @if preview.asked > 0 {

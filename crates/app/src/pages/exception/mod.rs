@@ -12,7 +12,10 @@ use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use selvedge_flow::preview::Preview;
-use selvedge_model::{ExceptionId, ObligationId, people::Right};
+use selvedge_model::{
+    ConnectionName, ExceptionId, ObligationId,
+    people::{MapEntry, Right},
+};
 use serde::Deserialize;
 
 pub(super) use self::{
@@ -58,6 +61,9 @@ impl Tried {
 pub(super) struct Shown {
     /// Not empty: what a release would do.
     preview: String,
+    /// The mapping with which that is asked: its value, and at which connection where the exception does not say so.
+    value: String,
+    connection: String,
     /// The obligation whose order is to be edited.
     edit: String,
     /// What was done: a word.
@@ -92,10 +98,8 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
     let looking = Looking { brand: app.brand.clone(), desk, ends: app.ends(), now, edit };
     let case = view::case::case(&app.store, &looking, &detail).await?;
     let ExceptionDetail { exception, holds, late, returns, mapping } = &detail;
-    let preview: Option<Preview> = match exception.open && !wanted.preview.is_empty() {
-        true => Some(app.engine.preview(id).await?),
-        false => None,
-    };
+    let (preview, with, refused) = foreseen(app, &detail, wanted).await?;
+    let tried = refused.as_ref().unwrap_or(tried);
     let rows = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, exception).await?;
     let differing = match view::reconcile::grouped_by(exception) {
         None => None,
@@ -136,9 +140,9 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
             }
         } @else {
             @if exception.open {
-                @if may(Right::Map) && let Some(asked) = mapping { (acts::map_form(exception.id, asked, &app.targets(), &case.suggestions, tried)) }
+                @if may(Right::Map) && let Some(asked) = mapping { (acts::map_form(exception.id, asked, &app.targets(), &case.suggestions, &wanted.value, tried)) }
                 @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, tried)) }
-                @if let Some(preview) = &preview { (case::foreseen(preview)) }
+                @if let Some(preview) = &preview { (case::foreseen(preview, with.as_ref())) }
                 @if let Some(ends) = words::closes_alone(exception) {
                     p.card #settled data-live { "Nothing is held, so there is nothing to release or to dismiss: this closes by itself when " (ends) "." }
                 } @else if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) }
@@ -159,6 +163,31 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         @if may(Right::Act) { (acts::owner_forms(exception, &people, tried, now)) }
         div #history data-live { (case::history(&case, now)) }
     }))
+}
+
+/// What a release would do, and with which mapping, where that is asked for; or what is wrong with what was typed.
+async fn foreseen(
+    app: &App,
+    detail: &ExceptionDetail,
+    wanted: &Shown,
+) -> Result<(Option<Preview>, Option<MapEntry>, Option<Tried>), Failure> {
+    if !detail.exception.open || wanted.preview.is_empty() {
+        return Ok((None, None, None));
+    }
+    let entry = match detail.mapping.clone().filter(|_| !wanted.value.is_empty()) {
+        None => None,
+        Some(asked) => {
+            let connection = Some(ConnectionName(wanted.connection.clone()));
+            match asked.answered(connection, &wanted.value, &app.mapping_targets()) {
+                Ok(entry) => Some(entry),
+                Err(wrong) => {
+                    let typed = [("value".to_owned(), wanted.value.clone())].into();
+                    return Ok((None, None, Some(Tried { act: "map", typed, wrong })));
+                }
+            }
+        }
+    };
+    Ok((Some(app.engine.preview(detail.exception.id, entry.clone()).await?), entry, None))
 }
 
 /// Whom something can be handed over to, by the names that are shown.
