@@ -11,18 +11,15 @@ use std::{
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use selvedge_flow::{Patience, Redelivered};
-use selvedge_model::FlowName;
+use selvedge_flow::{Patience, Redelivered, actions::Actions};
+use selvedge_model::{FlowName, ObligationId};
 use selvedge_store::Result;
 use serde::Serialize;
 
 use crate::{
     people::Who,
     serve::App,
-    view::{
-        self,
-        replay::{Unfit, replay},
-    },
+    view::replay::{Unfit, replay},
 };
 
 /// Records that go first, alone.
@@ -72,7 +69,9 @@ impl Redeliveries {
     }
 
     fn change(&self, flow: &FlowName, change: impl FnOnce(&mut Redelivery)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(flow).into_iter().for_each(change);
+        if let Some(run) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(flow) {
+            change(run);
+        }
     }
 }
 
@@ -137,20 +136,24 @@ pub(crate) async fn begin(
     }
     let (app, actions, flow) = (Arc::clone(app), app.actions(who), flow.clone());
     tokio::spawn(async move {
-        let mut patience = Patience::new(app.clock.now());
-        let step = async |at: &Redelivered| {
-            app.redeliveries.change(&flow, |run| run.delivered = at.clone());
-            tokio::time::sleep(LOOK).await;
-            Ok(patience.lasts(at, app.clock.now()))
-        };
-        let done = actions.redeliver(&plan.ids, CANARY, "delivered again after a replay", step).await;
+        let broke = deliver(&app, &actions, &flow, &plan.ids).await.err();
         app.redeliveries.change(&flow, |run| {
             run.ended_at = Some(app.clock.now());
-            match done {
-                Ok(done) => run.delivered = done,
-                Err(error) => run.broke = Some(error.to_string()),
-            }
+            run.broke = broke.map(|error| error.to_string());
         });
     });
     Ok(Ok(run))
+}
+
+async fn deliver(app: &App, actions: &Actions, flow: &FlowName, ids: &[ObligationId]) -> Result<()> {
+    let mut patience = Patience::new(app.clock.now());
+    let mut run = actions.redeliver(ids, CANARY, "delivered again after a replay").await?;
+    loop {
+        let more = run.step(actions).await?;
+        app.redeliveries.change(flow, |shown| shown.delivered = run.done.clone());
+        if !more || !patience.lasts(&run.done, app.clock.now()) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }

@@ -21,6 +21,7 @@ mod orders;
 mod parcels;
 mod preflight;
 pub mod reconcile;
+pub mod rehearse;
 pub mod replay;
 mod returns;
 pub mod settings;
@@ -51,7 +52,7 @@ pub use exceptions::{
 };
 pub use flows::{FlowView, flows};
 pub use ledgers::{became, document};
-pub use mappings::{MappingWanted, MappingsView, Target, mappings};
+pub use mappings::{EntriesWanted, MappingWanted, MappingsView, Target, entries, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 pub use parcels::{ShipmentView, Whereabouts};
 pub use preflight::{GapView, PreflightView};

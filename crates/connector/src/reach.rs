@@ -82,9 +82,14 @@ impl Reach {
         Ok(self.only_permitted(host, found)?)
     }
 
+    /// Whether an address may be connected to.
+    pub fn allows(self, ip: IpAddr) -> bool {
+        self.allow_private || is_public(ip)
+    }
+
     fn only_permitted(self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
         let any = !found.is_empty();
-        let kept: Vec<SocketAddr> = found.into_iter().filter(|at| self.allow_private || is_public(at.ip())).collect();
+        let kept: Vec<SocketAddr> = found.into_iter().filter(|at| self.allows(at.ip())).collect();
         if any && kept.is_empty() { Err(Refusal::Private(host.to_owned())) } else { Ok(kept) }
     }
 }

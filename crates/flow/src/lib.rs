@@ -69,7 +69,7 @@ pub use preflight::PreflightSetup;
 pub use prepare::{PickSetup, Preparation, ShipmentPolicy, WithoutTracking};
 pub use pulse::{PulseSetup, PulseState};
 pub use reading::Swept;
-pub use redeliver::{PATIENCE, Patience, Plan, Redelivered, Surprise};
+pub use redeliver::{PATIENCE, Patience, Plan, Redelivered, Redelivering, Surprise};
 pub use replay::{Before, Foreseen, Replay, Replayed, Trial};
 pub use routes::RouteTrial;
 pub use silence::SilenceSetup;

@@ -3,7 +3,10 @@
 //! The ordinary journey does the work; here it is only asked for and watched. The first one that is not confirmed stops
 //! it: what was foreseen of the others rests on the same rules.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -108,6 +111,39 @@ impl Redelivered {
     }
 }
 
+/// A delivery that goes on as long as it is stepped.
+#[derive(Debug)]
+pub struct Redelivering {
+    batches: VecDeque<Vec<ObligationId>>,
+    under_way: Option<Vec<ObligationId>>,
+    why: String,
+    /// How far it is.
+    pub done: Redelivered,
+}
+
+impl Redelivering {
+    /// Sends the next batch, or looks how the one under way stands; whether there is more to wait for. Between two steps whoever
+    /// steps it waits for the engine that runs, or ticks one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn step(&mut self, actions: &Actions) -> Result<bool> {
+        if self.under_way.is_none() {
+            let Some(batch) = self.batches.pop_front() else { return Ok(false) };
+            self.done.renewed += actions.renew(&batch, &self.why).await?;
+            self.done.left = self.done.left.saturating_sub(batch.len() as u64);
+            self.under_way = Some(batch);
+        }
+        let Some(batch) = &self.under_way else { return Ok(false) };
+        self.done.waiting = actions.settle(batch, &mut self.done).await?;
+        if self.done.waiting > 0 {
+            return Ok(true);
+        }
+        self.under_way = None;
+        Ok(self.done.surprises.is_empty() && !self.batches.is_empty())
+    }
+}
+
 /// How long nothing may settle before nobody waits any longer.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -150,36 +186,20 @@ impl Actions {
             .await
     }
 
-    /// Has these go through the gate once more, the first `canary` of them alone. `step` makes time pass (ticks an engine, or
-    /// waits for the one that runs), is told how far it is, and answers whether to wait any longer.
+    /// Has these go through the gate once more, the first `canary` of them alone: nothing is done before its first step.
     ///
     /// # Errors
     /// The store's; more of them are held than may be released without a second person.
-    pub async fn redeliver(
-        &self,
-        ids: &[ObligationId],
-        canary: usize,
-        why: &str,
-        mut step: impl AsyncFnMut(&Redelivered) -> Result<bool>,
-    ) -> Result<Redelivered> {
+    pub async fn redeliver(&self, ids: &[ObligationId], canary: usize, why: &str) -> Result<Redelivering> {
         self.may_release(ids).await?;
-        let mut done = Redelivered { left: ids.len() as u64, ..Redelivered::default() };
         let (first, rest) = ids.split_at(canary.clamp(1, ids.len().max(1)).min(ids.len()));
-        for batch in std::iter::once(first).chain(rest.chunks(BATCH)).filter(|batch| !batch.is_empty()) {
-            done.renewed += self.renew(batch, why).await?;
-            done.left = done.left.saturating_sub(batch.len() as u64);
-            loop {
-                let waiting = self.settle(batch, &mut done).await?;
-                done.waiting = waiting;
-                if waiting == 0 || !step(&done).await? {
-                    break;
-                }
-            }
-            if !done.surprises.is_empty() || done.waiting > 0 {
-                break;
-            }
-        }
-        Ok(done)
+        let batches = std::iter::once(first).chain(rest.chunks(BATCH)).filter(|batch| !batch.is_empty()).map(<[_]>::to_vec);
+        Ok(Redelivering {
+            batches: batches.collect(),
+            under_way: None,
+            why: why.to_owned(),
+            done: Redelivered { left: ids.len() as u64, ..Redelivered::default() },
+        })
     }
 
     /// Counts how a batch stands, once it has settled; how many have not.

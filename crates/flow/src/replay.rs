@@ -107,12 +107,7 @@ impl Replay {
     ///
     /// # Errors
     /// The store's.
-    pub async fn each(
-        &self,
-        store: &Store,
-        documents_max: usize,
-        mut take: impl FnMut(Replayed),
-    ) -> Result<Option<Timestamp>> {
+    pub async fn each(&self, store: &Store, documents_max: usize, mut take: impl FnMut(Replayed)) -> Result<Option<Timestamp>> {
         let (mut last, mut documents) = (None::<Reached>, 0);
         loop {
             let (replay, after) = (self.clone(), last.map_or(CaptureId(0), |last| last.capture));
@@ -137,22 +132,13 @@ impl Replay {
     }
 
     /// Replays the next page of captures; how far it went, unless there was nothing. A page of none only looks whether there is more.
-    fn page(
-        &self,
-        view: &View<'_>,
-        after: CaptureId,
-        limit: usize,
-        each: &mut dyn FnMut(Replayed),
-    ) -> Result<Option<Reached>> {
+    fn page(&self, view: &View<'_>, after: CaptureId, limit: usize, each: &mut dyn FnMut(Replayed)) -> Result<Option<Reached>> {
         let brand = self.after.engine.brand();
         let from = self.flow.as_ref().and_then(|flow| self.after.engine.flows.iter().find(|one| one.setup.name == *flow));
         let from = from.map(|flow| &flow.setup.from);
         let captures = view.captures_since(brand, from, self.since, after, limit.max(1))?;
-        let reached = captures.last().map(|last| Reached {
-            capture: last.id,
-            received_at: last.received_at,
-            documents: captures.len(),
-        });
+        let reached =
+            captures.last().map(|last| Reached { capture: last.id, received_at: last.received_at, documents: captures.len() });
         if limit == 0 {
             return Ok(reached);
         }

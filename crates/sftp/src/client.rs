@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -50,6 +51,8 @@ pub struct Remote {
     pub legacy: bool,
     /// How long one answer may take.
     pub timeout: Duration,
+    /// Whether an address that the name stands for may be connected to.
+    pub permits: fn(IpAddr) -> bool,
 }
 
 /// What a folder holds.
@@ -388,6 +391,19 @@ impl Sftp {
         SftpFault::Login { host: self.remote.host.clone(), user: self.remote.user.clone(), why: why.to_string() }
     }
 
+    /// Where the name leads to, as far as that may be connected to.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, SftpFault> {
+        let found = tokio::net::lookup_host((self.remote.host.as_str(), self.remote.port)).await;
+        let found: Vec<SocketAddr> = found.map_err(|why| self.unreached(why))?.collect();
+        let permitted: Vec<SocketAddr> = found.iter().copied().filter(|at| (self.remote.permits)(at.ip())).collect();
+        if permitted.is_empty() && !found.is_empty() {
+            return Err(self.unreached(
+                "it leads to this machine or into a private network; if that is meant, set allow_private = true beside the host in the config",
+            ));
+        }
+        Ok(permitted)
+    }
+
     async fn connect(&self) -> Result<Open, SftpFault> {
         let remote = &self.remote;
         let mut config =
@@ -399,7 +415,8 @@ impl Sftp {
         }
         let shown = Shown::default();
         let doorman = Doorman { wanted: remote.host_key.clone(), shown: shown.clone() };
-        let connected = client::connect(Arc::new(config), (remote.host.as_str(), remote.port), doorman).await;
+        let addresses = self.addresses().await?;
+        let connected = client::connect(Arc::new(config), addresses.as_slice(), doorman).await;
         let mut ssh = match connected {
             Ok(ssh) => ssh,
             Err(why) => {

@@ -15,6 +15,7 @@ async fn served(gate: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> (t
 
 fn remote(served: &Served) -> Remote {
     Remote {
+        permits: |_| true,
         host: "127.0.0.1".to_owned(),
         port: served.address.port(),
         user: "brand".to_owned(),
@@ -72,6 +73,9 @@ async fn another_host_key_or_password_is_refused() {
     assert!(matches!(Sftp::new(wrong).list("in").await, Err(SftpFault::Login { .. })));
     let nonsense = Remote { login: Login::Key("no key".to_owned().into()), ..remote(&served) };
     assert!(matches!(Sftp::new(nonsense).list("in").await, Err(SftpFault::Login { .. })));
+    let elsewhere = Remote { permits: |ip| !ip.is_loopback(), ..remote(&served) };
+    let refused = Sftp::new(elsewhere).list("in").await;
+    assert!(matches!(&refused, Err(SftpFault::Unreached { why, .. }) if why.contains("allow_private = true")), "{refused:?}");
     let nobody = Remote { port: 1, ..remote(&served) };
     assert!(matches!(Sftp::new(nobody).list("in").await, Err(SftpFault::Unreached { .. })));
 }

@@ -268,9 +268,7 @@ impl View<'_> {
         let of_keys = "SELECT key, revision, received_at, amount_minor, currency, who, id FROM records
                    WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?4 AND key IN (SELECT value FROM json_each(?5))
                    ORDER BY id DESC LIMIT ?3";
-        let keys = keys
-            .map(|keys| String::from_utf8(json(&keys)?).map_err(|e| unreadable("a list of keys", e)))
-            .transpose()?;
+        let keys = keys.map(|keys| String::from_utf8(json(&keys)?).map_err(|e| unreadable("a list of keys", e))).transpose()?;
         let mut statement = self.connection.prepare_cached(if keys.is_some() { of_keys } else { sql })?;
         let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
         let (brand, kind, limit) = (brand.as_str(), kind.word(), limit(limit_rows));

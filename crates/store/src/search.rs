@@ -136,7 +136,8 @@ impl View<'_> {
         before: Option<RecordId>,
         limit_rows: usize,
     ) -> Result<(Vec<RecordKey>, Option<RecordId>)> {
-        let sql = "SELECT id, key FROM records WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?3 ORDER BY id DESC LIMIT ?4";
+        let sql =
+            "SELECT id, key FROM records WHERE brand = ?1 AND kind = ?2 AND latest = 1 AND id < ?3 ORDER BY id DESC LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
         let values = params![brand.as_str(), kind.word(), before.map_or(i64::MAX, |id| id.0), limit(LOOKED_MAX)];
         let mut rows = statement.query(values)?;

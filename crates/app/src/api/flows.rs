@@ -106,7 +106,8 @@ pub(super) async fn resume(
     // What left the configuration while it was paused is resumed, too: else its pause would be told for ever.
     let name = FlowName::new(&flow);
     let (brand, asked) = (app.brand.clone(), name.clone());
-    let flow = if app.store.read(move |view| view.flow_pause(&brand, &asked)).await?.is_some() { name } else { known(&app, flow)? };
+    let flow =
+        if app.store.read(move |view| view.flow_pause(&brand, &asked)).await?.is_some() { name } else { known(&app, flow)? };
     let reason: String = sent.reason.trim().chars().take(500).collect();
     Ok(Json(Paused { paused: false, changed: app.actions(&who).resume(&flow, &reason).await?.is_some() }))
 }

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use selvedge_flow::actions::Mapped;
 use selvedge_model::people::MapEntry;
-use selvedge_store::mappings::MappingChange;
+use selvedge_store::mappings::{MappingChange, MappingRow};
 use serde::Deserialize;
 
 use super::{
@@ -17,15 +17,21 @@ use crate::{
     people::Who,
     serve::App,
     view::{
-        self, MappingWanted, MappingsView, Target,
+        self, EntriesWanted, MappingWanted, PreflightView, Target,
         coverage::{self, Coverage},
-        mapping_csv::checked,
+        mapping_csv::{Foreseen, checked, foresee},
     },
 };
 
-/// `GET /api/mappings`
-pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<MappingsView> {
-    Ok(Json(view::mappings(&app.store, &app.brand).await?))
+/// `GET /api/mappings?connection=&table=&after=&limit=`
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(wanted): Asked<EntriesWanted>) -> Answer<Page<MappingRow>> {
+    let (rows, next) = view::entries(&app.store, &app.brand, &wanted).await?.map_err(Problem::unclear)?;
+    Ok(Json(Page::new(rows, next)))
+}
+
+/// `GET /api/mappings/preflight`
+pub(super) async fn preflight(State(app): State<Arc<App>>) -> Answer<Vec<PreflightView>> {
+    Ok(Json(view::mappings(&app.store, &app.brand).await?.preflight))
 }
 
 /// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it: one
@@ -55,6 +61,15 @@ pub(super) async fn import(State(app): State<Arc<App>>, who: Who, Sent(sent): Se
     }
     let entries = right(sent.entries, &app.mapping_targets())?;
     Ok(Json(app.actions(&who).import(entries).await?))
+}
+
+/// `POST /api/mappings/entries/preview`
+pub(super) async fn foreseen(State(app): State<Arc<App>>, Sent(sent): Sent<Entries>) -> Answer<Foreseen> {
+    if sent.entries.len() > ENTRIES_MAX {
+        return Err(Problem::unclear(format!("Send at most {ENTRIES_MAX} entries. Nothing was changed.")));
+    }
+    let entries = right(sent.entries, &app.mapping_targets())?;
+    Ok(Json(foresee(&app.store, &app.brand, entries).await?))
 }
 
 /// Entries that make sense, each named once.

@@ -75,11 +75,7 @@ pub(super) async fn delivered(
 }
 
 /// `POST /api/flows/{flow}/replay`
-pub(super) async fn mapped(
-    State(app): State<Arc<App>>,
-    Path(flow): Path<String>,
-    Sent(sent): Sent<Trial>,
-) -> Answer<ReplayView> {
+pub(super) async fn mapped(State(app): State<Arc<App>>, Path(flow): Path<String>, Sent(sent): Sent<Trial>) -> Answer<ReplayView> {
     let flow = known(&app, flow)?;
     let entries = super::mappings::right(sent.entries, &app.mapping_targets())?;
     shown(&app, &flow, &sent.since, Some(entries)).await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
+    http::StatusCode,
 };
 use schemars::JsonSchema;
 use selvedge_model::Sku;
@@ -17,8 +18,24 @@ use super::{
 };
 use crate::{
     serve::App,
-    view::stock::{self, Item, Listed, Wanted, Warehouse},
+    view::{
+        rehearse::{RehearsalView, RehearseWanted, Rehearsed, rehearsed},
+        stock::{self, Item, Listed, Wanted, Warehouse},
+    },
 };
+
+/// `GET /api/stock/rehearse?interval=&buffer=`
+pub(super) async fn rehearse(State(app): State<Arc<App>>, Asked(wanted): Asked<RehearseWanted>) -> Answer<RehearsalView> {
+    match rehearsed(&app, &wanted).await? {
+        Rehearsed::Played(rehearsal) => Ok(Json((*rehearsal).into())),
+        Rehearsed::Missing(missing) => Err(Problem::of(StatusCode::CONFLICT, "There is nothing to play", missing.join(" "))),
+        Rehearsed::Unclear(why) => Err(Problem::unclear(why)),
+        Rehearsed::Busy => {
+            let detail = "Another rehearsal is under way; try again in a moment.";
+            Err(Problem::of(StatusCode::CONFLICT, "Somebody was quicker", detail))
+        }
+    }
+}
 
 /// Figures of one answer.
 const LIMIT_MAX: usize = 1_000;

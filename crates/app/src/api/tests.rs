@@ -300,10 +300,10 @@ impl Things {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let exceptions = get(app, "/api/exceptions").await;
         let is_it = |one: &&Value| one["rule"].as_str().unwrap().starts_with(rule);
-        let exception = text(&exceptions["exceptions"].as_array().unwrap().iter().find(is_it).unwrap()["id"]);
+        let exception = text(&exceptions["items"].as_array().unwrap().iter().find(is_it).unwrap()["id"]);
         let detail = get(app, &format!("/api/exceptions/{exception}")).await;
         let obligation = detail["case"]["edit"]["obligation"].as_str().unwrap_or("obl_1").to_owned();
-        let alert = get(app, "/api/alerts").await["alerts"][0]["id"].as_str().unwrap_or("alr_1").to_owned();
+        let alert = get(app, "/api/alerts").await["items"][0]["id"].as_str().unwrap_or("alr_1").to_owned();
         let (id, now) = (person(app, "bo@example.com", &[Role::Viewer]).await, app.clock.now());
         let scopes = Role::Viewer.rights().iter().copied().collect();
         let until = now + std::time::Duration::from_secs(3_600);

@@ -199,7 +199,10 @@ pub async fn run(about: &About, args: Args) -> Done {
             let entry = match (value, detail.mapping) {
                 (None, _) => None,
                 (Some(_), None) => {
-                    return Err(unclear(format!("{id} asks for no mapping"), format!("See what it asks for: selvedge exceptions show {id}")));
+                    return Err(unclear(
+                        format!("{id} asks for no mapping"),
+                        format!("See what it asks for: selvedge exceptions show {id}"),
+                    ));
                 }
                 (Some(value), Some(asked)) => {
                     let entry = asked.answered(None, &value, &config.mapping_targets());

@@ -231,9 +231,9 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
     let brand = config.brand.clone();
     let marked = store.read(move |view| view.four_eyes(&brand)).await?.map;
     let all = rows.len();
-    let news: Vec<MappingWanted> = rows
+    let news: Vec<MapEntry> = rows
         .into_iter()
-        .filter(|row| before.get(&(row.connection.0.clone(), row.table.clone(), row.key.clone())) != row.value.as_ref())
+        .filter(|row| before.get(&(row.connection.0.clone(), row.table.clone(), row.key.clone())) != Some(&row.value))
         .collect();
     let set = news.len();
     let actions = about.actions(config, &store);
@@ -246,16 +246,14 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
             ));
         }
         // It is asked for as a whole, and comes back as what waits.
-        let entry =
-            |row: MappingWanted| Some(MapEntry { connection: row.connection, table: row.table, key: row.key, value: row.value? });
-        actions.import(news.into_iter().filter_map(entry).collect()).await?;
+        actions.import(news).await?;
         return Ok(());
     }
     let bar = about.out.progress(set as u64, "mappings");
     let released: u64 = stream::iter(news)
         .map(|row| {
             let actions = &actions;
-            async move { actions.map(&row.connection, &row.table, &row.key, row.value.as_deref()).await }
+            async move { actions.map(&row.connection, &row.table, &row.key, Some(&row.value)).await }
         })
         .buffer_unordered(AT_ONCE)
         .inspect_ok(|_| bar.inc(1))
@@ -286,12 +284,11 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
 /// It cannot be read; every bad row.
 pub(super) fn read_set(file: &Path, targets: &[Target]) -> Result<MappingSet, Failure> {
     let rows = read_rows(file, targets, "Nothing was compared.")?;
-    let row = |row: MappingWanted| Some(((row.connection.0, row.table, row.key), row.value?));
-    Ok(MappingSet(rows.into_iter().filter_map(row).collect()))
+    Ok(MappingSet(rows.into_iter().map(|row| ((row.connection.0, row.table, row.key), row.value)).collect()))
 }
 
 /// The rows of a file.
-fn read_rows(file: &Path, targets: &[Target], effect: &str) -> Result<Vec<MappingWanted>, Failure> {
+fn read_rows(file: &Path, targets: &[Target], effect: &str) -> Result<Vec<MapEntry>, Failure> {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let mut text = Vec::new();
     let read = if file == Path::new("-") {

@@ -105,9 +105,7 @@ pub async fn run(about: &About, args: Args) -> Done {
     let replay =
         Replay { before, after: Trial { engine: candidate, mappings: set.map(Arc::new) }, since, flow: args.flow.clone() };
     let (mut tally, limit) = (ReplayTally::default(), args.limit.unwrap_or(SHOWN));
-    replay
-        .each(&store, usize::MAX, |one| tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, limit))
-        .await?;
+    replay.each(&store, usize::MAX, |one| tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, limit)).await?;
     if about.out.json {
         about.out.json(&tally)?
     } else {
@@ -212,7 +210,11 @@ async fn deliver(about: &About, config: &Config, store: &Store, engine: &Arc<Eng
         return finish(out, &tally, &plan, &Redelivered::default());
     }
     let canary = args.canary.and_then(|n| usize::try_from(n).ok()).unwrap_or(CANARY);
-    out.say(format!("{} to be delivered again, {} first.", counted(plan.ids.len() as u64, "record"), canary.min(plan.ids.len())))?;
+    out.say(format!(
+        "{} to be delivered again, {} first.",
+        counted(plan.ids.len() as u64, "record"),
+        canary.min(plan.ids.len())
+    ))?;
     let done = move_them(about, config, engine, &plan.ids, canary, &actor_says(args)).await?;
     finish(out, &tally, &plan, &done)
 }
@@ -247,13 +249,13 @@ async fn move_them(
         engine.recover().await?;
     }
     let mut patience = Patience::new(about.clock.now());
-    let step = async |at: &Redelivered| {
+    let mut run = actions.redeliver(ids, canary, why).await?;
+    while run.step(&actions).await? && patience.lasts(&run.done, about.clock.now()) {
         if lock.is_none() || engine.tick().await?.idle() {
             tokio::time::sleep(LOOK).await;
         }
-        Ok(patience.lasts(at, about.clock.now()))
-    };
-    Ok(actions.redeliver(ids, canary, why, step).await?)
+    }
+    Ok(run.done)
 }
 
 fn finish(out: Out, tally: &ReplayTally, plan: &Plan, done: &Redelivered) -> Done {

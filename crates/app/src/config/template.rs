@@ -242,7 +242,7 @@ const WAREHOUSES: &str = "
 
 ## [connections.depot]
 ## system = \"threepl\"             # a warehouse that exchanges files over SFTP
-## host = \"sftp.example.com\"
+## host = \"sftp.example.com\"       # a public address; allow_private = true where another is meant
 ## user = \"mybrand\"
 ## password = { env = \"DEPOT_PASSWORD\" } # or private_key = { file = \"depot.key\" }
 ## host_key = \"SHA256:...\"          # ssh-keyscan HOST | ssh-keygen -lf -; ask the partner whether it is theirs

@@ -7,10 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{Failure, Frame, Place, today::order_table, words::further};
-use crate::{
-    serve::App,
-    view,
-};
+use crate::{serve::App, view};
 
 /// Lines of a list.
 const LINES: usize = 50;

@@ -4,100 +4,35 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use maud::{Markup, PreEscaped, html};
-use selvedge_store::{StoreError, stock::Of};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::{
     Failure, Frame, Place,
     words::{grouped, length, plural},
 };
 use crate::{
-    config::words::Span,
-    rehearse::{Asked, BufferAsked, Played, Rehearsal, history::history, play},
+    rehearse::{Played, Rehearsal},
     serve::App,
+    view::rehearse::{RehearseWanted, Rehearsed, TEXT_MAX, rehearsed},
 };
 
-/// How many events are played for a page; the newest if there are more.
-const EVENTS_MAX: usize = 200_000;
-/// How many values a field takes.
-const VALUES_MAX: usize = 8;
-/// The longest text of a field.
-const TEXT_MAX: usize = 200;
-/// A rehearsal takes a processor and a reader of the store; one at a time.
-static ROOM: Semaphore = Semaphore::const_new(1);
-
-/// What is asked, as text, so that nonsense is a message and not an error.
+/// What is typed.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Form {
-    #[serde(default)]
     interval: String,
-    #[serde(default)]
     buffer: String,
 }
 
-impl Form {
-    fn asked(&self) -> Result<Asked, String> {
-        let intervals = values(&self.interval, |text| text.parse::<Span>().map_err(|error| error.to_string()))?;
-        let buffers = values(&self.buffer, str::parse::<BufferAsked>)?;
-        Ok(Asked { intervals, buffers, ..Asked::default() })
-    }
-}
-
-fn values<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    if text.len() > TEXT_MAX {
-        return Err(format!("A field takes {TEXT_MAX} characters."));
-    }
-    let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-    if words.len() > VALUES_MAX {
-        return Err(format!("A field takes {VALUES_MAX} values here; the command line takes more."));
-    }
-    words.into_iter().map(read).collect()
-}
-
-/// What there is to show.
-enum Shown {
-    Played(Box<Rehearsal>),
-    Missing(Vec<String>),
-    Unclear(String),
-    Busy,
-}
-
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, Query(form): Query<Form>) -> Result<Markup, Failure> {
-    let shown = match form.asked() {
-        Err(why) => Shown::Unclear(why),
-        Ok(asked) => rehearsed(&app, asked).await?,
-    };
+pub(super) async fn page(State(app): State<Arc<App>>, Query(Form { interval, buffer }): Query<Form>) -> Result<Markup, Failure> {
+    let wanted = RehearseWanted { interval, buffer };
+    let shown = rehearsed(&app, &wanted).await?;
     let frame = Frame::of(&app, Place::Stock, "Rehearse stock").await?;
-    Ok(frame.around(content(&form, &shown)))
+    Ok(frame.around(content(&wanted, &shown)))
 }
 
-async fn rehearsed(app: &App, asked: Asked) -> Result<Shown, Failure> {
-    let Some(flow) = app.engine.setup().stocks.first().map(|stock| stock.name.clone()) else {
-        return Ok(Shown::Missing(vec!["No stock flow is configured, so there are no days to play.".to_owned()]));
-    };
-    let Ok(permit) = ROOM.try_acquire() else {
-        return Ok(Shown::Busy);
-    };
-    let (store, of) = (app.store.clone(), Of { brand: app.brand.clone(), flow });
-    // In a task of its own, so that whoever goes away does not make room for a second one beside it.
-    let task = tokio::spawn(async move {
-        let _permit = permit;
-        let material = match history(&store, of, EVENTS_MAX).await? {
-            Ok(material) => material,
-            Err(missing) => return Ok(Shown::Missing(missing)),
-        };
-        let played = tokio::task::spawn_blocking(move || play(material, &asked, || {})).await;
-        Ok(match played.map_err(|error| StoreError::Broke(error.to_string()))? {
-            Ok(rehearsal) => Shown::Played(Box::new(rehearsal)),
-            Err(error) => Shown::Missing(vec![format!("The recording cannot be played: {error}.")]),
-        })
-    });
-    task.await.map_err(|error| StoreError::Broke(error.to_string()))?.map_err(Failure::Store)
-}
-
-fn content(form: &Form, shown: &Shown) -> Markup {
+fn content(form: &RehearseWanted, shown: &Rehearsed) -> Markup {
     html! {
         h1 { "Rehearse stock" }
         p.lead { "The days that were seen here, played again under other settings: what would have been oversold, and what lost." }
@@ -108,13 +43,13 @@ fn content(form: &Form, shown: &Shown) -> Markup {
             div { input #buffer name="buffer" value=(form.buffer) maxlength=(TEXT_MAX) autocomplete="off"; button { "Rehearse" } }
         }
         @match shown {
-            Shown::Unclear(why) => { p.wrong role="alert" { (why) } }
-            Shown::Busy => { p.empty { "Another rehearsal is under way. Load the page again shortly." } }
-            Shown::Missing(missing) => {
+            Rehearsed::Unclear(why) => { p.wrong role="alert" { (why) } }
+            Rehearsed::Busy => { p.empty { "Another rehearsal is under way. Load the page again shortly." } }
+            Rehearsed::Missing(missing) => {
                 @for why in missing { p.empty { (why) } }
                 p { "Recordings in files can be played with " code { "selvedge stock rehearse" } "." }
             }
-            Shown::Played(rehearsal) => { (result(rehearsal)) }
+            Rehearsed::Played(rehearsal) => { (result(rehearsal)) }
         }
     }
 }
@@ -234,7 +169,7 @@ mod tests {
     use super::*;
     use crate::{
         pages::sample::NAUGHTY,
-        rehearse::{Named, scenarios},
+        rehearse::{Asked, Named, scenarios},
     };
 
     fn played() -> Vec<Played> {
@@ -278,23 +213,15 @@ mod tests {
             took_us: 12_345,
             a_minute: 1,
         };
-        let page = content(&Form::default(), &Shown::Played(Box::new(rehearsal))).into_string();
+        let page = content(&RehearseWanted::default(), &Rehearsed::Played(Box::new(rehearsal))).into_string();
         assert!(page.contains("1\u{202f}200 order lines") && page.contains("<svg") && !page.contains("<script"), "{page}");
         assert_eq!(page.matches("<tr>").count(), 15);
     }
 
     #[test]
-    fn what_is_typed_is_read_or_said_to_be_wrong() {
-        let form = |interval: &str, buffer: &str| Form { interval: interval.to_owned(), buffer: buffer.to_owned() };
-        let asked = form("30s, 5m,", " none,fixed=3").asked().unwrap();
-        assert_eq!((asked.intervals.len(), asked.buffers.len()), (2, 2));
-        assert!(form("", "").asked().unwrap().intervals.is_empty());
-        for bad in [form("soon", ""), form("", "two"), form("0s", ""), form(&"1s,".repeat(9), ""), form(&"x".repeat(201), "")] {
-            let why = bad.asked().unwrap_err();
-            assert!(content(&bad, &Shown::Unclear(why)).into_string().contains("role=\"alert\""));
-        }
-        let bad = form(NAUGHTY, NAUGHTY);
-        let page = content(&bad, &Shown::Unclear(bad.asked().unwrap_err())).into_string();
-        assert!(!page.contains("<script"), "{page}");
+    fn what_is_wrong_is_said_and_breaks_out_of_nothing() {
+        let bad = RehearseWanted { interval: NAUGHTY.to_owned(), buffer: NAUGHTY.to_owned() };
+        let page = content(&bad, &Rehearsed::Unclear(bad.asked().unwrap_err())).into_string();
+        assert!(page.contains("role=\"alert\"") && !page.contains("<script"), "{page}");
     }
 }

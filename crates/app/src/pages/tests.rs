@@ -330,7 +330,7 @@ async fn each_exception_has_a_team_and_a_team_sees_its_own() {
     let one = get(&app, &format!("/exceptions/{}", withheld.unlinked)).await.text;
     assert!(one.contains("<dt>Team</dt><dd>Finance</dd>") && one.contains("/returns/desk%2EC5"), "{one}");
 
-    let found = get(&app, "/api/exceptions?team=engineering").await.json()["exceptions"].clone();
+    let found = get(&app, "/api/exceptions?team=engineering").await.json()["items"].clone();
     assert_eq!(found.as_array().unwrap().len(), 1, "{found:#}");
     assert_eq!(found[0]["team"], "engineering");
     let refused = get(&app, "/api/exceptions?team=magic").await;
@@ -449,8 +449,8 @@ async fn the_last_pre_flight_is_shown_with_money_and_suggestions() {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("<b>fast"), "what the shop writes stays text");
-    let told = get(&app, "/api/mappings").await.json();
-    let gap = &told["preflight"][0]["gaps"][0];
+    let told = get(&app, "/api/mappings/preflight").await.json();
+    let gap = &told[0]["gaps"][0];
     assert_eq!(
         (&gap["money"][0], &gap["why"], &gap["carried"]["orders"]),
         (&json!("18200.00 EUR"), &json!("missing"), &json!(214))
@@ -500,7 +500,7 @@ async fn the_desk_is_narrowed_paged_and_says_by_what_it_is_ranked() {
     let after = page["next"].as_str().unwrap();
     let rest = get(&app, &format!("/api/exceptions?after={after}")).await.json();
     assert_eq!(rest["next"], Value::Null);
-    assert!(!rest["exceptions"].as_array().unwrap().contains(&page["exceptions"][0]));
+    assert!(!rest["items"].as_array().unwrap().contains(&page["items"][0]));
 }
 
 #[tokio::test]
@@ -526,7 +526,9 @@ async fn one_exception_is_handed_over_put_off_talked_about_and_previewed() {
     assert_eq!(get(&app, &format!("/api/exceptions/{exception}/preview")).await.json()["passes"], 2);
     // What a mapping would release is seen before it is set.
     let with = get(&app, &format!("/exceptions/{exception}?value=417&preview=yes")).await.text;
-    for says in ["What setting it and a release would do", "set to <code>417</code>", "value=\"417\"", "See what it would release"] {
+    for says in
+        ["What setting it and a release would do", "set to <code>417</code>", "value=\"417\"", "See what it would release"]
+    {
         assert!(with.contains(says), "{says}: {with}");
     }
     assert!(app.store.read(|view| view.mappings(&brand())).await.unwrap().is_empty(), "nothing is set");
@@ -685,6 +687,16 @@ async fn only_our_own_pages_may_act() {
         assert_eq!(got.status, StatusCode::MISDIRECTED_REQUEST);
         assert!(!got.text.contains("nordwind"));
     }
+    // A program is refused in its own way.
+    let act = || Request::post(format!("/api/exceptions/{exception}/release"));
+    for (request, status) in [
+        (act().header("host", "evil.example"), StatusCode::MISDIRECTED_REQUEST),
+        (act().header("host", "localhost:8080").header("origin", "https://evil.example"), StatusCode::FORBIDDEN),
+    ] {
+        let got = got(&app, request.body(Body::empty()).unwrap()).await;
+        assert_eq!((got.status, got.header("content-type")), (status, "application/problem+json"), "{}", got.text);
+        assert_eq!(got.json()["status"], status.as_u16(), "{}", got.text);
+    }
     assert_eq!(get(&app, &format!("/api/exceptions/{exception}")).await.json()["count"], 2);
 }
 
@@ -702,7 +714,7 @@ async fn the_api_reads_and_acts() {
     assert_eq!((&balance[0]["captured"], &balance[0]["confirmed"], &balance[0]["difference"]), (&json!(1), &json!(1), &json!(0)));
     assert_eq!(get(&app, "/api/orders?search=coat&limit=2").await.json()["items"].as_array().unwrap().len(), 2);
     assert_eq!(get(&app, "/api/orders?search=1002").await.json()["items"][0]["standings"][0]["state"], "held");
-    let exceptions = get(&app, "/api/exceptions").await.json()["exceptions"].clone();
+    let exceptions = get(&app, "/api/exceptions").await.json()["items"].clone();
     assert_eq!(
         (&exceptions[0]["id"], &exceptions[0]["count"], &exceptions[0]["rule"]),
         (&json!(exception), &json!(2), &json!("mapping.shipping_item"))
@@ -721,7 +733,7 @@ async fn the_api_reads_and_acts() {
     )
     .await;
     assert_eq!((got.status, got.json()), (StatusCode::OK, json!({ "released": 1, "following": 1 })));
-    assert_eq!(get(&app, "/api/mappings").await.json()["mappings"][0]["value"], "417");
+    assert_eq!(get(&app, "/api/mappings").await.json()["items"][0]["value"], "417");
     let got = api(&app, Method::POST, &format!("/api/exceptions/{exception}/release"), json!({})).await;
     assert_eq!(got.json(), json!({ "released": 1 }), "a person who says so does not wait for the first");
     let got = api(&app, Method::POST, &format!("/api/exceptions/{exception}/dismiss"), json!({ "reason": "a test" })).await;
@@ -842,7 +854,11 @@ async fn the_probes_answer() {
     assert_eq!(get(&app, "/readyz").await.json(), json!({ "ready": true }));
     clock.advance(Duration::from_secs(61));
     let stuck = get(&app, "/readyz").await;
-    assert_eq!((stuck.status, &stuck.json()["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)), "nothing works any more");
+    assert_eq!(
+        (stuck.status, &stuck.json()["ready"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!(false)),
+        "nothing works any more"
+    );
     let icon = get(&app, "/assets/selvedge.svg?v=1").await;
     assert_eq!(
         (icon.header("content-type"), icon.header("cache-control")),
@@ -1367,5 +1383,5 @@ async fn a_link_in_a_message_asks_and_only_the_button_acknowledges() {
     assert_eq!(answer.json(), json!({ "acknowledged": false }));
     assert_eq!(form(&app, "/alerts/alr_99/acknowledge", "").await.status, StatusCode::NOT_FOUND);
     assert_eq!(api(&app, Method::POST, "/api/alerts/alr_99/acknowledge", json!({})).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(get(&app, "/api/alerts").await.json()["alerts"][0]["id"], alert.to_string());
+    assert_eq!(get(&app, "/api/alerts").await.json()["items"][0]["id"], alert.to_string());
 }

@@ -72,6 +72,7 @@ pub struct MessageView {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AlertsView {
     /// The alerts, open ones first.
+    #[serde(rename = "items")]
     pub alerts: Vec<AlertView>,
     /// What `after` takes to go on; none at the end of the list.
     pub next: Option<AlertId>,

@@ -130,6 +130,7 @@ impl DeskWanted {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DeskView {
     /// The exceptions, as the shelf orders them.
+    #[serde(rename = "items")]
     pub exceptions: Vec<ExceptionView>,
     /// The `after` of the next page, if there may be more.
     pub next: Option<String>,

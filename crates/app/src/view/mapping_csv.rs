@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use schemars::JsonSchema;
 use selvedge_model::{Brand, ConnectionName, people::MapEntry};
 use selvedge_store::{Result, Store, mappings::MappingRow};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use super::{MappingWanted, Target};
 const COLUMNS: [&str; 4] = ["connection", "table", "key", "value"];
 
 /// One entry that an import would set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// What it would be.
     #[serde(flatten)]
@@ -22,7 +23,7 @@ pub struct Change {
 }
 
 /// What an import would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Foreseen {
     /// What it would set, in the order of the file.
     pub changes: Vec<Change>,
@@ -30,24 +31,22 @@ pub struct Foreseen {
     pub same: usize,
 }
 
-/// What rows would change.
+/// What entries would change.
 ///
 /// # Errors
 /// The store's.
-pub async fn foresee(store: &Store, brand: &Brand, rows: Vec<MappingWanted>) -> Result<Foreseen> {
+pub async fn foresee(store: &Store, brand: &Brand, entries: Vec<MapEntry>) -> Result<Foreseen> {
     let brand = brand.clone();
     let stands = store.read(move |view| view.mappings(&brand)).await?;
     let stands: BTreeMap<(String, String, String), String> =
         stands.into_iter().map(|row| ((row.connection, row.table, row.key), row.value)).collect();
     let mut foreseen = Foreseen::default();
-    for row in rows {
-        let Some(value) = row.value else { continue };
-        let before = stands.get(&(row.connection.0.clone(), row.table.clone(), row.key.clone()));
-        if before == Some(&value) {
+    for entry in entries {
+        let before = stands.get(&(entry.connection.0.clone(), entry.table.clone(), entry.key.clone()));
+        if before == Some(&entry.value) {
             foreseen.same += 1;
         } else {
-            let entry = MapEntry { connection: row.connection, table: row.table, key: row.key, value };
-            foreseen.changes.push(Change { entry, before: before.cloned() });
+            foreseen.changes.push(Change { before: before.cloned(), entry });
         }
     }
     Ok(foreseen)
@@ -67,7 +66,7 @@ pub fn checked(wanted: MappingWanted, targets: &[Target]) -> std::result::Result
 ///
 /// # Errors
 /// Each bad row's line, and why.
-pub fn read_csv(text: &[u8], targets: &[Target]) -> std::result::Result<Vec<MappingWanted>, Vec<(u64, String)>> {
+pub fn read_csv(text: &[u8], targets: &[Target]) -> std::result::Result<Vec<MapEntry>, Vec<(u64, String)>> {
     // Spreadsheets put a mark in front, and in half of Europe write semicolons.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -112,11 +111,12 @@ pub fn read_csv(text: &[u8], targets: &[Target]) -> std::result::Result<Vec<Mapp
         };
         match checked(wanted, targets) {
             Err(why) => bad.push((line, why)),
-            Ok(row) => {
-                if let Some(first) = seen.insert((row.connection.clone(), row.table.clone(), row.key.clone()), line) {
-                    bad.push((line, format!("{} {} stands on line {first} already", row.table, row.key)));
+            Ok(MappingWanted { connection, table, key, value }) => {
+                let entry = MapEntry { connection, table, key, value: value.unwrap_or_default() };
+                if let Some(first) = seen.insert((entry.connection.clone(), entry.table.clone(), entry.key.clone()), line) {
+                    bad.push((line, format!("{} {} stands on line {first} already", entry.table, entry.key)));
                 }
-                rows.push(row);
+                rows.push(entry);
             }
         }
     }
@@ -210,9 +210,7 @@ mod tests {
         let text = String::from_utf8(written.clone()).unwrap();
         assert!(text.contains("'=1+1") && text.contains(",'-5\n") && !text.contains(",=") && !text.contains(",-"), "{text}");
         let read = read_csv(&written, &targets()).unwrap();
-        let as_rows = |wanted: &MappingWanted| {
-            (wanted.connection.0.clone(), wanted.table.clone(), wanted.key.clone(), wanted.value.clone().unwrap())
-        };
+        let as_rows = |one: &MapEntry| (one.connection.0.clone(), one.table.clone(), one.key.clone(), one.value.clone());
         let expected: Vec<_> =
             rows.iter().map(|row| (row.connection.clone(), row.table.clone(), row.key.clone(), row.value.clone())).collect();
         assert_eq!(read.iter().map(as_rows).collect::<Vec<_>>(), expected);
@@ -231,7 +229,7 @@ mod tests {
     fn spreadsheets_are_understood() {
         let text = "\u{feff}Table;Key;Value;Connection\r\nitem;\"market=2,method=x\";98;erp\r\n";
         let read = read_csv(text.as_bytes(), &targets()).unwrap();
-        assert_eq!((read[0].key.as_str(), read[0].value.as_deref()), ("market=2,method=x", Some("98")));
+        assert_eq!((read[0].key.as_str(), read[0].value.as_str()), ("market=2,method=x", "98"));
         for text in ["", "table,key\n", "\u{0}\u{1}"] {
             assert_eq!(read_csv(text.as_bytes(), &targets()).unwrap_err()[0].0, 1, "{text:?}");
         }

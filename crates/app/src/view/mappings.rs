@@ -1,5 +1,6 @@
 //! What the targets call our values.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use schemars::JsonSchema;
 use selvedge_connector::MappingTable;
 use selvedge_model::{Brand, ConnectionName, FlowName};
@@ -16,7 +17,7 @@ use crate::config::words::nearest;
 const HISTORY_MAX: usize = 100;
 
 /// The mapping tables and who changed them.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct MappingsView {
     /// What is set.
     pub mappings: Vec<MappingRow>,
@@ -41,6 +42,53 @@ pub async fn mappings(store: &Store, brand: &Brand) -> Result<MappingsView> {
             })
         })
         .await
+}
+
+/// Which entries are wanted, and from where on.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntriesWanted {
+    /// For one target.
+    pub connection: String,
+    /// Of one table.
+    pub table: String,
+    /// The `next` of the page before.
+    pub after: String,
+    /// How many, at most 1,000; 100 where nothing is said.
+    pub limit: Option<usize>,
+}
+
+/// Entries of one page.
+const ENTRIES_MAX: usize = 1_000;
+
+/// Some entries by connection, table and key; and where to go on.
+///
+/// # Errors
+/// The store's; inside: what is unclear, in a sentence.
+pub async fn entries(
+    store: &Store,
+    brand: &Brand,
+    wanted: &EntriesWanted,
+) -> Result<std::result::Result<(Vec<MappingRow>, Option<String>), String>> {
+    let place = |row: &MappingRow| (row.connection.clone(), row.table.clone(), row.key.clone());
+    let after: Option<(String, String, String)> = match wanted.after.as_str() {
+        "" => None,
+        text => match URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            Some(after) => Some(after),
+            None => return Ok(Err("after is the next of an answer before; this is none.".to_owned())),
+        },
+    };
+    let (brand, limit) = (brand.clone(), wanted.limit.unwrap_or(100).clamp(1, ENTRIES_MAX));
+    let rows = store.read(move |view| view.mappings(&brand)).await?;
+    let is_wanted = |row: &MappingRow| {
+        (wanted.connection.is_empty() || wanted.connection == row.connection)
+            && (wanted.table.is_empty() || wanted.table == row.table)
+            && after.as_ref().is_none_or(|after| place(row) > *after)
+    };
+    let page: Vec<MappingRow> = rows.into_iter().filter(is_wanted).take(limit).collect();
+    let last = page.last().filter(|_| page.len() == limit).map(place);
+    let next = last.map(|last| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&last).unwrap_or_default()));
+    Ok(Ok((page, next)))
 }
 
 /// A mapping that somebody wants to set.

@@ -109,9 +109,9 @@ pub async fn replay(
                 tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, EXAMPLES_MAX);
             })
             .await?;
-        let deliverable = in_force
-            .then(|| Deliverable { records: plan.ids.len() as u64, would_not_pass: plan.left_out + plan.would_not_pass });
-        Ok((ReplayView { flow, since, until, tally, deliverable }, plan))
+        let deliverable =
+            in_force.then(|| Deliverable { records: plan.ids.len() as u64, would_not_pass: plan.left_out + plan.would_not_pass });
+        Ok::<_, StoreError>((ReplayView { flow, since, until, tally, deliverable }, plan))
     });
-    Ok(Ok(task.await.map_err(|error| StoreError::Broke(error.to_string()))??))
+    task.await.map_err(|error| StoreError::Broke(error.to_string()))?.map(Ok)
 }

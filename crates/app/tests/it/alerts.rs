@@ -132,7 +132,7 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     let row = rows.as_array().unwrap().iter().find(|row| row["table"] == "shipping_item").unwrap_or_else(|| panic!("{rows}"));
     let key = alert["message"].as_str().unwrap().to_owned();
     let exceptions: Value = serde_json::from_str(&get("/api/exceptions").1).unwrap();
-    let cause = exceptions["exceptions"][0]["cause"].as_str().unwrap_or_else(|| panic!("{key}: {exceptions}")).to_owned();
+    let cause = exceptions["items"][0]["cause"].as_str().unwrap_or_else(|| panic!("{key}: {exceptions}")).to_owned();
     let asked = cause.strip_prefix("mapping.shipping_item:").unwrap_or_else(|| panic!("{cause}"));
     let (well, answer) = said(&config, &["mappings", "set", "shipping_item", asked, row["value"].as_str().unwrap()]);
     assert!(well, "{answer}");

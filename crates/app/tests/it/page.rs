@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, key::Key};
 use serde_json::json;
 
 use crate::demo::selvedge;
@@ -237,7 +237,7 @@ async fn everything_works_without_scripts() {
 }
 
 #[tokio::test]
-async fn it_fits_a_phone_and_is_reached_by_keyboard() {
+async fn it_fits_a_phone_and_everything_has_a_name() {
     let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
     let browser = Browser::open(true, 500).await;
     browser.client.goto(&format!("{address}/")).await.unwrap();
@@ -268,5 +268,56 @@ async fn it_fits_a_phone_and_is_reached_by_keyboard() {
         let first = browser.run("return document.querySelector('a, button, input').getAttribute('href')").await;
         assert!(first.as_str().is_some_and(|href| href.starts_with('#')), "{path}: the first stop leads past the menu: {first}");
     }
+    browser.close().await;
+}
+
+/// Presses a key where the focus is.
+async fn press(browser: &Browser, key: Key) {
+    browser.client.active_element().await.unwrap().send_keys(&key.to_string()).await.unwrap();
+}
+
+/// Presses Tab until an element has the focus. Whatever has it on the way shows that it has.
+async fn tab_to(browser: &Browser, selector: &str) {
+    let look = format!(
+        "const e = document.activeElement, s = getComputedStyle(e); \
+         return [e.matches({selector:?}), e === document.body || s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, e.outerHTML.slice(0, 120)]"
+    );
+    for _ in 0..150 {
+        press(browser, Key::Tab).await;
+        let seen = browser.run(&look).await;
+        assert_eq!(seen[1], json!(true), "the focus does not show on {}", seen[2]);
+        if seen[0] == json!(true) {
+            return;
+        }
+    }
+    panic!("Tab does not come to {selector}");
+}
+
+#[tokio::test]
+async fn an_exception_is_found_and_mended_with_the_keyboard_alone() {
+    let (_demo, address) = demo(&["--orders", "30", "--pace", "20"]);
+    let browser = Browser::open(true, 1280).await;
+    browser.client.goto(&format!("{address}/")).await.unwrap();
+    browser.wait_for("#says", false, |text| text.starts_with("1 exception needs")).await;
+    let item = mapped_item(&browser, &address).await;
+    browser.client.goto(&format!("{}/exceptions", address.split("/demo/").next().unwrap())).await.unwrap();
+    browser.see("#exceptions h2 a").await;
+
+    // Past the menu, to the list, into the exception.
+    tab_to(&browser, "a.skip").await;
+    press(&browser, Key::Enter).await;
+    assert_eq!(browser.run("return document.activeElement.id").await, json!("main"));
+    tab_to(&browser, "#exceptions h2 a").await;
+    press(&browser, Key::Enter).await;
+    browser.see("#because").await;
+
+    // The value is typed and sent where it stands.
+    tab_to(&browser, "#value").await;
+    browser.client.active_element().await.unwrap().send_keys(&item).await.unwrap();
+    press(&browser, Key::Enter).await;
+    let done = browser.see("p.done").await;
+    assert!(done.contains("back to the gate"), "{done}");
+    browser.client.goto(&format!("{}/", address.split("/demo/").next().unwrap())).await.unwrap();
+    browser.wait_for("#says", false, |text| text == "Nothing needs you.").await;
     browser.close().await;
 }

@@ -1,33 +1,15 @@
 //! Products with the built binary: what changes in the shop changes in the books and the warehouses, and what somebody
 //! changes there is told and taken back.
 
-use std::{
-    path::Path,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Stdio};
 
 use serde_json::Value;
 
 use crate::{
     demo::{Demo, selvedge},
     webhooks::send,
+    world::{World, until},
 };
-
-/// The longest that anything here may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Asks until there is an answer.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match ask() {
-            Some(answer) => return answer,
-            None if Instant::now() > end => panic!("{what} did not come"),
-            None => std::thread::sleep(Duration::from_millis(100)),
-        }
-    }
-}
 
 fn post(address: &str, path: &str, body: &Value) -> u16 {
     let body = body.to_string();
@@ -59,11 +41,8 @@ fn what_changes_in_the_shop_goes_on_and_what_changes_elsewhere_is_told_and_taken
     let mut command = selvedge();
     command.args(["demo", "--headless", "--orders", "3", "--listen", "127.0.0.1:0", "--store"]).arg(demo.path("demo.db"));
     let _running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let (world, config) = (demo.path("demo.world"), demo.path("demo.world/selvedge.toml"));
-    let admin = until("the world", || {
-        let ports: Value = serde_json::from_slice(&std::fs::read(world.join("ports.json")).ok()?).ok()?;
-        Some(format!("127.0.0.1:{}", ports["admin"].as_u64()?))
-    });
+    let world = World::of(&demo.path("demo.db"));
+    let (config, admin) = (world.config(), world.address());
     let confirmed = |flow: &str| {
         let balances = said(&config, &["balance"])?;
         let of_flow = balances.as_array()?.iter().find(|balance| balance["flow"] == flow)?.clone();

@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -11,23 +10,10 @@ use serde_json::{Value, json};
 use crate::{
     demo::{Demo, selvedge},
     webhooks::send,
+    world::{World, until},
 };
 
 const ORDERS: u64 = 6;
-/// The longest that anything here may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match ask() {
-            Some(answer) => return answer,
-            None if Instant::now() > end => panic!("{what} did not come"),
-            None => std::thread::sleep(Duration::from_millis(100)),
-        }
-    }
-}
-
 /// What a command says, as JSON; and whether it went well.
 fn said(config: &Path, words: &[&str]) -> (bool, Value) {
     let output = selvedge().arg("--config").arg(config).args(words).arg("--json").output().unwrap();
@@ -89,11 +75,8 @@ fn a_shadow_beside_an_incumbent_agrees_and_writes_nothing_and_a_replay_delivers_
     command.args(["demo", "--headless", "--no-warehouse", "--orders", &orders, "--listen", "127.0.0.1:0", "--store"]);
     command.arg(demo.path("demo.db"));
     let _running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let (world, config) = (demo.path("demo.world"), demo.path("demo.world/selvedge.toml"));
-    let admin = until("the world", || {
-        let ports: Value = serde_json::from_slice(&std::fs::read(world.join("ports.json")).ok()?).ok()?;
-        Some(format!("127.0.0.1:{}", ports["admin"].as_u64()?))
-    });
+    let world = World::of(&demo.path("demo.db"));
+    let (config, admin) = (world.config(), world.address());
     until("the incumbent", || balance(&config, "orders", "confirmed").filter(|confirmed| *confirmed >= ORDERS));
     let stood = documents(&admin);
 

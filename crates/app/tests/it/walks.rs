@@ -20,11 +20,10 @@ use crate::{
     demo::selvedge,
     page::{Running, start},
     webhooks::{exchange, set_cookie},
+    world::{PATIENCE, World, until},
 };
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-/// The longest that anything here may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
 const PASSWORD: &str = "correct+horse+battery+staple";
 
 /// Whoever walks: what they are to the brand, and as whom they sign in.
@@ -61,18 +60,6 @@ impl Person {
 
     fn email(self) -> String {
         format!("{}@example.com", self.name().replace(' ', "."))
-    }
-}
-
-/// What a test waits for, asked again and again.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match ask() {
-            Some(answer) => return answer,
-            None if Instant::now() > end => panic!("{what} did not come"),
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
     }
 }
 
@@ -148,8 +135,8 @@ tracking_wait = "4s"
         self.folder.path().join(name)
     }
 
-    fn config(&self) -> PathBuf {
-        self.path("demo.world/selvedge.toml")
+    fn world(&self) -> World {
+        World::of(&self.path("demo.db"))
     }
 
     fn start(&self) {
@@ -164,7 +151,7 @@ tracking_wait = "4s"
 
     /// A command beside the running engine; it has to go well.
     fn run(&self, words: &[&str]) -> String {
-        let output = selvedge().arg("--config").arg(self.config()).args(words).output().unwrap();
+        let output = selvedge().arg("--config").arg(self.world().config()).args(words).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text
@@ -192,43 +179,9 @@ tracking_wait = "4s"
         self.seats.iter().find(|seat| seat.person == person).unwrap()
     }
 
-    /// Where the stand-ins are told what to do.
-    fn world(&self) -> String {
-        let ports: Value = serde_json::from_slice(&std::fs::read(self.path("demo.world/ports.json")).unwrap()).unwrap();
-        format!("127.0.0.1:{}", ports["admin"])
-    }
-
-    /// What the stand-ins answer, unless they cannot do it (yet).
-    fn tell_world(&self, path: &str, wish: &Value) -> Option<Value> {
-        let (world, body) = (self.world(), wish.to_string());
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {world}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let answer = exchange(&world, request.as_bytes());
-        answer.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap())
-    }
-
     /// Somebody does one thing in the stand-ins, as soon as it can be done.
     fn act(&self, act: Value) -> Value {
-        until(&act.to_string(), || self.tell_world("/act", &act))
-    }
-
-    /// A wrongness of a kind is made, as soon as there is something to make it of: what was done.
-    fn wrong(&self, kind: &str) -> Value {
-        until(kind, || {
-            let made = self.tell_world("/wrong", &json!({ "seed": 1, "count": { kind: 1 } }))?;
-            made["injected"].get(0).cloned()
-        })
-    }
-
-    /// The shop and the books are read, as a timer has it done at night.
-    fn reconcile(&self) {
-        // It is red where something differs, so how it ended says nothing.
-        let words = ["reconcile", "now", "--since", "2d", "--pair", "shop-erp"];
-        let output = selvedge().arg("--config").arg(self.config()).args(words).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("order"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        until(&act.to_string(), || self.world().tell("/act", &act))
     }
 
     fn buy(&self, sku: &str, market: i32) -> String {
@@ -680,8 +633,8 @@ async fn from_the_alert_to_fixed_as_each_of_the_five() {
     walk(
         &TWICE,
         &|| {
-            let made = house.wrong("doubled");
-            house.reconcile();
+            let made = house.world().wrong("doubled");
+            house.world().reconcile();
             made
         },
         &|walker, made| {
@@ -697,7 +650,7 @@ async fn from_the_alert_to_fixed_as_each_of_the_five() {
         &|| {
             let order = house.buy(TEE, GERMANY);
             house.act(json!({ "act": "retax", "order": order }));
-            house.reconcile();
+            house.world().reconcile();
             Value::from(order)
         },
         &|walker, order| {
@@ -713,7 +666,7 @@ async fn from_the_alert_to_fixed_as_each_of_the_five() {
         &ON_HAND,
         &|| {
             DEPOTS.iter().for_each(|sku| drop(house.buy(sku, AMERICA)));
-            house.wrong("on_hand")
+            house.world().wrong("on_hand")
         },
         &|walker, _| walker.press("Release", &[]),
     );

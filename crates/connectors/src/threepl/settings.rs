@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::tz::TimeZone;
 use selvedge_connector::{
-    OpenContext, Secret, SettingProblem,
+    OpenContext, Reach, Secret, SettingProblem,
     cell::{Numbers, Times},
     settings::{Explained, Reader},
     table::{Charset, Dialect, Quotes},
@@ -476,7 +476,16 @@ impl Settings {
         };
         let made = match (host, user, login, host_key, times) {
             (Some(host), Some(user), Some(login), Some(host_key), Some(times)) => Some(Settings {
-                remote: Remote { host, port: u16::try_from(port).unwrap_or(22), user, login, host_key, legacy, timeout },
+                remote: Remote {
+                    host,
+                    port: u16::try_from(port).unwrap_or(22),
+                    user,
+                    login,
+                    host_key,
+                    legacy,
+                    timeout,
+                    permits: if context.reach.allow_private { |_| true } else { |ip| Reach::PUBLIC.allows(ip) },
+                },
                 form: Form {
                     format,
                     folders,

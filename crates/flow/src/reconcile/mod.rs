@@ -216,7 +216,9 @@ impl Reconciler {
             // One that does not come through is not tried again by itself: whoever asked sees it open and asks again.
             let how = match &looked {
                 Looked::Done(_) => "Both ends were read: they still say otherwise.".to_owned(),
-                Looked::Failed(why) => format!("Both ends could not be read: {why}. Nothing was compared; ask again when that is mended."),
+                Looked::Failed(why) => {
+                    format!("Both ends could not be read: {why}. Nothing was compared; ask again when that is mended.")
+                }
                 Looked::Idle | Looked::UnderWay => return Ok(looked),
             };
             // Asked for again meanwhile, for something that may have been mended after it was read: that look is still to come.

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use selvedge_flow::{Before, Engine, Redelivered, Replay, Replayed, Trial, actions::Actions};
+use selvedge_flow::{Before, Engine, Replay, Replayed, Trial, actions::Actions};
 use selvedge_model::{
-    ConnectionName, Currency, Kind, RecordKey,
+    ConnectionName, Currency, ExceptionId, Kind, ObligationId, RecordKey,
     gate::rules::OrderPolicy,
     obligation::State,
     replay::{Effect, tally::ReplayTally},
@@ -168,13 +168,16 @@ async fn delivering_again_goes_on_while_all_is_well_and_stops_at_the_first_surpr
             .filter_map(|one| one.obligation)
             .collect::<Vec<_>>()
     };
-    let step = async |_: &Redelivered| {
-        run.tick().await?;
-        fake.clock.advance(Duration::from_secs(2));
-        Ok(true)
+    let deliver = async |ids: &[ObligationId]| {
+        let mut going = actions.redeliver(ids, 5, "new items").await.unwrap();
+        while going.step(&actions).await.unwrap() {
+            run.tick().await.unwrap();
+            fake.clock.advance(Duration::from_secs(2));
+        }
+        going.done
     };
     let ids = changed().await;
-    let done = actions.redeliver(&ids, 5, "new items", step).await.unwrap();
+    let done = deliver(&ids).await;
     assert_eq!((done.renewed, done.confirmed, done.left, done.went_well()), (20, 20, 0, true));
     assert!(changed().await.is_empty());
     // The mapping is taken out between the preview and the delivery: the canary is held, and nobody follows it.
@@ -182,12 +185,30 @@ async fn delivering_again_goes_on_while_all_is_well_and_stops_at_the_first_surpr
     let ids = changed().await;
     assert_eq!(ids.len(), 20);
     actions.map(&books, "item", "sku=SKU-2", None).await.unwrap();
-    let done = actions.redeliver(&ids, 5, "new items", step).await.unwrap();
+    let done = deliver(&ids).await;
     assert_eq!((done.renewed, done.confirmed, done.left, done.surprises.len()), (5, 0, 15, 5));
     assert!(!done.went_well());
     assert!(done.surprises.iter().all(|surprise| surprise.state == State::Held), "{done:?}");
     // Nobody waits for ever for an engine that does not run.
     actions.map(&books, "item", "sku=SKU-2", Some("item-8")).await.unwrap();
-    let done = actions.redeliver(&ids[5..], 5, "new items", async |_: &Redelivered| Ok(false)).await.unwrap();
-    assert_eq!((done.renewed, done.waiting, done.left), (5, 5, 10));
+    let mut going = actions.redeliver(&ids[5..], 5, "new items").await.unwrap();
+    assert!(going.step(&actions).await.unwrap() && going.step(&actions).await.unwrap());
+    assert_eq!((going.done.renewed, going.done.waiting, going.done.left), (5, 5, 10));
+}
+
+#[tokio::test]
+async fn many_held_records_are_not_released_in_parts_where_that_takes_two_people() {
+    let (fake, store, run) = world(&[0, 1]).await;
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "anna".into() };
+    let held = |view: &selvedge_store::View<'_>| view.held_ids(ExceptionId(1), 100);
+    let ids = store.read(held).await.unwrap();
+    assert!(ids.len() > 15, "{}", ids.len());
+    let most = ids.len() as u64 - 1;
+    let marked = selvedge_model::people::FourEyes { release_over: Some(most), ..Default::default() };
+    store.write(move |tx| tx.set_four_eyes(&brand(), &marked)).await.unwrap();
+    let refused = actions.redeliver(&ids, 5, "all of them").await.unwrap_err().to_string();
+    assert!(refused.contains("takes a second person"), "{refused}");
+    assert_eq!(store.read(held).await.unwrap(), ids, "not even the first few");
+    assert!(actions.redeliver(&ids[1..], 5, "one less").await.is_ok());
+    drop(run);
 }

@@ -550,6 +550,7 @@ channel_id = {channel}
 [connections.{DEPOT}]
 system = "threepl"
 host = "127.0.0.1"
+allow_private = true
 port = {port}
 user = {user:?}
 password = {password}
@@ -655,6 +656,7 @@ fn desk_config(folder: &Path, access: &Access) -> anyhow::Result<String> {
 [connections.{DESK}]
 system = "threepl"
 host = "127.0.0.1"
+allow_private = true
 port = {port}
 user = {user:?}
 password = {password}

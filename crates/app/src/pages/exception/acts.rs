@@ -42,7 +42,9 @@ pub(super) fn done(word: &str) -> Option<String> {
         "assigned" => "Handed over.",
         "commented" => "Kept.",
         "snoozed" => "Snoozed. It comes back when its time has come, or at once when it holds twice as much.",
-        "looking" => "Both ends are being read. What agrees by then is closed; how it went is told in the history below in a moment.",
+        "looking" => {
+            "Both ends are being read. What agrees by then is closed; how it went is told in the history below in a moment."
+        }
         "woken" => "Back among the others.",
         "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
         "same" => "That is what goes to the target already, so nothing was edited.",
@@ -81,7 +83,7 @@ pub(super) fn map_form(
                     input #value name="value" value=(typed) required maxlength="200" autocomplete="off" list="suggested"
                         aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong-value")];
                     button.main { "Set and release" }
-                    button formaction={ "/exceptions/" (id) } formmethod="get" name="preview" value="yes" { "See what it would release" }
+                    button name="how" value="preview" { "See what it would release" }
                 }
                 datalist #suggested { @for one in suggestions { option value=(one.value) { (one.why) } } }
                 @if !suggestions.is_empty() {
@@ -316,14 +318,32 @@ pub(in crate::pages) async fn dismiss(
     }
 }
 
-/// Sets the mapping that it asks for.
+/// What the mapping is set to, or what that would do.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::pages) struct Mapping {
+    connection: String,
+    table: String,
+    key: String,
+    value: String,
+    how: String,
+}
+
+/// Sets the mapping that it asks for, or shows what that would release.
 pub(in crate::pages) async fn map(
     State(app): State<Arc<App>>,
     who: Who,
     Path(id): Path<String>,
-    Form(wanted): Form<MappingWanted>,
+    Form(sent): Form<Mapping>,
 ) -> Result<Response, Failure> {
-    let typed = wanted.value.clone().unwrap_or_default();
+    let typed = sent.value.clone();
+    if sent.how == "preview" {
+        let at = [("preview", "yes"), ("value", &typed), ("connection", &sent.connection)]
+            .map(|(name, text)| format!("{name}={}", part(text)));
+        return Ok(Redirect::to(&format!("/exceptions/{}?{}", id_of(&id)?, at.join("&"))).into_response());
+    }
+    let wanted =
+        MappingWanted { connection: ConnectionName(sent.connection), table: sent.table, key: sent.key, value: Some(sent.value) };
     match wanted.checked(&app.mapping_targets()) {
         Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
             let id = id_of(&id)?;

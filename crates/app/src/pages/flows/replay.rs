@@ -91,12 +91,7 @@ pub(crate) async fn look(
     let text = wanted.csv.replace("\r\n", "\n");
     let looked = match read_csv(text.as_bytes(), &app.mapping_targets()) {
         Err(rows) => Shown::BadRows(rows),
-        Ok(rows) => {
-            let entry = |row: crate::view::MappingWanted| {
-                Some(MapEntry { connection: row.connection, table: row.table, key: row.key, value: row.value? })
-            };
-            looked(&app, &flow, &wanted.since, Some(rows.into_iter().filter_map(entry).collect())).await?
-        }
+        Ok(entries) => looked(&app, &flow, &wanted.since, Some(entries)).await?,
     };
     answer(&app, &flow, &wanted, &looked).await
 }

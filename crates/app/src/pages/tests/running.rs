@@ -150,10 +150,16 @@ async fn a_replay_says_what_it_looked_at_and_refuses_in_words() {
     let unclear = get(&app, "/flows/orders/replay?since=lately").await;
     assert_eq!(unclear.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(unclear.text.contains("Write it as 7d") && unclear.text.contains("value=\"lately\""), "{}", unclear.text);
-    let bad = form(&app, "/flows/orders/replay", "since=7d&csv=connection%2Ctable%2Ckey%2Cvalue%0Anowhere%2Citem%2Csku%3DA%2C7").await;
+    let bad =
+        form(&app, "/flows/orders/replay", "since=7d&csv=connection%2Ctable%2Ckey%2Cvalue%0Anowhere%2Citem%2Csku%3DA%2C7").await;
     assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(bad.text.contains("1 row is not right") && bad.text.contains("Line 2: ") && bad.text.contains("nowhere,item"), "{}", bad.text);
-    let good = form(&app, "/flows/orders/replay", "since=7d&csv=connection%2Ctable%2Ckey%2Cvalue%0Abooks%2Citem%2Csku%3DA%2C7").await;
+    assert!(
+        bad.text.contains("1 row is not right") && bad.text.contains("Line 2: ") && bad.text.contains("nowhere,item"),
+        "{}",
+        bad.text
+    );
+    let good =
+        form(&app, "/flows/orders/replay", "since=7d&csv=connection%2Ctable%2Ckey%2Cvalue%0Abooks%2Citem%2Csku%3DA%2C7").await;
     assert!(good.status == StatusCode::OK && good.text.contains("nothing to compare"), "{}", good.text);
     let set = app.store.read(|view| view.mappings(&brand())).await.unwrap();
     assert!(set.iter().all(|row| row.key != "sku=A"), "nothing is set: {set:?}");
@@ -181,7 +187,10 @@ async fn a_replay_says_what_it_looked_at_and_refuses_in_words() {
     assert!(!get(&stock, "/flows/stock").await.text.contains("/flows/stock/replay"));
 
     let got = get(&app, "/api/flows/orders/replay?since=7d").await.json();
-    assert_eq!((&got["flow"], &got["tally"]["records"], &got["deliverable"]["records"]), (&json!("orders"), &json!(0), &json!(0)));
+    assert_eq!(
+        (&got["flow"], &got["tally"]["records"], &got["deliverable"]["records"]),
+        (&json!("orders"), &json!(0), &json!(0))
+    );
     let entry = json!({ "connection": "books", "table": "item", "key": "sku=A", "value": "7" });
     let got = api(&app, Method::POST, "/api/flows/orders/replay", json!({ "since": "7d", "entries": [entry] })).await;
     assert_eq!((got.status, got.json()["deliverable"].is_null()), (StatusCode::OK, true), "{}", got.text);
@@ -250,7 +259,10 @@ async fn a_file_of_mappings_is_shown_before_it_is_set_and_releases_what_waits() 
     assert!(stands().await.unwrap().is_empty(), "a look sets nothing");
     let shown = mark_of(&foreseen.text);
     // What came in between is shown before it is set over.
-    app.store.write(|tx| tx.map(&brand(), &"books".into(), "item", "sku=A", Some("9"), "bo", jiff::Timestamp::UNIX_EPOCH)).await.unwrap();
+    app.store
+        .write(|tx| tx.map(&brand(), &"books".into(), "item", "sku=A", Some("9"), "bo", jiff::Timestamp::UNIX_EPOCH))
+        .await
+        .unwrap();
     let otherwise = form(&app, "/mappings/import/apply", &format!("{}&shown={shown}", encoded(CSV))).await;
     assert_eq!(otherwise.status, StatusCode::CONFLICT);
     for says in ["Somebody has changed these mappings", "<b>1 entry</b> would be new, <b>1</b> would change", "Set 2 entries"] {

@@ -25,6 +25,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use recording::{Event, Recorded, Recording, RecordingError};
@@ -102,7 +103,7 @@ impl Scenario {
 
 /// How old the figures were that orders met: the time since the reading that they came from. Sampled at
 /// every order line that the recording has, whether it was accepted or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Staleness {
     /// Half of the lines met a figure no older.
     pub p50_ms: u64,
@@ -114,7 +115,7 @@ pub struct Staleness {
 
 /// What would have happened. All figures are units unless they say something else;
 /// `wanted = sold + lost_to_buffer + lost_to_staleness + lost_to_emptiness`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// Wanted in the shop.
     pub wanted: u64,
