@@ -41,8 +41,11 @@ const PATHS: [&str; 12] = [
     ".",
 ];
 
+/// One that ends a text, one that ends a pattern, one that leads out of a folder.
+const ALONE: [&str; 3] = ["' OR 1=1 --", "%' ESCAPE '", "/etc/passwd"];
+
 /// Where a query is read: every parameter that any page or the API knows.
-const QUERIES: [&str; 32] = [
+const QUERIES: [&str; 37] = [
     "search",
     "all",
     "team",
@@ -75,6 +78,11 @@ const QUERIES: [&str; 32] = [
     "done",
     "imported",
     "following",
+    "value",
+    "preview",
+    "interval",
+    "buffer",
+    "stream",
 ];
 
 fn encoded(text: &str) -> String {
@@ -129,7 +137,8 @@ async fn every_variable_and_parameter_is_a_value_and_never_a_statement_or_a_file
             for hostile in SQL.iter().chain(&PATHS[..4]) {
                 let query: Vec<String> = QUERIES.iter().map(|name| format!("{name}={}", encoded(hostile))).collect();
                 look(method, &format!("{path}?{}", query.join("&"))).await;
-                if hostile.len() < 14 {
+                // Each by itself, too, as one that is refused keeps the others from being read: a few of each sort do.
+                if ALONE.contains(hostile) {
                     for name in QUERIES {
                         look(method, &format!("{path}?{name}={}", encoded(hostile))).await;
                     }

@@ -1,7 +1,7 @@
 //! The page in a real browser: what a person sees, clicks and types, with scripts and without.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -26,11 +26,25 @@ impl Drop for Running {
 
 /// Starts a program and reads its output until `pick` finds what it waits for.
 pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (Running, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let running = Running(child);
-    let mut lines = output.lines().map_while(Result::ok);
-    let found = lines.find_map(|line| pick(&line)).expect("it says where it listens");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let (output, mut errors) = (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
+    let mut running = Running(child);
+    let complaint = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = errors.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    let (mut lines, mut said) = (output.lines().map_while(Result::ok), Vec::new());
+    let found = lines.find_map(|line| {
+        let found = pick(&line);
+        said.push(line);
+        found
+    });
+    let Some(found) = found else {
+        // Its output has ended, and so has it.
+        let ended = running.0.wait();
+        panic!("it does not say where it listens: {ended:?}\n{}\n{}", said.join("\n"), complaint.join().unwrap_or_default());
+    };
     // Whatever it prints later must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
     (running, found)
