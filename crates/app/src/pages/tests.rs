@@ -2,7 +2,7 @@
 
 mod running;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
