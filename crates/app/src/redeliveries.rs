@@ -11,9 +11,9 @@ use std::{
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use selvedge_flow::{Patience, Redelivered, actions::Actions};
-use selvedge_model::{FlowName, ObligationId};
-use selvedge_store::Result;
+use selvedge_flow::{Patience, Redelivered, Redelivering, actions::Actions};
+use selvedge_model::FlowName;
+use selvedge_store::{Result, StoreError};
 use serde::Serialize;
 
 use crate::{
@@ -134,26 +134,41 @@ pub(crate) async fn begin(
     if !app.redeliveries.enter(run.clone()) {
         return otherwise("a delivery of this flow is under way. Wait for its end.".to_owned());
     }
-    let (app, actions, flow) = (Arc::clone(app), app.actions(who), flow.clone());
+    let actions = app.actions(who);
+    // The first few go before anybody is answered: what is refused is told to whoever asked.
+    let begun = async {
+        let mut going = actions.redeliver(&plan.ids, CANARY, "delivered again after a replay").await?;
+        going.step(&actions).await?;
+        Ok(going)
+    };
+    let going: Redelivering = match begun.await {
+        Ok(going) => going,
+        Err(error) => {
+            app.redeliveries.change(flow, |run| end(run, app.clock.now(), Some(&error)));
+            return Err(error);
+        }
+    };
+    let run = Redelivery { delivered: going.done.clone(), ..run };
+    app.redeliveries.change(flow, |shown| shown.clone_from(&run));
+    let (app, flow) = (Arc::clone(app), flow.clone());
     tokio::spawn(async move {
-        let broke = deliver(&app, &actions, &flow, &plan.ids).await.err();
-        app.redeliveries.change(&flow, |run| {
-            run.ended_at = Some(app.clock.now());
-            run.broke = broke.map(|error| error.to_string());
-        });
+        let broke = go_on(&app, &actions, &flow, going).await.err();
+        app.redeliveries.change(&flow, |run| end(run, app.clock.now(), broke.as_ref()));
     });
     Ok(Ok(run))
 }
 
-async fn deliver(app: &App, actions: &Actions, flow: &FlowName, ids: &[ObligationId]) -> Result<()> {
+fn end(run: &mut Redelivery, at: Timestamp, broke: Option<&StoreError>) {
+    run.ended_at = Some(at);
+    run.broke = broke.map(ToString::to_string);
+}
+
+async fn go_on(app: &App, actions: &Actions, flow: &FlowName, mut going: Redelivering) -> Result<()> {
     let mut patience = Patience::new(app.clock.now());
-    let mut run = actions.redeliver(ids, CANARY, "delivered again after a replay").await?;
-    loop {
-        let more = run.step(actions).await?;
-        app.redeliveries.change(flow, |shown| shown.delivered = run.done.clone());
-        if !more || !patience.lasts(&run.done, app.clock.now()) {
-            return Ok(());
-        }
+    while going.step(actions).await? && patience.lasts(&going.done, app.clock.now()) {
+        app.redeliveries.change(flow, |run| run.delivered = going.done.clone());
         tokio::time::sleep(LOOK).await;
     }
+    app.redeliveries.change(flow, |run| run.delivered = going.done);
+    Ok(())
 }

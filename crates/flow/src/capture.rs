@@ -122,7 +122,7 @@ impl Engine {
             }
             // What nobody takes could be decoded by nobody. A flow that is added later lists it.
             let arrivals = page.arrivals.into_iter().filter(|arrival| wanted.contains(&arrival.kind())).collect();
-            came += self.keep(side, "feed", arrivals).await?;
+            came += self.keep(side, "feed", asked_at, arrivals).await?;
             // Only now, with everything on disk here, may the system forget it.
             if let Err(fault) = feed.acknowledge(&page.receipts).await {
                 // The same news comes again and is recognised by its content.
@@ -138,8 +138,14 @@ impl Engine {
         Ok(came)
     }
 
-    /// Makes arrivals durable; returns how many documents were new or changed.
-    pub(crate) async fn keep(&self, side: &Side, via: &'static str, arrivals: Vec<Arrival>) -> Result<usize> {
+    /// Makes arrivals durable that were asked for at an instant; returns how many documents were new or changed.
+    pub(crate) async fn keep(
+        &self,
+        side: &Side,
+        via: &'static str,
+        asked_at: Timestamp,
+        arrivals: Vec<Arrival>,
+    ) -> Result<usize> {
         if arrivals.is_empty() {
             return Ok(0);
         }
@@ -159,6 +165,7 @@ impl Engine {
                                 version: raw.version,
                                 body: raw.body.to_vec(),
                                 via,
+                                asked_at: Some(asked_at),
                                 received_at: now,
                             })?;
                             news += usize::from(matches!(arrived, Arrived::New(_)));
@@ -200,7 +207,7 @@ impl Engine {
                 return Ok(0);
             }
         };
-        let came = self.keep(side, "webhook", raws.into_iter().map(Arrival::Document).collect()).await?;
+        let came = self.keep(side, "webhook", now, raws.into_iter().map(Arrival::Document).collect()).await?;
         let rows: Vec<i64> = notices.iter().map(|notice| notice.id).collect();
         self.store().write(move |tx| tx.notices_done(&rows)).await?;
         Ok(came)

@@ -306,6 +306,7 @@ impl Engine {
                                 version: raw.version,
                                 body: raw.body.to_vec(),
                                 via: "webhook",
+                                asked_at: None,
                                 received_at: at,
                             })?;
                         }

@@ -240,6 +240,7 @@ mod tests {
                     version: None,
                     body,
                     via: "feed",
+                    asked_at: Some(at),
                     received_at: at,
                 };
                 let keep = move |tx: &Tx<'_>| match tx.capture(&capture)? {

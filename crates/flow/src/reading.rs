@@ -247,12 +247,17 @@ impl Engine {
     ) -> Result<std::result::Result<Seen, Fault>> {
         let (documents, news, next) = match way {
             Way::List => {
+                let asked_at = self.now();
                 let page = match side.source.list(interval, cursor).await {
                     Ok(page) => page,
                     Err(fault) => return Ok(Err(fault)),
                 };
                 let documents = page.raws.len();
-                (documents, self.keep(side, via, page.raws.into_iter().map(Arrival::Document).collect()).await?, page.next)
+                (
+                    documents,
+                    self.keep(side, via, asked_at, page.raws.into_iter().map(Arrival::Document).collect()).await?,
+                    page.next,
+                )
             }
             Way::Enumerate => {
                 let page = match side.source.enumerate(interval, cursor).await {
@@ -271,8 +276,11 @@ impl Engine {
                 let missed: Vec<ExternalId> = missed.map(|(item, _)| item.id).collect();
                 let mut news = 0;
                 for ids in missed.chunks(side.source.fetch_max().max(1)) {
+                    let asked_at = self.now();
                     match side.source.fetch(ids, Priority::Sweeps).await {
-                        Ok(raws) => news += self.keep(side, via, raws.into_iter().map(Arrival::Document).collect()).await?,
+                        Ok(raws) => {
+                            news += self.keep(side, via, asked_at, raws.into_iter().map(Arrival::Document).collect()).await?
+                        }
                         Err(fault) => return Ok(Err(fault)),
                     }
                 }

@@ -29,7 +29,9 @@ pub struct NewCapture {
     pub body: Vec<u8>,
     /// Which way it came: `feed`, `webhook`, `poll`, `sweep`.
     pub via: &'static str,
-    /// When.
+    /// When its system was asked for it: it may have changed since, and word of that is not answered by it. None where nobody asked.
+    pub asked_at: Option<Timestamp>,
+    /// When it came.
     pub received_at: Timestamp,
 }
 
@@ -84,21 +86,22 @@ impl Tx<'_> {
     pub fn capture(&self, new: &NewCapture) -> Result<Arrived> {
         let digest = *blake3::hash(&new.body).as_bytes();
         let (version, received_at) = (new.version.map(micros), micros(new.received_at));
+        let asked_at = new.asked_at.map_or(0, micros);
         let mut stale = false;
         if let Some(latest) = self.latest_capture(&new.brand, &new.connection, new.kind, &new.external_id)? {
             if latest.digest == digest {
-                self.seen_again(latest.id, version, received_at)?;
+                self.seen_again(latest.id, version, asked_at)?;
                 return Ok(Arrived::Same(CaptureId(latest.id)));
             }
             stale = matches!((version, latest.version), (Some(this), Some(known)) if this < known);
         }
         if stale && let Some(id) = self.stale_capture(new, &digest)? {
-            self.seen_again(id, version, received_at)?;
+            self.seen_again(id, version, asked_at)?;
             return Ok(Arrived::Same(CaptureId(id)));
         }
         let sql =
             "INSERT INTO captures (brand, connection, kind, external_id, state, version, received_at, seen_at, via, digest, body)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)";
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         self.connection.prepare_cached(sql)?.execute(params![
             new.brand.as_str(),
             new.connection.as_str(),
@@ -107,6 +110,7 @@ impl Tx<'_> {
             if stale { "stale" } else { "due" },
             version,
             received_at,
+            asked_at,
             new.via,
             digest,
             pack(&new.body),
@@ -170,8 +174,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Strikes out notices of documents that were captured after the notice was last heard;
-    /// returns how many. A stale capture answers nothing.
+    /// Strikes out notices of documents that were asked for after the notice was last heard, and captured; returns how many. What was
+    /// asked for before may have been read before the change, however late its answer came. A stale capture answers nothing.
     pub fn notices_overtaken(&self, brand: &Brand, connection: &ConnectionName) -> Result<u64> {
         let sql = "DELETE FROM notices WHERE id IN (
                      SELECT n.id FROM (
@@ -356,6 +360,7 @@ mod tests {
             version: version.map(at),
             body: body.as_bytes().to_vec(),
             via: "poll",
+            asked_at: Some(at(received)),
             received_at: at(received),
         }
     }

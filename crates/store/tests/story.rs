@@ -75,6 +75,7 @@ fn arrive(tx: &Tx<'_>, body: &str, order: &Order, second: i64) -> Result<Obligat
         version: Some(at(second)),
         body: body.as_bytes().to_vec(),
         via: "poll",
+        asked_at: Some(at(second)),
         received_at: at(second),
     };
     assert!(matches!(tx.capture(&new)?, Arrived::New(_)));

@@ -71,7 +71,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         ),
         Operation::post(
             "/flows/{flow}/replay",
-            READ,
+            MAP,
             "What its rules would make of recorded documents under other mappings. Nothing is written.",
             replay::mapped,
         ),

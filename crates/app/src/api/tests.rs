@@ -8,10 +8,11 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use selvedge_model::{
-    AlertId,
+    AlertId, Kind,
     alert::Severity,
     people::{Act, Role},
 };
+use selvedge_store::captures::NewCapture;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 
@@ -273,6 +274,20 @@ async fn worlds() -> Vec<Arc<App>> {
     place(&busy, order("1002", "Bo", 1), start(), Fate::Unmapped).await;
     place(&busy, order("1003", "Cy", 1), start(), Fate::Unmapped).await;
     place(&busy, order("1004", "Di", 1), start(), Fate::Captured).await;
+    // Recorded as it came, and otherwise than it was delivered: a replay finds it.
+    let recorded = serde_json::to_vec(&order("1001", "Åsa", 3)).unwrap();
+    let capture = NewCapture {
+        brand: brand(),
+        connection: "shop".into(),
+        kind: Kind::Order,
+        external_id: "1001".into(),
+        version: None,
+        body: recorded,
+        via: "feed",
+        asked_at: Some(start()),
+        received_at: start(),
+    };
+    busy.store.write(move |tx| tx.capture(&capture)).await.unwrap();
     alert(&busy).await;
     let asked = busy.store.write(|tx| {
         let act = Act::Sign { entity: "sweden".to_owned(), period: "2026-01".parse().unwrap() };
@@ -361,7 +376,9 @@ async fn every_reading_operation_answers_what_the_document_says() {
             };
             for words in words {
                 let got = send(&app, "GET", &format!("/api{}{words}", operation.path), None, None).await;
-                assert_eq!(got.status, StatusCode::OK, "{}: {}", operation.path, got.body);
+                // No days of stock lie here to be played; the test of the page in a browser has some.
+                let wanted = if operation.path == "/stock/rehearse" { StatusCode::CONFLICT } else { StatusCode::OK };
+                assert_eq!(got.status, wanted, "{}: {}", operation.path, got.body);
                 assert_told(&document, "GET", operation.path, &got);
                 answered.insert(operation.path);
                 lists.insert(operation.path.to_owned(), got.body);
@@ -381,7 +398,8 @@ async fn every_reading_operation_answers_what_the_document_says() {
             for id in ids.into_iter().chain(["no-such-thing".to_owned()]) {
                 let (before, rest) = operation.path.split_once('{').unwrap();
                 let after = rest.rsplit_once('}').unwrap().1;
-                let asked = if operation.path == "/flows/{flow}/sweep" { "?since=1h" } else { "" };
+                let asked =
+                    if ["/flows/{flow}/sweep", "/flows/{flow}/replay"].contains(&operation.path) { "?since=1h" } else { "" };
                 let path = match of {
                     "/handbook" if !id.contains('/') => continue,
                     "/handbook" => format!("/api{before}{id}"),
@@ -417,8 +435,13 @@ fn written(pattern: &str, of: &Things) -> (String, Value) {
         "/flows/{flow}/pause" => json!({"reason": "the books are closed"}),
         "/flows/{flow}/resume" => json!({"reason": ""}),
         "/flows/{flow}/sweep" => json!({"since": "1h"}),
+        "/flows/{flow}/replay" => {
+            let entry = json!({"connection": "books", "table": "item", "key": "sku=COAT-42", "value": "417"});
+            json!({"since": "1h", "entries": [entry]})
+        }
+        "/flows/{flow}/redeliver" => json!({"since": "1h", "records": 1}),
         "/mappings" => json!({"connection": "books", "table": "shipping_item", "key": "market=2,method=express", "value": "417"}),
-        "/mappings/entries" => {
+        "/mappings/entries" | "/mappings/entries/preview" => {
             let entry = |key: &str| json!({"connection": "books", "table": "shipping_item", "key": key, "value": "417"});
             json!({"entries": [entry("market=2,method=express"), entry("market=2,method=slow")]})
         }

@@ -145,7 +145,7 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/flows/{flow}/sweep", ACT),
     ("GET", "/flows/{flow}/sweep", READ),
     ("GET", "/flows/{flow}/replay", READ),
-    ("POST", "/flows/{flow}/replay", READ),
+    ("POST", "/flows/{flow}/replay", MAP),
     ("POST", "/flows/{flow}/redeliver", ACT),
     ("GET", "/flows/{flow}/redeliver", READ),
     ("GET", "/connections", READ),

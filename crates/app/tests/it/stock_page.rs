@@ -115,5 +115,10 @@ async fn from_the_list_to_what_holds_an_item_and_back() {
         browser.click("form.search button").await;
         browser.see(selector).await;
     }
+    // A program asks the same.
+    let asked = "return fetch('/api/stock/rehearse?interval=30s').then(answer => answer.json())";
+    let told = browser.client.execute(asked, Vec::new()).await.unwrap();
+    let scenarios = told["scenarios"].as_array().unwrap_or_else(|| panic!("{told}"));
+    assert!(scenarios.len() > 1 && scenarios.iter().all(|one| one["outcome"]["wanted"].is_u64()), "{told}");
     browser.close().await;
 }

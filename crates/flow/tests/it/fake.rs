@@ -118,6 +118,8 @@ pub(crate) struct World {
     silent: bool,
     /// Whoever is told that a page is being read, and for whose word it waits.
     page: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
+    /// See [`Fake::stops_at_an_answer`].
+    answer: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
     /// Whether a page is refused for good.
     refuses_pages: bool,
 }
@@ -166,6 +168,22 @@ impl Fake {
         (told, go)
     }
 
+    /// The next answer with documents is ready, tells so, and waits for a word before it leaves.
+    pub fn stops_at_an_answer(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (tells, told) = oneshot::channel();
+        let (go, waits) = oneshot::channel();
+        self.world.lock().unwrap().answer = Some((tells, waits));
+        (told, go)
+    }
+
+    /// Changes an order within the same tick of the shop's clock, unmentioned by the queue of news.
+    pub fn change_at_once(&self, number: u32, change: impl FnOnce(&mut Order)) {
+        let mut world = self.world.lock().unwrap();
+        if let Some(order) = world.orders.get_mut(&number) {
+            change(order);
+        }
+    }
+
     /// Whether pages are refused from now on.
     pub fn refuses_pages(&self, refuses: bool) {
         self.world.lock().unwrap().refuses_pages = refuses;
@@ -192,6 +210,7 @@ impl Fake {
             read_only: false,
             silent: false,
             page: None,
+            answer: None,
             refuses_pages: false,
         };
         Self { world: Arc::new(Mutex::new(world)), clock: Arc::new(ManualClock::at(start())) }
@@ -402,8 +421,16 @@ impl Source<Order> for Fake {
         if let Mood::Before(fault) = self.mood(false) {
             return Err(fault);
         }
-        let world = self.world.lock().unwrap();
-        Ok(ids.iter().filter_map(|id| world.orders.get(&id.0.parse::<u32>().ok()?)).map(|o| raw_of(o, o.id.clone())).collect())
+        let (read, stop) = {
+            let mut world = self.world.lock().unwrap();
+            let orders = ids.iter().filter_map(|id| world.orders.get(&id.0.parse::<u32>().ok()?));
+            (orders.map(|o| raw_of(o, o.id.clone())).collect(), world.answer.take())
+        };
+        if let Some((tells, waits)) = stop {
+            tells.send(()).unwrap();
+            waits.await.unwrap();
+        }
+        Ok(read)
     }
     fn fetch_max(&self) -> usize {
         5

@@ -161,6 +161,41 @@ async fn a_sweep_that_is_asked_for_while_a_page_is_read_is_swept_whole() {
     assert_eq!(fake.documents().len(), 5);
 }
 
+/// The answer of a slow system holds what was there when it was asked. Word of a change that comes while it is under way is not
+/// answered by it, though it arrives later: nothing else would bring the change, as it has the date of what was read.
+#[tokio::test]
+async fn word_of_a_change_is_not_answered_by_what_was_read_before_it() {
+    let fake = Fake::new(1, 0);
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    map_items(&store, &fake, &[0, 1, 2]).await;
+    let engine = fake.engine(store.clone(), OrderPolicy::default()).await;
+    fake.place_silently(1, 1);
+    fake.clock.advance(Duration::from_secs(10));
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "ada".into() };
+    let now = engine.setup().clock.now();
+    actions.sweep_again(&"shop".into(), Kind::Order, Interval { from: start(), to: now }).await.unwrap();
+    let (told, go) = fake.stops_at_an_answer();
+    let turn = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.tick().await }
+    });
+    told.await.unwrap();
+    fake.change_at_once(1, |order| order.comment = Some("leave it at the door".to_owned()));
+    fake.clock.advance(Duration::from_secs(1));
+    let heard = engine.setup().clock.now();
+    store.write(move |tx| tx.notice(&brand(), &"shop".into(), Kind::Order, &"1".into(), heard)).await.unwrap();
+    fake.clock.advance(Duration::from_secs(1));
+    go.send(()).unwrap();
+    turn.await.unwrap().unwrap();
+    for _ in 0..3 {
+        fake.clock.advance(Duration::from_secs(10));
+        ticks(&engine, &fake, 4).await;
+    }
+    let order = store.read(|view| view.latest(&brand(), Kind::Order, &"1".into())).await.unwrap().unwrap();
+    let selvedge_model::AnyRecord::Order(order) = order.record else { panic!("an order") };
+    assert_eq!(order.comment.as_deref(), Some("leave it at the door"));
+}
+
 #[tokio::test]
 async fn a_sweep_that_is_refused_on_its_first_page_is_given_up() {
     let fake = Fake::new(1, 0);

@@ -55,6 +55,7 @@ fn raw(number: &str, order: &Order) -> NewCapture {
         version: None,
         body: serde_json::to_vec(order).unwrap(),
         via: "feed",
+        asked_at: Some(at(50)),
         received_at: at(50),
     }
 }

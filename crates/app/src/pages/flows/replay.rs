@@ -195,27 +195,29 @@ fn forms(flow: &FlowName, wanted: &Wanted, shown: &Shown) -> Markup {
                     }
                 }
             }
-            section.card aria-labelledby="mapped" {
-                h2 #mapped { "Under other mappings" }
-                p { "Before mappings change: what these entries would have made of the last days. Those that are not named stay as they are; nothing is set." }
-                form action=(address) method="post" {
-                    label for="since-mapped" { "Documents since" }
-                    @if let Some(why) = second { p.wrong #wrong-mapped role="alert" { (why) } }
-                    input #since-mapped name="since" value=(since) required maxlength="40" autocomplete="off"
-                        aria-invalid=[second.map(|_| "true")] aria-describedby=[second.map(|_| "wrong-mapped")];
-                    label for="csv" { "Entries, as the export of mappings writes them" }
-                    @if !rows.is_empty() {
-                        div.wrong #bad role="alert" {
-                            p { "Nothing was compared. " (plural(rows.len() as u64, "row is", "rows are")) " not right:" }
-                            ul {
-                                @for (line, why) in rows.iter().take(SHOWN_MAX) { li { "Line " (line) ": " (why) } }
-                                @if rows.len() > SHOWN_MAX { li { "and " (rows.len() - SHOWN_MAX) " more" } }
+            @if may(Right::Map) {
+                section.card aria-labelledby="mapped" {
+                    h2 #mapped { "Under other mappings" }
+                    p { "Before mappings change: what these entries would have made of the last days. Those that are not named stay as they are; nothing is set." }
+                    form action=(address) method="post" {
+                        label for="since-mapped" { "Documents since" }
+                        @if let Some(why) = second { p.wrong #wrong-mapped role="alert" { (why) } }
+                        input #since-mapped name="since" value=(since) required maxlength="40" autocomplete="off"
+                            aria-invalid=[second.map(|_| "true")] aria-describedby=[second.map(|_| "wrong-mapped")];
+                        label for="csv" { "Entries, as the export of mappings writes them" }
+                        @if !rows.is_empty() {
+                            div.wrong #bad role="alert" {
+                                p { "Nothing was compared. " (plural(rows.len() as u64, "row is", "rows are")) " not right:" }
+                                ul {
+                                    @for (line, why) in rows.iter().take(SHOWN_MAX) { li { "Line " (line) ": " (why) } }
+                                    @if rows.len() > SHOWN_MAX { li { "and " (rows.len() - SHOWN_MAX) " more" } }
+                                }
                             }
                         }
+                        textarea #csv name="csv" rows="4" required spellcheck="false" autocomplete="off" placeholder="connection,table,key,value"
+                            aria-invalid=[(!rows.is_empty()).then_some("true")] aria-describedby=[(!rows.is_empty()).then_some("bad")] { "\n" (wanted.csv) }
+                        div { button { "See what they would do" } }
                     }
-                    textarea #csv name="csv" rows="4" required spellcheck="false" autocomplete="off" placeholder="connection,table,key,value"
-                        aria-invalid=[(!rows.is_empty()).then_some("true")] aria-describedby=[(!rows.is_empty()).then_some("bad")] { "\n" (wanted.csv) }
-                    div { button { "See what they would do" } }
                 }
             }
         }
