@@ -254,7 +254,7 @@ mod tests {
                            SELECT s.brand, s.kind, s.word, 100000 + i, 'order ' || (100000 + i) FROM n, search_words s
                            WHERE s.key = '0500' AND s.word IN ('åsa', '71053')";
                 tx.connection.execute_batch(sql)?;
-                let mut found = |search: &str| {
+                let found = |search: &str| {
                     let (mut keys, mut before, mut looks) = (Vec::<String>::new(), None, 0);
                     loop {
                         let listed = tx.records_before(&brand(), Kind::Order, search, before, 100).unwrap();
