@@ -10,6 +10,7 @@ use selvedge_connector::Clock;
 use selvedge_model::{Brand, privacy::unmistakable};
 use selvedge_store::{
     Result, Store, Tx, View,
+    audit::POLICY,
     privacy::{Erased, Person, TEXTS, Traces},
 };
 
@@ -172,7 +173,7 @@ impl Keeper {
             "{} documents, {} webhook deliveries and the people in {} records were older than what [retention] keeps",
             erased.documents, erased.webhooks, erased.records
         );
-        self.store.write(move |tx| tx.audit(&brand, "policy", "retention.erase", "", &detail, now)).await
+        self.store.write(move |tx| tx.audit(&brand, POLICY, "retention.erase", "", &detail, now)).await
     }
 
     /// Goes on until `stop` resolves.
