@@ -194,7 +194,7 @@ impl Engine {
                             let field = AcceptedField { field: *field, ours: source.clone(), theirs: theirs.clone() };
                             tx.accept_field(&brand, &name, &row.key, &field, now)?;
                         }
-                        audit_settled(tx, &brand, &row, differences, accepted, (exception, now))?;
+                        audit_settled(tx, &brand, row, differences, accepted, (exception, now))?;
                         if accepted.len() == fields(differences).len() { "accepted" } else { "reverted" }
                     }
                 };
