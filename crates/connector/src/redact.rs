@@ -42,11 +42,9 @@ const PERSONAL: [&str; 25] = [
 /// Objects that are about a person: what stands in them is not shown, but for [`IMPERSONAL`].
 const PERSONS: [&str; 10] =
     ["customer", "contact", "buyer", "recipient", "consignee", "receiver", "shipto", "billto", "address", "entity"];
-/// What says nothing of a person, even of one.
-const IMPERSONAL: [&str; 14] = [
-    "country", "currency", "id", "code", "number", "type", "status", "sku", "date", "language", "market", "message", "error",
-    "detail",
-];
+/// What says nothing of a person, even of one; besides these an id, and what has a country in its name.
+const IMPERSONAL: [&str; 11] =
+    ["code", "number", "type", "status", "currency", "currencycode", "sku", "language", "message", "error", "detail"];
 /// Fields that open a door.
 const SECRET: [&str; 9] =
     ["token", "secret", "password", "authorization", "signature", "apikey", "credential", "cardnumber", "cvv"];
@@ -63,14 +61,15 @@ pub fn excerpt(body: &[u8], chars_max: usize) -> String {
         format!("({} bytes, too many to be told)", body.len())
     } else if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
         mask(&mut value, false);
-        value.to_string()
+        // Once more, since the name of a field may be an address, too.
+        sentence(&value.to_string())
     } else {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
         if text.starts_with('<') {
             format!("({} bytes of markup, not told)", body.len())
         } else if text.starts_with(['{', '[']) {
-            torn(text)
+            sentence(&torn(text))
         } else {
             sentence(text)
         }
@@ -140,9 +139,10 @@ fn told(field: &str, text: &str, personal: bool) -> String {
     if let Some(hidden) = hidden(field, text) {
         return hidden;
     }
-    // An address that is one text, and somebody who is named where others give an id.
-    let of_person = field.ends_with("address") || PERSONS.iter().any(|part| field == *part) && text.trim().contains(' ');
-    let shown = text.is_empty() || IMPERSONAL.iter().any(|part| field.contains(part));
+    // An address that is one text, and somebody who is named where others give an id, which has a digit in it.
+    let of_person =
+        !text.is_empty() && (field.ends_with("address") || PERSONS.contains(&field) && !text.chars().any(|c| c.is_ascii_digit()));
+    let shown = text.is_empty() || field.ends_with("id") || field.contains("country") || IMPERSONAL.contains(&field);
     if of_person || personal && !shown { person_of(text) } else { sentence(text) }
 }
 
@@ -276,10 +276,11 @@ mod tests {
     #[test]
     fn an_object_about_a_person_shows_which_one_and_not_who() {
         let body = br#"{"entity":{"id":"12","refName":"Ada Lovelace"},"location":{"id":"3","refName":"Boras"},"buyer":"Ada Lovelace",
-            "customer":"cus_12","delivery_address":"Storgatan 1","contacts":[{"label":"Ada","lines":["Storgatan 1"]}],"item":{"name":"Coat"}}"#;
+            "customer":"cus_12","delivery_address":"Storgatan 1","contacts":[{"label":"Ada","lines":["Storgatan 1"]}],"item":{"name":"Coat"},
+            "receiver":{"middle_name":"Ada","born_date":"1815-12-10","countryName":"SE"},"errors":{"ada@example.com":"unknown"}}"#;
         let told = excerpt(body, 1_000);
-        assert!(!told.contains("Ada") && !told.contains("Storgatan"), "{told}");
-        for there in ["\"12\"", "Boras", "cus_12", "Coat"] {
+        assert!(["Ada", "Storgatan", "1815", "example.com"].iter().all(|gone| !told.contains(gone)), "{told}");
+        for there in ["\"12\"", "Boras", "cus_12", "Coat", "\"SE\"", "unknown"] {
             assert!(told.contains(there), "{there}: {told}");
         }
     }
