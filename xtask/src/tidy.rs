@@ -190,7 +190,10 @@ fn exceptions_have_pages(root: &Path, sources: &[Source], found: &mut Vec<String
     Ok(())
 }
 
-/// A link in a page leads somewhere.
+/// Where auditors are told what proves what: each row of its table leads to its evidence by a click.
+const EVIDENCE: &str = "docs/guide/trust.md";
+
+/// A link in a page leads somewhere, to a heading that is there.
 fn links(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
     let mut pages: Vec<Source> =
         files(&root.join("docs"), "md")?.into_iter().map(|(name, text)| (format!("docs/{name}"), text)).collect();
@@ -201,16 +204,53 @@ fn links(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
         }
     }
     for (page, text) in &pages {
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = target.split('#').next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            if target.contains("://") || target.starts_with("mailto:") {
                 continue;
             }
             let folder = Path::new(page).parent().unwrap_or(Path::new(""));
-            if !root.join(folder).join(target).exists() {
+            let file = root.join(if target.is_empty() { page.into() } else { folder.join(target) });
+            if !file.exists() {
                 found.push(format!("{page}: the link to {target} leads nowhere"));
+            } else if !heading.is_empty() && file.extension().is_some_and(|ending| ending == "md") {
+                let there = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+                if !headings(&there).contains(heading) {
+                    found.push(format!("{page}: the link to {link} leads to no heading"));
+                }
             }
+        }
+        if page == EVIDENCE {
+            evidence(page, text, found);
         }
     }
     Ok(())
+}
+
+/// The headings of a page as links name them: in small letters, with dashes for blanks, without punctuation.
+fn headings(text: &str) -> BTreeSet<String> {
+    let mut code = false;
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        code ^= line.starts_with("```");
+        if code || !line.starts_with('#') {
+            continue;
+        }
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        found.insert(kept.map(|c| if c == ' ' { '-' } else { c }).collect());
+    }
+    found
+}
+
+/// Every row of the table of evidence has a link in its last cell.
+fn evidence(page: &str, text: &str, found: &mut Vec<String>) {
+    let table = text.lines().skip_while(|line| !line.starts_with("| asked for |"));
+    for row in table.skip(2).take_while(|line| line.starts_with('|')) {
+        let mut cells = row.trim_matches('|').split(" | ");
+        let asked = cells.next().unwrap_or_default().trim();
+        if !cells.last().is_some_and(|cell| cell.contains("](")) {
+            found.push(format!("{page}: the evidence for {asked:?} is no link"));
+        }
+    }
 }

@@ -216,6 +216,7 @@ fn bare(engine: &Engine) -> Facts {
         stocks: setup.stocks.clone(),
         pairs: engine.reconciler.pairs.clone(),
         targets: Vec::new(),
+        owners: setup.desk.owners.clone(),
         theirs: Vec::new(),
         entities: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,

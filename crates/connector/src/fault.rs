@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use selvedge_model::{ExternalId, Problem};
 
+use crate::redact;
+
 /// The rule of what a connection that only reads refuses.
 pub const READ_ONLY: &str = "connection.read_only";
 
@@ -36,8 +38,9 @@ pub enum Fault {
         /// What it said.
         detail: String,
     },
-    /// The system understood and refuses. The flow holds the row with the system's own words per field.
-    #[error("{what}: refused: {}", first_message(.problems))]
+    /// The system understood and refuses. The flow holds the row with the system's own words per field; as a text, which may be
+    /// logged, it is told without whom they reach.
+    #[error("{what}: refused: {}", redact::sentence(&first_message(.problems)))]
     Refused {
         /// Which call.
         what: String,
@@ -78,7 +81,7 @@ pub enum Fault {
     Unexpected {
         /// Which call.
         what: String,
-        /// What was odd, with an excerpt, redacted.
+        /// What was odd, with an excerpt that is redacted ([`crate::redact::excerpt`]): faults stand in logs.
         detail: String,
     },
 }

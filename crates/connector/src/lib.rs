@@ -39,6 +39,7 @@ pub mod oauth1;
 pub mod picking;
 pub mod ports;
 pub mod reach;
+pub mod redact;
 pub mod retry_after;
 pub mod secret;
 pub mod session;

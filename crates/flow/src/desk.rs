@@ -17,7 +17,8 @@ use selvedge_model::{
     team::Team,
 };
 use selvedge_store::{
-    Result, View,
+    Result, Tx, View,
+    audit::POLICY,
     desk::{Weighed, add},
     exceptions::ExceptionRow,
     releases::Stepped,
@@ -96,7 +97,8 @@ impl Engine {
         let under_way = self.store().read(move |view| view.releasing(&brand)).await?;
         let mut moved = 0;
         for id in under_way {
-            let stepped = self.store().write(move |tx| unless_moved(tx.step_release(id, RELEASED_AT_ONCE, now))).await?;
+            let brand = self.brand().clone();
+            let stepped = self.store().write(move |tx| unless_moved(step_release(tx, &brand, id, now))).await?;
             moved += usize::from(!matches!(stepped, None | Some(Stepped::Waits)));
         }
         Ok(moved)
@@ -124,6 +126,16 @@ impl Engine {
         self.store().write(move |tx| weighed.iter().try_for_each(|(id, found)| tx.weigh(*id, found, now))).await?;
         Ok(count)
     }
+}
+
+/// One step of a release. A person began it; how far it goes is decided here, and stands in the audit trail as that.
+fn step_release(tx: &Tx<'_>, brand: &Brand, id: ExceptionId, now: Timestamp) -> Result<Stepped> {
+    let stepped = tx.step_release(id, RELEASED_AT_ONCE, now)?;
+    if let Stepped::Further(count) = stepped {
+        let detail = format!("{count} more back to the gate: nothing that went before was held");
+        tx.audit(brand, POLICY, "exception.release", &id.to_string(), &detail, now)?;
+    }
+    Ok(stepped)
 }
 
 /// What one exception is weighed by.

@@ -7,10 +7,15 @@ use std::{
 
 use jiff::Timestamp;
 use selvedge_connector::Clock;
-use selvedge_model::{Brand, privacy::unmistakable};
+use selvedge_model::{
+    Brand,
+    privacy::{Sought, unmistakable},
+};
 use selvedge_store::{
     Result, Store, Tx, View,
-    privacy::{Erased, Person, TEXTS, Traces},
+    audit::POLICY,
+    privacy::{Erased, Person, TEXTS, Texts, Traces},
+    retention::ExpiredPeople,
 };
 
 use crate::{actions::Actions, backoff::after};
@@ -19,6 +24,8 @@ use crate::{actions::Actions, backoff::after};
 const LOOKED_AT: usize = 5_000;
 /// Rows whose content goes in one write: few enough that nobody waits long for the writer.
 const ROWS: usize = 200;
+/// Records whose people are looked for in other texts at once: all of those are looked through for them.
+const PEOPLE: usize = 2_000;
 /// How far the feed of records reaches back.
 const FEED_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// How often what is old is looked for.
@@ -56,20 +63,7 @@ impl Actions {
     async fn erase_elsewhere(&self, traces: &Traces) -> Result<Erased> {
         // What names them elsewhere goes first, a few rows at a time: broken off and asked for again, the records still tell the names.
         let (now, mut erased) = (self.clock.now(), Erased::default());
-        let unmistakable = unmistakable(&traces.words);
-        for texts in TEXTS {
-            let mut after = Some(0);
-            while let Some(from) = after {
-                let (brand, words) = (self.brand.clone(), unmistakable.clone());
-                let look = move |view: &View<'_>| view.texts_naming(&brand, texts, &words, from, LOOKED_AT);
-                let (ids, next) = self.store.read(look).await?;
-                after = next;
-                for some in ids.chunks(ROWS) {
-                    let (ids, words) = (some.to_vec(), unmistakable.clone());
-                    erased.texts += self.store.write(move |tx| tx.erase_texts(texts, &ids, &words)).await?;
-                }
-            }
-        }
+        erased.texts = erase_texts(&self.store, &self.brand, &TEXTS, &Sought::of(&unmistakable(&traces.words))).await?;
         let mut after = Some(0);
         while let Some(from) = after {
             let (brand, words) = (self.brand.clone(), traces.words.clone());
@@ -103,6 +97,26 @@ impl Actions {
     }
 }
 
+/// Takes these words out of what was written about anything; how many texts. All of it is looked through, a few rows at a time.
+async fn erase_texts(store: &Store, brand: &Brand, all: &[Texts], sought: &Sought) -> Result<u64> {
+    let sought = Arc::new(sought.clone());
+    let mut erased = 0;
+    for texts in all.iter().copied() {
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (brand, words) = (brand.clone(), Arc::clone(&sought));
+            let look = move |view: &View<'_>| view.texts_naming(&brand, texts, &words, from, LOOKED_AT);
+            let (ids, next) = store.read(look).await?;
+            after = next;
+            for some in ids.chunks(ROWS) {
+                let (ids, words) = (some.to_vec(), Arc::clone(&sought));
+                erased += store.write(move |tx| tx.erase_texts(texts, &ids, &words)).await?;
+            }
+        }
+    }
+    Ok(erased)
+}
+
 /// For how long content is kept; `None` = for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -110,7 +124,7 @@ pub struct Retention {
     pub documents: Option<Duration>,
     /// Webhook deliveries as they came.
     pub webhooks: Option<Duration>,
-    /// What tells who somebody is, in records and their stories.
+    /// What tells who somebody is: in records and their stories, and in what was written about anything and is settled.
     pub people: Option<Duration>,
 }
 
@@ -152,6 +166,7 @@ impl Keeper {
         }
         let (brand, retention) = (self.brand.clone(), self.retention);
         let (erased, forgotten) = self.store.write(move |tx| expire(tx, &brand, retention, now)).await?;
+        let erased = erased.and(self.expire_people(now).await?);
         let all = progress.erased.and(erased);
         let rows = erased.records + erased.documents + erased.webhooks + forgotten;
         if rows == 0 {
@@ -166,13 +181,35 @@ impl Keeper {
         Ok(rows)
     }
 
+    /// Forgets the people in a few records that are too old, and what is settled of what was written about them. That goes first:
+    /// broken off, the records still tell the names.
+    async fn expire_people(&self, now: Timestamp) -> Result<Erased> {
+        let Some(before) = self.retention.people.and_then(|kept| now.checked_sub(kept).ok()) else {
+            return Ok(Erased::default());
+        };
+        let brand = self.brand.clone();
+        let expired = self.store.read(move |view| view.expired_people(&brand, before, PEOPLE)).await?;
+        let mut erased = Erased::default();
+        if expired.records.is_empty() {
+            return Ok(erased);
+        }
+        if !expired.sought.is_empty() {
+            erased.texts = erase_texts(&self.store, &self.brand, &TEXTS.map(Texts::only_settled), &expired.sought).await?;
+        }
+        for some in expired.records.chunks(ROWS) {
+            let (brand, some) = (self.brand.clone(), ExpiredPeople { records: some.to_vec(), sought: expired.sought.clone() });
+            erased = erased.and(self.store.write(move |tx| tx.expire_people(&brand, &some, now)).await?);
+        }
+        Ok(erased)
+    }
+
     async fn note(&self, erased: Erased, now: Timestamp) -> Result<()> {
         let brand = self.brand.clone();
         let detail = format!(
-            "{} documents, {} webhook deliveries and the people in {} records were older than what [retention] keeps",
-            erased.documents, erased.webhooks, erased.records
+            "{} documents, {} webhook deliveries and the people in {} records and {} texts were older than what [retention] keeps",
+            erased.documents, erased.webhooks, erased.records, erased.texts
         );
-        self.store.write(move |tx| tx.audit(&brand, "policy", "retention.erase", "", &detail, now)).await
+        self.store.write(move |tx| tx.audit(&brand, POLICY, "retention.erase", "", &detail, now)).await
     }
 
     /// Goes on until `stop` resolves.
@@ -195,7 +232,7 @@ impl Keeper {
     }
 }
 
-/// A few rows of each kind; what was erased of them, and how many were forgotten as a whole.
+/// A few rows of each kind but people; what was erased of them, and how many were forgotten as a whole.
 fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> Result<(Erased, u64)> {
     let before = |kept: Option<Duration>| kept.and_then(|kept| now.checked_sub(kept).ok());
     let mut erased = Erased::default();
@@ -207,21 +244,79 @@ fn expire(tx: &Tx<'_>, brand: &Brand, retention: Retention, now: Timestamp) -> R
     if let Some(before) = before(retention.webhooks) {
         erased.webhooks = tx.expire_webhooks(brand, before, ROWS, now)?;
     }
-    if let Some(before) = before(retention.people) {
-        erased.records = tx.expire_people(brand, before, ROWS, now)?;
-    }
     Ok((erased, forgotten))
 }
 
 #[cfg(test)]
 mod tests {
     use selvedge_connector::clock::ManualClock;
-    use selvedge_model::Kind;
-    use selvedge_store::captures::{Arrived, NewCapture};
+    use selvedge_model::{
+        AnyRecord, Currency, Kind, Problem,
+        records::{Customer, Named},
+    };
+    use selvedge_store::{
+        captures::{Arrived, NewCapture},
+        records::NewRecord,
+    };
 
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    async fn people_go_from_what_was_written_about_them_and_is_closed_too() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let start: Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::at(start));
+        let named = |text: &str| Named { id: "1".into(), name: text.into() };
+        let ada = Customer {
+            key: "7-1".into(),
+            id: "7".into(),
+            email: Some("Ada@Example.com".to_owned()),
+            first_name: Some("Ada".to_owned()),
+            last_name: Some("Lovelace".to_owned()),
+            company: None,
+            market: named("Sweden"),
+            store: named("Web"),
+            currency: Currency::from_code("SEK").unwrap(),
+        };
+        let problem = |what: &str| {
+            let message = format!("ADA@example.com is no address of Ada Lovelace ({what})");
+            Problem::new("address.email", "email", message, "Mend it.").value("ada@example.com").cause(what)
+        };
+        let (closed, open) = (problem("closed"), problem("open"));
+        store
+            .write(move |tx| {
+                let new = NewRecord {
+                    brand: "a".into(),
+                    connection: "shop".into(),
+                    capture: None,
+                    record: AnyRecord::Customer(Box::new(ada)),
+                    problems: Vec::new(),
+                    version: None,
+                    received_at: start,
+                };
+                tx.put_record(&new)?;
+                for problem in [&closed, &open] {
+                    tx.raise_standing(&"a".into(), &"customers".into(), problem, start)?;
+                }
+                tx.settle_standing(&"a".into(), &closed.cause, "it is well again", start)
+            })
+            .await
+            .unwrap();
+        let keeper =
+            Keeper::new(store.clone(), "a".into(), clock.clone(), Retention { people: Some(3 * DAY), ..Retention::default() });
+        clock.advance(3 * DAY + Duration::from_secs(1));
+        assert_eq!((keeper.turn().await.unwrap(), keeper.turn().await.unwrap()), (1, 0));
+        let rows = store.read(|view| view.exceptions(&"a".into(), true)).await.unwrap();
+        let said = |open: bool| rows.iter().find(|row| row.open == open).map(|row| row.problem.clone()).unwrap();
+        assert_eq!(said(false).message, "[erased] is no address of [erased] (closed)");
+        assert_eq!(said(false).value.as_deref(), Some("[erased]"));
+        assert!(said(true).message.contains("Ada Lovelace"), "whoever decides on it has to read it");
+        let acts = store.read(|view| view.audit_rows(&"a".into(), 9)).await.unwrap();
+        assert_eq!(acts.len(), 1);
+        assert!(acts[0].detail.contains("the people in 1 records and"), "{}", acts[0].detail);
+    }
 
     #[tokio::test]
     async fn what_is_old_goes_once_a_day_and_is_told() {

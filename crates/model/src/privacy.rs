@@ -4,6 +4,8 @@
 //! shop or a provider gave (of an account, of a payment) stays, too: it leads to a person only through that system, which has
 //! to erase them itself.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     AnyRecord,
     records::{Address, Customer, Order},
@@ -168,6 +170,52 @@ pub fn without_words(text: &str, words: &[String]) -> Option<String> {
     found.then_some(left)
 }
 
+/// Words that are looked for in many texts. Which of them may stand in one is told by the words of the text itself: a look costs
+/// what the text is long, however many are looked for.
+///
+/// ```
+/// use selvedge_model::privacy::Sought;
+/// let sought = Sought::of(&["ada lovelace".to_owned(), "ada@example.com".to_owned()]);
+/// assert_eq!(sought.taken_out_of("Ada Lovelace, ADA@example.com").as_deref(), Some("[erased], [erased]"));
+/// assert_eq!(sought.taken_out_of("Ada asked"), None);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// By how each begins, see [`beginning`].
+    words: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Sought {
+    /// These words, in lower case, as [`words_of`] gives them.
+    pub fn of(words: &[String]) -> Self {
+        let mut sought = Self::default();
+        for word in words {
+            sought.words.entry(beginning(word)).or_default().insert(word.clone());
+        }
+        sought
+    }
+
+    /// Whether nothing is looked for.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// The text with every one of the words taken out; `None` when none of them is in it.
+    pub fn taken_out_of(&self, text: &str) -> Option<String> {
+        // One that has neither letters nor digits begins with nothing.
+        let beginnings = text.split(|c: char| !c.is_alphanumeric()).map(beginning).chain([String::new()]);
+        let beginnings: BTreeSet<String> = beginnings.collect();
+        let there = beginnings.iter().filter_map(|beginning| self.words.get(beginning)).flatten().cloned();
+        without_words(text, &telling(there.collect()))
+    }
+}
+
+/// The first letters and digits of a text, in lower case.
+fn beginning(text: &str) -> String {
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.skip_while(|c| !c.is_alphanumeric()).take_while(|c| c.is_alphanumeric()).collect()
+}
+
 /// Where a word in lower case stands in a text of any case, in bytes of the text. Lower case may be longer or shorter than
 /// what it was made of, so the two are walked side by side.
 fn find(text: &str, word: &str) -> Option<(usize, usize)> {
@@ -269,6 +317,35 @@ mod tests {
             captured: None,
             bundles: Vec::new(),
         }
+    }
+
+    #[test]
+    fn many_words_are_found_as_each_of_them_is() {
+        let words = telling(
+            [
+                "Ada Lovelace",
+                "ada@example.com",
+                "+44 20 7946 0001",
+                "(c/o) Babbage",
+                "İstanbul Cad. 1",
+                "ÅSA öberg",
+                "!!!!",
+                "12 St James's",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        );
+        let sought = Sought::of(&words);
+        for text in [
+            "ADA LOVELACE, ada@example.com; call +44 20 7946 0001",
+            "(C/O) BABBAGE at 12 st james's, İstanbul Cad. 1",
+            "åsa ÖBERG !!!! Ada Lovelaces",
+            "Adam, ada@example.company, 112 St James's, 7946 0001",
+            "",
+        ] {
+            assert_eq!(sought.taken_out_of(text), without_words(text, &words), "{text}");
+        }
+        assert!(Sought::of(&[]).is_empty() && !sought.is_empty());
     }
 
     #[test]

@@ -61,51 +61,98 @@ impl Team {
     /// The team that was decided on for a rule: by its whole name where that says more than its area.
     pub fn decided(rule: &str) -> Option<Team> {
         let area = rule.split_once('.').map_or(rule, |(area, _)| area);
-        Some(match (area, rule) {
-            (_, "lines.price" | "lines.tax" | "order.amounts" | "bundle.amounts" | "return.no_credit") => Team::Finance,
-            // The money is booked; it is the goods that somebody has to look for.
-            (_, "credit.no_goods") => Team::Operations,
-            (_, "target.customer_name") => Team::CustomerExperience,
-            // Whether an item is sold is a matter of the range, not of the connection.
-            (_, "target.inactive_item") => Team::Operations,
-            // By what two ends disagree on; of whose documents credits, refunds and stock are is told where it is found.
-            (
-                _,
-                "reconcile.price"
-                | "reconcile.discount"
-                | "reconcile.tax_rate"
-                | "reconcile.tax_rounding"
-                | "reconcile.currency"
-                | "reconcile.timing",
-            ) => Team::Finance,
-            (
-                _,
-                "reconcile.missing"
-                | "reconcile.orphan"
-                | "reconcile.duplicate"
-                | "reconcile.sku"
-                | "reconcile.quantity"
-                | "reconcile.shipping"
-                | "reconcile.status",
-            ) => Team::Operations,
-            (_, "reconcile.party") => Team::CustomerExperience,
-            (_, "stock.unreadable" | "stock.refused" | "product.setting" | "product.group" | "product.type") => Team::Engineering,
-            (
-                "shipment" | "return" | "stock" | "pick" | "route" | "product" | "bundle" | "lines" | "order" | "status"
-                | "goods" | "item",
-                _,
-            ) => Team::Operations,
-            ("credit" | "refund" | "period" | "books" | "totals" | "currency" | "payment" | "tax" | "halves", _) => Team::Finance,
-            ("address" | "customer", _) => Team::CustomerExperience,
-            (
-                "alert" | "auth" | "decode" | "mapping" | "preflight" | "flow" | "connection" | "source" | "target" | "confirm"
-                | "needed" | "webhook" | "file" | "exchange" | "statement" | "reconcile",
-                _,
-            ) => Team::Engineering,
-            _ => return None,
-        })
+        let of = |table: &[(&str, Team)], word: &str| table.iter().find(|(name, _)| *name == word).map(|(_, team)| *team);
+        of(&RULES, rule).or_else(|| of(&AREAS, area))
+    }
+
+    /// Every area that was decided on, and the team that owns whatever rule of it is not [`Team::apart`].
+    pub fn areas() -> impl Iterator<Item = (&'static str, Team)> {
+        AREAS.into_iter()
+    }
+
+    /// The rules of an area that another team than the area's own has.
+    pub fn apart(area: &str) -> impl Iterator<Item = (&'static str, Team)> {
+        let own = Self::decided(area);
+        RULES.into_iter().filter(move |(rule, team)| rule.split_once('.').is_some_and(|(of, _)| of == area) && Some(*team) != own)
     }
 }
+
+/// Rules whose name says more than their area does.
+const RULES: [(&str, Team); 27] = [
+    ("lines.price", Team::Finance),
+    ("lines.tax", Team::Finance),
+    ("order.amounts", Team::Finance),
+    ("bundle.amounts", Team::Finance),
+    ("return.no_credit", Team::Finance),
+    // The money is booked; it is the goods that somebody has to look for.
+    ("credit.no_goods", Team::Operations),
+    ("target.customer_name", Team::CustomerExperience),
+    // Whether an item is sold is a matter of the range, not of the connection.
+    ("target.inactive_item", Team::Operations),
+    // By what two ends disagree on; of whose documents credits, refunds and stock are is told where it is found.
+    ("reconcile.price", Team::Finance),
+    ("reconcile.discount", Team::Finance),
+    ("reconcile.tax_rate", Team::Finance),
+    ("reconcile.tax_rounding", Team::Finance),
+    ("reconcile.currency", Team::Finance),
+    ("reconcile.timing", Team::Finance),
+    ("reconcile.missing", Team::Operations),
+    ("reconcile.orphan", Team::Operations),
+    ("reconcile.duplicate", Team::Operations),
+    ("reconcile.sku", Team::Operations),
+    ("reconcile.quantity", Team::Operations),
+    ("reconcile.shipping", Team::Operations),
+    ("reconcile.status", Team::Operations),
+    ("reconcile.party", Team::CustomerExperience),
+    ("stock.unreadable", Team::Engineering),
+    ("stock.refused", Team::Engineering),
+    ("product.setting", Team::Engineering),
+    ("product.group", Team::Engineering),
+    ("product.type", Team::Engineering),
+];
+
+/// Areas, by what stands before the point in the name of a rule.
+const AREAS: [(&str, Team); 39] = [
+    ("shipment", Team::Operations),
+    ("return", Team::Operations),
+    ("stock", Team::Operations),
+    ("pick", Team::Operations),
+    ("route", Team::Operations),
+    ("product", Team::Operations),
+    ("bundle", Team::Operations),
+    ("lines", Team::Operations),
+    ("order", Team::Operations),
+    ("status", Team::Operations),
+    ("goods", Team::Operations),
+    ("item", Team::Operations),
+    ("credit", Team::Finance),
+    ("refund", Team::Finance),
+    ("period", Team::Finance),
+    ("books", Team::Finance),
+    ("totals", Team::Finance),
+    ("currency", Team::Finance),
+    ("payment", Team::Finance),
+    ("tax", Team::Finance),
+    ("halves", Team::Finance),
+    ("address", Team::CustomerExperience),
+    ("customer", Team::CustomerExperience),
+    ("alert", Team::Engineering),
+    ("auth", Team::Engineering),
+    ("decode", Team::Engineering),
+    ("mapping", Team::Engineering),
+    ("preflight", Team::Engineering),
+    ("flow", Team::Engineering),
+    ("connection", Team::Engineering),
+    ("source", Team::Engineering),
+    ("target", Team::Engineering),
+    ("confirm", Team::Engineering),
+    ("needed", Team::Engineering),
+    ("webhook", Team::Engineering),
+    ("file", Team::Engineering),
+    ("exchange", Team::Engineering),
+    ("statement", Team::Engineering),
+    ("reconcile", Team::Engineering),
+];
 
 impl std::fmt::Display for Team {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -128,6 +175,18 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 20, "the pages are not where they were");
+    }
+
+    #[test]
+    fn an_area_names_the_rules_that_another_team_has() {
+        let apart = |area| Team::apart(area).map(|(rule, team)| format!("{rule} {team}")).collect::<Vec<_>>();
+        assert_eq!(apart("lines"), ["lines.price finance", "lines.tax finance"]);
+        assert_eq!(apart("reconcile").len(), 14);
+        assert_eq!(apart("address"), Vec::<String>::new());
+        for (area, team) in Team::areas() {
+            assert_eq!(Team::of(&format!("{area}.anything")), team);
+            assert!(Team::apart(area).all(|(rule, other)| Team::of(rule) == other && other != team));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Every human act, in a hash chain that can be verified offline.
+//! Every act of a person, and every act that a policy does by itself, in a hash chain that can be verified offline.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -9,6 +9,8 @@ use crate::{
     packing::{limit, micros, moment, short},
 };
 
+/// Who has acted where no person did: a policy of the config.
+pub const POLICY: &str = "policy";
 /// Longest text of an act, in characters.
 const TEXT_CHARS_MAX: usize = 2_000;
 /// What the first act of a brand is chained to.

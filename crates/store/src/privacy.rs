@@ -9,7 +9,7 @@ use selvedge_model::{
     AnyRecord, Brand, CaptureId, ConnectionName, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
     compare::Difference,
     obligation::State,
-    privacy::{ERASED, telling, unmistakable, without_person, without_words, words_of},
+    privacy::{ERASED, Sought, telling, unmistakable, without_person, without_words, words_of},
     statement::Entry,
 };
 
@@ -90,15 +90,26 @@ pub struct Texts {
     table: &'static str,
     columns: &'static [&'static str],
     packed: bool,
+    /// Which of its rows are settled.
+    settled: &'static str,
+    /// Only those are looked through.
+    only_settled: bool,
 }
 
 impl Texts {
-    const fn of(table: &'static str, columns: &'static [&'static str]) -> Self {
-        Self { table, columns, packed: false }
+    const fn of(table: &'static str, columns: &'static [&'static str], settled: &'static str) -> Self {
+        Self { table, columns, packed: false, settled, only_settled: false }
+    }
+
+    /// The same, without what somebody still has to decide or to deliver.
+    #[must_use]
+    pub const fn only_settled(self) -> Self {
+        Self { only_settled: true, ..self }
     }
 
     fn select(&self, rest: &str) -> String {
-        format!("SELECT id, {} FROM {} WHERE {rest}", self.columns.join(", "), self.table)
+        let settled = if self.only_settled { format!("({}) AND ", self.settled) } else { String::new() };
+        format!("SELECT id, {} FROM {} WHERE {settled}{rest}", self.columns.join(", "), self.table)
     }
 }
 
@@ -108,12 +119,12 @@ const CAUSE: &str = "cause";
 /// All of them. There may be very many rows: they are looked through in pieces ([`View::texts_naming`]), and only those that name
 /// somebody are written ([`Tx::erase_texts`]).
 pub const TEXTS: [Texts; 6] = [
-    Texts::of("exceptions", &["value", "message", "remedy", "snoozed_why", "closed_why", CAUSE]),
-    Texts::of("exception_events", &["detail"]),
-    Texts::of("approvals", &["act", "reason"]),
-    Texts::of("alert_messages", &["note"]),
-    Texts { table: "alert_messages", columns: &["body"], packed: true },
-    Texts::of("edits", &["reason"]),
+    Texts::of("exceptions", &["value", "message", "remedy", "snoozed_why", "closed_why", CAUSE], "open = 0"),
+    Texts::of("exception_events", &["detail"], "exception_id IN (SELECT id FROM exceptions WHERE open = 0)"),
+    Texts::of("approvals", &["act", "reason"], "state IN ('rejected', 'done')"),
+    Texts::of("alert_messages", &["note"], "settled_at IS NOT NULL"),
+    Texts { packed: true, ..Texts::of("alert_messages", &["body"], "settled_at IS NOT NULL") },
+    Texts::of("edits", &["reason"], "ended_at IS NOT NULL"),
 ];
 
 /// A row of which one text is to be replaced.
@@ -250,7 +261,7 @@ impl View<'_> {
         &self,
         brand: &Brand,
         texts: Texts,
-        words: &[String],
+        sought: &Sought,
         after: i64,
         looked_at: usize,
     ) -> Result<(Vec<i64>, Option<i64>)> {
@@ -261,7 +272,7 @@ impl View<'_> {
         while let Some(row) = rows.next()? {
             last = row.get(0)?;
             seen += 1;
-            if without_somebody(texts, row, words)?.is_some() {
+            if without_somebody(texts, row, sought)?.is_some() {
                 found.push(last);
             }
         }
@@ -292,7 +303,7 @@ impl View<'_> {
 }
 
 /// The texts of a row without the words, as they are kept; nothing when none of the words stands there.
-fn without_somebody(texts: Texts, row: &rusqlite::Row<'_>, words: &[String]) -> Result<Option<Vec<rusqlite::types::Value>>> {
+fn without_somebody(texts: Texts, row: &rusqlite::Row<'_>, sought: &Sought) -> Result<Option<Vec<rusqlite::types::Value>>> {
     use rusqlite::types::Value;
     let (mut named, mut kept) = (false, Vec::with_capacity(texts.columns.len()));
     for (column, at) in texts.columns.iter().zip(1..) {
@@ -302,7 +313,7 @@ fn without_somebody(texts: Texts, row: &rusqlite::Row<'_>, words: &[String]) -> 
         } else {
             row.get::<_, Option<String>>(at)?
         };
-        let without = text.as_deref().and_then(|text| without_words(text, words));
+        let without = text.as_deref().and_then(|text| sought.taken_out_of(text));
         named |= without.is_some();
         kept.push(match (without, text) {
             (Some(without), _) if *column == CAUSE => Value::Text(format!("{without}#{}", row.get::<_, i64>(0)?)),
@@ -331,7 +342,7 @@ impl Tx<'_> {
                 let sql = "DELETE FROM bought WHERE brand = ?1 AND order_key = ?2";
                 self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str()])?;
             }
-            erased.texts += self.erase_checks(brand, &unmistakable(&traces.words))?;
+            erased.texts += self.erase_checks(brand, &Sought::of(&unmistakable(&traces.words)))?;
             // Kept for a repeated request of the same day alone.
             let sql = "DELETE FROM idempotency_keys WHERE brand = ?1 AND answer IS NOT NULL";
             self.connection.prepare_cached(sql)?.execute([brand.as_str()])?;
@@ -340,7 +351,7 @@ impl Tx<'_> {
     }
 
     /// Takes words out of rows of a table of texts; how many had them.
-    pub fn erase_texts(&self, texts: Texts, ids: &[i64], words: &[String]) -> Result<u64> {
+    pub fn erase_texts(&self, texts: Texts, ids: &[i64], sought: &Sought) -> Result<u64> {
         self.overwriting(|| {
             let sets: Vec<String> = texts.columns.iter().zip(2..).map(|(column, at)| format!("{column} = ?{at}")).collect();
             let change = format!("UPDATE {} SET {} WHERE id = ?1", texts.table, sets.join(", "));
@@ -348,7 +359,8 @@ impl Tx<'_> {
             let mut erased = 0;
             for id in ids {
                 let mut look = self.connection.prepare_cached(&look)?;
-                let without = look.query_and_then([id], |row| without_somebody(texts, row, words))?.next().transpose()?.flatten();
+                let without =
+                    look.query_and_then([id], |row| without_somebody(texts, row, sought))?.next().transpose()?.flatten();
                 let Some(without) = without else { continue };
                 let values = std::iter::once(rusqlite::types::Value::Integer(*id)).chain(without);
                 self.connection.prepare_cached(&change)?.execute(rusqlite::params_from_iter(values))?;
@@ -360,7 +372,7 @@ impl Tx<'_> {
 
     /// Takes words out of what people wrote beside the checks of a checklist and the pause of a flow, and of what receivers of webhooks
     /// said; how many texts.
-    fn erase_checks(&self, brand: &Brand, words: &[String]) -> Result<u64> {
+    pub(crate) fn erase_checks(&self, brand: &Brand, sought: &Sought) -> Result<u64> {
         let mut erased = 0;
         for (look, change) in [
             (
@@ -384,7 +396,7 @@ impl Tx<'_> {
             let mut statement = self.connection.prepare_cached(look)?;
             let rows = statement.query_map([brand.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
             for (text, list, period, item) in rows.collect::<rusqlite::Result<Vec<Row>>>()? {
-                if let Some(without) = without_words(&text, words) {
+                if let Some(without) = sought.taken_out_of(&text) {
                     self.connection.prepare_cached(change)?.execute(params![brand.as_str(), without, list, period, item])?;
                     erased += 1;
                 }
@@ -519,19 +531,33 @@ impl Tx<'_> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)? as u64)
     }
 
-    /// Takes words out of what reconciliation found about an order and keeps of its statements; how many texts.
-    fn erase_family(&self, brand: &Brand, order: &RecordKey, words: &[String]) -> Result<u64> {
+    /// Takes words out of what reconciliation found about an order; how many texts. With `only_closed`, what two ends still disagree
+    /// on is left: somebody has to see both values.
+    pub(crate) fn erase_differences(&self, brand: &Brand, order: &RecordKey, words: &[String], only_closed: bool) -> Result<u64> {
         let mut texts = 0;
+        let which = "brand = ?1 AND family = ?2 AND (?3 = 0 OR closed_at IS NOT NULL)";
+        let values = params![brand.as_str(), order.as_str(), only_closed];
         // What two ends say of a person is about the person even where one of them is wrong.
-        let sql = "UPDATE differences SET expected = ?3, actual = ?3 WHERE brand = ?1 AND family = ?2 AND cause = 'party' AND expected IS NOT ?3";
-        texts += self.connection.prepare_cached(sql)?.execute([brand.as_str(), order.as_str(), ERASED])? as u64;
-        let sql = "SELECT id, expected, actual, detail, suggestion FROM differences WHERE brand = ?1 AND family = ?2";
-        for text in self.naming(sql, [brand.as_str(), order.as_str()], words)? {
+        let sql =
+            format!("UPDATE differences SET expected = ?4, actual = ?4 WHERE {which} AND cause = 'party' AND expected IS NOT ?4");
+        texts +=
+            self.connection.prepare_cached(&sql)?.execute(params![brand.as_str(), order.as_str(), only_closed, ERASED])? as u64;
+        for text in self.naming(
+            &format!("SELECT id, expected, actual, detail, suggestion FROM differences WHERE {which}"),
+            values,
+            words,
+        )? {
             let [expected, actual, detail, suggestion] = text.texts.as_slice() else { continue };
             let sql = "UPDATE differences SET expected = ?2, actual = ?3, detail = ?4, suggestion = ?5 WHERE id = ?1";
             self.connection.prepare_cached(sql)?.execute(params![text.id, expected, actual, detail, suggestion])?;
             texts += 1;
         }
+        Ok(texts)
+    }
+
+    /// Takes words out of what reconciliation found about an order and keeps of its statements; how many texts.
+    fn erase_family(&self, brand: &Brand, order: &RecordKey, words: &[String]) -> Result<u64> {
+        let mut texts = self.erase_differences(brand, order, words, false)?;
         let runs = "SELECT id FROM reconciliations WHERE brand = ?1";
         let mut statement = self.connection.prepare_cached(runs)?;
         let runs = statement.query_map([brand.as_str()], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -5,12 +5,26 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use rusqlite::params;
-use selvedge_model::{Brand, RecordId, obligation::State, privacy::words_of};
+use selvedge_model::{
+    Brand, RecordId,
+    obligation::State,
+    privacy::{Sought, unmistakable, words_of},
+};
 
 use crate::{
     Result, Tx, View,
     packing::{limit, micros, pack},
+    privacy::Erased,
 };
+
+/// Records whose people are to be forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpiredPeople {
+    /// Which.
+    pub records: Vec<RecordId>,
+    /// The texts that tell who they are, as far as they are no other's.
+    pub sought: Sought,
+}
 
 impl View<'_> {
     /// Records and documents of everything that is in flight or held.
@@ -29,6 +43,18 @@ impl View<'_> {
             }
         }
         Ok((records, captures))
+    }
+
+    /// Records that came before this and still tell who somebody is, so many at most, and what they tell.
+    pub fn expired_people(&self, brand: &Brand, before: Timestamp, rows: usize) -> Result<ExpiredPeople> {
+        let sql = "SELECT id FROM records WHERE brand = ?1 AND received_at < ?2 AND erased_at IS NULL AND form NOT IN ('product', 'refund', 'unreadable') ORDER BY received_at";
+        let (unsettled, _) = self.unsettled(brand)?;
+        let records: Vec<RecordId> = self.expired(sql, brand, before, &unsettled, rows)?.into_iter().map(RecordId).collect();
+        let mut words = Vec::new();
+        for id in &records {
+            words.extend(words_of(&self.record(*id)?.record));
+        }
+        Ok(ExpiredPeople { records, sought: Sought::of(&unmistakable(&words)) })
     }
 
     /// What is older than this and still has its content, by one of the indexes of what is kept; without what is left out.
@@ -66,18 +92,25 @@ impl Tx<'_> {
         self.erase_deliveries(&ids, now)
     }
 
-    /// Takes what tells who somebody is out of records that came before this, and out of their stories; how many records.
-    pub fn expire_people(&self, brand: &Brand, before: Timestamp, rows: usize, now: Timestamp) -> Result<u64> {
-        let sql = "SELECT id FROM records WHERE brand = ?1 AND received_at < ?2 AND erased_at IS NULL AND form NOT IN ('product', 'refund', 'unreadable') ORDER BY received_at";
+    /// Takes what tells who somebody is out of these records, out of their stories and out of what is closed of what reconciliation
+    /// found about them; how much. One that is in flight or held by now is left, and one whose person is gone already.
+    ///
+    /// What was written about anything comes first ([`Tx::erase_texts`]): after this nobody is found by name any more.
+    pub fn expire_people(&self, brand: &Brand, expired: &ExpiredPeople, now: Timestamp) -> Result<Erased> {
         let (unsettled, _) = self.unsettled(brand)?;
-        let ids = self.expired(sql, brand, before, &unsettled, rows)?;
         self.overwriting(|| {
-            for id in &ids {
-                let words = words_of(&self.record(RecordId(*id))?.record);
-                self.erase_story(RecordId(*id), &words)?;
-                self.erase_record(RecordId(*id), now)?;
+            let mut erased = Erased::default();
+            for id in expired.records.iter().filter(|id| !unsettled.contains(&id.0)) {
+                let record = self.record(*id)?.record;
+                let words = words_of(&record);
+                erased.texts += self.erase_story(*id, &words)?;
+                if let Some(order) = record.order() {
+                    erased.texts += self.erase_differences(brand, order, &words, true)?;
+                }
+                erased.records += u64::from(self.erase_record(*id, now)?);
             }
-            Ok(ids.len() as u64)
+            erased.texts += self.erase_checks(brand, &expired.sought)?;
+            Ok(erased)
         })
     }
 }

@@ -17,13 +17,16 @@ use selvedge_model::{
 use serde::Deserialize;
 
 use super::{
-    Failure, Frame, Place,
+    Failure, Frame, Place, runbook,
     words::{grouped, part, when},
 };
 use crate::{
     people::{Who, may},
     serve::App,
-    view::handbook::{self, CheckView, ChecklistView, Handbook},
+    view::handbook::{
+        self, CheckView, ChecklistView, Handbook, TableView,
+        owners::{OwnerRow, Runbook},
+    },
 };
 
 /// The handbook.
@@ -39,8 +42,10 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         (homes(&book))
         (compared(&book))
         (tables(&book, now))
-        (owners())
+        (owners(&book.owners))
         (months(&book))
+        (entries(&book.tables))
+        (runbooks(&book.runbooks))
     }))
 }
 
@@ -127,9 +132,9 @@ fn tables(book: &Handbook, now: Timestamp) -> Markup {
         table.cards {
             thead { tr { th scope="col" { "Table" } th scope="col" { "Target" } th scope="col" { "Key" } th.num scope="col" { "Entries" } th scope="col" { "Else" } th scope="col" { "Last changed" } } }
             tbody {
-                @for table in &book.tables {
+                @for (at, table) in book.tables.iter().enumerate() {
                     tr {
-                        th scope="row" data-label="Table" { a href="/mappings" { code { (table.table) } } }
+                        th scope="row" data-label="Table" { a href=(entries_at(at, table)) { code { (table.table) } } }
                         td data-label="Target" { (table.connection) }
                         td data-label="Key" { (table.parts.join(", ")) }
                         td.num data-label="Entries" { (grouped(table.entries)) }
@@ -142,19 +147,63 @@ fn tables(book: &Handbook, now: Timestamp) -> Markup {
     }
 }
 
-fn owners() -> Markup {
+fn owners(rows: &[OwnerRow]) -> Markup {
     html! {
         h2 { "Who owns which exception" }
+        p.quiet { "The first row that fits decides. What was handed over by hand stays with whom it was given to." }
         table.cards {
-            thead { tr { th scope="col" { "Area" } th scope="col" { "Team" } th scope="col" { "What it is" } } }
+            thead { tr { th scope="col" { "Rule" } th scope="col" { "Only" } th scope="col" { "Whose" } th scope="col" { "What it is" } th scope="col" { "What to do" } } }
             tbody {
-                @for area in crate::handbook::areas() {
+                @for row in rows {
                     tr {
-                        th scope="row" data-label="Area" { code { (area.name) } }
-                        td data-label="Team" { (area.team.name()) }
-                        td data-label="What it is" { (area.title) }
+                        th scope="row" data-label="Rule" {
+                            @if row.rules.is_empty() { "any other" }
+                            @for (at, rule) in row.rules.iter().enumerate() { @if at > 0 { ", " } code { (rule) } }
+                        }
+                        td data-label="Only" { @if row.only().is_empty() { span.quiet { "–" } } @else { (row.only()) } }
+                        td data-label="Whose" { (row.whose()) @if row.configured { " " span.quiet { "by " code { "[[desk.owners]]" } } } }
+                        td data-label="What it is" { @if row.what.is_empty() { span.quiet { "–" } } @else { (row.what) } }
+                        td data-label="What to do" {
+                            @if row.runbooks.is_empty() { span.quiet { "–" } }
+                            @for (at, area) in row.runbooks.iter().enumerate() { @if at > 0 { ", " } a href=(format!("#fix-{area}")) { (area) } }
+                        }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Where the entries of a table stand.
+fn entries_at(at: usize, table: &TableView) -> String {
+    if table.printed.is_empty() { "/mappings".to_owned() } else { format!("#entries-{at}") }
+}
+
+fn entries(tables: &[TableView]) -> Markup {
+    html! {
+        @if tables.iter().any(|table| !table.printed.is_empty()) { h2 { "Entries of the mapping tables" } }
+        @for (at, of) in tables.iter().enumerate().filter(|(_, of)| !of.printed.is_empty()) {
+            h3 id=(format!("entries-{at}")) { code { (of.table) } " at " (of.connection) }
+            table.cards {
+                thead { tr { th scope="col" { "Key" } th scope="col" { "Id at the target" } } }
+                tbody {
+                    @for entry in &of.printed {
+                        tr { th scope="row" data-label="Key" { code { (entry.key) } } td data-label="Id at the target" { code { (entry.value) } } }
+                    }
+                }
+            }
+            @if of.left() > 0 { p { "And " (grouped(of.left())) " more: " a href="/mappings" { "all of them" } "." } }
+        }
+    }
+}
+
+fn runbooks(runbooks: &[Runbook]) -> Markup {
+    html! {
+        h2 { "What to do" }
+        @for one in runbooks {
+            section id=(format!("fix-{}", one.area)) {
+                h3 { code { (one.area) } " · " (one.title) }
+                (runbook::markup(&one.steps))
             }
         }
     }

@@ -47,6 +47,9 @@ pages!(
     "webhook",
 );
 
+/// Under which heading a page says what to do.
+const STEPS: &str = "What to do";
+
 /// The page of the area of a rule.
 fn page(rule: &str) -> Option<&'static str> {
     let area = rule.split_once('.').map_or(rule, |(area, _)| area);
@@ -55,7 +58,71 @@ fn page(rule: &str) -> Option<&'static str> {
 
 /// The runbook of a rule, if its area has one.
 pub(super) fn shown(rule: &str) -> Option<Markup> {
-    page(rule).map(|text| html! { @for block in blocks(text) { (block_of(&block)) } })
+    page(rule).map(markup)
+}
+
+/// The areas that have a page, by name.
+pub(crate) fn areas() -> impl Iterator<Item = &'static str> {
+    PAGES.iter().map(|(area, _)| *area)
+}
+
+/// The title of an area's page: what has happened, in a few words.
+pub(crate) fn title(area: &str) -> Option<&'static str> {
+    page(area).and_then(|text| text.lines().next()).map(|line| line.trim_start_matches('#').trim())
+}
+
+/// What an area's page says under *What to do*, as Markdown whose links are their words. Where a page has several, each stands
+/// under the heading of what it is about.
+pub(crate) fn steps(area: &str) -> Option<String> {
+    let (mut out, mut part, mut taken) = (String::new(), "", None);
+    for line in page(area)?.lines() {
+        let level = line.chars().take_while(|c| *c == '#').count();
+        let heading = line.trim_start_matches('#').trim();
+        match (level, taken) {
+            (1.., _) if heading == STEPS => {
+                if level > 2 {
+                    out.push_str(&format!("#### {part}\n\n"));
+                }
+                taken = Some(level);
+            }
+            (1.., Some(from)) if level <= from => taken = None,
+            (1.., Some(_)) => out.push_str(&format!("#### {heading}\n")),
+            (_, Some(_)) => {
+                out.push_str(&words(line));
+                out.push('\n');
+            }
+            _ => {}
+        }
+        if level > 0 && level <= 2 {
+            part = heading;
+        }
+    }
+    Some(out.trim().to_owned())
+}
+
+/// A line of Markdown whose links are their words.
+fn words(line: &str) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    while let Some((before, from)) = rest.split_once('[') {
+        out.push_str(before);
+        match from.split_once("](").and_then(|(words, to)| Some((words, to.split_once(')')?.1))) {
+            Some((words, after)) if !words.contains('[') => {
+                out.push_str(words);
+                rest = after;
+            }
+            _ => {
+                out.push('[');
+                rest = from;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Markdown of ours as it is shown.
+pub(super) fn markup(text: &str) -> Markup {
+    html! { @for block in blocks(text) { (block_of(&block)) } }
 }
 
 /// What a page is made of.
@@ -226,6 +293,15 @@ mod tests {
         }
         assert_eq!(seen, PAGES.len());
         assert!(shown("nobody.knows").is_none());
+    }
+
+    #[test]
+    fn a_link_is_its_words_and_nothing_else_is_lost() {
+        assert_eq!(
+            words("see [the `check`](a.md#b), [one] of (two) and [three](c.md)."),
+            "see the `check`, [one] of (two) and three."
+        );
+        assert_eq!(words("`[desk] edit` and [[twice]](x) [open"), "`[desk] edit` and [twice] [open");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use axum::{
     response::Response,
 };
 use futures_util::StreamExt;
-use selvedge_model::people::Role;
+use selvedge_connector::MappingTable;
+use selvedge_flow::DeskSetup;
+use selvedge_model::{owners::OwnerRule, people::Role, team::Team};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -19,9 +21,12 @@ use super::sample::{
     ADMIN, Fate, NAUGHTY, brand, empty, order, place,
     reconcile::{agreed, reconciled, unlooked},
     returns::returned,
-    signed_in, start, stock_of, stocked,
+    signed_in, start, stock_of, stocked, with_desk,
 };
-use crate::serve::{App, router};
+use crate::{
+    serve::{App, router},
+    view::Target,
+};
 
 struct Got {
     status: StatusCode,
@@ -1290,6 +1295,69 @@ async fn a_later_agreement_erases_no_earlier_red() {
     let today = get(&app, "/").await.text;
     assert!(today.contains("Not looked at yet: shop-books") && !today.contains("Both ends agree"), "{today}");
     assert!(!get(&empty().await.0, "/").await.text.contains("href=\"/reconcile\">Both"), "no pair, no line");
+}
+
+/// A table as a target has one.
+static ITEMS: [MappingTable; 1] = [MappingTable { name: "item", parts: &["sku"] }];
+
+#[tokio::test]
+async fn the_handbook_tells_whose_an_exception_is_what_to_do_and_what_is_mapped() {
+    let yuki = OwnerRule {
+        rule: Some("mapping.".to_owned()),
+        market: Some("Japan".to_owned()),
+        person: Some("<Yuki>".to_owned()),
+        ..OwnerRule::default()
+    };
+    let goods = OwnerRule { flow: Some("orders".into()), team: Some(Team::Operations), ..OwnerRule::default() };
+    let (mut app, _) = with_desk(DeskSetup { owners: vec![yuki, goods], ..DeskSetup::default() }).await;
+    Arc::get_mut(&mut app).unwrap().facts.targets = vec![Target { name: "books".into(), tables: &ITEMS, flows: Vec::new() }];
+    let now = app.clock.now();
+    let map = move |tx: &selvedge_store::Tx<'_>| {
+        for number in 0..203 {
+            let key = format!("sku=SKU-{number:03}");
+            tx.map(&brand(), &"books".into(), "item", &key, Some(&format!("id-{number}")), "anna", now)?;
+        }
+        tx.map(&brand(), &"books".into(), "item", "*", Some("id-else"), "anna", now)
+    };
+    app.store.write(map).await.unwrap();
+
+    let page = get(&app, "/handbook").await.text;
+    let row =
+        |word: &str| page.split("<tr>").find(|row| row.contains(word)).unwrap_or_else(|| panic!("no row of {word}: {page}"));
+    let at = |word: &str| page.find(word).unwrap_or_else(|| panic!("{word}: {page}"));
+    assert!(row("&lt;Yuki&gt;").contains("market Japan") && row("&lt;Yuki&gt;").contains("href=\"#fix-mapping\""));
+    assert!(row("flow orders").contains("Operations"));
+    assert!(
+        at("&lt;Yuki&gt;") < at("flow orders") && at("flow orders") < at("<code>address.</code>"),
+        "who decides first stands first"
+    );
+    assert!(row("<code>target.inactive_item</code>").contains("Operations"));
+    assert!(row("<code>target.</code>").contains("Engineering"));
+    assert!(row("<code>lines.price</code>, <code>lines.tax</code>").contains("Finance"));
+    let fix = &page[at("id=\"fix-mapping\"")..];
+    assert!(fix[..fix.find("</section>").unwrap()].contains("Set the mapping on the page"), "{fix}");
+    assert!(row("SKU-199").contains("id-199") && !page.contains("SKU-200"));
+    assert!(page.contains("And 3 more: "), "{page}");
+
+    let text = get(&app, "/handbook.md").await.text;
+    let line = |word: &str| text.lines().find(|line| line.contains(word)).unwrap_or_else(|| panic!("no line of {word}: {text}"));
+    assert_eq!(
+        line("Yuki"),
+        "| mapping. | market Japan | \\<Yuki\\> (the team of the rule), by \\[\\[desk.owners\\]\\] |  | [mapping](#mapping) |"
+    );
+    assert_eq!(
+        line("target.inactive"),
+        "| target.inactive\\_item | | Operations | The target refuses | [target](#target) |".replace("| |", "|  |")
+    );
+    assert!(text.contains("\n### mapping\n\n**A value has no mapping**\n\nSet the mapping on the page"), "{text}");
+    assert_eq!(line("SKU-199"), "| sku=SKU-199 | id-199 |");
+    assert!(!text.contains("SKU-200") && text.contains("And 3 more"));
+
+    let told: serde_json::Value = serde_json::from_str(&get(&app, "/api/handbook").await.text).unwrap();
+    assert_eq!((&told["owners"][0]["person"], &told["owners"][0]["configured"]), (&json!("<Yuki>"), &json!(true)));
+    let items = told["tables"].as_array().unwrap().iter().find(|table| table["table"] == "item").unwrap();
+    assert_eq!((&items["entries"], items["printed"].as_array().unwrap().len()), (&json!(203), 200));
+    assert!(told["runbooks"].as_array().unwrap().iter().any(|one| one["area"] == "mapping"));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The handbook: how this brand is set up and who looks at what, told from the live configuration, so that it is always true.
 
+pub mod owners;
+
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -8,6 +10,7 @@ use selvedge_model::{
     Brand, ConnectionName, FlowName, Kind, Mode,
     checklist::{Check, Checklist, Proof, Seen},
     close::Entity,
+    owners::OwnerRule,
     team::Team,
 };
 use selvedge_store::{
@@ -17,6 +20,8 @@ use selvedge_store::{
     mappings::MappingRow,
 };
 use serde::Serialize;
+
+use owners::{OwnerRow, Runbook};
 
 use super::{Ends, Target, connections::Credentials, reconcile, settings::Settings, stock};
 use crate::config::{Config, FlowSettings, words::Pace};
@@ -29,6 +34,8 @@ const LOOK_DAYS: i64 = 2;
 const STALE_MS: u64 = 15 * 60 * 1_000;
 /// How many acts of the audit trail are computed again for a page; of a longer one the command line tells.
 const ACTS_MAX: i64 = 20_000;
+/// How many entries of a mapping table are printed; of a longer one the page of the mappings shows the rest.
+const ENTRIES_MAX: usize = 200;
 /// How many periods of a checklist are listed.
 const PERIODS: usize = 40;
 
@@ -45,6 +52,8 @@ pub struct Facts {
     pub pairs: Vec<PairSetup>,
     /// Where mappings are for.
     pub targets: Vec<Target>,
+    /// Whose exceptions are; the first that fits.
+    pub owners: Vec<OwnerRule>,
     /// Fields of products that belong to a target.
     pub theirs: Vec<(FlowName, Vec<String>)>,
     /// Whose months are closed.
@@ -83,6 +92,7 @@ impl Facts {
             stocks: config.stocks.iter().map(|(name, stock)| stock.setup(name)).collect(),
             pairs: config.pairs(),
             targets: config.mapping_targets(),
+            owners: config.desk().owners,
             theirs: theirs.map(|(name, flow)| (name.clone(), words(flow))).collect(),
             entities,
             zone: zone.unwrap_or(TimeZone::UTC),
@@ -130,12 +140,30 @@ pub struct TableView {
     pub table: String,
     /// The parts of its keys.
     pub parts: Vec<String>,
-    /// Entries.
+    /// How many entries it has, its default not counted.
     pub entries: u64,
+    /// The first of them, by key.
+    pub printed: Vec<EntryView>,
     /// What stands for everything that has no entry of its own.
     pub default: Option<String>,
     /// Who changed it last, and when.
     pub changed: Option<(String, Timestamp)>,
+}
+
+/// An entry of a mapping table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct EntryView {
+    /// What is mapped.
+    pub key: String,
+    /// The id at the target that it is mapped to.
+    pub value: String,
+}
+
+impl TableView {
+    /// How many entries are not printed.
+    pub fn left(&self) -> u64 {
+        self.entries.saturating_sub(self.printed.len() as u64)
+    }
 }
 
 /// One check as it stands.
@@ -191,6 +219,10 @@ pub struct Handbook {
     pub pairs: Vec<(String, String, String, String)>,
     /// The mapping tables.
     pub tables: Vec<TableView>,
+    /// Who owns which exception; the first row that fits decides.
+    pub owners: Vec<OwnerRow>,
+    /// What to do about them, by area.
+    pub runbooks: Vec<Runbook>,
     /// The legal entities: name, currency, time zone.
     pub entities: Vec<(String, String, String)>,
     /// For how long content is kept.
@@ -250,11 +282,15 @@ pub async fn handbook(store: &Store, brand: &Brand, facts: &Facts, now: Timestam
         for table in target.tables {
             let of = |row: &&MappingRow| row.connection == target.name.as_str() && row.table == table.name;
             let rows: Vec<&MappingRow> = mappings.mappings.iter().filter(of).collect();
+            let mut entries: Vec<&MappingRow> = rows.iter().copied().filter(|row| row.key != "*").collect();
+            entries.sort_by(|one, other| one.key.cmp(&other.key));
+            let printed = entries.iter().take(ENTRIES_MAX);
             tables.push(TableView {
                 connection: target.name.clone(),
                 table: table.name.to_owned(),
                 parts: table.parts.iter().map(|part| (*part).to_owned()).collect(),
-                entries: rows.iter().filter(|row| row.key != "*").count() as u64,
+                entries: entries.len() as u64,
+                printed: printed.map(|row| EntryView { key: row.key.clone(), value: row.value.clone() }).collect(),
                 default: rows.iter().find(|row| row.key == "*").map(|row| row.value.clone()),
                 changed: rows.iter().max_by_key(|row| row.at).map(|row| (row.by.clone(), row.at)),
             });
@@ -276,6 +312,8 @@ pub async fn handbook(store: &Store, brand: &Brand, facts: &Facts, now: Timestam
         homes: homes(facts),
         pairs: facts.pairs.iter().map(pair).collect(),
         tables,
+        owners: owners::owners(&facts.owners),
+        runbooks: owners::runbooks(),
         entities: facts
             .entities
             .iter()

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Receipt, Secret, Session, session::HeaderText,
+    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Receipt, Secret, Session, redact, session::HeaderText,
 };
 use selvedge_model::{ExternalId, Problem};
 use serde::Deserialize;
@@ -315,7 +315,8 @@ pub fn sort(what: &str, operation: &Operation, effect: Effect, unknown: &BTreeSe
     let result = match envelope {
         Ok(envelope) => {
             let errors = envelope.errors.iter().flatten();
-            let messages: Vec<String> = errors.map(|error| error.message.chars().take(300).collect()).collect();
+            let messages: Vec<String> =
+                errors.map(|error| redact::sentence(&error.message).chars().take(300).collect()).collect();
             if matches!(answer.status, 200 | 400) {
                 refused = operation.refused_names(&messages, unknown);
             }
@@ -429,10 +430,9 @@ fn list(names: &BTreeSet<&'static str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-/// The beginning of a body, on one line.
+/// The beginning of a body, on one line and redacted.
 fn excerpt(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body.get(..600).unwrap_or(body)).chars().take(200).collect();
-    if text.trim().is_empty() { "an empty body".to_owned() } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
+    redact::excerpt(body, 200)
 }
 
 #[cfg(test)]
@@ -469,6 +469,26 @@ mod tests {
         let Err(Fault::Refused { problems, .. }) = receipt(&format!("[{broken},{refused}]")) else { panic!("not refused") };
         assert!(problems.iter().all(|problem| problem.rule == "return.refused"));
         assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn whom_an_answer_names_is_not_told() {
+        use operations::{CONFIRM_EVENTS as WRITE, ORDERS_BY_NUMBER as READ};
+        let order = r#"{"odd":1,"order":{"shippingAddress":{"firstName":"Ada","email":"ada@example.com","name":"Lovelace"}}}"#;
+        let error = r#"{"errors":[{"message":"odd: ada@example.com is nobody"}]}"#;
+        for (operation, effect) in [(&READ, Effect::Read), (&WRITE, Effect::Write)] {
+            for status in [200, 302, 400, 401, 404, 500] {
+                for body in [order, &order[..order.len() - 2], error] {
+                    let answer = Answer { status, headers: vec![], body: body.as_bytes().to_vec().into() };
+                    let Err(fault) = sort("test", operation, effect, &BTreeSet::new(), &answer).result else { panic!("{body}") };
+                    let told = format!("{fault:?}");
+                    assert!(["Ada", "Lovelace", "example.com"].iter().all(|name| !told.contains(name)), "{told}");
+                }
+            }
+        }
+        let answer = Answer { status: 200, headers: vec![], body: order.into() };
+        let Err(fault) = sort("test", &READ, Effect::Read, &BTreeSet::new(), &answer).result else { panic!() };
+        assert!(fault.to_string().contains("odd"), "what is no person's is told: {fault}");
     }
 
     #[test]

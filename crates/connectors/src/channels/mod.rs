@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use selvedge_connector::{
-    Answer, Budget, Call, Connector, Effect, Fault, OpenContext, Priority, Receipt, Secret, Session, SessionConfig,
+    Answer, Budget, Call, Connector, Effect, Fault, OpenContext, Priority, Receipt, Secret, Session, SessionConfig, redact,
     session::HeaderText,
 };
 use selvedge_model::{ExternalId, Problem};
@@ -108,8 +108,7 @@ fn refused(what: String, message: String) -> Fault {
 
 /// What an answer says, on one line and bounded.
 fn said(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SAID_CHARS_MAX).collect()
+    if answer.body.trim_ascii().is_empty() { String::new() } else { redact::excerpt(&answer.body, SAID_CHARS_MAX) }
 }
 
 fn receipt(id: Option<String>, answer: &Answer) -> Receipt {

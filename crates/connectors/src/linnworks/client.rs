@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Secret, Session, session::HeaderText,
+    Answer, Budget, BudgetWindow, Call, Clock, Effect, Fault, Priority, Secret, Session, redact, session::HeaderText,
     settings::is_address,
 };
 use selvedge_model::Problem;
@@ -303,9 +303,13 @@ impl Client {
 fn message(body: &[u8]) -> String {
     let told: Value = serde_json::from_slice(body).unwrap_or_default();
     let found = ["Message", "message", "detail", "title"].iter().find_map(|name| told[*name].as_str());
-    let text = found.map_or_else(|| String::from_utf8_lossy(body.get(..300).unwrap_or(body)).into_owned(), str::to_owned);
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
-    if text.is_empty() { "no reason given".to_owned() } else { text }
+    match found {
+        Some(text) if !text.trim().is_empty() => {
+            redact::sentence(&text.split_whitespace().collect::<Vec<_>>().join(" ")).chars().take(300).collect()
+        }
+        _ if body.trim_ascii().is_empty() => "no reason given".to_owned(),
+        _ => redact::excerpt(body, 300),
+    }
 }
 
 fn lost(ask: &Ask<'_>, why: String) -> Fault {
@@ -362,6 +366,20 @@ mod tests {
         assert!(word(Effect::Write, 429, "").starts_with("throttled"));
         let refused = word(Effect::Write, 400, r#"{"Code":"-","Message":"Order needs at least one item"}"#);
         assert!(refused.starts_with("refused") && refused.contains("at least one item"), "{refused}");
+    }
+
+    #[test]
+    fn whom_an_answer_names_is_not_told() {
+        let document = r#"{"status":"odd","customer":{"name":"Ada Lovelace","email":"ada@example.com"}}"#;
+        for body in [document, &document[..document.len() - 2], r#"{"Message":"odd: ask ada@example.com"}"#] {
+            for status in [302, 400, 401, 500] {
+                let ask = Ask::get("x", "Orders/CreateOrders", &[], Priority::Orders);
+                let answer = Answer { status, headers: vec![], body: body.as_bytes().to_vec().into() };
+                let told = format!("{:?}", fault(&ask, &answer));
+                assert!(told.contains("odd"), "{told}");
+                assert!(!told.contains("Ada") && !told.contains("example.com"), "{told}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use base64::Engine as _;
 use jiff::Timestamp;
-use selvedge_connector::{Answer, Call, Clock, Effect, Fault, Priority, Secret, Session, jws, oauth1, session::HeaderText};
+use selvedge_connector::{
+    Answer, Call, Clock, Effect, Fault, Priority, Secret, Session, jws, oauth1, redact, session::HeaderText,
+};
 use serde_json::{Value, json};
 
 use super::settings::Credentials;
@@ -158,6 +160,7 @@ fn read_token(answer: &Answer, now: Timestamp, what: String) -> Result<Token, Fa
         400 | 401 | 403 => {
             let word = |name: &str| body.get(name).and_then(Value::as_str).map(|text| text.chars().take(200).collect::<String>());
             let said = [word("error"), word("error_description")].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            let said = redact::sentence(&said);
             Err(Fault::Unauthorized { what, detail: if said.is_empty() { format!("status {}", answer.status) } else { said } })
         }
         status => Err(Fault::Transient { what, source: Some(format!("the token endpoint answered {status}").into()) }),

@@ -2,7 +2,7 @@
 //!
 //! (NetSuite help: "Error Handling and Logging" of SuiteTalk REST; error shape `o:errorDetails`.)
 
-use selvedge_connector::{Answer, Effect, Fault};
+use selvedge_connector::{Answer, Effect, Fault, redact};
 use selvedge_model::Problem;
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ pub(crate) fn fault(asked: &Asked<'_>, answer: &Answer) -> Fault {
     let said = || {
         let texts: Vec<String> = details.iter().map(|d| format!("{} {}", d.code, d.text).trim().to_owned()).collect();
         let texts = texts.join("; ");
-        if texts.is_empty() { format!("status {}", answer.status) } else { shorten(&texts, 400) }
+        if texts.is_empty() { format!("status {}", answer.status) } else { shorten(&redact::sentence(&texts), 400) }
     };
     let coded = |code: &str| details.iter().any(|d| d.code == code);
     match answer.status {
@@ -93,9 +93,7 @@ fn looks_like_json(answer: &Answer) -> bool {
 }
 
 fn excerpt(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    format!("status {}: {}", answer.status, shorten(&text, 200))
+    format!("status {}: {}", answer.status, redact::excerpt(&answer.body, 200))
 }
 
 fn shorten(text: &str, longest: usize) -> String {
@@ -377,6 +375,24 @@ mod tests {
     fn judge(answer: &Answer, effect: Effect, creates: bool) -> Fault {
         let sent = json!({"item": {"items": [{"item": {"id": "98"}}]}, "tranDate": "2026-02-03"});
         fault(&Asked { what: "create order so_1", effect, sent: Some(&sent), creates }, answer)
+    }
+
+    #[test]
+    fn whom_an_answer_names_is_not_told() {
+        let document = r#"{"status":"odd","entity":{"id":"7","refName":"Ada Lovelace","email":"ada@example.com"}}"#;
+        let texts = error(401, &[("USER_ERROR", "odd: the token of ada@example.com", "")]);
+        for (status, body) in [(400, document), (500, document), (502, &document[..60])] {
+            for effect in [Effect::Read, Effect::Write] {
+                let told = format!("{:?}", judge(&answer(status, body), effect, true));
+                assert!(told.contains("odd") && !told.contains("Ada") && !told.contains("example.com"), "{told}");
+            }
+        }
+        let told = format!("{:?}", judge(&texts, Effect::Read, false));
+        assert!(told.contains("odd") && !told.contains("example.com"), "{told}");
+        // At the desk the system's own words are read; in a log they are not.
+        let refused = judge(&error(400, &[("USER_ERROR", "odd: ada@example.com is no address", "")]), Effect::Write, true);
+        let told = refused.to_string();
+        assert!(told.contains("odd") && !told.contains("example.com"), "{told}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use selvedge_connector::{
-    Answer, Budget, BudgetWindow, Call, Clock, Cursor, Effect, Fault, Priority, Request, Secret, Session, session::HeaderText,
+    Answer, Budget, BudgetWindow, Call, Clock, Cursor, Effect, Fault, Priority, Request, Secret, Session, redact,
+    session::HeaderText,
 };
 use selvedge_model::Problem;
 use serde_json::Value;
@@ -170,9 +171,13 @@ fn message(body: &[u8]) -> String {
         .or_else(|| list(&told))
         .or_else(|| ["error_messages", "error", "message"].iter().find_map(|name| told[*name].as_str().map(str::to_owned)))
         .or_else(|| told.as_str().map(str::to_owned));
-    let text = found.unwrap_or_else(|| String::from_utf8_lossy(body.get(..300).unwrap_or(body)).into_owned());
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
-    if text.is_empty() { "no reason given".to_owned() } else { text }
+    match found {
+        Some(text) if !text.trim().is_empty() => {
+            redact::sentence(&text.split_whitespace().collect::<Vec<_>>().join(" ")).chars().take(300).collect()
+        }
+        _ if body.trim_ascii().is_empty() => "no reason given".to_owned(),
+        _ => redact::excerpt(body, 300),
+    }
 }
 
 fn lost(ask: &Ask<'_>, why: String) -> Fault {
@@ -205,5 +210,25 @@ pub(super) fn fault(ask: &Ask<'_>, answer: &Answer) -> Fault {
         }
         500..=599 | 408 => lost(ask, format!("HTTP {}: {said}", answer.status)),
         status => Fault::Unexpected { what, detail: format!("HTTP {status}: {said}") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_an_answer_names_is_not_told() {
+        let document =
+            r#"{"status":"odd","deliver_to":{"first_name":"Ada","email":"ada@example.com"},"customer":{"name":"Ada L"}}"#;
+        for body in [document, &document[..document.len() - 2], r#"{"error_messages":["odd: ask ada@example.com"]}"#] {
+            for status in [302, 400, 401, 500] {
+                let ask = Ask::get("x", "/orders", Priority::Orders);
+                let answer = Answer { status, headers: vec![], body: body.as_bytes().to_vec().into() };
+                let told = format!("{:?}", fault(&ask, &answer));
+                assert!(told.contains("odd"), "{told}");
+                assert!(!told.contains("Ada") && !told.contains("example.com"), "{told}");
+            }
+        }
     }
 }

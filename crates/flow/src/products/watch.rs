@@ -4,20 +4,22 @@
 //! there. Our own writes read back as they were written, so they are no news. A difference is settled by the policy of its
 //! field: written back, or let stand until the source changes it. Either way the obligation goes from confirmed to held and
 //! back through the gate, so both values are in its story, and the exception closes when what stands there was read back.
+//! That a policy has decided stands in the audit trail, field by field: nobody was asked.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use selvedge_connector::{Cursor, Raw};
 use selvedge_model::{
-    AnyRecord, Interval, Kind, Problem, Product,
+    AnyRecord, Brand, ExceptionId, Interval, Kind, Problem, Product,
     compare::{Difference, compare},
     gate::products::{ChangedElsewhere, ProductPolicy},
     obligation::{Event, State},
     records::ProductField,
 };
 use selvedge_store::{
-    Result,
+    Result, Tx,
+    audit::POLICY,
     intervals::{ProvenRow, ReadingRow},
     obligations::{ObligationRow, Step},
     products::AcceptedField,
@@ -192,6 +194,7 @@ impl Engine {
                             let field = AcceptedField { field: *field, ours: source.clone(), theirs: theirs.clone() };
                             tx.accept_field(&brand, &name, &row.key, &field, now)?;
                         }
+                        audit_settled(tx, &brand, row, differences, accepted, (exception, now))?;
                         if accepted.len() == fields(differences).len() { "accepted" } else { "reverted" }
                     }
                 };
@@ -229,6 +232,26 @@ impl Decided {
     }
 }
 
+/// Notes in the audit trail what the policy lets stand as it is there, and what it has written over.
+fn audit_settled(
+    tx: &Tx<'_>,
+    brand: &Brand,
+    row: &ObligationRow,
+    differences: &[Difference],
+    accepted: &[ProductField],
+    (exception, now): (ExceptionId, Timestamp),
+) -> Result<()> {
+    let stands = |difference: &&Difference| field_of(difference).is_some_and(|field| accepted.contains(&field));
+    let (kept, reverted): (Vec<&Difference>, Vec<&Difference>) = differences.iter().partition(stands);
+    let subject = format!("{} {}", row.flow, row.key);
+    for (act, which) in [("product.accept", kept), ("product.revert", reverted)] {
+        if !which.is_empty() {
+            tx.audit(brand, POLICY, act, &subject, &format!("{exception}: {}", both_values(which)), now)?;
+        }
+    }
+    Ok(())
+}
+
 fn fields(differences: &[Difference]) -> BTreeMap<String, Option<ProductField>> {
     differences.iter().map(|difference| (difference.path.clone(), field_of(difference))).collect()
 }
@@ -242,8 +265,8 @@ fn decide(policy: &ProductPolicy, differences: &[Difference], reverted: usize) -
     if !all_accepted && reverted >= REVERTS_MAX { Decided::Ask } else { Decided::Settle { accepted } }
 }
 
-fn both_values(differences: &[Difference]) -> String {
+fn both_values<'a>(differences: impl IntoIterator<Item = &'a Difference>) -> String {
     let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     let one = |d: &Difference| format!("{}: {} in the shop, {} there", d.path, side(&d.expected), side(&d.actual));
-    differences.iter().map(one).collect::<Vec<_>>().join("; ")
+    differences.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -10,11 +10,12 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use selvedge_connector::{Cursor, Fault, Figure as Units, LevelPage, Priority, Wanted};
 use selvedge_model::{
-    ExternalId, Kind, LocationId, Problem, Sku, StockLevel,
+    Brand, ExternalId, FlowName, Kind, LocationId, Problem, Sku, StockLevel,
     stock::{drift, velocity::Prior},
 };
 use selvedge_store::{
-    Result,
+    Result, Tx,
+    audit::POLICY,
     stock::{Claim, FigureRow, FigureState, NewDrift, Shown, Terms},
 };
 
@@ -42,6 +43,8 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 const AMBIGUOUS_WAIT: Duration = Duration::from_millis(500);
 /// How long the rates over the whole range are used before they are added up again.
 const RATES_FOR: Duration = Duration::from_secs(30);
+/// How many figures an act of the audit trail names.
+const REVERTED_NAMED_MAX: usize = 10;
 /// How many measured times the window needs before it is believed.
 const WINDOW_LEAST: usize = 20;
 
@@ -651,7 +654,8 @@ impl Engine {
         let foreign = stock.setup.foreign;
         self.store()
             .write(move |tx| {
-                for (row, shown, figure, cause) in &found {
+                let mut reverted = Vec::new();
+                for found @ (row, shown, figure, cause) in &found {
                     let problem = drifted(&row.place, cause, foreign);
                     let exception = tx.raise_standing(&brand, &flow, &problem, now)?;
                     let new = NewDrift {
@@ -661,7 +665,11 @@ impl Engine {
                         expected: figure.units,
                         shown: shown.units,
                     };
-                    tx.stock_drift(&of, &new, exception, now)?;
+                    // A figure that only missed our last write is nobody else's.
+                    let is_theirs = *cause != word(drift::Cause::MissedUpdate);
+                    if tx.stock_drift(&of, &new, exception, now)? && foreign == Foreign::Revert && is_theirs {
+                        reverted.push(found);
+                    }
                     if row.state == FigureState::Agreed {
                         tx.stock_due_again(&of, &row.place, &row.sku, now)?;
                     }
@@ -669,7 +677,7 @@ impl Engine {
                         tx.stock_hold(&of, &row.place, &row.sku, exception)?;
                     }
                 }
-                Ok(())
+                audit_reverted(tx, &brand, &flow, &reverted, now)
             })
             .await
     }
@@ -796,6 +804,28 @@ fn listed_twice(level: &StockLevel) -> Problem {
     )
     .value(level.sku.as_str())
     .cause(level.sku.as_str())
+}
+
+/// Notes in the audit trail that figures which somebody else wrote are written over: one act for all that one look found, since
+/// each of them is a row of its own among the drifts.
+fn audit_reverted(
+    tx: &Tx<'_>,
+    brand: &Brand,
+    flow: &FlowName,
+    reverted: &[&(FigureRow, Shown, Figure, &'static str)],
+    now: Timestamp,
+) -> Result<()> {
+    if reverted.is_empty() {
+        return Ok(());
+    }
+    let one = |(row, shown, figure, _): &&(FigureRow, Shown, Figure, &'static str)| {
+        format!("{} at {}: {} there, {} is ours", row.sku, row.place, shown.units, figure.units)
+    };
+    let mut said = reverted.iter().take(REVERTED_NAMED_MAX).map(one).collect::<Vec<_>>().join("; ");
+    if let Some(more) = reverted.len().checked_sub(REVERTED_NAMED_MAX).filter(|more| *more > 0) {
+        said.push_str(&format!("; and {more} more"));
+    }
+    tx.audit(brand, POLICY, "stock.revert", flow.as_str(), &said, now)
 }
 
 fn drifted(place: &LocationId, cause: &str, foreign: Foreign) -> Problem {

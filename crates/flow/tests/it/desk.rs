@@ -100,6 +100,12 @@ async fn one_goes_first_and_the_rest_follows_when_it_is_confirmed() {
     use EventKind::{CanaryPassed, CanarySent, Closed, Mapped, Opened, Released};
     assert_eq!(world.events().await, [Opened, Mapped, CanarySent, CanaryPassed, Released, Closed]);
     assert!(!world.row().await.open);
+    // Who let the rest follow is told: not anna, but the first one that came through.
+    let acts = world.store.read(|view| view.audit_after(&brand(), 0, 100)).await.unwrap();
+    let followed = acts.iter().filter(|act| act.actor == "policy").collect::<Vec<_>>();
+    let [followed] = followed.as_slice() else { panic!("{acts:?}") };
+    assert_eq!((followed.action.as_str(), followed.subject.as_str()), ("exception.release", "exc_1"));
+    assert_eq!(followed.detail, "3 more back to the gate: nothing that went before was held");
 }
 
 #[tokio::test]

@@ -110,6 +110,12 @@ impl World {
             .unwrap()
     }
 
+    /// Who did what on what, and what the audit trail says of it; the oldest first.
+    async fn acts(&self) -> Vec<(String, String)> {
+        let rows = self.store.read(|view| view.audit_after(&brand(), 0, 100)).await.unwrap();
+        rows.into_iter().map(|act| (format!("{} {} {}", act.actor, act.action, act.subject), act.detail)).collect()
+    }
+
     async fn open(&self) -> Vec<(String, u64)> {
         let rows = self.store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
         rows.into_iter().map(|row| (row.problem.cause, row.count)).collect()
@@ -222,6 +228,8 @@ async fn a_change_made_elsewhere_is_told_with_both_values_and_written_back() {
     assert!(story.iter().any(|(outcome, _)| outcome == "reverted"));
     let all = world.store.read(|view| view.exceptions(&brand(), true)).await.unwrap();
     assert_eq!((all.len(), all[0].open, all[0].problem.value.as_deref()), (1, false, Some("Mantel")));
+    let said = format!("{}: name: Coat A in the shop, Mantel there; weight: 900 in the shop, 1 there", all[0].id);
+    assert_eq!(world.acts().await, [("policy product.revert items A".to_owned(), said)]);
     assert_eq!(world.story("B").await.1.iter().filter(|(outcome, _)| outcome == "reverted").count(), 0);
 }
 
@@ -238,6 +246,10 @@ async fn what_is_accepted_stands_until_the_shop_changes_it() {
     assert_eq!((there.name.as_str(), world.story("A").await.0), ("Mantel", State::Confirmed));
     assert!(world.story("A").await.1.iter().any(|(outcome, _)| outcome == "accepted"));
     assert_eq!(world.open().await, []);
+    let acts = world.acts().await;
+    assert_eq!(acts.len(), 1, "{acts:?}");
+    assert_eq!(acts[0].0, "policy product.accept items A");
+    assert!(acts[0].1.ends_with(": name: Coat A in the shop, Mantel there"), "{acts:?}");
     // Another field changes in the shop: the accepted one stays.
     world.shop.change("a", |a| a.origin = Some("PT".into()));
     world.work().await;
@@ -248,6 +260,23 @@ async fn what_is_accepted_stands_until_the_shop_changes_it() {
         world.work().await;
         assert_eq!(world.there("A").unwrap().name, name);
     }
+}
+
+#[tokio::test]
+async fn of_one_change_each_field_is_settled_and_audited_by_its_own_policy() {
+    let on_change = BTreeMap::from([(ProductField::Name, ChangedElsewhere::Accept)]);
+    let world = world(ProductPolicy { changed_elsewhere: on_change, ..ProductPolicy::default() }).await;
+    world.shop.set("a", product("A"));
+    world.work().await;
+    world.books.change("i-A", |a| (a.name, a.weight_grams) = ("Mantel".into(), Some(1)));
+    world.work().await;
+    let there = world.there("A").unwrap();
+    assert_eq!((there.name.as_str(), there.weight_grams), ("Mantel", Some(900)));
+    let acts = world.acts().await;
+    let [(accepted, kept), (reverted, written)] = acts.as_slice() else { panic!("{acts:?}") };
+    assert_eq!((accepted.as_str(), reverted.as_str()), ("policy product.accept items A", "policy product.revert items A"));
+    assert!(kept.ends_with("name: Coat A in the shop, Mantel there") && !kept.contains("weight"), "{kept}");
+    assert!(written.ends_with("weight: 900 in the shop, 1 there") && !written.contains("name"), "{written}");
 }
 
 #[tokio::test]
@@ -275,6 +304,7 @@ async fn whoever_writes_against_us_is_not_fought_for_ever() {
     }
     assert_eq!(world.there("A").unwrap().name, "Mantel", "a person is asked");
     assert_eq!(world.open().await, [("product.changed_elsewhere:A".to_owned(), 1)]);
+    assert_eq!(world.acts().await.len(), 3, "what a person is asked about no policy has decided");
     let id = world.store.read(|view| view.exceptions(&brand(), false)).await.unwrap()[0].id;
     let actions = Actions { store: world.store.clone(), brand: brand(), clock: world.clock.clone(), actor: "anna".into() };
     actions.release(id).await.unwrap();

@@ -729,6 +729,14 @@ async fn a_foreign_write_is_told_and_taken_back() {
     assert!(drifts[0].settled_at.is_some());
     let exception = exceptions.iter().find(|row| row.problem.rule == "stock.drift").unwrap();
     assert!(!exception.open, "it closes on evidence: {exception:?}");
+    assert_eq!(policy_acts(&store).await, ["stock.revert stock: SKU-2 at 9: 50 there, 5 is ours"]);
+}
+
+/// What a policy has done by itself, as the audit trail says, the oldest first.
+async fn policy_acts(store: &Store) -> Vec<String> {
+    let rows = store.read(|view| view.audit_after(&brand(), 0, 100)).await.unwrap();
+    let by_policy = rows.iter().filter(|act| act.actor == "policy");
+    by_policy.map(|act| format!("{} {}: {}", act.action, act.subject, act.detail)).collect()
 }
 
 #[tokio::test]
@@ -743,6 +751,7 @@ async fn a_foreign_write_that_was_asked_about_is_taken_back_when_a_person_says_s
     fake.world.lock().unwrap().stock.as_mut().unwrap().physical.insert("SKU-2".to_owned(), 50);
     turn(&engine, &fake, 60, 5).await;
     assert_eq!(fake.window("SKU-2"), 50, "nobody has decided");
+    assert_eq!(policy_acts(&store).await, Vec::<String>::new(), "and no policy either");
     let open = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
     let drift = open.iter().find(|row| row.problem.rule == "stock.drift").unwrap().id;
     let now = fake.clock.now();

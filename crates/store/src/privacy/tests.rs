@@ -20,6 +20,7 @@ use crate::{
     obligations::{NewObligation, Step},
     reconciliations::NewReconciliation,
     records::{NewRecord, Recorded},
+    retention::ExpiredPeople,
     samples::{at, brand, connection, flow, new_record, order},
     statements::{End, StatementPage},
 };
@@ -80,12 +81,12 @@ fn settle(tx: &Tx<'_>, id: ObligationId) -> Result<()> {
 
 /// Takes the words out of what was written about anything, a row at a time.
 fn erase_elsewhere(tx: &Tx<'_>, words: &[String]) -> Result<u64> {
-    let (words, mut erased) = (unmistakable(words), 0);
+    let (sought, mut erased) = (Sought::of(&unmistakable(words)), 0);
     for texts in TEXTS {
         let mut after = Some(0);
         while let Some(from) = after {
-            let (ids, next) = tx.texts_naming(&brand(), texts, &words, from, 1)?;
-            erased += tx.erase_texts(texts, &ids, &words)?;
+            let (ids, next) = tx.texts_naming(&brand(), texts, &sought, from, 1)?;
+            erased += tx.erase_texts(texts, &ids, &sought)?;
             after = next;
         }
     }
@@ -290,12 +291,16 @@ async fn content_goes_when_its_time_is_over_and_what_is_not_settled_stays() {
             let now = at(1_000);
             // Nothing is old enough yet.
             assert_eq!(tx.expire_documents(&brand(), at(50), 10, now)?, 0);
-            assert_eq!(tx.expire_people(&brand(), at(100), 10, now)?, 0);
+            assert_eq!(tx.expired_people(&brand(), at(100), 10)?, ExpiredPeople::default());
             assert_eq!(tx.expire_webhooks(&brand(), at(50), 10, now)?, 0);
             // So many at a time, and each once.
             assert_eq!((tx.expire_webhooks(&brand(), at(60), 1, now)?, tx.expire_webhooks(&brand(), at(60), 9, now)?), (1, 1));
             assert_eq!((tx.expire_documents(&brand(), at(60), 9, now)?, tx.expire_documents(&brand(), at(60), 9, now)?), (1, 0));
-            assert_eq!((tx.expire_people(&brand(), at(200), 9, now)?, tx.expire_people(&brand(), at(200), 9, now)?), (1, 0));
+            let expired = tx.expired_people(&brand(), at(200), 9)?;
+            assert_eq!(expired.records, [record], "one waits, one is a product");
+            let erased = tx.expire_people(&brand(), &expired, now)?;
+            assert_eq!((erased.records, tx.expire_people(&brand(), &expired, now)?), (1, Erased::default()));
+            assert_eq!(tx.expired_people(&brand(), at(200), 9)?, ExpiredPeople::default());
             let shipping = |id| match tx.record(id).unwrap().record {
                 AnyRecord::Order(order) => order.shipping.unwrap(),
                 _ => panic!(),
@@ -306,6 +311,60 @@ async fn content_goes_when_its_time_is_over_and_what_is_not_settled_stays() {
             // A replay runs over what is still there.
             let left = tx.captures_since(&brand(), None, at(0), CaptureId(0), 10)?;
             assert_eq!(left.iter().map(|row| row.external_id.as_str()).collect::<Vec<_>>(), ["2"]);
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_was_written_about_somebody_goes_with_what_is_too_old_of_them_and_what_is_open_stays() {
+    let store = crate::samples::memory().await;
+    store
+        .write(|tx| {
+            let (_, settled) = enter(tx, &adas("1", ""))?;
+            settle(tx, settled)?;
+            tell(tx, settled, "1")?;
+            let differences = |tx: &Tx<'_>| -> Result<Vec<String>> {
+                let mut statement = tx.connection.prepare("SELECT expected || actual || detail FROM differences")?;
+                Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+            };
+            let texts = |tx: &Tx<'_>| -> Result<String> {
+                let mut all = String::new();
+                for sql in [
+                    "SELECT coalesce(value, '') || message || cause FROM exceptions",
+                    "SELECT detail FROM exception_events",
+                    "SELECT note FROM check_ticks",
+                    "SELECT reason FROM check_signs",
+                ] {
+                    let mut statement = tx.connection.prepare(sql)?;
+                    for text in statement.query_map([], |row| row.get::<_, String>(0))? {
+                        all.push_str(&text?.to_lowercase());
+                    }
+                }
+                Ok(all)
+            };
+            let erase = |tx: &Tx<'_>| -> Result<u64> {
+                let expired = tx.expired_people(&brand(), at(200), 9)?;
+                let mut erased = 0;
+                for texts in TEXTS.map(Texts::only_settled) {
+                    let (ids, _) = tx.texts_naming(&brand(), texts, &expired.sought, 0, 100)?;
+                    erased += tx.erase_texts(texts, &ids, &expired.sought)?;
+                }
+                Ok(erased + tx.expire_people(&brand(), &expired, at(1_000))?.texts)
+            };
+            // A copy of everything, in which nothing was closed.
+            tx.connection.execute_batch("SAVEPOINT open")?;
+            erase(tx)?;
+            assert!(texts(tx)?.contains("ada.lovelace"), "an open exception says what it is about");
+            assert!(differences(tx)?[0].contains("Lovelace"), "and so does a difference that is open");
+            tx.connection.execute_batch("ROLLBACK TO open; RELEASE open")?;
+            tx.settle_standing(&brand(), &format!("address.email:{EMAIL}"), "it is well again", at(190))?;
+            tx.connection.execute("UPDATE differences SET closed_at = 1, closed_why = 'agreed'", [])?;
+            assert!(erase(tx)? >= 4);
+            assert!(!texts(tx)?.contains("ada.lovelace"), "{}", texts(tx)?);
+            let left = differences(tx)?;
+            assert!(left.iter().all(|text| !text.contains("Lovelace") && !text.contains("James")), "{left:?}");
             Ok(())
         })
         .await

@@ -73,8 +73,8 @@ fn drift_row(row: &Row<'_>) -> Result<DriftRow> {
 }
 
 impl Tx<'_> {
-    /// Notes a difference; one that is noted already is not noted twice.
-    pub fn stock_drift(&self, of: &Of, new: &NewDrift, exception: ExceptionId, now: Timestamp) -> Result<()> {
+    /// Notes a difference; whether it is news: one that is noted already is not noted twice.
+    pub fn stock_drift(&self, of: &Of, new: &NewDrift, exception: ExceptionId, now: Timestamp) -> Result<bool> {
         let sql = "INSERT INTO stock_drifts (brand, flow, place, sku, found_at, cause, expected, shown, exception_id)
                    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (
                      SELECT 1 FROM stock_drifts WHERE brand = ?1 AND flow = ?2 AND place = ?3 AND sku = ?4 AND settled_at IS NULL)";
@@ -93,7 +93,7 @@ impl Tx<'_> {
             let oldest = self.connection.last_insert_rowid() - DRIFTS_MAX;
             self.connection.prepare_cached("DELETE FROM stock_drifts WHERE id <= ?1")?.execute([oldest])?;
         }
-        Ok(())
+        Ok(done > 0)
     }
 }
 
