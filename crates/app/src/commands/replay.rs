@@ -350,7 +350,7 @@ fn tell(out: Out, tally: &ReplayTally) -> Result<(), Failure> {
         out.line(format!("  no longer held: {} ({})", clean(reason), counted(count, "record")))?;
     }
     for example in &tally.examples {
-        out.line(format!("  {} {}: {}", example.flow, clean(&example.key), clean(&cut(&effect(&example.effect), 200))))?;
+        out.line(format!("  {} {}: {}", example.flow, clean(&example.key), clean(&cut(&effect(&example.foreseen), 200))))?;
     }
     let more = tally.records.saturating_sub(tally.same).saturating_sub(tally.examples.len() as u64);
     if more > 0 {

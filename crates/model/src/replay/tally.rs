@@ -133,8 +133,7 @@ pub struct Example {
     /// Which record.
     pub key: String,
     /// How.
-    #[serde(flatten)]
-    pub effect: Effect,
+    pub foreseen: Effect,
 }
 
 /// What a changed configuration does to recorded documents.
@@ -193,7 +192,7 @@ impl ReplayTally {
             Effect::Otherwise { .. } => one(&mut self.otherwise),
         }
         if self.examples.len() < examples_max {
-            self.examples.push(Example { flow: flow.to_owned(), key: key.to_owned(), effect });
+            self.examples.push(Example { flow: flow.to_owned(), key: key.to_owned(), foreseen: effect });
         }
     }
 

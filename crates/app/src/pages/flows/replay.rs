@@ -347,7 +347,7 @@ fn examples(tally: &ReplayTally, kind: Kind) -> Markup {
     html! {
         h3 { "Some of them" }
         ul.plain {
-            @for example in &tally.examples { li { (record(kind, &example.key)) ": " (effect(&example.effect)) } }
+            @for example in &tally.examples { li { (record(kind, &example.key)) ": " (effect(&example.foreseen)) } }
         }
         @if more > 0 { p.quiet { "and " (grouped(more)) " more" } }
     }
