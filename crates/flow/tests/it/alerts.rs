@@ -1,4 +1,8 @@
 //! People are told of exceptions, whatever happens to the channels; and of what does not arrive.
+//!
+//! `hours.rs`: nights and digests.
+
+mod hours;
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,8 @@
 //! The desk: canaries, surprises, crashes between; what is snoozed; edits; what an exception comes to.
+//!
+//! `deadlines.rs`: when it costs more.
+
+mod deadlines;
 
 use std::{sync::Arc, time::Duration};
 
