@@ -207,7 +207,7 @@ impl Actions {
             .await
     }
 
-    /// Snoozes an exception until an instant, for a reason. It wakes then, or at once when it holds twice as much.
+    /// Snoozes an exception until an instant, for a reason. It wakes then, or at once when twice as many records hang on it.
     pub async fn snooze(&self, id: ExceptionId, until: Timestamp, reason: &str) -> Result<()> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let reason = reason.to_owned();

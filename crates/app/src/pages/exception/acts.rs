@@ -20,6 +20,7 @@ use super::{
         words::{part, when},
     },
     Shown, Tried, Words, id_of, shown,
+    words::sooner,
 };
 use crate::{
     config::desk::person,
@@ -35,13 +36,16 @@ use crate::{
 const SNOOZES: [(&str, &str); 5] = [("4h", "4 hours"), ("1d", "a day"), ("3d", "3 days"), ("7d", "a week"), ("30d", "30 days")];
 
 /// What an act without a count has done, by the word in the address.
-pub(super) fn done(word: &str) -> Option<String> {
+pub(super) fn done(word: &str, exception: &ExceptionView) -> Option<String> {
     let said = match word {
+        "snoozed" => {
+            let sooner = sooner(exception).map(|when| format!(", or at once {when}")).unwrap_or_default();
+            return Some(format!("Snoozed. It comes back when its time has come{sooner}."));
+        }
         "canary" => "One record went back to the gate. The rest follows by itself when it is confirmed.",
         "under-way" => "It is being released already.",
         "assigned" => "Handed over.",
         "commented" => "Kept.",
-        "snoozed" => "Snoozed. It comes back when its time has come, or at once when it holds twice as much.",
         "looking" => "Both ends are being read. What agrees by then is closed; load the page again in a moment.",
         "woken" => "Back among the others.",
         "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
@@ -169,7 +173,7 @@ pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &
                         p { "Until " (when(snoozed.until, now)) ": " (snoozed.why) }
                         form.act action={ "/exceptions/" (id) "/wake" } method="post" { button { "Bring it back now" } }
                     } @else {
-                        p { "It is listed apart until then, and comes back at once when it holds twice as much." }
+                        p { "It is listed apart until then" @if let Some(when) = sooner(exception) { ", and comes back at once " (when) } "." }
                         form.act action={ "/exceptions/" (id) "/snooze" } method="post" {
                             @if let Some(wrong) = wrong_of("snooze") { p.wrong { (wrong) } }
                             label for="until" { "For" }
