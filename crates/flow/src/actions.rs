@@ -146,7 +146,7 @@ impl Actions {
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<Mapped> {
         let (table, key, value) = (table.to_owned(), key.to_owned(), value.map(str::to_owned));
-        Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value }).await? {
+        Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value, before: None, records: 0 }).await? {
             Done::Mapped(mapped) => mapped,
             other => Mapped { released: other.records(), following: 0 },
         })
@@ -157,7 +157,7 @@ impl Actions {
     /// # Errors
     /// It takes a second person, who is asked for all of them at once; the store's.
     pub async fn import(&self, entries: Vec<MapEntry>) -> Result<Mapped> {
-        Ok(match self.act(Act::Import { entries }).await? {
+        Ok(match self.act(Act::Import { entries, before: Vec::new(), records: 0 }).await? {
             Done::Mapped(mapped) => mapped,
             other => Mapped { released: other.records(), following: 0 },
         })
@@ -175,7 +175,7 @@ impl Actions {
             if !marked.takes_two(&act, done.records()) {
                 return Ok(Ok(done));
             }
-            let act = act.clone().asked_for(done.records());
+            let act = as_it_stands(tx, &brand, act.clone().asked_for(done.records()))?;
             ask(tx, &brand, &actor, &act, now).map(Err)
         });
         done.await?.map_err(StoreError::NeedsApproval)
@@ -314,12 +314,17 @@ impl Actions {
             .write(move |tx| {
                 let asked = tx.approval(&brand, id, now)?;
                 may_approve(tx, &brand, &actor, &asked)?;
-                as_it_was(tx, &asked.act)?;
+                as_it_was(tx, &brand, &asked.act)?;
                 let signs = matches!(asked.act, Act::Sign { .. });
                 tx.decide(&brand, id, if signs { Decision::Approved } else { Decision::Done }, &actor, now)?;
                 tx.audit(&brand, &actor, "approval.approve", &id.to_string(), &asked.act.says(), now)?;
                 let both = Actor { name: format!("{}, approved by {actor}", asked.asked_by), person: asked.asker };
-                if signs { Ok(0) } else { Ok(perform(tx, &brand, &both, &asked.act, now)?.records()) }
+                if signs {
+                    return Ok(0);
+                }
+                let moved = perform(tx, &brand, &both, &asked.act, now)?.records();
+                no_more_than_asked_for(&asked.act, moved)?;
+                Ok(moved)
             })
             .await
     }
@@ -455,8 +460,45 @@ impl Actions {
     }
 }
 
-/// What is approved is what was asked for: an exception that has grown since holds what nobody spoke of.
-fn as_it_was(tx: &Tx<'_>, act: &Act) -> Result<()> {
+/// The act with what stands now in the places that it changes, for whoever is to approve it.
+fn as_it_stands(tx: &Tx<'_>, brand: &Brand, act: Act) -> Result<Act> {
+    Ok(match act {
+        Act::Map { connection, table, key, value, records, .. } => {
+            let before = tx.mapping(brand, &connection, &table, &key)?;
+            Act::Map { connection, table, key, value, before, records }
+        }
+        Act::Import { entries, records, .. } => {
+            let stands = |entry: &MapEntry| tx.mapping(brand, &entry.connection, &entry.table, &entry.key);
+            let before = entries.iter().map(stands).collect::<Result<_>>()?;
+            Act::Import { entries, before, records }
+        }
+        other => other,
+    })
+}
+
+/// What is approved is what was asked for: an exception that has grown since holds what nobody spoke of, and a mapping that was
+/// changed since is somebody else's.
+fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
+    let stood = |connection: &ConnectionName, table: &str, key: &str, before: Option<&str>| {
+        let stands = tx.mapping(brand, connection, table, key)?;
+        if stands.as_deref() == before {
+            return Ok(());
+        }
+        let (before, stands) = (before.unwrap_or("not set"), stands.as_deref().unwrap_or("not set"));
+        Err(StoreError::Forbidden(format!(
+            "{table} {key} at {connection} was {before} when this was asked for and is {stands} now. Reject it, and have it asked for again."
+        )))
+    };
+    match act {
+        Act::Map { connection, table, key, before, .. } => stood(connection, table, key, before.as_deref())?,
+        Act::Import { entries, before, .. } => {
+            let before = before.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+            for (entry, before) in entries.iter().zip(before) {
+                stood(&entry.connection, &entry.table, &entry.key, before)?;
+            }
+        }
+        Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } => {}
+    }
     if let Act::Release { exception: id, records, .. } | Act::Dismiss { exception: id, records, .. } = act {
         let now_holds = tx.exception(*id)?.count;
         if now_holds > *records {
@@ -466,6 +508,17 @@ fn as_it_was(tx: &Tx<'_>, act: &Act) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A mapping releases what waits for it, whichever exceptions hold that: how much it is shows once it is done, and then it is
+/// undone again.
+fn no_more_than_asked_for(act: &Act, moved: u64) -> Result<()> {
+    match act {
+        Act::Map { records, .. } | Act::Import { records, .. } if moved > *records => Err(StoreError::Forbidden(format!(
+            "It releases {moved} records now, {records} when it was asked for. Reject it, and have it asked for again."
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// An id alone could be another brand's.
@@ -504,10 +557,10 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
             tx.audit(brand, actor, "exception.dismiss", &id.to_string(), &said, now)?;
             Ok(Done::Moved(count))
         }
-        Act::Map { connection, table, key, value } => {
+        Act::Map { connection, table, key, value, .. } => {
             Ok(Done::Mapped(map_one(tx, brand, actor, connection, (table, key, value.as_deref()), now)?))
         }
-        Act::Import { entries } => {
+        Act::Import { entries, .. } => {
             let mut all = Mapped::default();
             for entry in entries {
                 let what = (entry.table.as_str(), entry.key.as_str(), Some(entry.value.as_str()));
