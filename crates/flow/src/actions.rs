@@ -254,11 +254,11 @@ impl Actions {
         Ok(())
     }
 
-    /// Edits one order that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
+    /// Edits one order or shipment that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
     /// every flow, until the source changes the same field. Both versions are kept.
     ///
     /// # Errors
-    /// [`StoreError::Absent`] when the exception does not hold this order (any more).
+    /// [`StoreError::Absent`] when the exception does not hold it (any more), or it has no such field.
     pub async fn edit(
         &self,
         id: ExceptionId,
@@ -273,16 +273,20 @@ impl Actions {
                 ours(tx, &brand, id)?;
                 let row = tx.obligation(obligation)?;
                 let record = tx.record(row.record)?.record;
-                let (AnyRecord::Order(order), Some(true)) = (record, row.exception.map(|held_by| held_by == id)) else {
-                    return Err(StoreError::Absent(format!("order {obligation} that {id} holds")));
-                };
+                let kind = record.kind();
+                if !matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) || row.exception != Some(id) {
+                    return Err(StoreError::Absent(format!("order or shipment {obligation} that {id} holds")));
+                }
+                if let Some((field, _)) = wanted.iter().find(|(field, _)| field.kind() != kind) {
+                    return Err(StoreError::Absent(format!("field {} of {kind} {}", field.word(), row.key)));
+                }
                 let in_force = tx.edits_in_force(&brand, &row.key)?;
-                let mut now_goes = (*order).clone();
+                let mut now_goes = record.clone();
                 edit::lay_over(&mut now_goes, &in_force);
                 let changes: Vec<Edit> = wanted
                     .into_iter()
                     .filter(|(field, after)| field.of(&now_goes) != *after)
-                    .map(|(field, after)| Edit { field, before: field.of(&order), after })
+                    .map(|(field, after)| Edit { field, before: field.of(&record), after })
                     .collect();
                 let fields: Vec<EditField> = changes.iter().map(|change| change.field).collect();
                 if fields.is_empty() {
@@ -292,11 +296,11 @@ impl Actions {
                 tx.edit(&brand, &row.key, &changes, &by, now)?;
                 // The audit trail and the history say which fields; what stood and stands in them is kept with the order.
                 let names = fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
-                let said = format!("order {}: {names}: {reason}", row.key);
+                let said = format!("{kind} {}: {names}: {reason}", row.key);
                 tx.tell(obligation, "edit", "edited", &format!("{actor}: {names}: {reason}"), now)?;
                 tx.tell_exception(id, EventKind::Edited, &actor, &said, now)?;
                 tx.release_one(id, obligation, now)?;
-                tx.audit(&brand, &actor, "order.edit", &row.key.0, &format!("{id}: {said}"), now)?;
+                tx.audit(&brand, &actor, &format!("{}.edit", kind.word()), &row.key.0, &format!("{id}: {said}"), now)?;
                 Ok(fields)
             })
             .await

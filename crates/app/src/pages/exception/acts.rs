@@ -29,6 +29,7 @@ use crate::{
     view::{
         self, ExceptionView, MappingAsked, MappingWanted,
         case::{EditView, SuggestionView},
+        document,
     },
 };
 
@@ -48,7 +49,7 @@ pub(super) fn done(word: &str, exception: &ExceptionView) -> Option<String> {
         "commented" => "Kept.",
         "looking" => "Both ends are being read. What agrees by then is closed; load the page again in a moment.",
         "woken" => "Back among the others.",
-        "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
+        "edited" => "Edited. It went back to the gate as you have put it; both versions are kept.",
         "same" => "That is what goes to the target already, so nothing was edited.",
         _ => return None,
     };
@@ -196,12 +197,12 @@ pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &
     }
 }
 
-/// The fields of one order that may be edited.
+/// The fields of one order or shipment that may be edited.
 pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Markup {
     let (_, wrong) = tried.of("edit", "");
     html! {
         details.card #edit open[wrong.is_some()] {
-            summary { h3 { "Edit order " (edit.order) " and retry it" } }
+            summary { h3 { "Edit " (document(edit.kind)) " " (edit.key) " and retry it" } }
             p { "What you put here goes to the targets in place of what the source says, until the source changes the same field itself. Both versions are kept." }
             form.act action={ "/exceptions/" (id) "/edit" } method="post" {
                 input type="hidden" name="obligation" value=(edit.obligation);
@@ -440,7 +441,7 @@ pub(in crate::pages) async fn look(State(app): State<Arc<App>>, who: Who, Path(i
     Ok(after(id, "looking"))
 }
 
-/// Edits one order that it holds, and retries it.
+/// Edits one order or shipment that it holds, and retries it.
 pub(in crate::pages) async fn edit(
     State(app): State<Arc<App>>,
     who: Who,
@@ -453,7 +454,7 @@ pub(in crate::pages) async fn edit(
             match app.actions(&who).edit(exception, obligation, &wanted, &reason).await {
                 Ok(fields) => Ok(after(exception, if fields.is_empty() { "same" } else { "edited" })),
                 Err(StoreError::Absent(_)) => {
-                    let wrong = "This order is not held here any more, so nothing was edited. Load the page again.".to_owned();
+                    let wrong = "It is not held here any more, so nothing was edited. Load the page again.".to_owned();
                     refused(&app, &id, Tried { act: "edit", typed: sent, wrong }).await
                 }
                 Err(other) => Err(other.into()),
