@@ -132,7 +132,8 @@ pub fn add(sums: &mut Vec<Money>, amount: Money) {
 }
 
 impl DeskFilter {
-    fn fits(&self, row: &ExceptionRow) -> bool {
+    /// Whether an exception is asked for, on whichever shelf it is.
+    pub fn fits(&self, row: &ExceptionRow) -> bool {
         let of_flow = |flows: &Vec<FlowName>| flows.contains(&row.flow);
         let of_connection = |name: &String| {
             row.flow.as_str().is_empty() && row.problem.cause.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with(':'))

@@ -165,7 +165,7 @@ pub async fn case(store: &Store, looking: &Looking, detail: &ExceptionDetail) ->
                 value: value.to_owned(),
             });
             let siblings = siblings(view, &looking.brand, &exception)?;
-            let target = super::connection_of(&exception, &looking.ends);
+            let target = super::connection_of(&exception.flow, &exception.cause, &looking.ends);
             Ok(CaseView {
                 formula: exception.formula(&looking.desk.scale, looking.now),
                 diagnosis: diagnosis(&exception, target.as_deref(), evidence.as_ref()),
