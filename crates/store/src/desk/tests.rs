@@ -250,7 +250,7 @@ async fn what_waits_behind_it_or_differs_is_told_and_wakes_when_it_doubles() {
             weigh(20, 117)?;
             assert_eq!(told()?, (EventKind::Woke, "20 are at stake now, 10 when it was snoozed".to_owned()));
             weigh(400, 118)?;
-            assert_eq!(told()?, (EventKind::Grew, "400 are at stake now, 20 before".to_owned()));
+            assert_eq!(told()?, (EventKind::Grew, "400 are at stake now, 19 before".to_owned()));
             Ok(())
         })
         .await;
