@@ -8,6 +8,7 @@
 pub mod alerts;
 mod calls;
 pub mod case;
+mod causes;
 pub mod connections;
 pub mod coverage;
 pub mod desk;
@@ -46,9 +47,10 @@ use selvedge_store::{
 use serde::Serialize;
 
 pub use calls::{CallsView, ConnectionCalls, Line, calls};
+pub use causes::{ExceptionGroup, desk_by_cause};
 pub use exceptions::{
-    ExceptionDetail, ExceptionGroup, ExceptionView, HalfView, HeldView, LateView, MappingAsked, by_cause, by_root_cause,
-    connection_of, exception, open_count, reason, team, total,
+    ExceptionDetail, ExceptionView, HalfView, HeldView, LateView, MappingAsked, by_cause, connection_of, exception, open_count,
+    reason, team, total,
 };
 pub use flows::{FlowView, flows};
 pub use ledgers::{became, document};

@@ -146,7 +146,7 @@ impl Actions {
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<Mapped> {
         let (table, key, value) = (table.to_owned(), key.to_owned(), value.map(str::to_owned));
-        Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value }).await? {
+        Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value, before: None, records: 0 }).await? {
             Done::Mapped(mapped) => mapped,
             other => Mapped { released: other.records(), following: 0 },
         })
@@ -157,7 +157,7 @@ impl Actions {
     /// # Errors
     /// It takes a second person, who is asked for all of them at once; the store's.
     pub async fn import(&self, entries: Vec<MapEntry>) -> Result<Mapped> {
-        Ok(match self.act(Act::Import { entries }).await? {
+        Ok(match self.act(Act::Import { entries, before: Vec::new(), records: 0 }).await? {
             Done::Mapped(mapped) => mapped,
             other => Mapped { released: other.records(), following: 0 },
         })
@@ -175,7 +175,7 @@ impl Actions {
             if !marked.takes_two(&act, done.records()) {
                 return Ok(Ok(done));
             }
-            let act = act.clone().asked_for(done.records());
+            let act = as_it_stands(tx, &brand, act.clone().asked_for(done.records()))?;
             ask(tx, &brand, &actor, &act, now).map(Err)
         });
         done.await?.map_err(StoreError::NeedsApproval)
@@ -207,7 +207,7 @@ impl Actions {
             .await
     }
 
-    /// Snoozes an exception until an instant, for a reason. It wakes then, or at once when it holds twice as much.
+    /// Snoozes an exception until an instant, for a reason. It wakes then, or at once when twice as many records hang on it.
     pub async fn snooze(&self, id: ExceptionId, until: Timestamp, reason: &str) -> Result<()> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let reason = reason.to_owned();
@@ -254,11 +254,11 @@ impl Actions {
         Ok(())
     }
 
-    /// Edits one order that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
+    /// Edits one order or shipment that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
     /// every flow, until the source changes the same field. Both versions are kept.
     ///
     /// # Errors
-    /// [`StoreError::Absent`] when the exception does not hold this order (any more).
+    /// [`StoreError::Absent`] when the exception does not hold it (any more), or it has no such field.
     pub async fn edit(
         &self,
         id: ExceptionId,
@@ -273,16 +273,20 @@ impl Actions {
                 ours(tx, &brand, id)?;
                 let row = tx.obligation(obligation)?;
                 let record = tx.record(row.record)?.record;
-                let (AnyRecord::Order(order), Some(true)) = (record, row.exception.map(|held_by| held_by == id)) else {
-                    return Err(StoreError::Absent(format!("order {obligation} that {id} holds")));
-                };
+                let kind = record.kind();
+                if !matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) || row.exception != Some(id) {
+                    return Err(StoreError::Absent(format!("order or shipment {obligation} that {id} holds")));
+                }
+                if let Some((field, _)) = wanted.iter().find(|(field, _)| field.kind() != kind) {
+                    return Err(StoreError::Absent(format!("field {} of {kind} {}", field.word(), row.key)));
+                }
                 let in_force = tx.edits_in_force(&brand, &row.key)?;
-                let mut now_goes = (*order).clone();
+                let mut now_goes = record.clone();
                 edit::lay_over(&mut now_goes, &in_force);
                 let changes: Vec<Edit> = wanted
                     .into_iter()
                     .filter(|(field, after)| field.of(&now_goes) != *after)
-                    .map(|(field, after)| Edit { field, before: field.of(&order), after })
+                    .map(|(field, after)| Edit { field, before: field.of(&record), after })
                     .collect();
                 let fields: Vec<EditField> = changes.iter().map(|change| change.field).collect();
                 if fields.is_empty() {
@@ -292,11 +296,11 @@ impl Actions {
                 tx.edit(&brand, &row.key, &changes, &by, now)?;
                 // The audit trail and the history say which fields; what stood and stands in them is kept with the order.
                 let names = fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
-                let said = format!("order {}: {names}: {reason}", row.key);
+                let said = format!("{kind} {}: {names}: {reason}", row.key);
                 tx.tell(obligation, "edit", "edited", &format!("{actor}: {names}: {reason}"), now)?;
                 tx.tell_exception(id, EventKind::Edited, &actor, &said, now)?;
                 tx.release_one(id, obligation, now)?;
-                tx.audit(&brand, &actor, "order.edit", &row.key.0, &format!("{id}: {said}"), now)?;
+                tx.audit(&brand, &actor, &format!("{}.edit", kind.word()), &row.key.0, &format!("{id}: {said}"), now)?;
                 Ok(fields)
             })
             .await
@@ -314,12 +318,18 @@ impl Actions {
             .write(move |tx| {
                 let asked = tx.approval(&brand, id, now)?;
                 may_approve(tx, &brand, &actor, &asked)?;
-                as_it_was(tx, &asked.act)?;
                 let signs = matches!(asked.act, Act::Sign { .. });
                 tx.decide(&brand, id, if signs { Decision::Approved } else { Decision::Done }, &actor, now)?;
+                // Looked at once it is known to wait still: what was done already does not stand as it did.
+                as_it_was(tx, &brand, &asked.act)?;
                 tx.audit(&brand, &actor, "approval.approve", &id.to_string(), &asked.act.says(), now)?;
                 let both = Actor { name: format!("{}, approved by {actor}", asked.asked_by), person: asked.asker };
-                if signs { Ok(0) } else { Ok(perform(tx, &brand, &both, &asked.act, now)?.records()) }
+                if signs {
+                    return Ok(0);
+                }
+                let moved = perform(tx, &brand, &both, &asked.act, now)?.records();
+                no_more_than_asked_for(&asked.act, moved)?;
+                Ok(moved)
             })
             .await
     }
@@ -453,8 +463,45 @@ impl Actions {
     }
 }
 
-/// What is approved is what was asked for: an exception that has grown since holds what nobody spoke of.
-fn as_it_was(tx: &Tx<'_>, act: &Act) -> Result<()> {
+/// The act with what stands now in the places that it changes, for whoever is to approve it.
+fn as_it_stands(tx: &Tx<'_>, brand: &Brand, act: Act) -> Result<Act> {
+    Ok(match act {
+        Act::Map { connection, table, key, value, records, .. } => {
+            let before = tx.mapping(brand, &connection, &table, &key)?;
+            Act::Map { connection, table, key, value, before, records }
+        }
+        Act::Import { entries, records, .. } => {
+            let stands = |entry: &MapEntry| tx.mapping(brand, &entry.connection, &entry.table, &entry.key);
+            let before = entries.iter().map(stands).collect::<Result<_>>()?;
+            Act::Import { entries, before, records }
+        }
+        other => other,
+    })
+}
+
+/// What is approved is what was asked for: an exception that has grown since holds what nobody spoke of, and a mapping that was
+/// changed since is somebody else's.
+fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
+    let stood = |connection: &ConnectionName, table: &str, key: &str, before: Option<&str>| {
+        let stands = tx.mapping(brand, connection, table, key)?;
+        if stands.as_deref() == before {
+            return Ok(());
+        }
+        let (before, stands) = (before.unwrap_or("not set"), stands.as_deref().unwrap_or("not set"));
+        Err(StoreError::Forbidden(format!(
+            "{table} {key} at {connection} was {before} when this was asked for and is {stands} now. Reject it, and have it asked for again."
+        )))
+    };
+    match act {
+        Act::Map { connection, table, key, before, .. } => stood(connection, table, key, before.as_deref())?,
+        Act::Import { entries, before, .. } => {
+            let before = before.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+            for (entry, before) in entries.iter().zip(before) {
+                stood(&entry.connection, &entry.table, &entry.key, before)?;
+            }
+        }
+        Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } => {}
+    }
     if let Act::Release { exception: id, records, .. } | Act::Dismiss { exception: id, records, .. } = act {
         let now_holds = tx.exception(*id)?.count;
         if now_holds > *records {
@@ -464,6 +511,17 @@ fn as_it_was(tx: &Tx<'_>, act: &Act) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A mapping releases what waits for it, whichever exceptions hold that: how much it is shows once it is done, and then it is
+/// undone again.
+fn no_more_than_asked_for(act: &Act, moved: u64) -> Result<()> {
+    match act {
+        Act::Map { records, .. } | Act::Import { records, .. } if moved > *records => Err(StoreError::Forbidden(format!(
+            "It releases {moved} records now, {records} when it was asked for. Reject it, and have it asked for again."
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// An id alone could be another brand's.
@@ -502,10 +560,10 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
             tx.audit(brand, actor, "exception.dismiss", &id.to_string(), &said, now)?;
             Ok(Done::Moved(count))
         }
-        Act::Map { connection, table, key, value } => {
+        Act::Map { connection, table, key, value, .. } => {
             Ok(Done::Mapped(map_one(tx, brand, actor, connection, (table, key, value.as_deref()), now)?))
         }
-        Act::Import { entries } => {
+        Act::Import { entries, .. } => {
             let mut all = Mapped::default();
             for entry in entries {
                 let what = (entry.table.as_str(), entry.key.as_str(), Some(entry.value.as_str()));

@@ -55,7 +55,7 @@ pub struct DeskSetup {
     pub calendar: Calendar,
     /// Whose periods end.
     pub entities: Vec<Entity>,
-    /// What of a held order a person may edit.
+    /// What of a held order or shipment a person may edit.
     pub editable: Vec<Editable>,
     /// For how long nothing may come through from a system before somebody is told.
     pub down_after: Duration,

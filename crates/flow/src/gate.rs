@@ -241,9 +241,9 @@ pub(crate) struct Look<'a> {
 impl Look<'_> {
     pub(crate) fn decide(&self, row: &ObligationRow, mut record: RecordRow) -> Result<Decision> {
         let (mut edited, mut overtaken) = (false, Vec::new());
-        if let AnyRecord::Order(order) = &mut record.record {
+        if matches!(record.record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) {
             let edits = self.view.edits_in_force(self.brand, &row.key)?;
-            overtaken = edit::lay_over(order, &edits);
+            overtaken = edit::lay_over(&mut record.record, &edits);
             edited = edits.len() > overtaken.len();
             // What was wrong with a field as the source says it is not wrong with it as a person has put it.
             let put = |path: &str| edits.iter().any(|edit| edit.field.path() == path && !overtaken.contains(&edit.field));

@@ -1,10 +1,10 @@
-//! What a person may change of one held order before it goes on: where it goes, how, and how its buyer is reached.
-//! Never money, units or items: those are the source's to change.
+//! What a person may change of one held order or shipment before it goes on: where it goes, how, how its buyer is reached, and by
+//! which number it can be followed. Never money, units or items: those are the source's to change.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::records::{Address, Named, Order};
+use crate::records::{Address, AnyRecord, Kind, Named, Order, Parcel, Shipment};
 
 /// What a brand may allow to be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,9 +18,11 @@ pub enum Editable {
     Email,
     /// The shipping method, by the word that mapping tables know it by.
     ShippingMethod,
+    /// The tracking number of a shipment, and who carries it.
+    Tracking,
 }
 
-/// One field of an order that can be edited.
+/// One field of an order or of a shipment that can be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EditField {
@@ -48,6 +50,10 @@ pub enum EditField {
     Email,
     /// How it travels.
     ShippingMethod,
+    /// By which number a shipment can be followed: that of its first parcel.
+    Tracking,
+    /// Who carries that parcel, by the word that mapping tables know them by.
+    Carrier,
 }
 
 /// The longest value, in characters.
@@ -55,12 +61,13 @@ pub const VALUE_CHARS_MAX: usize = 200;
 
 impl Editable {
     /// All of them.
-    pub const ALL: [Editable; 4] = [Editable::Address, Editable::Phone, Editable::Email, Editable::ShippingMethod];
+    pub const ALL: [Editable; 5] =
+        [Editable::Address, Editable::Phone, Editable::Email, Editable::ShippingMethod, Editable::Tracking];
 }
 
 impl EditField {
     /// All of them, in the order of a form.
-    pub const ALL: [EditField; 12] = [
+    pub const ALL: [EditField; 14] = [
         EditField::FirstName,
         EditField::LastName,
         EditField::Company,
@@ -73,6 +80,8 @@ impl EditField {
         EditField::Phone,
         EditField::Email,
         EditField::ShippingMethod,
+        EditField::Tracking,
+        EditField::Carrier,
     ];
 
     /// The word.
@@ -90,6 +99,8 @@ impl EditField {
             EditField::Phone => "phone",
             EditField::Email => "email",
             EditField::ShippingMethod => "shipping_method",
+            EditField::Tracking => "tracking",
+            EditField::Carrier => "carrier",
         }
     }
 
@@ -108,12 +119,26 @@ impl EditField {
             EditField::Phone => "Phone",
             EditField::Email => "E-mail",
             EditField::ShippingMethod => "Shipping method",
+            EditField::Tracking => "Tracking number",
+            EditField::Carrier => "Carrier",
         }
     }
 
-    /// Where it stands in an order, as problems name it: `shipping.postcode`.
+    /// Of which kind of record it is.
+    pub const fn kind(self) -> Kind {
+        match self {
+            EditField::Tracking | EditField::Carrier => Kind::Shipment,
+            _ => Kind::Order,
+        }
+    }
+
+    /// Where it stands in the record, as problems name it: `shipping.postcode`.
     pub fn path(self) -> String {
-        if self == EditField::ShippingMethod { self.word().to_owned() } else { format!("shipping.{}", self.word()) }
+        match self {
+            EditField::ShippingMethod => self.word().to_owned(),
+            EditField::Tracking | EditField::Carrier => format!("parcels[0].{}", self.word()),
+            _ => format!("shipping.{}", self.word()),
+        }
     }
 
     /// The field with this word.
@@ -127,12 +152,33 @@ impl EditField {
             EditField::Phone => Editable::Phone,
             EditField::Email => Editable::Email,
             EditField::ShippingMethod => Editable::ShippingMethod,
+            EditField::Tracking | EditField::Carrier => Editable::Tracking,
             _ => Editable::Address,
         }
     }
 
-    /// What the order says of it; nothing is none.
-    pub fn of(self, order: &Order) -> Option<String> {
+    /// What the record says of it; nothing is none, as is what a record of its kind does not have.
+    pub fn of(self, record: &AnyRecord) -> Option<String> {
+        match record {
+            AnyRecord::Order(order) => self.of_order(order),
+            AnyRecord::Shipment(shipment) => {
+                let mut parcel = shipment.parcels.first()?.clone();
+                self.place_of_parcel(&mut parcel)?.clone().filter(|text| !text.is_empty())
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts a value in its place; none takes it away. What a record of its kind does not have is left alone.
+    pub fn put(self, record: &mut AnyRecord, value: Option<&str>) {
+        match record {
+            AnyRecord::Order(order) => self.put_in_order(order, value),
+            AnyRecord::Shipment(shipment) => self.put_in_shipment(shipment, value),
+            _ => {}
+        }
+    }
+
+    fn of_order(self, order: &Order) -> Option<String> {
         if self == EditField::ShippingMethod {
             return order.shipping_method.as_ref().map(|_| order.method_word().to_owned());
         }
@@ -140,17 +186,37 @@ impl EditField {
         self.place(&mut address)?.clone().filter(|text| !text.is_empty())
     }
 
-    /// Puts a value in its place; none takes it away.
-    pub fn put(self, order: &mut Order, value: Option<&str>) {
+    fn put_in_order(self, order: &mut Order, value: Option<&str>) {
         let value = value.map(str::to_owned);
         if self == EditField::ShippingMethod {
             // By its name alone: the source's id belongs to another method.
             order.shipping_method = value.map(|name| Named { id: String::new(), name });
             return;
         }
+        if self.kind() != Kind::Order {
+            return;
+        }
         let address = order.shipping.get_or_insert_with(Address::default);
         if let Some(place) = self.place(address) {
             *place = value;
+        }
+    }
+
+    fn put_in_shipment(self, shipment: &mut Shipment, value: Option<&str>) {
+        let mut parcel = shipment.parcels.first().cloned().unwrap_or_default();
+        let Some(place) = self.place_of_parcel(&mut parcel) else { return };
+        *place = value.map(str::to_owned);
+        match shipment.parcels.first_mut() {
+            Some(first) => *first = parcel,
+            None => shipment.parcels.push(parcel),
+        }
+    }
+
+    fn place_of_parcel(self, parcel: &mut Parcel) -> Option<&mut Option<String>> {
+        match self {
+            EditField::Tracking => Some(&mut parcel.tracking),
+            EditField::Carrier => Some(&mut parcel.carrier),
+            _ => None,
         }
     }
 
@@ -167,7 +233,7 @@ impl EditField {
             EditField::Country => &mut address.country,
             EditField::Phone => &mut address.phone,
             EditField::Email => &mut address.email,
-            EditField::ShippingMethod => return None,
+            EditField::ShippingMethod | EditField::Tracking | EditField::Carrier => return None,
         })
     }
 
@@ -203,13 +269,13 @@ pub struct Edit {
     pub after: Option<String>,
 }
 
-/// Lays edits over an order; returns those that no longer hold, as the source has changed the same field since.
-pub fn lay_over(order: &mut Order, edits: &[Edit]) -> Vec<EditField> {
-    let source = order.clone();
+/// Lays edits over a record; returns those that no longer hold, as the source has changed the same field since.
+pub fn lay_over(record: &mut AnyRecord, edits: &[Edit]) -> Vec<EditField> {
+    let source = record.clone();
     let mut overtaken = Vec::new();
     for edit in edits {
         if edit.field.of(&source) == edit.before {
-            edit.field.put(order, edit.after.as_deref());
+            edit.field.put(record, edit.after.as_deref());
         } else {
             overtaken.push(edit.field);
         }
@@ -222,35 +288,82 @@ mod tests {
     use super::*;
     use crate::samples::{line, order};
 
+    fn source() -> AnyRecord {
+        order(vec![line("1", "A", 1, 100)]).into()
+    }
+
+    fn shipment(parcels: Vec<Parcel>) -> AnyRecord {
+        let at = "2026-02-03T09:00:00Z".parse().unwrap();
+        Shipment {
+            key: crate::records::shipment_key("1", "depot", "a"),
+            id: "a".into(),
+            order: crate::id::RecordKey::new("1"),
+            status: crate::records::ShipmentStatus::Shipped,
+            shipped_at: None,
+            updated_at: at,
+            warehouse: None,
+            lines: Vec::new(),
+            short: Vec::new(),
+            parcels,
+            captured: None,
+            bundles: Vec::new(),
+        }
+        .into()
+    }
+
     #[test]
     fn an_edit_holds_until_the_source_changes_the_same_field() {
-        let source = order(vec![line("1", "A", 1, 100)]);
+        let source = source();
         let before = |field: EditField| field.of(&source);
         let edit = |field: EditField, after: &str| Edit { field, before: before(field), after: Some(after.to_owned()) };
         let edits = [edit(EditField::Postcode, "111 22"), edit(EditField::ShippingMethod, "Express")];
         let mut edited = source.clone();
         assert_eq!(lay_over(&mut edited, &edits), []);
         assert_eq!(EditField::Postcode.of(&edited).as_deref(), Some("111 22"));
-        assert_eq!(edited.method_word(), "Express");
-        assert_eq!((edited.lines.clone(), edited.totals), (source.lines.clone(), source.totals));
+        assert_eq!(EditField::ShippingMethod.of(&edited).as_deref(), Some("Express"));
+        let (AnyRecord::Order(edited), AnyRecord::Order(unedited)) = (&edited, &source) else { panic!("orders") };
+        assert_eq!((&edited.lines, edited.totals), (&unedited.lines, unedited.totals));
 
         let mut newer = source.clone();
         EditField::Postcode.put(&mut newer, Some("333 44"));
         assert_eq!(lay_over(&mut newer, &edits), [EditField::Postcode]);
         assert_eq!(EditField::Postcode.of(&newer).as_deref(), Some("333 44"), "the source has the last word");
-        assert_eq!(newer.method_word(), "Express", "of this field it has said nothing new");
+        assert_eq!(EditField::ShippingMethod.of(&newer).as_deref(), Some("Express"), "of this field it has said nothing new");
+    }
+
+    #[test]
+    fn a_shipment_is_given_its_number_until_the_warehouse_gives_one() {
+        let mut without = shipment(Vec::new());
+        let edits = [Edit { field: EditField::Tracking, before: None, after: Some("RR123456785SE".to_owned()) }];
+        assert_eq!(lay_over(&mut without, &edits), []);
+        let AnyRecord::Shipment(edited) = &without else { panic!("a shipment") };
+        assert_eq!((edited.tracking(), edited.parcels.len()), (vec!["RR123456785SE"], 1));
+        // Of several parcels it is the first one's.
+        let parcel = |tracking: Option<&str>| Parcel { tracking: tracking.map(str::to_owned), ..Parcel::default() };
+        let mut two = shipment(vec![parcel(None), parcel(None)]);
+        assert_eq!(lay_over(&mut two, &edits), []);
+        let AnyRecord::Shipment(edited) = &two else { panic!("a shipment") };
+        assert_eq!(edited.parcels, [parcel(Some("RR123456785SE")), parcel(None)]);
+        let mut entered = shipment(vec![parcel(Some("AB1"))]);
+        assert_eq!(lay_over(&mut entered, &edits), [EditField::Tracking]);
+        assert_eq!(EditField::Tracking.of(&entered).as_deref(), Some("AB1"), "the warehouse has the last word");
     }
 
     #[test]
     fn every_field_is_read_where_it_was_put_and_touches_nothing_else() {
-        let source = order(vec![line("1", "A", 1, 100)]);
+        let (ordered, shipped) = (source(), shipment(vec![Parcel::default()]));
         for field in EditField::ALL {
+            let source = if field.kind() == Kind::Order { &ordered } else { &shipped };
             let mut edited = source.clone();
             field.put(&mut edited, Some("XX"));
             assert_eq!(field.of(&edited).as_deref(), Some("XX"), "{}", field.word());
             assert_eq!(EditField::from_word(field.word()), Some(field));
             let others = EditField::ALL.into_iter().filter(|other| *other != field);
-            others.for_each(|other| assert_eq!(other.of(&edited), other.of(&source), "{} by {}", other.word(), field.word()));
+            others.for_each(|other| assert_eq!(other.of(&edited), other.of(source), "{} by {}", other.word(), field.word()));
+            let mut other = if field.kind() == Kind::Order { shipped.clone() } else { ordered.clone() };
+            let before = other.clone();
+            field.put(&mut other, Some("XX"));
+            assert_eq!((field.of(&other), other), (None, before), "{} is not of the other kind", field.word());
         }
     }
 

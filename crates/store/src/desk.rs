@@ -132,7 +132,8 @@ pub fn add(sums: &mut Vec<Money>, amount: Money) {
 }
 
 impl DeskFilter {
-    fn fits(&self, row: &ExceptionRow) -> bool {
+    /// Whether an exception is asked for, on whichever shelf it is.
+    pub fn fits(&self, row: &ExceptionRow) -> bool {
         let of_flow = |flows: &Vec<FlowName>| flows.contains(&row.flow);
         let of_connection = |name: &String| {
             row.flow.as_str().is_empty() && row.problem.cause.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with(':'))
@@ -309,8 +310,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Keeps what was found; tells when it holds twice as much as it last said, wakes it when it holds twice as much as
-    /// when it was snoozed, and closes it when everything that it held has settled.
+    /// Keeps what was found; tells when twice as much hangs on it as it last said, wakes it when twice as much does as when it was
+    /// snoozed, and closes it when everything that it held has settled.
     pub fn weigh(&self, id: ExceptionId, found: &Weighed, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET records = ?2, customers = ?3, money = ?4, deadline_at = ?5, deadline_kind = ?6, impact = ?7,
                      weighed_at = ?8, weigh_at = CASE weigh_at WHEN 1 THEN ?9 ELSE weigh_at END,
@@ -335,21 +336,25 @@ impl Tx<'_> {
             .prepare_cached(sql)?
             .query_row(values, |row| Ok((count(row.get(0)?), row.get::<_, bool>(1)?, count(row.get(2)?))));
         let Some((told, snoozed, snoozed_records)) = kept.optional()? else { return Ok(()) };
-        if found.behind {
-            return Ok(());
-        }
         let records = found.radius.records;
+        let so_many = if found.behind { format!("{records} are at stake now") } else { format!("it holds {records} now") };
         if told == 0 || records >= told.saturating_mul(2) {
             if told > 0 && records >= TOLD_MIN {
-                self.tell_exception(id, EventKind::Grew, "", &format!("it holds {records} now, {told} before"), now)?;
+                self.tell_exception(id, EventKind::Grew, "", &format!("{so_many}, {told} before"), now)?;
             }
             let sql = "UPDATE exceptions SET told_records = ?2 WHERE id = ?1";
             self.connection.prepare_cached(sql)?.execute(params![id.0, signed(records)])?;
         }
-        if snoozed && records > 0 && records >= snoozed_records.saturating_mul(2) {
-            self.wake(id, "", &format!("it holds {records} now, {snoozed_records} when it was snoozed"), now)?;
+        let wakes_from = match snoozed_records {
+            // A queue behind a connection is empty at one moment and not at the next: that alone is nothing new.
+            0 if found.behind => TOLD_MIN,
+            before => before.saturating_mul(2),
+        };
+        if snoozed && records > 0 && records >= wakes_from {
+            self.wake(id, "", &format!("{so_many}, {snoozed_records} when it was snoozed"), now)?;
         }
-        if records == 0 {
+        // What stands by itself is settled by whoever raised it.
+        if records == 0 && !found.behind {
             // Seen here first, it is closed here: it is not marked any more.
             self.close_if_empty(id, SETTLED, now)?;
         }
@@ -373,7 +378,12 @@ impl Tx<'_> {
     /// # Errors
     /// [`crate::StoreError::Absent`] when there is none that is open.
     pub fn snooze(&self, id: ExceptionId, until: Timestamp, why: &str, actor: &str, now: Timestamp) -> Result<()> {
-        let records = self.held_count(id)?;
+        let sql = "SELECT behind, records FROM exceptions WHERE id = ?1";
+        let kept = self.connection.prepare_cached(sql)?.query_row([id.0], |row| Ok((row.get(0)?, count(row.get(1)?))));
+        let records = match kept.optional()? {
+            Some((true, at_stake)) => at_stake,
+            _ => self.held_count(id)?,
+        };
         let sql = "UPDATE exceptions SET snoozed_until = ?2, snoozed_why = ?3, snoozed_records = ?4 WHERE id = ?1 AND open = 1";
         let done = self.connection.prepare_cached(sql)?.execute(params![
             id.0,

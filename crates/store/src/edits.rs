@@ -1,4 +1,4 @@
-//! What people changed of an order over what its source says: both versions, who, when and why.
+//! What people changed of an order or a shipment over what its source says: both versions, who, when and why.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -15,7 +15,7 @@ use crate::{
 
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
-/// How many edits of one order are read at most, the newest.
+/// How many edits of one record are read at most, the newest.
 const ROWS_MAX: i64 = 500;
 
 /// One edit, in force or over.
@@ -64,7 +64,7 @@ fn edit_row(row: &Row<'_>) -> Result<EditRow> {
 }
 
 impl Tx<'_> {
-    /// Lays edits over an order, in place of earlier ones of the same fields.
+    /// Lays edits over a record, in place of earlier ones of the same fields.
     pub fn edit(&self, brand: &Brand, key: &RecordKey, edits: &[Edit], by: &EditedBy<'_>, now: Timestamp) -> Result<()> {
         let EditedBy { actor, reason, revision } = *by;
         for edit in edits {
@@ -96,7 +96,7 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    /// What lies over an order now.
+    /// What lies over a record now.
     pub fn edits_in_force(&self, brand: &Brand, key: &RecordKey) -> Result<Vec<Edit>> {
         let sql = "SELECT field, before, after, revision, actor, reason, at, ended_at, ended_why FROM edits
                    WHERE brand = ?1 AND key = ?2 AND ended_at IS NULL ORDER BY field";
@@ -105,7 +105,7 @@ impl View<'_> {
         rows.collect()
     }
 
-    /// Everything that was ever edited of an order, newest first.
+    /// Everything that was ever edited of a record, newest first.
     pub fn edits_of(&self, brand: &Brand, key: &RecordKey) -> Result<Vec<EditRow>> {
         let sql = "SELECT field, before, after, revision, actor, reason, at, ended_at, ended_why FROM edits
                    WHERE brand = ?1 AND key = ?2 ORDER BY id DESC LIMIT ?3";

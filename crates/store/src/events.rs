@@ -22,7 +22,7 @@ const OWN_LINES_MAX: i64 = 500;
 pub enum EventKind {
     /// It was met for the first time.
     Opened,
-    /// It holds twice as much as when this was last said.
+    /// Twice as many records hang on it as when this was last said: it holds them, or they wait behind it or differ.
     Grew,
     /// A person gave it to another owner.
     HandedOver,

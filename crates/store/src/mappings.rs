@@ -144,6 +144,11 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row([brand, connection, table, key], |row| row.get(0)).optional()?)
     }
 
+    /// What stands in one place of a table.
+    pub fn mapping(&self, brand: &Brand, connection: &ConnectionName, table: &str, key: &str) -> Result<Option<String>> {
+        self.mapped(brand.as_str(), connection.as_str(), table, key)
+    }
+
     /// Answers a lookup: own entry, then (if the lookup allows) the target's entry of the same name, then the table's default `*`.
     /// Names compare byte for byte; only a key of one part has a name to compare.
     pub fn answer(&self, brand: &Brand, connection: &ConnectionName, lookup: &Lookup) -> Result<MappingAnswer> {

@@ -208,11 +208,12 @@ impl View<'_> {
         if let Person::Email(email) = person {
             words.push(email.clone());
         }
-        // What somebody typed over an order names its shopper, too.
-        for order in &orders {
+        // What somebody typed over an order names its shopper, too, and so does the number of a parcel.
+        let shipments = keys.iter().filter(|(kind, _)| *kind == Kind::Shipment).map(|(_, key)| key);
+        for edited in orders.iter().chain(shipments) {
             let sql = "SELECT before, after FROM edits WHERE brand = ?1 AND key = ?2";
             let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query([brand.as_str(), order.as_str()])?;
+            let mut rows = statement.query([brand.as_str(), edited.as_str()])?;
             while let Some(row) = rows.next()? {
                 words.extend([row.get::<_, Option<String>>(0)?, row.get(1)?].into_iter().flatten());
             }
@@ -456,7 +457,7 @@ impl Tx<'_> {
         for obligation in self.obligations_about(id)? {
             self.erase_owed(obligation, &words)?;
         }
-        if matches!(record, AnyRecord::Order(_)) {
+        if matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) {
             // An edit that is still in force would put somebody back.
             let sql = "UPDATE edits SET before = NULL, after = NULL, reason = '', ended_at = coalesce(ended_at, ?3), ended_why = coalesce(ended_why, 'erased')
                        WHERE brand = ?1 AND key = ?2";

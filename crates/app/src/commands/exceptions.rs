@@ -93,7 +93,7 @@ enum Act {
         #[arg(value_name = "TEXT")]
         text: String,
     },
-    /// Snooze it; it comes back when its time has come, or at once when it holds twice as much
+    /// Snooze it; it comes back when its time has come, or at once when twice as many records hang on it
     Snooze {
         /// Its id, as exc_3.
         id: ExceptionId,

@@ -161,18 +161,20 @@ impl Default for DigestSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SeveritySettings {
-    /// So many held records make it an error. Default: 10.
+    /// So many records that it holds, or where it holds none, that wait behind it or differ, make it an error. Default: 10.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub error_records: u64,
     /// So many make it critical. Default: 100.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub critical_records: u64,
-    /// So much held money makes it an error, an amount per currency: ["1000 EUR"].
+    /// So much money makes it an error, an amount per currency: ["1000 EUR"].
     pub error_money: Vec<String>,
     /// So much makes it critical: ["10000 EUR"].
     pub critical_money: Vec<String>,
     /// Open for so long, it is an error. Default: 24h.
     pub error_after: Span,
+    /// With less than this to its nearest deadline, or past it, it is an error, or "off". Default: 2h.
+    pub error_before: Pace,
     /// Rules that are critical from the start, by the beginning of their names. Default: ["connection.credentials", "connection.down", "source.silent"].
     pub critical_rules: Vec<String>,
     /// Rules that are information only, while little is held.
@@ -188,6 +190,7 @@ impl Default for SeveritySettings {
             error_money: Vec::new(),
             critical_money: Vec::new(),
             error_after: Span(usual.error_after),
+            error_before: Pace(usual.error_before),
             critical_rules: usual.critical_rules,
             info_rules: usual.info_rules,
         }
@@ -259,6 +262,7 @@ impl AlertSettings {
             error_money: amounts(&self.severity.error_money),
             critical_money: amounts(&self.severity.critical_money),
             error_after: self.severity.error_after.0,
+            error_before: self.severity.error_before.0,
             critical_rules: self.severity.critical_rules.clone(),
             info_rules: self.severity.info_rules.clone(),
         }
@@ -363,6 +367,7 @@ url = { env = "W" }
 secret = { env = "S" }
 [alerts.severity]
 critical_money = ["10000 EUR"]
+error_before = "off"
 [[alerts.routes]]
 severity = "error"
 channels = ["ops"]
@@ -385,7 +390,9 @@ digest = { at = "08:00", day = "mon" }
         );
         assert_eq!(routes[0].quiet.as_ref().unwrap().except, Severity::Critical);
         assert!(routes[1].digest.is_some() && routes[1].quiet.is_none());
-        assert_eq!(config.alerts.thresholds().critical_money, [Money::parse("10000 EUR").unwrap()]);
+        let thresholds = config.alerts.thresholds();
+        assert_eq!((thresholds.critical_money, thresholds.error_before), (vec![Money::parse("10000 EUR").unwrap()], None));
+        assert_eq!(AlertSettings::default().thresholds().error_before, Some(Duration::from_secs(7_200)));
         assert_eq!(config.heartbeat.unwrap().references.len(), 1);
     }
 

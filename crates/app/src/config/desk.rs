@@ -37,7 +37,7 @@ pub struct DeskSettings {
     pub down_after: Span,
     /// Whose exceptions are; the first that fits counts, without one it is the team of the rule that found it.
     pub owners: Vec<OwnerSettings>,
-    /// What a person may edit of a held order, as ["address", "phone", "email", "shipping_method"]. Default: [], nothing.
+    /// What a person may edit of a held order, as ["address", "phone", "email", "shipping_method"], and of a held shipment, as ["tracking"]. Default: [], nothing.
     pub edit: Vec<EditWord>,
 }
 
@@ -70,6 +70,7 @@ pub enum EditWord {
     Phone,
     Email,
     ShippingMethod,
+    Tracking,
 }
 
 impl From<EditWord> for Editable {
@@ -79,6 +80,7 @@ impl From<EditWord> for Editable {
             EditWord::Phone => Editable::Phone,
             EditWord::Email => Editable::Email,
             EditWord::ShippingMethod => Editable::ShippingMethod,
+            EditWord::Tracking => Editable::Tracking,
         }
     }
 }

@@ -96,10 +96,17 @@ fn card(who: &Who, one: &Approval, now: Timestamp) -> Markup {
                 code { (one.id) } ", asked by " (one.asked_by) ", " (when(one.asked_at, now)) "; over " (when(one.expires_at, now))
                 @if let Some(exception) = about { ". " a href={ "/exceptions/" (exception) } { "See " (exception) } }
             }
-            @if let Act::Import { entries } = &one.act {
+            @if let Act::Import { entries, before, .. } = &one.act {
                 details {
                     summary { "All " (entries.len()) " entries" }
-                    ul { @for entry in entries { li { (entry.table) " " code { (entry.key) } " → " code { (entry.value) } " at " (entry.connection) } } }
+                    ul {
+                        @for (nth, entry) in entries.iter().enumerate() {
+                            li {
+                                (entry.table) " " code { (entry.key) } " → " code { (entry.value) } " at " (entry.connection)
+                                @if let Some(before) = before.get(nth).and_then(Option::as_ref) { ", in place of " code { (before) } }
+                            }
+                        }
+                    }
                 }
             }
             @if may && !own {

@@ -34,9 +34,8 @@ fn address(wanted: &DeskWanted) -> String {
 pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(wanted): Query<DeskWanted>) -> Result<Markup, Failure> {
     let ends = app.ends();
     let asked = wanted.asked(&ends, &who.names()).map_err(Failure::Unclear)?;
-    let desk = view::desk::desk(&app.store, &app.brand, &asked).await?;
+    let (desk, groups) = view::desk_by_cause(&app.store, &app.brand, &asked, &ends).await?;
     let field = ages(&desk.exceptions, app.clock.now());
-    let groups = view::by_root_cause(desk.exceptions, &ends);
     let frame = Frame::of(&app, Place::Exceptions, "Exceptions").await?;
     let now = app.clock.now();
     let shelf = |word: &str| address(&DeskWanted { shelf: word.to_owned(), after: String::new(), ..wanted.clone() });
@@ -132,9 +131,19 @@ fn search(wanted: &DeskWanted, app: &App) -> Markup {
     }
 }
 
-/// One root cause: what it holds in all flows of a connection together, and its exceptions.
+/// One root cause: what it holds in all flows of a connection together, and its exceptions. What was told of further up is only
+/// named.
 fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
     let Some(first) = group.exceptions.first() else { return html! {} };
+    if let Some(leads) = group.further_up {
+        return html! {
+            p.quiet {
+                a href={ "/exceptions/" (first.id) } { (first.message) } " in " (first.flow) ": counted with "
+                a href={ "/exceptions/" (leads) } { (leads) } " further up"
+            }
+        };
+    }
+    let formula = first.formula(&app.engine.setup().desk.scale, now);
     html! {
         section.card {
             h2 { a href={ "/exceptions/" (first.id) } { (first.message) } }
@@ -142,7 +151,7 @@ fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
                 (first.owner()) " · " code { (first.rule) }
                 @if !group.connection.is_empty() { " at " (group.connection) }
                 " · "
-                @match &first.behind {
+                @match &group.behind {
                     Some(behind) => {
                         @if first.rule.starts_with("reconcile.") { (plural(behind.records, "record differs", "records differ")) }
                         @else { (plural(behind.records, "record waits", "records wait")) " behind it" }
@@ -152,12 +161,16 @@ fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
                     None => "nothing held",
                 }
                 @if !group.money.is_empty() { " · " b { (amounts(&group.money)) } }
-                @if first.customers > 0 { " · " (plural(first.customers, "customer", "customers")) }
-                @if let Some(deadline) = first.deadline { " · " b { (deadline.kind.name()) " " (distance(deadline.at, now)) } }
-                " · first met " (when(first.first_seen_at, now)) " · last met " (when(first.last_seen_at, now))
+                @if group.customers > 0 { " · " (plural(group.customers, "customer", "customers")) }
+                @if let Some(deadline) = group.deadline { " · " b { (deadline.kind.name()) " " (distance(deadline.at, now)) } }
+                " · first met " (when(group.first_seen_at, now)) " · last met " (when(group.last_seen_at, now))
             }
             (standing(first, now))
-            p.quiet { "Ranked by " (first.formula(&app.engine.setup().desk.scale, now)) }
+            p.quiet {
+                "Ranked by "
+                @if group.exceptions.len() > 1 { "what hangs on it in " (first.flow) " alone: " }
+                (formula)
+            }
             @if group.exceptions.len() > 1 {
                 ul.held {
                     @for one in &group.exceptions {

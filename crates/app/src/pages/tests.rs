@@ -1,5 +1,6 @@
 //! The router, driven in-process.
 
+mod desk;
 mod running;
 
 use std::{sync::Arc, time::Duration};
@@ -658,7 +659,7 @@ async fn a_held_order_is_edited_where_that_is_allowed() {
     let got = form(&app, &path, &format!("obligation={obligation}&city=Lund&reason=moved")).await;
     assert_eq!(got.header("location"), format!("/exceptions/{exception}?done=edited"));
     let page = get(&app, got.header("location")).await.text;
-    assert!(page.contains("order 1002: Town: moved") && page.contains("Edited. The order went back"), "{page}");
+    assert!(page.contains("order 1002: Town: moved") && page.contains("Edited. It went back"), "{page}");
     let got = form(&app, &path, &format!("obligation={obligation}&city=Malm%C3%B6&reason=moved")).await;
     assert!(got.text.contains("is not held here any more"), "{}", got.text);
     let got = api(

@@ -45,7 +45,7 @@ pub struct CaseView {
     pub siblings: Vec<SiblingView>,
     /// What is under way, where it is being released step by step.
     pub under_way: Vec<UnderWayView>,
-    /// The order that may be edited: the oldest that it holds, or the one that was asked for.
+    /// The order or shipment that may be edited: the oldest that it holds, or the one that was asked for.
     pub edit: Option<EditView>,
     /// What became of it, oldest first.
     pub history: Vec<ExceptionEvent>,
@@ -105,13 +105,15 @@ pub struct UnderWayView {
     pub state: State,
 }
 
-/// An order that may be edited.
+/// An order or a shipment that may be edited.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct EditView {
     /// Its obligation.
     pub obligation: ObligationId,
-    /// Its number.
-    pub order: RecordKey,
+    /// Of which kind it is.
+    pub kind: Kind,
+    /// Our key.
+    pub key: RecordKey,
     /// The fields, as they would go now.
     pub fields: Vec<FieldView>,
     /// What was edited of it before, newest first.
@@ -140,7 +142,7 @@ pub struct Looking {
     pub ends: Vec<Ends>,
     /// The time.
     pub now: Timestamp,
-    /// The obligation whose order is to be edited; the oldest if none is named.
+    /// The obligation whose record is to be edited; the oldest if none is named.
     pub edit: Option<ObligationId>,
 }
 
@@ -163,7 +165,7 @@ pub async fn case(store: &Store, looking: &Looking, detail: &ExceptionDetail) ->
                 value: value.to_owned(),
             });
             let siblings = siblings(view, &looking.brand, &exception)?;
-            let target = super::connection_of(&exception, &looking.ends);
+            let target = super::connection_of(&exception.flow, &exception.cause, &looking.ends);
             Ok(CaseView {
                 formula: exception.formula(&looking.desk.scale, looking.now),
                 diagnosis: diagnosis(&exception, target.as_deref(), evidence.as_ref()),
@@ -243,17 +245,23 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
 }
 
 fn editable(view: &View<'_>, looking: &Looking, held: &[ObligationRow]) -> Result<Option<EditView>> {
-    let fields: Vec<EditField> =
-        EditField::ALL.into_iter().filter(|field| looking.desk.editable.contains(&field.permission())).collect();
-    let wanted = |row: &&ObligationRow| row.kind == Kind::Order && looking.edit.is_none_or(|id| id == row.id);
-    let Some(row) = held.iter().find(wanted).filter(|_| !fields.is_empty()) else { return Ok(None) };
-    let AnyRecord::Order(source) = view.record(row.record)?.record else { return Ok(None) };
-    let mut goes = (*source).clone();
+    let may = |field: &EditField| looking.desk.editable.contains(&field.permission());
+    let wanted = |row: &&ObligationRow| {
+        EditField::ALL.iter().any(|field| field.kind() == row.kind && may(field)) && looking.edit.is_none_or(|id| id == row.id)
+    };
+    let Some(row) = held.iter().find(wanted) else { return Ok(None) };
+    let source = view.record(row.record)?.record;
+    if matches!(source, AnyRecord::Unreadable(_)) {
+        return Ok(None);
+    }
+    let fields = EditField::ALL.into_iter().filter(|field| field.kind() == row.kind && may(field));
+    let mut goes = source.clone();
     lay_over(&mut goes, &view.edits_in_force(&looking.brand, &row.key)?);
     Ok(Some(EditView {
         obligation: row.id,
-        order: row.key.clone(),
-        fields: fields.into_iter().map(|field| FieldView { field, source: field.of(&source), goes: field.of(&goes) }).collect(),
+        kind: row.kind,
+        key: row.key.clone(),
+        fields: fields.map(|field| FieldView { field, source: field.of(&source), goes: field.of(&goes) }).collect(),
         edits: view.edits_of(&looking.brand, &row.key)?,
     }))
 }
@@ -312,7 +320,8 @@ fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&
 /// What is wrong with it, in a sentence.
 pub fn edits(sent: &BTreeMap<String, String>, editable: &[Editable]) -> std::result::Result<Edits, String> {
     let of = |name: &str| sent.get(name).map(String::as_str).unwrap_or_default();
-    let obligation = of("obligation").parse().map_err(|_| "Name the obligation of the order, as obl_12.".to_owned())?;
+    let obligation =
+        of("obligation").parse().map_err(|_| "Name the obligation of the order or shipment, as obl_12.".to_owned())?;
     let mut wanted = Vec::new();
     for (name, value) in sent.iter().filter(|(name, _)| !matches!(name.as_str(), "obligation" | "reason")) {
         let field = EditField::from_word(name).ok_or_else(|| format!("There is no field {name:?} that can be edited."))?;

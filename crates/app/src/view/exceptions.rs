@@ -152,19 +152,6 @@ impl From<ExceptionRow> for ExceptionView {
     }
 }
 
-/// Exceptions of one root cause at one connection: the same cause in several flows.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExceptionGroup {
-    /// The connection that the flows lead to, or that it is about; empty when no flow of that name is configured any more.
-    pub connection: String,
-    /// How many records they hold together.
-    pub count: u64,
-    /// How much money they hold together, an amount per currency.
-    pub money: Vec<String>,
-    /// The exceptions, the highest impact first.
-    pub exceptions: Vec<ExceptionView>,
-}
-
 /// How many open exceptions need somebody now.
 ///
 /// # Errors
@@ -201,41 +188,12 @@ pub fn team(word: &str) -> std::result::Result<Option<Team>, String> {
     Team::from_word(word).map(Some).ok_or_else(|| format!("There is no team of this name. The teams are {}.", words()))
 }
 
-/// The same by root cause: cause and connection. The order stays, and each group stands where its first one stood.
-pub fn by_root_cause(exceptions: Vec<ExceptionView>, ends: &[Ends]) -> Vec<ExceptionGroup> {
-    let mut groups: Vec<ExceptionGroup> = Vec::new();
-    for exception in exceptions {
-        let connection = connection_of(&exception, ends).unwrap_or_default();
-        let same = |group: &&mut ExceptionGroup| {
-            group.connection == connection && group.exceptions.first().is_some_and(|first| first.cause == exception.cause)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => {
-                group.count = group.count.saturating_add(exception.count);
-                group.exceptions.push(exception);
-            }
-            None => {
-                groups.push(ExceptionGroup {
-                    connection,
-                    count: exception.count,
-                    money: Vec::new(),
-                    exceptions: vec![exception],
-                });
-            }
-        }
+/// The connection that an exception's flow leads to, or that it is about by its cause.
+pub fn connection_of(flow: &FlowName, cause: &str, ends: &[Ends]) -> Option<String> {
+    if flow.as_str().is_empty() {
+        return cause.rsplit_once(':').map(|(_, name)| name.to_owned());
     }
-    for group in &mut groups {
-        group.money = total(group.exceptions.iter().flat_map(|exception| &exception.money));
-    }
-    groups
-}
-
-/// The connection that an exception's flow leads to, or that it is about.
-pub fn connection_of(exception: &ExceptionView, ends: &[Ends]) -> Option<String> {
-    if exception.flow.as_str().is_empty() {
-        return exception.cause.rsplit_once(':').map(|(_, name)| name.to_owned());
-    }
-    ends.iter().find(|ends| ends.flow == exception.flow).map(|ends| ends.to.0.clone())
+    ends.iter().find(|ends| ends.flow == *flow).map(|ends| ends.to.0.clone())
 }
 
 /// Amounts added up per currency. They come as the store writes them: `18200.00 EUR`; one that

@@ -23,6 +23,7 @@ pub(super) fn opened() -> Message {
             message: "shipping method 'express' has no entry".to_owned(),
             remedy: "Add it under Mappings.".to_owned(),
             held: 214,
+            behind: 0,
             money: vec!["18200.00 EUR".to_owned()],
             since: "2026-03-02T09:00:00Z".parse().unwrap(),
             resolved: None,

@@ -137,6 +137,7 @@ fn encode(message: &Message, links: &Links) -> Value {
             "message": item.message,
             "remedy": item.remedy,
             "held": item.held,
+            "behind": item.behind,
             "money": item.money,
             "since": item.since.to_string(),
             "resolved": item.resolved,
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(
             encode(&opened(), &links()).to_string(),
             concat!(
-                r#"{"data":{"acknowledge_url":"https://desk.example/alerts/ack/abc","acknowledged_by":null,"alerts":[{"alert":"alr_7","exception":"exc_3","flow":"orders","held":214,"#,
+                r#"{"data":{"acknowledge_url":"https://desk.example/alerts/ack/abc","acknowledged_by":null,"alerts":[{"alert":"alr_7","behind":0,"exception":"exc_3","flow":"orders","held":214,"#,
                 r#""message":"shipping method 'express' has no entry","money":["18200.00 EUR"],"remedy":"Add it under Mappings.","resolved":null,"rule":"mapping.shipping_item","#,
                 r#""severity":"critical","since":"2026-03-02T09:00:00Z","team":"engineering","url":"https://desk.example/exceptions/exc_3"}],"brand":"nordvik","message":"msg_12","more":0,"#,
                 r#""severity":"critical","subject":"[critical] 214 records held: shipping method 'express' has no entry (18,200.00 EUR)"},"timestamp":"2026-03-02T09:01:00Z","type":"alert.opened"}"#

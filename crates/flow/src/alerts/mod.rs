@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use selvedge_connector::AlertSink;
 use selvedge_model::{
-    AlertId, Brand, ExceptionId, MessageId, Problem,
+    AlertId, Brand, ExceptionId, MessageId, Money, Problem,
     alert::{
         ChannelName, Event, Item, Message, Route, Severity, Thresholds,
         severity::Weight,
@@ -87,12 +87,23 @@ impl Engine {
 /// How bad an open exception is.
 pub(crate) fn severity_of(thresholds: &Thresholds, row: &ExceptionRow, opened_at: Timestamp, now: Timestamp) -> Severity {
     let open_for = Duration::try_from(now.duration_since(opened_at)).unwrap_or_default();
-    thresholds.severity(&Weight { rule: &row.problem.rule, held: row.count, money: &row.money, open_for })
+    let (records, money) = at_stake(row);
+    let due_in = row.deadline.map(|deadline| deadline.at.duration_since(now));
+    thresholds.severity(&Weight { rule: &row.problem.rule, records, money, open_for, due_in })
+}
+
+/// What hangs on an exception: what it holds, or where it holds nothing, what waits behind it or differs.
+fn at_stake(row: &ExceptionRow) -> (u64, &[Money]) {
+    match &row.behind {
+        Some(behind) if row.count == 0 => (behind.records, &behind.money),
+        _ => (row.count, &row.money),
+    }
 }
 
 /// What is told of an exception.
 pub(crate) fn item_of(alert: AlertId, severity: Severity, row: &ExceptionRow, since: Timestamp) -> Item {
     let Problem { rule, message, remedy, .. } = &row.problem;
+    let (records, money) = at_stake(row);
     Item {
         alert,
         exception: row.id,
@@ -103,7 +114,8 @@ pub(crate) fn item_of(alert: AlertId, severity: Severity, row: &ExceptionRow, si
         message: plain(rule, message),
         remedy: plain("", remedy),
         held: row.count,
-        money: row.money.iter().map(ToString::to_string).collect(),
+        behind: if row.count == 0 { records } else { 0 },
+        money: money.iter().map(ToString::to_string).collect(),
         since,
         resolved: row.closed.as_deref().map(|closed| plain("", closed)),
     }
@@ -147,7 +159,7 @@ pub(crate) fn message_of(
     now: Timestamp,
 ) -> Message {
     let mut worst = told.to_vec();
-    worst.sort_by_key(|(alert, row)| (std::cmp::Reverse(alert.standing.severity), std::cmp::Reverse(row.count), alert.id));
+    worst.sort_by_key(|(alert, row)| (std::cmp::Reverse(alert.standing.severity), std::cmp::Reverse(at_stake(row).0), alert.id));
     let items: Vec<Item> = worst
         .iter()
         .take(ITEMS_MAX)

@@ -1,4 +1,9 @@
 //! People are told of exceptions, whatever happens to the channels; and of what does not arrive.
+//!
+//! `stakes.rs`: how bad something is; `hours.rs`: nights and digests.
+
+mod hours;
+mod stakes;
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,9 @@
 //! The desk: canaries, surprises, crashes between; what is snoozed; edits; what an exception comes to.
+//!
+//! `deadlines.rs`: when it costs more; `four_eyes.rs`: what two people do with it.
+
+mod deadlines;
+mod four_eyes;
 
 use std::{sync::Arc, time::Duration};
 

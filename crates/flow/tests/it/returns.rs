@@ -18,6 +18,7 @@ use selvedge_model::{
     AnyRecord, Brand, ConnectionName, CreditNote, Customer, ExternalId, Interval, Kind, Money, Order, Refund, Return, Shipment,
     Sku,
     compare::Carries,
+    edit::EditField,
     gate::Values,
     records::{
         Charge, CreditKind, CreditLine, CreditReason, CreditStatus, Discount, Disposition, LineKind, Named, OrderLine, Parcel,
@@ -815,6 +816,57 @@ async fn parcels_that_nobody_can_follow_are_asked_about() {
     assert_eq!(actions.release(open[0].id).await.unwrap(), 1);
     world.work().await;
     assert_eq!((shown(&world), world.rules().await), (vec!["1".to_owned(), "2".to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn a_person_puts_in_the_number_of_a_parcel_and_the_warehouse_has_the_last_word() {
+    let mut world = World::new().await;
+    world.without_tracking = WithoutTracking::Hold;
+    world.engine = world.engine(world.engine.setup().store.clone());
+    world.sold(sale(1, vec![line("1", "COAT", 2, 1000, 25)], (0, 0), None, None, world.clock.now())).await;
+    world.ship("1", "a", &[("1", "COAT", 1)]);
+    world.ship("1", "b", &[("1", "COAT", 1)]);
+    world.work().await;
+    let open = world.exceptions().await;
+    assert_eq!((open.len(), open[0].problem.rule.as_str(), open[0].count), (1, "shipment.no_tracking", 2));
+    let store = world.engine.setup().store.clone();
+    let actions = selvedge_flow::actions::Actions {
+        store: store.clone(),
+        brand: brand(),
+        clock: world.clock.clone(),
+        actor: "anna".into(),
+    };
+    let id = open[0].id;
+    let held = store.read(move |view| view.held_by(id, 10)).await.unwrap();
+    let (parcel, key) = held.into_iter().find(|(_, key)| key == "1.depot.a").unwrap();
+    let of_an_order = [(EditField::City, Some("Borås".to_owned()))];
+    assert!(actions.edit(id, parcel, &of_an_order, "no").await.is_err(), "a shipment has no address of its own");
+    let wanted = [(EditField::Tracking, Some("RR123456785SE".to_owned())), (EditField::Carrier, Some("PostNord".to_owned()))];
+    assert_eq!(actions.edit(id, parcel, &wanted, "from the label").await.unwrap(), [EditField::Tracking, EditField::Carrier]);
+    world.work().await;
+    let told = |world: &World| {
+        let parcels =
+            |one: &Shipment| one.parcels.iter().map(|parcel| (parcel.carrier.clone(), parcel.tracking.clone())).collect();
+        world.told.records().iter().map(parcels).collect::<Vec<Vec<_>>>()
+    };
+    assert_eq!(told(&world), [[(Some("PostNord".to_owned()), Some("RR123456785SE".to_owned()))]]);
+    assert_eq!(world.exceptions().await[0].count, 1, "the other is still asked about");
+    // Both versions are kept, and a number of the warehouse's own takes the place of ours.
+    let mut entered = world.parcels.records().into_iter().find(|one| one.id.as_str() == "a").unwrap();
+    entered.updated_at = world.clock.now();
+    entered.parcels = vec![Parcel { tracking: Some("RR555555555SE".to_owned()), ..Parcel::default() }];
+    world.parcels.set("a", entered);
+    world.work().await;
+    let of = selvedge_model::RecordKey::new(&key);
+    let edits = store.read(move |view| view.edits_of(&brand(), &of)).await.unwrap();
+    let kept: Vec<_> =
+        edits.iter().map(|row| (row.edit.field, row.edit.before.clone(), row.edit.after.clone().unwrap())).collect();
+    assert_eq!(
+        kept,
+        [(EditField::Carrier, None, "PostNord".to_owned()), (EditField::Tracking, None, "RR123456785SE".to_owned()),]
+    );
+    let over: Vec<_> = edits.iter().map(|row| (row.edit.field, row.ended_why.is_some())).collect();
+    assert_eq!(over, [(EditField::Carrier, false), (EditField::Tracking, true)]);
 }
 
 #[tokio::test]

@@ -113,6 +113,9 @@ pub struct Item {
     pub remedy: String,
     /// How many records it holds.
     pub held: u64,
+    /// How many wait behind it or differ, where it holds none.
+    #[serde(default)]
+    pub behind: u64,
     /// What they are worth, per currency: `18200.00 EUR`.
     pub money: Vec<String>,
     /// Since when.

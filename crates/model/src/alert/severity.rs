@@ -1,7 +1,8 @@
-//! How bad an exception is, by what it holds.
+//! How bad an exception is, by what hangs on it.
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,8 @@ pub struct Thresholds {
     pub critical_money: Vec<Money>,
     /// Open for so long, it is an error.
     pub error_after: Duration,
+    /// With less than this to its nearest deadline, or past it, it is an error; deadlines change nothing without it.
+    pub error_before: Option<Duration>,
     /// Rules whose exceptions are critical from the start, by the beginning of their names.
     pub critical_rules: Vec<String>,
     /// Rules whose exceptions are information only.
@@ -74,23 +77,26 @@ impl Default for Thresholds {
             error_money: Vec::new(),
             critical_money: Vec::new(),
             error_after: Duration::from_secs(24 * 3_600),
+            error_before: Some(Duration::from_secs(2 * 3_600)),
             critical_rules: ["connection.credentials", "connection.down", "source.silent"].map(str::to_owned).to_vec(),
             info_rules: Vec::new(),
         }
     }
 }
 
-/// What an exception holds, and for how long it has been open.
+/// What hangs on an exception, for how long it has been open, and how much time is left.
 #[derive(Clone, Copy, Debug)]
 pub struct Weight<'a> {
     /// By which rule.
     pub rule: &'a str,
-    /// Records.
-    pub held: u64,
+    /// Records that it holds, or where it holds none, that wait behind it or differ.
+    pub records: u64,
     /// What they are worth, per currency.
     pub money: &'a [Money],
     /// How long it has been open.
     pub open_for: Duration,
+    /// How far off its nearest deadline is, if it has one; less than nothing once that is past.
+    pub due_in: Option<SignedDuration>,
 }
 
 impl Thresholds {
@@ -98,7 +104,7 @@ impl Thresholds {
     ///
     /// ```
     /// use selvedge_model::alert::{Severity, Thresholds, severity::Weight};
-    /// let weight = |rule, held| Weight { rule, held, money: &[], open_for: std::time::Duration::ZERO };
+    /// let weight = |rule, records| Weight { rule, records, money: &[], open_for: std::time::Duration::ZERO, due_in: None };
     /// let usual = Thresholds::default();
     /// assert_eq!(usual.severity(&weight("mapping.item", 3)), Severity::Warning);
     /// assert_eq!(usual.severity(&weight("mapping.item", 214)), Severity::Critical);
@@ -111,11 +117,19 @@ impl Thresholds {
                 |limit: &Money| weight.money.iter().any(|m| m.currency() == limit.currency() && m.minor() >= limit.minor());
             limits.iter().any(reached)
         };
-        if named(&self.critical_rules) || weight.held >= self.critical_records || worth(&self.critical_money) {
+        let presses = |before: Duration| {
+            let before = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
+            weight.due_in.is_some_and(|left| left < before)
+        };
+        if named(&self.critical_rules) || weight.records >= self.critical_records || worth(&self.critical_money) {
             Severity::Critical
         } else if named(&self.info_rules) {
             Severity::Info
-        } else if weight.held >= self.error_records || worth(&self.error_money) || weight.open_for >= self.error_after {
+        } else if weight.records >= self.error_records
+            || worth(&self.error_money)
+            || weight.open_for >= self.error_after
+            || self.error_before.is_some_and(presses)
+        {
             Severity::Error
         } else {
             Severity::Warning

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{
-    Timestamp,
+    SignedDuration, Timestamp,
     civil::{Time, Weekday, time},
     tz::TimeZone,
 };
@@ -212,22 +212,32 @@ fn severity_follows_what_is_at_stake() {
         ..Thresholds::default()
     };
     let sek = Money::from_minor(i64::MAX, Currency::from_code("SEK").unwrap());
-    for (rule, held, money, hours, severity) in [
-        ("mapping.item", 0, vec![], 0, Severity::Warning),
-        ("mapping.item", 10, vec![], 0, Severity::Error),
-        ("mapping.item", 1, vec![eur(99_999)], 0, Severity::Warning),
-        ("mapping.item", 1, vec![eur(100_000)], 0, Severity::Error),
-        ("mapping.item", 1, vec![eur(1_000_000)], 0, Severity::Critical),
+    for (rule, records, money, hours, left, severity) in [
+        ("mapping.item", 0, vec![], 0, None, Severity::Warning),
+        ("mapping.item", 10, vec![], 0, None, Severity::Error),
+        ("mapping.item", 1, vec![eur(99_999)], 0, None, Severity::Warning),
+        ("mapping.item", 1, vec![eur(100_000)], 0, None, Severity::Error),
+        ("mapping.item", 1, vec![eur(1_000_000)], 0, None, Severity::Critical),
         // Of a currency without a limit nothing is said.
-        ("mapping.item", 1, vec![sek], 0, Severity::Warning),
-        ("mapping.item", 1, vec![], 24, Severity::Error),
-        ("product.twin", 99, vec![], 48, Severity::Info),
-        ("product.twin", 100, vec![], 0, Severity::Critical),
-        ("connection.credentials", 0, vec![], 0, Severity::Critical),
+        ("mapping.item", 1, vec![sek], 0, None, Severity::Warning),
+        ("mapping.item", 1, vec![], 24, None, Severity::Error),
+        // Two hours to its deadline, less, and past it.
+        ("mapping.item", 1, vec![], 0, Some(120), Severity::Warning),
+        ("mapping.item", 1, vec![], 0, Some(119), Severity::Error),
+        ("mapping.item", 1, vec![], 0, Some(-600), Severity::Error),
+        ("mapping.item", 100, vec![], 0, Some(1), Severity::Critical),
+        ("product.twin", 99, vec![], 48, Some(1), Severity::Info),
+        ("product.twin", 100, vec![], 0, None, Severity::Critical),
+        ("connection.credentials", 0, vec![], 0, None, Severity::Critical),
     ] {
-        let weight = Weight { rule, held, money: &money, open_for: Duration::from_secs(hours * 3_600) };
-        assert_eq!(thresholds.severity(&weight), severity, "{rule} {held} {money:?} {hours}");
+        let (open_for, due_in) = (Duration::from_secs(hours * 3_600), left.map(SignedDuration::from_mins));
+        let weight = Weight { rule, records, money: &money, open_for, due_in };
+        assert_eq!(thresholds.severity(&weight), severity, "{rule} {records} {money:?} {hours} {left:?}");
     }
+    let unhurried = Thresholds { error_before: None, ..thresholds };
+    let open_for = Duration::ZERO;
+    let weight = Weight { rule: "mapping.item", records: 1, money: &[], open_for, due_in: Some(SignedDuration::ZERO) };
+    assert_eq!(unhurried.severity(&weight), Severity::Warning);
 }
 
 fn item(held: u64, money: &[&str]) -> Item {
@@ -241,6 +251,7 @@ fn item(held: u64, money: &[&str]) -> Item {
         message: "shipping method 'express' has no entry".to_owned(),
         remedy: "Add it under Mappings.".to_owned(),
         held,
+        behind: 0,
         money: money.iter().map(|m| (*m).to_owned()).collect(),
         since: at("2026-03-02T09:00:00Z"),
         resolved: None,
@@ -270,6 +281,18 @@ fn subjects_say_what_is_at_stake() {
             "[critical] 214 records held: shipping method 'express' has no entry (18,200.00 EUR)",
         ),
         (Event::Opened, vec![item(0, &[])], 0, "[critical] shipping method 'express' has no entry"),
+        (
+            Event::Opened,
+            vec![Item { behind: 1_200, rule: "reconcile.missing".to_owned(), ..item(0, &["18200.00 EUR"]) }],
+            0,
+            "[critical] 1,200 records differ: shipping method 'express' has no entry (18,200.00 EUR)",
+        ),
+        (
+            Event::Opened,
+            vec![Item { behind: 1, rule: "connection.down".to_owned(), ..item(0, &[]) }],
+            0,
+            "[critical] 1 record waits: shipping method 'express' has no entry",
+        ),
         (
             Event::Escalated,
             vec![item(1, &["5.00 EUR", "1234567 JPY"])],

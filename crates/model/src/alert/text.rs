@@ -93,11 +93,16 @@ fn lead(message: &Message) -> String {
 
 fn title(item: &Item) -> String {
     let money = if item.money.is_empty() { String::new() } else { format!(" ({})", grouped_money(&item.money)) };
-    match item.held {
-        0 => format!("{}{money}", item.message),
-        1 => format!("1 record held: {}{money}", item.message),
-        held => format!("{} records held: {}{money}", thousands(&held.to_string()), item.message),
-    }
+    let stake = match (item.held, item.behind) {
+        (0, 0) => String::new(),
+        (0, 1) if item.rule.starts_with("reconcile.") => "1 record differs: ".to_owned(),
+        (0, differ) if item.rule.starts_with("reconcile.") => format!("{} records differ: ", thousands(&differ.to_string())),
+        (0, 1) => "1 record waits: ".to_owned(),
+        (0, wait) => format!("{} records wait: ", thousands(&wait.to_string())),
+        (1, _) => "1 record held: ".to_owned(),
+        (held, _) => format!("{} records held: ", thousands(&held.to_string())),
+    };
+    format!("{stake}{}{money}", item.message)
 }
 
 fn paragraph(item: &Item, links: &Links) -> Paragraph {

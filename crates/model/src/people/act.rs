@@ -42,11 +42,23 @@ pub enum Act {
         key: String,
         /// What the target calls it.
         value: Option<String>,
+        /// What stood there when it was asked for: what was set since was not meant to be overwritten.
+        #[serde(default)]
+        before: Option<String>,
+        /// How many records it released when it was asked for: what waits since was not meant.
+        #[serde(default)]
+        records: u64,
     },
     /// Set many mappings together, as a file says.
     Import {
         /// Which.
         entries: Vec<MapEntry>,
+        /// What stood in the place of each when it was asked for, in the same order.
+        #[serde(default)]
+        before: Vec<Option<String>>,
+        /// How many records it released when it was asked for: what waits since was not meant.
+        #[serde(default)]
+        records: u64,
     },
     /// Send what an exception holds back to the gate.
     Release {
@@ -88,8 +100,12 @@ impl Act {
     /// The same, asked for when it moved so many records.
     #[must_use]
     pub fn asked_for(mut self, moved: u64) -> Self {
-        if let Act::Release { records, .. } | Act::Dismiss { records, .. } = &mut self {
-            *records = moved;
+        match &mut self {
+            Act::Map { records, .. }
+            | Act::Import { records, .. }
+            | Act::Release { records, .. }
+            | Act::Dismiss { records, .. } => *records = moved,
+            Act::Sign { .. } => {}
         }
         self
     }
@@ -97,15 +113,19 @@ impl Act {
     /// The act in words, for the list of approvals and the audit log.
     pub fn says(&self) -> String {
         match self {
-            Act::Map { connection, table, key, value: Some(value) } => {
-                format!("set the mapping {table} {key} to {value} at {connection}")
+            Act::Map { connection, table, key, value: Some(value), before, records } => {
+                let before = before.as_ref().map(|before| format!(" in place of {before}")).unwrap_or_default();
+                format!("set the mapping {table} {key} to {value} at {connection}{before}{}", releasing(*records))
             }
-            Act::Map { connection, table, key, value: None } => format!("remove the mapping {table} {key} at {connection}"),
-            Act::Import { entries } => {
+            Act::Map { connection, table, key, value: None, before, .. } => {
+                let before = before.as_ref().map(|before| format!(", which is {before}")).unwrap_or_default();
+                format!("remove the mapping {table} {key} at {connection}{before}")
+            }
+            Act::Import { entries, records, .. } => {
                 let named: Vec<String> = entries.iter().take(NAMED_MAX).map(ToString::to_string).collect();
                 let more = entries.len().saturating_sub(named.len());
                 let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("set {} mappings together: {}{rest}", entries.len(), named.join(", "))
+                format!("set {} mappings together{}: {}{rest}", entries.len(), releasing(*records), named.join(", "))
             }
             Act::Release { exception, at_once, records } => {
                 let how = if *at_once { "all at once" } else { "one record first" };
@@ -114,6 +134,15 @@ impl Act {
             Act::Dismiss { exception, reason, records } => format!("dismiss what {exception} holds, {records} records: {reason}"),
             Act::Sign { entity, period } => format!("sign {period} of {entity}"),
         }
+    }
+}
+
+/// What a mapping lets go, in words; nothing where nothing waits for it.
+fn releasing(records: u64) -> String {
+    match records {
+        0 => String::new(),
+        1 => ", which releases 1 record".to_owned(),
+        many => format!(", which releases {many} records"),
     }
 }
 
@@ -159,7 +188,8 @@ mod tests {
     use super::*;
 
     fn map(value: Option<&str>) -> Act {
-        Act::Map { connection: "erp".into(), table: "item".into(), key: "sku=1".into(), value: value.map(str::to_owned) }
+        let (table, key, value) = ("item".to_owned(), "sku=1".to_owned(), value.map(str::to_owned));
+        Act::Map { connection: "erp".into(), table, key, value, before: None, records: 0 }
     }
 
     #[test]
@@ -177,9 +207,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mapping_says_what_stood_there_and_what_it_releases() {
+        for (value, before, records, says) in [
+            (Some("7"), None, 0, "set the mapping item sku=1 to 7 at erp"),
+            (Some("7"), Some("9"), 1, "set the mapping item sku=1 to 7 at erp in place of 9, which releases 1 record"),
+            (Some("7"), None, 5_000, "set the mapping item sku=1 to 7 at erp, which releases 5000 records"),
+            (None, Some("9"), 0, "remove the mapping item sku=1 at erp, which is 9"),
+        ] {
+            let Act::Map { connection, table, key, value, .. } = map(value) else { continue };
+            let act = Act::Map { connection, table, key, value, before: before.map(str::to_owned), records: 0 };
+            assert_eq!(act.asked_for(records).says(), says);
+        }
+    }
+
+    #[test]
     fn an_act_is_kept_as_it_was_asked_for() {
         let entry = |key: &str| MapEntry { connection: "erp".into(), table: "item".into(), key: key.into(), value: "1".into() };
-        let import = Act::Import { entries: ["sku=1", "sku=2", "sku=3", "sku=4"].map(entry).to_vec() };
+        let entries = ["sku=1", "sku=2", "sku=3", "sku=4"].map(entry).to_vec();
+        let import = Act::Import { entries, before: vec![None, Some("2".to_owned()), None, None], records: 0 };
         assert_eq!(
             import.says(),
             "set 4 mappings together: item sku=1 to 1 at erp, item sku=2 to 1 at erp, item sku=3 to 1 at erp and 1 more"
@@ -190,6 +235,9 @@ mod tests {
             let text = serde_json::to_string(&act).unwrap();
             assert_eq!(serde_json::from_str::<Act>(&text).unwrap(), act, "{text}");
         }
+        // What was asked for before it was kept what stands and what is released.
+        let older = r#"{"act":"map","connection":"erp","table":"item","key":"sku=1","value":"1"}"#;
+        assert_eq!(serde_json::from_str::<Act>(older).unwrap(), map(Some("1")));
         assert!(serde_json::from_str::<Act>(r#"{"act":"release","exception":"exc_1","more":1}"#).is_err());
     }
 }

@@ -219,6 +219,44 @@ async fn trouble_with_a_connection_counts_what_waits_behind_it_and_holds_nothing
 }
 
 #[tokio::test]
+async fn what_waits_behind_it_or_differs_is_told_and_wakes_when_it_doubles() {
+    World::new()
+        .await
+        .tx(|tx| {
+            let problem = Problem::new("connection.down", "connections.erp", "not reached", "wait").cause("erp");
+            let id = tx.raise_standing(&brand(), &FlowName::default(), &problem, at(110))?;
+            let weigh = |records, second| {
+                tx.begin_weighing(id)?;
+                let radius = Radius { records, ..Radius::default() };
+                let owner = Owner { team: Team::Engineering, person: None };
+                let found = Weighed { radius, behind: true, deadline: None, impact: 0, again_at: None, owner };
+                tx.weigh(id, &found, at(second))
+            };
+            let told = || {
+                let last = tx.exception_events(id, 1)?.remove(0);
+                Ok::<_, crate::StoreError>((last.kind, last.detail))
+            };
+            weigh(0, 111)?;
+            assert!(tx.exception(id)?.open, "it is settled by whoever raised it");
+            tx.snooze(id, at(900), "they know", "anna", at(112))?;
+            weigh(9, 113)?;
+            assert!(tx.exception(id)?.snoozed.is_some(), "a queue is empty at one moment and not at the next");
+            weigh(10, 114)?;
+            assert_eq!(tx.exception(id)?.snoozed, None);
+            assert_eq!(told()?, (EventKind::Woke, "10 are at stake now, 0 when it was snoozed".to_owned()));
+            tx.snooze(id, at(900), "they know", "anna", at(115))?;
+            weigh(19, 116)?;
+            assert!(tx.exception(id)?.snoozed.is_some());
+            weigh(20, 117)?;
+            assert_eq!(told()?, (EventKind::Woke, "20 are at stake now, 10 when it was snoozed".to_owned()));
+            weigh(400, 118)?;
+            assert_eq!(told()?, (EventKind::Grew, "400 are at stake now, 19 before".to_owned()));
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn lists_are_stretches_of_an_index_however_many_there_are() {
     World::new()
         .await

@@ -173,6 +173,44 @@ fn named_in_bodies(view: &View<'_>) -> Vec<&'static str> {
 }
 
 #[tokio::test]
+async fn a_number_that_somebody_put_over_a_shipment_goes_with_its_order() {
+    let world = crate::samples::World::new().await;
+    world
+        .tx(|tx| {
+            let key = selvedge_model::records::shipment_key("1", "depot", "a");
+            let shipment = selvedge_model::Shipment {
+                key: key.clone(),
+                id: "a".into(),
+                order: "1".into(),
+                status: selvedge_model::records::ShipmentStatus::Shipped,
+                shipped_at: None,
+                updated_at: at(50),
+                warehouse: None,
+                lines: Vec::new(),
+                short: Vec::new(),
+                parcels: Vec::new(),
+                captured: None,
+                bundles: Vec::new(),
+            };
+            tx.put_record(&new_record(shipment, 100))?;
+            let field = selvedge_model::edit::EditField::Tracking;
+            let edit = selvedge_model::edit::Edit { field, before: None, after: Some("RR123456785SE".to_owned()) };
+            let by = crate::edits::EditedBy { actor: "anna", reason: "from the label", revision: 1 };
+            tx.edit(&brand(), &key, &[edit], &by, at(111))?;
+            let traces = tx.traces(&brand(), &Person::Order("1".into()))?;
+            assert_eq!(traces.records.len(), 1);
+            for id in traces.records {
+                tx.erase_record(id, at(120))?;
+            }
+            assert!(tx.edits_in_force(&brand(), &key)?.is_empty(), "it would put the number back");
+            let left = tx.edits_of(&brand(), &key)?.remove(0);
+            assert_eq!((left.edit.after, left.reason.as_str()), (None, ""));
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn nothing_that_names_somebody_is_left_in_the_file_and_every_proof_stays_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");

@@ -20,6 +20,7 @@ use super::{
         words::{part, when},
     },
     Shown, Tried, Words, id_of, shown,
+    words::sooner,
 };
 use crate::{
     config::desk::person,
@@ -28,6 +29,7 @@ use crate::{
     view::{
         self, ExceptionView, MappingAsked, MappingWanted,
         case::{EditView, SuggestionView},
+        document,
     },
 };
 
@@ -35,18 +37,21 @@ use crate::{
 const SNOOZES: [(&str, &str); 5] = [("4h", "4 hours"), ("1d", "a day"), ("3d", "3 days"), ("7d", "a week"), ("30d", "30 days")];
 
 /// What an act without a count has done, by the word in the address.
-pub(super) fn done(word: &str) -> Option<String> {
+pub(super) fn done(word: &str, exception: &ExceptionView) -> Option<String> {
     let said = match word {
+        "snoozed" => {
+            let sooner = sooner(exception).map(|when| format!(", or at once {when}")).unwrap_or_default();
+            return Some(format!("Snoozed. It comes back when its time has come{sooner}."));
+        }
         "canary" => "One record went back to the gate. The rest follows by itself when it is confirmed.",
         "under-way" => "It is being released already.",
         "assigned" => "Handed over.",
         "commented" => "Kept.",
-        "snoozed" => "Snoozed. It comes back when its time has come, or at once when it holds twice as much.",
         "looking" => {
             "Both ends are being read. What agrees by then is closed; how it went is told in the history below in a moment."
         }
         "woken" => "Back among the others.",
-        "edited" => "Edited. The order went back to the gate as you have put it; both versions are kept.",
+        "edited" => "Edited. It went back to the gate as you have put it; both versions are kept.",
         "same" => "That is what goes to the target already, so nothing was edited.",
         _ => return None,
     };
@@ -174,7 +179,7 @@ pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &
                         p { "Until " (when(snoozed.until, now)) ": " (snoozed.why) }
                         form.act action={ "/exceptions/" (id) "/wake" } method="post" { button { "Bring it back now" } }
                     } @else {
-                        p { "It is listed apart until then, and comes back at once when it holds twice as much." }
+                        p { "It is listed apart until then" @if let Some(when) = sooner(exception) { ", and comes back at once " (when) } "." }
                         form.act action={ "/exceptions/" (id) "/snooze" } method="post" {
                             @if let Some(wrong) = wrong_of("snooze") { p.wrong { (wrong) } }
                             label for="until" { "For" }
@@ -197,12 +202,12 @@ pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &
     }
 }
 
-/// The fields of one order that may be edited.
+/// The fields of one order or shipment that may be edited.
 pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Markup {
     let (_, wrong) = tried.of("edit", "");
     html! {
         details.card #edit open[wrong.is_some()] {
-            summary { h3 { "Edit order " (edit.order) " and retry it" } }
+            summary { h3 { "Edit " (document(edit.kind)) " " (edit.key) " and retry it" } }
             p { "What you put here goes to the targets in place of what the source says, until the source changes the same field itself. Both versions are kept." }
             form.act action={ "/exceptions/" (id) "/edit" } method="post" {
                 input type="hidden" name="obligation" value=(edit.obligation);
@@ -459,7 +464,7 @@ pub(in crate::pages) async fn look(State(app): State<Arc<App>>, who: Who, Path(i
     Ok(after(id, "looking"))
 }
 
-/// Edits one order that it holds, and retries it.
+/// Edits one order or shipment that it holds, and retries it.
 pub(in crate::pages) async fn edit(
     State(app): State<Arc<App>>,
     who: Who,
@@ -472,7 +477,7 @@ pub(in crate::pages) async fn edit(
             match app.actions(&who).edit(exception, obligation, &wanted, &reason).await {
                 Ok(fields) => Ok(after(exception, if fields.is_empty() { "same" } else { "edited" })),
                 Err(StoreError::Absent(_)) => {
-                    let wrong = "This order is not held here any more, so nothing was edited. Load the page again.".to_owned();
+                    let wrong = "It is not held here any more, so nothing was edited. Load the page again.".to_owned();
                     refused(&app, &id, Tried { act: "edit", typed: sent, wrong }).await
                 }
                 Err(other) => Err(other.into()),

@@ -115,7 +115,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
     };
     let people = names(app).await?;
     let words = if returns.is_empty() { Words::of(exception) } else { Words::OF_RETURNS };
-    let said = words.done(done).or_else(|| acts::done(&wanted.done));
+    let said = words.done(done).or_else(|| acts::done(&wanted.done, exception));
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
         @if let Some(message) = said { (super::done(&message)) } @else { (done.shown()) }

@@ -101,6 +101,18 @@ pub(super) fn behind(exception: &ExceptionView) -> &'static str {
     if exception.rule.starts_with("reconcile.") { "At stake" } else { "Waits behind it" }
 }
 
+/// What brings it back before its time when it is snoozed; nothing does where no records are counted.
+pub(super) fn sooner(exception: &ExceptionView) -> Option<&'static str> {
+    match &exception.behind {
+        _ if exception.count > 0 => Some("when it holds twice as much"),
+        Some(behind) if behind.records > 0 && exception.rule.starts_with("reconcile.") => {
+            Some("when twice as many records differ")
+        }
+        Some(behind) if behind.records > 0 => Some("when twice as many records wait behind it"),
+        _ => None,
+    }
+}
+
 /// When trouble that stands by itself, and holds nothing, is over.
 pub(super) fn closes_alone(exception: &ExceptionView) -> Option<&'static str> {
     let (area, _) = exception.rule.split_once('.')?;
