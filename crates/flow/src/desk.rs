@@ -13,6 +13,7 @@ use selvedge_model::{
     edit::Editable,
     impact::{Deadline, DeadlineKind, Impact, Radius, Scale},
     owners::{About, OwnerRule, owner},
+    reconcile::Root,
     records::{Named, PaymentKind, PaymentStatus},
     team::Team,
 };
@@ -221,7 +222,13 @@ impl Scales<'_> {
             None => row.problem.cause.rsplit_once(':').map(|(_, name)| ConnectionName::new(name)).into_iter().collect(),
         };
         let markets: Vec<Named> = orders.iter().map(|order| order.market.clone()).collect();
-        let about = About { rule: &row.problem.rule, flow: row.flow.as_str(), connections: &connections, markets: &markets };
+        let about = About {
+            rule: &row.problem.rule,
+            flow: row.flow.as_str(),
+            connections: &connections,
+            markets: &markets,
+            differs: Root::parse(&row.problem.cause).map(|root| root.kind),
+        };
         owner(&self.desk.owners, &about)
     }
 

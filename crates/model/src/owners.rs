@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ConnectionName, FlowName},
-    records::Named,
+    records::{Kind, Named},
     team::Team,
 };
 
@@ -37,6 +37,8 @@ pub struct About<'a> {
     pub connections: &'a [ConnectionName],
     /// The markets of the orders that it holds.
     pub markets: &'a [Named],
+    /// Of which kind the records are that two ends say otherwise of; none where that is not what it is about.
+    pub differs: Option<Kind>,
 }
 
 /// One routing rule. A condition that is left out always fits.
@@ -69,7 +71,7 @@ impl OwnerRule {
 
 /// Who owns what this is about.
 pub fn owner(rules: &[OwnerRule], about: &About<'_>) -> Owner {
-    let team = Team::of(about.rule);
+    let team = about.differs.map_or_else(|| Team::of(about.rule), |kind| Team::of_difference(about.rule, kind));
     match rules.iter().find(|rule| rule.fits(about)) {
         Some(rule) => Owner { team: rule.team.unwrap_or(team), person: rule.person.clone() },
         None => Owner { team, person: None },
@@ -104,7 +106,9 @@ mod tests {
             },
         ];
         let connections = ["shop".into(), "wms".into()];
-        let asked = |rule, flow, connections, markets| owner(&rules, &About { rule, flow, connections, markets }).to_string();
+        let asked = |rule, flow, connections, markets| {
+            owner(&rules, &About { rule, flow, connections, markets, differs: None }).to_string()
+        };
         let japan = [market("5", "Japan"), market("5", "Japan")];
         assert_eq!(asked("mapping.item", "orders", &connections[..], &japan[..]), "Yuki (Engineering)");
         let both = [market("5", "Japan"), market("2", "Sweden")];
@@ -112,5 +116,16 @@ mod tests {
         assert_eq!(asked("mapping.item", "orders", &[], &[]), "Engineering", "nobody knows the market of nothing");
         assert_eq!(asked("return.over", "returns", &[], &[]), "Åsa (Finance)");
         assert_eq!(asked("credit.unlinked", "credits", &[], &[]), "Finance");
+    }
+
+    #[test]
+    fn what_two_ends_say_otherwise_of_money_and_of_stock_is_one_teams_whatever_the_rule() {
+        let of = |rule, differs| owner(&[], &About { rule, differs, ..About::default() }).team;
+        for rule in ["reconcile.missing", "reconcile.party", "reconcile.price"] {
+            assert_eq!(of(rule, Some(Kind::CreditNote)), Team::Finance, "{rule}");
+            assert_eq!(of(rule, Some(Kind::Refund)), Team::Finance, "{rule}");
+            assert_eq!(of(rule, Some(Kind::Stock)), Team::Operations, "{rule}");
+            assert_eq!(of(rule, Some(Kind::Order)), Team::of(rule), "{rule}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::records::Kind;
+
 /// A team that problems are given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +67,16 @@ impl Team {
         of(&RULES, rule).or_else(|| of(&AREAS, area))
     }
 
+    /// The team that owns what two ends say otherwise of records of a kind: where the kind says more than the rule does, by the kind.
+    pub fn of_difference(rule: &str, kind: Kind) -> Team {
+        BY_KIND.into_iter().find(|(known, _)| *known == kind).map_or_else(|| Team::of(rule), |(_, team)| team)
+    }
+
+    /// The kinds of record whose differences one team has, whatever the rule.
+    pub fn by_kind() -> impl Iterator<Item = (Kind, Team)> {
+        BY_KIND.into_iter()
+    }
+
     /// Every area that was decided on, and the team that owns whatever rule of it is not [`Team::apart`].
     pub fn areas() -> impl Iterator<Item = (&'static str, Team)> {
         AREAS.into_iter()
@@ -76,6 +88,10 @@ impl Team {
         RULES.into_iter().filter(move |(rule, team)| rule.split_once('.').is_some_and(|(of, _)| of == area) && Some(*team) != own)
     }
 }
+
+/// Kinds of which both ends are compared, and that are one team's whatever they disagree on: money given back, and figures of stock.
+const BY_KIND: [(Kind, Team); 3] =
+    [(Kind::CreditNote, Team::Finance), (Kind::Refund, Team::Finance), (Kind::Stock, Team::Operations)];
 
 /// Rules whose name says more than their area does.
 const RULES: [(&str, Team); 27] = [

@@ -7,7 +7,7 @@ use selvedge_model::{
     Brand, ConnectionName, DifferenceId, ExceptionId, Kind, Money, ReconciliationId, RecordKey,
     compare::Cause,
     reconcile::{
-        Sum, Tally, Why,
+        Root, Sum, Tally, Why,
         habits::{Habit, Told},
     },
     team::Team,
@@ -533,11 +533,9 @@ fn cause_of(word: &str) -> std::result::Result<Cause, String> {
 
 /// The differences that an exception of reconciliation groups; `None` for any other exception.
 pub fn grouped_by(exception: &ExceptionView) -> Option<Filter> {
-    let rest = exception.cause.strip_prefix("reconcile:")?;
-    let mut words = rest.rsplitn(4, ':').map(str::to_owned);
-    let (why, rule, kind, pair) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let Root { pair, kind, rule, why } = Root::parse(&exception.cause)?;
     let cause = rule.strip_prefix("reconcile.")?.to_owned();
-    Some(Filter { pair, kind, cause, why, ..Filter::default() })
+    Some(Filter { pair, kind: kind.word().to_owned(), cause, why, ..Filter::default() })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use selvedge_model::{
     Brand, FlowName, Interval, Kind, LocationId, Problem, ReconciliationId, RecordKey, Sku,
     compare::Cause,
     reconcile::{
-        Family, Finding, How, Loose, Match, Tallies, Terms, Unheard, Verdict, Why, compares,
+        Family, Finding, How, Loose, Match, Root, Tallies, Terms, Unheard, Verdict, Why, compares,
         habits::{Habits, Told},
         inside, partners, settle,
         stock::Shortfall,
@@ -427,11 +427,7 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
         if ids.is_empty() { None } else { Some(ids.join(", ")) }
     };
     let rule = rule_of(finding.cause);
-    let team = match kind {
-        Kind::CreditNote | Kind::Refund => Team::Finance,
-        Kind::Stock => Team::Operations,
-        _ => Team::of(&rule),
-    };
+    let team = Team::of_difference(&rule, kind);
     let mut problem = Problem::new(
         &rule,
         finding.path.clone(),
@@ -445,7 +441,7 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
         ),
         finding.fix.clone(),
     );
-    problem.cause = format!("{}{}:{rule}:{}", prefix(pair), kind.word(), finding.why.word());
+    problem.cause = root(pair, kind, &rule, finding.why);
     let new = NewDifference {
         kind,
         subject: subject(found),
@@ -472,9 +468,8 @@ fn difference(pair: &PairSetup, family: &Family, found: &Match, finding: &Findin
     (new, problem)
 }
 
-/// What the causes of a pair's exceptions begin with.
-fn prefix(pair: &PairSetup) -> String {
-    format!("reconcile:{}:", pair.name)
+fn root(pair: &PairSetup, kind: Kind, rule: &str, why: Why) -> String {
+    Root { pair: pair.name.clone(), kind, rule: rule.to_owned(), why: why.word().to_owned() }.to_string()
 }
 
 /// One exception per root cause: how many, since when, how much money.
@@ -498,7 +493,7 @@ fn exceptions(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, now: Timestamp) -> R
             row.why.title()
         );
         let mut problem = Problem::new(&rule, "", message, row.why.fix());
-        problem.cause = format!("{}{}:{rule}:{}", prefix(pair), row.kind.word(), row.why.word());
+        problem.cause = root(pair, row.kind, &rule, row.why);
         // What an exception of the gate holds already is that exception's.
         if row.why != Why::Held {
             tx.raise_standing_anew(brand, &flow, &problem, now)?;
@@ -510,7 +505,7 @@ fn exceptions(tx: &Tx<'_>, brand: &Brand, pair: &PairSetup, now: Timestamp) -> R
         }
     }
     for flow in &flows {
-        tx.settle_unseen(brand, flow, &prefix(pair), now, "both ends agreed when they were looked at", now)?;
+        tx.settle_unseen(brand, flow, &Root::of_pair(&pair.name), now, "both ends agreed when they were looked at", now)?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod differ;
 mod family;
 pub mod habits;
 mod laws;
+mod root;
 pub mod stock;
 mod suggest;
 mod tally;
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     differ::compares,
     family::{Family, inside, partners, settle},
+    root::Root,
     suggest::{Likeness, Loose, suggest},
     tally::{Sum, Tallies, Tally},
     why::Why,

@@ -1,6 +1,6 @@
 //! Who owns which exception, and what to do about it: the brand's own rules first, then the team of each rule, as the desk decides.
 
-use selvedge_model::{ConnectionName, FlowName, owners::OwnerRule, team::Team};
+use selvedge_model::{ConnectionName, FlowName, Kind, owners::OwnerRule, team::Team};
 use serde::Serialize;
 
 use crate::pages::runbook;
@@ -19,6 +19,8 @@ pub struct OwnerRow {
     pub flow: Option<FlowName>,
     /// Only where every order that is held is of this market, by id or name.
     pub market: Option<String>,
+    /// Only where two ends say otherwise of records of these kinds.
+    pub differs: Vec<Kind>,
     /// The team; none where it is the rule's own, as a row further below says.
     pub team: Option<Team>,
     /// The person, where one is named.
@@ -35,7 +37,9 @@ impl OwnerRow {
         let connection = self.connection.as_ref().map(|name| format!("connection {name}"));
         let flow = self.flow.as_ref().map(|name| format!("flow {name}"));
         let market = self.market.as_ref().map(|name| format!("market {name}"));
-        [connection, flow, market].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let kinds: Vec<String> = self.differs.iter().map(|kind| format!("{}s", kind.word().replace('_', " "))).collect();
+        let kinds = (!kinds.is_empty()).then(|| format!("of {}", kinds.join(" and ")));
+        [connection, flow, market, kinds].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Who, in words.
@@ -67,6 +71,7 @@ pub fn owners(rules: &[OwnerRule]) -> Vec<OwnerRow> {
         connection: rule.connection.clone(),
         flow: rule.flow.clone(),
         market: rule.market.clone(),
+        differs: Vec::new(),
         team: rule.team,
         person: rule.person.clone(),
         what: "",
@@ -78,12 +83,19 @@ pub fn owners(rules: &[OwnerRule]) -> Vec<OwnerRow> {
         connection: None,
         flow: None,
         market: None,
+        differs: Vec::new(),
         team: Some(team),
         person: None,
         what: runbook::title(area).unwrap_or_default(),
         runbooks: runbook::areas().filter(|known| *known == area).collect(),
     };
     let mut rows: Vec<OwnerRow> = configured.collect();
+    for team in Team::ALL {
+        let differs: Vec<Kind> = Team::by_kind().filter(|(_, other)| *other == team).map(|(kind, _)| kind).collect();
+        if !differs.is_empty() {
+            rows.push(OwnerRow { differs, ..plain(vec!["reconcile.".to_owned()], team, "reconcile") });
+        }
+    }
     let mut areas: Vec<(&str, Team)> = Team::areas().collect();
     areas.sort_unstable_by_key(|(area, _)| *area);
     for (area, own) in areas {
@@ -160,6 +172,7 @@ mod tests {
                 && row.connection.as_ref().is_none_or(|wanted| about.connections.contains(wanted))
                 && row.flow.as_ref().is_none_or(|wanted| wanted.as_str() == about.flow)
                 && row.market.as_ref().is_none_or(markets)
+                && (row.differs.is_empty() || about.differs.is_some_and(|kind| row.differs.contains(&kind)))
         };
         let first = rows.iter().find(fits).unwrap();
         let own = rows.iter().filter(|row| !row.configured).find(fits).unwrap().team;
@@ -194,8 +207,12 @@ mod tests {
                 for flow in ["orders", "returns"] {
                     for connections in [&shop[..], &depot[..]] {
                         for markets in [&japan[..], &[]] {
-                            let about = About { rule, flow, connections, markets };
-                            assert_eq!(read(&rows, &about), owner(configured, &about), "{about:?}");
+                            // Only what was reconciled differs.
+                            let kinds = Kind::ALL.map(Some).into_iter().filter(|_| rule.starts_with("reconcile."));
+                            for differs in kinds.chain([None]) {
+                                let about = About { rule, flow, connections, markets, differs };
+                                assert_eq!(read(&rows, &about), owner(configured, &about), "{about:?}");
+                            }
                         }
                     }
                 }

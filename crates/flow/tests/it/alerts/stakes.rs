@@ -117,3 +117,25 @@ async fn a_near_deadline_makes_it_worse() {
     let told = office.subjects();
     assert!(told.len() == 1 && told[0].starts_with("[error] 9 records held"), "{told:?}");
 }
+
+#[tokio::test]
+async fn credits_that_are_missing_are_finances_as_each_of_them_is() {
+    let office = Office::new(|_| {}).await;
+    let now = office.fake.clock.now();
+    let raised = office.store.write(move |tx| {
+        let mut ids = Vec::new();
+        for kind in ["order", "credit_note", "stock"] {
+            let mut problem = Problem::new("reconcile.missing", "", "something is missing at books", "Deliver it.");
+            problem.cause = format!("reconcile:shop-books:{kind}:reconcile.missing:never_arrived");
+            ids.push(tx.raise_standing(&brand(), &"orders".into(), &problem, now)?);
+        }
+        Ok(ids)
+    });
+    let ids = raised.await.unwrap();
+    office.minutes(1).await;
+    let mut teams = Vec::new();
+    for id in ids {
+        teams.push(office.store.read(move |view| view.exception(id)).await.unwrap().owner.team);
+    }
+    assert_eq!(teams, [Team::Operations, Team::Finance, Team::Operations]);
+}
