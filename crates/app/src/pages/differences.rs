@@ -239,7 +239,7 @@ fn told(one: &DifferenceView, pair: Option<&PairSetup>, links: &Links, now: Time
         p { b { "What to do: " } (one.fix) }
         table.cards {
             caption { "What both ends say" @if !one.path.is_empty() { " of " code { (one.path) } } }
-            thead { tr { th scope="col" { "" } th scope="col" { "The value" } th scope="col" { "Its documents" } } }
+            thead { tr { th scope="col" { "End" } th scope="col" { "The value" } th scope="col" { "Its documents" } } }
             tbody {
                 tr {
                     th scope="row" data-label="End" { "At the source" @if let Some(source) = &source { ", " (source) } }
