@@ -5,16 +5,19 @@
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use selvedge_flow::{Patience, Redelivered, Redelivering, actions::Actions};
-use selvedge_model::FlowName;
+use selvedge_flow::{Patience, Redelivered, actions::Actions};
+use selvedge_model::{FlowName, ObligationId};
 use selvedge_store::{Result, StoreError};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::{
     people::Who,
@@ -134,41 +137,56 @@ pub(crate) async fn begin(
     if !app.redeliveries.enter(run.clone()) {
         return otherwise("a delivery of this flow is under way. Wait for its end.".to_owned());
     }
-    let actions = app.actions(who);
-    // The first few go before anybody is answered: what is refused is told to whoever asked.
+    // In a task of its own: whoever goes away before the answer leaves nothing behind that never ends.
+    let (app, actions, flow) = (Arc::clone(app), app.actions(who), flow.clone());
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let ended = AssertUnwindSafe(go(&app, &actions, &flow, &plan.ids, tell)).catch_unwind().await;
+        let broke = ended.unwrap_or_else(|_| Some("it broke off; the log says why".to_owned()));
+        app.redeliveries.change(&flow, |run| {
+            run.ended_at = Some(app.clock.now());
+            run.broke = broke;
+        });
+    });
+    match told.await {
+        Ok(first) => Ok(Ok(Redelivery { delivered: first?, ..run })),
+        Err(_) => Err(StoreError::Broke("the delivery broke off before it began".to_owned())),
+    }
+}
+
+/// Delivers to the end, and tells how the first few began: what is refused is told to whoever asked. What broke it off.
+async fn go(
+    app: &App,
+    actions: &Actions,
+    flow: &FlowName,
+    ids: &[ObligationId],
+    tell: oneshot::Sender<Result<Redelivered>>,
+) -> Option<String> {
     let begun = async {
-        let mut going = actions.redeliver(&plan.ids, CANARY, "delivered again after a replay").await?;
-        going.step(&actions).await?;
-        Ok(going)
+        let mut going = actions.redeliver(ids, CANARY, "delivered again after a replay").await?;
+        let more = going.step(actions).await?;
+        Ok((going, more))
     };
-    let going: Redelivering = match begun.await {
-        Ok(going) => going,
+    let (mut going, mut more) = match begun.await {
+        Ok(begun) => begun,
         Err(error) => {
-            app.redeliveries.change(flow, |run| end(run, app.clock.now(), Some(&error)));
-            return Err(error);
+            let broke = StoreError::to_string(&error);
+            // Nobody listening is fine: then they have gone away.
+            let _ = tell.send(Err(error));
+            return Some(broke);
         }
     };
-    let run = Redelivery { delivered: going.done.clone(), ..run };
-    app.redeliveries.change(flow, |shown| shown.clone_from(&run));
-    let (app, flow) = (Arc::clone(app), flow.clone());
-    tokio::spawn(async move {
-        let broke = go_on(&app, &actions, &flow, going).await.err();
-        app.redeliveries.change(&flow, |run| end(run, app.clock.now(), broke.as_ref()));
-    });
-    Ok(Ok(run))
-}
-
-fn end(run: &mut Redelivery, at: Timestamp, broke: Option<&StoreError>) {
-    run.ended_at = Some(at);
-    run.broke = broke.map(ToString::to_string);
-}
-
-async fn go_on(app: &App, actions: &Actions, flow: &FlowName, mut going: Redelivering) -> Result<()> {
+    let _ = tell.send(Ok(going.done.clone()));
     let mut patience = Patience::new(app.clock.now());
-    while going.step(actions).await? && patience.lasts(&going.done, app.clock.now()) {
+    loop {
         app.redeliveries.change(flow, |run| run.delivered = going.done.clone());
+        if !more || !patience.lasts(&going.done, app.clock.now()) {
+            return None;
+        }
         tokio::time::sleep(LOOK).await;
+        more = match going.step(actions).await {
+            Ok(more) => more,
+            Err(error) => return Some(error.to_string()),
+        };
     }
-    app.redeliveries.change(flow, |run| run.delivered = going.done);
-    Ok(())
 }

@@ -60,8 +60,9 @@ use crate::{
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The largest body of an import of mappings.
 const IMPORT_BYTES_MAX: usize = 1024 * 1024;
-/// Where imports come in.
-const IMPORTS: [&str; 3] = ["/mappings/import", "/mappings/import/apply", "/api/mappings/entries"];
+/// Where many entries of mappings come in.
+const IMPORTS: [&str; 4] =
+    ["/mappings/import", "/mappings/import/apply", "/api/mappings/entries", "/api/mappings/entries/preview"];
 /// How long requests that are under way may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -389,7 +390,9 @@ async fn whole(request: Request, next: Next) -> Response {
     if request.uri().path().starts_with("/webhooks/") {
         return next.run(request).await;
     }
-    let import = IMPORTS.contains(&request.uri().path());
+    let path = request.uri().path();
+    // A flow is replayed under what an import would set.
+    let import = IMPORTS.contains(&path) || path.contains("/flows/") && path.ends_with("/replay");
     let (parts, body) = request.into_parts();
     let most = if import { IMPORT_BYTES_MAX } else { BODY_BYTES_MAX };
     let too_large = if import {

@@ -98,13 +98,17 @@ pub(crate) fn whole(body: &Bytes, form: bool) -> String {
             Some((name, value)) => match hidden(name, value) {
                 Some(hidden) => format!("{name}={hidden}"),
                 // A form may carry a document in a field.
-                None => match serde_json::from_str::<Value>(&percent_encoding::percent_decode_str(value).decode_utf8_lossy()) {
-                    Ok(mut document) => {
-                        mask(&mut document, false);
-                        format!("{name}={document}")
+                None => {
+                    let value = value.replace('+', " ");
+                    let value = percent_encoding::percent_decode_str(&value).decode_utf8_lossy();
+                    match serde_json::from_str::<Value>(&value) {
+                        Ok(mut document) => {
+                            mask(&mut document, false);
+                            format!("{name}={document}")
+                        }
+                        Err(_) => format!("{name}={}", sentence(&value)),
                     }
-                    Err(_) => format!("{name}={}", sentence(value)),
-                },
+                }
             },
             None => pair.to_owned(),
         };
@@ -123,15 +127,23 @@ fn mask(value: &mut Value, personal: bool) {
                 let field = plain(name);
                 match value {
                     Value::String(text) => *text = told(&field, text, personal),
-                    Value::Number(_) if hidden(&field, "0").is_some() => *value = Value::String("(hidden)".to_owned()),
+                    Value::Number(_) if hidden(&field, "0").is_some() || personal && !impersonal(&field) => {
+                        *value = Value::String("(hidden)".to_owned());
+                    }
                     other => mask(other, personal || PERSONS.iter().any(|part| field.contains(part))),
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| mask(item, personal)),
         Value::String(text) => *text = if personal { person_of(text) } else { sentence(text) },
+        Value::Number(_) if personal => *value = Value::String("(hidden)".to_owned()),
         _ => {}
     }
+}
+
+/// Whether a field of a person tells nothing of who that is.
+fn impersonal(field: &str) -> bool {
+    field.ends_with("id") || field.contains("country") || IMPERSONAL.contains(&field)
 }
 
 /// The value of a field as it is shown.
@@ -142,7 +154,7 @@ fn told(field: &str, text: &str, personal: bool) -> String {
     // An address that is one text, and somebody who is named where others give an id, which has a digit in it.
     let of_person =
         !text.is_empty() && (field.ends_with("address") || PERSONS.contains(&field) && !text.chars().any(|c| c.is_ascii_digit()));
-    let shown = text.is_empty() || field.ends_with("id") || field.contains("country") || IMPERSONAL.contains(&field);
+    let shown = text.is_empty() || impersonal(field);
     if of_person || personal && !shown { person_of(text) } else { sentence(text) }
 }
 

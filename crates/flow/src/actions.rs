@@ -157,7 +157,15 @@ impl Actions {
     /// # Errors
     /// It takes a second person, who is asked for all of them at once; the store's.
     pub async fn import(&self, entries: Vec<MapEntry>) -> Result<Mapped> {
-        Ok(match self.act(Act::Import { entries, before: Vec::new(), records: 0 }).await? {
+        self.import_over(entries, Vec::new()).await
+    }
+
+    /// The same, over what stands there as somebody has seen it, entry by entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Forbidden`] when one of them stands otherwise by now; nothing is set then.
+    pub async fn import_over(&self, entries: Vec<MapEntry>, before: Vec<Option<String>>) -> Result<Mapped> {
+        Ok(match self.act(Act::Import { entries, before, records: 0 }).await? {
             Done::Mapped(mapped) => mapped,
             other => Mapped { released: other.records(), following: 0 },
         })
@@ -168,6 +176,9 @@ impl Actions {
     async fn act(&self, act: Act) -> Result<Done> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let done = self.store.write(move |tx| {
+            if matches!(&act, Act::Import { before, .. } if !before.is_empty()) {
+                as_it_was(tx, &brand, &act)?;
+            }
             let marked = tx.four_eyes(&brand)?;
             let work = || perform(tx, &brand, &actor, &act, now);
             // How many records it moves is known once it is done: then it is undone again.

@@ -211,6 +211,8 @@ pub(crate) struct Beside {
 pub(crate) enum Words<'a> {
     /// The mappings that are in force.
     InForce,
+    /// Another set, and everything else as it is: the journey waits for what it has to wait for.
+    Among(&'a MappingSet),
     /// Nothing waits to be made first: the journey is only foreseen, by the mappings in force or by another set.
     Foreseen(Option<&'a MappingSet>),
 }
@@ -418,7 +420,7 @@ impl Look<'_> {
 
     fn answer(&self, lookup: &Lookup) -> Result<MappingAnswer> {
         match self.words {
-            Words::Foreseen(Some(set)) => self.view.answer_among(set, &self.setup.to, lookup),
+            Words::Foreseen(Some(set)) | Words::Among(set) => self.view.answer_among(set, &self.setup.to, lookup),
             Words::Foreseen(None) | Words::InForce => self.view.answer(self.brand, &self.setup.to, lookup),
         }
     }

@@ -155,7 +155,7 @@ impl Engine {
                         shops: &gate.shops,
                         sources: &sources,
                         sink: sink.as_ref(),
-                        words: set.as_ref().map_or(Words::InForce, |set| Words::Foreseen(Some(set))),
+                        words: set.as_ref().map_or(Words::InForce, Words::Among),
                         now,
                     };
                     match foreseen(asked(view, &look, &row)?) {

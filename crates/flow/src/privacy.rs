@@ -200,6 +200,8 @@ impl Keeper {
             let (brand, some) = (self.brand.clone(), ExpiredPeople { records: some.to_vec(), sought: expired.sought.clone() });
             erased = erased.and(self.store.write(move |tx| tx.expire_people(&brand, &some, now)).await?);
         }
+        let (brand, sought) = (self.brand.clone(), expired.sought);
+        erased.texts += self.store.write(move |tx| tx.erase_checks(&brand, &sought)).await?;
         Ok(erased)
     }
 

@@ -121,7 +121,8 @@ const CAUSE: &str = "cause";
 pub const TEXTS: [Texts; 6] = [
     Texts::of("exceptions", &["value", "message", "remedy", "snoozed_why", "closed_why", CAUSE], "open = 0"),
     Texts::of("exception_events", &["detail"], "exception_id IN (SELECT id FROM exceptions WHERE open = 0)"),
-    Texts::of("approvals", &["act", "reason"], "state IN ('rejected', 'done')"),
+    // What nobody decided in its time is over, too.
+    Texts::of("approvals", &["act", "reason"], "state IN ('rejected', 'done') OR expires_at < unixepoch() * 1000000"),
     Texts::of("alert_messages", &["note"], "settled_at IS NOT NULL"),
     Texts { packed: true, ..Texts::of("alert_messages", &["body"], "settled_at IS NOT NULL") },
     Texts::of("edits", &["reason"], "ended_at IS NOT NULL"),
@@ -373,7 +374,7 @@ impl Tx<'_> {
 
     /// Takes words out of what people wrote beside the checks of a checklist and the pause of a flow, and of what receivers of webhooks
     /// said; how many texts.
-    pub(crate) fn erase_checks(&self, brand: &Brand, sought: &Sought) -> Result<u64> {
+    pub fn erase_checks(&self, brand: &Brand, sought: &Sought) -> Result<u64> {
         let mut erased = 0;
         for (look, change) in [
             (
@@ -457,8 +458,8 @@ impl Tx<'_> {
         for obligation in self.obligations_about(id)? {
             self.erase_owed(obligation, &words)?;
         }
-        if matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) {
-            // An edit that is still in force would put somebody back.
+        if latest && matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) {
+            // An edit that is still in force would put somebody back. Before the newest revision goes it may be needed.
             let sql = "UPDATE edits SET before = NULL, after = NULL, reason = '', ended_at = coalesce(ended_at, ?3), ended_why = coalesce(ended_why, 'erased')
                        WHERE brand = ?1 AND key = ?2";
             self.connection.prepare_cached(sql)?.execute(params![brand, record.key().as_str(), micros(now)])?;

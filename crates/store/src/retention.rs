@@ -51,8 +51,16 @@ impl View<'_> {
         let (unsettled, _) = self.unsettled(brand)?;
         let records: Vec<RecordId> = self.expired(sql, brand, before, &unsettled, rows)?.into_iter().map(RecordId).collect();
         let mut words = Vec::new();
+        let sql = "SELECT before, after FROM edits WHERE brand = ?1 AND key = ?2";
+        let mut edits = self.connection.prepare_cached(sql)?;
         for id in &records {
-            words.extend(words_of(&self.record(*id)?.record));
+            let record = self.record(*id)?.record;
+            words.extend(words_of(&record));
+            // What somebody typed over it names people, too.
+            let mut typed = edits.query(params![brand.as_str(), record.key().as_str()])?;
+            while let Some(row) = typed.next()? {
+                words.extend([row.get::<_, Option<String>>(0)?, row.get(1)?].into_iter().flatten());
+            }
         }
         Ok(ExpiredPeople { records, sought: Sought::of(&unmistakable(&words)) })
     }
@@ -109,7 +117,6 @@ impl Tx<'_> {
                 }
                 erased.records += u64::from(self.erase_record(*id, now)?);
             }
-            erased.texts += self.erase_checks(brand, &expired.sought)?;
             Ok(erased)
         })
     }

@@ -27,7 +27,7 @@ use crate::{api::Problem, pages, serve::App};
 /// What a token of the API begins with, so that one that has got out is found by whoever looks for such things.
 pub(crate) const TOKEN_PREFIX: &str = "slv_";
 /// The script that keeps a page up to date says so: an open page alone does not keep a session alive.
-const LIVE: HeaderName = HeaderName::from_static("x-selvedge-live");
+pub(crate) const LIVE: HeaderName = HeaderName::from_static("x-selvedge-live");
 
 /// Who asks.
 #[derive(Clone, Debug)]

@@ -39,8 +39,10 @@ pub struct ReplayView {
 pub struct Deliverable {
     /// Records that pass the gate now, and otherwise than they went.
     pub records: u64,
-    /// They would be held, or left out: delivering them again would change nothing.
+    /// They would be held, or left out by a rule: delivering them again would change nothing.
     pub would_not_pass: u64,
+    /// They pass, and are more than one delivery takes, or owe nothing.
+    pub left_out: u64,
 }
 
 /// Why there is nothing to see.
@@ -109,8 +111,8 @@ pub async fn replay(
                 tally.add(one.flow.as_str(), one.key.as_str(), one.worth, one.effect, EXAMPLES_MAX);
             })
             .await?;
-        let deliverable =
-            in_force.then(|| Deliverable { records: plan.ids.len() as u64, would_not_pass: plan.left_out + plan.would_not_pass });
+        let (records, would_not_pass, left_out) = (plan.ids.len() as u64, plan.would_not_pass, plan.left_out);
+        let deliverable = in_force.then_some(Deliverable { records, would_not_pass, left_out });
         Ok::<_, StoreError>((ReplayView { flow, since, until, tally, deliverable }, plan))
     });
     task.await.map_err(|error| StoreError::Broke(error.to_string()))?.map(Ok)

@@ -215,7 +215,7 @@ impl Reconciler {
             let looked = self.step(pair, ASKED, &window).await?;
             // One that does not come through is not tried again by itself: whoever asked sees it open and asks again.
             let how = match &looked {
-                Looked::Done(_) => "Both ends were read: they still say otherwise.".to_owned(),
+                Looked::Done(_) => "Both ends were read, and were not seen to agree.".to_owned(),
                 Looked::Failed(why) => {
                     format!("Both ends could not be read: {why}. Nothing was compared; ask again when that is mended.")
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Form,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use super::{
     one::known,
 };
 use crate::{
-    people::{Who, may},
+    people::{Who, guard::LIVE, may},
     redeliveries::{self, CANARY, Redelivery},
     serve::App,
     view::{
@@ -75,9 +75,15 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Path(flow): Path<String>,
     Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let flow = known(&app, flow)?;
-    let looked = if wanted.since.trim().is_empty() { Shown::Nothing } else { looked(&app, &flow, &wanted.since, None).await? };
+    // A page that is open asks again and again how far a delivery is; what was compared stands on it already.
+    let looked = match wanted.since.trim() {
+        "" => Shown::Nothing,
+        _ if headers.contains_key(LIVE) => Shown::Nothing,
+        since => looked(&app, &flow, since, None).await?,
+    };
     answer(&app, &flow, &wanted, &looked).await
 }
 
@@ -146,7 +152,7 @@ async fn answer(app: &App, flow: &FlowName, wanted: &Wanted, shown: &Shown) -> R
     let busy = run.as_ref().is_some_and(|run| run.ended_at.is_none());
     let frame = Frame::of(app, Place::Flows, format!("Replay of {flow}")).await?;
     let page = frame.around(html! {
-        p.crumb { a href="/flows" { "Flows" } " / " a href=(flow_address(flow)) { (flow) } }
+        p.crumb { a href="/flows" { "Flows" } " · " a href=(flow_address(flow)) { (flow) } }
         h1 { "Replay of " (flow) }
         @if wanted.done == "begun" { (done("Begun. The first few go through the gate now; how far it is shows below.")) }
         p.lead {
@@ -273,12 +279,13 @@ fn counts(tally: &ReplayTally) -> Markup {
 }
 
 fn deliver_form(view: &ReplayView, deliverable: Deliverable, busy: bool) -> Markup {
-    let Deliverable { records, would_not_pass } = deliverable;
+    let Deliverable { records, would_not_pass, left_out } = deliverable;
     html! {
         @if records > 0 {
             p {
                 (plural(records, "record passes", "records pass")) " now and would go otherwise than before."
                 @if would_not_pass > 0 { " " (plural(would_not_pass, "other would not pass, and is left as it is", "others would not pass, and are left as they are")) "." }
+                @if left_out > 0 { " " (grouped(left_out)) " more pass and are for another delivery." }
             }
             @if busy {
                 p.quiet { "A delivery of this flow is under way; another one can begin when it has ended." }

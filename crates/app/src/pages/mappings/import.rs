@@ -12,6 +12,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use maud::{Markup, html};
 use selvedge_flow::FlowSetup;
+use selvedge_store::StoreError;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -101,9 +102,23 @@ pub(crate) async fn apply(State(app): State<Arc<App>>, who: Who, Form(sent): For
             Ok((StatusCode::CONFLICT, page).into_response())
         }
         Looked::Foreseen(foreseen) => {
-            let entries: Vec<_> = foreseen.changes.into_iter().map(|change| change.entry).collect();
+            let (entries, before): (Vec<_>, Vec<_>) =
+                foreseen.changes.into_iter().map(|change| (change.entry, change.before)).unzip();
             let count = entries.len();
-            let mapped = if count == 0 { Default::default() } else { app.actions(&who).import(entries).await? };
+            let mapped = match count {
+                0 => Default::default(),
+                _ => match app.actions(&who).import_over(entries, before).await {
+                    // Changed in the very moment: what it would change now is shown.
+                    Err(StoreError::Forbidden(why)) => match looked(&app, &text).await? {
+                        Looked::Foreseen(now) if mark(&now) != shown_as => {
+                            let page = shown(&app, &text, &Looked::Otherwise(now)).await?;
+                            return Ok((StatusCode::CONFLICT, page).into_response());
+                        }
+                        _ => return Err(StoreError::Forbidden(why).into()),
+                    },
+                    other => other?,
+                },
+            };
             Ok(Redirect::to(&format!("/mappings?imported={count}&{}", super::super::mapped("set", mapped))).into_response())
         }
         wrong => Ok((StatusCode::UNPROCESSABLE_ENTITY, shown(&app, &text, &wrong).await?).into_response()),

@@ -174,7 +174,7 @@ async fn a_look_that_a_person_asks_for_comes_at_once_sees_what_was_mended_and_re
         .filter(|event| event.kind == selvedge_store::events::EventKind::LookedAgain)
         .map(|event| event.detail.as_str())
         .collect();
-    assert!(told.len() == 2 && told.contains(&"Both ends were read: they still say otherwise."), "{told:?}");
+    assert!(told.len() == 2 && told.contains(&"Both ends were read, and were not seen to agree."), "{told:?}");
     assert!(told.iter().any(|said| said.starts_with("Both ends could not be read: shop and books: ")), "{told:?}");
     ends.books.say(std::slice::from_ref(&same));
     ends.clock.advance(Duration::from_secs(60));
