@@ -389,7 +389,8 @@ async fn what_was_written_about_somebody_goes_with_what_is_too_old_of_them_and_w
                     let (ids, _) = tx.texts_naming(&brand(), texts, &expired.sought, 0, 100)?;
                     erased += tx.erase_texts(texts, &ids, &expired.sought)?;
                 }
-                Ok(erased + tx.expire_people(&brand(), &expired, at(1_000))?.texts)
+                erased += tx.expire_people(&brand(), &expired, at(1_000))?.texts;
+                Ok(erased + tx.erase_checks(&brand(), &expired.sought)?)
             };
             // A copy of everything, in which nothing was closed.
             tx.connection.execute_batch("SAVEPOINT open")?;
