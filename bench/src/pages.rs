@@ -242,7 +242,7 @@ fn copy(file: &Path, size: Size) -> anyhow::Result<()> {
     run(
         "INSERT INTO differences (brand, pair, kind, subject, family, cause, why, path, expected, actual, money_minor, stake_minor, currency, at, team,
            detail, fix, first_seen_at, first_run, last_seen_at, last_run)
-         SELECT 'demo', (SELECT pair FROM reconciliations WHERE id = r.id), 'order', 900000 + i, 900000 + i, 'amount', 'edited', 'lines[0].net', '100.00', '90.00',
+         SELECT 'demo', (SELECT pair FROM reconciliations WHERE id = r.id), 'order', 900000 + i, 900000 + i, 'price', 'stale', 'lines[0].net', '100.00', '90.00',
            -1000, 1000, 'EUR', ?2 - i * 1000000, 'finance', 'it says otherwise', 'see who changed it', ?2, r.id, ?2, r.id
          FROM n, (SELECT id FROM reconciliations WHERE pair LIKE '%erp%' ORDER BY id LIMIT 1) r",
         &[size.closed / 10, now],
