@@ -12,6 +12,18 @@ use crate::{Result, Store, StoreError, View, keep_private, packing::count, prepa
 /// How many faults of a damaged file are named.
 const FAULTS_MAX: usize = 20;
 
+/// Running counts that do not agree with the rows that they count.
+const MISCOUNTED: &str = "
+SELECT 'records of ' || connection || ', ' || kind, sum(counted), sum(there) FROM (
+    SELECT brand, connection, kind, number AS counted, 0 AS there FROM record_counts
+    UNION ALL SELECT brand, connection, kind, 0, count(*) FROM records GROUP BY 1, 2, 3)
+GROUP BY brand, connection, kind HAVING sum(counted) <> sum(there)
+UNION ALL
+SELECT 'obligations of ' || flow || ', ' || state, sum(counted), sum(there) FROM (
+    SELECT brand, flow, state, number AS counted, 0 AS there FROM settled_counts
+    UNION ALL SELECT brand, flow, state, 0, count(*) FROM obligations WHERE settled_at IS NOT NULL GROUP BY 1, 2, 3)
+GROUP BY brand, flow, state HAVING sum(counted) <> sum(there)";
+
 /// What was found in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
@@ -72,7 +84,7 @@ impl Store {
     }
 }
 
-/// Reads a file through and through: every page, every reference, every audit trail. It is not changed.
+/// Reads a file through and through: every page, every reference, every running count, every audit trail. It is not changed.
 ///
 /// # Errors
 /// The database's, when it cannot be read at all; [`StoreError::Newer`].
@@ -98,6 +110,17 @@ fn look_through(path: &Path) -> Result<Inspection> {
     {
         let (table, other): (String, String) = (row.get(0)?, row.get(2)?);
         faults.push(format!("a row of {table} refers to one of {other} that is not there"));
+    }
+    drop(rows);
+    let counts = "SELECT count(*) FROM sqlite_schema WHERE name = 'settled_counts'";
+    if faults.is_empty() && connection.query_row(counts, [], |row| row.get::<_, bool>(0))? {
+        let said = |row: &rusqlite::Row<'_>| {
+            let (what, counted, there): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(format!("{what}: {counted} are counted and {there} are there"))
+        };
+        let miscounted =
+            connection.prepare(MISCOUNTED)?.query_map([], said)?.take(FAULTS_MAX).collect::<rusqlite::Result<Vec<_>>>()?;
+        faults.extend(miscounted);
     }
     let view = View { connection: &connection };
     let mut trails = BTreeMap::new();
@@ -168,6 +191,14 @@ mod tests {
         drop(direct);
         let found = inspect(&altered).await.unwrap();
         assert_eq!((found.is_whole(), found.trails["brand"].broken_at), (false, Some(1)));
+        // So is a row that is gone without its count.
+        let robbed = folder.path().join("robbed.db");
+        store.back_up(&robbed).await.unwrap();
+        let direct = Connection::open(&robbed).unwrap();
+        direct.execute_batch("INSERT INTO settled_counts VALUES ('brand', 'orders', 'confirmed', 2)").unwrap();
+        drop(direct);
+        let found = inspect(&robbed).await.unwrap();
+        assert_eq!(found.faults, ["obligations of orders, confirmed: 2 are counted and 0 are there"]);
         let mut bytes = std::fs::read(&altered).unwrap();
         let middle = bytes.len() / 2;
         bytes.iter_mut().skip(middle).take(8_192).for_each(|byte| *byte ^= 0x5a);

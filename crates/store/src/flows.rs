@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use schemars::JsonSchema;
-use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Kind, ObligationId, RecordKey, obligation::State};
+use selvedge_model::{Brand, ConnectionName, ExceptionId, FlowName, Interval, Kind, ObligationId, RecordKey, obligation::State};
 
 use crate::{
     Result, Tx, View,
@@ -122,10 +122,18 @@ impl View<'_> {
         moment_maybe(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
 
-    /// How many records of a kind came from a connection since an instant.
-    pub fn received_since(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, since: Timestamp) -> Result<u64> {
-        let sql = "SELECT count(*) FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4";
-        let values = params![brand.as_str(), connection.as_str(), kind.word(), micros(since)];
+    /// How many revisions of a kind ever came from a connection.
+    pub fn received(&self, brand: &Brand, connection: &ConnectionName, kind: Kind) -> Result<u64> {
+        let sql = "SELECT number FROM record_counts WHERE brand = ?1 AND connection = ?2 AND kind = ?3";
+        let values = params![brand.as_str(), connection.as_str(), kind.word()];
+        let number = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count)).optional()?;
+        Ok(number.unwrap_or(0))
+    }
+
+    /// How many came in a window.
+    pub fn received_in(&self, brand: &Brand, connection: &ConnectionName, kind: Kind, window: Interval) -> Result<u64> {
+        let sql = "SELECT count(*) FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5";
+        let values = params![brand.as_str(), connection.as_str(), kind.word(), micros(window.from), micros(window.to)];
         Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?)
     }
 
@@ -225,7 +233,13 @@ mod tests {
                     [(two, State::Confirmed), (one, State::Confirmed)]
                 );
                 assert_eq!(tx.last_received(&brand(), &connection("shop"), Kind::Order)?, Some(at(100)));
-                assert_eq!(tx.received_since(&brand(), &connection("shop"), Kind::Order, at(100))?, 2);
+                let received_in = |from, to| {
+                    let window = Interval { from: at(from), to: at(to) };
+                    tx.received_in(&brand(), &connection("shop"), Kind::Order, window)
+                };
+                assert_eq!((received_in(100, 101)?, received_in(101, 999)?, received_in(0, 100)?), (2, 0, 0));
+                assert_eq!(tx.received(&brand(), &connection("shop"), Kind::Order)?, 2);
+                assert_eq!(tx.received(&brand(), &connection("shop"), Kind::Return)?, 0);
                 let late = at(60 * 24 * hour);
                 for event in [Event::Renew, Event::Clear, Event::Claim, Event::Answer, Event::Confirm] {
                     tx.step(one, event, &Step::default(), late)?;

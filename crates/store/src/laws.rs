@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use selvedge_model::{
-    ExceptionId, Kind, ObligationId, Problem,
+    ExceptionId, Interval, Kind, ObligationId, Problem,
     obligation::{Event, State, next},
 };
 
@@ -139,8 +139,10 @@ fn act(tx: &Tx<'_>, act: &Act, watch: &mut Watch) -> Result<()> {
 
 fn laws(tx: &Tx<'_>) -> Result<()> {
     let side = FlowSide { flow: flow(), from: connection("shop"), kind: Kind::Order, off: false };
-    let balance = tx.balance(&brand(), &[side], None)?;
+    let balance = tx.balance(&brand(), std::slice::from_ref(&side), None)?;
     assert_eq!(balance[0].difference(), 0, "{balance:?}");
+    let ever = Interval { from: at(0), to: at(1_000_000) };
+    assert_eq!(tx.balance(&brand(), &[side], Some(ever))?, balance, "running counts are those of the rows");
     let all = rows(tx);
     let of = |id: ObligationId| all.iter().find(|row| row.id == id).unwrap();
     let mut held = BTreeMap::<ExceptionId, u64>::new();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Kind, ObligationId, RecordId, RecordKey,
+    AnyRecord, Brand, ConnectionName, ExceptionId, ExternalId, FlowName, Interval, Kind, ObligationId, RecordId, RecordKey,
     gate::Values,
     obligation::{Event, State, next},
 };
@@ -31,8 +31,6 @@ use crate::{
 const NOTE_CHARS_MAX: usize = 2_000;
 /// How many rows of one record are read at most.
 const ROWS_OF_RECORD_MAX: i64 = 500;
-/// How many of the newest confirmed rows the latency is taken from.
-const LATENCY_ROWS_MAX: i64 = 50_000;
 /// How long before the first stretch of [`View::confirmed_per_slot`] rows are looked for.
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 /// How far a chain of waiting rows is followed: far past any that a flow makes.
@@ -59,6 +57,21 @@ macro_rules! due_rows {
                AND older.revision < o.revision AND older.settled_at IS NULL)
              ORDER BY o.due_at, o.captured_at LIMIT ?5"
         )
+    };
+}
+
+/// Rows in a settled state that were captured in a window: one stretch of the index.
+macro_rules! settled_in {
+    () => {
+        "SELECT count(*) FROM obligations
+         WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NULL AND captured_at >= ?4 AND captured_at < ?5"
+    };
+}
+
+/// The same in a state that is under way, where those due stand by when they are.
+macro_rules! under_way_in {
+    () => {
+        "SELECT count(*) FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND captured_at >= ?4 AND captured_at < ?5"
     };
 }
 
@@ -646,23 +659,22 @@ impl View<'_> {
     }
 
     /// The equation for each flow, over what was captured in the window (everything if `None`).
-    pub fn balance(&self, brand: &Brand, flows: &[FlowSide], window: Option<selvedge_model::Interval>) -> Result<Vec<Balance>> {
-        let (from, to) = window.map_or((i64::MIN, i64::MAX), |window| (micros(window.from), micros(window.to)));
+    pub fn balance(&self, brand: &Brand, flows: &[FlowSide], window: Option<Interval>) -> Result<Vec<Balance>> {
         let mut balances = Vec::with_capacity(flows.len());
         for side in flows {
-            // Counted from the records, so that an obligation that was lost shows as a difference.
-            let captured = if side.off {
-                let sql = "SELECT count(*) FROM records r WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5
-                           AND EXISTS (SELECT 1 FROM obligations o WHERE o.brand = r.brand AND o.flow = ?6 AND o.key = r.key AND o.revision = r.revision)";
-                let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to, side.flow.as_str()];
-                self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?
-            } else {
-                let sql = "SELECT count(*) FROM records WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5";
-                let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to];
-                self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?
+            let counts = match window {
+                None => self.state_counts(brand, &side.flow)?,
+                Some(window) => self.state_counts_in(brand, &side.flow, window)?,
+            };
+            // Counted from the records, so that an obligation that was lost shows as a difference; what a flow that is off owes is
+            // what was entered before.
+            let captured = match (side.off, window) {
+                (false, None) => self.received(brand, &side.from, side.kind)?,
+                (false, Some(window)) => self.received_in(brand, &side.from, side.kind, window)?,
+                (true, _) => counts.iter().map(|(_, rows)| rows).sum(),
             };
             let mut balance = Balance { flow: side.flow.0.clone(), captured, ..Balance::default() };
-            for (state, rows) in self.counts(brand, &side.flow, from, to)? {
+            for (state, rows) in counts {
                 let place = match state {
                     State::Captured | State::Cleared | State::Sending | State::Unanswered | State::Delivered => {
                         &mut balance.in_flight
@@ -681,21 +693,25 @@ impl View<'_> {
         Ok(balances)
     }
 
-    fn counts(&self, brand: &Brand, flow: &FlowName, from: i64, to: i64) -> Result<Vec<(State, u64)>> {
-        let sql = "SELECT state, count(*) FROM obligations WHERE brand = ?1 AND flow = ?2 AND captured_at >= ?3 AND captured_at < ?4 GROUP BY state";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params![brand.as_str(), flow.as_str(), from, to], |row| {
-            let state: String = row.get(0)?;
-            Ok((state_of(&state)?, row.get(1).map(count)?))
-        })?;
-        rows.collect()
+    /// Rows of a flow by state; only states that some row is in, in the model's order. What has settled is known from running counts,
+    /// so that years of it cost nothing.
+    pub fn state_counts(&self, brand: &Brand, flow: &FlowName) -> Result<Vec<(State, u64)>> {
+        let settled = "SELECT number FROM settled_counts WHERE brand = ?1 AND flow = ?2 AND state = ?3";
+        let under_way = "SELECT count(*) FROM obligations WHERE brand = ?1 AND flow = ?2 AND state = ?3";
+        by_state(|state| {
+            let sql = if state.settled() { settled } else { under_way };
+            let values = [brand.as_str(), flow.as_str(), state.word()];
+            Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?)
+        })
     }
 
-    /// Rows of a flow by state, for the page; only states that some row is in, in the model's order.
-    pub fn state_counts(&self, brand: &Brand, flow: &FlowName) -> Result<Vec<(State, u64)>> {
-        let mut counts = self.counts(brand, flow, i64::MIN, i64::MAX)?;
-        counts.sort();
-        Ok(counts)
+    /// The same of the rows that were captured in a window, each looked at.
+    fn state_counts_in(&self, brand: &Brand, flow: &FlowName, window: Interval) -> Result<Vec<(State, u64)>> {
+        by_state(|state| {
+            let sql = if state.settled() { settled_in!() } else { under_way_in!() };
+            let values = params![brand.as_str(), flow.as_str(), state.word(), micros(window.from), micros(window.to)];
+            Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?)
+        })
     }
 
     /// How many rows of a flow were confirmed in each of the last `slots` stretches of length `slot`,
@@ -730,12 +746,12 @@ impl View<'_> {
     }
 
     /// How long confirmed rows took from capture to confirmed, in milliseconds: p50 and p99, each
-    /// the value of a real row (nearest rank), over the newest 50,000.
-    pub fn latency(&self, brand: &Brand, flow: &FlowName) -> Result<Option<(u64, u64)>> {
+    /// the value of a real row (nearest rank), over the `newest`.
+    pub fn latency(&self, brand: &Brand, flow: &FlowName, newest: usize) -> Result<Option<(u64, u64)>> {
         let sql = "SELECT settled_at - captured_at FROM obligations
                    WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NULL ORDER BY captured_at DESC LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let values = params![brand.as_str(), flow.as_str(), State::Confirmed.word(), LATENCY_ROWS_MAX];
+        let values = params![brand.as_str(), flow.as_str(), State::Confirmed.word(), limit(newest)];
         let mut taken = statement.query_map(values, |row| row.get(0).map(count))?.collect::<rusqlite::Result<Vec<u64>>>()?;
         taken.sort_unstable();
         let rank = |percent: usize| {
@@ -744,6 +760,15 @@ impl View<'_> {
         };
         Ok(rank(50).zip(rank(99)))
     }
+}
+
+fn by_state(rows: impl Fn(State) -> Result<Option<i64>>) -> Result<Vec<(State, u64)>> {
+    let mut counts = Vec::new();
+    for state in State::ALL {
+        counts.extend(rows(state)?.filter(|rows| *rows > 0).map(|rows| (state, count(rows))));
+    }
+    counts.sort();
+    Ok(counts)
 }
 
 pub(crate) fn state_of(word: &str) -> Result<State> {
@@ -782,7 +807,7 @@ fn obligation_row(row: &Row<'_>) -> Result<ObligationRow> {
 
 #[cfg(test)]
 mod tests {
-    use selvedge_model::{Interval, Problem};
+    use selvedge_model::Problem;
 
     use super::*;
     use crate::samples::{World, at, brand, flow};
@@ -829,7 +854,7 @@ mod tests {
                 );
                 assert_eq!(row.values, values);
                 assert_eq!(tx.next_due(&brand())?, None);
-                assert_eq!(tx.latency(&brand(), &flow())?, Some((10_000, 10_000)));
+                assert_eq!(tx.latency(&brand(), &flow(), 9)?, Some((10_000, 10_000)));
                 // Confirmed at second 110: in the stretch that ends there, and in none that begins there.
                 let per_second = |now| tx.confirmed_per_slot(&brand(), &flow(), at(now), Duration::from_secs(1), 3);
                 assert_eq!(per_second(110)?, [0, 0, 1]);
@@ -1125,8 +1150,11 @@ mod tests {
                      WHERE brand = ?1 AND flow = ?2 AND state = ?3 AND due_at IS NULL ORDER BY captured_at DESC LIMIT ?4",
                 );
                 assert!(latency.contains("COVERING INDEX obligations_by_state") && !latency.contains("TEMP B-TREE"), "{latency}");
-                let counts = plan("SELECT state, count(*) FROM obligations WHERE brand = ?1 AND flow = ?2 AND captured_at >= ?3 AND captured_at < ?4 GROUP BY state");
-                assert!(counts.contains("COVERING INDEX obligations_by_state"), "{counts}");
+                let counts = plan(settled_in!());
+                let seek = "COVERING INDEX obligations_by_state (brand=? AND flow=? AND state=? AND due_at=? AND captured_at>? AND captured_at<?)";
+                assert!(counts.contains(seek), "{counts}");
+                let counts = plan(under_way_in!());
+                assert!(counts.contains("COVERING INDEX obligations_by_state (brand=? AND flow=? AND state=?)"), "{counts}");
                 let flows = plan("SELECT min(flow) FROM obligations WHERE brand = ?1 AND flow > ?2");
                 assert!(flows.contains("(brand=? AND flow>?)"), "{flows}");
                 Ok(())

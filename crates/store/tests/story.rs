@@ -294,7 +294,7 @@ async fn many_orders() {
     balanced(&store).await;
     lap("balance", started);
     let started = std::time::Instant::now();
-    store.read(|view| view.latency(&brand(), &flow())).await.unwrap();
+    store.read(|view| view.latency(&brand(), &flow(), 50_000)).await.unwrap();
     lap("latency", started);
     let started = std::time::Instant::now();
     for _ in 0..1_000 {

@@ -20,6 +20,8 @@ use crate::config::words::{Moment, Span};
 /// The slots of the picture of throughput, and how long each is.
 const SLOTS: usize = 60;
 const SLOT: Duration = Duration::from_secs(60);
+/// Of how many of the newest rows the latency is told: enough for one in a hundred of them.
+const LATENCY_OF: usize = 5_000;
 /// Hours of the chart of one flow.
 pub const HOURS: usize = 72;
 /// Exceptions shown of one flow.
@@ -66,7 +68,7 @@ pub struct FlowView {
     pub balance: BalanceView,
     /// Rows confirmed per minute over the last hour, oldest first; the last entry is the last sixty seconds.
     pub confirmed_per_minute: Vec<u64>,
-    /// How long the newest 50,000 took.
+    /// How long the newest 5,000 took.
     pub latency: Option<Latency>,
     /// That a person has paused it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +101,7 @@ pub(super) fn flow(view: &View<'_>, brand: &Brand, ends: &Ends, now: Timestamp) 
         states: State::ALL.into_iter().map(|state| StateCount { state, count: count(state) }).collect(),
         balance: balance.into(),
         confirmed_per_minute: view.confirmed_per_slot(brand, &ends.flow, now, SLOT, SLOTS)?,
-        latency: view.latency(brand, &ends.flow)?.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms }),
+        latency: view.latency(brand, &ends.flow, LATENCY_OF)?.map(|(p50_ms, p99_ms)| Latency { p50_ms, p99_ms }),
         paused: view.flow_rests(brand, &ends.flow)?,
         last_arrival: view.last_received(brand, &ends.from, ends.kind)?,
         oldest_under_way: view.oldest_under_way(brand, &ends.flow)?,
@@ -394,7 +396,10 @@ pub async fn sweep(
     let (brand, connection, kind) = (setup.brand.clone(), side.from.clone(), side.kind);
     let (known, holes) = setup
         .store
-        .read(move |view| Ok((view.received_since(&brand, &connection, kind, from)?, view.holes(&brand, &connection, kind)?)))
+        .read(move |view| {
+            let until_now = Interval { from, to: now };
+            Ok((view.received_in(&brand, &connection, kind, until_now)?, view.holes(&brand, &connection, kind)?))
+        })
         .await?;
     let holes = holes.into_iter().filter(|hole| hole.to > from && hole.from < to).collect();
     Ok(Ok(SweepView { from: side.from.clone(), kind: side.kind, interval, cut: since < side.since, known, holes }))

@@ -55,6 +55,11 @@ pub enum Unfit {
 }
 
 impl Unfit {
+    /// The flow has no records of its own.
+    pub fn of_stock(flow: &FlowName) -> Self {
+        Self::Unclear(format!("Figures of stock are worked out, not replayed; {flow} has nothing to replay."))
+    }
+
     /// In a sentence.
     pub fn says(&self) -> &str {
         match self {
@@ -87,7 +92,7 @@ pub async fn replay(
     entries: Option<Vec<MapEntry>>,
 ) -> Result<std::result::Result<(ReplayView, Plan), Unfit>> {
     if !engine.setup().flows.iter().any(|one| one.name == *flow) {
-        return Ok(Err(Unfit::Unclear(format!("Figures of stock are worked out, not replayed; {flow} has nothing to replay."))));
+        return Ok(Err(Unfit::of_stock(flow)));
     }
     let Ok(permit) = ROOM.try_acquire() else { return Ok(Err(Unfit::Busy)) };
     let (engine, flow) = (Arc::clone(engine), flow.clone());

@@ -9,8 +9,9 @@ use selvedge_sim::channels::{Channels, Mishap, Taken, mail::MailServer};
 use serde_json::Value;
 
 use crate::{
+    barriers::look_over,
     demo::selvedge,
-    page::start,
+    page::{Browser, start},
     webhooks::{cookie, send},
 };
 
@@ -53,7 +54,7 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     };
     let url = channels.url();
     let more = format!(
-        "[heartbeat]\nallow_private = true\nurl = {beat}\nevery = \"1s\"\n\
+        "[server]\nurl = \"https://desk.example\"\n[heartbeat]\nallow_private = true\nurl = {beat}\nevery = \"1s\"\n\
          [alerts.channels.desk]\nkind = \"webhook\"\nallow_private = true\nurl = {hook}\nsecret = {key}\n\
          [webhooks.warehouse]\nallow_private = true\nurl = {hook}\nsecret = {key}\nevents = [\"exception.*\", \"record.confirmed\"]\n\
          [alerts.channels.chat]\nkind = \"slack\"\nallow_private = true\nurl = {chat}\n\
@@ -109,20 +110,29 @@ async fn a_gap_is_told_over_every_channel_and_its_end_too() {
     let confirmed = until("a confirmed record", || hooks(&channels, "record.confirmed").into_iter().next()).await;
     assert_eq!(confirmed.body["data"]["state"], "confirmed", "{confirmed:?}");
 
-    // A person sees it and takes it over.
+    // A person sees it and takes it over, by the link that came with it and needs no log-in.
     let (well, list) = said(&config, &["alerts", "list"]);
     assert!(well && list.contains("nobody") && list.contains("desk"), "{list}");
-    let (well, answer) = said(&config, &["alerts", "ack", alert["alert"].as_str().unwrap()]);
-    assert!(well && answer.contains("You look after"), "{answer}");
-    until("word of that", || hooks(&channels, "alert.acknowledged").into_iter().next()).await;
     let (host, link) = address.split_once('/').unwrap();
+    let acknowledge = opened.body["data"]["acknowledge_url"].as_str().unwrap_or_else(|| panic!("no link: {opened:?}"));
+    let path = acknowledge.strip_prefix("https://desk.example").unwrap();
+    let browser = Browser::open(true, 1280).await;
+    browser.client.goto(&format!("http://{host}{path}")).await.unwrap();
+    look_over(&browser, "alert-link").await;
+    assert!(hooks(&channels, "alert.acknowledged").is_empty(), "opening the link does nothing");
+    browser.click("main button").await;
+    browser.wait_for("h1", false, |text| text == "You look after it").await;
+    browser.close().await;
+    until("word of that", || hooks(&channels, "alert.acknowledged").into_iter().next()).await;
+    let (_, answer) = said(&config, &["alerts", "ack", alert["alert"].as_str().unwrap()]);
+    assert!(!answer.contains("You look after"), "{answer}");
     let cookie = cookie(host, &format!("/{link}/"));
     let get = |path: &str| {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
         send(host, request.as_bytes())
     };
     let (status, page) = get("/alerts");
-    assert!(status == 200 && page.contains("(cli)") && page.contains("oncall"), "{page}");
+    assert!(status == 200 && page.contains("a link") && page.contains("oncall"), "{page}");
     let api: Value = serde_json::from_str(&get("/api/alerts").1).unwrap();
     assert!(api["channels"].as_array().unwrap().len() == 5, "{api}");
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Locator, wd::WebDriverCompatibleCommand};
 use hyper::http;
 use serde_json::{Value, json};
 
@@ -184,9 +184,9 @@ async fn pages(browser: &Browser, address: &str) -> Vec<(&'static str, String)> 
     ] {
         pages.push((name, first(browser, address, page, begins).await));
     }
-    let exception = |name| pages.iter().find(|(known, _)| *known == name).map(|(_, path)| path.clone()).unwrap();
-    let preview = format!("{}?preview=yes&value=%20", exception("exception"));
-    pages.push(("wrong-mapping", preview));
+    // One that asks for a value, and a value that is none.
+    let unmapped = first(browser, address, "/exceptions?rule=mapping.", "/exceptions/").await;
+    pages.push(("wrong-mapping", format!("{unmapped}?preview=yes&value=%20")));
     pages
 }
 
@@ -210,10 +210,20 @@ async fn picture(browser: &Browser, name: &str, look: Look) {
     std::fs::write(root().join(format!("docs/images/{name}{mark}.png")), bytes).unwrap();
 }
 
+/// Looks through the page that is open, for a test that comes to one that stands nowhere in the demo; with a picture, if asked.
+pub async fn look_over(browser: &Browser, name: &str) {
+    Look::Light.set(browser).await;
+    let found = found(browser, &axe(), Look::Light).await;
+    assert!(found.is_empty(), "{name}: {}", found.join("\n"));
+    if std::env::var_os("SELVEDGE_SCREENSHOTS").is_some() {
+        picture(browser, name, Look::Light).await;
+    }
+}
+
 /// Pages that are pictured in the dark and on a phone, too.
 const IN_ALL_LOOKS: [&str; 2] = ["today", "flows"];
-/// Pages that tell what no guide shows.
-const NO_PICTURE: [&str; 5] = ["nowhere", "wrong-sweep", "wrong-replay", "wrong-rehearse", "wrong-mapping"];
+/// Pages that tell what no guide shows, or that another test pictures.
+const NO_PICTURE: [&str; 6] = ["replay", "nowhere", "wrong-sweep", "wrong-replay", "wrong-rehearse", "wrong-mapping"];
 
 #[tokio::test]
 async fn nothing_shuts_anybody_out() {
@@ -228,6 +238,9 @@ async fn nothing_shuts_anybody_out() {
         look.set(&browser).await;
         for (name, path) in &pages {
             browser.client.goto(&format!("{}{path}", address.split("/demo/").next().unwrap())).await.unwrap();
+            if *name == "wrong-mapping" {
+                browser.client.find(Locator::Css("#wrong-value")).await.expect("the refused value is told beside its field");
+            }
             if pictures && (look == Look::Light || IN_ALL_LOOKS.contains(name)) && !NO_PICTURE.contains(name) {
                 picture(&browser, name, look).await;
             }

@@ -61,7 +61,7 @@ impl World {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // It says when everything stands.
+        // It says when everything stands; that nobody reads the rest does not end it.
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("Another integration"), "{line}");

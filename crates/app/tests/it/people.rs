@@ -3,9 +3,11 @@
 use std::{path::Path, process::Command};
 
 use fantoccini::Locator;
+use selvedge_model::people::{step_of, totp_code};
 use serde_json::Value;
 
 use crate::{
+    barriers::look_over,
     demo::selvedge,
     page::{Browser, start},
     webhooks::{exchange, set_cookie},
@@ -49,12 +51,51 @@ fn run(config: &Path) -> Command {
     command
 }
 
+/// A key that seals what has to stay secret.
+fn with_key(config: &Path) {
+    let key = config.with_file_name("house.key").display().to_string();
+    let made = selvedge().arg("--config").arg(config).args(["secrets", "new-key", "--out", &key]).status().unwrap();
+    assert!(made.success());
+    let text = std::fs::read_to_string(config).unwrap();
+    let named = text.replacen("[store]\n", &format!("[store]\nkey_file = {key:?}\n"), 1);
+    assert_ne!(named, text, "the demo's config has a store");
+    std::fs::write(config, named).unwrap();
+}
+
+async fn type_into(browser: &Browser, field: &str, text: &str) {
+    browser.client.find(Locator::Css(field)).await.unwrap().send_keys(text).await.unwrap();
+}
+
+async fn sign_in(browser: &Browser) {
+    browser.wait_for("h1", false, |text| text == "Sign in").await;
+    type_into(browser, "#email", "ada@example.com").await;
+    type_into(browser, "#password", "correct horse battery staple").await;
+    browser.click("main button").await;
+}
+
+/// What an authenticator app makes of a key that was typed into it.
+#[expect(clippy::disallowed_methods, reason = "an app goes by the clock of the machine")]
+fn app_code(key: &str) -> String {
+    let (mut secret, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);
+    for letter in key.chars() {
+        held = (held << 5) | u32::try_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(letter).unwrap()).unwrap();
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            secret.push(u8::try_from(held >> bits).unwrap());
+            held &= (1 << bits) - 1;
+        }
+    }
+    format!("{:06}", totp_code(&secret, step_of(jiff::Timestamp::now())))
+}
+
 const PASSWORD: &str = "correct+horse+battery+staple";
 
 #[tokio::test]
 async fn from_the_first_start_to_a_second_admin() {
     let folder = tempfile::tempdir().unwrap();
     let config = house(folder.path());
+    with_key(&config);
     // A demo's admin has no password, so this house has nobody yet; the first start prints a link, and nothing else opens it.
     let (running, link) = start(&mut run(&config), |line| {
         line.trim().strip_prefix("http://").filter(|rest| rest.contains("/setup/")).map(str::to_owned)
@@ -64,24 +105,43 @@ async fn from_the_first_start_to_a_second_admin() {
     assert!(get(address, "/api/orders", "").starts_with("HTTP/1.1 401"));
     assert!(get(address, &format!("/demo/{}", path.trim_start_matches("setup/")), "").starts_with("HTTP/1.1 410"));
 
-    let browser = Browser::open(false, 500).await;
+    let browser = Browser::open(true, 1280).await;
     browser.client.goto(&format!("http://{link}")).await.unwrap();
+    look_over(&browser, "setup").await;
     for (field, text) in [
         ("#name", "Ada"),
         ("#email", "ada@example.com"),
         ("#password", "correct horse battery staple"),
         ("#again", "correct horse battery staple"),
     ] {
-        browser.client.find(Locator::Css(field)).await.unwrap().send_keys(text).await.unwrap();
+        type_into(&browser, field, text).await;
     }
     browser.click("main button").await;
     browser.wait_for(".who", false, |text| text.contains("Ada")).await;
     browser.click(".who button").await;
-    let says = browser.see("h1").await;
-    assert_eq!(says, "Sign in");
-    browser.client.find(Locator::Css("#email")).await.unwrap().send_keys("ada@example.com").await.unwrap();
-    browser.client.find(Locator::Css("#password")).await.unwrap().send_keys("correct horse battery staple").await.unwrap();
-    browser.click("main button").await;
+    sign_in(&browser).await;
+    browser.wait_for(".who", false, |text| text.contains("Ada")).await;
+
+    // With an authenticator app a password alone opens nothing; a recovery code serves where the phone is not.
+    browser.client.goto(&format!("http://{address}/account")).await.unwrap();
+    type_into(&browser, "#totp-password", "correct horse battery staple").await;
+    browser.click("form[action='/account/totp'] button").await;
+    let secret = browser.wait_for("dl.pairs code", false, |text| text.len() == 32).await;
+    look_over(&browser, "authenticator").await;
+    type_into(&browser, "#code", &app_code(&secret)).await;
+    browser.click("main form button").await;
+    let recovery = browser.see("ul.held code").await;
+    look_over(&browser, "recovery-codes").await;
+    browser.click(".who button").await;
+    sign_in(&browser).await;
+    browser.wait_for("h1", false, |text| text.contains("The code of your app")).await;
+    look_over(&browser, "login-code").await;
+    assert!(get(address, "/", "").contains("location: /login"));
+    type_into(&browser, "#code", "000000").await;
+    browser.click("main form button").await;
+    browser.see("#wrong").await;
+    type_into(&browser, "#code", &recovery).await;
+    browser.click("main form button").await;
     browser.wait_for(".who", false, |text| text.contains("Ada")).await;
     for path in ["/account", "/people", "/approvals"] {
         browser.client.goto(&format!("http://{address}{path}")).await.unwrap();
@@ -116,9 +176,17 @@ async fn from_the_first_start_to_a_second_admin() {
 
     let log = selvedge().arg("--config").arg(&config).args(["audit-log", "list", "--json"]).output().unwrap();
     let log = String::from_utf8(log.stdout).unwrap();
-    for act in
-        ["people.setup", "people.add", "login", "logout", "people.invite", "password.set", "session.revoke", "people.roles"]
-    {
+    for act in [
+        "people.setup",
+        "people.add",
+        "login",
+        "logout",
+        "totp.set",
+        "people.invite",
+        "password.set",
+        "session.revoke",
+        "people.roles",
+    ] {
         assert!(log.contains(&format!("\"{act}\"")), "{act}: {log}");
     }
     assert!(log.contains("(cli)") && !log.contains("argon2"), "{log}");

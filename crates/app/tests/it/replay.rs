@@ -2,7 +2,10 @@
 
 use fantoccini::Locator;
 
-use crate::page::{Browser, demo};
+use crate::{
+    barriers::look_over,
+    page::{Browser, demo},
+};
 
 /// Shipping items change places: both are in the books, so that nothing is refused.
 const CSV: &str = "connection,table,key,value
@@ -48,6 +51,7 @@ async fn what_other_mappings_would_do_is_seen_first_and_then_delivered_a_few_fir
     assert!(foreseen > 5, "{foreseen}");
     let fields = browser.see("section[aria-labelledby=result] table").await;
     assert!(fields.contains("shipping_item"), "{fields}");
+    look_over(&browser, "replay").await;
     assert!(
         browser.client.find(Locator::Css("form[action$='/redeliver']")).await.is_err(),
         "what is not in force is not delivered"

@@ -10,6 +10,7 @@ mod world;
 mod wrong;
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -265,12 +266,11 @@ fn others(args: &DemoArgs) -> anyhow::Result<Vec<flash::Other>> {
 }
 
 /// Where to look at what another integration has carried over.
-#[expect(clippy::print_stdout, reason = "the demo talks to whoever started it")]
 fn announce_incumbent(file: &Path) {
-    println!(
+    say(format_args!(
         "Another integration has carried everything over. Look on, from another terminal:\n  selvedge audit --config {0}\n  selvedge close read PERIOD --config {0}\nCtrl-C ends it.",
         file.display()
-    );
+    ));
 }
 
 async fn orders_balance(engine: &Engine) -> anyhow::Result<Balance> {
@@ -377,34 +377,40 @@ async fn bind(address: &str) -> anyhow::Result<tokio::net::TcpListener> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
 fn tell_sale(world: &selvedge_sim::world::WorldState, others: &[flash::Other]) {
-    println!("\n  Oversold in this sale, in units; the shop turned {} orders away for want of stock.\n", world.lost_orders);
-    println!("  {:>6}  here, as it ran", world.oversold_units);
+    say(format_args!(
+        "\n  Oversold in this sale, in units; the shop turned {} orders away for want of stock.\n",
+        world.lost_orders
+    ));
+    say(format_args!("  {:>6}  here, as it ran", world.oversold_units));
     for other in others {
         let flash::Other { name, oversold_least, oversold_mean, oversold_most } = other;
-        println!(
+        say(format_args!(
             "  {oversold_mean:>6}  {name}, played on the same seed; {oversold_least} to {oversold_most}, by when its polls fall"
-        );
+        ));
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
 fn announce(args: &DemoArgs, store: &Path, config: &Path, page: &str) {
     if args.headless {
         tracing::info!(store = %store.display(), config = %config.display(), "the demo runs");
         return;
     }
     let warehouses = if args.has_warehouse() { " and three warehouses" } else { "" };
-    println!(
+    say(format_args!(
         "\n  Selvedge demo: {} orders from a simulated shop into a simulated ERP{warehouses}, faults: {}\n",
         args.orders, args.faults
-    );
-    println!("  page     {page}");
-    println!("           signs you in as the demo's admin, for as long as it runs");
-    println!("  config   {}", config.display());
-    println!("  try      selvedge --config {} orders list\n", config.display());
-    println!("  Ctrl-C stops it.");
+    ));
+    say(format_args!("  page     {page}"));
+    say(format_args!("           signs you in as the demo's admin, for as long as it runs"));
+    say(format_args!("  config   {}", config.display()));
+    say(format_args!("  try      selvedge --config {} orders list\n", config.display()));
+    say(format_args!("  Ctrl-C stops it."));
+}
+
+/// A line for whoever started it. The demo goes on when nobody listens any more: it is there for the page.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 fn temporary_folder() -> anyhow::Result<PathBuf> {

@@ -10,6 +10,9 @@ use selvedge_store::{
 };
 use serde::Serialize;
 
+/// Of how many of the newest orders the latency is told.
+const LATENCY_OF: usize = 50_000;
+
 /// What `--report` writes.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -106,7 +109,7 @@ pub async fn read(engine: &Engine, run: &Run) -> anyhow::Result<Report> {
                 view.balance(&brand, &sides, None)?,
                 view.exceptions(&brand, false)?,
                 view.calls(&brand)?,
-                view.latency(&brand, &orders)?,
+                view.latency(&brand, &orders, LATENCY_OF)?,
                 stocks.iter().map(|of| view.stock_balance(of)).collect::<Result<Vec<_>, _>>()?.concat(),
             ))
         })

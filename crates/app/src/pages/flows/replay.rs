@@ -145,8 +145,7 @@ async fn answer(app: &App, flow: &FlowName, wanted: &Wanted, shown: &Shown) -> R
     let now = app.clock.now();
     let setup = app.engine.setup().flows.iter().find(|one| one.name == *flow);
     let Some(setup) = setup else {
-        let why = Unfit::Unclear(format!("Figures of stock are worked out, not replayed; {flow} has nothing to replay."));
-        return Err(Failure::refused(StatusCode::UNPROCESSABLE_ENTITY, "Nothing to replay", why.says()));
+        return Err(Failure::refused(StatusCode::UNPROCESSABLE_ENTITY, "Nothing to replay", Unfit::of_stock(flow).says()));
     };
     let run = app.redeliveries.of(flow);
     let busy = run.as_ref().is_some_and(|run| run.ended_at.is_none());
@@ -297,8 +296,12 @@ fn deliver_form(view: &ReplayView, deliverable: Deliverable, busy: bool) -> Mark
                     button.main { "Deliver " (plural(records, "record", "records")) " again" }
                 }
             }
-        } @else if would_not_pass > 0 {
-            p.quiet { "None of them would pass now, so there is nothing to deliver again." }
+        } @else if would_not_pass + left_out > 0 {
+            p.quiet {
+                "There is nothing to deliver again."
+                @if would_not_pass > 0 { " " (plural(would_not_pass, "record would not pass now", "records would not pass now")) "." }
+                @if left_out > 0 { " " (plural(left_out, "record passes and owes nothing", "records pass and owe nothing")) "." }
+            }
         }
     }
 }
