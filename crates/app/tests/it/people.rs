@@ -54,8 +54,8 @@ fn run(config: &Path) -> Command {
 /// A key that seals what has to stay secret.
 fn with_key(config: &Path) {
     let key = config.with_file_name("house.key").display().to_string();
-    let made = selvedge().arg("--config").arg(config).args(["secrets", "new-key", "--out", &key]).status().unwrap();
-    assert!(made.success());
+    let made = selvedge().arg("--config").arg(config).args(["secrets", "new-key", "--out", &key]).output().unwrap();
+    assert!(made.status.success());
     let text = std::fs::read_to_string(config).unwrap();
     let named = text.replacen("[store]\n", &format!("[store]\nkey_file = {key:?}\n"), 1);
     assert_ne!(named, text, "the demo's config has a store");
