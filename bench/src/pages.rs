@@ -277,7 +277,7 @@ fn copy(file: &Path, size: Size) -> anyhow::Result<()> {
     };
     let shown: Vec<&str> = columns.iter().map(|name| if name == "sku" { "sku || '-' || i" } else { name }).collect();
     let sql = format!("INSERT INTO stock_figures ({}) SELECT {} FROM stock_figures, n", columns.join(", "), shown.join(", "));
-    run(&sql, &[(size.closed / 10_000).max(1)])?;
+    run(&sql, &[(size.closed / 2_500).max(1)])?;
     connection.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(())
 }

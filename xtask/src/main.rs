@@ -5,6 +5,7 @@ mod setup;
 mod tidy;
 
 use std::{
+    num::NonZero,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -51,7 +52,9 @@ fn test(root: &Path) -> anyhow::Result<()> {
     setup::browser()?;
     cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     setup::deny(root)?;
-    cargo(root, &["test", "--locked", "--workspace"])?;
+    // Most of the long tests wait for systems and people more than they work.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
+    cargo(root, &["test", "--locked", "--workspace", "--", "--test-threads", &threads.to_string()])?;
     println!("everything passed in {} s", start.elapsed().as_secs());
     Ok(())
 }

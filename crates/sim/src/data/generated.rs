@@ -43,6 +43,9 @@ const STYLES: &[(&str, i64)] = &[
     ("Hoodie", 85),
 ];
 const LINES_OF_STYLES: &[&str] = &["Alva", "Bo", "Cleo", "Disa"];
+/// A shop with so few orders sells only the first styles of each line: a large collection would be read and written for nothing.
+const ORDERS_OF_FEW: u64 = 150;
+const FEW_STYLES: usize = 4;
 const COLOURS: &[(&str, &str)] = &[("BLK", "Black"), ("ECR", "Écru"), ("NVY", "Navy"), ("RST", "Rost")];
 const SIZES: &[&str] = &["XS", "S", "M", "L", "XL", "24x26"];
 const FIRST_NAMES: &[&str] = &[
@@ -191,8 +194,9 @@ impl Catalogue {
     pub(super) fn generated(seed: u64, orders: u64) -> Catalogue {
         let mut items: Vec<Item> = Vec::new();
         let (mut product, mut variant) = (0, 0);
+        let styles = if orders > ORDERS_OF_FEW { STYLES.len() } else { FEW_STYLES };
         for (line, line_name) in LINES_OF_STYLES.iter().enumerate() {
-            for (style, (style_name, euros)) in STYLES.iter().enumerate() {
+            for (style, (style_name, euros)) in STYLES.iter().enumerate().take(styles) {
                 product += 1;
                 for (colour, colour_name) in COLOURS {
                     variant += 1;

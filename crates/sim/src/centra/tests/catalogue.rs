@@ -58,9 +58,9 @@ async fn edits_are_told_to_whoever_listens_and_found_by_date() {
     assert_eq!(
         data["events"],
         json!([
-            {"objectType": "ProductSize", "changeType": "UPDATED", "objectReference": 1441, "object": {"SKU": "TOTE", "isActive": false}},
-            {"objectType": "Price", "changeType": "UPDATED", "objectReference": 2_000_241, "object": {"price": null, "pricelist": {"id": 2}}},
-            {"objectType": "ProductSize", "changeType": "CREATED", "objectReference": 1446, "object": {"SKU": "TOTE2", "isActive": true}},
+            {"objectType": "ProductSize", "changeType": "UPDATED", "objectReference": 385, "object": {"SKU": "TOTE", "isActive": false}},
+            {"objectType": "Price", "changeType": "UPDATED", "objectReference": 2_000_065, "object": {"price": null, "pricelist": {"id": 2}}},
+            {"objectType": "ProductSize", "changeType": "CREATED", "objectReference": 390, "object": {"SKU": "TOTE2", "isActive": true}},
         ])
     );
     let data = shop
@@ -81,7 +81,7 @@ async fn edits_are_told_to_whoever_listens_and_found_by_date() {
 async fn a_bundle_names_variants_and_its_own_size() {
     let shop = shop().await;
     let data = shop
-        .data("{ products(where: {id: [1, 65]}) { productNumber isBundle bundle { type priceType sizes { name } prices { price { value currency { code } } } sections { quantity productVariants { productSizes { SKU size { name } } } } } } }")
+        .data("{ products(where: {id: [1, 21]}) { productNumber isBundle bundle { type priceType sizes { name } prices { price { value currency { code } } } sections { quantity productVariants { productSizes { SKU size { name } } } } } } }")
         .await;
     assert_eq!((&data["products"][0]["isBundle"], &data["products"][0]["bundle"]), (&json!(false), &Value::Null));
     let bundle = &data["products"][1]["bundle"];

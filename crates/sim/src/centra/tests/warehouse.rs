@@ -99,7 +99,7 @@ async fn sizes_are_found_by_id_sku_and_ean_and_paged() {
         .data("{ productSizes(where: {SKU: {equals: \"TOTE\"}}) { id SKU EAN isActive updatedAt quantity size { name } productVariant { id name unitCost { value currency { code } } product { id name productNumber status folder { name } collection { name } } } stock(where: {warehouseId: [2]}) { warehouse { id } physicalQuantity allocatedQuantity freeToAllocateQuantity demandQuantity availableNowQuantity availableQuantity unshippedQuantity incomingQuantity } stockTotals(where: {warehouseId: [1, 2]}) { physicalQuantity freeToAllocateQuantity } } }")
         .await["productSizes"].clone();
     let tote = &tote.as_array().unwrap()[0];
-    assert_eq!(tote["id"], 1_441);
+    assert_eq!(tote["id"], 385);
     assert_eq!(tote["quantity"], 15);
     assert_eq!(
         tote["stock"],
@@ -120,7 +120,7 @@ async fn sizes_are_found_by_id_sku_and_ean_and_paged() {
     assert_eq!(ids("where: {id: [7, 3]}, sort: id_DESC").await, [7, 3]);
     assert_eq!(ids("where: {id: [7, 3]}, sort: [updatedAt_ASC]").await, [3, 7]);
     assert_eq!(ids("where: {SKU: {equals: \"tote\"}}").await, [0_i64; 0], "byte for byte");
-    assert_eq!(ids(&format!("where: {{EAN: {{equals: \"{ean}\"}}, SKU: {{equals: \"TOTE\"}}}}")).await, [1_441]);
+    assert_eq!(ids(&format!("where: {{EAN: {{equals: \"{ean}\"}}, SKU: {{equals: \"TOTE\"}}}}")).await, [385]);
     assert_eq!(ids("where: {UPC: {equals: \"1\"}}").await, [0_i64; 0]);
     assert_eq!(ids("where: {isActive: false}").await, [0_i64; 0]);
     assert_eq!(ids("where: {updatedAt: {from: \"2026-01-01T00:00:00Z\"}}").await, [0_i64; 0]);
@@ -201,7 +201,7 @@ async fn an_order_takes_what_is_free_and_waits_for_the_rest() {
     assert_eq!(allocated(first).await, json!([{"quantity": 3, "warehouse": {"id": 1}}]));
     shop.adds_up();
     assert!(shop.centra.stock_csv().contains("\nTOTE,1,9,7,2,0\nTOTE,2,0,0,0,0\n"));
-    assert_eq!(shop.centra.stock_csv().lines().count(), 1 + 1_443 * 5);
+    assert_eq!(shop.centra.stock_csv().lines().count(), 1 + 387 * 5);
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn set_stock_takes_every_form_and_says_what_it_refuses() {
     let head = "warehouse: {id: 1}, description: \"x\", stockQuantityType: PHYSICAL";
     let ean = shop.data("{ productSizes(where: {SKU: {equals: \"TOTE\"}}) { EAN } }").await["productSizes"][0]["EAN"].clone();
     for (reference, units) in [
-        ("{id: 1441}".to_owned(), 11),
+        ("{id: 385}".to_owned(), 11),
         (format!("{{EAN: {ean}}}"), 12),
         (format!("{{any: {ean}}}"), 13),
         ("{any: \"TOTE\"}".to_owned(), 14),
@@ -336,9 +336,9 @@ async fn set_stock_takes_every_form_and_says_what_it_refuses() {
         format!("warehouse: {{id: 1}}, description: \"x\", stockQuantityType: FREE_TO_ALLOCATE, {one}"),
         head.to_owned(),
         format!("{head}, productSizes: {{productSize: {{SKU: \"TOTE\"}}, quantity: -1}}"),
-        format!("{head}, productSizes: {{productSize: {{SKU: \"TOTE\", id: 1441}}, quantity: 1}}"),
+        format!("{head}, productSizes: {{productSize: {{SKU: \"TOTE\", id: 385}}, quantity: 1}}"),
         format!("{head}, productSizes: {{productSize: {{UPC: \"1\"}}, quantity: 1}}"),
-        format!("{head}, productSizes: {{productSize: {{any: \"1441\"}}, quantity: 1}}"),
+        format!("{head}, productSizes: {{productSize: {{any: \"385\"}}, quantity: 1}}"),
         format!(
             "{head}, productVariants: {{productVariant: {{id: 9999}}, sizeStockLevels: {{size: {{name: \"M\"}}, quantity: 8}}}}"
         ),
@@ -383,7 +383,7 @@ async fn a_figure_below_what_is_allocated_is_lifted_or_refused() {
     let shop = stocked(5).await;
     shop.buy(&[("TOTE", 3)]);
     let changes = shop.set(&[("TOTE", 1)]).await;
-    assert_eq!(changes[0]["lines"][0], json!({"id": 1_443 * 5 + 1, "deliveredQuantity": -2, "freeToAllocateQuantity": 0}));
+    assert_eq!(changes[0]["lines"][0], json!({"id": 387 * 5 + 1, "deliveredQuantity": -2, "freeToAllocateQuantity": 0}));
     assert_eq!(shop.figures("TOTE"), (3, 3, 0, 0), "silently");
 
     let rules = StockOptions { below_allocated: BelowAllocated::Refuse, opening: Opening::Each(5), ..StockOptions::default() };
