@@ -52,8 +52,8 @@ fn test(root: &Path) -> anyhow::Result<()> {
     setup::browser()?;
     cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     setup::deny(root)?;
-    // Most of the long tests wait for systems and people more than they work.
-    let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
+    // The long tests wait for systems and people nearly as much as they work.
+    let threads = 1 + std::thread::available_parallelism().map_or(1, NonZero::get);
     cargo(root, &["test", "--locked", "--workspace", "--", "--test-threads", &threads.to_string()])?;
     println!("everything passed in {} s", start.elapsed().as_secs());
     Ok(())

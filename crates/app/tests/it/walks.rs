@@ -210,6 +210,13 @@ tracking_wait = "4s"
         store
     }
 
+    /// Waits until an order stands in the books.
+    fn arrived(&self, order: &str) {
+        let sql = "SELECT EXISTS (SELECT 1 FROM obligations WHERE flow = 'orders' AND key = ?1 AND state = 'confirmed')";
+        let stands = || self.store().query_row(sql, [order], |row| row.get::<_, bool>(0)).unwrap().then_some(());
+        until(&format!("order {order} in the books"), stands);
+    }
+
     /// Whether nothing is on its way any more.
     fn is_quiet(&self) -> bool {
         let sql = "SELECT count(*) FROM obligations WHERE settled_at IS NULL";
@@ -408,7 +415,14 @@ impl Fault {
         walker.open(alert.word("url"));
         let exception = walker.path.clone();
         walker.sees(&[alert.word("message"), alert.word("remedy"), "Why", "Runbook", "History"]);
-        walker.sees(self.page);
+        // What it holds may still be coming together; the page tells by itself.
+        until(&format!("the whole page of {}", self.name), || {
+            let whole = self.page.iter().all(|word| walker.text().contains(word));
+            if !whole {
+                walker.load(&exception);
+            }
+            whole.then_some(())
+        });
         mend(&mut walker);
         walker.load(&exception);
         let closed = until(&format!("the end of {}", self.name), || {
@@ -649,6 +663,7 @@ async fn from_the_alert_to_fixed_as_each_of_the_five() {
         &TAX,
         &|| {
             let order = house.buy(TEE, GERMANY);
+            house.arrived(&order);
             house.act(json!({ "act": "retax", "order": order }));
             house.world().reconcile();
             Value::from(order)
@@ -665,7 +680,9 @@ async fn from_the_alert_to_fixed_as_each_of_the_five() {
     walk(
         &ON_HAND,
         &|| {
-            DEPOTS.iter().for_each(|sku| drop(house.buy(sku, AMERICA)));
+            let bought: Vec<String> = DEPOTS.iter().map(|sku| house.buy(sku, AMERICA)).collect();
+            // Before they are in the books, nothing of them is promised there.
+            bought.iter().for_each(|order| house.arrived(order));
             house.world().wrong("on_hand")
         },
         &|walker, _| walker.press("Release", &[]),
