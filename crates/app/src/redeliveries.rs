@@ -122,7 +122,9 @@ pub(crate) async fn begin(
         return otherwise(format!("{seen} were shown, and it would be {records} now. Look at them again, then deliver."));
     }
     if records == 0 {
-        return otherwise("every record is as it was delivered, or would not pass now.".to_owned());
+        return otherwise(
+            "every record is as it was delivered, would not pass now, or was never entered for this flow.".to_owned(),
+        );
     }
     let run = Redelivery {
         flow: flow.clone(),

@@ -356,7 +356,7 @@ impl World {
         });
         let identity = match &config.source {
             Source::Generated { orders } => {
-                format!("seed {} with {orders} generated orders", config.seed)
+                format!("seed {} with {orders} generated orders of {} items", config.seed, catalogue.items().len())
             }
             Source::Flash { skus, orders } => {
                 format!("seed {} with {orders} orders of a flash sale of {skus} items", config.seed)

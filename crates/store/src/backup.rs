@@ -14,15 +14,25 @@ const FAULTS_MAX: usize = 20;
 
 /// Running counts that do not agree with the rows that they count.
 const MISCOUNTED: &str = "
-SELECT 'records of ' || connection || ', ' || kind, sum(counted), sum(there) FROM (
+SELECT brand || ': records of ' || connection || ', ' || kind, sum(counted), sum(there) FROM (
     SELECT brand, connection, kind, number AS counted, 0 AS there FROM record_counts
     UNION ALL SELECT brand, connection, kind, 0, count(*) FROM records GROUP BY 1, 2, 3)
 GROUP BY brand, connection, kind HAVING sum(counted) <> sum(there)
 UNION ALL
-SELECT 'obligations of ' || flow || ', ' || state, sum(counted), sum(there) FROM (
+SELECT brand || ': obligations of ' || flow || ', ' || state, sum(counted), sum(there) FROM (
     SELECT brand, flow, state, number AS counted, 0 AS there FROM settled_counts
     UNION ALL SELECT brand, flow, state, 0, count(*) FROM obligations WHERE settled_at IS NOT NULL GROUP BY 1, 2, 3)
 GROUP BY brand, flow, state HAVING sum(counted) <> sum(there)";
+
+/// Both kinds of running counts, made anew from the rows.
+const COUNTED_ANEW: &str = "
+BEGIN IMMEDIATE;
+DELETE FROM record_counts;
+INSERT INTO record_counts (brand, connection, kind, number) SELECT brand, connection, kind, count(*) FROM records GROUP BY 1, 2, 3;
+DELETE FROM settled_counts;
+INSERT INTO settled_counts (brand, flow, state, number)
+SELECT brand, flow, state, count(*) FROM obligations WHERE settled_at IS NOT NULL GROUP BY 1, 2, 3;
+COMMIT";
 
 /// What was found in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +41,9 @@ pub struct Inspection {
     pub schema: u32,
     /// What the database says is wrong with its pages and its references; empty when it is whole.
     pub faults: Vec<String>,
+    /// Running counts that do not agree with the rows that they count. Nothing is lost by it: a restore counts anew.
+    #[serde(default)]
+    pub miscounted: Vec<String>,
     /// The audit trail of each brand.
     pub trails: BTreeMap<String, Trail>,
     /// How many rows there are of what must not be lost.
@@ -93,6 +106,20 @@ pub async fn inspect(path: &Path) -> Result<Inspection> {
     tokio::task::spawn_blocking(move || look_through(&path)).await.map_err(|_| StoreError::Closed)?
 }
 
+/// Counts anew what is known from running counts, in a file of this version's schema.
+///
+/// # Errors
+/// The database's.
+pub async fn count_anew(path: &Path) -> Result<()> {
+    let path = path.to_owned();
+    let count = move || {
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        prepare(&connection)?;
+        Ok(connection.execute_batch(COUNTED_ANEW)?)
+    };
+    tokio::task::spawn_blocking(count).await.map_err(|_| StoreError::Closed)?
+}
+
 fn look_through(path: &Path) -> Result<Inspection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -112,15 +139,14 @@ fn look_through(path: &Path) -> Result<Inspection> {
         faults.push(format!("a row of {table} refers to one of {other} that is not there"));
     }
     drop(rows);
+    let mut miscounted = Vec::new();
     let counts = "SELECT count(*) FROM sqlite_schema WHERE name = 'settled_counts'";
     if faults.is_empty() && connection.query_row(counts, [], |row| row.get::<_, bool>(0))? {
         let said = |row: &rusqlite::Row<'_>| {
             let (what, counted, there): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(format!("{what}: {counted} are counted and {there} are there"))
         };
-        let miscounted =
-            connection.prepare(MISCOUNTED)?.query_map([], said)?.take(FAULTS_MAX).collect::<rusqlite::Result<Vec<_>>>()?;
-        faults.extend(miscounted);
+        miscounted = connection.prepare(MISCOUNTED)?.query_map([], said)?.take(FAULTS_MAX).collect::<rusqlite::Result<_>>()?;
     }
     let view = View { connection: &connection };
     let mut trails = BTreeMap::new();
@@ -144,7 +170,7 @@ fn look_through(path: &Path) -> Result<Inspection> {
         let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
         kept.insert(table.to_owned(), count(rows));
     }
-    Ok(Inspection { schema, faults, trails, rows: kept })
+    Ok(Inspection { schema, faults, miscounted, trails, rows: kept })
 }
 
 #[cfg(test)]
@@ -191,14 +217,25 @@ mod tests {
         drop(direct);
         let found = inspect(&altered).await.unwrap();
         assert_eq!((found.is_whole(), found.trails["brand"].broken_at), (false, Some(1)));
-        // So is a row that is gone without its count.
+        // Rows that are gone without their counts are told, and counted anew; nothing that is there is lost by it.
         let robbed = folder.path().join("robbed.db");
         store.back_up(&robbed).await.unwrap();
         let direct = Connection::open(&robbed).unwrap();
-        direct.execute_batch("INSERT INTO settled_counts VALUES ('brand', 'orders', 'confirmed', 2)").unwrap();
+        direct
+            .execute_batch(
+                "INSERT INTO settled_counts VALUES ('brand', 'orders', 'confirmed', 2);
+                 INSERT INTO record_counts VALUES ('brand', 'shop', 'order', 1)",
+            )
+            .unwrap();
         drop(direct);
         let found = inspect(&robbed).await.unwrap();
-        assert_eq!(found.faults, ["obligations of orders, confirmed: 2 are counted and 0 are there"]);
+        let told = [
+            "brand: records of shop, order: 1 are counted and 0 are there",
+            "brand: obligations of orders, confirmed: 2 are counted and 0 are there",
+        ];
+        assert_eq!((found.is_whole(), found.miscounted.as_slice()), (true, told.map(str::to_owned).as_slice()));
+        count_anew(&robbed).await.unwrap();
+        assert_eq!(inspect(&robbed).await.unwrap().miscounted, [""; 0]);
         let mut bytes = std::fs::read(&altered).unwrap();
         let middle = bytes.len() / 2;
         bytes.iter_mut().skip(middle).take(8_192).for_each(|byte| *byte ^= 0x5a);

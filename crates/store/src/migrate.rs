@@ -180,6 +180,37 @@ mod tests {
     }
 
     #[test]
+    fn what_came_and_settled_before_it_was_counted_is_counted() {
+        let connection = Connection::open_in_memory().unwrap();
+        for file in &MIGRATIONS[..18] {
+            connection.execute_batch(file).unwrap();
+        }
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        for (number, brand, state) in [(1, "a", "confirmed"), (2, "a", "held"), (3, "a", "captured"), (4, "b", "confirmed")] {
+            let record = "INSERT INTO records (brand, connection, kind, key, revision, latest, form, received_at, digest, who, search, body)
+                          VALUES (?2, 'shop', 'order', ?1, 1, 1, 'order', 0, zeroblob(32), '', '', x'')";
+            connection.execute(record, rusqlite::params![number, brand]).unwrap();
+            let settled = (state != "captured").then_some(0);
+            let due = settled.is_none().then_some(0);
+            let obligation = "INSERT INTO obligations (brand, flow, kind, key, revision, record_id, state, due_at, captured_at, settled_at, exception_id)
+                              VALUES (?2, 'f', 'order', ?1, 1, ?1, ?3, ?4, 0, ?5, 1)";
+            connection.execute(obligation, rusqlite::params![number, brand, state, due, settled]).unwrap();
+        }
+        connection.execute_batch(MIGRATIONS[18]).unwrap();
+        let counts = |sql: &str| {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            rows.collect::<rusqlite::Result<Vec<(String, String, i64)>>>().unwrap()
+        };
+        let row = |brand: &str, of: &str, number| (brand.to_owned(), of.to_owned(), number);
+        assert_eq!(counts("SELECT brand, connection, number FROM record_counts"), [row("a", "shop", 3), row("b", "shop", 1)]);
+        assert_eq!(
+            counts("SELECT brand, state, number FROM settled_counts"),
+            [row("a", "confirmed", 1), row("a", "held", 1), row("b", "confirmed", 1)]
+        );
+    }
+
+    #[test]
     fn the_words_of_the_schema_are_the_words_of_the_model() {
         use selvedge_model::obligation::State;
         let connection = Connection::open_in_memory().unwrap();

@@ -157,7 +157,8 @@ pub struct Step {
 pub struct Balance {
     /// In which flow.
     pub flow: String,
-    /// Revisions that were captured for the flow, counted from the records and never from the obligations.
+    /// Revisions that were captured for the flow, counted from the records and never from the obligations; for a flow that is off,
+    /// over everything, what had been entered.
     pub captured: u64,
     /// Read back and equal.
     pub confirmed: u64,
@@ -666,12 +667,13 @@ impl View<'_> {
                 None => self.state_counts(brand, &side.flow)?,
                 Some(window) => self.state_counts_in(brand, &side.flow, window)?,
             };
-            // Counted from the records, so that an obligation that was lost shows as a difference; what a flow that is off owes is
-            // what was entered before.
+            // Counted from the records, so that an obligation that was lost shows as a difference. A flow that is off captures nothing
+            // any more: what came since for others is none of its.
             let captured = match (side.off, window) {
                 (false, None) => self.received(brand, &side.from, side.kind)?,
                 (false, Some(window)) => self.received_in(brand, &side.from, side.kind, window)?,
-                (true, _) => counts.iter().map(|(_, rows)| rows).sum(),
+                (true, None) => counts.iter().map(|(_, rows)| rows).sum(),
+                (true, Some(window)) => self.entered_in(brand, side, window)?,
             };
             let mut balance = Balance { flow: side.flow.0.clone(), captured, ..Balance::default() };
             for (state, rows) in counts {
@@ -691,6 +693,15 @@ impl View<'_> {
             balances.push(balance);
         }
         Ok(balances)
+    }
+
+    /// Records of a window that a flow had entered before it was switched off.
+    fn entered_in(&self, brand: &Brand, side: &FlowSide, window: Interval) -> Result<u64> {
+        let sql = "SELECT count(*) FROM records r WHERE brand = ?1 AND connection = ?2 AND kind = ?3 AND received_at >= ?4 AND received_at < ?5
+                   AND EXISTS (SELECT 1 FROM obligations o WHERE o.brand = r.brand AND o.flow = ?6 AND o.key = r.key AND o.revision = r.revision)";
+        let (from, to) = (micros(window.from), micros(window.to));
+        let values = params![brand.as_str(), side.from.as_str(), side.kind.word(), from, to, side.flow.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(count))?)
     }
 
     /// Rows of a flow by state; only states that some row is in, in the model's order. What has settled is known from running counts,
@@ -1091,8 +1102,7 @@ mod tests {
     #[tokio::test]
     async fn the_balance_shows_what_was_lost_and_what_was_made_up() {
         let world = World::new().await;
-        let id = world.order("1").await;
-        world.order("2").await;
+        let (id, second) = (world.order("1").await, world.order("2").await);
         let side = world.side();
         world
             .tx(move |tx| {
@@ -1102,9 +1112,27 @@ mod tests {
                 assert_eq!(tx.balance(&brand(), std::slice::from_ref(&side), window(100, 101))?[0].captured, 2);
                 let before = tx.balance(&brand(), std::slice::from_ref(&side), window(0, 100))?;
                 assert_eq!((before[0].captured, before[0].in_flight), (0, 0));
-                // Lose one behind the store's back: it shows.
+                // A flow that is off owes what it had entered, and not what comes for others.
+                let off = FlowSide { flow: "late".into(), off: true, ..side.clone() };
+                for window in [None, window(0, 999)] {
+                    let balance = &tx.balance(&brand(), std::slice::from_ref(&off), window)?[0];
+                    assert_eq!((balance.captured, balance.difference()), (0, 0));
+                    let off = FlowSide { off: true, ..side.clone() };
+                    let balance = &tx.balance(&brand(), &[off], window)?[0];
+                    assert_eq!((balance.captured, balance.difference()), (2, 0));
+                }
+                // Lose one behind the store's back: it shows, and so does a settled one, and a record.
                 tx.connection.execute("DELETE FROM obligations WHERE id = ?1", [id.0])?;
-                assert_eq!(tx.balance(&brand(), std::slice::from_ref(&side), None)?[0].difference(), 1);
+                let difference =
+                    |window| tx.balance(&brand(), std::slice::from_ref(&side), window).map(|found| found[0].difference());
+                assert_eq!((difference(None)?, difference(window(0, 999))?), (1, 1));
+                tx.step(second, Event::Exclude, &Step::default(), at(101))?;
+                assert_eq!(tx.state_counts(&brand(), &flow())?, [(State::Excluded, 1)]);
+                tx.connection.execute_batch("DELETE FROM attempts; DELETE FROM settlings")?;
+                tx.connection.execute("DELETE FROM obligations WHERE id = ?1", [second.0])?;
+                assert_eq!((tx.state_counts(&brand(), &flow())?, difference(None)?), (Vec::new(), 2));
+                tx.connection.execute("DELETE FROM records WHERE key = '1'", [])?;
+                assert_eq!((difference(None)?, difference(window(0, 999))?), (1, 1));
                 Ok(())
             })
             .await;

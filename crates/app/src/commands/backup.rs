@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use selvedge_store::backup::{Inspection, inspect};
+use selvedge_store::backup::{Inspection, count_anew, inspect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -179,6 +179,7 @@ async fn restore(about: &About, file: &Path, replace: bool) -> Done {
     let aside = moved.then_some(name);
     // Opened once: an older schema is brought up to this version's here, and not at an hour when nobody looks.
     let store = about.store(&config).await?;
+    count_anew(&place).await?;
     let (brand, at, name) = (config.brand.clone(), about.clock.now(), file.display().to_string());
     store.write(move |tx| tx.audit(&brand, &actor(), "store.restore", &name, &format!("BLAKE3 {blake3}"), at)).await?;
     store.fold().await?;
@@ -306,6 +307,9 @@ fn say(about: &About, file: &Path, found: &Inspection, note: Option<&Note>) -> D
 fn tell(about: &About, found: &Inspection) -> Result<(), Failure> {
     for fault in &found.faults {
         about.out.line(format!("damaged: {}", super::out::clean(fault)))?;
+    }
+    for count in &found.miscounted {
+        about.out.line(format!("counted wrong: {}; nothing is lost, and a restore counts anew.", super::out::clean(count)))?;
     }
     for (brand, trail) in &found.trails {
         let brand = super::out::clean(brand);

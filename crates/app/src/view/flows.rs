@@ -20,7 +20,7 @@ use crate::config::words::{Moment, Span};
 /// The slots of the picture of throughput, and how long each is.
 const SLOTS: usize = 60;
 const SLOT: Duration = Duration::from_secs(60);
-/// Of how many of the newest rows the latency is told: enough for one in a hundred of them.
+/// Of how many of the newest rows the latency is told: its p99 rests on fifty of them.
 const LATENCY_OF: usize = 5_000;
 /// Hours of the chart of one flow.
 pub const HOURS: usize = 72;

@@ -212,9 +212,12 @@ async fn picture(browser: &Browser, name: &str, look: Look) {
 
 /// Looks through the page that is open, for a test that comes to one that stands nowhere in the demo; with a picture, if asked.
 pub async fn look_over(browser: &Browser, name: &str) {
-    Look::Light.set(browser).await;
-    let found = found(browser, &axe(), Look::Light).await;
-    assert!(found.is_empty(), "{name}: {}", found.join("\n"));
+    let axe = axe();
+    for look in [Look::Phone, Look::Dark, Look::Light] {
+        look.set(browser).await;
+        let found = found(browser, &axe, look).await;
+        assert!(found.is_empty(), "{name} ({look:?}): {}", found.join("\n"));
+    }
     if std::env::var_os("SELVEDGE_SCREENSHOTS").is_some() {
         picture(browser, name, Look::Light).await;
     }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::credits::credits_of;
+use crate::{credits::credits_of, webhooks::exchange, world::until};
 
 pub fn selvedge() -> Command {
     Command::new(env!("CARGO_BIN_EXE_selvedge"))
@@ -155,6 +155,26 @@ fn assert_balanced(report: &Value) {
         assert_eq!(n("captured"), right, "{name}: {flow}");
         assert_eq!(n("in_flight"), 0, "{name}: {flow}");
     }
+}
+
+#[test]
+fn a_demo_goes_on_when_nobody_reads_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let mut command = selvedge();
+    command.args(["demo", "--no-warehouse", "--orders", "1", "--listen", &address, "--store"]).arg(folder.path().join("demo.db"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // As `| head` would, only sooner.
+    drop(child.stdout.take());
+    until("the page", || {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        std::net::TcpStream::connect(&address).ok()?;
+        let answer =
+            exchange(&address, format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes());
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    });
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     demo::selvedge,
     page::{Running, start},
     webhooks::{exchange, set_cookie},
-    world::{PATIENCE, World, until},
+    world::{ASK, PATIENCE, World, until},
 };
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -415,14 +415,13 @@ impl Fault {
         walker.open(alert.word("url"));
         let exception = walker.path.clone();
         walker.sees(&[alert.word("message"), alert.word("remedy"), "Why", "Runbook", "History"]);
-        // What it holds may still be coming together; the page tells by itself.
-        until(&format!("the whole page of {}", self.name), || {
-            let whole = self.page.iter().all(|word| walker.text().contains(word));
-            if !whole {
-                walker.load(&exception);
-            }
-            whole.then_some(())
-        });
+        // What it holds may still be coming together, and an open page is kept up to date.
+        let end = Instant::now() + PATIENCE;
+        while !self.page.iter().all(|word| walker.text().contains(word)) && Instant::now() < end {
+            std::thread::sleep(ASK);
+            walker.load(&exception);
+        }
+        walker.sees(self.page);
         mend(&mut walker);
         walker.load(&exception);
         let closed = until(&format!("the end of {}", self.name), || {

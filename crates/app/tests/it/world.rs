@@ -12,7 +12,7 @@ use crate::{demo::selvedge, webhooks::exchange};
 /// The longest that anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How often is asked.
-const ASK: Duration = Duration::from_millis(50);
+pub const ASK: Duration = Duration::from_millis(50);
 
 /// What a test waits for, asked again and again.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -1,4 +1,4 @@
-//! Orders and items made up from a seed, always the same ones.
+//! Orders and items made up from a seed and the number of orders, always the same ones.
 
 use super::*;
 

@@ -5,7 +5,7 @@ CREATE TABLE record_counts (
     brand      TEXT NOT NULL,
     connection TEXT NOT NULL,
     kind       TEXT NOT NULL,
-    number     INTEGER NOT NULL CHECK (number >= 0), -- revisions that came
+    number     INTEGER NOT NULL,      -- revisions that came
     PRIMARY KEY (brand, connection, kind)
 ) STRICT, WITHOUT ROWID;
 
@@ -26,7 +26,7 @@ CREATE TABLE settled_counts (
     brand  TEXT NOT NULL,
     flow   TEXT NOT NULL,
     state  TEXT NOT NULL,             -- a settled one
-    number INTEGER NOT NULL CHECK (number >= 0), -- obligations in it
+    number INTEGER NOT NULL,          -- obligations in it
     PRIMARY KEY (brand, flow, state)
 ) STRICT, WITHOUT ROWID;
 
@@ -42,7 +42,7 @@ CREATE TRIGGER obligations_settled_counted_off AFTER UPDATE OF state ON obligati
 BEGIN
     UPDATE settled_counts SET number = number - 1 WHERE brand = OLD.brand AND flow = OLD.flow AND state = OLD.state;
 END;
--- Neither happens in the product; whoever does it beside the product is counted, too.
+-- Neither happens in the product; whoever does it beside the product is counted, too. (Not so a REPLACE, nor another flow or brand.)
 CREATE TRIGGER obligations_added_counted AFTER INSERT ON obligations WHEN NEW.settled_at IS NOT NULL
 BEGIN
     INSERT INTO settled_counts (brand, flow, state, number) VALUES (NEW.brand, NEW.flow, NEW.state, 1)

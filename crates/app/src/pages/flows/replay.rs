@@ -284,7 +284,7 @@ fn deliver_form(view: &ReplayView, deliverable: Deliverable, busy: bool) -> Mark
             p {
                 (plural(records, "record passes", "records pass")) " now and would go otherwise than before."
                 @if would_not_pass > 0 { " " (plural(would_not_pass, "other would not pass, and is left as it is", "others would not pass, and are left as they are")) "." }
-                @if left_out > 0 { " " (grouped(left_out)) " more pass and are for another delivery." }
+                @if left_out > 0 { " " (plural(left_out, "record more passes", "records more pass")) ", and this delivery does not take " @if left_out == 1 { "it" } @else { "them" } ": never entered for this flow, or over the limit." }
             }
             @if busy {
                 p.quiet { "A delivery of this flow is under way; another one can begin when it has ended." }
@@ -300,7 +300,7 @@ fn deliver_form(view: &ReplayView, deliverable: Deliverable, busy: bool) -> Mark
             p.quiet {
                 "There is nothing to deliver again."
                 @if would_not_pass > 0 { " " (plural(would_not_pass, "record would not pass now", "records would not pass now")) "." }
-                @if left_out > 0 { " " (plural(left_out, "record passes and owes nothing", "records pass and owe nothing")) "." }
+                @if left_out > 0 { " " (plural(left_out, "record passes, and was never entered for this flow", "records pass, and were never entered for this flow")) "." }
             }
         }
     }
