@@ -284,7 +284,7 @@ fn deliver_form(view: &ReplayView, deliverable: Deliverable, busy: bool) -> Mark
             p {
                 (plural(records, "record passes", "records pass")) " now and would go otherwise than before."
                 @if would_not_pass > 0 { " " (plural(would_not_pass, "other would not pass, and is left as it is", "others would not pass, and are left as they are")) "." }
-                @if left_out > 0 { " " (plural(left_out, "record more passes", "records more pass")) ", and this delivery does not take " @if left_out == 1 { "it" } @else { "them" } ": never entered for this flow, or over the limit." }
+                @if left_out > 0 { " " (plural(left_out, "further record passes", "further records pass")) ", and this delivery does not take " @if left_out == 1 { "it" } @else { "them" } ": never entered for this flow, or over the limit." }
             }
             @if busy {
                 p.quiet { "A delivery of this flow is under way; another one can begin when it has ended." }
@@ -411,5 +411,32 @@ fn how_far(run: &Redelivery, now: Timestamp) -> Markup {
                 p.wrong { "Nothing moved any more, so nobody waited longer. What is under way goes on by itself; see whether the connection is up." }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_delivered_again_is_told_too() {
+        let said = |records, would_not_pass, left_out| {
+            let view = ReplayView {
+                flow: "orders".into(),
+                since: Timestamp::UNIX_EPOCH,
+                until: None,
+                tally: ReplayTally::default(),
+                deliverable: None,
+            };
+            deliver_form(&view, Deliverable { records, would_not_pass, left_out }, true).into_string()
+        };
+        assert_eq!(said(0, 0, 0), "");
+        let nothing = said(0, 2, 1);
+        for words in ["nothing to deliver again", "2 records would not pass now", "1 record passes, and was never entered"] {
+            assert!(nothing.contains(words), "{words}: {nothing}");
+        }
+        assert!(!said(0, 0, 3).contains("would not pass"));
+        let some = said(2, 0, 1);
+        assert!(some.contains("1 further record passes, and this delivery does not take it"), "{some}");
     }
 }
