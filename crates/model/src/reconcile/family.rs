@@ -241,11 +241,12 @@ fn judge(pair: Pair<'_>, family: &Family, window: &Interval, terms: &Terms, ledg
             let fresh = until(one.updated_at.unwrap_or(one.at), terms.allowance);
             let owed = one.key.as_ref().filter(|_| !findings.is_empty()).and_then(|key| ledger(one.kind, key));
             if let Some(Owed { state: State::Held, exception: Some(exception), flow, .. }) = &owed {
-                // The change is at the gate, and somebody has to look at it there.
-                for finding in findings.iter_mut().filter(|finding| is_change(finding.why)) {
+                // What the source says is at the gate, and somebody has to look at it there.
+                let is_owned = |finding: &&mut Finding| is_change(finding.why) || finding.cause == Cause::Status;
+                for finding in findings.iter_mut().filter(is_owned) {
                     finding.why = Why::Held;
                     finding.fix = Why::Held.fix().to_owned();
-                    finding.detail = format!("{}: the change is held by {exception} in {flow}", finding.detail);
+                    finding.detail = format!("{}: what the source says is held by {exception} in {flow}", finding.detail);
                 }
             }
             let ahead = until(theirs_whole.at, terms.allowance);
@@ -597,6 +598,27 @@ mod tests {
         assert_eq!((held[0].exception, held[0].findings[0].expected.as_deref()), (Some(ExceptionId(3)), Some("2")));
         assert!(held[0].findings[0].detail.contains("exc_3 in receipts"), "{}", held[0].findings[0].detail);
         assert_eq!(words(&told(State::Confirmed)), [("open", vec!["other_units"])], "nothing holds it: somebody else changed it");
+    }
+
+    #[test]
+    fn where_it_stands_is_the_exceptions_too_while_one_holds_it() {
+        // The warehouse tells of an empty parcel, which the gate holds; the shop's people had completed the return without looking.
+        let empty = Entry { stage: Stage::Pending, lines: Vec::new(), ..entry(Kind::Return, "1", "1042.depot.7", 5, 1) };
+        let done = entry(Kind::Return, "9", "1042.shop.7", 6, 1);
+        let called_off = Entry { stage: Stage::Void, ..done.clone() };
+        let told = |ours: &Entry, theirs: &Entry, state: State| {
+            let family = Family { key: "1042".to_owned(), ours: vec![ours.clone()], theirs: vec![theirs.clone()] };
+            let window = Interval { from: at(0), to: at(10_000) };
+            let owed =
+                Owed { state, exception: Some(ExceptionId(3)), note: None, flow: FlowName::new("receipts"), settled_at: None };
+            let matches = settle(&family, &window, &terms(), &move |_, _| Some(owed.clone()), at(20_000));
+            let whys = words(&matches)[0].1.clone();
+            (whys, matches[0].exception)
+        };
+        assert_eq!(told(&empty, &done, State::Held), (vec!["held"], Some(ExceptionId(3))));
+        assert_eq!(told(&empty, &done, State::Confirmed).0, ["ahead"], "nothing holds it");
+        assert_eq!(told(&called_off, &done, State::Held).0, ["held"]);
+        assert_eq!(told(&called_off, &done, State::Confirmed).0, ["cancelled_once"]);
     }
 
     #[test]
