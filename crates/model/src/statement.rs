@@ -17,8 +17,8 @@ use crate::{
     id::{ConnectionName, ExternalId, RecordKey, Sku},
     money::{Currency, Money},
     records::{
-        Charge, CreditNote, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus, RecipePart,
-        Refund, Return, ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
+        Charge, CreditNote, CreditReason, CreditStatus, Kind, LineKind, Named, Order, OrderStatus, PaymentKind, PaymentStatus,
+        RecipePart, Refund, Return, ReturnStatus, Shipment, ShipmentStatus, StockLevel, TaxMode, Totals,
     },
 };
 
@@ -163,6 +163,10 @@ pub struct Entry {
     /// Whether it is internal and no sale.
     #[serde(default, skip_serializing_if = "is_false")]
     pub internal: bool,
+    /// Whether it gives back, or pays back, units that were cancelled before they left: the sale is smaller by them already, and books
+    /// have nothing of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub never_invoiced: bool,
     /// What each side has its own word for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facets: BTreeMap<Facet, Named>,
@@ -222,6 +226,7 @@ impl Entry {
             on: None,
             updated_at: None,
             internal: false,
+            never_invoiced: false,
             facets: BTreeMap::new(),
             buyer: None,
             address: None,
@@ -444,6 +449,7 @@ impl From<&CreditNote> for Entry {
             on: Some(credit.issued_on),
             updated_at: Some(credit.updated_at),
             internal: false,
+            never_invoiced: credit.reason == CreditReason::Cancellation,
             reference: None,
             buyer: credit.buyer.as_ref().map(|buyer| buyer.trim().to_lowercase()),
             captured: None,

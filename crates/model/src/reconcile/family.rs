@@ -314,6 +314,12 @@ fn lonely(one: &Entry, family: &Family, terms: &Terms, ledger: Ledger<'_>, now: 
     if one.internal {
         return excluded(Rule::Internal, "internal at the source".to_owned());
     }
+    if one.never_invoiced {
+        return excluded(
+            Rule::NeverInvoiced,
+            "its units were cancelled before they left: the sale is smaller by them already".to_owned(),
+        );
+    }
     if let Some(market) = one.facets.get(&crate::statement::Facet::Market)
         && terms.exclude_markets.iter().any(|name| *name == market.id || *name == market.name)
     {
@@ -549,6 +555,18 @@ mod tests {
         let matches = told(vec![entry(Kind::Order, "1", "1042", 5, 2)], vec![entry(Kind::Order, "9", "1042", 6, 2)]);
         assert_eq!(words(&matches), [("agreed", vec![])]);
         assert_eq!(matches[0].how, How::Key);
+    }
+
+    #[test]
+    fn what_was_never_invoiced_is_not_missed_and_is_compared_where_it_was_booked_all_the_same() {
+        let cancelled = |kind| Entry { never_invoiced: true, ..entry(kind, "1", "1042.shop.p1", 5, 2) };
+        for kind in [Kind::CreditNote, Kind::Refund] {
+            let lonely = told(vec![cancelled(kind)], vec![]);
+            assert!(matches!(lonely[0].verdict, Verdict::Excluded { rule: Rule::NeverInvoiced, .. }), "{lonely:?}");
+            assert_eq!(words(&told(vec![cancelled(kind)], vec![entry(kind, "9", "1042.shop.p1", 6, 2)])), [("agreed", vec![])]);
+            let other = told(vec![cancelled(kind)], vec![entry(kind, "9", "1042.shop.p1", 6, 3)]);
+            assert_eq!(other[0].verdict, Verdict::Open);
+        }
     }
 
     #[test]

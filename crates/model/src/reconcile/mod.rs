@@ -119,6 +119,8 @@ pub enum Rule {
     Pending,
     /// Internal: a sample, staff.
     Internal,
+    /// It gives back what was cancelled before it left, and was never invoiced.
+    NeverInvoiced,
     /// Of a market that the config leaves out.
     Market,
     /// A bundle, and the target knows its parts only.
@@ -141,6 +143,7 @@ impl Rule {
             Rule::CalledOff => "called_off",
             Rule::Pending => "pending",
             Rule::Internal => "internal",
+            Rule::NeverInvoiced => "never_invoiced",
             Rule::Market => "market",
             Rule::Bundle => "bundle",
             Rule::Unlisted => "unlisted",

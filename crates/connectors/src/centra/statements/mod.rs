@@ -18,7 +18,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use selvedge_connector::{Cursor, Fault, Priority, Raw, Session, Source as _, StatementPage, Statements as Port};
-use selvedge_model::{AnyRecord, ExternalId, Interval, Kind, Problem, gate::Values, moment, statement::Entry};
+use selvedge_model::{
+    AnyRecord, CreditNote, ExternalId, Interval, Kind, Problem, Refund, gate::Values, moment, records::CreditReason,
+    statement::Entry,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -158,10 +161,19 @@ fn unread(problems: Vec<Problem>) -> Problem {
 }
 
 /// The records of one kind beside a document's own.
-fn told(also: Vec<AnyRecord>, kind: Kind) -> impl Iterator<Item = Entry> {
-    also.into_iter().filter_map(move |record| match (kind, record) {
-        (Kind::CreditNote, AnyRecord::CreditNote(credit)) => Some(Entry::from(&*credit)),
-        (Kind::Refund, AnyRecord::Refund(refund)) => Some(Entry::from(&*refund)),
+fn told(also: &[AnyRecord], kind: Kind) -> impl Iterator<Item = Entry> {
+    // A refund says which credit note it pays, and that one says what for.
+    let never_invoiced = |refund: &Refund| {
+        let pays = |credit: &&CreditNote| credit.key == refund.credit_note;
+        let credits =
+            also.iter().filter_map(|record| if let AnyRecord::CreditNote(credit) = record { Some(&**credit) } else { None });
+        credits.filter(pays).any(|credit| credit.reason == CreditReason::Cancellation)
+    };
+    also.iter().filter_map(move |record| match (kind, record) {
+        (Kind::CreditNote, AnyRecord::CreditNote(credit)) => Some(Entry::from(&**credit)),
+        (Kind::Refund, AnyRecord::Refund(refund)) => {
+            Some(Entry { never_invoiced: never_invoiced(refund), ..Entry::from(&**refund) })
+        }
         _ => None,
     })
 }
@@ -339,7 +351,7 @@ impl Statements {
                 if decoded.record.is_none() {
                     found.unread.push((raw.id, unread(decoded.problems)));
                 }
-                found.entries.extend(told(decoded.also, kind));
+                found.entries.extend(told(&decoded.also, kind));
             }
         } else {
             let watched = SignedDuration::from_hours(i64::from(self.settings.returns.watch_days).saturating_mul(24));
@@ -354,7 +366,7 @@ impl Statements {
                 if decoded.record.is_none() || !credited && !decoded.problems.is_empty() {
                     found.unread.push((ExternalId::new(head.id()), unread(decoded.problems)));
                 }
-                found.entries.extend(told(decoded.also, kind));
+                found.entries.extend(told(&decoded.also, kind));
             }
         }
         found.entries.retain(|entry| interval.contains(entry.at));

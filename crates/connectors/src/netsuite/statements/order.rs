@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use selvedge_model::RecordKey;
 
 use super::super::{
+    returns::{authorization, credit_memo, refund},
     settings::{Document, OrderKey, StatementSettings},
+    shipments,
     suiteql::Row,
     wire,
 };
@@ -53,6 +55,13 @@ pub(super) fn of_key(key: &str) -> Option<RecordKey> {
     }
 }
 
+/// The order of a document about one that is ours, by its external id.
+fn ours(row: &Row) -> Option<RecordKey> {
+    let external = text(row, "externalid")?;
+    let prefixes = [credit_memo::PREFIX, authorization::PREFIX, refund::PREFIX, shipments::PREFIX];
+    prefixes.into_iter().find_map(|prefix| of_key(&wire::key_of_external_id(prefix, external)?))
+}
+
 /// What a document about an order says of it by itself, where the settings say where.
 pub(super) fn named(row: &Row, settings: &StatementSettings) -> Option<RecordKey> {
     stated(row, settings.order_key.as_ref()?, &settings.strip)
@@ -83,13 +92,16 @@ impl Origins {
         self.0.contains_key(id)
     }
 
-    /// The order at the end of the way from this document.
+    /// The order at the end of the way from this document; a document of ours on the way says of which order it is.
     pub fn order(&self, from: &str, settings: &StatementSettings) -> Option<RecordKey> {
         let mut at = from;
         for _ in 0..=STEPS {
             let row = self.0.get(at)?;
             if is_order(row) {
                 return number(row, settings);
+            }
+            if let Some(order) = ours(row) {
+                return Some(order);
             }
             match row.get("createdfrom") {
                 Some(next) => at = next,
@@ -132,6 +144,12 @@ mod tests {
 
     #[test]
     fn a_document_is_followed_back_to_its_order_and_a_circle_ends() {
+        // A gesture has no document before it: a memo of ours says by itself of which order it is, somebody else's does not.
+        let mut gestures = Origins::default();
+        let gesture = |id: &str, external: &str| row(&[("id", id), ("type", "CustCred"), ("externalid", external)]);
+        gestures.learn(vec![gesture("5", "cm_1042.shop.p7"), gesture("6", "cm_7"), gesture("7", "so_1042.shop.p7")]);
+        let order = |id| gestures.order(id, &by(None, ""));
+        assert_eq!((order("5"), order("6"), order("7")), (Some(RecordKey::new("1042")), None, None));
         let mut origins = Origins::default();
         let memo = row(&[("id", "3"), ("type", "CustCred"), ("createdfrom", "2")]);
         assert_eq!(origins.learn(vec![memo]), ["2".to_owned()].into());
