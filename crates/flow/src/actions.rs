@@ -288,7 +288,8 @@ impl Actions {
                 if !matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) || row.exception != Some(id) {
                     return Err(StoreError::Absent(format!("order or shipment {obligation} that {id} holds")));
                 }
-                if let Some((field, _)) = wanted.iter().find(|(field, _)| field.kind() != kind) {
+                let fields = EditField::of_record(&record);
+                if let Some((field, _)) = wanted.iter().find(|(field, _)| !fields.contains(field)) {
                     return Err(StoreError::Absent(format!("field {} of {kind} {}", field.word(), row.key)));
                 }
                 let in_force = tx.edits_in_force(&brand, &row.key)?;

@@ -1,7 +1,9 @@
 //! What a person may change of one held order or shipment before it goes on: where it goes, how, how its buyer is reached, and by
 //! which number it can be followed. Never money, units or items: those are the source's to change.
 
-use schemars::JsonSchema;
+use std::num::NonZeroU8;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::records::{Address, AnyRecord, Kind, Named, Order, Parcel, Shipment};
@@ -22,9 +24,14 @@ pub enum Editable {
     Tracking,
 }
 
-/// One field of an order or of a shipment that can be edited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// Which parcel of a shipment, counted from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParcelNumber(NonZeroU8);
+
+/// One field of an order or of a shipment that can be edited; its word in JSON, as `postcode` or, of a shipment's second parcel,
+/// `tracking_2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum EditField {
     /// Given name.
     FirstName,
@@ -50,10 +57,10 @@ pub enum EditField {
     Email,
     /// How it travels.
     ShippingMethod,
-    /// By which number a shipment can be followed: that of its first parcel.
-    Tracking,
+    /// By which number a parcel of a shipment can be followed.
+    Tracking(ParcelNumber),
     /// Who carries that parcel, by the word that mapping tables know them by.
-    Carrier,
+    Carrier(ParcelNumber),
 }
 
 /// The longest value, in characters.
@@ -65,9 +72,34 @@ impl Editable {
         [Editable::Address, Editable::Phone, Editable::Email, Editable::ShippingMethod, Editable::Tracking];
 }
 
+impl Editable {
+    /// Of which kind of record it is.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Editable::Address | Editable::Phone | Editable::Email | Editable::ShippingMethod => Kind::Order,
+            Editable::Tracking => Kind::Shipment,
+        }
+    }
+}
+
+impl ParcelNumber {
+    /// The first parcel, which a shipment that says nothing of its parcels has, too.
+    pub const FIRST: ParcelNumber = ParcelNumber(NonZeroU8::MIN);
+
+    /// The parcels of a shipment, and at least one.
+    fn of(shipment: &Shipment) -> impl Iterator<Item = ParcelNumber> {
+        let count = u8::try_from(shipment.parcels.len()).unwrap_or(u8::MAX);
+        (1..=count.max(1)).filter_map(NonZeroU8::new).map(ParcelNumber)
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.0.get()) - 1
+    }
+}
+
 impl EditField {
-    /// All of them, in the order of a form.
-    pub const ALL: [EditField; 14] = [
+    /// Those of an order, in the order of a form.
+    pub const OF_ORDERS: [EditField; 12] = [
         EditField::FirstName,
         EditField::LastName,
         EditField::Company,
@@ -80,12 +112,21 @@ impl EditField {
         EditField::Phone,
         EditField::Email,
         EditField::ShippingMethod,
-        EditField::Tracking,
-        EditField::Carrier,
     ];
 
-    /// The word.
-    pub const fn word(self) -> &'static str {
+    /// Those that a record has, in the order of a form: of a shipment, each parcel's.
+    pub fn of_record(record: &AnyRecord) -> Vec<EditField> {
+        match record {
+            AnyRecord::Order(_) => EditField::OF_ORDERS.to_vec(),
+            AnyRecord::Shipment(shipment) => {
+                ParcelNumber::of(shipment).flat_map(|parcel| [EditField::Tracking(parcel), EditField::Carrier(parcel)]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The word, without the number of a parcel.
+    const fn stem(self) -> &'static str {
         match self {
             EditField::FirstName => "first_name",
             EditField::LastName => "last_name",
@@ -99,14 +140,29 @@ impl EditField {
             EditField::Phone => "phone",
             EditField::Email => "email",
             EditField::ShippingMethod => "shipping_method",
-            EditField::Tracking => "tracking",
-            EditField::Carrier => "carrier",
+            EditField::Tracking(_) => "tracking",
+            EditField::Carrier(_) => "carrier",
+        }
+    }
+
+    const fn parcel(self) -> Option<ParcelNumber> {
+        match self {
+            EditField::Tracking(parcel) | EditField::Carrier(parcel) => Some(parcel),
+            _ => None,
+        }
+    }
+
+    /// The word: `postcode`; `tracking` of a shipment's first parcel, `tracking_2` of its second.
+    pub fn word(self) -> String {
+        match self.parcel().filter(|parcel| *parcel != ParcelNumber::FIRST) {
+            Some(parcel) => format!("{}_{}", self.stem(), parcel.0),
+            None => self.stem().to_owned(),
         }
     }
 
     /// What people read.
-    pub const fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> String {
+        let name = match self {
             EditField::FirstName => "First name",
             EditField::LastName => "Last name",
             EditField::Company => "Company",
@@ -119,31 +175,40 @@ impl EditField {
             EditField::Phone => "Phone",
             EditField::Email => "E-mail",
             EditField::ShippingMethod => "Shipping method",
-            EditField::Tracking => "Tracking number",
-            EditField::Carrier => "Carrier",
-        }
-    }
-
-    /// Of which kind of record it is.
-    pub const fn kind(self) -> Kind {
-        match self {
-            EditField::Tracking | EditField::Carrier => Kind::Shipment,
-            _ => Kind::Order,
+            EditField::Tracking(_) => "Tracking number",
+            EditField::Carrier(_) => "Carrier",
+        };
+        match self.parcel().filter(|parcel| *parcel != ParcelNumber::FIRST) {
+            Some(parcel) => format!("{name} of parcel {}", parcel.0),
+            None => name.to_owned(),
         }
     }
 
     /// Where it stands in the record, as problems name it: `shipping.postcode`.
     pub fn path(self) -> String {
-        match self {
-            EditField::ShippingMethod => self.word().to_owned(),
-            EditField::Tracking | EditField::Carrier => format!("parcels[0].{}", self.word()),
-            _ => format!("shipping.{}", self.word()),
+        match (self, self.parcel()) {
+            (EditField::ShippingMethod, _) => self.stem().to_owned(),
+            (_, Some(parcel)) => format!("parcels[{}].{}", parcel.index(), self.stem()),
+            (_, None) => format!("shipping.{}", self.stem()),
         }
     }
 
     /// The field with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.word() == word)
+        let parcel = |stem: &str| {
+            let number = match word.strip_prefix(stem)? {
+                "" => NonZeroU8::MIN,
+                rest => rest.strip_prefix('_')?.parse().ok().filter(|number: &NonZeroU8| number.get() > 1)?,
+            };
+            Some(ParcelNumber(number))
+        };
+        let of_order = || EditField::OF_ORDERS.into_iter().find(|field| field.stem() == word);
+        let field = parcel("tracking")
+            .map(EditField::Tracking)
+            .or_else(|| parcel("carrier").map(EditField::Carrier))
+            .or_else(of_order)?;
+        // One word for one field: no leading noughts, no sign.
+        (field.word() == word).then_some(field)
     }
 
     /// Which permission it falls under.
@@ -152,7 +217,7 @@ impl EditField {
             EditField::Phone => Editable::Phone,
             EditField::Email => Editable::Email,
             EditField::ShippingMethod => Editable::ShippingMethod,
-            EditField::Tracking | EditField::Carrier => Editable::Tracking,
+            EditField::Tracking(_) | EditField::Carrier(_) => Editable::Tracking,
             _ => Editable::Address,
         }
     }
@@ -162,7 +227,7 @@ impl EditField {
         match record {
             AnyRecord::Order(order) => self.of_order(order),
             AnyRecord::Shipment(shipment) => {
-                let mut parcel = shipment.parcels.first()?.clone();
+                let mut parcel = shipment.parcels.get(self.parcel()?.index())?.clone();
                 self.place_of_parcel(&mut parcel)?.clone().filter(|text| !text.is_empty())
             }
             _ => None,
@@ -193,7 +258,7 @@ impl EditField {
             order.shipping_method = value.map(|name| Named { id: String::new(), name });
             return;
         }
-        if self.kind() != Kind::Order {
+        if self.parcel().is_some() {
             return;
         }
         let address = order.shipping.get_or_insert_with(Address::default);
@@ -203,19 +268,19 @@ impl EditField {
     }
 
     fn put_in_shipment(self, shipment: &mut Shipment, value: Option<&str>) {
-        let mut parcel = shipment.parcels.first().cloned().unwrap_or_default();
-        let Some(place) = self.place_of_parcel(&mut parcel) else { return };
-        *place = value.map(str::to_owned);
-        match shipment.parcels.first_mut() {
-            Some(first) => *first = parcel,
-            None => shipment.parcels.push(parcel),
+        let Some(number) = self.parcel() else { return };
+        if shipment.parcels.is_empty() {
+            shipment.parcels.push(Parcel::default());
+        }
+        if let Some(place) = shipment.parcels.get_mut(number.index()).and_then(|parcel| self.place_of_parcel(parcel)) {
+            *place = value.map(str::to_owned);
         }
     }
 
     fn place_of_parcel(self, parcel: &mut Parcel) -> Option<&mut Option<String>> {
         match self {
-            EditField::Tracking => Some(&mut parcel.tracking),
-            EditField::Carrier => Some(&mut parcel.carrier),
+            EditField::Tracking(_) => Some(&mut parcel.tracking),
+            EditField::Carrier(_) => Some(&mut parcel.carrier),
             _ => None,
         }
     }
@@ -233,7 +298,7 @@ impl EditField {
             EditField::Country => &mut address.country,
             EditField::Phone => &mut address.phone,
             EditField::Email => &mut address.email,
-            EditField::ShippingMethod | EditField::Tracking | EditField::Carrier => return None,
+            EditField::ShippingMethod | EditField::Tracking(_) | EditField::Carrier(_) => return None,
         })
     }
 
@@ -258,6 +323,35 @@ impl EditField {
     }
 }
 
+impl From<EditField> for String {
+    fn from(field: EditField) -> String {
+        field.word()
+    }
+}
+
+impl TryFrom<String> for EditField {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        EditField::from_word(&word).ok_or_else(|| format!("{word:?} is no field that can be edited"))
+    }
+}
+
+impl JsonSchema for EditField {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EditField".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words = EditField::OF_ORDERS.map(EditField::stem).join("|");
+        json_schema!({
+            "type": "string",
+            "description": "One field of an order or of a shipment that can be edited. tracking and carrier are the first parcel's, tracking_2 and carrier_2 the second's.",
+            "pattern": format!("^({words}|(tracking|carrier)(_[1-9][0-9]{{0,2}})?)$"),
+        })
+    }
+}
+
 /// A field as a person wants it, over what the source says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edit {
@@ -269,12 +363,14 @@ pub struct Edit {
     pub after: Option<String>,
 }
 
-/// Lays edits over a record; returns those that no longer hold, as the source has changed the same field since.
+/// Lays edits over a record; returns those that no longer hold, as the source has changed the same field since, or has no such parcel
+/// any more.
 pub fn lay_over(record: &mut AnyRecord, edits: &[Edit]) -> Vec<EditField> {
     let source = record.clone();
+    let fields = EditField::of_record(&source);
     let mut overtaken = Vec::new();
     for edit in edits {
-        if edit.field.of(&source) == edit.before {
+        if fields.contains(&edit.field) && edit.field.of(&source) == edit.before {
             edit.field.put(record, edit.after.as_deref());
         } else {
             overtaken.push(edit.field);
@@ -331,39 +427,78 @@ mod tests {
         assert_eq!(EditField::ShippingMethod.of(&newer).as_deref(), Some("Express"), "of this field it has said nothing new");
     }
 
+    fn parcel(tracking: Option<&str>) -> Parcel {
+        Parcel { tracking: tracking.map(str::to_owned), ..Parcel::default() }
+    }
+
+    fn number(text: &str, field: EditField) -> Edit {
+        Edit { field, before: None, after: Some(text.to_owned()) }
+    }
+
     #[test]
     fn a_shipment_is_given_its_number_until_the_warehouse_gives_one() {
+        let first = EditField::Tracking(ParcelNumber::FIRST);
         let mut without = shipment(Vec::new());
-        let edits = [Edit { field: EditField::Tracking, before: None, after: Some("RR123456785SE".to_owned()) }];
+        let edits = [number("RR123456785SE", first)];
         assert_eq!(lay_over(&mut without, &edits), []);
         let AnyRecord::Shipment(edited) = &without else { panic!("a shipment") };
         assert_eq!((edited.tracking(), edited.parcels.len()), (vec!["RR123456785SE"], 1));
-        // Of several parcels it is the first one's.
-        let parcel = |tracking: Option<&str>| Parcel { tracking: tracking.map(str::to_owned), ..Parcel::default() };
-        let mut two = shipment(vec![parcel(None), parcel(None)]);
+        let mut entered = shipment(vec![parcel(Some("AB1"))]);
+        assert_eq!(lay_over(&mut entered, &edits), [first]);
+        assert_eq!(first.of(&entered).as_deref(), Some("AB1"), "the warehouse has the last word");
+    }
+
+    #[test]
+    fn each_parcel_has_its_number() {
+        let mut two = shipment(vec![parcel(Some("AB1")), parcel(None)]);
+        let words: Vec<String> = EditField::of_record(&two).into_iter().map(EditField::word).collect();
+        assert_eq!(words, ["tracking", "carrier", "tracking_2", "carrier_2"]);
+        let second = EditField::from_word("tracking_2").unwrap();
+        assert_eq!((second.name().as_str(), second.path().as_str()), ("Tracking number of parcel 2", "parcels[1].tracking"));
+        let edits = [number("RR123456785SE", second)];
         assert_eq!(lay_over(&mut two, &edits), []);
         let AnyRecord::Shipment(edited) = &two else { panic!("a shipment") };
-        assert_eq!(edited.parcels, [parcel(Some("RR123456785SE")), parcel(None)]);
-        let mut entered = shipment(vec![parcel(Some("AB1"))]);
-        assert_eq!(lay_over(&mut entered, &edits), [EditField::Tracking]);
-        assert_eq!(EditField::Tracking.of(&entered).as_deref(), Some("AB1"), "the warehouse has the last word");
+        assert_eq!(edited.parcels, [parcel(Some("AB1")), parcel(Some("RR123456785SE"))]);
+        // The warehouse says that it was one parcel.
+        let mut one = shipment(vec![parcel(Some("AB1"))]);
+        assert_eq!(lay_over(&mut one, &edits), [second]);
+        assert_eq!(one, shipment(vec![parcel(Some("AB1"))]));
+        for word in [
+            "tracking_",
+            "tracking_1",
+            "tracking_0",
+            "tracking_02",
+            "tracking_+2",
+            "tracking_256",
+            "tracking2",
+            "parcel_2",
+            "",
+            "Postcode",
+        ] {
+            assert_eq!(EditField::from_word(word), None, "{word:?}");
+        }
+        assert_eq!(serde_json::to_value(second).unwrap(), "tracking_2");
+        assert_eq!(serde_json::from_value::<EditField>("tracking_2".into()).unwrap(), second);
+        assert!(serde_json::from_value::<EditField>("tracking_1".into()).unwrap_err().to_string().contains("no field"));
     }
 
     #[test]
     fn every_field_is_read_where_it_was_put_and_touches_nothing_else() {
-        let (ordered, shipped) = (source(), shipment(vec![Parcel::default()]));
-        for field in EditField::ALL {
-            let source = if field.kind() == Kind::Order { &ordered } else { &shipped };
-            let mut edited = source.clone();
-            field.put(&mut edited, Some("XX"));
-            assert_eq!(field.of(&edited).as_deref(), Some("XX"), "{}", field.word());
-            assert_eq!(EditField::from_word(field.word()), Some(field));
-            let others = EditField::ALL.into_iter().filter(|other| *other != field);
-            others.for_each(|other| assert_eq!(other.of(&edited), other.of(source), "{} by {}", other.word(), field.word()));
-            let mut other = if field.kind() == Kind::Order { shipped.clone() } else { ordered.clone() };
-            let before = other.clone();
-            field.put(&mut other, Some("XX"));
-            assert_eq!((field.of(&other), other), (None, before), "{} is not of the other kind", field.word());
+        let (ordered, shipped) = (source(), shipment(vec![Parcel::default(), Parcel::default()]));
+        for (source, other) in [(&ordered, &shipped), (&shipped, &ordered)] {
+            let fields = EditField::of_record(source);
+            for field in &fields {
+                let mut edited = source.clone();
+                field.put(&mut edited, Some("XX"));
+                assert_eq!(field.of(&edited).as_deref(), Some("XX"), "{}", field.word());
+                assert_eq!(EditField::from_word(&field.word()), Some(*field));
+                assert_eq!(field.permission().kind(), source.kind());
+                let others = fields.iter().filter(|other| *other != field);
+                others.for_each(|other| assert_eq!(other.of(&edited), other.of(source), "{} by {}", other.word(), field.word()));
+                let mut untouched = other.clone();
+                field.put(&mut untouched, Some("XX"));
+                assert_eq!((field.of(&untouched), &untouched), (None, other), "{} is not of the other kind", field.word());
+            }
         }
     }
 

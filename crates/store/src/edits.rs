@@ -68,7 +68,7 @@ impl Tx<'_> {
     pub fn edit(&self, brand: &Brand, key: &RecordKey, edits: &[Edit], by: &EditedBy<'_>, now: Timestamp) -> Result<()> {
         let EditedBy { actor, reason, revision } = *by;
         for edit in edits {
-            self.end_edit(brand, key, edit.field, &format!("{actor} edited it again"), now)?;
+            self.end(brand, key, edit.field, &format!("{actor} edited it again"), now)?;
             let sql = "INSERT INTO edits (brand, key, field, before, after, revision, actor, reason, at)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
             self.connection.prepare_cached(sql)?.execute(params![
@@ -83,11 +83,25 @@ impl Tx<'_> {
                 micros(now),
             ])?;
         }
-        Ok(())
+        self.index_edited(brand, key, edits.iter().map(|edit| edit.field))
     }
 
     /// An edit goes out of force; nothing happens when there is none.
     pub fn end_edit(&self, brand: &Brand, key: &RecordKey, field: EditField, why: &str, now: Timestamp) -> Result<()> {
+        self.end(brand, key, field, why, now)?;
+        self.index_edited(brand, key, [field])
+    }
+
+    /// What is put in by hand is found like what the source gave.
+    fn index_edited(&self, brand: &Brand, key: &RecordKey, fields: impl IntoIterator<Item = EditField>) -> Result<()> {
+        let Some(kind) = fields.into_iter().next().map(|field| field.permission().kind()) else { return Ok(()) };
+        match self.latest(brand, kind, key)? {
+            Some(newest) => self.index_words(brand, &newest.record, None),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&self, brand: &Brand, key: &RecordKey, field: EditField, why: &str, now: Timestamp) -> Result<()> {
         let sql =
             "UPDATE edits SET ended_at = ?4, ended_why = ?5 WHERE brand = ?1 AND key = ?2 AND field = ?3 AND ended_at IS NULL";
         self.connection.prepare_cached(sql)?.execute(params![brand.as_str(), key.as_str(), field.word(), micros(now), why])?;

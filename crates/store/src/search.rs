@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::params;
-use selvedge_model::{AnyRecord, Brand, Kind, RecordId, RecordKey};
+use selvedge_model::{AnyRecord, Brand, Kind, RecordId, RecordKey, edit::lay_over};
 
 use crate::{
     Result, Tx, View,
@@ -47,10 +47,17 @@ fn said(record: &AnyRecord) -> String {
 }
 
 impl Tx<'_> {
-    /// The words of a record that is the newest of its key now; the one before was about this order, where there was one.
+    /// The words of a record that is the newest of its key now, as its source tells it and as people edited it; the one before was about this order, where there was one.
     pub(crate) fn index_words(&self, brand: &Brand, record: &AnyRecord, order_before: Option<&str>) -> Result<()> {
         let (kind, key, said) = (record.kind(), record.key(), said(record));
-        let fresh = words(&search_text(record));
+        let mut fresh = words(&search_text(record));
+        // A number that somebody put in is quoted like one that the source gave.
+        let edits = self.edits_in_force(brand, &key)?;
+        if !edits.is_empty() {
+            let mut edited = record.clone();
+            lay_over(&mut edited, &edits);
+            fresh.extend(words(&search_text(&edited)));
+        }
         // Most revisions say what the one before said.
         let sql = "SELECT word FROM search_words WHERE brand = ?1 AND kind = ?2 AND key = ?3 AND said = ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -166,10 +173,12 @@ mod tests {
     use proptest::prelude::*;
     use selvedge_model::{
         Order, Shipment,
+        edit::{Edit, EditField},
         records::{Address, Parcel, ShipmentStatus},
     };
 
     use super::*;
+    use crate::edits::EditedBy;
     use crate::samples::{at, brand, memory, new_record, order};
 
     fn of(number: &str, first: &str, last: &str, email: &str) -> Order {
@@ -224,11 +233,27 @@ mod tests {
                 ] {
                     assert_eq!(found(search), keys, "{search:?}");
                 }
-                // A newer revision says other words, and what the old one said finds nothing any more.
+                // A number that somebody put in finds the order, until the source gives another.
+                let tracking = EditField::from_word("tracking").unwrap();
+                let edit = |after: &str| Edit {
+                    field: tracking,
+                    before: Some("RB705236325GB".to_owned()),
+                    after: Some(after.to_owned()),
+                };
+                let (parcel, by) = (RecordKey::new("1001.depot.1"), EditedBy { actor: "anna", reason: "label", revision: 1 });
+                tx.edit(&brand(), &parcel, &[edit("AB1")], &by, at(3))?;
+                tx.edit(&brand(), &parcel, &[edit("RR123456785SE")], &by, at(3))?;
+                assert_eq!((found("rr123456785se"), found("rb705236325gb")), (vec!["1001".to_owned()], vec!["1001".to_owned()]));
+                assert_eq!(found("ab1"), Vec::<String>::new());
+                tx.end_edit(&brand(), &parcel, tracking, "over", at(4))?;
+                assert_eq!((found("rr123456785se"), found("rb705236325gb")), (Vec::new(), vec!["1001".to_owned()]));
+                tx.edit(&brand(), &parcel, &[edit("RR123456785SE")], &by, at(5))?;
+                // A newer revision says other words, and what the old one said finds nothing any more; nor does what lay over it.
                 tx.put_record(&new_record(shipment("1001", "JJD000390"), 4))?;
                 tx.put_record(&new_record(of("1002", "Maria", "Falk", "maria@example.com"), 5))?;
                 let found = |search: &str| tx.records(&brand(), Kind::Order, search, 10).unwrap().len();
                 assert_eq!((found("rb705236325gb"), found("jjd000390"), found("berg"), found("falk")), (0, 1, 0, 1));
+                assert_eq!(found("rr123456785se"), 0);
                 assert!(tx.records(&"other".into(), Kind::Order, "1001", 10)?.is_empty());
                 Ok(())
             })

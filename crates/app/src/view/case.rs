@@ -247,14 +247,14 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
 fn editable(view: &View<'_>, looking: &Looking, held: &[ObligationRow]) -> Result<Option<EditView>> {
     let may = |field: &EditField| looking.desk.editable.contains(&field.permission());
     let wanted = |row: &&ObligationRow| {
-        EditField::ALL.iter().any(|field| field.kind() == row.kind && may(field)) && looking.edit.is_none_or(|id| id == row.id)
+        looking.desk.editable.iter().any(|may| may.kind() == row.kind) && looking.edit.is_none_or(|id| id == row.id)
     };
     let Some(row) = held.iter().find(wanted) else { return Ok(None) };
     let source = view.record(row.record)?.record;
     if matches!(source, AnyRecord::Unreadable(_)) {
         return Ok(None);
     }
-    let fields = EditField::ALL.into_iter().filter(|field| field.kind() == row.kind && may(field));
+    let fields = EditField::of_record(&source).into_iter().filter(may);
     let mut goes = source.clone();
     lay_over(&mut goes, &view.edits_in_force(&looking.brand, &row.key)?);
     Ok(Some(EditView {

@@ -18,7 +18,7 @@ use selvedge_model::{
     AnyRecord, Brand, ConnectionName, CreditNote, Customer, ExternalId, Interval, Kind, Money, Order, Refund, Return, Shipment,
     Sku,
     compare::Carries,
-    edit::EditField,
+    edit::{EditField, ParcelNumber},
     gate::Values,
     records::{
         Charge, CreditKind, CreditLine, CreditReason, CreditStatus, Discount, Disposition, LineKind, Named, OrderLine, Parcel,
@@ -841,8 +841,14 @@ async fn a_person_puts_in_the_number_of_a_parcel_and_the_warehouse_has_the_last_
     let (parcel, key) = held.into_iter().find(|(_, key)| key == "1.depot.a").unwrap();
     let of_an_order = [(EditField::City, Some("Borås".to_owned()))];
     assert!(actions.edit(id, parcel, &of_an_order, "no").await.is_err(), "a shipment has no address of its own");
-    let wanted = [(EditField::Tracking, Some("RR123456785SE".to_owned())), (EditField::Carrier, Some("PostNord".to_owned()))];
-    assert_eq!(actions.edit(id, parcel, &wanted, "from the label").await.unwrap(), [EditField::Tracking, EditField::Carrier]);
+    let wanted = [
+        (EditField::Tracking(ParcelNumber::FIRST), Some("RR123456785SE".to_owned())),
+        (EditField::Carrier(ParcelNumber::FIRST), Some("PostNord".to_owned())),
+    ];
+    assert_eq!(
+        actions.edit(id, parcel, &wanted, "from the label").await.unwrap(),
+        [EditField::Tracking(ParcelNumber::FIRST), EditField::Carrier(ParcelNumber::FIRST)]
+    );
     world.work().await;
     let told = |world: &World| {
         let parcels =
@@ -863,10 +869,13 @@ async fn a_person_puts_in_the_number_of_a_parcel_and_the_warehouse_has_the_last_
         edits.iter().map(|row| (row.edit.field, row.edit.before.clone(), row.edit.after.clone().unwrap())).collect();
     assert_eq!(
         kept,
-        [(EditField::Carrier, None, "PostNord".to_owned()), (EditField::Tracking, None, "RR123456785SE".to_owned()),]
+        [
+            (EditField::Carrier(ParcelNumber::FIRST), None, "PostNord".to_owned()),
+            (EditField::Tracking(ParcelNumber::FIRST), None, "RR123456785SE".to_owned()),
+        ]
     );
     let over: Vec<_> = edits.iter().map(|row| (row.edit.field, row.ended_why.is_some())).collect();
-    assert_eq!(over, [(EditField::Carrier, false), (EditField::Tracking, true)]);
+    assert_eq!(over, [(EditField::Carrier(ParcelNumber::FIRST), false), (EditField::Tracking(ParcelNumber::FIRST), true)]);
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn a_number_that_somebody_put_over_a_shipment_goes_with_its_order() {
                 bundles: Vec::new(),
             };
             tx.put_record(&new_record(shipment, 100))?;
-            let field = selvedge_model::edit::EditField::Tracking;
+            let field = selvedge_model::edit::EditField::Tracking(selvedge_model::edit::ParcelNumber::FIRST);
             let edit = selvedge_model::edit::Edit { field, before: None, after: Some("RR123456785SE".to_owned()) };
             let by = crate::edits::EditedBy { actor: "anna", reason: "from the label", revision: 1 };
             tx.edit(&brand(), &key, &[edit], &by, at(111))?;

@@ -215,7 +215,7 @@ pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Mark
                 div.grid {
                     @for one in &edit.fields {
                         @let word = one.field.word();
-                        @let typed = tried.of("edit", word).0;
+                        @let typed = tried.of("edit", &word).0;
                         div {
                             label for={ "edit-" (word) } {
                                 (one.field.name())
