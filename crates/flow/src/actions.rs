@@ -298,7 +298,7 @@ impl Actions {
                 let changes: Vec<Edit> = wanted
                     .into_iter()
                     .filter(|(field, after)| field.of(&now_goes) != *after)
-                    .map(|(field, after)| Edit { field, before: field.of(&record), after })
+                    .map(|(field, after)| Edit::over(&record, field, after))
                     .collect();
                 let fields: Vec<EditField> = changes.iter().map(|change| change.field).collect();
                 if fields.is_empty() {

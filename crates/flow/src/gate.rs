@@ -662,15 +662,11 @@ fn decide(
         }
         Decision::Decode(_) => Ok(()),
         Decision::Overtaken(fields, decision) => {
+            let why = format!("revision {} of the source says something else", row.revision);
+            tx.end_edits(brand, &row.key, fields, &why, now)?;
             for field in fields {
-                tx.end_edit(
-                    brand,
-                    &row.key,
-                    *field,
-                    &format!("revision {} of the source says something else", row.revision),
-                    now,
-                )?;
-                let said = format!("{}: the source has changed it since it was edited; the edit is over", field.name());
+                let what = if row.kind == Kind::Shipment { "what it says of its parcels" } else { "it" };
+                let said = format!("{}: the source has changed {what} since it was edited; the edit is over", field.name());
                 tx.tell(row.id, "edit", "dropped", &said, now)?;
             }
             decide(tx, brand, flow, row, decision, needs, now)

@@ -512,7 +512,7 @@ fn no_tracking(from: &ConnectionName) -> Problem {
         NO_TRACKING,
         "parcels",
         format!("{from} says that parcels left, and gives no tracking number for them"),
-        "Have the number entered at the warehouse: its next message takes the place of this one by itself. Or put it here, shipment by shipment, where [desk] edit allows it. Release this to tell the shop without a number, which it takes no more afterwards.",
+        "Have the number entered at the warehouse: its next message takes the place of this one by itself. Or put it here, shipment by shipment and all parcels of one at once, where [desk] edit allows it. Release this to tell the shop without a number, which it takes no more afterwards.",
     )
     .cause(from.as_str())
 }

@@ -20,7 +20,7 @@ pub enum Editable {
     Email,
     /// The shipping method, by the word that mapping tables know it by.
     ShippingMethod,
-    /// The tracking number of a shipment, and who carries it.
+    /// The tracking number of each parcel of a shipment, and who carries it.
     Tracking,
 }
 
@@ -70,9 +70,7 @@ impl Editable {
     /// All of them.
     pub const ALL: [Editable; 5] =
         [Editable::Address, Editable::Phone, Editable::Email, Editable::ShippingMethod, Editable::Tracking];
-}
 
-impl Editable {
     /// Of which kind of record it is.
     pub const fn kind(self) -> Kind {
         match self {
@@ -178,7 +176,7 @@ impl EditField {
             EditField::Tracking(_) => "Tracking number",
             EditField::Carrier(_) => "Carrier",
         };
-        match self.parcel().filter(|parcel| *parcel != ParcelNumber::FIRST) {
+        match self.parcel() {
             Some(parcel) => format!("{name} of parcel {}", parcel.0),
             None => name.to_owned(),
         }
@@ -198,7 +196,7 @@ impl EditField {
         let parcel = |stem: &str| {
             let number = match word.strip_prefix(stem)? {
                 "" => NonZeroU8::MIN,
-                rest => rest.strip_prefix('_')?.parse().ok().filter(|number: &NonZeroU8| number.get() > 1)?,
+                rest => rest.strip_prefix('_')?.parse().ok()?,
             };
             Some(ParcelNumber(number))
         };
@@ -207,7 +205,7 @@ impl EditField {
             .map(EditField::Tracking)
             .or_else(|| parcel("carrier").map(EditField::Carrier))
             .or_else(of_order)?;
-        // One word for one field: no leading noughts, no sign.
+        // One word for one field: no number of the first parcel, no leading noughts, no sign.
         (field.word() == word).then_some(field)
     }
 
@@ -269,7 +267,7 @@ impl EditField {
 
     fn put_in_shipment(self, shipment: &mut Shipment, value: Option<&str>) {
         let Some(number) = self.parcel() else { return };
-        if shipment.parcels.is_empty() {
+        if shipment.parcels.is_empty() && number == ParcelNumber::FIRST {
             shipment.parcels.push(Parcel::default());
         }
         if let Some(place) = shipment.parcels.get_mut(number.index()).and_then(|parcel| self.place_of_parcel(parcel)) {
@@ -347,7 +345,7 @@ impl JsonSchema for EditField {
         json_schema!({
             "type": "string",
             "description": "One field of an order or of a shipment that can be edited. tracking and carrier are the first parcel's, tracking_2 and carrier_2 the second's.",
-            "pattern": format!("^({words}|(tracking|carrier)(_[1-9][0-9]{{0,2}})?)$"),
+            "pattern": format!("^({words}|(tracking|carrier)(_([2-9]|[1-9][0-9]|1[0-9]{{2}}|2[0-4][0-9]|25[0-5]))?)$"),
         })
     }
 }
@@ -361,16 +359,39 @@ pub struct Edit {
     pub before: Option<String>,
     /// What goes to the target instead.
     pub after: Option<String>,
+    /// What the source said of all parcels of the shipment, where it has several. They have no names: once the source says anything
+    /// else of them, nobody knows whether the second is still the second.
+    #[serde(skip)]
+    pub beside: Option<String>,
 }
 
-/// Lays edits over a record; returns those that no longer hold, as the source has changed the same field since, or has no such parcel
-/// any more.
+impl Edit {
+    /// An edit over what the source says now.
+    pub fn over(source: &AnyRecord, field: EditField, after: Option<String>) -> Self {
+        Self { field, before: field.of(source), after, beside: beside(source) }
+    }
+
+    fn holds(&self, source: &AnyRecord) -> bool {
+        EditField::of_record(source).contains(&self.field)
+            && self.field.of(source) == self.before
+            && beside(source) == self.beside
+    }
+}
+
+fn beside(source: &AnyRecord) -> Option<String> {
+    let AnyRecord::Shipment(shipment) = source else { return None };
+    let told = |parcel: &Parcel| [&parcel.carrier, &parcel.service, &parcel.tracking].map(Clone::clone);
+    let told: Vec<_> = shipment.parcels.iter().map(told).collect();
+    (told.len() > 1).then(|| serde_json::json!(told).to_string())
+}
+
+/// Lays edits over a record; returns those that no longer hold, as the source has changed the same field since, or any of several
+/// parcels.
 pub fn lay_over(record: &mut AnyRecord, edits: &[Edit]) -> Vec<EditField> {
     let source = record.clone();
-    let fields = EditField::of_record(&source);
     let mut overtaken = Vec::new();
     for edit in edits {
-        if fields.contains(&edit.field) && edit.field.of(&source) == edit.before {
+        if edit.holds(&source) {
             edit.field.put(record, edit.after.as_deref());
         } else {
             overtaken.push(edit.field);
@@ -410,8 +431,7 @@ mod tests {
     #[test]
     fn an_edit_holds_until_the_source_changes_the_same_field() {
         let source = source();
-        let before = |field: EditField| field.of(&source);
-        let edit = |field: EditField, after: &str| Edit { field, before: before(field), after: Some(after.to_owned()) };
+        let edit = |field: EditField, after: &str| Edit::over(&source, field, Some(after.to_owned()));
         let edits = [edit(EditField::Postcode, "111 22"), edit(EditField::ShippingMethod, "Express")];
         let mut edited = source.clone();
         assert_eq!(lay_over(&mut edited, &edits), []);
@@ -431,38 +451,61 @@ mod tests {
         Parcel { tracking: tracking.map(str::to_owned), ..Parcel::default() }
     }
 
-    fn number(text: &str, field: EditField) -> Edit {
-        Edit { field, before: None, after: Some(text.to_owned()) }
+    fn number(source: &AnyRecord, field: EditField, text: &str) -> Edit {
+        Edit::over(source, field, Some(text.to_owned()))
     }
 
     #[test]
     fn a_shipment_is_given_its_number_until_the_warehouse_gives_one() {
         let first = EditField::Tracking(ParcelNumber::FIRST);
         let mut without = shipment(Vec::new());
-        let edits = [number("RR123456785SE", first)];
+        let edits = [number(&without, first, "RR123456785SE")];
         assert_eq!(lay_over(&mut without, &edits), []);
         let AnyRecord::Shipment(edited) = &without else { panic!("a shipment") };
         assert_eq!((edited.tracking(), edited.parcels.len()), (vec!["RR123456785SE"], 1));
+        // One parcel is that parcel, whatever else is said of it.
+        let mut carried = shipment(vec![Parcel { carrier: Some("PostNord".to_owned()), ..Parcel::default() }]);
+        assert_eq!(lay_over(&mut carried, &edits), []);
+        assert_eq!(first.of(&carried).as_deref(), Some("RR123456785SE"));
         let mut entered = shipment(vec![parcel(Some("AB1"))]);
         assert_eq!(lay_over(&mut entered, &edits), [first]);
         assert_eq!(first.of(&entered).as_deref(), Some("AB1"), "the warehouse has the last word");
+        let mut untold = shipment(Vec::new());
+        EditField::from_word("tracking_2").unwrap().put(&mut untold, Some("AB1"));
+        assert_eq!(untold, shipment(Vec::new()), "a shipment that says nothing of its parcels has one");
     }
 
     #[test]
-    fn each_parcel_has_its_number() {
-        let mut two = shipment(vec![parcel(Some("AB1")), parcel(None)]);
+    fn each_parcel_has_its_number_while_the_source_says_the_same_of_all() {
+        let by = |carrier: &str, tracking: Option<&str>| Parcel { carrier: Some(carrier.to_owned()), ..parcel(tracking) };
+        let mut two = shipment(vec![by("DPD", None), by("GLS", None)]);
         let words: Vec<String> = EditField::of_record(&two).into_iter().map(EditField::word).collect();
         assert_eq!(words, ["tracking", "carrier", "tracking_2", "carrier_2"]);
-        let second = EditField::from_word("tracking_2").unwrap();
+        let (first, second) = (EditField::from_word("tracking").unwrap(), EditField::from_word("tracking_2").unwrap());
         assert_eq!((second.name().as_str(), second.path().as_str()), ("Tracking number of parcel 2", "parcels[1].tracking"));
-        let edits = [number("RR123456785SE", second)];
+        assert_eq!(first.name(), "Tracking number of parcel 1");
+        let edits = [number(&two, first, "AB1"), number(&two, second, "RR123456785SE")];
         assert_eq!(lay_over(&mut two, &edits), []);
-        let AnyRecord::Shipment(edited) = &two else { panic!("a shipment") };
-        assert_eq!(edited.parcels, [parcel(Some("AB1")), parcel(Some("RR123456785SE"))]);
-        // The warehouse says that it was one parcel.
-        let mut one = shipment(vec![parcel(Some("AB1"))]);
-        assert_eq!(lay_over(&mut one, &edits), [second]);
-        assert_eq!(one, shipment(vec![parcel(Some("AB1"))]));
+        assert_eq!(two, shipment(vec![by("DPD", Some("AB1")), by("GLS", Some("RR123456785SE"))]));
+        // The warehouse told them the other way round, one of them alone, another one as well, or gave one its number: whose number
+        // was whose is not known any more.
+        for parcels in [
+            vec![by("GLS", None), by("DPD", None)],
+            vec![by("GLS", None)],
+            vec![by("DPD", None), by("GLS", None), by("GLS", None)],
+            vec![by("DPD", None), by("GLS", Some("CD2"))],
+        ] {
+            let mut now = shipment(parcels.clone());
+            assert_eq!(lay_over(&mut now, &edits), [first, second]);
+            assert_eq!(now, shipment(parcels));
+        }
+        let single = shipment(vec![by("DPD", None)]);
+        let mut more = shipment(vec![by("DPD", None), by("DPD", None)]);
+        assert_eq!(lay_over(&mut more, &[number(&single, first, "AB1")]), [first]);
+    }
+
+    #[test]
+    fn a_field_has_one_word() {
         for word in [
             "tracking_",
             "tracking_1",
@@ -477,6 +520,7 @@ mod tests {
         ] {
             assert_eq!(EditField::from_word(word), None, "{word:?}");
         }
+        let second = EditField::from_word("tracking_2").unwrap();
         assert_eq!(serde_json::to_value(second).unwrap(), "tracking_2");
         assert_eq!(serde_json::from_value::<EditField>("tracking_2".into()).unwrap(), second);
         assert!(serde_json::from_value::<EditField>("tracking_1".into()).unwrap_err().to_string().contains("no field"));

@@ -53,7 +53,7 @@ fn edit_row(row: &Row<'_>) -> Result<EditRow> {
     let word: String = row.get(0)?;
     let field = EditField::from_word(&word).ok_or_else(|| unreadable("an edit", word))?;
     Ok(EditRow {
-        edit: Edit { field, before: row.get(1)?, after: row.get(2)? },
+        edit: Edit { field, before: row.get(1)?, after: row.get(2)?, beside: row.get(9)? },
         revision: row.get(3)?,
         actor: row.get(4)?,
         reason: row.get(5)?,
@@ -69,8 +69,8 @@ impl Tx<'_> {
         let EditedBy { actor, reason, revision } = *by;
         for edit in edits {
             self.end(brand, key, edit.field, &format!("{actor} edited it again"), now)?;
-            let sql = "INSERT INTO edits (brand, key, field, before, after, revision, actor, reason, at)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            let sql = "INSERT INTO edits (brand, key, field, before, after, revision, actor, reason, at, beside)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
             self.connection.prepare_cached(sql)?.execute(params![
                 brand.as_str(),
                 key.as_str(),
@@ -81,15 +81,18 @@ impl Tx<'_> {
                 actor,
                 short(reason, REASON_CHARS_MAX),
                 micros(now),
+                edit.beside,
             ])?;
         }
         self.index_edited(brand, key, edits.iter().map(|edit| edit.field))
     }
 
-    /// An edit goes out of force; nothing happens when there is none.
-    pub fn end_edit(&self, brand: &Brand, key: &RecordKey, field: EditField, why: &str, now: Timestamp) -> Result<()> {
-        self.end(brand, key, field, why, now)?;
-        self.index_edited(brand, key, [field])
+    /// Edits go out of force; those that were not in force are passed over.
+    pub fn end_edits(&self, brand: &Brand, key: &RecordKey, fields: &[EditField], why: &str, now: Timestamp) -> Result<()> {
+        for field in fields {
+            self.end(brand, key, *field, why, now)?;
+        }
+        self.index_edited(brand, key, fields.iter().copied())
     }
 
     /// What is put in by hand is found like what the source gave.
@@ -112,7 +115,7 @@ impl Tx<'_> {
 impl View<'_> {
     /// What lies over a record now.
     pub fn edits_in_force(&self, brand: &Brand, key: &RecordKey) -> Result<Vec<Edit>> {
-        let sql = "SELECT field, before, after, revision, actor, reason, at, ended_at, ended_why FROM edits
+        let sql = "SELECT field, before, after, revision, actor, reason, at, ended_at, ended_why, beside FROM edits
                    WHERE brand = ?1 AND key = ?2 AND ended_at IS NULL ORDER BY field";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then([brand.as_str(), key.as_str()], |row| edit_row(row).map(|row| row.edit))?;
@@ -121,7 +124,7 @@ impl View<'_> {
 
     /// Everything that was ever edited of a record, newest first.
     pub fn edits_of(&self, brand: &Brand, key: &RecordKey) -> Result<Vec<EditRow>> {
-        let sql = "SELECT field, before, after, revision, actor, reason, at, ended_at, ended_why FROM edits
+        let sql = "SELECT field, before, after, revision, actor, reason, at, ended_at, ended_why, beside FROM edits
                    WHERE brand = ?1 AND key = ?2 ORDER BY id DESC LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement.query_and_then(params![brand.as_str(), key.as_str(), ROWS_MAX], edit_row)?.collect()
@@ -139,7 +142,13 @@ mod tests {
             .await
             .tx(|tx| {
                 let key = RecordKey::new("1");
-                let edit = |after: &str| Edit { field: EditField::City, before: Some("Boras".into()), after: Some(after.into()) };
+                let before = Some("Boras".to_owned());
+                let edit = |after: &str| Edit {
+                    field: EditField::City,
+                    before: before.clone(),
+                    after: Some(after.into()),
+                    beside: None,
+                };
                 let by = |reason| EditedBy { actor: "anna", reason, revision: 2 };
                 tx.edit(&brand(), &key, &[edit("Borås")], &by("misspelt"), at(1))?;
                 tx.edit(&brand(), &key, &[edit("Göteborg")], &by("moved"), at(2))?;
@@ -147,7 +156,7 @@ mod tests {
                 let all = tx.edits_of(&brand(), &key)?;
                 assert_eq!((all.len(), all[1].edit.clone(), all[1].ended_at), (2, edit("Borås"), Some(at(2))));
                 assert_eq!((all[0].revision, all[0].reason.as_str(), all[0].ended_at), (2, "moved", None));
-                tx.end_edit(&brand(), &key, EditField::City, "revision 3 of the source changed it", at(3))?;
+                tx.end_edits(&brand(), &key, &[EditField::City], "revision 3 of the source changed it", at(3))?;
                 assert!(tx.edits_in_force(&brand(), &key)?.is_empty());
                 assert!(tx.edits_of(&brand(), &RecordKey::new("2"))?.is_empty());
                 Ok(())

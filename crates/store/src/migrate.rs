@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0017_erasing.sql"),
     include_str!("../migrations/sqlite/0018_looked_again.sql"),
     include_str!("../migrations/sqlite/0019_counts.sql"),
+    include_str!("../migrations/sqlite/0020_parcels.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".

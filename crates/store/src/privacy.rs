@@ -441,8 +441,21 @@ impl Tx<'_> {
                 row.get::<_, bool>(5)?,
             ))
         });
-        let Some((form, body, problems, None, brand, latest)) = found.optional()? else { return Ok(false) };
+        let Some((form, body, problems, erased_at, brand, latest)) = found.optional()? else { return Ok(false) };
         let record = from_form(&form, &unpack("a record", &body)?)?;
+        if latest && matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) {
+            // An edit that is still in force would put somebody back. Before the newest revision goes it may be needed.
+            let sql = "UPDATE edits SET before = NULL, after = NULL, beside = NULL, reason = '', ended_at = coalesce(ended_at, ?3), ended_why = coalesce(ended_why, 'erased')
+                       WHERE brand = ?1 AND key = ?2";
+            self.connection.prepare_cached(sql)?.execute(params![brand, record.key().as_str(), micros(now)])?;
+        }
+        if erased_at.is_some() {
+            // What was put in since is gone, and its words with it.
+            if latest {
+                self.index_words(&Brand(brand), &record, None)?;
+            }
+            return Ok(false);
+        }
         let words = words_of(&record);
         let record = without_person(record);
         let (_, body) = form_and_body(&record)?;
@@ -457,12 +470,6 @@ impl Tx<'_> {
         self.connection.prepare_cached(sql)?.execute(values)?;
         for obligation in self.obligations_about(id)? {
             self.erase_owed(obligation, &words)?;
-        }
-        if latest && matches!(record, AnyRecord::Order(_) | AnyRecord::Shipment(_)) {
-            // An edit that is still in force would put somebody back. Before the newest revision goes it may be needed.
-            let sql = "UPDATE edits SET before = NULL, after = NULL, reason = '', ended_at = coalesce(ended_at, ?3), ended_why = coalesce(ended_why, 'erased')
-                       WHERE brand = ?1 AND key = ?2";
-            self.connection.prepare_cached(sql)?.execute(params![brand, record.key().as_str(), micros(now)])?;
         }
         if latest {
             self.index_words(&Brand(brand), &record, None)?;

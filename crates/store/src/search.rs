@@ -1,6 +1,7 @@
 //! Finding records by what people quote: a number, a name, an e-mail address, a SKU, a tracking number.
 //!
-//! Every word of a record's newest revision is a row, and so is every word of what belongs to an order, for the order. A
+//! Every word of a record's newest revision, and of what people put in its place, is a row, and so is every word of what belongs to
+//! an order, for the order. A
 //! search takes the records that have, for each of its words, a word that begins like it.
 
 use std::collections::BTreeSet;
@@ -47,7 +48,7 @@ fn said(record: &AnyRecord) -> String {
 }
 
 impl Tx<'_> {
-    /// The words of a record that is the newest of its key now, as its source tells it and as people edited it; the one before was about this order, where there was one.
+    /// The words of a record that is the newest of its key now, as its source tells it and as people edited it. The one before was about this order, where there was one.
     pub(crate) fn index_words(&self, brand: &Brand, record: &AnyRecord, order_before: Option<&str>) -> Result<()> {
         let (kind, key, said) = (record.kind(), record.key(), said(record));
         let mut fresh = words(&search_text(record));
@@ -235,19 +236,23 @@ mod tests {
                 }
                 // A number that somebody put in finds the order, until the source gives another.
                 let tracking = EditField::from_word("tracking").unwrap();
-                let edit = |after: &str| Edit {
-                    field: tracking,
-                    before: Some("RB705236325GB".to_owned()),
-                    after: Some(after.to_owned()),
-                };
-                let (parcel, by) = (RecordKey::new("1001.depot.1"), EditedBy { actor: "anna", reason: "label", revision: 1 });
-                tx.edit(&brand(), &parcel, &[edit("AB1")], &by, at(3))?;
-                tx.edit(&brand(), &parcel, &[edit("RR123456785SE")], &by, at(3))?;
+                let parcel = AnyRecord::from(shipment("1001", "RB705236325GB"));
+                let edit = |after: &str| Edit::over(&parcel, tracking, Some(after.to_owned()));
+                let (key, by) = (parcel.key(), EditedBy { actor: "anna", reason: "label", revision: 1 });
+                tx.edit(&brand(), &key, &[edit("AB1")], &by, at(3))?;
+                tx.edit(&brand(), &key, &[edit("RR123456785SE")], &by, at(3))?;
                 assert_eq!((found("rr123456785se"), found("rb705236325gb")), (vec!["1001".to_owned()], vec!["1001".to_owned()]));
                 assert_eq!(found("ab1"), Vec::<String>::new());
-                tx.end_edit(&brand(), &parcel, tracking, "over", at(4))?;
+                tx.end_edits(&brand(), &key, &[tracking], "over", at(4))?;
                 assert_eq!((found("rr123456785se"), found("rb705236325gb")), (Vec::new(), vec!["1001".to_owned()]));
-                tx.edit(&brand(), &parcel, &[edit("RR123456785SE")], &by, at(5))?;
+                tx.edit(&brand(), &key, &[edit("RR123456785SE")], &by, at(5))?;
+                let moved = Edit::over(
+                    &of("1002", "Åsa Maria", "Berg", "maria@example.com").into(),
+                    EditField::Email,
+                    Some("m@b.example".to_owned()),
+                );
+                tx.edit(&brand(), &"1002".into(), &[moved], &by, at(5))?;
+                assert_eq!(found("m@b.example"), ["1002"]);
                 // A newer revision says other words, and what the old one said finds nothing any more; nor does what lay over it.
                 tx.put_record(&new_record(shipment("1001", "JJD000390"), 4))?;
                 tx.put_record(&new_record(of("1002", "Maria", "Falk", "maria@example.com"), 5))?;

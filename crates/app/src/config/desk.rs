@@ -37,7 +37,7 @@ pub struct DeskSettings {
     pub down_after: Span,
     /// Whose exceptions are; the first that fits counts, without one it is the team of the rule that found it.
     pub owners: Vec<OwnerSettings>,
-    /// What a person may edit of a held order, as ["address", "phone", "email", "shipping_method"], and of a held shipment, as ["tracking"]. Default: [], nothing.
+    /// What a person may edit of a held order, as ["address", "phone", "email", "shipping_method"], and of a held shipment, as ["tracking"]: number and carrier of each parcel. Default: [], nothing.
     pub edit: Vec<EditWord>,
 }
 

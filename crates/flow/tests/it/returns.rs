@@ -876,6 +876,32 @@ async fn a_person_puts_in_the_number_of_a_parcel_and_the_warehouse_has_the_last_
     );
     let over: Vec<_> = edits.iter().map(|row| (row.edit.field, row.ended_why.is_some())).collect();
     assert_eq!(over, [(EditField::Carrier(ParcelNumber::FIRST), false), (EditField::Tracking(ParcelNumber::FIRST), true)]);
+    // Two parcels have a number each, while the warehouse says the same of both.
+    let by = |carrier: &str| Parcel { carrier: Some(carrier.to_owned()), ..Parcel::default() };
+    let say = |world: &World, parcels: Vec<Parcel>| {
+        let mut two = world.parcels.records().into_iter().find(|one| one.id.as_str() == "b").unwrap();
+        (two.updated_at, two.parcels) = (world.clock.now(), parcels);
+        world.parcels.set("b", two);
+    };
+    say(&world, vec![by("DPD"), by("GLS")]);
+    world.work().await;
+    let held = store.read(move |view| view.held_by(id, 10)).await.unwrap();
+    let (two, key) = held.into_iter().find(|(_, key)| key == "1.depot.b").unwrap();
+    let of = |word: &str| EditField::from_word(word).unwrap();
+    let third = [(of("tracking_3"), Some("EF3".to_owned()))];
+    assert!(actions.edit(id, two, &third, "no").await.is_err(), "it has two parcels");
+    let wanted = [(of("tracking"), Some("AB1".to_owned())), (of("tracking_2"), Some("CD2".to_owned()))];
+    assert_eq!(actions.edit(id, two, &wanted, "from the labels").await.unwrap().len(), 2);
+    world.work().await;
+    let numbered = vec![(Some("DPD".to_owned()), Some("AB1".to_owned())), (Some("GLS".to_owned()), Some("CD2".to_owned()))];
+    assert!(told(&world).contains(&numbered), "{:?}", told(&world));
+    world.clock.advance(Duration::from_secs(60));
+    say(&world, vec![by("GLS"), by("DPD")]);
+    world.work().await;
+    let of = selvedge_model::RecordKey::new(&key);
+    let edits = store.read(move |view| view.edits_of(&brand(), &of)).await.unwrap();
+    assert!(edits.len() == 2 && edits.iter().all(|row| row.ended_why.is_some()), "{edits:?}");
+    assert!(told(&world).contains(&numbered), "whose number is whose is not guessed: {:?}", told(&world));
 }
 
 #[tokio::test]

@@ -96,14 +96,18 @@ fn pair_up<'a>(kind: Kind, mut ours: Vec<&'a Entry>, mut theirs: Vec<&'a Entry>,
         by_content(&mut ours, &mut theirs, &mut pairs);
         // One left on each side are each other's; what differs is told.
         // What lies outside the window is partner to what says the same, and to nothing else: it would hide what is inside.
-        if let ([one], [other]) = (ours.as_slice(), theirs.as_slice())
+        // What was never invoiced is expected nowhere: what it is not like is not it.
+        let (never, mut due): (Vec<&Entry>, Vec<&Entry>) = ours.into_iter().partition(|one| one.never_invoiced);
+        if let ([one], [other]) = (due.as_slice(), theirs.as_slice())
             && inside(one, window) == inside(other, window)
         {
             pairs.push(Pair::of(one, other, How::Content));
-            ours.clear();
+            due.clear();
             theirs.clear();
         }
-        merged(&mut ours, &mut theirs, &mut pairs);
+        merged(&mut due, &mut theirs, &mut pairs);
+        ours = due;
+        ours.extend(never);
     }
     pairs.extend(ours.into_iter().map(|one| Pair { ours: vec![one], theirs: Vec::new(), how: How::Alone, copies: Vec::new() }));
     pairs.extend(theirs.into_iter().map(|one| Pair { ours: Vec::new(), theirs: vec![one], how: How::Alone, copies: Vec::new() }));
@@ -241,8 +245,10 @@ fn judge(pair: Pair<'_>, family: &Family, window: &Interval, terms: &Terms, ledg
             let fresh = until(one.updated_at.unwrap_or(one.at), terms.allowance);
             let owed = one.key.as_ref().filter(|_| !findings.is_empty()).and_then(|key| ledger(one.kind, key));
             if let Some(Owed { state: State::Held, exception: Some(exception), flow, .. }) = &owed {
-                // What the source says is at the gate, and somebody has to look at it there.
-                let is_owned = |finding: &&mut Finding| is_change(finding.why) || finding.cause == Cause::Status;
+                // What the source says is at the gate, and somebody has to look at it there. That something stands there, and not or not
+                // yet here, is such a thing; that the target has called it off is not.
+                let is_news = ours_whole.stage != Stage::Standing;
+                let is_owned = |finding: &&mut Finding| is_change(finding.why) || is_news && finding.cause == Cause::Status;
                 for finding in findings.iter_mut().filter(is_owned) {
                     finding.why = Why::Held;
                     finding.fix = Why::Held.fix().to_owned();
@@ -566,6 +572,12 @@ mod tests {
             assert_eq!(words(&told(vec![cancelled(kind)], vec![entry(kind, "9", "1042.shop.p1", 6, 2)])), [("agreed", vec![])]);
             let other = told(vec![cancelled(kind)], vec![entry(kind, "9", "1042.shop.p1", 6, 3)]);
             assert_eq!(other[0].verdict, Verdict::Open);
+            // It is no partner of whatever else is left: neither of somebody's own, nor in the place of the one that is due.
+            let foreign = told(vec![cancelled(kind)], vec![entry(kind, "9", "x", 6, 3)]);
+            assert_eq!(words(&foreign), [("excluded", vec![]), ("open", vec!["foreign"])]);
+            let due = entry(kind, "2", "1042.shop.r1", 5, 4);
+            let both = told(vec![cancelled(kind), due], vec![entry(kind, "9", "x", 6, 5)]);
+            assert_eq!((both.len(), both[0].how, both[1].verdict.word()), (2, How::Content, "excluded"));
         }
     }
 
@@ -637,6 +649,11 @@ mod tests {
         assert_eq!(told(&empty, &done, State::Confirmed).0, ["ahead"], "nothing holds it");
         assert_eq!(told(&called_off, &done, State::Held).0, ["held"]);
         assert_eq!(told(&called_off, &done, State::Confirmed).0, ["cancelled_once"]);
+        // What the target did by itself is nothing that the source says.
+        assert_eq!(told(&done, &called_off, State::Held).0, ["cancelled_once"]);
+        assert_eq!(told(&done, &empty, State::Held).0, ["credit_without_goods"]);
+        let lower = Entry { lines: vec![EntryLine { sku: Sku::new("coat"), ..done.lines[0].clone() }], ..done.clone() };
+        assert_eq!(told(&done, &lower, State::Held).0, ["sku_case"]);
     }
 
     #[test]

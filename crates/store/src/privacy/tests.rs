@@ -194,17 +194,28 @@ async fn a_number_that_somebody_put_over_a_shipment_goes_with_its_order() {
             };
             tx.put_record(&new_record(shipment, 100))?;
             let field = selvedge_model::edit::EditField::Tracking(selvedge_model::edit::ParcelNumber::FIRST);
-            let edit = selvedge_model::edit::Edit { field, before: None, after: Some("RR123456785SE".to_owned()) };
+            let edit =
+                |number: &str| selvedge_model::edit::Edit { field, before: None, after: Some(number.to_owned()), beside: None };
             let by = crate::edits::EditedBy { actor: "anna", reason: "from the label", revision: 1 };
-            tx.edit(&brand(), &key, &[edit], &by, at(111))?;
+            tx.edit(&brand(), &key, &[edit("RR123456785SE")], &by, at(111))?;
+            let found = |number: &str| tx.records(&brand(), selvedge_model::Kind::Shipment, number, 10).map(|found| found.len());
+            assert_eq!(found("rr123456785se")?, 1);
             let traces = tx.traces(&brand(), &Person::Order("1".into()))?;
             assert_eq!(traces.records.len(), 1);
-            for id in traces.records {
-                tx.erase_record(id, at(120))?;
+            for id in &traces.records {
+                tx.erase_record(*id, at(120))?;
             }
+            assert_eq!(found("rr123456785se")?, 0);
             assert!(tx.edits_in_force(&brand(), &key)?.is_empty(), "it would put the number back");
             let left = tx.edits_of(&brand(), &key)?.remove(0);
             assert_eq!((left.edit.after, left.reason.as_str()), (None, ""));
+            // Somebody puts a number in after that: asked for once more, it goes as well.
+            tx.edit(&brand(), &key, &[edit("JJD000390")], &by, at(121))?;
+            assert_eq!(found("jjd000390")?, 1);
+            for id in traces.records {
+                assert!(!tx.erase_record(id, at(122))?, "the record itself was erased before");
+            }
+            assert_eq!((found("jjd000390")?, tx.edits_in_force(&brand(), &key)?), (0, Vec::new()));
             Ok(())
         })
         .await;

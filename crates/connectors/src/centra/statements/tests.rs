@@ -128,15 +128,15 @@ fn add(found: &mut BTreeMap<Kind, BTreeMap<String, Entry>>, entry: Entry) {
 
 fn add_money(found: &mut BTreeMap<Kind, BTreeMap<String, Entry>>, also: Vec<AnyRecord>) {
     // A credit note comes before what pays it.
-    let mut cancelled = None;
+    let mut cancelled = BTreeSet::new();
     for record in also {
         match record {
             AnyRecord::CreditNote(credit) => {
-                cancelled = Some(&credit.key).filter(|_| credit.reason == CreditReason::Cancellation).cloned().or(cancelled);
+                cancelled.extend((credit.reason == CreditReason::Cancellation).then(|| credit.key.clone()));
                 add(found, Entry::from(&*credit));
             }
             AnyRecord::Refund(refund) => {
-                let never_invoiced = cancelled.as_ref() == Some(&refund.credit_note);
+                let never_invoiced = cancelled.contains(&refund.credit_note);
                 add(found, Entry { never_invoiced, ..Entry::from(&*refund) });
             }
             other => panic!("{other:?}"),

@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use selvedge_model::RecordKey;
 
 use super::super::{
-    returns::{authorization, credit_memo, refund},
+    returns::credit_memo,
     settings::{Document, OrderKey, StatementSettings},
-    shipments,
     suiteql::Row,
     wire,
 };
@@ -55,11 +54,9 @@ pub(super) fn of_key(key: &str) -> Option<RecordKey> {
     }
 }
 
-/// The order of a document about one that is ours, by its external id.
+/// The order of a credit memo of ours, by its external id.
 fn ours(row: &Row) -> Option<RecordKey> {
-    let external = text(row, "externalid")?;
-    let prefixes = [credit_memo::PREFIX, authorization::PREFIX, refund::PREFIX, shipments::PREFIX];
-    prefixes.into_iter().find_map(|prefix| of_key(&wire::key_of_external_id(prefix, external)?))
+    of_key(&wire::key_of_external_id(credit_memo::PREFIX, text(row, "externalid")?)?)
 }
 
 /// What a document about an order says of it by itself, where the settings say where.
@@ -92,7 +89,8 @@ impl Origins {
         self.0.contains_key(id)
     }
 
-    /// The order at the end of the way from this document; a document of ours on the way says of which order it is.
+    /// The order at the end of the way from this document. A way that ends before it ends at a gesture, whose memo, where it is ours,
+    /// says by itself of which order it is.
     pub fn order(&self, from: &str, settings: &StatementSettings) -> Option<RecordKey> {
         let mut at = from;
         for _ in 0..=STEPS {
@@ -100,12 +98,9 @@ impl Origins {
             if is_order(row) {
                 return number(row, settings);
             }
-            if let Some(order) = ours(row) {
-                return Some(order);
-            }
             match row.get("createdfrom") {
                 Some(next) => at = next,
-                None => return named(row, settings),
+                None => return ours(row).or_else(|| named(row, settings)),
             }
         }
         None
