@@ -104,6 +104,7 @@ fn tell(tx: &Tx<'_>, id: ObligationId, number: &str) -> Result<()> {
         field: selvedge_model::edit::EditField::Email,
         before: Some(EMAIL.to_owned()),
         after: Some(format!("x{EMAIL}")),
+        beside: None,
     };
     let by = crate::edits::EditedBy { actor: "anna", reason: "Lovelace asked for it", revision: 1 };
     tx.edit(&brand(), &number.into(), &[edit], &by, at(111))?;
