@@ -10,7 +10,7 @@ use selvedge_model::{
     impact::{Deadline, DeadlineKind, Radius},
     obligation::Event,
     owners::Owner,
-    records::{ShipmentStatus, shipment_key},
+    records::{Parcel, ShipmentStatus, shipment_key},
     team::Team,
 };
 use selvedge_store::{
@@ -111,7 +111,7 @@ async fn a_snooze_promises_what_will_be() {
 }
 
 #[tokio::test]
-async fn the_number_of_a_parcel_is_put_in_by_hand_where_that_is_allowed() {
+async fn the_numbers_of_parcels_are_put_in_by_hand_where_that_is_allowed() {
     let desk = DeskSetup { editable: vec![Editable::Tracking], ..DeskSetup::default() };
     let (app, _) = super::super::sample::with_desk(desk).await;
     let of_an_order = place(&app, order("1002", "Bo", 1), start(), Fate::Unmapped).await.unwrap();
@@ -127,7 +127,7 @@ async fn the_number_of_a_parcel_is_put_in_by_hand_where_that_is_allowed() {
         warehouse: None,
         lines: Vec::new(),
         short: Vec::new(),
-        parcels: Vec::new(),
+        parcels: vec![Parcel::default(), Parcel::default()],
         captured: None,
         bundles: Vec::new(),
     };
@@ -160,13 +160,23 @@ async fn the_number_of_a_parcel_is_put_in_by_hand_where_that_is_allowed() {
     };
     let (exception, obligation) = app.store.write(held).await.unwrap();
     let page = get(&app, &format!("/exceptions/{exception}")).await.text;
-    assert!(page.contains("Edit shipment 1002.depot.a and retry it") && page.contains("Tracking number"), "{page}");
+    assert!(page.contains("Edit shipment 1002.depot.a and retry it") && page.contains("Tracking number of parcel 1"), "{page}");
+    assert!(
+        page.contains("Carrier of parcel 2") && page.contains("name=\"tracking_2\"") && !page.contains("tracking_3"),
+        "{page}"
+    );
+    assert!(page.contains("the numbers of all its parcels at once"), "{page}");
     assert!(!page.contains("name=\"postcode\""), "{page}");
     let path = format!("/exceptions/{exception}/edit");
     let refused = form(&app, &path, &format!("obligation={obligation}&postcode=1&reason=x")).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
-    let done = form(&app, &path, &format!("obligation={obligation}&tracking=+RR123456785SE&carrier=&reason=the+label")).await;
+    let done =
+        form(&app, &path, &format!("obligation={obligation}&tracking=+RR123456785SE&carrier=&tracking_2=CD2&reason=the+labels"))
+            .await;
     assert_eq!(done.header("location"), format!("/exceptions/{exception}?done=edited"), "{}", done.text);
     let acts = app.store.read(|view| view.audit_rows(&brand(), 1)).await.unwrap();
     assert_eq!((acts[0].action.as_str(), acts[0].subject.as_str()), ("shipment.edit", "1002.depot.a"));
+    let edits = app.store.read(|view| view.edits_in_force(&brand(), &shipment_key("1002", "depot", "a"))).await.unwrap();
+    let put: Vec<_> = edits.iter().map(|edit| (edit.field.word(), edit.after.as_deref())).collect();
+    assert_eq!(put, [("tracking".to_owned(), Some("RR123456785SE")), ("tracking_2".to_owned(), Some("CD2"))]);
 }
