@@ -143,7 +143,8 @@ impl EditField {
         }
     }
 
-    const fn parcel(self) -> Option<ParcelNumber> {
+    /// Of which parcel it is, where it is a shipment's.
+    pub const fn parcel(self) -> Option<ParcelNumber> {
         match self {
             EditField::Tracking(parcel) | EditField::Carrier(parcel) => Some(parcel),
             _ => None,

@@ -1,8 +1,7 @@
 //! Finding records by what people quote: a number, a name, an e-mail address, a SKU, a tracking number.
 //!
 //! Every word of a record's newest revision, and of what people put in its place, is a row, and so is every word of what belongs to
-//! an order, for the order. A
-//! search takes the records that have, for each of its words, a word that begins like it.
+//! an order, for the order. A search takes the records that have, for each of its words, a word that begins like it.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +47,8 @@ fn said(record: &AnyRecord) -> String {
 }
 
 impl Tx<'_> {
-    /// The words of a record that is the newest of its key now, as its source tells it and as people edited it. The one before was about this order, where there was one.
+    /// The words of a record that is the newest of its key now, as its source tells it and as people edited it. The one before was
+    /// about this order, where there was one.
     pub(crate) fn index_words(&self, brand: &Brand, record: &AnyRecord, order_before: Option<&str>) -> Result<()> {
         let (kind, key, said) = (record.kind(), record.key(), said(record));
         let mut fresh = words(&search_text(record));

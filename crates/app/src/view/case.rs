@@ -8,7 +8,7 @@ use selvedge_connector::Exchange;
 use selvedge_flow::DeskSetup;
 use selvedge_model::{
     AnyRecord, Brand, ExceptionId, FlowName, Kind, ObligationId, RecordKey,
-    edit::{EditField, Editable, lay_over},
+    edit::{EditField, Editable, ParcelNumber, lay_over},
     likeness::Names,
     obligation::State,
 };
@@ -118,6 +118,13 @@ pub struct EditView {
     pub fields: Vec<FieldView>,
     /// What was edited of it before, newest first.
     pub edits: Vec<EditRow>,
+}
+
+impl EditView {
+    /// Whether it is a shipment of several parcels.
+    pub fn has_several_parcels(&self) -> bool {
+        self.fields.iter().any(|one| one.field.parcel().is_some_and(|parcel| parcel != ParcelNumber::FIRST))
+    }
 }
 
 /// One field of it.

@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, ExceptionId, Kind, owners::Owner, people::Right, team::Team};
+use selvedge_model::{ConnectionName, ExceptionId, owners::Owner, people::Right, team::Team};
 use selvedge_store::{StoreError, releases::Begun};
 use serde::Deserialize;
 
@@ -209,7 +209,7 @@ pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Mark
         details.card #edit open[wrong.is_some()] {
             summary { h3 { "Edit " (document(edit.kind)) " " (edit.key) " and retry it" } }
             p { "What you put here goes to the targets in place of what the source says, until the source changes the same field itself. Both versions are kept." }
-            @if edit.fields.len() > 2 && edit.kind == Kind::Shipment {
+            @if edit.has_several_parcels() {
                 p { "Put in the numbers of all its parcels at once: the shop may take no more afterwards. They are over as soon as the source says anything else of any of them." }
             }
             form.act action={ "/exceptions/" (id) "/edit" } method="post" {

@@ -89,7 +89,7 @@ impl Origins {
         self.0.contains_key(id)
     }
 
-    /// The order at the end of the way from this document. A way that ends before it ends at a gesture, whose memo, where it is ours,
+    /// The order at the end of the way from this document. A way that ends before it ends at goodwill, whose memo, where it is ours,
     /// says by itself of which order it is.
     pub fn order(&self, from: &str, settings: &StatementSettings) -> Option<RecordKey> {
         let mut at = from;
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_document_is_followed_back_to_its_order_and_a_circle_ends() {
-        // A gesture has no document before it: a memo of ours says by itself of which order it is, somebody else's does not.
-        let mut gestures = Origins::default();
-        let gesture = |id: &str, external: &str| row(&[("id", id), ("type", "CustCred"), ("externalid", external)]);
-        gestures.learn(vec![gesture("5", "cm_1042.shop.p7"), gesture("6", "cm_7"), gesture("7", "so_1042.shop.p7")]);
-        let order = |id| gestures.order(id, &by(None, ""));
+        // Goodwill has no document before it: a memo of ours says by itself of which order it is, somebody else's does not.
+        let mut goodwill = Origins::default();
+        let memo = |id: &str, external: &str| row(&[("id", id), ("type", "CustCred"), ("externalid", external)]);
+        goodwill.learn(vec![memo("5", "cm_1042.shop.p7"), memo("6", "cm_7"), memo("7", "so_1042.shop.p7")]);
+        let order = |id| goodwill.order(id, &by(None, ""));
         assert_eq!((order("5"), order("6"), order("7")), (Some(RecordKey::new("1042")), None, None));
         let mut origins = Origins::default();
         let memo = row(&[("id", "3"), ("type", "CustCred"), ("createdfrom", "2")]);
