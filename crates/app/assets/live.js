@@ -56,45 +56,15 @@
       if (!next || part.innerHTML === next.innerHTML || inUse(part)) continue;
       const before = new Map();
       for (const each of part.querySelectorAll("[data-n]")) before.set(each.dataset.n, each.textContent);
-      const open = [...part.querySelectorAll("details")].map((each) => each.open);
-      const active = part.contains(document.activeElement) ? document.activeElement : null;
-      const place = active ? [...part.querySelectorAll("a, button, summary")].indexOf(active) : -1;
-      part.replaceChildren(...[...next.childNodes].map((each) => document.importNode(each, true)));
-      part.querySelectorAll("details").forEach((each, index) => (each.open = open[index] || false));
-      if (place >= 0) part.querySelectorAll("a, button, summary")[place]?.focus({ preventScroll: true });
-      for (const each of part.querySelectorAll("[data-n]")) {
-        const old = before.get(each.dataset.n);
-        if (old !== undefined && old !== each.textContent) each.classList.add("moved");
-      }
+      merge(part, next);
+      const moved = [...part.querySelectorAll("[data-n]")].filter((each) => (before.get(each.dataset.n) ?? each.textContent) !== each.textContent);
+      // Read once in between, so that what moves again is shown again.
+      if (moved.length) void part.offsetWidth;
+      for (const each of moved) each.classList.add("moved");
     }
     document.title = fresh.title;
     const says = document.getElementById("says");
     if (news && says && news.textContent !== says.textContent) news.textContent = says.textContent;
-  }
-
-  // A file that is chosen is put where its text could be pasted.
-  for (const picked of document.querySelectorAll("input[type=file][data-into]")) {
-    const into = document.getElementById(picked.dataset.into);
-    if (!into) continue;
-    picked.closest("[hidden]")?.removeAttribute("hidden");
-    picked.addEventListener("change", async () => {
-      const file = picked.files[0];
-      if (!file) return;
-      let text = "";
-      let wrong = "";
-      try {
-        // What is not UTF-8 would come out as other words without a warning.
-        text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-      } catch (error) {
-        wrong =
-          error instanceof TypeError
-            ? "This file is not UTF-8 text, so nothing of it was taken. Save it as CSV UTF-8 and choose it again."
-            : "This file could not be read. Choose it again.";
-      }
-      into.value = text;
-      picked.setCustomValidity(wrong);
-      if (wrong) picked.reportValidity();
-    });
   }
 
   if (!("EventSource" in window)) return;

@@ -1,4 +1,4 @@
-//! Style, script and icon, in the binary: the page loads nothing from another host.
+//! Style, scripts and icon, in the binary: the page loads nothing from another host.
 
 use std::sync::LazyLock;
 
@@ -9,9 +9,11 @@ use axum::{
 };
 
 /// Name, type, content.
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 5] = [
     ("selvedge.css", "text/css; charset=utf-8", include_str!("../../assets/selvedge.css")),
+    ("merge.js", "text/javascript; charset=utf-8", include_str!("../../assets/merge.js")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
+    ("pick.js", "text/javascript; charset=utf-8", include_str!("../../assets/pick.js")),
     ("selvedge.svg", "image/svg+xml", include_str!("../../assets/selvedge.svg")),
 ];
 

@@ -210,7 +210,9 @@ impl Frame {
                     title { (title) " · Selvedge" }
                     link rel="icon" type="image/svg+xml" href=(assets::url("selvedge.svg"));
                     link rel="stylesheet" href=(assets::url("selvedge.css"));
-                    @if who.is_some() { script src=(assets::url("live.js")) defer {} }
+                    @if who.is_some() {
+                        @for script in ["merge.js", "live.js", "pick.js"] { script src=(assets::url(script)) defer {} }
+                    }
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }

@@ -7,6 +7,7 @@ mod conform;
 mod credits;
 mod demo;
 mod detection;
+mod live;
 mod page;
 mod people;
 mod products;

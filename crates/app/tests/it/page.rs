@@ -6,7 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, key::Key};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    elements::Element,
+    error::CmdError,
+    key::Key,
+};
 use serde_json::json;
 
 use crate::demo::selvedge;
@@ -110,20 +116,42 @@ impl Browser {
     }
 
     pub async fn click(&self, selector: &str) {
+        self.with(selector, async |element| element.click().await).await;
+    }
+
+    /// Types into a field, in place of what stands there.
+    pub async fn fill(&self, selector: &str, text: &str) {
+        self.with(selector, async |field| {
+            field.clear().await?;
+            field.send_keys(text).await
+        })
+        .await;
+    }
+
+    /// Does something with an element, once it is there and lets that be done: a page that follows may replace it meanwhile.
+    async fn with(&self, selector: &str, act: impl AsyncFn(&Element) -> Result<(), CmdError>) {
         let end = Instant::now() + PATIENCE;
         loop {
-            let clicked = match self.client.find(Locator::Css(selector)).await {
-                Ok(element) => element.click().await.is_ok(),
-                Err(_) => false,
+            let done = match self.client.find(Locator::Css(selector)).await {
+                Ok(element) => act(&element).await,
+                Err(error) => Err(error),
             };
-            if clicked {
-                return;
+            match done {
+                Ok(()) => return,
+                Err(error) => assert!(Instant::now() < end, "{selector}: {error}"),
             }
-            assert!(Instant::now() < end, "{selector} cannot be clicked");
         }
     }
 
-    async fn run(&self, script: &str) -> serde_json::Value {
+    /// Presses keys one after the other, wherever the focus is.
+    pub async fn press(&self, keys: &str) {
+        let strokes = keys.chars().fold(KeyActions::new("keyboard".to_owned()), |strokes, value| {
+            strokes.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+        });
+        self.client.perform_actions(strokes).await.unwrap();
+    }
+
+    pub async fn run(&self, script: &str) -> serde_json::Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
@@ -135,8 +163,9 @@ impl Browser {
 /// What another shipping method is mapped to, as the mappings page says.
 async fn mapped_item(browser: &Browser, address: &str) -> String {
     browser.client.goto(&format!("{address}/mappings")).await.unwrap();
-    let row = browser.client.find(Locator::XPath("//tr[td[contains(., 'shipping_item')]]/td[3]")).await.unwrap();
-    row.text().await.unwrap()
+    let script = "const cell = [...document.querySelectorAll('td')].find(cell => cell.innerText.includes('shipping_item')); \
+                  return cell.parentElement.querySelectorAll('td')[2].innerText";
+    browser.run(script).await.as_str().unwrap().to_owned()
 }
 
 /// From the first look to the last order: one exception, mended on the page, releases all that it held.
@@ -150,8 +179,7 @@ async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
     assert!(held.ends_with("records") || held.ends_with("record"), "{held}");
 
     // Nothing typed is not sent; what is typed by mistake is refused in words and kept.
-    let value = browser.client.find(Locator::Css("#value")).await.unwrap();
-    value.send_keys("   ").await.unwrap();
+    browser.fill("#value", "   ").await;
     browser.click("section[aria-labelledby=map] button").await;
     let wrong = browser.see("#wrong-value").await;
     assert!(!wrong.is_empty());
@@ -161,8 +189,7 @@ async fn mend_the_one_exception(browser: &Browser, address: &str, live: bool) {
     let item = mapped_item(browser, address).await;
     let exception = exception.as_str().trim_end_matches("/map");
     browser.client.goto(exception).await.unwrap();
-    let value = browser.client.find(Locator::Css("#value")).await.unwrap();
-    value.send_keys(&item).await.unwrap();
+    browser.fill("#value", &item).await;
     browser.click("section[aria-labelledby=map] button").await;
     browser.see("p.done").await;
     browser.client.goto(&format!("{address}/")).await.unwrap();
@@ -210,8 +237,7 @@ async fn from_the_list_to_fixed_one_record_first() {
     let exception = browser.client.current_url().await.unwrap();
 
     // Whose it is.
-    let person = browser.client.find(Locator::Css("#person")).await.unwrap();
-    person.send_keys("Åsa").await.unwrap();
+    browser.fill("#person", "Åsa").await;
     browser.click("section[aria-labelledby=assign] button").await;
     browser.wait_for("p.done", false, |text| text == "Handed over.").await;
     browser.wait_for("#history", false, |text| text.contains("handed over") && text.contains("Åsa")).await;
@@ -225,8 +251,7 @@ async fn from_the_list_to_fixed_one_record_first() {
 
     let item = mapped_item(&browser, &address).await;
     browser.client.goto(exception.as_str()).await.unwrap();
-    let value = browser.client.find(Locator::Css("#value")).await.unwrap();
-    value.send_keys(&item).await.unwrap();
+    browser.fill("#value", &item).await;
     browser.click("section[aria-labelledby=map] button").await;
     let done = browser.see("p.done").await;
     assert!(done.contains("1 record went back to the gate first"), "{done}");
@@ -285,11 +310,6 @@ async fn it_fits_a_phone_and_everything_has_a_name() {
     browser.close().await;
 }
 
-/// Presses a key where the focus is.
-async fn press(browser: &Browser, key: Key) {
-    browser.client.active_element().await.unwrap().send_keys(&key.to_string()).await.unwrap();
-}
-
 /// Presses Tab until an element has the focus. Whatever has it on the way shows that it has.
 async fn tab_to(browser: &Browser, selector: &str) {
     let look = format!(
@@ -297,7 +317,7 @@ async fn tab_to(browser: &Browser, selector: &str) {
          return [e.matches({selector:?}), e === document.body || s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, e.outerHTML.slice(0, 120)]"
     );
     for _ in 0..150 {
-        press(browser, Key::Tab).await;
+        browser.press(&Key::Tab.to_string()).await;
         let seen = browser.run(&look).await;
         assert_eq!(seen[1], json!(true), "the focus does not show on {}", seen[2]);
         if seen[0] == json!(true) {
@@ -319,16 +339,16 @@ async fn an_exception_is_found_and_mended_with_the_keyboard_alone() {
 
     // Past the menu, to the list, into the exception.
     tab_to(&browser, "a.skip").await;
-    press(&browser, Key::Enter).await;
+    browser.press(&Key::Enter.to_string()).await;
     assert_eq!(browser.run("return document.activeElement.id").await, json!("main"));
     tab_to(&browser, "#exceptions h2 a").await;
-    press(&browser, Key::Enter).await;
+    browser.press(&Key::Enter.to_string()).await;
     browser.see("#because").await;
 
     // The value is typed and sent where it stands.
     tab_to(&browser, "#value").await;
-    browser.client.active_element().await.unwrap().send_keys(&item).await.unwrap();
-    press(&browser, Key::Enter).await;
+    browser.press(&item).await;
+    browser.press(&Key::Enter.to_string()).await;
     let done = browser.see("p.done").await;
     assert!(done.contains("back to the gate"), "{done}");
     browser.client.goto(&format!("{}/", address.split("/demo/").next().unwrap())).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::{path::Path, process::Command};
 
-use fantoccini::Locator;
 use selvedge_model::people::{step_of, totp_code};
 use serde_json::Value;
 
@@ -62,14 +61,10 @@ fn with_key(config: &Path) {
     std::fs::write(config, named).unwrap();
 }
 
-async fn type_into(browser: &Browser, field: &str, text: &str) {
-    browser.client.find(Locator::Css(field)).await.unwrap().send_keys(text).await.unwrap();
-}
-
 async fn sign_in(browser: &Browser) {
     browser.wait_for("h1", false, |text| text == "Sign in").await;
-    type_into(browser, "#email", "ada@example.com").await;
-    type_into(browser, "#password", "correct horse battery staple").await;
+    browser.fill("#email", "ada@example.com").await;
+    browser.fill("#password", "correct horse battery staple").await;
     browser.click("main button").await;
 }
 
@@ -117,7 +112,7 @@ async fn from_the_first_start_to_a_second_admin() {
         ("#password", "correct horse battery staple"),
         ("#again", "correct horse battery staple"),
     ] {
-        type_into(&plain, field, text).await;
+        plain.fill(field, text).await;
     }
     plain.click("main button").await;
     plain.wait_for(".who", false, |text| text.contains("Ada")).await;
@@ -131,11 +126,11 @@ async fn from_the_first_start_to_a_second_admin() {
 
     // With an authenticator app a password alone opens nothing; a recovery code serves where the phone is not.
     browser.client.goto(&format!("http://{address}/account")).await.unwrap();
-    type_into(&browser, "#totp-password", "correct horse battery staple").await;
+    browser.fill("#totp-password", "correct horse battery staple").await;
     browser.click("form[action='/account/totp'] button").await;
     let secret = browser.wait_for("dl.pairs code", false, |text| text.len() == 32).await;
     look_over(&browser, "authenticator").await;
-    type_into(&browser, "#code", &app_code(&secret)).await;
+    browser.fill("#code", &app_code(&secret)).await;
     browser.click("main form button").await;
     let recovery = browser.see("ul.held code").await;
     look_over(&browser, "recovery-codes").await;
@@ -148,10 +143,10 @@ async fn from_the_first_start_to_a_second_admin() {
     assert_eq!(browser.see("h1").await, "Sign in");
     sign_in(&browser).await;
     browser.wait_for("h1", false, |text| text.contains("The code of your app")).await;
-    type_into(&browser, "#code", "000000").await;
+    browser.fill("#code", "000000").await;
     browser.click("main form button").await;
     browser.see("#wrong").await;
-    type_into(&browser, "#code", &recovery).await;
+    browser.fill("#code", &recovery).await;
     browser.click("main form button").await;
     browser.wait_for(".who", false, |text| text.contains("Ada")).await;
     for path in ["/account", "/people", "/approvals"] {

@@ -16,12 +16,6 @@ erp,shipping_item,\"market=3,method=DPD Next Day\",601
 erp,shipping_item,\"market=3,method=Royal Mail Tracked 48\",602
 ";
 
-async fn fill(browser: &Browser, selector: &str, text: &str) {
-    let field = browser.client.find(Locator::Css(selector)).await.unwrap();
-    field.clear().await.unwrap();
-    field.send_keys(text).await.unwrap();
-}
-
 /// How many records are said to go otherwise.
 async fn otherwise(browser: &Browser) -> u64 {
     let says = browser.see("#says").await;
@@ -43,7 +37,7 @@ async fn what_other_mappings_would_do_is_seen_first_and_then_delivered_a_few_fir
     // Tried from the import, before anything is set.
     let base = address.split("/demo/").next().unwrap();
     browser.client.goto(&format!("{base}/mappings/import")).await.unwrap();
-    fill(&browser, "#csv", CSV).await;
+    browser.fill("#csv", CSV).await;
     browser.click("section[aria-labelledby=file] button").await;
     browser.see("section[aria-labelledby=foreseen]").await;
     browser.click("form[action='/flows/orders/replay'] button").await;
@@ -61,7 +55,7 @@ async fn what_other_mappings_would_do_is_seen_first_and_then_delivered_a_few_fir
 
     // Set, and delivered again: the few first, then the rest.
     browser.client.goto(&format!("{base}/mappings/import")).await.unwrap();
-    fill(&browser, "#csv", CSV).await;
+    browser.fill("#csv", CSV).await;
     browser.click("section[aria-labelledby=file] button").await;
     browser.click("form[action='/mappings/import/apply'] button").await;
     browser.see("p.done").await;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fantoccini::Locator;
 use selvedge_connector::Clock;
 use selvedge_flow::clock::SystemClock;
 use selvedge_model::{Kind, Problem, Sku, StockLevel};
@@ -73,8 +72,7 @@ async fn from_the_list_to_what_holds_an_item_and_back() {
     browser.client.goto(&format!("{address}/")).await.unwrap();
     browser.click("#warehouses h3 a").await;
     browser.see("#list tbody th a").await;
-    let search = browser.client.find(Locator::Css("#search")).await.unwrap();
-    search.send_keys(sku.as_str()).await.unwrap();
+    browser.fill("#search", sku.as_str()).await;
     browser.click("form.search button").await;
     browser.wait_for("#list tbody th a", false, |text| text == sku.as_str()).await;
     browser.click("#list tbody th a").await;
@@ -98,8 +96,7 @@ async fn from_the_list_to_what_holds_an_item_and_back() {
     browser.click("#list tbody td a").await;
     let says = browser.see("section[aria-labelledby=rows-figures]").await;
     assert!(says.contains(held.as_str()), "{says}");
-    let reason = browser.client.find(Locator::Css("#reason")).await.unwrap();
-    reason.send_keys("a bundle").await.unwrap();
+    browser.fill("#reason", "a bundle").await;
     browser.click("section[aria-labelledby=dismiss] button").await;
     let done = browser.see("p.done").await;
     assert!(done.starts_with("Dismissed: 1 figure"), "{done}");
@@ -109,9 +106,7 @@ async fn from_the_list_to_what_holds_an_item_and_back() {
     browser.client.goto(&format!("{address}/stock")).await.unwrap();
     browser.click("a[href='/stock/rehearse']").await;
     for (typed, selector) in [("soon", "p.wrong"), ("30s", "main table tbody th")] {
-        let interval = browser.client.find(Locator::Css("#interval")).await.unwrap();
-        interval.clear().await.unwrap();
-        interval.send_keys(typed).await.unwrap();
+        browser.fill("#interval", typed).await;
         browser.click("form.search button").await;
         browser.see(selector).await;
     }
