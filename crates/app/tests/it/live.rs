@@ -121,8 +121,7 @@ async fn an_open_page_follows_and_takes_nothing_out_of_anybodys_hands() {
     // The handbook has no part that follows: nothing moves but what is merged here.
     browser.client.goto(&format!("{}/handbook", address.split("/demo/").next().unwrap())).await.unwrap();
     browser.see("h1").await;
-    let seed =
-        std::env::var("SELVEDGE_SEED").ok().and_then(|seed| seed.parse::<u32>().ok()).unwrap_or_else(|| std::process::id());
+    let seed = std::env::var("SELVEDGE_SEED").ok().and_then(|seed| seed.parse::<u32>().ok()).unwrap_or_else(std::process::id);
     for (case, script) in CASES {
         let script = format!("{LISTS}{}; return 'as it should be';", script.replace("SEED", &seed.to_string()));
         let said = browser.run(&script).await;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use fantoccini::{
@@ -15,10 +15,10 @@ use fantoccini::{
 };
 use serde_json::json;
 
-use crate::demo::selvedge;
-
-/// How long anything that a person waits for may take here.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::{
+    demo::selvedge,
+    world::{ASK, PATIENCE},
+};
 
 /// A child process that does not outlive the test.
 pub struct Running(Child);
@@ -109,6 +109,7 @@ impl Browser {
                 return text;
             }
             assert!(Instant::now() < end, "{selector} still says {text:?}");
+            tokio::time::sleep(ASK).await;
             if reload {
                 self.client.refresh().await.unwrap();
             }
@@ -140,6 +141,7 @@ impl Browser {
                 Ok(()) => return,
                 Err(error) => assert!(Instant::now() < end, "{selector}: {error}"),
             }
+            tokio::time::sleep(ASK).await;
         }
     }
 
