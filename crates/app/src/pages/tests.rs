@@ -117,7 +117,9 @@ async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
         "/nowhere",
         "/api/flows",
         "/healthz",
+        "/assets/merge.js",
         "/assets/live.js",
+        "/assets/pick.js",
     ] {
         let got = get(&app, path).await;
         let policy = got.header("content-security-policy");
@@ -138,7 +140,9 @@ async fn every_answer_is_sealed_and_pages_carry_no_script_of_their_own() {
         assert!(!got.header("cache-control").is_empty(), "{path}");
         if got.header("content-type").starts_with("text/html") {
             assert!(!got.text.contains("<style") && !got.text.contains(" style=") && !got.text.contains(" onclick"), "{path}");
-            assert_eq!(got.text.matches("<script").count(), 1, "{path}");
+            let ours = ["merge", "live", "pick"].map(|name| format!("<script src=\"/assets/{name}.js?v="));
+            assert!(ours.iter().all(|script| got.text.matches(script).count() == 1), "{path}");
+            assert_eq!(got.text.matches("<script").count(), ours.len(), "{path}");
             assert!(!got.text.contains("http://") && !got.text.contains("https://"), "{path}: something from elsewhere");
         }
     }
