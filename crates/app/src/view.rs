@@ -169,7 +169,8 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockS
 pub struct Today {
     /// The flows.
     pub flows: Vec<FlowView>,
-    /// Orders confirmed or compared in each of the last hours by all flows of orders together, oldest first; the last one is not over.
+    /// Confirmations (or comparisons) of orders in each of the last hours, one per flow and revision, oldest first; the last hour is not
+    /// over.
     pub hours: Vec<u64>,
     /// The open exceptions of the highest impact; a few of them.
     pub exceptions: Vec<ExceptionView>,

@@ -44,7 +44,7 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Result<Markup, Failure>
         section aria-labelledby="flows" {
             h2 #flows { "Flows" }
             @if today.flows.is_empty() { p.empty { "No flow is configured yet. Add one to the configuration; " code { "selvedge init" } " writes a first one." } }
-            div #throughput data-live { (chart::bars("by-hour", "Orders confirmed, by hour", "orders", &chart::by_hour(&today.hours, now))) }
+            div #throughput data-live { (chart::bars("by-hour", "Orders confirmed at their targets, by hour", "confirmations", &chart::by_hour(&today.hours, now))) }
             // What moved nothing yet stands behind what did.
             @for (place, flow) in moving.into_iter().chain(still).enumerate() {
                 article.card.flow id={ "flow-" (place) } data-live { (picture(flow, &systems, now)) }

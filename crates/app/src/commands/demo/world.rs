@@ -334,6 +334,9 @@ url = {url:?}
 [server]
 listen = {listen:?}
 
+[desk]
+rates = {{ SEK = "0.09", GBP = "1.15", USD = "0.9", JPY = "0.006", DKK = "0.134", NOK = "0.086", CHF = "1.05", AUD = "0.57", CAD = "0.63", PLN = "0.23" }}
+
 [connections.{SHOP}]
 system = "centra"
 base_url = {shop:?}
