@@ -253,13 +253,16 @@ async fn whoever_is_signed_out_is_out_at_once() {
         headers: vec![("x-selvedge-live", "1".to_owned())],
         ..Visitor { cookie: Some(signed_in(&app, "anna@example.com", &[Role::Viewer]).await), ..page }
     };
+    // Its stream of events can carry no header of ours.
+    let stream = Visitor { headers: vec![("accept", "text/event-stream".to_owned())], ..anna().await };
     let person = anna().await;
     for _ in 0..3 {
         clock.advance(Duration::from_secs(3_000));
         page.get(&app, "/orders").await;
+        stream.get(&app, "/orders").await;
         person.get(&app, "/orders").await;
     }
-    assert!(out(&page).await && !out(&person).await);
+    assert!(out(&page).await && out(&stream).await && !out(&person).await);
 }
 
 #[tokio::test]

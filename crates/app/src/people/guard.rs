@@ -186,12 +186,18 @@ async fn recognised(app: &App, headers: &HeaderMap) -> Result<Recognised> {
     let Some(found) = app.store.read(move |view| view.session(&brand, &proof, Step::All, now)).await? else {
         return Ok(Recognised::Nobody);
     };
-    if found.stale && !headers.contains_key(LIVE) {
+    if found.stale && !is_by_itself(headers) {
         let id = found.id;
         app.store.write(move |tx| tx.use_session(id, now)).await?;
     }
     let rights = found.person.rights();
     Ok(Recognised::As(Box::new(Who { person: found.person, rights, by: By::Session(found.id) })))
+}
+
+/// Whether an open page asks by itself and no person does: it refreshes, or its stream of events, which can carry no header of ours,
+/// is opened again (the standard of server-sent events has a browser accept this type there and nowhere else).
+fn is_by_itself(headers: &HeaderMap) -> bool {
+    headers.contains_key(LIVE) || headers.get(header::ACCEPT).is_some_and(|accepted| accepted == "text/event-stream")
 }
 
 /// What stands in `Authorization: Bearer slv_…`.

@@ -6,6 +6,7 @@
 //! told there and never compared.
 
 use std::{
+    cell::RefCell,
     fmt::Write as _,
     path::PathBuf,
     sync::Mutex,
@@ -215,6 +216,25 @@ tracking_wait = "4s"
         let sql = "SELECT EXISTS (SELECT 1 FROM obligations WHERE flow = 'orders' AND key = ?1 AND state = 'confirmed')";
         let stands = || self.store().query_row(sql, [order], |row| row.get::<_, bool>(0)).unwrap().then_some(());
         until(&format!("order {order} in the books"), stands);
+    }
+
+    /// Orders that have left whole and about which nothing is on its way: a later revision would bring the taxes of the shop again.
+    #[expect(clippy::disallowed_methods, reason = "a moment ago, by the clock of the machine")]
+    fn at_rest(&self) -> Vec<String> {
+        let a_moment_ago = (Timestamp::now() - std::time::Duration::from_secs(5)).as_microsecond();
+        let sql = "SELECT r.order_key FROM obligations o JOIN records r ON r.id = o.record_id WHERE r.order_key IS NOT NULL \
+                   GROUP BY r.order_key HAVING count(*) = count(o.settled_at) AND max(o.settled_at) < ?1 \
+                   AND sum(o.kind = 'shipment' AND o.flow = 'shipments-erp' AND o.state = 'confirmed') > 0 \
+                   AND sum(o.state = 'held' OR o.kind IN ('return', 'credit_note', 'refund')) = 0 ORDER BY r.order_key";
+        let store = self.store();
+        let mut asked = store.prepare(sql).unwrap();
+        asked.query_map([a_moment_ago], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Whether the taxes of an order are known to differ.
+    fn differs_in_tax(&self, order: &str) -> bool {
+        let sql = "SELECT EXISTS (SELECT 1 FROM differences WHERE family = ?1 AND cause = 'tax_rate' AND closed_at IS NULL)";
+        self.store().query_row(sql, [order], |row| row.get(0)).unwrap()
     }
 
     /// Whether nothing is on its way any more.
@@ -658,18 +678,24 @@ async fn from_the_alert_to_fixed_as_each_of_the_five() {
             walker.press("Read both ends now", &[]);
         },
     );
+    let retaxed = RefCell::new(Vec::new());
     walk(
         &TAX,
         &|| {
-            let order = house.buy(TEE, GERMANY);
-            house.arrived(&order);
-            house.act(json!({ "act": "retax", "order": order }));
-            house.world().reconcile();
-            Value::from(order)
+            until("an order whose taxes differ", || {
+                let retax = |order: &String| house.world().tell("/act", &json!({ "act": "retax", "order": order })).is_some();
+                let fresh = |order: &String| !retaxed.borrow().contains(order);
+                let order = house.at_rest().into_iter().filter(fresh).find(retax)?;
+                retaxed.borrow_mut().push(order.clone());
+                house.world().reconcile();
+                house.differs_in_tax(&order).then(|| Value::from(order))
+            })
         },
         &|walker, order| {
             walker.sees(&[&format!("Order {}", order.as_str().unwrap())]);
-            house.act(json!({ "act": "tax_right", "order": order }));
+            for order in retaxed.borrow().iter().filter(|order| house.differs_in_tax(order)) {
+                house.act(json!({ "act": "tax_right", "order": order }));
+            }
             walker.press("Read both ends now", &[]);
         },
     );
