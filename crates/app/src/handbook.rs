@@ -30,6 +30,18 @@ impl From<StoreError> for Refusal {
     }
 }
 
+/// Refuses a period that has not begun: nobody has looked at it, and once signed it could never be ticked.
+fn begun(app: &App, list: Checklist, period: &str) -> Result<(), Refusal> {
+    let present = list.period(app.clock.now(), &app.facts.zone);
+    // The words of periods are in the order of the calendar.
+    if period > present.as_str() {
+        return Err(Refusal::Unclear(format!(
+            "{period} has not begun: the list of {present} is the newest that is ticked and signed."
+        )));
+    }
+    Ok(())
+}
+
 /// Ticks a check with what was found, or (without a note) takes the tick back. A check that is not as it should be is not
 /// ticked without a word.
 ///
@@ -37,6 +49,7 @@ impl From<StoreError> for Refusal {
 /// [`Refusal`].
 pub async fn tick(app: &App, actor: &str, list: Checklist, period: &str, item: &str, note: Option<&str>) -> Result<(), Refusal> {
     let now = app.clock.now();
+    begun(app, list, period)?;
     let shown = view::checklist(&app.store, &app.brand, &app.facts, list, Some(period.to_owned()), now).await?;
     let Some(check) = shown.checks.iter().find(|check| check.id == item) else {
         return Err(Refusal::Unclear("There is no such check on this list.".to_owned()));
@@ -73,6 +86,7 @@ pub async fn tick(app: &App, actor: &str, list: Checklist, period: &str, item: &
 /// [`Refusal`].
 pub async fn sign(app: &App, actor: &str, list: Checklist, period: &str, reason: &str) -> Result<ChecksSigned, Refusal> {
     let now = app.clock.now();
+    begun(app, list, period)?;
     let (brand, period, actor, reason) = (app.brand.clone(), period.to_owned(), actor.to_owned(), reason.trim().to_owned());
     let (of, day) = (brand.clone(), period.clone());
     let ticks = app.store.read(move |view| view.ticks(&of, list, &day)).await?;

@@ -8,6 +8,8 @@
 //! Behind a reverse proxy: configure the public address and the proxy's own, and forward `Host`, `Origin` and `Sec-Fetch-Site` as
 //! they come.
 
+mod patience;
+
 use std::{any::Any, collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use axum::{
@@ -46,6 +48,7 @@ use tokio::{
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tracing::Instrument;
 
+use self::patience::Patient;
 use crate::{
     api,
     config::Config,
@@ -303,7 +306,7 @@ pub async fn serve(
                         request.extensions_mut().insert(Peer(peer));
                         service.call(request)
                     });
-                    let served = graceful.watch(http.serve_connection(TokioIo::new(stream), named));
+                    let served = graceful.watch(http.serve_connection(TokioIo::new(Patient::new(stream)), named));
                     tokio::spawn(async move {
                         if let Err(error) = served.await {
                             tracing::debug!(%error, "a connection ended badly");

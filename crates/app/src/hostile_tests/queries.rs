@@ -45,7 +45,7 @@ const PATHS: [&str; 12] = [
 const ALONE: [&str; 3] = ["' OR 1=1 --", "%' ESCAPE '", "/etc/passwd"];
 
 /// Where a query is read: every parameter that any page or the API knows.
-const QUERIES: [&str; 37] = [
+const QUERIES: [&str; 47] = [
     "search",
     "all",
     "team",
@@ -83,6 +83,16 @@ const QUERIES: [&str; 37] = [
     "interval",
     "buffer",
     "stream",
+    "text",
+    "rule",
+    "person",
+    "mine",
+    "shelf",
+    "waiting",
+    "code",
+    "error",
+    "approved",
+    "rejected",
 ];
 
 fn encoded(text: &str) -> String {

@@ -1393,6 +1393,14 @@ async fn a_checklist_is_ticked_signed_and_then_stays() {
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{act}");
         assert!(refused.text.contains("does not change any more"), "{}", refused.text);
     }
+    // What has not begun can have been looked at by nobody.
+    for (path, body) in
+        [("daily/2026-02-04/tick", "item=balance"), ("daily/2026-02-04/sign", "reason=x"), ("monthly/2026-03/sign", "reason=x")]
+    {
+        let refused = form(&app, &format!("/handbook/{path}"), body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        assert!(refused.text.contains("has not begun"), "{path}: {}", refused.text);
+    }
     let acts = app.store.read(|view| view.audit_rows(&brand(), 9)).await.unwrap();
     let acts: Vec<&str> = acts.iter().rev().map(|row| row.action.as_str()).collect();
     assert_eq!(acts, ["check.tick", "check.tick", "check.untick", "check.sign"]);
