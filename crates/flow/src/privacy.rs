@@ -50,6 +50,9 @@ impl Actions {
             if !traces.open.is_empty() && !open_too {
                 return Ok(Err(traces));
             }
+            if erased == Erased::default() && !traces.records.is_empty() {
+                self.begin_to_erase(&traces).await?;
+            }
             erased = erased.and(self.erase_elsewhere(&traces).await?);
             if let Some(rest) = self.erase_records(&person, traces, open_too).await? {
                 // Until it is folded, the log still holds what the pages said before.
@@ -57,6 +60,13 @@ impl Actions {
                 return Ok(Ok(erased.and(rest)));
             }
         }
+    }
+
+    /// Tells the audit trail that it begins: what goes first is gone, too, when the rest is broken off.
+    async fn begin_to_erase(&self, traces: &Traces) -> Result<()> {
+        let (brand, actor, now, orders) = (self.brand.clone(), self.actor.clone(), self.clock.now(), named(traces));
+        let detail = format!("begun: {} records of {} orders", traces.records.len(), traces.orders.len());
+        self.store.write(move |tx| tx.audit(&brand, &actor, "privacy.erase", &orders, &detail, now)).await
     }
 
     /// Takes the names out of what was written about anything, and the bytes out of webhook deliveries.
@@ -87,7 +97,7 @@ impl Actions {
                     return Ok(None);
                 }
                 let erased = tx.erase_person(&brand, &traces, now)?;
-                let orders = traces.orders.iter().take(NAMED_MAX).map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
+                let orders = named(&traces);
                 let detail =
                     format!("{} records, {} documents of {} orders", erased.records, erased.documents, traces.orders.len());
                 tx.audit(&brand, &actor, "privacy.erase", &orders, &detail, now)?;
@@ -95,6 +105,11 @@ impl Actions {
             })
             .await
     }
+}
+
+/// The first of a person's orders, for a line of the audit trail.
+fn named(traces: &Traces) -> String {
+    traces.orders.iter().take(NAMED_MAX).map(|key| key.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Takes these words out of what was written about anything; how many texts. All of it is looked through, a few rows at a time.

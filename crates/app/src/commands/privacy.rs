@@ -84,7 +84,7 @@ pub async fn run(about: &About, args: Args) -> Done {
                 if traces.open.len() == 1 { "is" } else { "are" },
                 named(&traces)
             ),
-            "Nothing was erased: without a name and an address it could not be delivered.",
+            "Its records were left as they are: without a name and an address it could not be delivered.",
             "Wait until it is settled, dismiss it, or add --open-too.",
         )),
         Ok(erased) if erased == Erased::default() => Err(failed(
