@@ -99,6 +99,18 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+#[test]
+fn no_parameter_of_the_api_is_left_out() {
+    let document = crate::api::document::document();
+    let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let parameters = operations.filter_map(|operation| operation["parameters"].as_array()).flatten();
+    let asked: Vec<&str> = parameters.filter(|one| one["in"] == "query").map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(asked.len() > 20);
+    for name in asked {
+        assert!(QUERIES.contains(&name), "{name} is asked of nobody here");
+    }
+}
+
 #[tokio::test]
 async fn every_variable_and_parameter_is_a_value_and_never_a_statement_or_a_file() {
     let (app, _) = empty().await;
