@@ -32,6 +32,11 @@ impl Drop for Running {
 
 /// Starts a program and reads its output until `pick` finds what it waits for.
 pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (Running, String) {
+    started(command, pick).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The same, or why it ended without saying it.
+fn started(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> Result<(Running, String), String> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let (output, mut errors) = (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
     let mut running = Running(child);
@@ -49,11 +54,12 @@ pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (R
     let Some(found) = found else {
         // Its output has ended, and so has it.
         let ended = running.0.wait();
-        panic!("it does not say where it listens: {ended:?}\n{}\n{}", said.join("\n"), complaint.join().unwrap_or_default());
+        let complaint = complaint.join().unwrap_or_default();
+        return Err(format!("it does not say where it listens: {ended:?}\n{}\n{complaint}", said.join("\n")));
     };
     // Whatever it prints later must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    (running, found)
+    Ok((running, found))
 }
 
 pub fn demo(args: &[&str]) -> (Running, String) {
@@ -71,10 +77,10 @@ impl Browser {
     pub async fn open(scripts: bool, width: u32) -> Self {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0");
-        let (driver, port) = start(&mut command, |line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_owned())
-        });
+        let port = |line: &str| Some(line.split_once("started successfully on port ")?.1.trim_end_matches('.').to_owned());
+        // It takes a port of one family of addresses, and ends when somebody has it in the other.
+        let again = (0..3).find_map(|_| started(&mut command, port).ok());
+        let (driver, port) = again.unwrap_or_else(|| start(&mut command, port));
         let size = format!("--window-size={width},900");
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", size],
