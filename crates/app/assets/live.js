@@ -6,13 +6,15 @@
   const atLeastEvery = 30000;
   const mark = document.getElementById("live");
   const news = document.getElementById("news");
+  // A page of which nothing follows but the menu does not say that it is live.
+  const follows = document.querySelector("main [data-live]") !== null;
   let busy = false;
   let again = false;
   let last = 0;
   let timer = 0;
 
   function say(text) {
-    if (!mark) return;
+    if (!mark || !follows) return;
     mark.hidden = false;
     if (mark.textContent !== text) mark.textContent = text;
   }
@@ -68,21 +70,45 @@
   }
 
   if (!("EventSource" in window)) return;
-  const events = new EventSource("/live");
   // The server ends the stream each minute and looks anew who may read on; a pause that short is none.
   const patience = 4000;
+  const refused = 10000;
+  let events = null;
   let away = 0;
-  events.addEventListener("open", () => {
+
+  function watch() {
+    // A browser grants a host six connections: pages that nobody sees hold none.
+    if (events || document.hidden) return;
+    events = new EventSource("/live");
+    events.addEventListener("open", () => {
+      clearTimeout(away);
+      away = 0;
+      say("Live");
+    });
+    events.addEventListener("error", (error) => {
+      away ||= setTimeout(() => say("Not connected; this page may be out of date"), patience);
+      // One that was refused is not opened again by itself.
+      if (error.target.readyState !== EventSource.CLOSED || error.target !== events) return;
+      events = null;
+      setTimeout(watch, refused);
+    });
+    events.addEventListener("pulse", soon);
+  }
+
+  function unwatch() {
+    events?.close();
+    events = null;
     clearTimeout(away);
     away = 0;
-    say("Live");
+  }
+
+  watch();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return unwatch();
+    watch();
+    soon();
   });
-  events.addEventListener("error", () => {
-    away ||= setTimeout(() => say("Not connected; this page may be out of date"), patience);
-  });
-  events.addEventListener("pulse", soon);
-  document.addEventListener("visibilitychange", () => again && soon());
   setInterval(soon, atLeastEvery);
-  addEventListener("pagehide", () => events.close());
+  addEventListener("pagehide", unwatch);
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 })();

@@ -4,7 +4,10 @@ for (const picked of document.querySelectorAll("input[type=file][data-into]")) {
   const into = document.getElementById(picked.dataset.into);
   if (!into) continue;
   picked.closest("[hidden]")?.removeAttribute("hidden");
+  // What is pasted instead, or no file at all, has nothing wrong with it.
+  into.addEventListener("input", () => picked.setCustomValidity(""));
   picked.addEventListener("change", async () => {
+    picked.setCustomValidity("");
     const file = picked.files[0];
     if (!file) return;
     let text = "";
@@ -18,8 +21,11 @@ for (const picked of document.querySelectorAll("input[type=file][data-into]")) {
           ? "This file is not UTF-8 text, so nothing of it was taken. Save it as CSV UTF-8 and choose it again."
           : "This file could not be read. Choose it again.";
     }
-    into.value = text;
+    if (!wrong) {
+      into.value = text;
+      return;
+    }
     picked.setCustomValidity(wrong);
-    if (wrong) picked.reportValidity();
+    picked.reportValidity();
   });
 }

@@ -80,7 +80,7 @@ fn journey(story: &OrderStory, now: Timestamp) -> Markup {
             @for (place, debt) in story.obligations.iter().enumerate().rev() {
                 @let newer = story.obligations.get(place + 1).is_some_and(|next| next.flow == debt.flow && next.key == debt.key);
                 @if newer && debt.state.settled() && debt.state != At::Held {
-                    details.card { summary { (heading(debt)) } (obligation(debt, now)) }
+                    details.card #(debt.id) { summary { (heading(debt)) } (obligation(debt, now)) }
                 } @else {
                     (obligation_card(debt, now))
                 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::{
+    extract::{Query, State},
+    http::HeaderMap,
+};
 use maud::{Markup, PreEscaped, html};
 use serde::Deserialize;
 
@@ -11,6 +14,7 @@ use super::{
     words::{grouped, length, plural},
 };
 use crate::{
+    people::guard::LIVE,
     rehearse::{Played, Rehearsal},
     serve::App,
     view::rehearse::{RehearseWanted, Rehearsed, TEXT_MAX, rehearsed},
@@ -25,14 +29,19 @@ pub(super) struct Form {
 }
 
 /// The page.
-pub(super) async fn page(State(app): State<Arc<App>>, Query(Form { interval, buffer }): Query<Form>) -> Result<Markup, Failure> {
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Query(Form { interval, buffer }): Query<Form>,
+    headers: HeaderMap,
+) -> Result<Markup, Failure> {
     let wanted = RehearseWanted { interval, buffer };
-    let shown = rehearsed(&app, &wanted).await?;
+    // A page that is open asks again and again for its menu alone; what was played stands on it already.
+    let shown = if headers.contains_key(LIVE) { None } else { Some(rehearsed(&app, &wanted).await?) };
     let frame = Frame::of(&app, Place::Stock, "Rehearse stock").await?;
-    Ok(frame.around(content(&wanted, &shown)))
+    Ok(frame.around(content(&wanted, shown.as_ref())))
 }
 
-fn content(form: &RehearseWanted, shown: &Rehearsed) -> Markup {
+fn content(form: &RehearseWanted, shown: Option<&Rehearsed>) -> Markup {
     html! {
         h1 { "Rehearse stock" }
         p.lead { "The days that were seen here, played again under other settings: what would have been oversold, and what lost." }
@@ -43,13 +52,14 @@ fn content(form: &RehearseWanted, shown: &Rehearsed) -> Markup {
             div { input #buffer name="buffer" value=(form.buffer) maxlength=(TEXT_MAX) autocomplete="off"; button { "Rehearse" } }
         }
         @match shown {
-            Rehearsed::Unclear(why) => { p.wrong role="alert" { (why) } }
-            Rehearsed::Busy => { p.empty { "Another rehearsal is under way. Load the page again shortly." } }
-            Rehearsed::Missing(missing) => {
+            None => {}
+            Some(Rehearsed::Unclear(why)) => { p.wrong role="alert" { (why) } }
+            Some(Rehearsed::Busy) => { p.empty { "Another rehearsal is under way. Load the page again shortly." } }
+            Some(Rehearsed::Missing(missing)) => {
                 @for why in missing { p.empty { (why) } }
                 p { "Recordings in files can be played with " code { "selvedge stock rehearse" } "." }
             }
-            Rehearsed::Played(rehearsal) => { (result(rehearsal)) }
+            Some(Rehearsed::Played(rehearsal)) => { (result(rehearsal)) }
         }
     }
 }
@@ -195,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn without_days_to_play_the_page_says_so() {
         let (app, _) = crate::pages::sample::empty().await;
-        let page = page(State(app), Query(Form::default())).await.ok().unwrap().into_string();
+        let page = page(State(app), Query(Form::default()), HeaderMap::new()).await.ok().unwrap().into_string();
         assert!(page.contains("No stock flow is configured") && page.contains("selvedge stock rehearse"), "{page}");
         let rehearsal = Rehearsal {
             recording: crate::rehearse::Recorded {
@@ -213,7 +223,7 @@ mod tests {
             took_us: 12_345,
             a_minute: 1,
         };
-        let page = content(&RehearseWanted::default(), &Rehearsed::Played(Box::new(rehearsal))).into_string();
+        let page = content(&RehearseWanted::default(), Some(&Rehearsed::Played(Box::new(rehearsal)))).into_string();
         assert!(page.contains("1\u{202f}200 order lines") && page.contains("<svg") && !page.contains("<script"), "{page}");
         assert_eq!(page.matches("<tr>").count(), 15);
     }
@@ -221,7 +231,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_and_breaks_out_of_nothing() {
         let bad = RehearseWanted { interval: NAUGHTY.to_owned(), buffer: NAUGHTY.to_owned() };
-        let page = content(&bad, &Rehearsed::Unclear(bad.asked().unwrap_err())).into_string();
+        let page = content(&bad, Some(&Rehearsed::Unclear(bad.asked().unwrap_err()))).into_string();
         assert!(page.contains("role=\"alert\"") && !page.contains("<script"), "{page}");
     }
 }

@@ -14,7 +14,7 @@ const link = (name) => part.querySelector(`a[href="/exceptions/${name}"]`);
 "#;
 
 /// What a person holds, and what comes: each case returns what is wrong, in words.
-const CASES: [(&str, &str); 7] = [
+const CASES: [(&str, &str); 8] = [
     (
         "a link keeps the focus while a row comes before it and it moves",
         r##"
@@ -88,6 +88,20 @@ const CASES: [(&str, &str); 7] = [
         "##,
     ),
     (
+        "what was opened is the same when another comes before it",
+        r##"
+        const box = (id) => `<details id="${id}"><summary>delivered</summary>${id}</details>`;
+        part.innerHTML = box("obl_1");
+        fresh.innerHTML = box("obl_2") + box("obl_1");
+        const held = part.querySelector("details");
+        held.open = true;
+        held.querySelector("summary").focus();
+        merge(part, fresh);
+        if (!held.open || held.id !== "obl_1" || part.querySelector("#obl_2").open) return part.innerHTML;
+        if (document.activeElement !== held.querySelector("summary")) return "the focus is on " + document.activeElement.outerHTML;
+        "##,
+    ),
+    (
         "whatever it was before, it is like the fresh one afterwards",
         r##"
         let state = SEED;
@@ -127,5 +141,58 @@ async fn an_open_page_follows_and_takes_nothing_out_of_anybodys_hands() {
         let said = browser.run(&script).await;
         assert_eq!(said, json!("as it should be"), "{case}; SELVEDGE_SEED={seed} plays it again");
     }
+    browser.close().await;
+}
+
+/// A page that nobody sees gives its connection to the server back, and takes it again when somebody looks.
+const HIDDEN: &str = r#"
+const streams = [], Real = EventSource;
+EventSource = class extends Real { constructor(...of) { super(...of); streams.push(this); } };
+const see = (hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+};
+see(true); see(false); see(false);
+if (streams.length !== 1) return `${streams.length} streams`;
+see(true);
+return streams[0].readyState === Real.CLOSED ? "as it should be" : "it is open still";
+"#;
+
+/// A file that is no text says so and leaves what was pasted; what is pasted after it is sent.
+const NO_TEXT: &str = r##"
+const into = document.querySelector("#csv"), picked = document.querySelector("input[type=file]"), form = into.form;
+const choose = (bytes) => {
+    const list = new DataTransfer();
+    list.items.add(new File([new Uint8Array(bytes)], "mappings.csv"));
+    picked.files = list.files;
+    picked.dispatchEvent(new Event("change"));
+};
+const until = async (holds) => { while (!holds()) await new Promise((done) => setTimeout(done, 10)); };
+into.value = "pasted before";
+choose([0xff, 0xfe]);
+await until(() => !picked.validity.valid);
+if (into.value !== "pasted before") return "what was pasted is gone";
+into.value = "pasted after";
+into.dispatchEvent(new Event("input"));
+if (!form.checkValidity()) return "it cannot be sent";
+choose([0x61, 0x62]);
+await until(() => into.value === "ab");
+return form.checkValidity() ? "as it should be" : "a good file cannot be sent";
+"##;
+
+#[tokio::test]
+async fn what_nobody_sees_holds_no_connection_and_a_file_that_is_no_text_bars_nothing() {
+    let (_demo, address) = demo(&["--orders", "5", "--pace", "20"]);
+    let browser = Browser::open(true, 1280).await;
+    browser.client.goto(&format!("{address}/")).await.unwrap();
+    browser.see("#live:not([hidden])").await;
+    assert_eq!(browser.run(HIDDEN).await, json!("as it should be"));
+    let root = address.split("/demo/").next().unwrap();
+    browser.client.goto(&format!("{root}/mappings/import")).await.unwrap();
+    browser.see("#pick").await;
+    // Nothing of this page follows, and so it does not say that it is live.
+    assert_eq!(browser.run("return document.querySelector('#live').hidden").await, json!(true));
+    let no_text = format!("return (async () => {{ {NO_TEXT} }})()");
+    assert_eq!(browser.run(&no_text).await, json!("as it should be"));
     browser.close().await;
 }

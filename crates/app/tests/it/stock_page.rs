@@ -112,11 +112,11 @@ async fn from_the_list_to_what_holds_an_item_and_back() {
     }
     // A program asks the same.
     let asked = "return fetch('/api/stock/rehearse?interval=30s').then(answer => answer.json())";
-    let mut told = browser.client.execute(asked, Vec::new()).await.unwrap();
-    // One rehearsal at a time: that of the page may be under way still.
-    while told["status"] == 409 {
-        told = browser.client.execute(asked, Vec::new()).await.unwrap();
-    }
+    // That of the page is over, and an open page does not begin another by itself: one more would be refused.
+    let again = "return fetch(location.href, { headers: { 'x-selvedge-live': '1' } }).then(answer => answer.text())";
+    let again = browser.run(again).await;
+    assert!(again.as_str().is_some_and(|page| page.contains("<h1>Rehearse stock") && !page.contains("<tbody")), "{again}");
+    let told = browser.run(asked).await;
     let scenarios = told["scenarios"].as_array().unwrap_or_else(|| panic!("{told}"));
     assert!(scenarios.len() > 1 && scenarios.iter().all(|one| one["outcome"]["wanted"].is_u64()), "{told}");
     browser.close().await;
