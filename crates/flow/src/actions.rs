@@ -598,6 +598,7 @@ fn map_one(
     (table, key, value): (&str, &str, Option<&str>),
     now: Timestamp,
 ) -> Result<Mapped> {
+    let before = tx.mapping(brand, connection, table, key)?;
     tx.map(brand, connection, table, key, value, actor, now)?;
     let detail = format!("{} at {connection}", value.unwrap_or("(removed)"));
     tx.audit(brand, actor, "mapping.set", &format!("{table} {key}"), &detail, now)?;
@@ -605,18 +606,23 @@ fn map_one(
     let Some(value) = value else { return Ok(mapped) };
     let all = format!("mapping.{table}:");
     let one = format!("{all}{key}");
-    let meant = tx.open_causes(brand, if key == "*" { &all } else { &one })?;
+    let meant = tx.open_causes_at(brand, connection, if key == "*" { &all } else { &one })?;
     for (id, _, cause) in meant.into_iter().filter(|(_, _, cause)| key == "*" || *cause == one) {
         let asked = cause.strip_prefix(&all).unwrap_or_default();
         let said = format!("{table} {asked} is {value} at {connection}");
         tx.tell_exception(id, EventKind::Mapped, actor, &said, now)?;
+        // A first one that left with another value proves nothing of this one.
+        if before.as_deref() != Some(value) {
+            tx.end_release(id)?;
+        }
         match tx.begin_release(id, actor, now)? {
             Begun::AtOnce(count) => mapped.released += count,
             Begun::Canary(..) => {
                 mapped.released += 1;
                 mapped.following += tx.exception(id)?.count;
             }
-            Begun::UnderWay => {}
+            // The same value again changes nothing of what is on its way.
+            Begun::UnderWay => mapped.following += tx.exception(id)?.count,
         }
     }
     Ok(mapped)

@@ -415,6 +415,7 @@ impl Engine {
         // An exception about a connection that an earlier process left open is settled by the first call that comes through.
         let now = self.now();
         self.locked_pauses().extend(self.setup.connections.keys().map(|name| (name.clone(), now)));
+        self.keep_flow_targets().await?;
         self.count_from_the_start().await?;
         self.keep_webhooks().await?;
         self.settle_unconfigured().await?;
@@ -432,6 +433,13 @@ impl Engine {
             .await?;
         self.catch_up().await?;
         Ok(recovered)
+    }
+
+    /// Whoever sets a mapping, at the command line too, has to know whose exceptions wait for it.
+    async fn keep_flow_targets(&self) -> Result<()> {
+        let brand = self.brand().clone();
+        let targets: Vec<_> = self.setup.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone())).collect();
+        self.store().write(move |tx| tx.keep_flow_targets(&brand, &targets)).await
     }
 
     /// Every verb once.

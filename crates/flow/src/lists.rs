@@ -113,7 +113,7 @@ fn release_answered(
     now: jiff::Timestamp,
 ) -> Result<()> {
     let prefix = format!("mapping.{table}:");
-    for (exception, _, cause) in tx.open_causes(brand, &prefix)? {
+    for (exception, _, cause) in tx.open_causes_at(brand, connection, &prefix)? {
         let Some(key) = cause.strip_prefix(&prefix) else { continue };
         let Some((name, value)) = key.split_once('=').filter(|_| !key.contains(',')) else { continue };
         let value = value.replace("%3D", "=").replace("%2C", ",").replace("%25", "%");

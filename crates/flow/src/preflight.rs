@@ -508,7 +508,8 @@ fn write_down(tx: &Tx<'_>, brand: &Brand, found: &Preflight, fine: &Fine) -> Res
     let mut rest: BTreeMap<&str, (u64, Carried)> = BTreeMap::new();
     for gap in &found.gaps {
         // Orders wait for it already, and somebody owns that.
-        if !tx.exceptions_by_cause(brand, &format!("mapping.{}:{}", gap.table, gap.key))?.is_empty() {
+        let cause = format!("mapping.{}:{}", gap.table, gap.key);
+        if tx.open_causes_at(brand, &found.to, &cause)?.iter().any(|(.., told)| *told == cause) {
             continue;
         }
         let count = told.entry(&gap.table).or_default();

@@ -1,12 +1,15 @@
 //! Exceptions: one per root cause, with what it holds.
 
 use schemars::JsonSchema;
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use selvedge_model::{
-    Brand, Currency, ExceptionId, FlowName, Money, ObligationId, Problem,
+    Brand, ConnectionName, Currency, ExceptionId, FlowName, Money, ObligationId, Problem,
     impact::{Deadline, DeadlineKind, Radius},
     obligation::{Event, State, next},
     owners::Owner,
@@ -505,6 +508,24 @@ impl View<'_> {
             Ok((ExceptionId(row.get(0)?), FlowName(row.get(1)?), row.get(2)?))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The same, of the flows that lead to one connection. Where a flow leads is known once an engine has started with it; until
+    /// then it may lead anywhere.
+    pub fn open_causes_at(
+        &self,
+        brand: &Brand,
+        target: &ConnectionName,
+        prefix: &str,
+    ) -> Result<Vec<(ExceptionId, FlowName, String)>> {
+        let sql = "SELECT flow FROM flow_targets WHERE brand = ?1 AND target <> ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let elsewhere = statement
+            .query_map([brand.as_str(), target.as_str()], |row| row.get(0).map(FlowName))?
+            .collect::<rusqlite::Result<BTreeSet<_>>>()?;
+        let mut found = self.open_causes(brand, prefix)?;
+        found.retain(|(_, flow, _)| !elsewhere.contains(flow));
+        Ok(found)
     }
 
     /// What it holds, oldest first: the obligation and our key of its record.

@@ -48,6 +48,16 @@ pub struct RecentRow {
 }
 
 impl Tx<'_> {
+    /// Keeps where each configured flow of records leads, in place of what was kept before.
+    pub fn keep_flow_targets(&self, brand: &Brand, targets: &[(FlowName, ConnectionName)]) -> Result<()> {
+        self.connection.prepare_cached("DELETE FROM flow_targets WHERE brand = ?1")?.execute([brand.as_str()])?;
+        let mut keep = self.connection.prepare_cached("INSERT INTO flow_targets (brand, flow, target) VALUES (?1, ?2, ?3)")?;
+        for (flow, target) in targets {
+            keep.execute([brand.as_str(), flow.as_str(), target.as_str()])?;
+        }
+        Ok(())
+    }
+
     /// Pauses a flow; whether it was not paused before.
     pub fn pause_flow(&self, brand: &Brand, flow: &FlowName, by: &str, reason: &str, now: Timestamp) -> Result<bool> {
         let sql = "INSERT INTO flow_pauses (brand, flow, at, actor, reason) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";

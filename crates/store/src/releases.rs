@@ -186,7 +186,7 @@ impl Tx<'_> {
     }
 
     /// Stops watching: nothing more is released by itself.
-    pub(crate) fn end_release(&self, id: ExceptionId) -> Result<()> {
+    pub fn end_release(&self, id: ExceptionId) -> Result<()> {
         let sql = "UPDATE exceptions SET release_stage = NULL, release_by = NULL, release_until = NULL WHERE id = ?1 AND release_stage IS NOT NULL";
         if self.connection.prepare_cached(sql)?.execute([id.0])? > 0 {
             self.connection.prepare_cached("DELETE FROM release_watches WHERE exception_id = ?1")?.execute([id.0])?;

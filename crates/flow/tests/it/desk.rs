@@ -8,6 +8,7 @@ mod four_eyes;
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use selvedge_connector::Connection;
 use selvedge_flow::{DeskSetup, Engine, actions::Actions};
 use selvedge_model::{
     ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Kind, Money, RecordKey,
@@ -25,6 +26,7 @@ use selvedge_store::{Store, events::EventKind, exceptions::ExceptionRow, release
 use crate::{
     fake::{Fake, start},
     journey::{brand, map_items, settle},
+    preflight::Told,
 };
 
 /// Orders of one item that is not mapped, held by one exception.
@@ -281,4 +283,56 @@ async fn a_preview_says_what_the_gate_would_say_and_writes_nothing() {
     assert_eq!((preview.passes, preview.held.len()), (3, 0));
     assert_eq!(world.counts(State::Held).await, 3);
     assert!(world.engine.preview(ExceptionId(99), None).await.is_err());
+}
+
+#[tokio::test]
+async fn a_mapping_of_one_target_lets_nothing_go_that_waits_for_another() {
+    let (fake, store) = (Fake::new(1, 0), memory().await);
+    map_items(&store, &fake, &[1, 2]).await;
+    let (books, depot) = (ConnectionName::from("books"), ConnectionName::from("depot"));
+    let mut setup = fake.setup(store.clone(), OrderPolicy::default());
+    let second = setup.connections[&books].clone();
+    setup.connections.insert(depot.clone(), Connection { lists: Some(Told::listing(("item-0", "SKU-0", true))), ..second });
+    setup.flows.push(selvedge_flow::FlowSetup { name: "picks".into(), to: depot.clone(), ..setup.flows[0].clone() });
+    let engine = Arc::new(Engine::new(setup).unwrap());
+    engine.recover().await.unwrap();
+    fake.place(3, 1);
+    engine.tick().await.unwrap();
+    let held = || async {
+        let rows = store.read(|view| view.exceptions(&brand(), false)).await.unwrap();
+        rows.iter().filter(|row| row.count > 0).map(|row| row.flow.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(held().await, ["orders", "picks"]);
+    // What a list has answers only those who asked that list.
+    let open = store.read(|view| view.open_causes(&brand(), "mapping.")).await.unwrap();
+    let of = |flow: &str| open.iter().find(|(_, known, _)| known.as_str() == flow).unwrap().0;
+    let released = |id: ExceptionId| {
+        let store = &store;
+        async move {
+            let events = store.read(move |view| view.exception_events(id, 100)).await.unwrap();
+            events.iter().filter(|event| event.kind == EventKind::Released).count()
+        }
+    };
+    let (at_books, at_depot) = (of("orders"), of("picks"));
+    engine.reread_lists().await.unwrap();
+    assert_eq!((released(at_books).await, released(at_depot).await), (0, 1));
+    engine.tick().await.unwrap();
+    assert_eq!(held().await, ["orders", "picks"]);
+    let actions = Actions { store: store.clone(), brand: brand(), clock: fake.clock.clone(), actor: "anna".into() };
+    let mapped = actions.map(&depot, "item", "sku=SKU-0", Some("item-0")).await.unwrap();
+    assert_eq!((mapped.released, mapped.following), (1, 0));
+    assert_eq!(held().await, ["orders"], "the books do not know it yet");
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_put_right_sends_a_first_one_anew() {
+    let world = World::holding(memory().await, &[3, 6, 9]).await;
+    let books = ConnectionName::from("books");
+    world.actions().map(&books, "item", "sku=SKU-0", Some("item-9")).await.unwrap();
+    let put_right = world.actions().map(&books, "item", "sku=SKU-0", Some("item-0")).await.unwrap();
+    assert_eq!((put_right.released, put_right.following), (1, 1), "the first one left with the wrong value");
+    let again = world.actions().map(&books, "item", "sku=SKU-0", Some("item-0")).await.unwrap();
+    assert_eq!((again.released, again.following), (0, 1), "the same value changes nothing of what is on its way");
+    settle(&world.engine, &world.fake).await;
+    assert_eq!((world.counts(State::Confirmed).await, world.fake.documents().len()), (3, 3));
 }

@@ -26,10 +26,17 @@ use crate::{
 };
 
 /// A shop that tells what it sells, two at a time, and books that list their items.
-struct Told {
+pub(crate) struct Told {
     skus: Mutex<Vec<&'static str>>,
     fails: Mutex<Option<Fault>>,
     items: Mutex<Vec<(&'static str, &'static str, bool)>>,
+}
+
+impl Told {
+    /// Books that list one item.
+    pub(crate) fn listing(item: (&'static str, &'static str, bool)) -> Arc<Told> {
+        Arc::new(Told { skus: Mutex::default(), fails: Mutex::default(), items: Mutex::new(vec![item]) })
+    }
 }
 
 const LISTS: [ValueList; 3] = [ValueList::Markets, ValueList::Currencies, ValueList::Skus];
