@@ -94,6 +94,13 @@ impl Done {
             Done::Mapped(mapped) => mapped.released + mapped.following,
         }
     }
+
+    fn mapped(&self) -> Mapped {
+        match self {
+            Done::Mapped(mapped) => *mapped,
+            other => Mapped { released: other.records(), following: 0 },
+        }
+    }
 }
 
 /// Acts in the name of one person, for one brand.
@@ -138,6 +145,14 @@ impl Actions {
         Ok(self.act(Act::Dismiss { exception: id, reason: reason.to_owned(), records: 0 }).await?.records())
     }
 
+    /// The same, for somebody who has seen it hold so many records: what was held since is not what they decided about.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when it holds more by now; as [`Actions::dismiss`].
+    pub async fn dismiss_seen(&self, id: ExceptionId, reason: &str, records: u64) -> Result<u64> {
+        Ok(self.act_as_seen(Act::Dismiss { exception: id, reason: reason.to_owned(), records }).await?.records())
+    }
+
     /// Sets (or with `None` removes) a mapping. Everything that waited for exactly this value goes back to the gate: one
     /// record first, where there are several, the rest when that one is confirmed. A new default (`*`) releases whatever the
     /// table holds.
@@ -146,10 +161,24 @@ impl Actions {
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn map(&self, connection: &ConnectionName, table: &str, key: &str, value: Option<&str>) -> Result<Mapped> {
         let (table, key, value) = (table.to_owned(), key.to_owned(), value.map(str::to_owned));
-        Ok(match self.act(Act::Map { connection: connection.clone(), table, key, value, before: None, records: 0 }).await? {
-            Done::Mapped(mapped) => mapped,
-            other => Mapped { released: other.records(), following: 0 },
-        })
+        let act = Act::Map { connection: connection.clone(), table, key, value, before: None, records: 0 };
+        Ok(self.act(act).await?.mapped())
+    }
+
+    /// The same, over what stands there as somebody has seen it; `None` for nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when it stands otherwise by now; as [`Actions::map`].
+    pub async fn map_over(
+        &self,
+        connection: &ConnectionName,
+        table: &str,
+        key: &str,
+        value: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<Mapped> {
+        let (table, key, value, before) = (table.to_owned(), key.to_owned(), value.map(str::to_owned), before.map(str::to_owned));
+        Ok(self.act_as_seen(Act::Map { connection: connection.clone(), table, key, value, before, records: 0 }).await?.mapped())
     }
 
     /// Sets many mappings together, all or none, and releases what waited for them.
@@ -157,28 +186,32 @@ impl Actions {
     /// # Errors
     /// It takes a second person, who is asked for all of them at once; the store's.
     pub async fn import(&self, entries: Vec<MapEntry>) -> Result<Mapped> {
-        self.import_over(entries, Vec::new()).await
+        Ok(self.act(Act::Import { entries, before: Vec::new(), records: 0 }).await?.mapped())
     }
 
     /// The same, over what stands there as somebody has seen it, entry by entry.
     ///
     /// # Errors
-    /// [`StoreError::Forbidden`] when one of them stands otherwise by now; nothing is set then.
+    /// [`StoreError::Changed`] when one of them stands otherwise by now; nothing is set then.
     pub async fn import_over(&self, entries: Vec<MapEntry>, before: Vec<Option<String>>) -> Result<Mapped> {
-        Ok(match self.act(Act::Import { entries, before, records: 0 }).await? {
-            Done::Mapped(mapped) => mapped,
-            other => Mapped { released: other.records(), following: 0 },
-        })
+        Ok(self.act_as_seen(Act::Import { entries, before, records: 0 }).await?.mapped())
+    }
+
+    async fn act(&self, act: Act) -> Result<Done> {
+        self.act_if(act, |_, _, _| Ok(())).await
+    }
+
+    /// The same, unless what it is about stands otherwise by now than the act says.
+    async fn act_as_seen(&self, act: Act) -> Result<Done> {
+        self.act_if(act, as_it_was).await
     }
 
     /// Does an act that one person may do, or asks for one that takes two: in one transaction, so that no change of what is
     /// marked comes between.
-    async fn act(&self, act: Act) -> Result<Done> {
+    async fn act_if(&self, act: Act, stands: fn(&Tx<'_>, &Brand, &Act) -> Result<()>) -> Result<Done> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         let done = self.store.write(move |tx| {
-            if matches!(&act, Act::Import { before, .. } if !before.is_empty()) {
-                as_it_was(tx, &brand, &act)?;
-            }
+            stands(tx, &brand, &act)?;
             let marked = tx.four_eyes(&brand)?;
             let work = || perform(tx, &brand, &actor, &act, now);
             // How many records it moves is known once it is done: then it is undone again.
@@ -266,19 +299,22 @@ impl Actions {
     }
 
     /// Edits one order or shipment that an exception holds, and sends it back to the gate: the edits lie over what its source says, in
-    /// every flow, until the source changes the same field. Both versions are kept.
+    /// every flow, until the source changes the same field. Both versions are kept. `seen`: what went in which field when somebody
+    /// looked.
     ///
     /// # Errors
-    /// [`StoreError::Absent`] when the exception does not hold it (any more), or it has no such field.
+    /// [`StoreError::Absent`] when the exception does not hold it (any more), or it has no such field; [`StoreError::Changed`] when
+    /// something else goes in a field by now than was seen.
     pub async fn edit(
         &self,
         id: ExceptionId,
         obligation: ObligationId,
         wanted: &[(EditField, Option<String>)],
+        seen: &[(EditField, Option<String>)],
         reason: &str,
     ) -> Result<Vec<EditField>> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
-        let (wanted, reason) = (wanted.to_vec(), reason.to_owned());
+        let (wanted, seen, reason) = (wanted.to_vec(), seen.to_vec(), reason.to_owned());
         self.store
             .write(move |tx| {
                 ours(tx, &brand, id)?;
@@ -295,6 +331,11 @@ impl Actions {
                 let in_force = tx.edits_in_force(&brand, &row.key)?;
                 let mut now_goes = record.clone();
                 edit::lay_over(&mut now_goes, &in_force);
+                let meant = |field: &EditField| wanted.iter().any(|(one, _)| one == field);
+                if let Some((field, _)) = seen.iter().find(|(field, went)| meant(field) && field.of(&now_goes) != *went) {
+                    let goes = field.of(&now_goes).unwrap_or_else(|| "nothing".to_owned());
+                    return Err(StoreError::Changed(format!("In {} of {kind} {} goes {goes} now.", field.name(), row.key)));
+                }
                 let changes: Vec<Edit> = wanted
                     .into_iter()
                     .filter(|(field, after)| field.of(&now_goes) != *after)
@@ -323,7 +364,7 @@ impl Actions {
     ///
     /// # Errors
     /// [`StoreError::Forbidden`] when it is one's own, or one of the two may not do it; [`StoreError::Decided`] when it does not wait
-    /// any more; what the act itself returns.
+    /// any more; [`StoreError::Changed`] when it would do something else by now; what the act itself returns.
     pub async fn approve(&self, id: ApprovalId) -> Result<u64> {
         let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
         self.store
@@ -333,14 +374,14 @@ impl Actions {
                 let signs = matches!(asked.act, Act::Sign { .. });
                 tx.decide(&brand, id, if signs { Decision::Approved } else { Decision::Done }, &actor, now)?;
                 // Looked at once it is known to wait still: what was done already does not stand as it did.
-                as_it_was(tx, &brand, &asked.act)?;
+                as_it_was(tx, &brand, &asked.act).map_err(ask_anew)?;
                 tx.audit(&brand, &actor, "approval.approve", &id.to_string(), &asked.act.says(), now)?;
                 let both = Actor { name: format!("{}, approved by {actor}", asked.asked_by), person: asked.asker };
                 if signs {
                     return Ok(0);
                 }
                 let moved = perform(tx, &brand, &both, &asked.act, now)?.records();
-                no_more_than_asked_for(&asked.act, moved)?;
+                no_more_than_asked_for(&asked.act, moved).map_err(ask_anew)?;
                 Ok(moved)
             })
             .await
@@ -491,8 +532,8 @@ fn as_it_stands(tx: &Tx<'_>, brand: &Brand, act: Act) -> Result<Act> {
     })
 }
 
-/// What is approved is what was asked for: an exception that has grown since holds what nobody spoke of, and a mapping that was
-/// changed since is somebody else's.
+/// What is done is what was decided: an exception that has grown since holds what nobody spoke of, and a mapping that was changed
+/// since is somebody else's.
 fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
     let stood = |connection: &ConnectionName, table: &str, key: &str, before: Option<&str>| {
         let stands = tx.mapping(brand, connection, table, key)?;
@@ -500,9 +541,7 @@ fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
             return Ok(());
         }
         let (before, stands) = (before.unwrap_or("not set"), stands.as_deref().unwrap_or("not set"));
-        Err(StoreError::Forbidden(format!(
-            "{table} {key} at {connection} was {before} when this was asked for and is {stands} now. Reject it, and have it asked for again."
-        )))
+        Err(StoreError::Changed(format!("{table} {key} at {connection} was {before} when it was looked at and is {stands} now.")))
     };
     match act {
         Act::Map { connection, table, key, before, .. } => stood(connection, table, key, before.as_deref())?,
@@ -515,11 +554,10 @@ fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
         Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } => {}
     }
     if let Act::Release { exception: id, records, .. } | Act::Dismiss { exception: id, records, .. } = act {
+        ours(tx, brand, *id)?;
         let now_holds = tx.exception(*id)?.count;
         if now_holds > *records {
-            return Err(StoreError::Forbidden(format!(
-                "{id} held {records} when this was asked for and holds {now_holds} now. Reject it, and have it asked for again."
-            )));
+            return Err(StoreError::Changed(format!("{id} held {records} when it was looked at and holds {now_holds} now.")));
         }
     }
     Ok(())
@@ -529,10 +567,18 @@ fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
 /// undone again.
 fn no_more_than_asked_for(act: &Act, moved: u64) -> Result<()> {
     match act {
-        Act::Map { records, .. } | Act::Import { records, .. } if moved > *records => Err(StoreError::Forbidden(format!(
-            "It releases {moved} records now, {records} when it was asked for. Reject it, and have it asked for again."
-        ))),
+        Act::Map { records, .. } | Act::Import { records, .. } if moved > *records => {
+            Err(StoreError::Changed(format!("It releases {moved} records now, {records} when it was asked for.")))
+        }
         _ => Ok(()),
+    }
+}
+
+/// What was asked for is not what would be done now.
+fn ask_anew(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Changed(how) => StoreError::Changed(format!("{how} Reject it, and have it asked for again.")),
+        other => other,
     }
 }
 

@@ -126,6 +126,9 @@ pub enum StoreError {
     /// Whoever asked, or decides, may not.
     #[error("{0}")]
     Forbidden(String),
+    /// What was looked at when this was decided stands otherwise now.
+    #[error("{0}")]
+    Changed(String),
     /// What can be given once is given.
     #[error("{0} is taken")]
     Taken(String),

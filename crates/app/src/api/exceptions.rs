@@ -51,12 +51,15 @@ pub(super) struct Dismissed {
     dismissed: u64,
 }
 
-/// Why.
+/// Why, and of how much.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Reason {
-    /// The reason, which stays with it.
+pub(super) struct Dismiss {
+    /// The reason, which stays with every record that is let go.
     reason: String,
+    /// How many records it held when somebody looked: when it holds more by now, nothing is let go. Left out: whatever it holds.
+    #[serde(default)]
+    records: Option<u64>,
 }
 
 /// To whom, and what to say.
@@ -115,6 +118,10 @@ pub(super) struct Edit {
     obligation: ObligationId,
     /// By the words of the fields; `null` or an empty text takes a field away.
     fields: BTreeMap<String, Option<String>>,
+    /// What went there when somebody looked, by the same words: when something else goes in one of them by now, nothing is edited.
+    /// Left out: whatever goes there.
+    #[serde(default)]
+    seen: BTreeMap<String, Option<String>>,
     /// Why.
     reason: String,
 }
@@ -226,11 +233,14 @@ pub(super) async fn dismiss(
     State(app): State<Arc<App>>,
     who: Who,
     Path(id): Path<String>,
-    Sent(sent): Sent<Reason>,
+    Sent(sent): Sent<Dismiss>,
 ) -> Answer<Dismissed> {
     let id = id_of(&id)?;
     let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
-    let dismissed = app.actions(&who).dismiss(id, &reason).await?;
+    let dismissed = match sent.records {
+        Some(records) => app.actions(&who).dismiss_seen(id, &reason, records).await?,
+        None => app.actions(&who).dismiss(id, &reason).await?,
+    };
     Ok(Json(Dismissed { dismissed }))
 }
 
@@ -290,9 +300,10 @@ pub(super) async fn edit(
     let id = id_of(&id)?;
     let mut typed: BTreeMap<String, String> =
         sent.fields.into_iter().map(|(field, value)| (field, value.unwrap_or_default())).collect();
+    typed.extend(sent.seen.into_iter().map(|(field, was)| (format!("{}{field}", view::case::SEEN), was.unwrap_or_default())));
     typed.insert("obligation".to_owned(), sent.obligation.to_string());
     typed.insert("reason".to_owned(), sent.reason);
-    let (obligation, wanted, reason) = view::case::edits(&typed, &app.engine.setup().desk.editable).map_err(Problem::unclear)?;
-    let edited = app.actions(&who).edit(id, obligation, &wanted, &reason).await?;
+    let sent = view::case::edits(&typed, &app.engine.setup().desk.editable).map_err(Problem::unclear)?;
+    let edited = app.actions(&who).edit(id, sent.obligation, &sent.wanted, &sent.seen, &sent.reason).await?;
     Ok(Json(Edited { edited }))
 }

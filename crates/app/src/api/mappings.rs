@@ -38,7 +38,7 @@ pub(super) async fn preflight(State(app): State<Arc<App>>) -> Answer<Vec<Preflig
 /// record first, where there are several.
 pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Sent(wanted): Sent<MappingWanted>) -> Answer<Mapped> {
     let wanted = wanted.checked(&app.mapping_targets()).map_err(Problem::unclear)?;
-    Ok(Json(app.actions(&who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?))
+    Ok(Json(wanted.set(&app.actions(&who)).await?))
 }
 
 /// Entries of one request.
@@ -78,8 +78,8 @@ pub(super) fn right(entries: Vec<MapEntry>, targets: &[Target]) -> Result<Vec<Ma
     for (number, entry) in entries.into_iter().enumerate() {
         let unclear = |why: &str| Problem::unclear(format!("Entry {}: {why} Nothing was changed.", number + 1));
         let MapEntry { connection, table, key, value } = entry;
-        let wanted = MappingWanted { connection, table, key, value: Some(value) };
-        let MappingWanted { connection, table, key, value } = checked(wanted, targets).map_err(|why| unclear(&why))?;
+        let wanted = MappingWanted { connection, table, key, value: Some(value), seen: None };
+        let MappingWanted { connection, table, key, value, .. } = checked(wanted, targets).map_err(|why| unclear(&why))?;
         if !seen.insert((connection.clone(), table.clone(), key.clone())) {
             return Err(unclear("It stands here twice."));
         }

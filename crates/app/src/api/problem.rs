@@ -81,6 +81,9 @@ impl From<StoreError> for Problem {
                 ),
             ),
             StoreError::Forbidden(why) => Self::of(StatusCode::FORBIDDEN, "You may not do this", why),
+            StoreError::Changed(how) => {
+                Self::of(StatusCode::CONFLICT, "It has changed since", format!("Nothing was done. {how}"))
+            }
             taken @ StoreError::Taken(_) => {
                 Self::of(StatusCode::CONFLICT, "That is taken", format!("Nothing was changed: {taken}."))
             }

@@ -200,10 +200,10 @@ async fn set(
             ));
         }
     };
-    let wanted = checked(MappingWanted { connection, table: entry.table, key: entry.key, value }, &config.mapping_targets())
-        .map_err(|why| unclear(why, "See selvedge mappings --help."))?;
-    let mapped =
-        about.actions(config, &store).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
+    let wanted =
+        checked(MappingWanted { connection, table: entry.table, key: entry.key, value, seen: None }, &config.mapping_targets())
+            .map_err(|why| unclear(why, "See selvedge mappings --help."))?;
+    let mapped = wanted.set(&about.actions(config, &store)).await?;
     if about.out.json {
         return about.out.json(&mapped);
     }

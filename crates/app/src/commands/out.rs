@@ -101,7 +101,7 @@ impl From<StoreError> for Failure {
                 "Nothing is done yet.",
                 "Somebody else who may do it approves it on the page, under Approvals.",
             ),
-            why @ (StoreError::Forbidden(_) | StoreError::Taken(_) | StoreError::Decided { .. }) => {
+            why @ (StoreError::Forbidden(_) | StoreError::Changed(_) | StoreError::Taken(_) | StoreError::Decided { .. }) => {
                 failed(why.to_string(), "Nothing was changed.", "")
             }
             other => failed(

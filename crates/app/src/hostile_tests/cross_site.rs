@@ -13,7 +13,7 @@ async fn a_form_on_another_site_does_nothing() {
     let admin = Visitor::signed_in(&app, ADMIN, &[Role::Admin]).await;
     let acts = [
         (format!("/exceptions/{exception}/release"), vec![]),
-        (format!("/exceptions/{exception}/dismiss"), vec![("reason", "x")]),
+        (format!("/exceptions/{exception}/dismiss"), vec![("reason", "x"), ("records", "9")]),
         (format!("/api/exceptions/{exception}/release"), vec![]),
         ("/mappings".to_owned(), vec![("connection", "books"), ("table", "item"), ("key", "sku=1"), ("value", "1")]),
         ("/people".to_owned(), vec![("name", "Eve"), ("email", "eve@example.com"), ("admin", "on")]),

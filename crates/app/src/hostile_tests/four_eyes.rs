@@ -69,7 +69,7 @@ async fn a_marked_act_waits_and_nobody_approves_their_own() {
     assert!(by.contains(&("bo@example.com, approved by ada@example.com", "mapping.set")), "in the name of both: {by:?}");
 
     // Turned down with a reason, and taken back by whoever asked.
-    bo.post(&app, &format!("/exceptions/{exception}/dismiss"), &[("reason", "a test")]).await;
+    bo.post(&app, &format!("/exceptions/{exception}/dismiss"), &[("reason", "a test"), ("records", "2")]).await;
     assert_eq!(admin.post(&app, "/approvals/apr_2/reject", &[("reason", " ")]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
         admin.post(&app, "/approvals/apr_2/reject", &[("reason", "it is a real order")]).await.status,

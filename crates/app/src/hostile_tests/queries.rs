@@ -200,7 +200,7 @@ async fn every_field_is_a_value() {
             (format!("/exceptions/{exception}/edit"), vec![("obligation", *hostile), ("reason", *hostile), (*hostile, *hostile)]),
             ("/handbook/daily/2026-02-03/tick".to_owned(), vec![("item", *hostile), ("note", *hostile)]),
             ("/handbook/daily/2026-02-03/sign".to_owned(), vec![("reason", *hostile)]),
-            (format!("/exceptions/{exception}/dismiss"), vec![("reason", *hostile)]),
+            (format!("/exceptions/{exception}/dismiss"), vec![("reason", *hostile), ("records", "9")]),
             ("/people".to_owned(), vec![("name", *hostile), ("email", &mail), ("viewer", *hostile)]),
             ("/people".to_owned(), vec![("name", "x"), ("email", *hostile), ("admin", "on")]),
             ("/people/four-eyes".to_owned(), vec![("release_over", *hostile)]),

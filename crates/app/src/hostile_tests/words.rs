@@ -179,7 +179,7 @@ async fn what_somebody_writes_stays_words_on_every_page() {
             ("/handbook/daily/2026-02-03/tick".to_owned(), vec![("item", "late"), ("note", *naughty)]),
             ("/handbook/daily/2026-02-03/tick".to_owned(), vec![("item", *naughty), ("note", *naughty)]),
             (format!("/alerts/{}/acknowledge", "alr_1"), vec![]),
-            (format!("/exceptions/{exception}/dismiss"), vec![("reason", *naughty)]),
+            (format!("/exceptions/{exception}/dismiss"), vec![("reason", *naughty), ("records", "9")]),
             (
                 format!("/exceptions/{exception}/map"),
                 vec![("connection", *naughty), ("table", *naughty), ("key", *naughty), ("value", *naughty)],

@@ -289,6 +289,11 @@ impl From<StoreError> for Failure {
             StoreError::Forbidden(why) => {
                 Self::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}"))
             }
+            StoreError::Changed(how) => Self::refused(
+                StatusCode::CONFLICT,
+                "It has changed since",
+                format!("Nothing was done. {how} Load the page again."),
+            ),
             decided @ StoreError::Decided { .. } => {
                 let text = format!("Nothing was done: {decided}. See what waits under Approvals.");
                 Self::refused(StatusCode::CONFLICT, "Somebody was quicker", text)

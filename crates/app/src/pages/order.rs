@@ -134,7 +134,7 @@ fn obligation(debt: &ObligationView, now: Timestamp) -> Markup {
                 @if let Some(took) = debt.took_ms { " · " (meaning(debt.state)) " after " b { (length(took)) } }
                 @if let Some(due_at) = debt.due_at { " · looked at next " (when(due_at, now)) }
                 @if let Some(other) = debt.waits_for { " · waits for " code { (other) } }
-                @if let Some(exception) = debt.exception { " · held by " a href={ "/exceptions/" (exception) } { (exception) } }
+                @if let Some(exception) = debt.exception { " · held by " a href={ "/exceptions/" (exception) "?edit=" (debt.id) } { (exception) } }
             }
             @if settled_quietly && let Some(note) = &debt.note { p { (note) } }
             ol.timeline {

@@ -410,7 +410,7 @@ async fn releasing_and_dismissing_from_the_page() {
     for says in ["Release 2 records", "Order 1002", "Order 1003", "name=\"key\" value=\"market=2,method=express\""] {
         assert!(page.contains(says), "{says}: {page}");
     }
-    let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=+").await;
+    let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=+&records=2").await;
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(got.text.contains("Give a reason"), "{}", got.text);
 
@@ -423,7 +423,16 @@ async fn releasing_and_dismissing_from_the_page() {
     assert!(page.contains("Released: 2 records went back to the gate."), "{page}");
 
     place(&app, order("1005", "Di", 1), start(), Fate::Unmapped).await;
-    let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=test+order").await;
+    let page = get(&app, &format!("/exceptions/{exception}")).await.text;
+    assert!(page.contains("name=\"records\" value=\"1\""), "{page}");
+    let older = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=test+order").await;
+    assert_eq!(older.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        older.text.contains("held 0 when it was looked at and holds 1 now") && older.text.contains("test order"),
+        "{}",
+        older.text
+    );
+    let got = form(&app, &format!("/exceptions/{exception}/dismiss"), "reason=test+order&records=1").await;
     assert_eq!(got.status, StatusCode::SEE_OTHER);
     assert!(get(&app, "/orders/1005").await.text.contains("ada@example.com: test order"));
     let acts = app.store.read(|view| view.audit_rows(&brand(), 10)).await.unwrap();
@@ -644,6 +653,7 @@ async fn the_evidence_of_a_refusal_is_shown_as_text() {
 #[tokio::test]
 async fn a_held_order_is_edited_where_that_is_allowed() {
     let (app, exception) = editable().await;
+    place(&app, order("1003", "Cy", 1), start(), Fate::Unmapped).await.unwrap();
     let page = get(&app, &format!("/exceptions/{exception}")).await.text;
     assert!(
         page.contains("Edit order 1002 and retry it") && page.contains("name=\"postcode\"") && !page.contains("name=\"phone\""),
@@ -660,7 +670,18 @@ async fn a_held_order_is_edited_where_that_is_allowed() {
     );
     let got = form(&app, &path, &format!("obligation={obligation}&phone=1&reason=moved")).await;
     assert!(got.text.contains("Phone may not be edited here"), "{}", got.text);
-    let got = form(&app, &path, &format!("obligation={obligation}&city=Lund&reason=moved")).await;
+    // A page that is older than what goes by now puts nothing back: what was not touched is not sent, what was is refused.
+    let sent = format!("obligation={obligation}&reason=moved&country=NO&seen.country=NO");
+    let got = form(&app, &path, &format!("{sent}&city=Lund&seen.city=Bergen")).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(got.text.contains("it has changed since this page was made") && got.text.contains("(goes now: "), "{}", got.text);
+    // Each of those it holds can be asked for.
+    let other =
+        page.split("?edit=").skip(1).map(|rest| rest.split('#').next().unwrap()).find(|other| *other != obligation).unwrap();
+    let asked = get(&app, &format!("/exceptions/{exception}?edit={other}")).await.text;
+    assert!(asked.contains("Edit order 1003 and retry it") && asked.contains("id=\"edit\" open"), "{asked}");
+    let seen = page.split("name=\"seen.city\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let got = form(&app, &path, &format!("{sent}&city=Lund&seen.city={seen}")).await;
     assert_eq!(got.header("location"), format!("/exceptions/{exception}?done=edited"));
     let page = get(&app, got.header("location")).await.text;
     assert!(page.contains("order 1002: Town: moved") && page.contains("Edited. It went back"), "{page}");
@@ -731,7 +752,10 @@ async fn the_api_reads_and_acts() {
     );
     let detail = get(&app, &format!("/api/exceptions/{exception}")).await.json();
     assert_eq!(detail["holds"][0]["key"], "1002");
-    assert_eq!(detail["mapping"], json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express" }));
+    assert_eq!(
+        detail["mapping"],
+        json!({ "connection": "books", "table": "shipping_item", "key": "market=2,method=express", "stands": null })
+    );
     let calls = get(&app, "/api/calls").await.json();
     assert_eq!((&calls["per_order"], &calls["connections"][0]["windows"][0]["quota"]), (&json!("3.00"), &json!(60)));
 
@@ -940,7 +964,7 @@ async fn a_reading_that_is_kept_back_shows_what_it_would_move() {
     assert_eq!(app.store.read(|view| view.stock_accepted_levels(&stock_of("stock"), 10)).await.unwrap().len(), 2);
 
     let (app, _, snags) = stocked(0).await;
-    let got = form(&app, &format!("/exceptions/{}/dismiss", snags.guard), "reason=broken+feed").await;
+    let got = form(&app, &format!("/exceptions/{}/dismiss", snags.guard), "reason=broken+feed&records=9").await;
     let page = get(&app, got.header("location")).await.text;
     assert!(page.contains("Dismissed: 2 readings dropped.") && page.contains("closes by itself"), "{page}");
     let level = app.store.read(|view| view.stock_level_of(&stock_of("stock"), &"21".into(), &"COAT-42".into(), start())).await;
@@ -951,7 +975,7 @@ async fn a_reading_that_is_kept_back_shows_what_it_would_move() {
 async fn a_figure_that_is_held_goes_back_or_is_left() {
     for (act, body, state, says) in [
         ("release", "", "due", "Released: 1 figure, to be worked out anew and written."),
-        ("dismiss", "reason=a+bundle", "left", "Dismissed: 1 figure, left as the shop shows it."),
+        ("dismiss", "reason=a+bundle&records=9", "left", "Dismissed: 1 figure, left as the shop shows it."),
     ] {
         let (app, _, snags) = stocked(0).await;
         let path = format!("/exceptions/{}", snags.not_taken);

@@ -12,7 +12,7 @@ use selvedge_model::{
     likeness::Names,
     obligation::State,
 };
-use selvedge_store::{Result, Store, View, edits::EditRow, events::ExceptionEvent, obligations::ObligationRow};
+use selvedge_store::{Result, Store, StoreError, View, edits::EditRow, events::ExceptionEvent, obligations::ObligationRow};
 use serde::Serialize;
 
 use super::{Ends, ExceptionDetail, ExceptionView, MappingAsked};
@@ -184,7 +184,7 @@ pub async fn case(store: &Store, looking: &Looking, detail: &ExceptionDetail) ->
                 },
                 siblings,
                 under_way: view.watched(id)?.into_iter().map(|row| UnderWayView { key: row.key, state: row.state }).collect(),
-                edit: editable(view, &looking, &held)?,
+                edit: editable(view, &looking, id, &held)?,
                 history: view.exception_events(id, HISTORY_MAX)?,
             })
         })
@@ -251,12 +251,16 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
     Ok(found)
 }
 
-fn editable(view: &View<'_>, looking: &Looking, held: &[ObligationRow]) -> Result<Option<EditView>> {
+fn editable(view: &View<'_>, looking: &Looking, id: ExceptionId, held: &[ObligationRow]) -> Result<Option<EditView>> {
     let may = |field: &EditField| looking.desk.editable.contains(&field.permission());
-    let wanted = |row: &&ObligationRow| {
-        looking.desk.editable.iter().any(|may| may.kind() == row.kind) && looking.edit.is_none_or(|id| id == row.id)
+    let may_edit = |row: &ObligationRow| looking.desk.editable.iter().any(|may| may.kind() == row.kind);
+    // What was asked for by name may be far behind the oldest.
+    let asked = match looking.edit.map(|id| view.obligation(id)) {
+        Some(Ok(row)) if row.state == State::Held && row.exception == Some(id) && may_edit(&row) => Some(row),
+        Some(Ok(_)) | Some(Err(StoreError::Absent(_))) | None => None,
+        Some(Err(error)) => return Err(error),
     };
-    let Some(row) = held.iter().find(wanted) else { return Ok(None) };
+    let Some(row) = asked.as_ref().or_else(|| held.iter().find(|row| may_edit(row))) else { return Ok(None) };
     let source = view.record(row.record)?.record;
     if matches!(source, AnyRecord::Unreadable(_)) {
         return Ok(None);
@@ -321,7 +325,11 @@ fn diagnosis(exception: &ExceptionView, target: Option<&str>, evidence: Option<&
     format!("{stopped}{}", answered.unwrap_or_default())
 }
 
-/// What somebody wants to edit: by the words of the fields, with `obligation` and `reason` beside them.
+/// How the name of a field of a form begins that says what went there when the form was made.
+pub const SEEN: &str = "seen.";
+
+/// What somebody wants to edit: by the words of the fields, with `obligation` and `reason` beside them, and after [`SEEN`] what
+/// they saw there. What is sent as it was seen is nobody's edit.
 ///
 /// # Errors
 /// What is wrong with it, in a sentence.
@@ -329,16 +337,31 @@ pub fn edits(sent: &BTreeMap<String, String>, editable: &[Editable]) -> std::res
     let of = |name: &str| sent.get(name).map(String::as_str).unwrap_or_default();
     let obligation =
         of("obligation").parse().map_err(|_| "Name the obligation of the order or shipment, as obl_12.".to_owned())?;
-    let mut wanted = Vec::new();
-    for (name, value) in sent.iter().filter(|(name, _)| !matches!(name.as_str(), "obligation" | "reason")) {
+    let (mut wanted, mut seen) = (Vec::new(), Vec::new());
+    let fields = sent.iter().filter(|(name, _)| !matches!(name.as_str(), "obligation" | "reason") && !name.starts_with(SEEN));
+    for (name, value) in fields {
+        let was = sent.get(&format!("{SEEN}{name}"));
+        if was == Some(value) {
+            continue;
+        }
         let field = EditField::from_word(name).ok_or_else(|| format!("There is no field {name:?} that can be edited."))?;
         if !editable.contains(&field.permission()) {
             return Err(format!("{} may not be edited here: see edit in [desk] of the configuration.", field.name()));
         }
         wanted.push((field, field.checked(value)?));
+        seen.extend(was.map(|was| (field, Some(was.clone()).filter(|was| !was.is_empty()))));
     }
-    Ok((obligation, wanted, super::reason(of("reason"))?))
+    Ok(Edits { obligation, wanted, seen, reason: super::reason(of("reason"))? })
 }
 
-/// The obligation, the fields as they are wanted, and why.
-pub type Edits = (ObligationId, Vec<(EditField, Option<String>)>, String);
+/// What somebody wants to edit.
+pub struct Edits {
+    /// Of which obligation's record.
+    pub obligation: ObligationId,
+    /// The fields as they are wanted.
+    pub wanted: Vec<(EditField, Option<String>)>,
+    /// What went there when they looked, of those that say so.
+    pub seen: Vec<(EditField, Option<String>)>,
+    /// Why.
+    pub reason: String,
+}

@@ -13,7 +13,7 @@ use selvedge_model::{
     team::Team,
 };
 use selvedge_store::{
-    Result, Store,
+    Result, Store, View,
     exceptions::{ExceptionRow, Releasing, Snooze},
     halves::HalvesRow,
     promises::PromiseRow,
@@ -248,6 +248,8 @@ pub struct MappingAsked {
     pub table: String,
     /// Which key.
     pub key: String,
+    /// What stands there now, which the target does not have or not any more; `None` for nothing.
+    pub stands: Option<String>,
 }
 
 impl MappingAsked {
@@ -262,8 +264,8 @@ impl MappingAsked {
         known: &[Target],
     ) -> std::result::Result<MapEntry, String> {
         let connection = self.connection.or(connection).unwrap_or_default();
-        let wanted = MappingWanted { connection, table: self.table, key: self.key, value: Some(value.to_owned()) };
-        let MappingWanted { connection, table, key, value } = wanted.checked(known)?;
+        let wanted = MappingWanted { connection, table: self.table, key: self.key, value: Some(value.to_owned()), seen: None };
+        let MappingWanted { connection, table, key, value, .. } = wanted.checked(known)?;
         Ok(MapEntry { connection, table, key, value: value.unwrap_or_default() })
     }
 }
@@ -321,17 +323,19 @@ pub async fn exception(store: &Store, brand: &Brand, ends: &[Ends], id: Exceptio
             let late = view.promises_of(id, HELD_SHOWN_MAX)?.into_iter().map(late).collect();
             let half = |row: HalvesRow| HalfView { key: row.key, connection: row.connection, money: row.money };
             let returns = view.halves_of(id, HELD_SHOWN_MAX)?.into_iter().map(half).collect();
-            let mapping = mapping_asked(&exception, &ends);
+            let mapping = mapping_asked(view, &brand, &exception, &ends)?;
             Ok(Some(ExceptionDetail { exception, holds, late, returns, mapping }))
         })
         .await
 }
 
-fn mapping_asked(exception: &ExceptionView, ends: &[Ends]) -> Option<MappingAsked> {
-    let table = exception.rule.strip_prefix("mapping.")?;
-    let key = exception.cause.strip_prefix(&exception.rule)?.strip_prefix(':')?;
+fn mapping_asked(view: &View<'_>, brand: &Brand, exception: &ExceptionView, ends: &[Ends]) -> Result<Option<MappingAsked>> {
+    let Some(table) = exception.rule.strip_prefix("mapping.") else { return Ok(None) };
+    let key = exception.cause.strip_prefix(&exception.rule).and_then(|rest| rest.strip_prefix(':'));
+    let Some(key) = key else { return Ok(None) };
     let connection = ends.iter().find(|ends| ends.flow == exception.flow).map(|ends| ends.to.clone());
-    Some(MappingAsked { connection, table: table.to_owned(), key: key.to_owned() })
+    let stands = connection.as_ref().map(|at| view.mapping(brand, at, table, key)).transpose()?.flatten();
+    Ok(Some(MappingAsked { connection, table: table.to_owned(), key: key.to_owned(), stands }))
 }
 
 /// The reason for letting go of what an exception holds, trimmed, if it is one.

@@ -108,10 +108,11 @@ pub fn read_csv(text: &[u8], targets: &[Target]) -> std::result::Result<Vec<MapE
             table: field(table),
             key: field(key),
             value: Some(field(value)),
+            seen: None,
         };
         match checked(wanted, targets) {
             Err(why) => bad.push((line, why)),
-            Ok(MappingWanted { connection, table, key, value }) => {
+            Ok(MappingWanted { connection, table, key, value, .. }) => {
                 let entry = MapEntry { connection, table, key, value: value.unwrap_or_default() };
                 if let Some(first) = seen.insert((entry.connection.clone(), entry.table.clone(), entry.key.clone()), line) {
                     bad.push((line, format!("{} {} stands on line {first} already", entry.table, entry.key)));

@@ -3,6 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use schemars::JsonSchema;
 use selvedge_connector::MappingTable;
+use selvedge_flow::actions::{Actions, Mapped};
 use selvedge_model::{Brand, ConnectionName, FlowName};
 use selvedge_store::{
     Result, Store,
@@ -102,6 +103,10 @@ pub struct MappingWanted {
     pub key: String,
     /// The target's id; `None` removes the entry.
     pub value: Option<String>,
+    /// What stood there when somebody looked, an empty text for nothing: when it stands otherwise by now, nothing is changed. Left
+    /// out: whatever stands there.
+    #[serde(default)]
+    pub seen: Option<String>,
 }
 
 /// A connection that mappings are for.
@@ -161,6 +166,7 @@ impl MappingWanted {
             table: self.table.trim().to_owned(),
             key: self.key.trim().to_owned(),
             value: self.value.map(|value| value.trim().to_owned()),
+            seen: self.seen,
         };
         let Some(target) = known.iter().find(|target| target.name == wanted.connection) else {
             let names = known.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -194,6 +200,21 @@ impl MappingWanted {
         }
         Ok(wanted)
     }
+
+    /// Sets it, or removes it, in somebody's name.
+    ///
+    /// # Errors
+    /// [`selvedge_store::StoreError::Changed`] when it stands otherwise by now than was seen; as [`Actions::map`].
+    pub async fn set(&self, actions: &Actions) -> Result<Mapped> {
+        let Self { connection, table, key, value, seen } = self;
+        match seen {
+            None => actions.map(connection, table, key, value.as_deref()).await,
+            Some(seen) => {
+                let before = Some(seen.as_str()).filter(|seen| !seen.is_empty());
+                actions.map_over(connection, table, key, value.as_deref(), before).await
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -204,8 +225,14 @@ mod tests {
     fn a_mapping_is_checked_before_it_is_set() {
         let known = [Target::new(ConnectionName::from("erp"), "netsuite")];
         let wanted = |connection: &str, table: &str, key: &str, value: Option<&str>| {
-            MappingWanted { connection: connection.into(), table: table.into(), key: key.into(), value: value.map(str::to_owned) }
-                .checked(&known)
+            MappingWanted {
+                connection: connection.into(),
+                table: table.into(),
+                key: key.into(),
+                value: value.map(str::to_owned),
+                seen: None,
+            }
+            .checked(&known)
         };
         assert_eq!(wanted(" erp ", "item", " sku=1 ", Some(" 98 ")).unwrap().value.as_deref(), Some("98"));
         assert!(wanted("erp", "item", "*", None).is_ok());

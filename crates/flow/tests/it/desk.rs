@@ -21,7 +21,7 @@ use selvedge_model::{
     records::{Payment, PaymentKind, PaymentStatus},
     team::Team,
 };
-use selvedge_store::{Store, events::EventKind, exceptions::ExceptionRow, releases::Begun};
+use selvedge_store::{Store, StoreError, events::EventKind, exceptions::ExceptionRow, releases::Begun};
 
 use crate::{
     fake::{Fake, start},
@@ -187,9 +187,13 @@ async fn an_edit_goes_to_the_target_and_ends_when_the_source_says_something_else
     let id = world.exception;
     let held = world.store.read(move |view| view.held_ids(id, 1)).await.unwrap()[0];
     let wanted = [(EditField::Postcode, Some("111 22".to_owned())), (EditField::City, Some("Stockholm".to_owned()))];
-    let changed = world.actions().edit(world.exception, held, &wanted, "the shopper wrote it to us").await.unwrap();
+    // Somebody whose page is older than what goes now does not put that back.
+    let older: Vec<_> = wanted.iter().map(|(field, _)| (*field, Some("as it was".to_owned()))).collect();
+    let refused = world.actions().edit(world.exception, held, &wanted, &older, "from an older page").await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Changed(how) if how.contains("goes ")), "{refused}");
+    let changed = world.actions().edit(world.exception, held, &wanted, &[], "the shopper wrote it to us").await.unwrap();
     assert_eq!(changed, [EditField::Postcode], "what is the same already is no edit");
-    assert!(world.actions().edit(world.exception, held, &wanted, "twice").await.is_err(), "it is not held any more");
+    assert!(world.actions().edit(world.exception, held, &wanted, &[], "twice").await.is_err(), "it is not held any more");
     settle(&world.engine, &world.fake).await;
     let postcode = |world: &World| world.fake.documents()[0].shipping.as_ref().unwrap().postcode.clone();
     assert_eq!((world.counts(State::Confirmed).await, postcode(&world).as_deref()), (1, Some("111 22")));
@@ -322,6 +326,28 @@ async fn a_mapping_of_one_target_lets_nothing_go_that_waits_for_another() {
     let mapped = actions.map(&depot, "item", "sku=SKU-0", Some("item-0")).await.unwrap();
     assert_eq!((mapped.released, mapped.following), (1, 0));
     assert_eq!(held().await, ["orders"], "the books do not know it yet");
+}
+
+#[tokio::test]
+async fn nobody_lets_go_or_overwrites_what_they_have_not_seen() {
+    let world = World::holding(memory().await, &[3, 6]).await;
+    world.fake.place(9, 1);
+    settle(&world.engine, &world.fake).await;
+    let changed = |result: selvedge_store::Result<u64>| match result {
+        Err(StoreError::Changed(how)) => how,
+        other => panic!("{other:?}"),
+    };
+    let older = world.actions().dismiss_seen(world.exception, "samples", 2).await;
+    assert_eq!(changed(older), "exc_1 held 2 when it was looked at and holds 3 now.");
+    let books = ConnectionName::from("books");
+    let over = async |seen| {
+        let mapped = world.actions().map_over(&books, "item", "sku=SKU-1", Some("item-0"), seen).await;
+        mapped.map(|mapped| mapped.released)
+    };
+    assert_eq!(changed(over(None).await), "item sku=SKU-1 at books was not set when it was looked at and is item-1 now.");
+    assert_eq!(over(Some("item-1")).await.unwrap(), 0);
+    assert_eq!(world.counts(State::Held).await, 3);
+    assert_eq!(world.actions().dismiss_seen(world.exception, "samples", 3).await.unwrap(), 3);
 }
 
 #[tokio::test]

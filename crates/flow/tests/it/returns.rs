@@ -840,13 +840,13 @@ async fn a_person_puts_in_the_number_of_a_parcel_and_the_warehouse_has_the_last_
     let held = store.read(move |view| view.held_by(id, 10)).await.unwrap();
     let (parcel, key) = held.into_iter().find(|(_, key)| key == "1.depot.a").unwrap();
     let of_an_order = [(EditField::City, Some("Borås".to_owned()))];
-    assert!(actions.edit(id, parcel, &of_an_order, "no").await.is_err(), "a shipment has no address of its own");
+    assert!(actions.edit(id, parcel, &of_an_order, &[], "no").await.is_err(), "a shipment has no address of its own");
     let wanted = [
         (EditField::Tracking(ParcelNumber::FIRST), Some("RR123456785SE".to_owned())),
         (EditField::Carrier(ParcelNumber::FIRST), Some("PostNord".to_owned())),
     ];
     assert_eq!(
-        actions.edit(id, parcel, &wanted, "from the label").await.unwrap(),
+        actions.edit(id, parcel, &wanted, &[], "from the label").await.unwrap(),
         [EditField::Tracking(ParcelNumber::FIRST), EditField::Carrier(ParcelNumber::FIRST)]
     );
     world.work().await;
@@ -889,9 +889,9 @@ async fn a_person_puts_in_the_number_of_a_parcel_and_the_warehouse_has_the_last_
     let (two, key) = held.into_iter().find(|(_, key)| key == "1.depot.b").unwrap();
     let of = |word: &str| EditField::from_word(word).unwrap();
     let third = [(of("tracking_3"), Some("EF3".to_owned()))];
-    assert!(actions.edit(id, two, &third, "no").await.is_err(), "it has two parcels");
+    assert!(actions.edit(id, two, &third, &[], "no").await.is_err(), "it has two parcels");
     let wanted = [(of("tracking"), Some("AB1".to_owned())), (of("tracking_2"), Some("CD2".to_owned()))];
-    assert_eq!(actions.edit(id, two, &wanted, "from the labels").await.unwrap().len(), 2);
+    assert_eq!(actions.edit(id, two, &wanted, &[], "from the labels").await.unwrap().len(), 2);
     world.work().await;
     let numbered = vec![(Some("DPD".to_owned()), Some("AB1".to_owned())), (Some("GLS".to_owned()), Some("CD2".to_owned()))];
     assert!(told(&world).contains(&numbered), "{:?}", told(&world));

@@ -28,7 +28,7 @@ use crate::{
     serve::App,
     view::{
         self, ExceptionView, MappingAsked, MappingWanted,
-        case::{EditView, SuggestionView},
+        case::{EditView, SEEN, SuggestionView},
         document,
     },
 };
@@ -71,10 +71,11 @@ pub(super) fn map_form(
     html! {
         section.card aria-labelledby="map" {
             h2 #map { "Set the mapping" }
-            p { "What " code { (asked.key) } " is called in the table " code { (asked.table) } ". What waits for it goes back to the gate: one record first, the rest when that one is confirmed." }
+            p { "What " code { (asked.key) } " is called in the table " code { (asked.table) } @if let Some(stands) = &asked.stands { " (now " code { (stands) } ")" } ". What waits for it goes back to the gate: one record first, the rest when that one is confirmed." }
             form.act action={ "/exceptions/" (id) "/map" } method="post" {
                 input type="hidden" name="table" value=(asked.table);
                 input type="hidden" name="key" value=(asked.key);
+                @if asked.connection.is_some() { input type="hidden" name="seen" value=(asked.stands.as_deref().unwrap_or_default()); }
                 @match &asked.connection {
                     Some(connection) => input type="hidden" name="connection" value=(connection);,
                     None => {
@@ -122,6 +123,7 @@ pub(super) fn release_and_dismiss(exception: &ExceptionView, words: &Words, trie
                 h2 #dismiss { "Dismiss" }
                 p { (words.dismiss) " " (words.reason_kept()) }
                 form.act action={ "/exceptions/" (id) "/dismiss" } method="post" {
+                    input type="hidden" name="records" value=(exception.count);
                     label for="reason" { "Reason" }
                     @if let Some(wrong) = wrong { p.wrong #wrong-reason { (wrong) } }
                     div {
@@ -202,11 +204,11 @@ pub(super) fn owner_forms(exception: &ExceptionView, people: &[String], tried: &
     }
 }
 
-/// The fields of one order or shipment that may be edited.
-pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Markup {
+/// The fields of one order or shipment that may be edited. `asked`: it was asked for by name.
+pub(super) fn edit_form(id: ExceptionId, edit: &EditView, asked: bool, tried: &Tried) -> Markup {
     let (_, wrong) = tried.of("edit", "");
     html! {
-        details.card #edit open[wrong.is_some()] {
+        details.card #edit open[asked || wrong.is_some()] {
             summary { h3 { "Edit " (document(edit.kind)) " " (edit.key) " and retry it" } }
             p { "What you put here goes to the targets in place of what the source says, until the source changes the same field itself. Both versions are kept." }
             @if edit.has_several_parcels() {
@@ -223,7 +225,9 @@ pub(super) fn edit_form(id: ExceptionId, edit: &EditView, tried: &Tried) -> Mark
                             label for={ "edit-" (word) } {
                                 (one.field.name())
                                 @if one.source != one.goes { " " span.quiet { "(source: " (one.source.as_deref().unwrap_or("nothing")) ")" } }
+                                @if wrong.is_some() && one.goes.as_deref().unwrap_or_default() != typed { " " span.quiet { "(goes now: " (one.goes.as_deref().unwrap_or("nothing")) ")" } }
                             }
+                            input type="hidden" name={ (SEEN) (word) } value=(one.goes.as_deref().unwrap_or_default());
                             input id={ "edit-" (word) } name=(word) maxlength="200" autocomplete="off"
                                 value=(if wrong.is_some() { typed } else { one.goes.as_deref().unwrap_or_default() });
                         }
@@ -302,11 +306,12 @@ pub(in crate::pages) async fn release(
     Ok(Redirect::to(&format!("/exceptions/{id}?released={released}")).into_response())
 }
 
-/// Why.
-#[derive(Deserialize)]
-pub(in crate::pages) struct Reason {
-    #[serde(default)]
+/// Why, and how many records the page said that it holds.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::pages) struct Dismissing {
     reason: String,
+    records: u64,
 }
 
 /// Dismisses what it holds.
@@ -314,13 +319,19 @@ pub(in crate::pages) async fn dismiss(
     State(app): State<Arc<App>>,
     who: Who,
     Path(id): Path<String>,
-    Form(sent): Form<Reason>,
+    Form(sent): Form<Dismissing>,
 ) -> Result<Response, Failure> {
     match view::reason(&sent.reason) {
         Ok(reason) => {
-            let id = id_of(&id)?;
-            let dismissed = app.actions(&who).dismiss(id, &reason).await?;
-            Ok(Redirect::to(&format!("/exceptions/{id}?dismissed={dismissed}")).into_response())
+            let exception = id_of(&id)?;
+            match app.actions(&who).dismiss_seen(exception, &reason, sent.records).await {
+                Ok(dismissed) => Ok(Redirect::to(&format!("/exceptions/{exception}?dismissed={dismissed}")).into_response()),
+                Err(StoreError::Changed(how)) => {
+                    let wrong = format!("Nothing was dismissed. {how} See what it holds now, then dismiss that.");
+                    again(&app, &id, "dismiss", [("reason", sent.reason)], wrong).await
+                }
+                Err(other) => Err(other.into()),
+            }
         }
         Err(wrong) => again(&app, &id, "dismiss", [("reason", sent.reason)], wrong).await,
     }
@@ -334,6 +345,8 @@ pub(in crate::pages) struct Mapping {
     table: String,
     key: String,
     value: String,
+    /// What the page said that stands there; empty for nothing.
+    seen: Option<String>,
     how: String,
 }
 
@@ -350,19 +363,22 @@ pub(in crate::pages) async fn map(
             .map(|(name, text)| format!("{name}={}", part(text)));
         return Ok(Redirect::to(&format!("/exceptions/{}?{}", id_of(&id)?, at.join("&"))).into_response());
     }
-    let wanted =
-        MappingWanted { connection: ConnectionName(sent.connection), table: sent.table, key: sent.key, value: Some(sent.value) };
-    match wanted.checked(&app.mapping_targets()) {
-        Ok(MappingWanted { connection, table, key, value: Some(value) }) => {
+    let Mapping { connection, table, key, value, seen, .. } = sent;
+    let wanted = MappingWanted { connection: ConnectionName(connection), table, key, value: Some(value), seen };
+    let wrong = match wanted.checked(&app.mapping_targets()) {
+        Ok(wanted) => {
             let id = id_of(&id)?;
-            let mapped = app.actions(&who).map(&connection, &table, &key, Some(&value)).await?;
-            Ok(Redirect::to(&format!("/exceptions/{id}?{}", super::super::mapped("set", mapped))).into_response())
+            match wanted.set(&app.actions(&who)).await {
+                Ok(mapped) => {
+                    return Ok(Redirect::to(&format!("/exceptions/{id}?{}", super::super::mapped("set", mapped))).into_response());
+                }
+                Err(StoreError::Changed(how)) => format!("Nothing was set: somebody else was quicker. {how}"),
+                Err(other) => return Err(other.into()),
+            }
         }
-        wrong => {
-            let wrong = wrong.err().unwrap_or_else(|| "Give the id that the target uses.".to_owned());
-            again(&app, &id, "map", [("value", typed)], wrong).await
-        }
-    }
+        Err(wrong) => wrong,
+    };
+    again(&app, &id, "map", [("value", typed)], wrong).await
 }
 
 /// To whom, and what to say.
@@ -475,12 +491,18 @@ pub(in crate::pages) async fn edit(
     Form(sent): Form<BTreeMap<String, String>>,
 ) -> Result<Response, Failure> {
     match view::case::edits(&sent, &app.engine.setup().desk.editable) {
-        Ok((obligation, wanted, reason)) => {
+        Ok(edits) => {
             let exception = id_of(&id)?;
-            match app.actions(&who).edit(exception, obligation, &wanted, &reason).await {
+            match app.actions(&who).edit(exception, edits.obligation, &edits.wanted, &edits.seen, &edits.reason).await {
                 Ok(fields) => Ok(after(exception, if fields.is_empty() { "same" } else { "edited" })),
                 Err(StoreError::Absent(_)) => {
                     let wrong = "It is not held here any more, so nothing was edited. Load the page again.".to_owned();
+                    refused(&app, &id, Tried { act: "edit", typed: sent, wrong }).await
+                }
+                Err(StoreError::Changed(how)) => {
+                    let wrong = format!(
+                        "Nothing was edited: it has changed since this page was made. {how} What goes now is beside what you typed."
+                    );
                     refused(&app, &id, Tried { act: "edit", typed: sent, wrong }).await
                 }
                 Err(other) => Err(other.into()),

@@ -2,10 +2,13 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::Kind;
+use selvedge_model::{Kind, edit::Editable, people::Right};
 
 use super::super::words::{grouped, money, order_address, return_address, when};
-use crate::view::{ExceptionView, HalfView, HeldView, LateView, document};
+use crate::{
+    people::may,
+    view::{ExceptionView, HalfView, HeldView, LateView, document},
+};
 
 /// Orders that have not left whole.
 pub(super) fn late_orders(exception: &ExceptionView, late: &[LateView], now: Timestamp) -> Markup {
@@ -55,7 +58,8 @@ pub(super) fn halves(exception: &ExceptionView, returns: &[HalfView]) -> Markup 
     }
 }
 
-pub(super) fn held(exception: &ExceptionView, holds: &[HeldView]) -> Markup {
+pub(super) fn held(exception: &ExceptionView, holds: &[HeldView], editable: &[Editable]) -> Markup {
+    let may_edit = |each: &HeldView| exception.open && may(Right::Act) && editable.iter().any(|one| one.kind() == each.kind);
     let shown = u64::try_from(holds.len()).unwrap_or(u64::MAX);
     html! {
         section aria-labelledby="held" {
@@ -74,6 +78,9 @@ pub(super) fn held(exception: &ExceptionView, holds: &[HeldView]) -> Markup {
                                 a href=(order_address(order)) { (document(each.kind)) " " (each.key) }
                             } @else {
                                 (each.kind) " " (each.key)
+                            }
+                            @if may_edit(each) {
+                                " " a href={ "/exceptions/" (exception.id) "?edit=" (each.obligation) "#edit" } aria-label={ "Edit " (document(each.kind)) " " (each.key) } { "Edit" }
                             }
                         }
                     }

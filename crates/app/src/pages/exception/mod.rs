@@ -141,7 +141,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         } @else {
             @if exception.open {
                 @if may(Right::Map) && let Some(asked) = mapping { (acts::map_form(exception.id, asked, &app.targets(), &case.suggestions, &wanted.value, tried)) }
-                @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, tried)) }
+                @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, Some(edit.obligation) == looking.edit, tried)) }
                 @if let Some(preview) = &preview { (case::foreseen(preview, with.as_ref())) }
                 @if let Some(ends) = words::closes_alone(exception) {
                     p.card #settled data-live { "Nothing is held, so there is nothing to release or to dismiss: this closes by itself when " (ends) "." }
@@ -153,7 +153,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
                 } @else if !late.is_empty() {
                     (holds::late_orders(exception, late, now))
                 } @else {
-                    (holds::held(exception, holds))
+                    (holds::held(exception, holds, &app.engine.setup().desk.editable))
                 }
             }
         }

@@ -109,12 +109,12 @@ pub(crate) async fn apply(State(app): State<Arc<App>>, who: Who, Form(sent): For
                 0 => Default::default(),
                 _ => match app.actions(&who).import_over(entries, before).await {
                     // Changed in the very moment: what it would change now is shown.
-                    Err(StoreError::Forbidden(why)) => match looked(&app, &text).await? {
+                    Err(StoreError::Changed(how)) => match looked(&app, &text).await? {
                         Looked::Foreseen(now) if mark(&now) != shown_as => {
                             let page = shown(&app, &text, &Looked::Otherwise(now)).await?;
                             return Ok((StatusCode::CONFLICT, page).into_response());
                         }
-                        _ => return Err(StoreError::Forbidden(why).into()),
+                        _ => return Err(StoreError::Changed(how).into()),
                     },
                     other => other?,
                 },

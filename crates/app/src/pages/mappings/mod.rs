@@ -82,8 +82,6 @@ impl Wanted {
 /// What was typed and did not pass, to be shown again.
 struct Tried {
     wanted: MappingWanted,
-    /// The key of the entry that is changed; empty for a new one.
-    was: String,
     wrong: Option<String>,
 }
 
@@ -95,8 +93,8 @@ pub(super) struct Typed {
     key: String,
     #[serde(default)]
     value: String,
-    #[serde(default)]
-    was: String,
+    /// What stood there, of an entry that is changed.
+    seen: Option<String>,
 }
 
 /// The page.
@@ -121,8 +119,8 @@ async fn shown(app: &App, done: &Done, wanted: &Wanted, tried: Option<Tried>) ->
                 table: row.table.clone(),
                 key: row.key.clone(),
                 value: Some(row.value.clone()),
+                seen: Some(row.value.clone()),
             },
-            was: row.key.clone(),
             wrong: None,
         })
     });
@@ -215,6 +213,7 @@ fn entry(row: &MappingRow, now: jiff::Timestamp) -> Markup {
             @if may(Right::Map) {
                 td {
                     form action="/mappings/remove" method="post" {
+                        input type="hidden" name="seen" value=(row.value);
                         input type="hidden" name="connection" value=(row.connection);
                         input type="hidden" name="table" value=(row.table);
                         input type="hidden" name="key" value=(row.key);
@@ -230,34 +229,44 @@ fn entry(row: &MappingRow, now: jiff::Timestamp) -> Markup {
 fn form(app: &App, tried: Option<&Tried>) -> Markup {
     let typed = |pick: fn(&MappingWanted) -> &str| tried.map_or("", |tried| pick(&tried.wanted));
     let wrong = tried.and_then(|tried| tried.wrong.as_deref());
-    let change = tried.is_some() && wrong.is_none();
+    let seen = tried.and_then(|tried| tried.wanted.seen.as_deref());
     html! {
         section.card aria-labelledby="new" {
-            h2 #new { @if change { "Change a mapping" } @else { "Set a mapping" } }
+            h2 #new { @if seen.is_some() { "Change a mapping" } @else { "Set a mapping" } }
             @if let Some(wrong) = wrong { p.wrong #wrong role="alert" { (wrong) } }
             form.act.grid action="/mappings" method="post" aria-describedby=[wrong.map(|_| "wrong")] {
-                div {
-                    label for="connection" { "At which connection" }
-                    select #connection name="connection" {
-                        @for target in app.targets() {
-                            option value=(target) selected[target.as_str() == typed(|wanted| wanted.connection.as_str())] { (target) }
+                @if let Some(seen) = seen {
+                    // Another key is another entry, and this one would stay in force.
+                    @let (connection, table, key) = (typed(|wanted| wanted.connection.as_str()), typed(|wanted| &wanted.table), typed(|wanted| &wanted.key));
+                    input type="hidden" name="connection" value=(connection);
+                    input type="hidden" name="table" value=(table);
+                    input type="hidden" name="key" value=(key);
+                    input type="hidden" name="seen" value=(seen);
+                    p { code { (key) } " in the table " code { (table) } " at " (connection) ", now " code { (seen) } }
+                } @else {
+                    div {
+                        label for="connection" { "At which connection" }
+                        select #connection name="connection" {
+                            @for target in app.targets() {
+                                option value=(target) selected[target.as_str() == typed(|wanted| wanted.connection.as_str())] { (target) }
+                            }
                         }
                     }
-                }
-                div {
-                    @if let Some(tried) = tried.filter(|tried| !tried.was.is_empty()) { input type="hidden" name="was" value=(tried.was); }
-                    label for="table" { "Table" }
-                    input #table name="table" value=(typed(|wanted| &wanted.table)) required maxlength="64" placeholder="shipping_item" autocomplete="off";
-                }
-                div {
-                    label for="key" { "Ours" }
-                    input #key name="key" value=(typed(|wanted| &wanted.key)) required maxlength="1000" placeholder="market=2,method=express" autocomplete="off";
+                    div {
+                        label for="table" { "Table" }
+                        input #table name="table" value=(typed(|wanted| &wanted.table)) required maxlength="64" placeholder="shipping_item" autocomplete="off";
+                    }
+                    div {
+                        label for="key" { "Ours" }
+                        input #key name="key" value=(typed(|wanted| &wanted.key)) required maxlength="1000" placeholder="market=2,method=express" autocomplete="off";
+                    }
                 }
                 div {
                     label for="value" { "Theirs" }
                     input #value name="value" value=(typed(|wanted| wanted.value.as_deref().unwrap_or_default())) required maxlength="200" placeholder="417" autocomplete="off";
                 }
                 div { button.main { "Set and release" } }
+                @if seen.is_some() { p { a href="/mappings#new" { "Set another one instead" } } }
             }
         }
     }
@@ -265,34 +274,31 @@ fn form(app: &App, tried: Option<&Tried>) -> Markup {
 
 /// Sets an entry and releases what waited for it.
 pub(super) async fn set(State(app): State<Arc<App>>, who: Who, Form(typed): Form<Typed>) -> Result<Response, Failure> {
-    let Typed { connection, table, key, value, was } = typed;
-    act(&app, &who, MappingWanted { connection: ConnectionName(connection), table, key, value: Some(value) }, was).await
+    let Typed { connection, table, key, value, seen } = typed;
+    let value = Some(value);
+    act(&app, &who, MappingWanted { connection: ConnectionName(connection), table, key, value, seen }).await
 }
 
 /// Removes an entry.
-pub(super) async fn remove(
-    State(app): State<Arc<App>>,
-    who: Who,
-    Form(wanted): Form<MappingWanted>,
-) -> Result<Response, Failure> {
-    let was = wanted.key.clone();
-    act(&app, &who, MappingWanted { value: None, ..wanted }, was).await
+pub(super) async fn remove(State(app): State<Arc<App>>, who: Who, Form(typed): Form<Typed>) -> Result<Response, Failure> {
+    let Typed { connection, table, key, seen, .. } = typed;
+    let wanted = MappingWanted { connection: ConnectionName(connection), table, key, value: None, seen };
+    act(&app, &who, wanted).await
 }
 
-async fn act(app: &App, who: &Who, wanted: MappingWanted, was: String) -> Result<Response, Failure> {
+async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
     // A blank at the end of a key that a file brought stays there while its entry is changed or removed; typed, it is a slip.
     let targets = app.mapping_targets();
     let checked =
-        if wanted.key == was { mapping_csv::checked(wanted.clone(), &targets) } else { wanted.clone().checked(&targets) };
-    match checked {
-        Ok(wanted) => {
-            let mapped = app.actions(who).map(&wanted.connection, &wanted.table, &wanted.key, wanted.value.as_deref()).await?;
-            let word = if wanted.value.is_some() { "set" } else { "removed" };
-            Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response())
+        if wanted.seen.is_some() { mapping_csv::checked(wanted.clone(), &targets) } else { wanted.clone().checked(&targets) };
+    let wrong = match checked {
+        Ok(checked) => {
+            let mapped = checked.set(&app.actions(who)).await?;
+            let word = if checked.value.is_some() { "set" } else { "removed" };
+            return Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response());
         }
-        Err(wrong) => {
-            let page = shown(app, &Done::default(), &Wanted::default(), Some(Tried { wanted, was, wrong: Some(wrong) })).await?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
-        }
-    }
+        Err(wrong) => wrong,
+    };
+    let page = shown(app, &Done::default(), &Wanted::default(), Some(Tried { wanted, wrong: Some(wrong) })).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }

@@ -351,8 +351,11 @@ async fn a_key_that_ends_in_a_blank_is_changed_and_not_doubled() {
     assert_eq!(set.status, StatusCode::SEE_OTHER, "{}", set.text);
     assert!(get(&app, set.header("location")).await.text.contains("1 entry set.<"), "nothing waited for it");
     let edit = get(&app, "/mappings?connection=books&table=item&edit=sku%3DA%20").await.text;
-    assert!(edit.contains("name=\"was\" value=\"sku=A \""), "{edit}");
-    let changed = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&was=sku%3DA%20").await;
+    assert!(edit.contains("name=\"key\" value=\"sku=A \"") && edit.contains("name=\"seen\" value=\"1\""), "{edit}");
+    let older = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&seen=7").await;
+    assert_eq!(older.status, StatusCode::CONFLICT);
+    assert!(older.text.contains("was 7 when it was looked at and is 1 now"), "{}", older.text);
+    let changed = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&seen=1").await;
     assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.text);
     let stands = app.store.read(|view| view.mappings(&brand())).await.unwrap();
     let stands: Vec<(&str, &str)> = stands.iter().map(|row| (row.key.as_str(), row.value.as_str())).collect();

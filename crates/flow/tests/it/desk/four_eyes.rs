@@ -106,7 +106,7 @@ async fn a_mapping_that_was_changed_since_is_not_overwritten_unseen() {
         world.stands(now_stands).await;
         for id in asked {
             let refused = world.approve(id, bo).await.unwrap_err();
-            assert!(refused.contains("item sku=SKU-0 at books was item-9 when this was asked for"), "{refused}");
+            assert!(refused.contains("item sku=SKU-0 at books was item-9 when it was looked at"), "{refused}");
         }
     }
     assert_eq!(world.counts(State::Held).await, 3);
