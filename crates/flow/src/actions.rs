@@ -14,7 +14,7 @@ use selvedge_model::{
     edit::{self, Edit, EditField},
     obligation::{Event, State},
     owners::Owner,
-    people::{Act, MapEntry},
+    people::{Act, FourEyes, MapEntry},
 };
 use selvedge_store::{
     Result, Store, StoreError, Tx,
@@ -503,16 +503,18 @@ impl Actions {
     /// Opens a restatement of a period that was signed.
     ///
     /// # Errors
-    /// [`StoreError::Absent`] when it was never signed.
+    /// [`StoreError::Absent`] when it was never signed; [`StoreError::NeedsApproval`] when signing takes two.
     pub async fn reopen_close(&self, entity: &str, period: Period, reason: &str) -> Result<()> {
-        let (brand, actor, now) = (self.brand.clone(), self.actor.clone(), self.clock.now());
-        let (entity, reason) = (entity.to_owned(), reason.to_owned());
-        self.store
-            .write(move |tx| {
-                tx.reopen_close(&brand, &entity, period, &actor, &reason, now)?;
-                tx.audit(&brand, &actor, "close.restate", &format!("{entity} {period}"), &reason, now)
-            })
-            .await
+        let act = Act::Restate { entity: entity.to_owned(), period, reason: reason.to_owned() };
+        self.act(act).await.map(|_| ())
+    }
+
+    /// Says which acts take a second person. To lift a mark takes two itself.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsApproval`] when it lifts one.
+    pub async fn mark(&self, marked: FourEyes) -> Result<()> {
+        self.act(Act::Mark { marked, before: FourEyes::default() }).await.map(|_| ())
     }
 }
 
@@ -528,6 +530,7 @@ fn as_it_stands(tx: &Tx<'_>, brand: &Brand, act: Act) -> Result<Act> {
             let before = entries.iter().map(stands).collect::<Result<_>>()?;
             Act::Import { entries, before, records }
         }
+        Act::Mark { marked, .. } => Act::Mark { marked, before: tx.four_eyes(brand)? },
         other => other,
     })
 }
@@ -551,7 +554,13 @@ fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
                 stood(&entry.connection, &entry.table, &entry.key, before)?;
             }
         }
-        Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } => {}
+        Act::Mark { before, .. } => {
+            let now = tx.four_eyes(brand)?;
+            if now != *before {
+                return Err(StoreError::Changed(format!("Two people are for {} now.", now.says())));
+            }
+        }
+        Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } | Act::Restate { .. } => {}
     }
     if let Act::Release { exception: id, records, .. } | Act::Dismiss { exception: id, records, .. } = act {
         ours(tx, brand, *id)?;
@@ -632,6 +641,18 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
             Ok(Done::Mapped(all))
         }
         Act::Sign { .. } => Err(StoreError::Forbidden("a period is signed at the command line".to_owned())),
+        Act::Restate { entity, period, reason } => {
+            tx.reopen_close(brand, entity, *period, actor, reason, now)?;
+            tx.audit(brand, actor, "close.restate", &format!("{entity} {period}"), reason, now)?;
+            Ok(Done::Moved(0))
+        }
+        Act::Mark { marked, .. } => {
+            let before = tx.four_eyes(brand)?;
+            tx.set_four_eyes(brand, marked)?;
+            let detail = format!("{}, was {}", marked.says(), before.says());
+            tx.audit(brand, actor, "people.four_eyes", "", &detail, now)?;
+            Ok(Done::Moved(0))
+        }
     }
 }
 

@@ -199,7 +199,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::post("/people/{id}/sessions/revoke", PEOPLE, "Ends all sessions of somebody.", people::revoke_sessions),
         Operation::post("/people/{id}/tokens/{token}/revoke", PEOPLE, "Ends a token of somebody.", people::revoke_token),
         Operation::get("/four-eyes", PEOPLE, "Which acts take a second person.", people::marked),
-        Operation::put("/four-eyes", PEOPLE, "Says which acts take a second person.", people::mark),
+        Operation::put("/four-eyes", PEOPLE, "Says which acts take a second person. To lift one takes two itself.", people::mark),
         Operation::get(
             "/events",
             READ,

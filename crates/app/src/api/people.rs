@@ -176,6 +176,6 @@ pub(super) async fn marked(State(app): State<Arc<App>>) -> Answer<FourEyes> {
 
 /// `PUT /api/four-eyes`
 pub(super) async fn mark(State(app): State<Arc<App>>, who: Who, Sent(wanted): Sent<FourEyes>) -> Answer<FourEyes> {
-    manage::mark(&app.store, &app.brand, &who.actor(), wanted, app.clock.now()).await?;
+    app.actions(&who).mark(wanted).await?;
     Ok(Json(wanted))
 }

@@ -168,5 +168,35 @@ async fn a_period_is_signed_by_two_where_that_is_marked() {
     cli("cy (cli)").sign_close(sign.clone()).await.unwrap();
     let again = selvedge_store::closes::CloseSign { sequence: 2, restatement: 1, previous: Some("0".repeat(64)), ..sign };
     assert!(matches!(cli("cy (cli)").sign_close(again).await, Err(StoreError::Forbidden(_))), "one approval, one signature");
+    // What was signed is not opened again by one alone.
+    let refused = cli("cy (cli)").reopen_close("sweden", period, "SE-31 came late").await;
+    assert!(matches!(refused, Err(StoreError::NeedsApproval(_))), "{refused:?}");
+    assert_eq!(admin.post(&app, "/approvals/apr_2/approve", &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(
+        acts(&app)
+            .await
+            .iter()
+            .any(|(by, action, ..)| action == "close.restate" && by == "cy (cli), approved by ada@example.com")
+    );
     clock.advance(Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_mark_is_set_by_one_and_lifted_by_two() {
+    let (app, _) = empty().await;
+    let (admin, _) = marked(&app, &[("map", "on"), ("dismiss", "on"), ("release_over", "")]).await;
+    let stands = async || app.store.read(|view| view.four_eyes(&brand())).await.unwrap();
+    // By the page and by the API.
+    let got = admin.post(&app, "/people/four-eyes", &[("map", "on"), ("release_over", "")]).await;
+    assert_eq!(got.header("location"), "/approvals?asked=apr_1");
+    let got = admin.send(&app, Method::PUT, "/api/four-eyes", "application/json", "{}").await;
+    assert_eq!(got.status, StatusCode::ACCEPTED, "{}", got.text);
+    assert_eq!(admin.post(&app, "/approvals/apr_1/approve", &[]).await.status, StatusCode::FORBIDDEN);
+    assert!(stands().await.map && stands().await.dismiss);
+    let second = Visitor::signed_in(&app, "di@example.com", &[Role::Admin]).await;
+    assert_eq!(second.post(&app, "/approvals/apr_1/approve", &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(stands().await.map && !stands().await.dismiss);
+    let got = second.post(&app, "/approvals/apr_2/approve", &[]).await;
+    assert_eq!(got.status, StatusCode::CONFLICT, "it was asked for when something else was marked: {}", got.text);
+    assert!(stands().await.map);
 }

@@ -87,7 +87,7 @@ fn card(who: &Who, one: &Approval, now: Timestamp) -> Markup {
     let own = one.asker == Some(who.person.id);
     let about = match &one.act {
         Act::Release { exception, .. } | Act::Dismiss { exception, .. } => Some(*exception),
-        Act::Map { .. } | Act::Import { .. } | Act::Sign { .. } => None,
+        Act::Map { .. } | Act::Import { .. } | Act::Sign { .. } | Act::Restate { .. } | Act::Mark { .. } => None,
     };
     html! {
         article.card {

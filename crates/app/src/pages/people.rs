@@ -129,10 +129,10 @@ fn four_eyes_form(marked: &FourEyes) -> Markup {
             h2 #four-eyes { "Acts that take two people" }
             form action="/people/four-eyes" method="post" {
                 fieldset {
-                    legend { "What somebody else has to approve" }
+                    legend { "What somebody else has to approve; lifting one of these, too" }
                     label.tick { input type="checkbox" name="map" checked[marked.map]; " Every change of a mapping" }
                     label.tick { input type="checkbox" name="dismiss" checked[marked.dismiss]; " Every dismissal" }
-                    label.tick { input type="checkbox" name="close" checked[marked.close]; " Signing a period" }
+                    label.tick { input type="checkbox" name="close" checked[marked.close]; " Signing a period, and opening a restatement of one" }
                 }
                 label for="release_over" { "Releasing more than so many records at once (empty: any number may be released)" }
                 div {
@@ -331,7 +331,7 @@ pub(super) async fn four_eyes(
     };
     let ticked = |name: &str| typed.contains_key(name);
     let marked = FourEyes { map: ticked("map"), release_over, dismiss: ticked("dismiss"), close: ticked("close") };
-    manage::mark(&app.store, &app.brand, &who.actor(), marked, app.clock.now()).await?;
+    app.actions(&who).mark(marked).await?;
     Ok(Redirect::to("/people?did=four-eyes").into_response())
 }
 

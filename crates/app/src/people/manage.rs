@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use selvedge_flow::actions::Actor;
 use selvedge_model::{
     Brand, PersonId, TokenId,
-    people::{Email, FourEyes, Role},
+    people::{Email, Role},
 };
 use selvedge_store::{
     Result, Store, StoreError, Tx,
@@ -161,19 +161,6 @@ pub(crate) async fn revoke_token(
             let Some(name) = tx.revoke_token(&brand, id, token)? else { return Ok(false) };
             tx.audit(&brand, &by, "token.revoke", &token.to_string(), &name, now)?;
             Ok(true)
-        })
-        .await
-}
-
-/// Says which acts take a second person.
-pub(crate) async fn mark(store: &Store, brand: &Brand, by: &Actor, marked: FourEyes, now: Timestamp) -> Result<()> {
-    let (brand, by) = (brand.clone(), by.clone());
-    store
-        .write(move |tx| {
-            let before = tx.four_eyes(&brand)?;
-            tx.set_four_eyes(&brand, &marked)?;
-            let detail = format!("{}, was {}", marked.says(), before.says());
-            tx.audit(&brand, &by, "people.four_eyes", "", &detail, now)
         })
         .await
 }

@@ -85,6 +85,22 @@ pub enum Act {
         /// Which period.
         period: Period,
     },
+    /// Open a restatement of a period that was signed.
+    Restate {
+        /// Whose books.
+        entity: String,
+        /// Which period.
+        period: Period,
+        /// What came late.
+        reason: String,
+    },
+    /// Say anew which acts take a second person, where something that did no longer does.
+    Mark {
+        /// What does from then on.
+        marked: FourEyes,
+        /// What did when it was asked for.
+        before: FourEyes,
+    },
 }
 
 impl Act {
@@ -93,7 +109,8 @@ impl Act {
         match self {
             Act::Map { .. } | Act::Import { .. } => Right::Map,
             Act::Release { .. } | Act::Dismiss { .. } => Right::Act,
-            Act::Sign { .. } => Right::Close,
+            Act::Sign { .. } | Act::Restate { .. } => Right::Close,
+            Act::Mark { .. } => Right::People,
         }
     }
 
@@ -105,7 +122,7 @@ impl Act {
             | Act::Import { records, .. }
             | Act::Release { records, .. }
             | Act::Dismiss { records, .. } => *records = moved,
-            Act::Sign { .. } => {}
+            Act::Sign { .. } | Act::Restate { .. } | Act::Mark { .. } => {}
         }
         self
     }
@@ -133,6 +150,8 @@ impl Act {
             }
             Act::Dismiss { exception, reason, records } => format!("dismiss what {exception} holds, {records} records: {reason}"),
             Act::Sign { entity, period } => format!("sign {period} of {entity}"),
+            Act::Restate { entity, period, reason } => format!("open a restatement of {period} of {entity}: {reason}"),
+            Act::Mark { marked, before } => format!("have two people for {}, which now is {}", marked.says(), before.says()),
         }
     }
 }
@@ -156,7 +175,7 @@ pub struct FourEyes {
     pub release_over: Option<u64>,
     /// Every dismissal.
     pub dismiss: bool,
-    /// Signing a period.
+    /// Signing a period, and opening a restatement of one.
     pub close: bool,
 }
 
@@ -167,9 +186,16 @@ impl FourEyes {
             Act::Map { .. } | Act::Import { .. } => self.map,
             Act::Release { .. } => false,
             Act::Dismiss { .. } => self.dismiss,
-            Act::Sign { .. } => self.close,
+            Act::Sign { .. } | Act::Restate { .. } => self.close,
+            Act::Mark { marked, .. } => self.loosened_by(marked),
         };
         marked || self.release_over.is_some_and(|most| released > most)
+    }
+
+    /// Whether something that takes two would take one.
+    fn loosened_by(&self, next: &FourEyes) -> bool {
+        let more = |most: u64| next.release_over.is_none_or(|next| next > most);
+        self.map && !next.map || self.dismiss && !next.dismiss || self.close && !next.close || self.release_over.is_some_and(more)
     }
 
     /// What is marked, in words.
@@ -178,7 +204,7 @@ impl FourEyes {
         words.extend(self.map.then(|| "changes of mappings".to_owned()));
         words.extend(self.release_over.map(|most| format!("releases of more than {most} records")));
         words.extend(self.dismiss.then(|| "dismissals".to_owned()));
-        words.extend(self.close.then(|| "signing a period".to_owned()));
+        words.extend(self.close.then(|| "signing a period or restating it".to_owned()));
         if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
     }
 }
@@ -201,9 +227,27 @@ mod tests {
         assert_eq!((some.takes_two(&map(Some("1")), 0), some.takes_two(&map(Some("1")), 101)), (false, true));
         let all = FourEyes { map: true, release_over: Some(0), dismiss: true, close: true };
         let sign = Act::Sign { entity: "se".into(), period: "2026-11".parse().unwrap() };
-        for act in [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into(), records: 1 }, sign] {
+        let restate = Act::Restate { entity: "se".into(), period: "2026-11".parse().unwrap(), reason: "late".into() };
+        for act in [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into(), records: 1 }, sign, restate] {
             assert_eq!((all.takes_two(&act, 0), FourEyes::default().takes_two(&act, 0)), (true, false), "{act:?}");
         }
+    }
+
+    #[test]
+    fn to_lift_a_mark_takes_two_and_to_set_one_does_not() {
+        let all = FourEyes { map: true, release_over: Some(10), dismiss: true, close: true };
+        let to = |marked: FourEyes| Act::Mark { marked, before: all };
+        for looser in [
+            FourEyes { map: false, ..all },
+            FourEyes { dismiss: false, ..all },
+            FourEyes { close: false, ..all },
+            FourEyes { release_over: None, ..all },
+            FourEyes { release_over: Some(11), ..all },
+        ] {
+            assert!(all.takes_two(&to(looser), 0), "{looser:?}");
+            assert!(!looser.takes_two(&to(all), 0), "{looser:?}");
+        }
+        assert!(!all.takes_two(&to(FourEyes { release_over: Some(9), ..all }), 0));
     }
 
     #[test]
