@@ -543,6 +543,38 @@ impl Digest {
     }
 }
 
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Tells the audit trail by which config it is run from now on, unless it is the one of the last run. Which lines have changed is
+/// for whoever keeps the file; that it has, and since when, is told here.
+///
+/// # Errors
+/// The store's.
+pub async fn tell_config(
+    store: &Store,
+    brand: &selvedge_model::Brand,
+    digest: &Digest,
+    file: &Path,
+    by: &str,
+    now: Timestamp,
+) -> selvedge_store::Result<()> {
+    let detail = format!("blake3 {digest}, selvedge {}", env!("CARGO_PKG_VERSION"));
+    let (brand, file, by) = (brand.clone(), file.display().to_string(), by.to_owned());
+    store
+        .write(move |tx| {
+            let last = tx.audit_last(&brand, "config.load")?;
+            if last.is_some_and(|last| (last.subject.as_str(), last.detail.as_str()) == (file.as_str(), detail.as_str())) {
+                return Ok(());
+            }
+            tx.audit(&brand, &by, "config.load", &file, &detail, now)
+        })
+        .await
+}
+
 /// Why a store could not be held.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {

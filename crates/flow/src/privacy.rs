@@ -157,6 +157,8 @@ pub struct Keeper {
 struct Progress {
     next: Option<Timestamp>,
     erased: Erased,
+    /// Whether the audit trail knows that it has begun: its tally is kept in memory, and lost with the process.
+    told: bool,
 }
 
 impl Keeper {
@@ -180,7 +182,16 @@ impl Keeper {
             return Ok(0);
         }
         let (brand, retention) = (self.brand.clone(), self.retention);
-        let (erased, forgotten) = self.store.write(move |tx| expire(tx, &brand, retention, now)).await?;
+        let step = move |tx: &Tx<'_>| {
+            let (erased, forgotten) = expire(tx, &brand, retention, now)?;
+            let tells = !progress.told && erased != Erased::default();
+            if tells {
+                tell_beginning(tx, &brand, now)?;
+            }
+            Ok((erased, forgotten, tells))
+        };
+        let (erased, forgotten, tells) = self.store.write(step).await?;
+        self.locked().told |= tells;
         let erased = erased.and(self.expire_people(now).await?);
         let all = progress.erased.and(erased);
         let rows = erased.records + erased.documents + erased.webhooks + forgotten;
@@ -191,7 +202,8 @@ impl Keeper {
             }
             *self.locked() = Progress { next: Some(after(now, EVERY)), ..Progress::default() };
         } else {
-            *self.locked() = Progress { next: None, erased: all };
+            let mut progress = self.locked();
+            (progress.next, progress.erased) = (None, all);
         }
         Ok(rows)
     }
@@ -207,6 +219,11 @@ impl Keeper {
         let mut erased = Erased::default();
         if expired.records.is_empty() {
             return Ok(erased);
+        }
+        if !self.locked().told {
+            let brand = self.brand.clone();
+            self.store.write(move |tx| tell_beginning(tx, &brand, now)).await?;
+            self.locked().told = true;
         }
         if !expired.sought.is_empty() {
             erased.texts = erase_texts(&self.store, &self.brand, &TEXTS.map(Texts::only_settled), &expired.sought).await?;
@@ -247,6 +264,11 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Tells the audit trail before the night's work is done: how much it was is told at its end.
+fn tell_beginning(tx: &Tx<'_>, brand: &Brand, now: Timestamp) -> Result<()> {
+    tx.audit(brand, POLICY, "retention.erase", "", "begun: content that is older than what [retention] keeps", now)
 }
 
 /// A few rows of each kind but people; what was erased of them, and how many were forgotten as a whole.
@@ -331,8 +353,9 @@ mod tests {
         assert_eq!(said(false).value.as_deref(), Some("[erased]"));
         assert!(said(true).message.contains("Ada Lovelace"), "whoever decides on it has to read it");
         let acts = store.read(|view| view.audit_rows(&"a".into(), 9)).await.unwrap();
-        assert_eq!(acts.len(), 1);
+        assert_eq!(acts.len(), 2);
         assert!(acts[0].detail.contains("the people in 1 records and"), "{}", acts[0].detail);
+        assert!(acts[1].detail.starts_with("begun: "), "{}", acts[1].detail);
     }
 
     #[tokio::test]
@@ -374,11 +397,11 @@ mod tests {
         clock.advance(DAY + Duration::from_secs(1));
         assert_eq!((keeper.turn().await.unwrap(), keeper.turn().await.unwrap()), (1, 0));
         let acts = store.read(|view| view.audit_rows(&"a".into(), 9)).await.unwrap();
-        assert_eq!(acts.len(), 2, "a look that found nothing is no act");
-        assert!(
-            acts.iter()
-                .all(|act| act.actor == "policy" && act.action == "retention.erase" && act.detail.starts_with("1 documents"))
-        );
+        assert_eq!(acts.len(), 4, "a look that found nothing is no act");
+        for (act, begins) in acts.iter().zip(["1 documents", "begun", "1 documents", "begun"]) {
+            assert_eq!((act.actor.as_str(), act.action.as_str()), ("policy", "retention.erase"));
+            assert!(act.detail.starts_with(begins), "{}", act.detail);
+        }
         // Without a limit nothing ever goes.
         clock.advance(1_000 * DAY);
         came("3", start).await;

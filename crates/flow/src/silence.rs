@@ -122,18 +122,22 @@ impl Engine {
         if forget {
             self.forget_arrivals(&sides, now).await?;
         }
-        let mut done = 0;
+        let (mut done, mut waits) = (0, false);
         let mut known = BTreeSet::new();
         for side in sides {
             let flow = self.flows.iter().find(|flow| flow.setup.from == side.setup.from && flow.setup.kind == side.setup.kind);
             let Some(flow) = flow.map(|flow| flow.setup.name.clone()) else { continue };
             let lag = self.lag(side);
             if now < after(started, setup.after_start.max(lag.saturating_mul(2))) {
-                return Ok(0);
+                waits = true;
+                continue;
             }
             done += self.watch_feed(side, flow, &setup, before(now, lag), &mut known).await?;
         }
-        done += self.settle_unwatched(known).await?;
+        // What is not looked at yet is not unwatched.
+        if !waits {
+            done += self.settle_unwatched(known).await?;
+        }
         Ok(done)
     }
 

@@ -82,6 +82,13 @@ impl View<'_> {
         statement.query_and_then(params![brand.as_str(), limit(limit_rows)], audit_row)?.collect()
     }
 
+    /// The last act of a kind.
+    pub fn audit_last(&self, brand: &Brand, action: &str) -> Result<Option<AuditRow>> {
+        let sql = "SELECT number, at, actor, action, subject, detail, lower(hex(hash)) FROM audit WHERE brand = ?1 AND action = ?2 ORDER BY number DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_and_then(params![brand.as_str(), action], audit_row)?.next().transpose()
+    }
+
     /// The acts after one, in the order in which they were done.
     pub fn audit_after(&self, brand: &Brand, number: i64, limit_rows: usize) -> Result<Vec<AuditRow>> {
         let sql = "SELECT number, at, actor, action, subject, detail, lower(hex(hash)) FROM audit WHERE brand = ?1 AND number > ?2 ORDER BY number LIMIT ?3";

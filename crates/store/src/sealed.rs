@@ -110,20 +110,22 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
-    /// Opens every secret with one key and seals it under another, those of people's authenticator apps, too: all or none;
-    /// how many.
+    /// Opens every secret with one key and seals it under another, those of all brands and of people's authenticator apps, which
+    /// every brand asks: all or none; how many.
     ///
     /// # Errors
     /// [`crate::StoreError::Unreadable`] when one of them does not open with the old key.
-    pub fn reseal(&self, brand: &Brand, old: &SealingKey, new: &SealingKey) -> Result<u64> {
+    pub fn reseal(&self, old: &SealingKey, new: &SealingKey) -> Result<u64> {
         self.overwriting(|| {
-            let names = self.sealed_names(brand)?;
-            for name in &names {
+            let mut statement = self.connection.prepare_cached("SELECT brand, name FROM sealed ORDER BY brand, name")?;
+            let rows = statement.query_map([], |row| Ok((Brand(row.get(0)?), row.get::<_, String>(1)?)))?;
+            let sealed = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            for (brand, name) in &sealed {
                 if let Some(plain) = self.unseal(brand, name, old)? {
                     self.seal(brand, name, &plain, new)?;
                 }
             }
-            Ok(names.len() as u64 + self.reseal_totp(old, new)?)
+            Ok(sealed.len() as u64 + self.reseal_totp(old, new)?)
         })
     }
 }
@@ -205,17 +207,18 @@ mod tests {
             })
             .await
             .unwrap();
+        let store = crate::Store::open("sqlite::memory:").await.unwrap();
         store
             .write(|tx| {
                 // All or none are sealed anew: with a key that does not open one of them, the others stay as they were.
                 let (key, _) = SealingKey::generate();
                 let (new, _) = SealingKey::generate();
-                let brand = "another".into();
-                tx.seal(&brand, "a", "one", &key)?;
-                tx.seal(&brand, "b", "two", &key)?;
-                assert_eq!(tx.reseal(&brand, &key, &new)?, 2);
-                assert_eq!(tx.unseal(&brand, "b", &new)?.as_deref(), Some("two"));
-                assert!(tx.unseal(&brand, "b", &key).is_err() && tx.reseal(&brand, &key, &new).is_err());
+                let another = "another".into();
+                tx.seal(&brand(), "a", "one", &key)?;
+                tx.seal(&another, "b", "two", &key)?;
+                assert_eq!(tx.reseal(&key, &new)?, 2, "of every brand");
+                assert_eq!(tx.unseal(&another, "b", &new)?.as_deref(), Some("two"));
+                assert!(tx.unseal(&another, "b", &key).is_err() && tx.reseal(&key, &new).is_err());
                 Ok(())
             })
             .await

@@ -196,7 +196,12 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::post("/people/{id}/disable", PEOPLE, "Takes an account out of use.", people::disable),
         Operation::post("/people/{id}/enable", PEOPLE, "Puts an account in use again.", people::enable),
         Operation::post("/people/{id}/reset", PEOPLE, "Makes a link to a new password.", people::reset),
-        Operation::post("/people/{id}/sessions/revoke", PEOPLE, "Ends all sessions of somebody.", people::revoke_sessions),
+        Operation::post(
+            "/people/{id}/sessions/revoke",
+            PEOPLE,
+            "Ends all sessions and tokens of somebody.",
+            people::revoke_sessions,
+        ),
         Operation::post("/people/{id}/tokens/{token}/revoke", PEOPLE, "Ends a token of somebody.", people::revoke_token),
         Operation::get("/four-eyes", PEOPLE, "Which acts take a second person.", people::marked),
         Operation::put("/four-eyes", PEOPLE, "Says which acts take a second person. To lift one takes two itself.", people::mark),

@@ -164,7 +164,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             let id = person(&store, &config, &email).await?.id;
             if revoke {
                 let ended = manage::revoke_sessions(&store, brand, &by, id, now).await?;
-                said(about, format!("{} ended.", counted(ended, "session")))?;
+                said(about, format!("{} ended.", counted(ended, "session or token")))?;
             } else {
                 let sessions = store.read(move |view| view.sessions(id, now)).await?;
                 if out.json {

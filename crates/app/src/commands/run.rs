@@ -108,6 +108,7 @@ pub async fn run(about: &About, args: Args) -> Done {
         None => format!("Selvedge runs {} without a page. Ctrl-C stops it.", config.brand),
     })?;
     let store = &engine.setup().store;
+    wiring::tell_config(store, &config.brand, &digest, &config.file, &actor(), about.clock.now()).await?;
     if let Some(url) = &url
         && let Some(link) = people::setup_link(store, &config.brand, &actor(), about.clock.now()).await?
     {

@@ -108,7 +108,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             let (brand, at) = (config.brand.clone(), about.clock.now());
             let count = store
                 .write(move |tx| {
-                    let count = tx.reseal(&brand, &old, &new)?;
+                    let count = tx.reseal(&old, &new)?;
                     tx.audit(&brand, &actor(), "secret.rotate", "", &format!("{count} sealed under another key"), at)?;
                     Ok(count)
                 })
@@ -119,7 +119,7 @@ pub async fn run(about: &About, args: Args) -> Done {
                 out.json(&json!({ "resealed": count }))?;
             } else {
                 out.say(format!(
-                    "{count} secrets are sealed under the key in {}. Name that key now wherever the old one is named, then start selvedge again.\nKeep the old key as long as you keep backups that were made before.",
+                    "{count} secrets are sealed under the key in {}, those of other brands in this store, too. Name that key now wherever the old one is named, then start selvedge again.\nKeep the old key as long as you keep backups that were made before.",
                     new_key.display()
                 ))?;
             }

@@ -54,7 +54,13 @@ async fn a_marked_act_waits_and_nobody_approves_their_own() {
     assert_eq!(fin.post(&app, "/approvals/apr_1/approve", &[]).await.status, StatusCode::FORBIDDEN, "may not map");
     assert_eq!(fin.post(&app, "/approvals/apr_1/reject", &[("reason", "x")]).await.status, StatusCode::FORBIDDEN);
     // A token is no second person.
-    let token = admin.post(&app, "/account/tokens", &[("name", "robot"), ("days", "7"), ("map", "on"), ("read", "on")]).await;
+    let token = admin
+        .post(
+            &app,
+            "/account/tokens",
+            &[("name", "robot"), ("days", "7"), ("map", "on"), ("read", "on"), ("current", super::PASSWORD)],
+        )
+        .await;
     let token = token.text.split("<code id=\"token\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
     assert_eq!(Visitor::with_token(token).post(&app, "/approvals/apr_1/approve", &[]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(mappings(&app).await, 0);

@@ -45,7 +45,8 @@ async fn neither_the_log_nor_the_audit_log_shows_a_password_a_cookie_a_token_or_
     let cookie = got.cookie().unwrap();
     let admin = Visitor::with_cookie(&cookie);
     Visitor::stranger().log_in(&app, ADMIN, "a wrong password, mistyped").await;
-    let page = admin.post(&app, "/account/tokens", &[("name", "ci"), ("days", "7"), ("read", "on")]).await;
+    let page =
+        admin.post(&app, "/account/tokens", &[("name", "ci"), ("days", "7"), ("read", "on"), ("current", super::PASSWORD)]).await;
     let token = page.text.split("<code id=\"token\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
     Visitor::with_token(&token).get(&app, "/api/flows").await;
     Visitor::with_token(&token).get(&app, "/api/nothing").await;

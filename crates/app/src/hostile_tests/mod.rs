@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A password that may be set.
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Somebody at the door, and what they show.
 #[derive(Clone, Default)]
@@ -124,7 +124,7 @@ impl Visitor {
 }
 
 /// Somebody who signs in with [`PASSWORD`].
-async fn with_password(app: &App, email: &str, roles: &[Role]) -> selvedge_model::PersonId {
+pub(crate) async fn with_password(app: &App, email: &str, roles: &[Role]) -> selvedge_model::PersonId {
     let id = sample::person(app, email, roles).await;
     let hash = app.door.hashing.hash(PASSWORD).await.unwrap();
     app.store.write(move |tx| tx.set_password(id, &hash)).await.unwrap();

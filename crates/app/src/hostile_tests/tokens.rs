@@ -17,7 +17,7 @@ use crate::{
 
 /// Makes a token as a person does; its text.
 async fn make(app: &Arc<App>, visitor: &Visitor, scopes: &[&str]) -> Got {
-    let mut fields = vec![("name", "nightly"), ("days", "30")];
+    let mut fields = vec![("name", "nightly"), ("days", "30"), ("current", super::PASSWORD)];
     fields.extend(scopes.iter().map(|scope| (*scope, "on")));
     visitor.post(app, "/account/tokens", &fields).await
 }

@@ -45,9 +45,12 @@ pub(super) struct Acted {
 impl Acted {
     fn message(&self) -> Option<&'static str> {
         match self.did.as_str() {
-            "password" => Some("The password is changed. Your other sessions have ended."),
+            "password" => Some(
+                "The password is changed. Your other sessions have ended; tokens of the API stay good: revoke those that you do not know.",
+            ),
             "totp-removed" => Some("The authenticator app is not asked any more, and its recovery codes are gone."),
             "connected" => Some("Single sign-on is connected."),
+            "disconnected" => Some("Single sign-on opens this account no more. Your other sessions have ended."),
             "session" => Some("The session has ended."),
             "sessions" => Some("Your other sessions have ended."),
             "token" => Some("The token is good no more."),
@@ -61,6 +64,7 @@ impl Acted {
 enum At {
     Password,
     Totp,
+    Sso,
     Tokens,
 }
 
@@ -109,14 +113,22 @@ async fn shown(app: &App, who: &Who, message: Option<&str>, wrong: Option<(At, &
         @if let Some(sso) = &app.door.sso {
             section.card aria-labelledby="sso-head" {
                 h2 #sso-head { "Single sign-on" }
+                @if let Some(wrong) = said(At::Sso) { (wrong) }
                 @match &person.issuer {
-                    Some(issuer) => p { "Connected: " (issuer) " vouches for you." },
-                    None => p { a href="/account/sso" { "Connect " (sso.name()) } ", to sign in with it from now on. The password goes on opening the door." }
+                    Some(issuer) => {
+                        p { "Connected: " (issuer) " vouches for you." }
+                        @if person.has_password { (with_password("/account/sso/disconnect", "sso-password", "Disconnect it")) }
+                    }
+                    None => {
+                        p { "Sign in with it from now on. The password goes on opening the door." }
+                        @if person.has_password { (with_password("/account/sso", "sso-password", &format!("Connect {}", sso.name()))) }
+                        @else { form action="/account/sso" method="post" { button { "Connect " (sso.name()) } } }
+                    }
                 }
             }
         }
         (sessions_section(who, &sessions, now))
-        (tokens_section(who, &tokens, said(At::Tokens), now))
+        (tokens_section(who, person.has_password, &tokens, said(At::Tokens), now))
     }))
 }
 
@@ -197,7 +209,7 @@ pub(super) fn tokens_table(tokens: &[Token], address: &str, now: Timestamp) -> M
     }
 }
 
-fn tokens_section(who: &Who, tokens: &[Token], wrong: Option<Markup>, now: Timestamp) -> Markup {
+fn tokens_section(who: &Who, has_password: bool, tokens: &[Token], wrong: Option<Markup>, now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="tokens-head" {
             h2 #tokens-head { "Tokens of the API" }
@@ -217,6 +229,12 @@ fn tokens_section(who: &Who, tokens: &[Token], wrong: Option<Markup>, now: Times
                 label for="days" { "For how long" }
                 div {
                     select #days name="days" { @for days in TOKEN_DAYS { option value=(days) selected[days == 90] { (days) " days" } } }
+                }
+                @if has_password {
+                    label for="token-password" { "Your password" }
+                    div { input #token-password name="current" type="password" required maxlength="256" autocomplete="current-password"; }
+                }
+                div {
                     button.main { "Make the token" }
                 }
             }
@@ -233,6 +251,26 @@ pub(super) struct Passwords {
     password: String,
     #[serde(default)]
     again: String,
+}
+
+/// How long ago somebody without a password may have signed in to be believed without being asked.
+const JUST_SIGNED_IN: Duration = Duration::from_secs(3600);
+
+/// The same, of whoever may have no password, because single sign-on vouches for them: they have signed in just now.
+async fn still_by_any(app: &App, who: &Who, current: &str, origin: &Origin) -> Result<Result<(), (StatusCode, String)>, Failure> {
+    if who.person.has_password {
+        return still(app, who, current, origin).await;
+    }
+    let (id, now) = (who.person.id, app.clock.now());
+    let sessions = app.store.read(move |view| view.sessions(id, now)).await?;
+    let began = sessions.iter().find(|one| Some(one.id) == who.session()).map(|one| one.made_at);
+    Ok(match began {
+        Some(at) if now.duration_since(at).unsigned_abs() <= JUST_SIGNED_IN => Ok(()),
+        _ => Err((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "You signed in more than an hour ago. Nothing was changed: sign out, sign in again, and do it then.".to_owned(),
+        )),
+    })
 }
 
 /// Whether it is still the person who signed in; else what to say.
@@ -383,6 +421,57 @@ pub(super) async fn remove_totp(
     Ok(Redirect::to("/account?did=totp-removed").into_response())
 }
 
+/// `POST /account/sso`: whoever is signed in connects single sign-on with their account. The way to the provider is a link on a page
+/// in between: the policy of our pages lets no form lead elsewhere.
+pub(super) async fn connect(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Comes(origin): Comes,
+    Form(typed): Form<Passwords>,
+) -> Result<Response, Failure> {
+    let Some(sso) = app.door.sso.as_ref().filter(|_| who.person.issuer.is_none()) else {
+        return Ok(Redirect::to("/account").into_response());
+    };
+    if let Err((status, why)) = still_by_any(&app, &who, &typed.current, &origin).await? {
+        return Ok((status, shown(&app, &who, None, Some((At::Sso, &why))).await?).into_response());
+    }
+    let leave = super::sso::leave(&app, "/account?did=connected", Some(who.person.id), &origin).await?;
+    let frame = Frame::of(&app, Place::Account, "Single sign-on").await?;
+    let page = frame.around(html! {
+        p.crumb { a href="/account" { "Account" } }
+        h1 { "Connect " (sso.name()) }
+        p.lead { "Sign in there as yourself: whoever " (sso.name()) " knows by that account opens this one from then on." }
+        p { a #provider href=(leave.address) { "Go on to " (sso.name()) } }
+    });
+    Ok(super::sso::with_attempt(&app, &leave, page))
+}
+
+/// `POST /account/sso/disconnect`
+pub(super) async fn disconnect(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Comes(origin): Comes,
+    Form(typed): Form<Passwords>,
+) -> Result<Response, Failure> {
+    if !who.person.has_password {
+        let why = "Single sign-on is the only way into this account. Have an admin make a link to a password first.";
+        return Ok((StatusCode::CONFLICT, shown(&app, &who, None, Some((At::Sso, why))).await?).into_response());
+    }
+    if let Err((status, why)) = still(&app, &who, &typed.current, &origin).await? {
+        return Ok((status, shown(&app, &who, None, Some((At::Sso, &why))).await?).into_response());
+    }
+    let (brand, now) = (app.brand.clone(), app.clock.now());
+    app.store
+        .write(move |tx| {
+            tx.clear_subject(who.person.id)?;
+            let ended = tx.revoke_sessions(who.person.id, who.session())?;
+            let email = who.person.email.as_str();
+            tx.audit(&brand, email, "sso.disconnect", email, &format!("{ended} other sessions ended"), now)
+        })
+        .await?;
+    Ok(Redirect::to("/account?did=disconnected").into_response())
+}
+
 /// Which session; none: all others.
 #[derive(Deserialize)]
 pub(super) struct WhichSession {
@@ -416,6 +505,7 @@ pub(super) async fn revoke_sessions(
 pub(super) async fn make_token(
     State(app): State<Arc<App>>,
     who: Who,
+    Comes(origin): Comes,
     Form(typed): Form<BTreeMap<String, String>>,
 ) -> Result<Response, Failure> {
     let field = |name: &str| typed.get(name).map_or("", String::as_str);
@@ -434,6 +524,9 @@ pub(super) async fn make_token(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
+    if let Err((status, why)) = still_by_any(&app, &who, field("current"), &origin).await? {
+        return Ok((status, shown(&app, &who, None, Some((At::Tokens, &why))).await?).into_response());
+    }
     let (brand, now) = (app.brand.clone(), app.clock.now());
     let expires_at = now + Duration::from_secs(days * 86_400);
     let (kept, person) = (name.clone(), who.person.clone());

@@ -246,7 +246,7 @@ fn account_acts(person: &Person, address: &str, sessions: usize, now: Timestamp)
                         div { button { @if person.has_password { "Make a link to a new password" } @else { "Make the invitation anew" } } }
                     }
                     form action={ (address) "/sessions/revoke" } method="post" {
-                        div { button { "End all sessions" } span.quiet { (sessions) " open" } }
+                        div { button { "End all sessions and tokens" } span.quiet { (sessions) " open" } }
                     }
                     form action={ (address) "/disable" } method="post" { div { button { "Take it out of use" } } }
                 }

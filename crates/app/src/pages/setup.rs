@@ -66,7 +66,7 @@ async fn opened(app: &App, token: &str) -> Result<Option<(Proof, Link)>, Failure
 /// `GET /setup/{token}`
 pub(super) async fn page(State(app): State<Arc<App>>, Path(token): Path<String>) -> Result<Markup, Failure> {
     match opened(&app, &token).await? {
-        Some((_, Link::Setup)) => Ok(first(&app, &token, &First::default(), None)),
+        Some((_, Link::Setup(brand))) if brand == app.brand => Ok(first(&app, &token, &First::default(), None)),
         _ => Err(over()),
     }
 }
@@ -113,7 +113,10 @@ pub(super) async fn name_first(
     Comes(origin): Comes,
     Form(typed): Form<First>,
 ) -> Result<Response, Failure> {
-    let Some((proof, Link::Setup)) = opened(&app, &token).await? else { return Err(over()) };
+    let proof = match opened(&app, &token).await? {
+        Some((proof, Link::Setup(brand))) if brand == app.brand => proof,
+        _ => return Err(over()),
+    };
     let wrong = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, first(&app, &token, &typed, Some(&why))).into_response();
     let (name, email) = match (fit_name(&typed.name), typed.email.parse::<Email>()) {
         (Ok(name), Ok(email)) => (name, email),
@@ -127,7 +130,7 @@ pub(super) async fn name_first(
     let (brand, now) = (app.brand.clone(), app.clock.now());
     let made = app.store.write(move |tx| {
         // Of two who send it at once, one finds the link used.
-        if tx.use_link(&proof, now)? != Some(Link::Setup) || tx.has_admin(&brand)? {
+        if tx.use_link(&proof, now)? != Some(Link::Setup(brand.clone())) || tx.has_admin(&brand)? {
             return Ok(None);
         }
         let id = tx.add_person(&email, &name, now)?;
@@ -203,9 +206,11 @@ pub(super) async fn accept(
             return Ok(None);
         }
         tx.set_password(person.id, &hash)?;
-        let ended = tx.revoke_sessions(person.id, None)?;
+        // Whoever needs a link may have lost more than the password.
+        let (ended, tokens) = (tx.revoke_sessions(person.id, None)?, tx.revoke_tokens(person.id)?);
         let email = &person.email;
-        tx.audit(&brand, email.as_str(), "password.set", email.as_str(), &format!("by a link; {ended} sessions ended"), now)?;
+        let said = format!("by a link; {ended} sessions and {tokens} tokens ended");
+        tx.audit(&brand, email.as_str(), "password.set", email.as_str(), &said, now)?;
         if second {
             // A link alone is no way round the app.
             return Ok(Some(tx.open_session(person.id, Step::Password, &origin, now)?.1));

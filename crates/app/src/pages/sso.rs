@@ -21,7 +21,7 @@ use crate::{
         Who, cookie,
         login::let_in,
         origin::Comes,
-        sso::{SsoError, Vouched},
+        sso::{Leave, SsoError, Vouched},
     },
     serve::App,
 };
@@ -57,36 +57,24 @@ fn none() -> Failure {
 }
 
 /// `GET /login/sso`
-pub(super) async fn begin(State(app): State<Arc<App>>, Query(on): Query<On>) -> Result<Response, Failure> {
-    leave(&app, login::local(&on.to), None).await
+pub(super) async fn begin(State(app): State<Arc<App>>, Comes(origin): Comes, Query(on): Query<On>) -> Result<Response, Failure> {
+    let leave = leave(&app, login::local(&on.to), None, &origin).await?;
+    Ok(with_attempt(&app, &leave, Redirect::to(&leave.address)))
 }
 
-/// `GET /account/sso`: whoever is signed in connects it with their account. Only from a page of ours: another site could have made the
-/// browser somebody else's at the provider first, and would then have a key to this account.
-pub(super) async fn connect(State(app): State<Arc<App>>, who: Who, headers: HeaderMap) -> Result<Response, Failure> {
-    if app.door.sso.is_none() {
-        return Err(none());
-    }
-    let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let ours = match said("sec-fetch-site") {
-        Some(site) => site == "same-origin",
-        None => app.door.url.as_deref().zip(said("referer")).is_some_and(|(url, from)| from.starts_with(&format!("{url}/"))),
-    };
-    if !ours {
-        let text = "This came from another web site, so nothing was connected. Open Account and connect it there.";
-        return Err(Failure::refused(StatusCode::FORBIDDEN, "You may not do this", text));
-    }
-    leave(&app, "/account?did=connected", Some(who.person.id)).await
-}
-
-async fn leave(app: &App, to: &str, connects: Option<PersonId>) -> Result<Response, Failure> {
+/// Begins the way to the provider.
+pub(super) async fn leave(app: &App, to: &str, connects: Option<PersonId>, origin: &Origin) -> Result<Leave, Failure> {
     let sso = app.door.sso.as_ref().ok_or_else(none)?;
-    let leave = sso.leave(to, connects).await.map_err(|error| refused(&error))?;
-    let mut response = Redirect::to(&leave.address).into_response();
+    sso.leave(to, connects, &origin.address).await.map_err(|error| refused(&error))
+}
+
+/// An answer with the cookie by which whoever comes back from the provider is known.
+pub(super) fn with_attempt(app: &App, leave: &Leave, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
     if let Some(value) = cookie::sso_keep(&app.door, &leave.cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
-    Ok(response)
+    response
 }
 
 /// What became of somebody whom the provider vouches for.

@@ -130,7 +130,7 @@ pub(crate) async fn reset(
         .await
 }
 
-/// Ends all sessions of somebody; how many.
+/// Ends all sessions and tokens of somebody; how many.
 ///
 /// # Errors
 /// [`StoreError::Forbidden`] when the account is used at other brands, too.
@@ -139,9 +139,10 @@ pub(crate) async fn revoke_sessions(store: &Store, brand: &Brand, by: &Actor, id
     store
         .write(move |tx| {
             let person = ours(tx, &brand, &by, id)?;
-            let ended = tx.revoke_sessions(id, None)?;
-            tx.audit(&brand, &by, "session.revoke", person.email.as_str(), &format!("all {ended}"), now)?;
-            Ok(ended)
+            let (sessions, tokens) = (tx.revoke_sessions(id, None)?, tx.revoke_tokens(id)?);
+            let detail = format!("all {sessions}, and {tokens} tokens");
+            tx.audit(&brand, &by, "session.revoke", person.email.as_str(), &detail, now)?;
+            Ok(sessions + tokens)
         })
         .await
 }

@@ -65,7 +65,7 @@ pub async fn setup_link(store: &Store, brand: &Brand, by: &str, now: Timestamp) 
             if tx.has_admin(&brand)? {
                 return Ok(None);
             }
-            let link = tx.make_link(Link::Setup, now)?;
+            let link = tx.make_link(Link::Setup(brand.clone()), now)?;
             tx.audit(&brand, &by, "people.setup", "", "a link to name the first admin, good for an hour", now)?;
             Ok(Some(link))
         })

@@ -52,7 +52,10 @@ const TABLE: &[(&str, &str, Need)] = &[
     // One's own account.
     ("POST", "/logout", SignedIn),
     ("GET", "/account", SignedIn),
+    ("POST", "/account/sso", SignedIn),
     ("GET", "/account/sso", SignedIn),
+    ("POST", "/account/sso/disconnect", SignedIn),
+    ("GET", "/account/sso/disconnect", SignedIn),
     ("POST", "/account/password", SignedIn),
     ("GET", "/account/password", SignedIn),
     ("POST", "/account/totp", SignedIn),

@@ -39,6 +39,8 @@ use crate::config::people::Oidc;
 const ATTEMPT_FOR: Duration = Duration::from_secs(600);
 /// Attempts under way at once; past that, the oldest is forgotten.
 const ATTEMPTS_MAX: usize = 10_000;
+/// The same from one address, so that nobody crowds out the others.
+const ATTEMPTS_OF_ONE: usize = 100;
 /// How long what the provider says of itself is taken as it was.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 /// Keys are not looked for more often, whoever sends tokens with keys that are not known.
@@ -89,6 +91,8 @@ struct Attempt {
     at: Timestamp,
     to: String,
     connects: Option<PersonId>,
+    /// From which address it was begun.
+    address: String,
 }
 
 /// Where to send somebody, and by what cookie they are known when they come back.
@@ -146,6 +150,9 @@ struct Claims {
     nonce: Option<String>,
     #[serde(default)]
     email: Option<String>,
+    /// A truth value, or one in words: providers differ.
+    #[serde(default)]
+    email_verified: Option<Value>,
     #[serde(default)]
     name: Option<String>,
     #[serde(flatten)]
@@ -191,7 +198,7 @@ impl Sso {
     }
 
     /// Sends somebody to the provider.
-    pub(crate) async fn leave(&self, to: &str, connects: Option<PersonId>) -> Result<Leave, SsoError> {
+    pub(crate) async fn leave(&self, to: &str, connects: Option<PersonId>, from: &str) -> Result<Leave, SsoError> {
         let place = self.known(false).await?.place;
         let fresh = || Proof::fresh().text().to_owned();
         let (state, nonce, verifier, cookie, now) = (fresh(), fresh(), fresh(), Proof::fresh(), self.clock.now());
@@ -209,12 +216,10 @@ impl Sso {
         let mark = if place.authorization_endpoint.contains('?') { '&' } else { '?' };
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.retain(|_, attempt| is_fresh(attempt.at, now, ATTEMPT_FOR));
-        if attempts.len() >= ATTEMPTS_MAX
-            && let Some(oldest) = attempts.iter().min_by_key(|(_, attempt)| attempt.at).map(|(key, _)| *key)
-        {
-            attempts.remove(&oldest);
-        }
-        attempts.insert(cookie.hash(), Attempt { state, nonce, verifier, at: now, to: to.to_owned(), connects });
+        make_room(&mut attempts, |attempt| attempt.address == from, ATTEMPTS_OF_ONE);
+        make_room(&mut attempts, |_| true, ATTEMPTS_MAX);
+        let address = from.to_owned();
+        attempts.insert(cookie.hash(), Attempt { state, nonce, verifier, at: now, to: to.to_owned(), connects, address });
         Ok(Leave { address: format!("{}{mark}{query}", place.authorization_endpoint), cookie })
     }
 
@@ -337,9 +342,11 @@ impl Sso {
             _ => Vec::new(),
         };
         let mapped = &self.settings.roles;
+        let unverified = claims.email_verified.is_some_and(|said| said == Value::Bool(false) || said == "false");
         Vouched {
             subject: claims.sub,
-            email: claims.email.and_then(|email| email.parse().ok()),
+            // An address that nobody has looked at would name an account here after somebody else.
+            email: claims.email.filter(|_| !unverified).and_then(|email| email.parse().ok()),
             name: claims.name.and_then(|name| fit_name(&name).ok()),
             roles: (!mapped.is_empty()).then(|| groups.iter().filter_map(|group| mapped.get(*group)).copied().collect()),
             to: attempt.to,
@@ -391,6 +398,15 @@ impl Sso {
             return Err(noted(SsoError::Unreachable(format!("{what}: answered {}", answer.status))));
         }
         serde_json::from_slice(&answer.body).map_err(|error| noted(SsoError::Unreachable(format!("{what}: {error}"))))
+    }
+}
+
+/// Forgets the oldest of these attempts where there are as many as there may be.
+fn make_room(attempts: &mut BTreeMap<[u8; 32], Attempt>, of: impl Fn(&Attempt) -> bool, most: usize) {
+    let these = || attempts.iter().filter(|(_, attempt)| of(attempt));
+    let oldest = these().min_by_key(|(_, attempt)| attempt.at).map(|(key, _)| *key);
+    if let Some(oldest) = oldest.filter(|_| these().count() >= most) {
+        attempts.remove(&oldest);
     }
 }
 

@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
+    hostile_tests::{PASSWORD, with_password},
     pages::sample::{ADMIN, brand, empty, person, signed_in, start},
     people::{Door, origin::Peer},
     serve::{App, router},
@@ -169,15 +170,30 @@ async fn open(app: &Arc<App>, path: &str, cookies: &[String]) -> Got {
 }
 
 async fn from_site(app: &Arc<App>, path: &str, cookies: &[String], site: &str) -> Got {
+    from(app, (Method::GET, path, ""), cookies, (site, "192.0.2.1")).await
+}
+
+/// Sends a form of ours.
+async fn send(app: &Arc<App>, path: &str, body: &str, cookies: &[String]) -> Got {
+    from(app, (Method::POST, path, body), cookies, ("same-origin", "192.0.2.1")).await
+}
+
+async fn from(
+    app: &Arc<App>,
+    (method, path, body): (Method, &str, &str),
+    cookies: &[String],
+    (site, address): (&str, &str),
+) -> Got {
     let request = Request::builder()
-        .method(Method::GET)
+        .method(method)
         .uri(path)
         .header("host", "localhost:8080")
+        .header("content-type", "application/x-www-form-urlencoded")
         .header("cookie", cookies.join("; "))
-        .header("sec-fetch-site", site);
-    let peer = Peer("192.0.2.1:9".parse().unwrap());
-    let response =
-        router(Arc::clone(app)).layer(axum::Extension(peer)).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        .header("sec-fetch-site", site)
+        .body(Body::from(body.to_owned()));
+    let peer = Peer(format!("{address}:9").parse().unwrap());
+    let response = router(Arc::clone(app)).layer(axum::Extension(peer)).oneshot(request.unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let text = String::from_utf8(axum::body::to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
     let cookies =
@@ -197,6 +213,23 @@ fn field<'a>(address: &'a str, name: &str) -> &'a str {
 async fn left(app: &Arc<App>, provider: &Provider, path: &str, cookies: &[String]) -> (String, String) {
     let got = open(app, path, cookies).await;
     assert_eq!(got.status, StatusCode::SEE_OTHER, "{}", got.text);
+    on_the_way(provider, got)
+}
+
+/// The same, to connect an account.
+async fn left_to_connect(app: &Arc<App>, provider: &Provider, cookie: &str) -> (String, String) {
+    let got = send(app, "/account/sso", &format!("current={}", typed(PASSWORD)), &[cookie.to_owned()]).await;
+    assert_eq!(got.status, StatusCode::OK, "{}", got.text);
+    let address = got.text.split("id=\"provider\" href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let location = address.replace("&amp;", "&");
+    on_the_way(provider, Got { location, ..got })
+}
+
+fn typed(text: &str) -> String {
+    text.replace(' ', "+")
+}
+
+fn on_the_way(provider: &Provider, got: Got) -> (String, String) {
     assert!(got.location.starts_with(&format!("{}/authorize?response_type=code&", provider.issuer)), "{}", got.location);
     assert_eq!(field(&got.location, "redirect_uri"), "http%3A%2F%2Flocalhost%3A8080%2Flogin%2Fsso%2Fback");
     assert_eq!(field(&got.location, "code_challenge_method"), "S256");
@@ -404,21 +437,34 @@ async fn an_address_alone_proves_nobody() {
     let provider = Provider::start().await;
     let (app, _) = house(&provider, &[]).await;
     // An account with this address is here; whoever the provider calls by it is somebody else until its person says otherwise.
+    with_password(&app, "anna@example.com", &[Role::Admin]).await;
     let cookie = signed_in(&app, "anna@example.com", &[Role::Admin]).await;
     let got = round(&app, &provider).await;
     assert_eq!(got.status, StatusCode::FORBIDDEN);
     assert!(got.text.contains("an address alone proves nobody"), "{}", got.text);
     // Another site, which has made her browser its own at the provider before, does not get its key to her account.
-    let got = from_site(&app, "/account/sso", std::slice::from_ref(&cookie), "cross-site").await;
+    let connects = (Method::POST, "/account/sso", "current=x");
+    let got = from(&app, connects, std::slice::from_ref(&cookie), ("cross-site", "192.0.2.1")).await;
     assert_eq!((got.status, got.location.as_str()), (StatusCode::FORBIDDEN, ""), "{}", got.text);
-    let (state, attempt) = left(&app, &provider, "/account/sso", std::slice::from_ref(&cookie)).await;
+    // Nor does whoever found her browser open.
+    let got = send(&app, "/account/sso", "current=four+wrong+words+here", std::slice::from_ref(&cookie)).await;
+    assert_eq!((got.status, got.cookies.len()), (StatusCode::UNPROCESSABLE_ENTITY, 0), "{}", got.text);
+    assert!(got.text.contains("This is not your password"), "{}", got.text);
+    let (state, attempt) = left_to_connect(&app, &provider, &cookie).await;
     let back = format!("/login/sso/back?code=abc&state={state}");
     let other = signed_in(&app, ADMIN, &[Role::Admin]).await;
     assert_eq!(open(&app, &back, &[attempt, other]).await.status, StatusCode::FORBIDDEN, "somebody else came back");
-    let (state, attempt) = left(&app, &provider, "/account/sso", std::slice::from_ref(&cookie)).await;
-    let got = open(&app, &format!("/login/sso/back?code=abc&state={state}"), &[attempt, cookie]).await;
+    let (state, attempt) = left_to_connect(&app, &provider, &cookie).await;
+    let got = open(&app, &format!("/login/sso/back?code=abc&state={state}"), &[attempt, cookie.clone()]).await;
     assert_eq!(got.location, "/account?did=connected", "{}", got.text);
     assert_eq!(round(&app, &provider).await.status, StatusCode::SEE_OTHER, "now it is her");
+    // And it is until she says otherwise, with her password.
+    for (password, status) in [("wrong", StatusCode::UNPROCESSABLE_ENTITY), (PASSWORD, StatusCode::SEE_OTHER)] {
+        let body = format!("current={}", typed(password));
+        let got = send(&app, "/account/sso/disconnect", &body, std::slice::from_ref(&cookie)).await;
+        assert_eq!(got.status, status, "{}", got.text);
+    }
+    assert_eq!(round(&app, &provider).await.status, StatusCode::FORBIDDEN, "an address alone again");
     // Without groups, roles are given here.
     let roles = app.store.read(|view| view.people(&brand())).await.unwrap();
     assert_eq!(roles.iter().find(|one| one.email.as_str() == "anna@example.com").unwrap().roles, [Role::Admin].into());
@@ -447,4 +493,53 @@ async fn a_provider_that_is_away_or_another_is_said_in_words() {
     let (app, _) = empty().await;
     assert_eq!(open(&app, "/login/sso", &[]).await.status, StatusCode::NOT_FOUND);
     assert!(!open(&app, "/login", &[]).await.text.contains("/login/sso"));
+}
+
+#[tokio::test]
+async fn an_address_that_the_provider_has_not_seen_names_no_account() {
+    let provider = Provider::start().await;
+    let (app, _) = house(&provider, &OPS).await;
+    for said in [json!(false), json!("false")] {
+        provider.doing(|doing| doing.changes = [("email_verified", said)].into());
+        let got = round(&app, &provider).await;
+        assert_eq!(got.status, StatusCode::FORBIDDEN);
+        assert!(got.text.contains("tells no e-mail address that could be taken"), "{}", got.text);
+    }
+    provider.doing(|doing| doing.changes = [("email_verified", json!(true))].into());
+    assert_eq!(round(&app, &provider).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn nobody_crowds_out_the_others_who_are_on_their_way() {
+    let provider = Provider::start().await;
+    let (app, clock) = house(&provider, &OPS).await;
+    let (state, cookie) = left(&app, &provider, "/login/sso?to=/orders", &[]).await;
+    let begin = (Method::GET, "/login/sso", "");
+    let first = from(&app, begin.clone(), &[], ("same-origin", "192.0.2.66")).await;
+    for _ in 0..100 {
+        clock.advance(Duration::from_millis(1));
+        from(&app, begin.clone(), &[], ("same-origin", "192.0.2.66")).await;
+    }
+    let late = format!("/login/sso/back?code=abc&state={}", field(&first.location, "state"));
+    assert_eq!(open(&app, &late, &first.cookies).await.status, StatusCode::UNAUTHORIZED, "its own oldest is forgotten");
+    let got = open(&app, &format!("/login/sso/back?code=abc&state={state}"), &[cookie]).await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER, "{}", got.text);
+}
+
+#[tokio::test]
+async fn a_token_takes_the_password_or_where_there_is_none_a_log_in_just_now() {
+    let provider = Provider::start().await;
+    let (app, clock) = house(&provider, &OPS).await;
+    let vouched = round(&app, &provider).await.cookies;
+    let make = "name=ci&days=7&read=on";
+    assert_eq!(send(&app, "/account/tokens", make, &vouched).await.status, StatusCode::OK);
+    clock.advance(Duration::from_secs(3_601));
+    let got = send(&app, "/account/tokens", make, &vouched).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(got.text.contains("You signed in more than an hour ago"), "{}", got.text);
+    with_password(&app, "bo@example.com", &[Role::Operator]).await;
+    let known = [signed_in(&app, "bo@example.com", &[Role::Operator]).await];
+    assert_eq!(send(&app, "/account/tokens", make, &known).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let with = format!("{make}&current={}", typed(PASSWORD));
+    assert_eq!(send(&app, "/account/tokens", &with, &known).await.status, StatusCode::OK);
 }

@@ -420,12 +420,22 @@ async fn arrive(store: &Store, first: u32, moments: &[Timestamp]) {
     store.write(move |tx| records.iter().try_for_each(|record| tx.put_record(record).map(|_| ()))).await.unwrap();
 }
 
+/// Silence is watched, and the first feed of all is asked so rarely that nothing can be said of it for a day.
+fn watched_beside_a_slow_one(setup: &mut selvedge_flow::Setup) {
+    setup.silence = Some(SilenceSetup::default());
+    let (shop, outlet) = (ConnectionName::from("shop"), ConnectionName::from("outlet"));
+    setup.connections.insert(outlet.clone(), setup.connections[&shop].clone());
+    let rarely = Some(Duration::from_secs(43_200));
+    let slow =
+        selvedge_flow::CaptureSetup { from: outlet.clone(), feed_every: None, poll_every: rarely, ..setup.captures[0].clone() };
+    setup.captures.insert(0, slow);
+    let flow = selvedge_flow::FlowSetup { name: "outlet".into(), from: outlet, ..setup.flows[0].clone() };
+    setup.flows.push(flow);
+}
+
 #[tokio::test]
 async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_again() {
-    let office = Office::new(|setup| {
-        setup.silence = Some(SilenceSetup::default());
-    })
-    .await;
+    let office = Office::new(watched_beside_a_slow_one).await;
     map_items(&office.store, &office.fake, &[0, 1, 2]).await;
     // At noon of the 29th day the shop's feed dies.
     let noon: Timestamp = "2026-03-04T12:00:00Z".parse().unwrap();
@@ -452,9 +462,7 @@ async fn a_feed_that_falls_silent_is_an_exception_and_closes_when_it_speaks_agai
     assert_eq!(office.chat.heard(), [(Event::Opened, 1)]);
     // A start does not make it forgotten, and nothing is said in the first minutes.
     let office = Office {
-        engine: Office::engine(&office.fake, &office.store, &office.chat, &office.pager, |setup| {
-            setup.silence = Some(SilenceSetup::default());
-        }),
+        engine: Office::engine(&office.fake, &office.store, &office.chat, &office.pager, watched_beside_a_slow_one),
         ..office
     };
     for number in 1..=60 {

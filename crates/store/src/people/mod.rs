@@ -176,8 +176,14 @@ impl Tx<'_> {
         Ok(PersonId(self.connection.last_insert_rowid()))
     }
 
-    /// Sets what a person is to a brand; nothing else they were to it stays.
+    /// Sets what a person is to a brand; nothing else they were to it stays. Who becomes somebody here and is somebody at another
+    /// brand already is so by no link that was made there: whoever made it has no say here.
     pub fn set_roles(&self, id: PersonId, brand: &Brand, roles: &BTreeSet<Role>) -> Result<()> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM person_roles WHERE person = ?1 AND brand = ?2)";
+        let known: bool = self.connection.prepare_cached(sql)?.query_row(params![id.0, brand.as_str()], |row| row.get(0))?;
+        if !known && !roles.is_empty() && !self.is_of_brand_alone(id, brand)? {
+            self.connection.prepare_cached("DELETE FROM links WHERE person = ?1")?.execute([id.0])?;
+        }
         self.connection
             .prepare_cached("DELETE FROM person_roles WHERE person = ?1 AND brand = ?2")?
             .execute(params![id.0, brand.as_str()])?;
@@ -203,6 +209,11 @@ impl Tx<'_> {
             return Err(StoreError::Taken(format!("the account {subject} at {issuer}")));
         }
         Ok(())
+    }
+
+    /// Nobody vouches for a person any more.
+    pub fn clear_subject(&self, id: PersonId) -> Result<()> {
+        self.change("UPDATE people SET issuer = ?2, subject = NULL WHERE id = ?1", id, rusqlite::types::Null)
     }
 
     /// Lets a person sign in, or not any more. Whoever may not is signed out everywhere.

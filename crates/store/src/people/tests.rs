@@ -149,11 +149,11 @@ async fn a_link_is_good_once_and_the_newest_alone() {
             let id = anna(tx, &[])?;
             let first = tx.make_link(Link::Password(id), now())?;
             let second = tx.make_link(Link::Password(id), now())?;
-            let setup = tx.make_link(Link::Setup, now())?;
+            let setup = tx.make_link(Link::Setup(brand()), now())?;
             assert_eq!(tx.link(&first, now())?, None);
             assert_eq!(tx.link(&second, now())?, Some(Link::Password(id)));
             assert_eq!(tx.link(&second, later(72 * 3_600))?, None);
-            assert_eq!((tx.link(&setup, later(3_599))?, tx.link(&setup, later(3_600))?), (Some(Link::Setup), None));
+            assert_eq!((tx.link(&setup, later(3_599))?, tx.link(&setup, later(3_600))?), (Some(Link::Setup(brand())), None));
             assert_eq!(tx.use_link(&second, now())?, Some(Link::Password(id)));
             assert_eq!(tx.use_link(&second, now())?, None);
             assert_eq!(tx.use_link(&setup, later(3_600))?, None, "too late");

@@ -122,6 +122,11 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Ends every token of a person, at all brands; how many.
+    pub fn revoke_tokens(&self, person: PersonId) -> Result<u64> {
+        Ok(self.connection.prepare_cached("DELETE FROM api_tokens WHERE person = ?1")?.execute([person.0])? as u64)
+    }
+
     /// Ends a token of a person; its name, if there was one.
     pub fn revoke_token(&self, brand: &Brand, person: PersonId, id: TokenId) -> Result<Option<String>> {
         let sql = "DELETE FROM api_tokens WHERE id = ?1 AND person = ?2 AND brand = ?3 RETURNING name";

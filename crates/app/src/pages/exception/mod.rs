@@ -8,7 +8,10 @@ mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::extract::{Path, Query, State};
+use axum::{
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use selvedge_flow::preview::Preview;
@@ -29,7 +32,7 @@ use super::{
     words::{amounts, plural, when},
 };
 use crate::{
-    people::may,
+    people::{guard::LIVE, may},
     serve::App,
     view::{self, ExceptionDetail, ExceptionView, case::Looking, reconcile::Filter},
 };
@@ -73,10 +76,15 @@ pub(super) struct Shown {
 /// One exception.
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Query(done): Query<Done>,
-    Query(wanted): Query<Shown>,
+    Query(mut wanted): Query<Shown>,
 ) -> Result<Markup, Failure> {
+    // What an open page asks for by itself takes nothing of the forms and the preview.
+    if headers.contains_key(LIVE) {
+        wanted.preview.clear();
+    }
     shown(&app, &id, &done, &wanted, &Tried::default()).await
 }
 
