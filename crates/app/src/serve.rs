@@ -152,9 +152,15 @@ impl App {
         self
     }
 
-    /// The flows' two ends.
+    /// The two ends of the flows of records.
     pub fn ends(&self) -> Vec<Ends> {
         self.engine.setup().flows.iter().map(Ends::from).collect()
+    }
+
+    /// The same, and those of the flows of stock: whatever an exception may be of.
+    pub fn all_ends(&self) -> Vec<Ends> {
+        let stocks = self.engine.setup().stocks.iter().map(Ends::from);
+        self.ends().into_iter().chain(stocks).collect()
     }
 
     /// The two ends of everything that is compared.

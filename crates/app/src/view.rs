@@ -88,6 +88,12 @@ impl From<&FlowSetup> for Ends {
     }
 }
 
+impl From<&StockSetup> for Ends {
+    fn from(setup: &StockSetup) -> Self {
+        Self { flow: setup.name.clone(), kind: Kind::Stock, from: setup.from.clone(), to: setup.to.clone(), mode: Mode::Live }
+    }
+}
+
 impl Ends {
     pub(crate) fn side(&self) -> FlowSide {
         FlowSide { flow: self.flow.clone(), from: self.from.clone(), kind: self.kind, off: self.mode == Mode::Off }
@@ -165,7 +171,7 @@ pub async fn pulse(store: &Store, brand: &Brand, ends: &[Ends], stocks: &[StockS
 }
 
 /// Today at a glance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Today {
     /// The flows.
     pub flows: Vec<FlowView>,

@@ -27,9 +27,10 @@ pub struct PulseSetup {
 }
 
 /// How the signs of life go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct PulseState {
     /// When the next one is due.
+    #[serde(skip)]
     pub(crate) next: Option<Timestamp>,
     /// When the last one was taken.
     pub taken_at: Option<Timestamp>,

@@ -94,10 +94,22 @@ impl View<'_> {
     /// The records of a kind that have, for each word of the search, a word that begins like it.
     pub(crate) fn search(&self, brand: &Brand, kind: Kind, search: &str) -> Result<Search> {
         let search = search.trim().to_lowercase();
-        let mut terms: Vec<&str> = search.split_whitespace().take(TERMS_MAX).map(|term| short(term, WORD_CHARS_MAX)).collect();
+        let terms: Vec<&str> = search.split_whitespace().take(TERMS_MAX).map(|term| short(term, WORD_CHARS_MAX)).collect();
         if terms.is_empty() {
             return Ok(Search::All);
         }
+        let found = self.search_terms(brand, kind, terms)?;
+        // What is long is printed, and read out, in groups: a tracking number is one word all the same.
+        let whole: String = search.chars().filter(|c| !c.is_whitespace()).collect();
+        match found {
+            Search::Found(none) if none.is_empty() && whole != search => {
+                self.search_terms(brand, kind, vec![short(&whole, WORD_CHARS_MAX)])
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn search_terms(&self, brand: &Brand, kind: Kind, mut terms: Vec<&str>) -> Result<Search> {
         // The longest is likely to be the rarest.
         terms.sort_by_key(|term| std::cmp::Reverse(term.chars().count()));
         let sql = "SELECT DISTINCT key FROM search_words WHERE brand = ?1 AND kind = ?2 AND word >= ?3 AND word < ?4 LIMIT ?5";
@@ -226,6 +238,7 @@ mod tests {
                     ("asa@example.com", vec!["1001"]),
                     ("rb705236325gb", vec!["1001"]),
                     ("rb705 öberg", vec!["1001"]),
+                    ("RB 705 236 325 GB", vec!["1001"]),
                     ("rb705 maria", vec![]),
                     ("71053", vec!["1002", "1001"]),
                     ("berg", vec!["1002"]),

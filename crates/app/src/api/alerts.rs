@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use schemars::JsonSchema;
+use selvedge_flow::PulseState;
 use selvedge_model::AlertId;
 use serde::{Deserialize, Serialize};
 
@@ -46,4 +47,16 @@ pub(super) async fn acknowledge(State(app): State<Arc<App>>, who: Who, Path(id):
     app.store.read(move |view| view.alert(&brand, id).map(|_| ())).await?;
     let taken = app.actions(&who).acknowledge(&[id]).await?;
     Ok(Json(Acknowledged { acknowledged: !taken.is_empty() }))
+}
+
+/// How the signs of life go.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Heartbeat {
+    /// Nothing where none are sent: see `heartbeat` under `[alerts]` of the configuration.
+    state: Option<PulseState>,
+}
+
+/// `GET /api/heartbeat`
+pub(super) async fn heartbeat(State(app): State<Arc<App>>) -> Answer<Heartbeat> {
+    Ok(Json(Heartbeat { state: app.engine.pulse_state() }))
 }

@@ -103,7 +103,7 @@ pub(super) struct ReadAgain {
 /// `POST /api/exceptions/{id}/look`
 pub(super) async fn look(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Answer<ReadAgain> {
     let id = id_of(&id)?;
-    let detail = view::exception(&app.store, &app.brand, &app.ends(), id).await?;
+    let detail = view::exception(&app.store, &app.brand, &app.all_ends(), id).await?;
     let detail = detail.ok_or_else(|| Problem::absent(format!("There is no exception {id}.")))?;
     let filter = view::reconcile::grouped_by(&detail.exception)
         .ok_or_else(|| Problem::unclear(format!("{id} is not about two ends that disagree. Nothing was done.")))?;
@@ -146,7 +146,7 @@ fn id_of(text: &str) -> Result<ExceptionId, Problem> {
 
 /// `GET /api/exceptions?shelf=&team=&person=&mine=&rule=&flow=&connection=&text=&after=&limit=`
 pub(super) async fn list(State(app): State<Arc<App>>, who: Who, Asked(wanted): Asked<DeskWanted>) -> Answer<DeskView> {
-    let asked = wanted.asked(&app.ends(), &who.names()).map_err(Problem::unclear)?;
+    let asked = wanted.asked(&app.all_ends(), &who.names()).map_err(Problem::unclear)?;
     Ok(Json(view::desk::desk(&app.store, &app.brand, &asked).await?))
 }
 
@@ -164,13 +164,13 @@ pub(super) struct Shown {
 /// `GET /api/exceptions/{id}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer<Shown> {
     let id = id_of(&id)?;
-    let Some(detail) = view::exception(&app.store, &app.brand, &app.ends(), id).await? else {
+    let Some(detail) = view::exception(&app.store, &app.brand, &app.all_ends(), id).await? else {
         return Err(Problem::absent(format!("There is no exception {id}.")));
     };
     let looking = Looking {
         brand: app.brand.clone(),
         desk: app.engine.setup().desk.clone(),
-        ends: app.ends(),
+        ends: app.all_ends(),
         now: app.clock.now(),
         edit: None,
     };
@@ -199,7 +199,7 @@ pub(super) async fn preview(
     let entry = match with.value {
         None => None,
         Some(value) => {
-            let detail = view::exception(&app.store, &app.brand, &app.ends(), id).await?;
+            let detail = view::exception(&app.store, &app.brand, &app.all_ends(), id).await?;
             let asked = detail.and_then(|detail| detail.mapping);
             let Some(asked) = asked else { return Err(Problem::unclear(format!("{id} asks for no mapping."))) };
             Some(asked.answered(with.connection, &value, &app.mapping_targets()).map_err(Problem::unclear)?)

@@ -17,13 +17,18 @@ use crate::{
     serve::App,
     view::{
         self, BalanceView, FlowView,
-        flows::{FlowDetail, SweepView},
+        flows::{FlowDetail, Lane, SweepView},
     },
 };
 
 /// `GET /api/flows`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<FlowView>> {
     Ok(Json(view::flows(&app.store, &app.brand, &app.ends(), app.clock.now()).await?))
+}
+
+/// `GET /api/lanes`
+pub(super) async fn lanes(State(app): State<Arc<App>>) -> Answer<Vec<Lane>> {
+    Ok(Json(view::flows::lanes(&app.engine, app.clock.now()).await?))
 }
 
 /// What was captured in which window; everything if neither end is given.

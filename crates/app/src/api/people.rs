@@ -11,10 +11,16 @@ use selvedge_model::{
     PersonId, TokenId,
     people::{Email, FourEyes, Role, fit_name},
 };
-use selvedge_store::people::{Person, Proof, tokens::Token};
+use selvedge_store::{
+    View,
+    people::{Person, Proof, tokens::Token},
+};
 use serde::{Deserialize, Serialize};
 
-use super::problem::{Answer, MaybeSent, Problem, Sent};
+use super::{
+    page::Page,
+    problem::{Answer, Asked, MaybeSent, Problem, Sent},
+};
 use crate::{
     people::{Who, manage},
     serve::App,
@@ -24,10 +30,28 @@ fn id_of(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|error| Problem::absent(format!("{error}.")))
 }
 
+/// People of one answer.
+const LIMIT_MAX: usize = 500;
+
+/// Which, and how many at most.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// The `next` of the page before.
+    after: Option<PersonId>,
+    /// How many, at most 500; 100 where nothing is said.
+    limit: Option<usize>,
+}
+
 /// `GET /api/people`
-pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Vec<Person>> {
-    let brand = app.brand.clone();
-    Ok(Json(app.store.read(move |view| view.people(&brand)).await?))
+pub(super) async fn list(State(app): State<Arc<App>>, Asked(wanted): Asked<Wanted>) -> Answer<Page<Person>> {
+    let (brand, limit) = (app.brand.clone(), wanted.limit.unwrap_or(100).clamp(1, LIMIT_MAX));
+    let mut people = app.store.read(move |view| view.people(&brand)).await?;
+    people.sort_by_key(|person| person.id);
+    people.retain(|person| wanted.after.is_none_or(|after| person.id > after));
+    people.truncate(limit);
+    let next = people.last().map(|person| person.id).filter(|_| people.len() == limit);
+    Ok(Json(Page::new(people, next)))
 }
 
 /// One person, and how they come in.
@@ -37,12 +61,19 @@ pub(super) struct PersonDetail {
     person: Person,
     /// Their tokens at this brand.
     tokens: Vec<Token>,
+    /// In how many browsers they are signed in; nothing where the account is used at other brands, too.
+    sessions: Option<u64>,
 }
 
 async fn seen(app: &App, id: PersonId) -> Answer<PersonDetail> {
-    let brand = app.brand.clone();
-    let (person, tokens) = app.store.read(move |view| Ok((view.person_seen_by(&brand, id)?, view.tokens(&brand, id)?))).await?;
-    Ok(Json(PersonDetail { person, tokens }))
+    let (brand, now) = (app.brand.clone(), app.clock.now());
+    let look = move |view: &View<'_>| {
+        let person = view.person_seen_by(&brand, id)?;
+        let ours = view.is_of_brand_alone(id, &brand)?;
+        let sessions = if ours { Some(view.sessions(id, now)?.len() as u64) } else { None };
+        Ok(PersonDetail { person, tokens: view.tokens(&brand, id)?, sessions })
+    };
+    Ok(Json(app.store.read(look).await?))
 }
 
 /// `GET /api/people/{id}`

@@ -8,6 +8,7 @@ use super::problem::Answer;
 use crate::{
     serve::App,
     view::{
+        self, Today,
         connections::ConnectionView,
         settings::{SettingsView, settings},
     },
@@ -16,6 +17,11 @@ use crate::{
 /// `GET /api/connections`
 pub(super) async fn connections(State(app): State<Arc<App>>) -> Answer<Vec<ConnectionView>> {
     Ok(Json(app.connections().await?))
+}
+
+/// `GET /api/today`
+pub(super) async fn today(State(app): State<Arc<App>>) -> Answer<Today> {
+    Ok(Json(view::today(&app.store, &app.brand, &app.ends(), app.lines(), app.clock.now()).await?))
 }
 
 /// `GET /api/settings`

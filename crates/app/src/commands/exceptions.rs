@@ -171,7 +171,7 @@ pub async fn run(about: &About, args: Args) -> Done {
     let store = about.store_to_read(&config).await?;
     let out = about.out;
     let detail = async |id: ExceptionId| -> Result<ExceptionDetail, Failure> {
-        let found = view::exception(&store, &config.brand, &config.ends(), id).await?;
+        let found = view::exception(&store, &config.brand, &config.all_ends(), id).await?;
         found.ok_or_else(|| {
             failed(
                 format!("there is no exception {id}"),
@@ -187,7 +187,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             let looking = Looking {
                 brand: config.brand.clone(),
                 desk: config.desk(),
-                ends: config.ends(),
+                ends: config.all_ends(),
                 now: about.clock.now(),
                 edit: None,
             };
@@ -284,7 +284,7 @@ fn settled(out: Out, said: String) -> Result<(), Failure> {
 }
 
 async fn list(out: Out, config: &Config, store: &Store, wanted: DeskWanted) -> Result<(), Failure> {
-    let asked = wanted.asked(&config.ends(), &[]).map_err(|why| unclear(why, "See selvedge exceptions list --help."))?;
+    let asked = wanted.asked(&config.all_ends(), &[]).map_err(|why| unclear(why, "See selvedge exceptions list --help."))?;
     let found = view::desk::desk(store, &config.brand, &asked).await?;
     if out.json {
         return out.json(&found.exceptions);

@@ -653,7 +653,19 @@ impl Config {
         flow.kind == FlowKind::Order && to.is_some_and(|to| to.connector.picks())
     }
 
-    /// All flows and their two ends, companions included.
+    /// The same, and the two ends of the flows of stock: whatever an exception may be of.
+    pub fn all_ends(&self) -> Vec<Ends> {
+        let stocks = self.stocks.iter().map(|(name, stock)| Ends {
+            flow: name.clone(),
+            kind: Kind::Stock,
+            from: ConnectionName::new(&stock.from),
+            to: ConnectionName::new(&stock.to),
+            mode: Mode::Live,
+        });
+        self.ends().into_iter().chain(stocks).collect()
+    }
+
+    /// All flows of records and their two ends, companions included.
     pub fn ends(&self) -> Vec<Ends> {
         let mut ends = Vec::new();
         for (name, flow) in &self.flows {

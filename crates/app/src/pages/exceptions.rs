@@ -32,7 +32,7 @@ fn address(wanted: &DeskWanted) -> String {
 
 /// The list.
 pub(super) async fn page(State(app): State<Arc<App>>, who: Who, Query(wanted): Query<DeskWanted>) -> Result<Markup, Failure> {
-    let ends = app.ends();
+    let ends = app.all_ends();
     let asked = wanted.asked(&ends, &who.names()).map_err(Failure::Unclear)?;
     let (desk, groups) = view::desk_by_cause(&app.store, &app.brand, &asked, &ends).await?;
     let field = ages(&desk.exceptions, app.clock.now());
@@ -101,7 +101,7 @@ fn nothing(wanted: &DeskWanted, shelf: &str) -> &'static str {
 }
 
 fn search(wanted: &DeskWanted, app: &App) -> Markup {
-    let connections = view::desk::connections(&app.ends());
+    let connections = view::desk::connections(&app.all_ends());
     html! {
         form.search action="/exceptions" method="get" role="search" {
             @if !wanted.shelf.is_empty() { input type="hidden" name="shelf" value=(wanted.shelf); }
@@ -122,7 +122,7 @@ fn search(wanted: &DeskWanted, app: &App) -> Markup {
                     label for="flow" { "Flow" }
                     select #flow name="flow" {
                         option value="" { "any" }
-                        @for ends in app.ends() { option value=(ends.flow) selected[wanted.flow == ends.flow.as_str()] { (ends.flow) } }
+                        @for ends in app.all_ends() { option value=(ends.flow) selected[wanted.flow == ends.flow.as_str()] { (ends.flow) } }
                     }
                 }
                 button { "Narrow" }

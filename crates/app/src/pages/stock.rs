@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::{
     Failure, Frame, Place,
     chart::{self, Bar},
+    stock_rows,
     words::{ago, change, figure_state, grouped, item_address, length, order_address, part, plural, units, when},
 };
 use crate::{
@@ -28,6 +29,8 @@ use crate::{
 
 /// Lines of the list.
 const LINES: usize = 50;
+/// Drifts that are shown, the newest.
+const DRIFTS: usize = 10;
 /// The longest text that is looked for.
 const SEARCH_CHARS_MAX: usize = 100;
 
@@ -73,6 +76,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(mut asked): Query<Se
     };
     let warehouses = stock::status(&app.store, &app.brand, stocks, now).await?;
     let listed = stock::listed(&app.store, &app.brand, stocks, wanted).await?;
+    let drifts = stock::drifts(&app.store, &app.brand, stocks, None, DRIFTS).await?;
     let frame = Frame::of(&app, Place::Stock, "Stock").await?;
     Ok(frame.around(html! {
         h1 { "Stock" }
@@ -83,6 +87,14 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(mut asked): Query<Se
             div #stock data-live { (cards(&warehouses, now)) }
             div #staleness data-live { (staleness(&warehouses)) }
             p { a href="/stock/rehearse" { "Rehearse other settings" } }
+            @if !drifts.is_empty() {
+                section aria-labelledby="drift" {
+                    h2 #drift { "Drift" }
+                    p { "Figures that did not stand as they should, though nothing under way explained it; the newest." }
+                    div #drifts data-live { (stock_rows::drift_table(&drifts, now)) }
+                    @if drifts.len() == DRIFTS { p { a href="/exceptions?rule=stock.drift" { "Those that somebody has to look at" } } }
+                }
+            }
             section aria-labelledby="figures" {
                 h2 #figures { "Figures" }
                 (looking(&asked, &warehouses))

@@ -159,7 +159,7 @@ fn drifts(rows: &StockRows, now: Timestamp) -> Markup {
     }
 }
 
-fn drift_table(rows: &[DriftRow], now: Timestamp) -> Markup {
+pub(super) fn drift_table(rows: &[DriftRow], now: Timestamp) -> Markup {
     html! {
         table.cards {
             caption.aside { "What should have stood there, and what did" }

@@ -949,6 +949,12 @@ async fn a_reading_that_is_kept_back_shows_what_it_would_move() {
         assert!(page.contains(says), "{says}: {page}");
     }
     assert!(!page.contains("back to the gate"), "{page}");
+    // It is of the two ends of its flow, and the drifts of all flows are beside the figures.
+    assert!(get(&app, "/exceptions?connection=books").await.text.contains(&path));
+    assert!(!get(&app, "/exceptions?connection=elsewhere").await.text.contains(&path));
+    let figures = get(&app, "/stock").await.text;
+    let drifts = figures.split("id=\"drifts\"").nth(1).and_then(|rest| rest.split("</table>").next()).unwrap();
+    assert!(drifts.contains("COAT-42") && drifts.contains("foreign write"), "{drifts}");
     let rows = &get(&app, &format!("/api{path}")).await.json()["stock"];
     assert_eq!(rows["moved"]["units_less"], 10, "{rows:#}");
     let coat = &rows["levels"][0];

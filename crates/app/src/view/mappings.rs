@@ -53,6 +53,8 @@ pub struct EntriesWanted {
     pub connection: String,
     /// Of one table.
     pub table: String,
+    /// With this text in ours or theirs, large and small letters alike.
+    pub search: String,
     /// The `next` of the page before.
     pub after: String,
     /// How many, at most 1,000; 100 where nothing is said.
@@ -81,9 +83,11 @@ pub async fn entries(
     };
     let (brand, limit) = (brand.clone(), wanted.limit.unwrap_or(100).clamp(1, ENTRIES_MAX));
     let rows = store.read(move |view| view.mappings(&brand)).await?;
+    let search = wanted.search.trim().to_lowercase();
     let is_wanted = |row: &MappingRow| {
         (wanted.connection.is_empty() || wanted.connection == row.connection)
             && (wanted.table.is_empty() || wanted.table == row.table)
+            && (search.is_empty() || [&row.key, &row.value].iter().any(|text| text.to_lowercase().contains(&search)))
             && after.as_ref().is_none_or(|after| place(row) > *after)
     };
     let page: Vec<MappingRow> = rows.into_iter().filter(is_wanted).take(limit).collect();

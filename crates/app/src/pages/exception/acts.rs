@@ -476,7 +476,7 @@ pub(in crate::pages) async fn wake(State(app): State<Arc<App>>, who: Who, Path(i
 /// Has both ends read again, before their time.
 pub(in crate::pages) async fn look(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Result<Response, Failure> {
     let id = id_of(&id)?;
-    let detail = view::exception(&app.store, &app.brand, &app.ends(), id).await?;
+    let detail = view::exception(&app.store, &app.brand, &app.all_ends(), id).await?;
     let filter = detail.as_ref().and_then(|detail| view::reconcile::grouped_by(&detail.exception));
     let Some(filter) = filter else { return Err(Failure::Absent(format!("{id} is not about two ends that disagree."))) };
     app.actions(&who).look_again(id, &filter.pair, &app.engine.reconciler).await?;

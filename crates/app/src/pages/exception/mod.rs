@@ -94,7 +94,7 @@ fn id_of(text: &str) -> Result<ExceptionId, Failure> {
 
 async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) -> Result<Markup, Failure> {
     let id = id_of(id)?;
-    let Some(detail) = view::exception(&app.store, &app.brand, &app.ends(), id).await? else {
+    let Some(detail) = view::exception(&app.store, &app.brand, &app.all_ends(), id).await? else {
         return Err(Failure::Absent(format!(
             "There is no exception {id}. It may belong to another store; the open ones are listed under Exceptions."
         )));
@@ -103,7 +103,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
     let now = app.clock.now();
     let desk = app.engine.setup().desk.clone();
     let edit: Option<ObligationId> = wanted.edit.parse().ok();
-    let looking = Looking { brand: app.brand.clone(), desk, ends: app.ends(), now, edit };
+    let looking = Looking { brand: app.brand.clone(), desk, ends: app.all_ends(), now, edit };
     let case = view::case::case(&app.store, &looking, &detail).await?;
     let ExceptionDetail { exception, holds, late, returns, mapping } = &detail;
     let (preview, with, refused) = foreseen(app, &detail, wanted).await?;
