@@ -50,7 +50,7 @@ pub struct Weighed {
 /// Which of them are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shelf {
-    /// Those that need somebody now, the highest impact first.
+    /// Those that need somebody now, by the impact of their root cause, the highest first.
     #[default]
     Open,
     /// Those that are snoozed, the next to wake first.
@@ -82,12 +82,14 @@ pub struct DeskFilter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     rank: i64,
+    /// Of one rank, the impact.
+    impact: i64,
     id: i64,
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.rank, self.id)
+        write!(f, "{}.{}.{}", self.rank, self.impact, self.id)
     }
 }
 
@@ -95,8 +97,11 @@ impl std::str::FromStr for Cursor {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let read = || text.split_once('.').and_then(|(rank, id)| Some(Cursor { rank: rank.parse().ok()?, id: id.parse().ok()? }));
-        read().ok_or_else(|| "This page of the list does not read; begin again with the first.".to_owned())
+        let parts: Vec<Option<i64>> = text.split('.').map(|part| part.parse().ok()).collect();
+        match *parts.as_slice() {
+            [Some(rank), Some(impact), Some(id)] => Ok(Cursor { rank, impact, id }),
+            _ => Err("This page of the list does not read; begin again with the first.".to_owned()),
+        }
     }
 }
 
@@ -156,28 +161,29 @@ impl View<'_> {
         let (sql, first) = match filter.shelf {
             Shelf::Open => (
                 select_exceptions!(
-                    "WHERE e.brand = ?1 AND e.open = 1 AND e.snoozed_until IS NULL AND (e.impact, e.id) < (?2, ?3)
-                     ORDER BY e.impact DESC, e.id DESC LIMIT ?4"
+                    "WHERE e.brand = ?1 AND e.open = 1 AND e.snoozed_until IS NULL AND (e.rank, e.impact, e.id) < (?2, ?5, ?3)
+                     ORDER BY e.rank DESC, e.impact DESC, e.id DESC LIMIT ?4"
                 ),
-                Cursor { rank: i64::MAX, id: i64::MAX },
+                Cursor { rank: i64::MAX, impact: i64::MAX, id: i64::MAX },
             ),
             Shelf::Snoozed => (
                 select_exceptions!(
                     "WHERE e.brand = ?1 AND e.open = 1 AND e.snoozed_until IS NOT NULL AND (e.snoozed_until, e.id) > (?2, ?3)
-                     ORDER BY e.snoozed_until, e.id LIMIT ?4"
+                     AND ?5 = ?5 ORDER BY e.snoozed_until, e.id LIMIT ?4"
                 ),
-                Cursor { rank: i64::MIN, id: i64::MIN },
+                Cursor { rank: i64::MIN, impact: 0, id: i64::MIN },
             ),
             Shelf::Closed => (
                 select_exceptions!(
-                    "WHERE e.brand = ?1 AND e.open = 0 AND (e.closed_at, e.id) < (?2, ?3) ORDER BY e.closed_at DESC, e.id DESC LIMIT ?4"
+                    "WHERE e.brand = ?1 AND e.open = 0 AND (e.closed_at, e.id) < (?2, ?3)
+                     AND ?5 = ?5 ORDER BY e.closed_at DESC, e.id DESC LIMIT ?4"
                 ),
-                Cursor { rank: i64::MAX, id: i64::MAX },
+                Cursor { rank: i64::MAX, impact: 0, id: i64::MAX },
             ),
         };
         let after = after.unwrap_or(first);
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut found = statement.query(params![brand.as_str(), after.rank, after.id, limit(SCAN_MAX)])?;
+        let mut found = statement.query(params![brand.as_str(), after.rank, after.id, limit(SCAN_MAX), after.impact])?;
         let (mut rows, mut scanned) = (Vec::new(), 0);
         let mut last = after;
         while let Some(row) = found.next()? {
@@ -186,12 +192,12 @@ impl View<'_> {
             }
             scanned += 1;
             let one = self.exception_row(row)?;
-            let rank = match filter.shelf {
-                Shelf::Open => row.get(18)?,
-                Shelf::Snoozed => row.get(19)?,
-                Shelf::Closed => row.get(11)?,
+            let (rank, impact) = match filter.shelf {
+                Shelf::Open => (row.get(27)?, row.get(18)?),
+                Shelf::Snoozed => (row.get(19)?, 0),
+                Shelf::Closed => (row.get(11)?, 0),
             };
-            last = Cursor { rank, id: one.id.0 };
+            last = Cursor { rank, impact, id: one.id.0 };
             if filter.fits(&one) {
                 rows.push(one);
             }
@@ -310,6 +316,24 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// A root cause ranks by all that hangs on it at its target, in whichever flows: what is open and not snoozed of it ranks alike.
+    pub(crate) fn rank_cause(&self, id: ExceptionId) -> Result<()> {
+        let sql = "WITH one AS (SELECT e.brand, e.cause, e.flow, t.target FROM exceptions e
+                     LEFT JOIN flow_targets t ON t.brand = e.brand AND t.flow = e.flow WHERE e.id = ?1)
+                   SELECT e.id, e.impact, e.rank FROM one JOIN exceptions e ON e.brand = one.brand AND e.cause = one.cause AND e.open = 1
+                     LEFT JOIN flow_targets t ON t.brand = e.brand AND t.flow = e.flow
+                   WHERE e.snoozed_until IS NULL AND (e.flow = one.flow OR t.target = one.target)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows =
+            statement.query_map([id.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+        let all = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let sum = all.iter().fold(0_i64, |sum, (_, impact, _)| sum.saturating_add(*impact));
+        for (id, ..) in all.iter().filter(|(.., rank)| *rank != sum) {
+            self.connection.prepare_cached("UPDATE exceptions SET rank = ?2 WHERE id = ?1")?.execute([*id, sum])?;
+        }
+        Ok(())
+    }
+
     /// Keeps what was found; tells when twice as much hangs on it as it last said, wakes it when twice as much does as when it was
     /// snoozed, and closes it when everything that it held has settled.
     pub fn weigh(&self, id: ExceptionId, found: &Weighed, now: Timestamp) -> Result<()> {
@@ -336,6 +360,7 @@ impl Tx<'_> {
             .prepare_cached(sql)?
             .query_row(values, |row| Ok((count(row.get(0)?), row.get::<_, bool>(1)?, count(row.get(2)?))));
         let Some((told, snoozed, snoozed_records)) = kept.optional()? else { return Ok(()) };
+        self.rank_cause(id)?;
         let records = found.radius.records;
         let so_many = if found.behind { format!("{records} are at stake now") } else { format!("it holds {records} now") };
         if told == 0 || records >= told.saturating_mul(2) {
@@ -394,6 +419,7 @@ impl Tx<'_> {
         if done == 0 {
             return Err(crate::StoreError::Absent(format!("open exception {id}")));
         }
+        self.rank_cause(id)?;
         // It is told in words of its own when it wakes, so it says until when here.
         self.tell_exception(id, EventKind::Snoozed, actor, &format!("until {}: {why}", moment(micros(until))?), now)
     }
@@ -402,6 +428,7 @@ impl Tx<'_> {
     pub fn wake(&self, id: ExceptionId, actor: &str, why: &str, now: Timestamp) -> Result<()> {
         let sql = "UPDATE exceptions SET snoozed_until = NULL, snoozed_why = NULL WHERE id = ?1 AND snoozed_until IS NOT NULL";
         if self.connection.prepare_cached(sql)?.execute([id.0])? > 0 {
+            self.rank_cause(id)?;
             self.tell_exception(id, EventKind::Woke, actor, why, now)?;
             // What was put off with it is due by its own plan again.
             let sql = "UPDATE alerts SET due_at = ?2 WHERE exception_id = ?1 AND resolved_at IS NULL AND due_at > ?2";

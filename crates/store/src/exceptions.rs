@@ -38,7 +38,7 @@ macro_rules! select_exceptions {
         concat!(
             "SELECT e.id, e.flow, e.rule, e.path, e.value, e.message, e.remedy, e.cause, e.open, e.first_seen_at, e.last_seen_at, ",
             "e.closed_at, e.closed_why, e.team, e.person, e.customers, e.deadline_at, e.deadline_kind, e.impact, e.snoozed_until, ",
-            "e.snoozed_why, e.release_stage, e.release_by, e.records, e.money, e.weighed_at IS NULL OR e.weigh_at <= 1, e.behind ",
+            "e.snoozed_why, e.release_stage, e.release_by, e.records, e.money, e.weighed_at IS NULL OR e.weigh_at <= 1, e.behind, e.rank ",
             "FROM exceptions e ",
             $rest
         )
@@ -267,11 +267,12 @@ impl Tx<'_> {
         if self.stage(id)?.is_some() {
             self.tell_exception(id, EventKind::Released, "", RELEASED_WHOLE, now)?;
         }
-        let sql = "UPDATE exceptions SET records = 0, customers = 0, money = '{}', behind = 0, deadline_at = NULL, deadline_kind = NULL, impact = 0,
+        let sql = "UPDATE exceptions SET records = 0, customers = 0, money = '{}', behind = 0, deadline_at = NULL, deadline_kind = NULL, impact = 0, rank = 0,
                      weigh_at = NULL, snoozed_until = NULL, snoozed_why = NULL, release_stage = NULL, release_by = NULL, release_until = NULL
                    WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([id.0])?;
         self.connection.prepare_cached("DELETE FROM release_watches WHERE exception_id = ?1")?.execute([id.0])?;
+        self.rank_cause(id)?;
         self.tell_exception(id, EventKind::Closed, "", why, now)
     }
 

@@ -191,7 +191,7 @@ async fn restore(about: &About, file: &Path, replace: bool) -> Done {
             about.out.say(format!("What was there before is now {}.", aside.display()))?;
         }
         about.out.say(format!(
-            "Restored to {}. Start selvedge, then run selvedge reconcile now: what was moved since the copy was made is found by key and confirmed, not sent twice.\nPeople who were erased since then are in it again: erase them once more.",
+            "Restored to {}. Start selvedge, then run selvedge reconcile now: what was moved since the copy was made is found by key and confirmed, not sent twice.\nPeople who were erased since then are in it again: erase them once more. Passwords, roles, sessions and tokens are those of then: revoke again what was revoked since (selvedge people list).",
             place.display()
         ))?;
     }

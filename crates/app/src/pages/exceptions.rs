@@ -168,7 +168,7 @@ fn group_of(group: &ExceptionGroup, app: &App, now: Timestamp) -> Markup {
             (standing(first, now))
             p.quiet {
                 "Ranked by "
-                @if group.exceptions.len() > 1 { "what hangs on it in " (first.flow) " alone: " }
+                @if group.exceptions.len() > 1 { "all of them together; " (first.flow) ": " }
                 (formula)
             }
             @if group.exceptions.len() > 1 {

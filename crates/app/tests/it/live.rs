@@ -196,3 +196,34 @@ async fn what_nobody_sees_holds_no_connection_and_a_file_that_is_no_text_bars_no
     assert_eq!(browser.run(&no_text).await, json!("as it should be"));
     browser.close().await;
 }
+
+/// Marks what a person holds on the page of an exception: a link with the focus, and half a sentence.
+const HOLD: &str = r##"
+const link = document.querySelector("#holds a"), said = document.querySelector("#said");
+said.value = "half a sentence";
+link.focus();
+[link.mark, said.mark] = ["mine", "mine"];
+return document.querySelector("#exception dd b").textContent;
+"##;
+
+/// The same a while later.
+const HELD: &str = r##"
+const link = document.activeElement, said = document.querySelector("#said");
+return [link.mark, said.mark, said.value];
+"##;
+
+#[tokio::test]
+async fn a_page_that_changes_under_somebodys_hands_leaves_them_what_they_hold() {
+    let (_demo, address) = demo(&["--orders", "120", "--pace", "10"]);
+    let browser = Browser::open(true, 1280).await;
+    browser.client.goto(&format!("{address}/")).await.unwrap();
+    browser.wait_for("#says", false, |text| text.starts_with("1 exception needs")).await;
+    browser.click("#exceptions a").await;
+    browser.see("#holds a").await;
+    browser.see("#live:not([hidden])").await;
+    let before = browser.run(HOLD).await.as_str().unwrap().to_owned();
+    // More is held, and the page says so by itself.
+    browser.wait_for("#exception dd b", false, |text| !text.is_empty() && text != before).await;
+    assert_eq!(browser.run(HELD).await, json!(["mine", "mine", "half a sentence"]));
+    browser.close().await;
+}

@@ -257,13 +257,56 @@ async fn what_waits_behind_it_or_differs_is_told_and_wakes_when_it_doubles() {
 }
 
 #[tokio::test]
+async fn a_root_cause_ranks_by_all_that_hangs_on_it() {
+    World::new()
+        .await
+        .tx(|tx| {
+            let targets = [("orders", "erp"), ("returns", "erp"), ("picks", "depot")].map(|(flow, to)| (flow.into(), to.into()));
+            tx.keep_flow_targets(&brand(), &targets)?;
+            let owner = || Owner { team: Team::Engineering, person: None };
+            let raise = |flow: &str, cause: &str, impact: u64| {
+                let problem = Problem::new("mapping.item", "", "no entry", "Add it.").cause(cause);
+                let id = tx.raise_standing(&brand(), &flow.into(), &problem, at(1)).unwrap();
+                let radius = Radius::default();
+                tx.begin_weighing(id).unwrap();
+                let found = Weighed { radius, behind: false, deadline: None, impact, again_at: None, owner: owner() };
+                tx.weigh(id, &found, at(2)).unwrap();
+                id
+            };
+            let (alone, elsewhere) = (raise("orders", "b", 90), raise("picks", "a", 80));
+            let (first, second) = (raise("orders", "a", 60), raise("returns", "a", 50));
+            let listed = || {
+                let (mut all, mut after) = (Vec::new(), None);
+                loop {
+                    let page = tx.desk(&brand(), &DeskFilter::default(), after, 1).unwrap();
+                    all.extend(page.rows.iter().map(|row| row.id));
+                    match page.next {
+                        Some(next) => after = Some(next.to_string().parse().unwrap()),
+                        None => return all,
+                    }
+                }
+            };
+            assert_eq!(listed(), [first, second, alone, elsewhere], "60 and 50 at one target are 110");
+            tx.snooze(second, at(900), "later", "anna", at(3))?;
+            assert_eq!(listed(), [alone, elsewhere, first]);
+            tx.wake(second, "anna", "now", at(4))?;
+            assert_eq!(listed(), [first, second, alone, elsewhere]);
+            tx.settle_standing(&brand(), "mapping.item:a", "mapped", at(5))?;
+            assert_eq!(listed(), [alone]);
+            assert!("9.9".parse::<Cursor>().is_err() && "1.2.3.4".parse::<Cursor>().is_err());
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn lists_are_stretches_of_an_index_however_many_there_are() {
     World::new()
         .await
         .tx(|tx| {
             for (query, index) in [
                 (
-                    "open = 1 AND snoozed_until IS NULL AND (impact, id) < (9, 9) ORDER BY impact DESC, id DESC LIMIT 9",
+                    "open = 1 AND snoozed_until IS NULL AND (rank, impact, id) < (9, 9, 9) ORDER BY rank DESC, impact DESC, id DESC LIMIT 9",
                     "exceptions_ranked",
                 ),
                 (

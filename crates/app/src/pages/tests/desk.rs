@@ -60,7 +60,7 @@ async fn one_root_cause_is_one_card_with_all_that_hangs_on_it_wherever_it_ranks(
         &amounts(&[money.to_string()]),
         "3 customers",
         "cut-off",
-        "Ranked by what hangs on it in orders alone: ",
+        "Ranked by all of them together; orders: ",
         "In returns",
     ] {
         assert!(page.contains(says), "{says}: {page}");
@@ -77,7 +77,7 @@ async fn one_root_cause_is_one_card_with_all_that_hangs_on_it_wherever_it_ranks(
     assert!(all.contains(&pointer) && all.contains(&format!("<a href=\"/exceptions/{second}\">")), "{all}");
     // Somebody who asks for the other flow alone sees the same sums.
     let narrowed = get(&app, "/exceptions?flow=returns&rule=mapping.").await.text;
-    assert!(narrowed.contains("4 records held") && narrowed.contains("in returns alone"), "{narrowed}");
+    assert!(narrowed.contains("4 records held") && narrowed.contains("together; returns: "), "{narrowed}");
 }
 
 #[tokio::test]
