@@ -649,6 +649,20 @@ mod tests {
         config
     }
 
+    #[tokio::test]
+    async fn another_config_is_told_once() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let (brand, now) = (selvedge_model::Brand::from("nordvik"), "2026-11-30T00:00:00Z".parse().unwrap());
+        let of = |text: &str| Digest(blake3::hash(text.as_bytes()).to_hex().to_string());
+        for text in ["a", "a", "b", "a"] {
+            tell_config(&store, &brand, &of(text), Path::new("/etc/selvedge.toml"), "root (cli)", now).await.unwrap();
+        }
+        let acts = store.read(move |view| view.audit_after(&brand, 0, 10)).await.unwrap();
+        let told: Vec<bool> = acts.iter().map(|act| act.detail.contains(&of("a").to_string())).collect();
+        assert_eq!(told, [true, false, true], "not again at a start without news, and again when it is put back");
+        assert!(acts.iter().all(|act| act.action == "config.load" && act.subject == "/etc/selvedge.toml"));
+    }
+
     const WHOLE: &str = r#"
 brand = "nordvik"
 store.url = "sqlite::memory:"

@@ -11,7 +11,7 @@ use selvedge_connector::Clock;
 use selvedge_model::{
     AnyRecord, ApprovalId, Brand, ConnectionName, ExceptionId, FlowName, ObligationId, PersonId,
     close::Period,
-    edit::{self, Edit, EditField},
+    edit::{self, Edit, EditField, one_line},
     obligation::{Event, State},
     owners::Owner,
     people::{Act, FourEyes, MapEntry},
@@ -122,7 +122,7 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn release(&self, id: ExceptionId) -> Result<u64> {
-        Ok(self.act(Act::Release { exception: id, at_once: true, records: 0 }).await?.records())
+        Ok(self.act(Act::Release { exception: id, at_once: true, records: 0, newest: None }).await?.records())
     }
 
     /// Sends one record of what an exception holds back to the gate. The engine watches it: when it is confirmed the rest
@@ -131,7 +131,7 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn release_stepwise(&self, id: ExceptionId) -> Result<Begun> {
-        Ok(match self.act(Act::Release { exception: id, at_once: false, records: 0 }).await? {
+        Ok(match self.act(Act::Release { exception: id, at_once: false, records: 0, newest: None }).await? {
             Done::Begun(begun, _) => begun,
             other => Begun::AtOnce(other.records()),
         })
@@ -142,15 +142,16 @@ impl Actions {
     /// # Errors
     /// [`StoreError::NeedsApproval`] when it is marked; the store's.
     pub async fn dismiss(&self, id: ExceptionId, reason: &str) -> Result<u64> {
-        Ok(self.act(Act::Dismiss { exception: id, reason: reason.to_owned(), records: 0 }).await?.records())
+        Ok(self.act(Act::Dismiss { exception: id, reason: reason.to_owned(), records: 0, newest: None }).await?.records())
     }
 
-    /// The same, for somebody who has seen it hold so many records: what was held since is not what they decided about.
+    /// The same, for somebody who has seen it hold so many records, and this one as the newest: what was held since is not what they
+    /// decided about.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] when it holds more by now; as [`Actions::dismiss`].
-    pub async fn dismiss_seen(&self, id: ExceptionId, reason: &str, records: u64) -> Result<u64> {
-        Ok(self.act_as_seen(Act::Dismiss { exception: id, reason: reason.to_owned(), records }).await?.records())
+    /// [`StoreError::Changed`] when it holds more by now, or a newer one; as [`Actions::dismiss`].
+    pub async fn dismiss_seen(&self, id: ExceptionId, reason: &str, records: u64, newest: Option<ObligationId>) -> Result<u64> {
+        Ok(self.act_as_seen(Act::Dismiss { exception: id, reason: reason.to_owned(), records, newest }).await?.records())
     }
 
     /// Sets (or with `None` removes) a mapping. Everything that waited for exactly this value goes back to the gate: one
@@ -332,7 +333,9 @@ impl Actions {
                 let mut now_goes = record.clone();
                 edit::lay_over(&mut now_goes, &in_force);
                 let meant = |field: &EditField| wanted.iter().any(|(one, _)| one == field);
-                if let Some((field, _)) = seen.iter().find(|(field, went)| meant(field) && field.of(&now_goes) != *went) {
+                if let Some((field, _)) =
+                    seen.iter().find(|(field, went)| meant(field) && one_line(field.of(&now_goes)) != one_line(went.clone()))
+                {
                     let goes = field.of(&now_goes).unwrap_or_else(|| "nothing".to_owned());
                     return Err(StoreError::Changed(format!("In {} of {kind} {} goes {goes} now.", field.name(), row.key)));
                 }
@@ -505,7 +508,7 @@ impl Actions {
     /// # Errors
     /// [`StoreError::Absent`] when it was never signed; [`StoreError::NeedsApproval`] when signing takes two.
     pub async fn reopen_close(&self, entity: &str, period: Period, reason: &str) -> Result<()> {
-        let act = Act::Restate { entity: entity.to_owned(), period, reason: reason.to_owned() };
+        let act = Act::Restate { entity: entity.to_owned(), period, reason: reason.to_owned(), signed: None };
         self.act(act).await.map(|_| ())
     }
 
@@ -531,6 +534,16 @@ fn as_it_stands(tx: &Tx<'_>, brand: &Brand, act: Act) -> Result<Act> {
             Act::Import { entries, before, records }
         }
         Act::Mark { marked, .. } => Act::Mark { marked, before: tx.four_eyes(brand)? },
+        Act::Release { exception, at_once, records, .. } => {
+            Act::Release { exception, at_once, records, newest: tx.newest_held(exception)? }
+        }
+        Act::Dismiss { exception, reason, records, .. } => {
+            Act::Dismiss { exception, reason, records, newest: tx.newest_held(exception)? }
+        }
+        Act::Restate { entity, period, reason, .. } => {
+            let signed = signed(tx, brand, &entity, period)?;
+            Act::Restate { entity, period, reason, signed }
+        }
         other => other,
     })
 }
@@ -560,16 +573,30 @@ fn as_it_was(tx: &Tx<'_>, brand: &Brand, act: &Act) -> Result<()> {
                 return Err(StoreError::Changed(format!("Two people are for {} now.", now.says())));
             }
         }
-        Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } | Act::Restate { .. } => {}
+        Act::Restate { entity, period, signed: before, .. } => {
+            if signed(tx, brand, entity, *period)? != *before {
+                return Err(StoreError::Changed(format!("{period} of {entity} was signed anew since.")));
+            }
+        }
+        Act::Release { .. } | Act::Dismiss { .. } | Act::Sign { .. } => {}
     }
-    if let Act::Release { exception: id, records, .. } | Act::Dismiss { exception: id, records, .. } = act {
+    if let Act::Release { exception: id, records, newest, .. } | Act::Dismiss { exception: id, records, newest, .. } = act {
         ours(tx, brand, *id)?;
         let now_holds = tx.exception(*id)?.count;
         if now_holds > *records {
             return Err(StoreError::Changed(format!("{id} held {records} when it was looked at and holds {now_holds} now.")));
         }
+        let newest_now = tx.newest_held(*id)?;
+        if let Some((was, now)) = newest.zip(newest_now).filter(|(was, now)| now > was) {
+            return Err(StoreError::Changed(format!("{id} holds {now} now; when it was looked at, {was} was the newest.")));
+        }
     }
     Ok(())
+}
+
+/// The hash of the pack that stands for a period.
+fn signed(tx: &Tx<'_>, brand: &Brand, entity: &str, period: Period) -> Result<Option<String>> {
+    Ok(tx.close_signs(brand, entity)?.into_iter().rfind(|sign| sign.period == period).map(|sign| sign.hash))
 }
 
 /// A mapping releases what waits for it, whichever exceptions hold that: how much it is shows once it is done, and then it is
@@ -641,7 +668,7 @@ fn perform(tx: &Tx<'_>, brand: &Brand, actor: &Actor, act: &Act, now: Timestamp)
             Ok(Done::Mapped(all))
         }
         Act::Sign { .. } => Err(StoreError::Forbidden("a period is signed at the command line".to_owned())),
-        Act::Restate { entity, period, reason } => {
+        Act::Restate { entity, period, reason, .. } => {
             tx.reopen_close(brand, entity, *period, actor, reason, now)?;
             tx.audit(brand, actor, "close.restate", &format!("{entity} {period}"), reason, now)?;
             Ok(Done::Moved(0))
@@ -676,6 +703,10 @@ fn map_one(
     let meant = tx.open_causes_at(brand, connection, if key == "*" { &all } else { &one })?;
     for (id, _, cause) in meant.into_iter().filter(|(_, _, cause)| key == "*" || *cause == one) {
         let asked = cause.strip_prefix(&all).unwrap_or_default();
+        // What has an entry of its own does not ask for the default.
+        if key == "*" && tx.mapping(brand, connection, table, asked)?.is_some() {
+            continue;
+        }
         let said = format!("{table} {asked} is {value} at {connection}");
         tx.tell_exception(id, EventKind::Mapped, actor, &said, now)?;
         // A first one that left with another value proves nothing of this one.
@@ -689,7 +720,7 @@ fn map_one(
                 mapped.following += tx.exception(id)?.count;
             }
             // The same value again changes nothing of what is on its way.
-            Begun::UnderWay => mapped.following += tx.exception(id)?.count,
+            Begun::UnderWay => {}
         }
     }
     Ok(mapped)

@@ -438,7 +438,9 @@ impl Engine {
     /// Whoever sets a mapping, at the command line too, has to know whose exceptions wait for it.
     async fn keep_flow_targets(&self) -> Result<()> {
         let brand = self.brand().clone();
-        let targets: Vec<_> = self.setup.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone())).collect();
+        let flows = self.setup.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone()));
+        let stocks = self.setup.stocks.iter().map(|stock| (stock.name.clone(), stock.to.clone()));
+        let targets: Vec<_> = flows.chain(stocks).collect();
         self.store().write(move |tx| tx.keep_flow_targets(&brand, &targets)).await
     }
 

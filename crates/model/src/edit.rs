@@ -322,6 +322,12 @@ impl EditField {
     }
 }
 
+/// A value as the field of a form shows it: one line, without blanks at its ends, nothing where that is empty.
+pub fn one_line(value: Option<String>) -> Option<String> {
+    let line: String = value?.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    Some(line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
 impl From<EditField> for String {
     fn from(field: EditField) -> String {
         field.word()

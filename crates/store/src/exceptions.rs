@@ -1,10 +1,7 @@
 //! Exceptions: one per root cause, with what it holds.
 
 use schemars::JsonSchema;
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -519,14 +516,22 @@ impl View<'_> {
         target: &ConnectionName,
         prefix: &str,
     ) -> Result<Vec<(ExceptionId, FlowName, String)>> {
-        let sql = "SELECT flow FROM flow_targets WHERE brand = ?1 AND target <> ?2";
+        let sql = "SELECT e.id, e.flow, e.cause FROM exceptions e
+                   WHERE e.brand = ?1 AND e.open = 1 AND e.cause >= ?2 AND e.cause < ?3
+                     AND NOT EXISTS (SELECT 1 FROM flow_targets t WHERE t.brand = ?1 AND t.flow = e.flow AND t.target <> ?5)
+                   ORDER BY e.cause LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let elsewhere = statement
-            .query_map([brand.as_str(), target.as_str()], |row| row.get(0).map(FlowName))?
-            .collect::<rusqlite::Result<BTreeSet<_>>>()?;
-        let mut found = self.open_causes(brand, prefix)?;
-        found.retain(|(_, flow, _)| !elsewhere.contains(flow));
-        Ok(found)
+        let past = format!("{prefix}\u{10FFFF}");
+        let rows = statement.query_map(params![brand.as_str(), prefix, past, LIST_MAX, target.as_str()], |row| {
+            Ok((ExceptionId(row.get(0)?), FlowName(row.get(1)?), row.get(2)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The newest obligation that it holds.
+    pub fn newest_held(&self, id: ExceptionId) -> Result<Option<ObligationId>> {
+        let sql = "SELECT max(id) FROM obligations WHERE exception_id = ?1 AND state = 'held'";
+        Ok(self.connection.prepare_cached(sql)?.query_row([id.0], |row| row.get::<_, Option<i64>>(0))?.map(ObligationId))
     }
 
     /// What it holds, oldest first: the obligation and our key of its record.

@@ -48,7 +48,7 @@ pub struct RecentRow {
 }
 
 impl Tx<'_> {
-    /// Keeps where each configured flow of records leads, in place of what was kept before.
+    /// Keeps where each configured flow leads, in place of what was kept before.
     pub fn keep_flow_targets(&self, brand: &Brand, targets: &[(FlowName, ConnectionName)]) -> Result<()> {
         self.connection.prepare_cached("DELETE FROM flow_targets WHERE brand = ?1")?.execute([brand.as_str()])?;
         let mut keep = self.connection.prepare_cached("INSERT INTO flow_targets (brand, flow, target) VALUES (?1, ?2, ?3)")?;

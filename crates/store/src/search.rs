@@ -101,11 +101,17 @@ impl View<'_> {
         let found = self.search_terms(brand, kind, terms)?;
         // What is long is printed, and read out, in groups: a tracking number is one word all the same.
         let whole: String = search.chars().filter(|c| !c.is_whitespace()).collect();
-        match found {
-            Search::Found(none) if none.is_empty() && whole != search => {
-                self.search_terms(brand, kind, vec![short(&whole, WORD_CHARS_MAX)])
-            }
-            found => Ok(found),
+        let nothing_yet = match &found {
+            Search::Found(keys) => keys.is_empty(),
+            Search::Frequent(_) => true,
+            Search::All => false,
+        };
+        if whole == search || !nothing_yet {
+            return Ok(found);
+        }
+        match self.search_terms(brand, kind, vec![short(&whole, WORD_CHARS_MAX)])? {
+            Search::Found(keys) if !keys.is_empty() => Ok(Search::Found(keys)),
+            _ => Ok(found),
         }
     }
 

@@ -60,6 +60,9 @@ pub(super) struct Dismiss {
     /// How many records it held when somebody looked: when it holds more by now, nothing is let go. Left out: whatever it holds.
     #[serde(default)]
     records: Option<u64>,
+    /// The newest of what it held then: when it holds a newer one by now, nothing is let go either.
+    #[serde(default)]
+    newest: Option<ObligationId>,
 }
 
 /// To whom, and what to say.
@@ -237,9 +240,9 @@ pub(super) async fn dismiss(
 ) -> Answer<Dismissed> {
     let id = id_of(&id)?;
     let reason = view::reason(&sent.reason).map_err(Problem::unclear)?;
-    let dismissed = match sent.records {
-        Some(records) => app.actions(&who).dismiss_seen(id, &reason, records).await?,
-        None => app.actions(&who).dismiss(id, &reason).await?,
+    let dismissed = match (sent.records, sent.newest) {
+        (None, None) => app.actions(&who).dismiss(id, &reason).await?,
+        (records, newest) => app.actions(&who).dismiss_seen(id, &reason, records.unwrap_or(u64::MAX), newest).await?,
     };
     Ok(Json(Dismissed { dismissed }))
 }

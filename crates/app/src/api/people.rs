@@ -46,10 +46,7 @@ pub(super) struct Wanted {
 /// `GET /api/people`
 pub(super) async fn list(State(app): State<Arc<App>>, Asked(wanted): Asked<Wanted>) -> Answer<Page<Person>> {
     let (brand, limit) = (app.brand.clone(), wanted.limit.unwrap_or(100).clamp(1, LIMIT_MAX));
-    let mut people = app.store.read(move |view| view.people(&brand)).await?;
-    people.sort_by_key(|person| person.id);
-    people.retain(|person| wanted.after.is_none_or(|after| person.id > after));
-    people.truncate(limit);
+    let people = app.store.read(move |view| view.people_after(&brand, wanted.after, limit)).await?;
     let next = people.last().map(|person| person.id).filter(|_| people.len() == limit);
     Ok(Json(Page::new(people, next)))
 }
@@ -96,7 +93,7 @@ pub(super) struct Invite {
 /// What became of an invitation, or of a way in that was made anew.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Invited {
-    /// Where they set a password, once, within three days; shown only now. None where they can sign in already.
+    /// Where they set a password, once, within three days; shown only now. None where they are known already: they come in as before, or `/people/{id}/reset` makes a link.
     link: Option<String>,
 }
 

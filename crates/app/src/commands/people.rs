@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     About, actor,
-    out::{Done, Failure, clean, counted, failed, moment, unclear},
+    out::{Done, Failure, clean, failed, moment, unclear},
 };
 use crate::{
     config::Config,
@@ -164,7 +164,7 @@ pub async fn run(about: &About, args: Args) -> Done {
             let id = person(&store, &config, &email).await?.id;
             if revoke {
                 let ended = manage::revoke_sessions(&store, brand, &by, id, now).await?;
-                said(about, format!("{} ended.", counted(ended, "session or token")))?;
+                said(about, format!("{ended} sessions and tokens of {email} are ended."))?;
             } else {
                 let sessions = store.read(move |view| view.sessions(id, now)).await?;
                 if out.json {

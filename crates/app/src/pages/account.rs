@@ -304,6 +304,7 @@ pub(super) async fn password(
     };
     let Ok(hash) = app.door.hashing.hash(new).await else { return Err(setup::busy()) };
     let (brand, now) = (app.brand.clone(), app.clock.now());
+    let id = who.person.id;
     app.store
         .write(move |tx| {
             tx.set_password(who.person.id, &hash)?;
@@ -312,6 +313,7 @@ pub(super) async fn password(
             tx.audit(&brand, email, "password.set", email, &format!("{ended} other sessions ended"), now)
         })
         .await?;
+    app.door.sso.iter().for_each(|sso| sso.forget(id));
     Ok(Redirect::to("/account?did=password").into_response())
 }
 
@@ -461,6 +463,7 @@ pub(super) async fn disconnect(
         return Ok((status, shown(&app, &who, None, Some((At::Sso, &why))).await?).into_response());
     }
     let (brand, now) = (app.brand.clone(), app.clock.now());
+    let id = who.person.id;
     app.store
         .write(move |tx| {
             tx.clear_subject(who.person.id)?;
@@ -469,6 +472,7 @@ pub(super) async fn disconnect(
             tx.audit(&brand, email, "sso.disconnect", email, &format!("{ended} other sessions ended"), now)
         })
         .await?;
+    app.door.sso.iter().for_each(|sso| sso.forget(id));
     Ok(Redirect::to("/account?did=disconnected").into_response())
 }
 

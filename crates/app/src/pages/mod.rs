@@ -290,11 +290,9 @@ impl From<StoreError> for Failure {
             StoreError::Forbidden(why) => {
                 Self::refused(StatusCode::FORBIDDEN, "You may not do this", format!("Nothing was done. {why}"))
             }
-            StoreError::Changed(how) => Self::refused(
-                StatusCode::CONFLICT,
-                "It has changed since",
-                format!("Nothing was done. {how} Load the page again."),
-            ),
+            StoreError::Changed(how) => {
+                Self::refused(StatusCode::CONFLICT, "It has changed since", format!("Nothing was done. {how}"))
+            }
             decided @ StoreError::Decided { .. } => {
                 let text = format!("Nothing was done: {decided}. See what waits under Approvals.");
                 Self::refused(StatusCode::CONFLICT, "Somebody was quicker", text)

@@ -39,7 +39,7 @@ impl Acted {
             "roles" => Some("The roles are set. They count from the next request on."),
             "disabled" => Some("The account is out of use, and its sessions have ended."),
             "enabled" => Some("The account is in use again."),
-            "sessions" => Some("All sessions of this person have ended."),
+            "sessions" => Some("All sessions and tokens of this person have ended."),
             "token" => Some("The token is good no more."),
             "four-eyes" => Some("Set. It counts from the next act on; what waits already stays as it is."),
             _ => None,

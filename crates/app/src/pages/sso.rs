@@ -121,6 +121,9 @@ fn come(
         if signed_in != Some(wanted) {
             return Ok(Came::Not("Somebody else is signed in now than when this was begun. Nothing was connected."));
         }
+        if tx.person(brand, wanted)?.issuer.is_some() {
+            return Ok(Came::Not("Your account is connected already. Nothing was changed; disconnect it first, under Account."));
+        }
         if known.is_some_and(|person| person.id != wanted) {
             return Ok(Came::Not(
                 "This account of the identity provider is connected with somebody else here. Nothing was connected.",

@@ -675,6 +675,13 @@ async fn a_held_order_is_edited_where_that_is_allowed() {
     let got = form(&app, &path, &format!("{sent}&city=Lund&seen.city=Bergen")).await;
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(got.text.contains("it has changed since this page was made") && got.text.contains("(goes now: "), "{}", got.text);
+    // What was not touched comes back as it goes now, and not as an edit of one's own.
+    assert!(
+        got.text.contains("id=\"edit-city\" name=\"city\" maxlength=\"200\" autocomplete=\"off\" value=\"Lund\""),
+        "{}",
+        got.text
+    );
+    assert!(!got.text.contains("value=\"NO\""), "{}", got.text);
     // Each of those it holds can be asked for.
     let other =
         page.split("?edit=").skip(1).map(|rest| rest.split('#').next().unwrap()).find(|other| *other != obligation).unwrap();
@@ -687,6 +694,11 @@ async fn a_held_order_is_edited_where_that_is_allowed() {
     assert!(page.contains("order 1002: Town: moved") && page.contains("Edited. It went back"), "{page}");
     let got = form(&app, &path, &format!("obligation={obligation}&city=Malm%C3%B6&reason=moved")).await;
     assert!(got.text.contains("is not held here any more"), "{}", got.text);
+    let other = got.text.split("Edit order 1003").nth(1).unwrap();
+    assert!(
+        !other.contains("Malmö") && !other.contains("id=\"edit-reason\" name=\"reason\" value=\"moved"),
+        "not into another order's: {other}"
+    );
     let got = api(
         &app,
         Method::POST,

@@ -223,6 +223,12 @@ impl Sso {
         Ok(Leave { address: format!("{}{mark}{query}", place.authorization_endpoint), cookie })
     }
 
+    /// Whoever is on the way to connect this person's account began it before something changed: it is begun anew.
+    pub(crate) fn forget(&self, person: PersonId) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.retain(|_, attempt| attempt.connects != Some(person));
+    }
+
     /// Takes back who was sent.
     pub(crate) async fn back(&self, cookie: Option<Proof>, state: &str, code: &str, error: &str) -> Result<Vouched, SsoError> {
         let now = self.clock.now();

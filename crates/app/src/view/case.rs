@@ -8,7 +8,7 @@ use selvedge_connector::Exchange;
 use selvedge_flow::DeskSetup;
 use selvedge_model::{
     AnyRecord, Brand, ExceptionId, FlowName, Kind, ObligationId, RecordKey,
-    edit::{EditField, Editable, ParcelNumber, lay_over},
+    edit::{EditField, Editable, ParcelNumber, lay_over, one_line},
     likeness::Names,
     obligation::State,
 };
@@ -253,7 +253,9 @@ fn suggestions(view: &View<'_>, brand: &Brand, asked: &MappingAsked, value: Opti
 
 fn editable(view: &View<'_>, looking: &Looking, id: ExceptionId, held: &[ObligationRow]) -> Result<Option<EditView>> {
     let may = |field: &EditField| looking.desk.editable.contains(&field.permission());
-    let may_edit = |row: &ObligationRow| looking.desk.editable.iter().any(|may| may.kind() == row.kind);
+    // What is held on another's account goes with that one.
+    let may_edit =
+        |row: &ObligationRow| row.waits_for.is_none() && looking.desk.editable.iter().any(|may| may.kind() == row.kind);
     // What was asked for by name may be far behind the oldest.
     let asked = match looking.edit.map(|id| view.obligation(id)) {
         Some(Ok(row)) if row.state == State::Held && row.exception == Some(id) && may_edit(&row) => Some(row),
@@ -341,7 +343,7 @@ pub fn edits(sent: &BTreeMap<String, String>, editable: &[Editable]) -> std::res
     let fields = sent.iter().filter(|(name, _)| !matches!(name.as_str(), "obligation" | "reason") && !name.starts_with(SEEN));
     for (name, value) in fields {
         let was = sent.get(&format!("{SEEN}{name}"));
-        if was == Some(value) {
+        if was.is_some_and(|was| one_line(Some(was.clone())) == one_line(Some(value.clone()))) {
             continue;
         }
         let field = EditField::from_word(name).ok_or_else(|| format!("There is no field {name:?} that can be edited."))?;

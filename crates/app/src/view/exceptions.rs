@@ -224,6 +224,8 @@ pub struct HeldView {
     pub kind: Kind,
     /// Our key.
     pub key: RecordKey,
+    /// The obligation on whose account it is held, and with which it goes.
+    pub waits_for: Option<ObligationId>,
 }
 
 /// An order that has not left a warehouse whole, of which an exception tells.
@@ -278,6 +280,8 @@ pub struct ExceptionDetail {
     pub exception: ExceptionView,
     /// What it holds, oldest first; at most 100 of them.
     pub holds: Vec<HeldView>,
+    /// The newest of all that it holds.
+    pub newest: Option<ObligationId>,
     /// Orders that it tells of and that have not left whole, the longest due first; at most 100 of them.
     pub late: Vec<LateView>,
     /// Returns of which one half is missing past its deadline; at most 100 of them.
@@ -311,8 +315,8 @@ pub async fn exception(store: &Store, brand: &Brand, ends: &[Ends], id: Exceptio
             let exception = ExceptionView::from(view.exception(id)?);
             let mut holds = Vec::new();
             for (obligation, key) in view.held_by(id, HELD_SHOWN_MAX)? {
-                let kind = view.obligation(obligation)?.kind;
-                holds.push(HeldView { obligation, kind, key: RecordKey(key) });
+                let row = view.obligation(obligation)?;
+                holds.push(HeldView { obligation, kind: row.kind, key: RecordKey(key), waits_for: row.waits_for });
             }
             let late = |row: PromiseRow| LateView {
                 order: row.key,
@@ -324,7 +328,8 @@ pub async fn exception(store: &Store, brand: &Brand, ends: &[Ends], id: Exceptio
             let half = |row: HalvesRow| HalfView { key: row.key, connection: row.connection, money: row.money };
             let returns = view.halves_of(id, HELD_SHOWN_MAX)?.into_iter().map(half).collect();
             let mapping = mapping_asked(view, &brand, &exception, &ends)?;
-            Ok(Some(ExceptionDetail { exception, holds, late, returns, mapping }))
+            let newest = view.newest_held(id)?;
+            Ok(Some(ExceptionDetail { exception, holds, newest, late, returns, mapping }))
         })
         .await
 }

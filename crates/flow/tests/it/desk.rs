@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use selvedge_connector::Connection;
 use selvedge_flow::{DeskSetup, Engine, actions::Actions};
 use selvedge_model::{
-    ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Kind, Money, RecordKey,
+    ConnectionName, Currency, ExceptionId, ExternalId, FlowName, Kind, Money, ObligationId, RecordKey,
     edit::{EditField, Editable},
     gate::rules::OrderPolicy,
     impact::DeadlineKind,
@@ -337,7 +337,7 @@ async fn nobody_lets_go_or_overwrites_what_they_have_not_seen() {
         Err(StoreError::Changed(how)) => how,
         other => panic!("{other:?}"),
     };
-    let older = world.actions().dismiss_seen(world.exception, "samples", 2).await;
+    let older = world.actions().dismiss_seen(world.exception, "samples", 2, None).await;
     assert_eq!(changed(older), "exc_1 held 2 when it was looked at and holds 3 now.");
     let books = ConnectionName::from("books");
     let over = async |seen| {
@@ -347,7 +347,11 @@ async fn nobody_lets_go_or_overwrites_what_they_have_not_seen() {
     assert_eq!(changed(over(None).await), "item sku=SKU-1 at books was not set when it was looked at and is item-1 now.");
     assert_eq!(over(Some("item-1")).await.unwrap(), 0);
     assert_eq!(world.counts(State::Held).await, 3);
-    assert_eq!(world.actions().dismiss_seen(world.exception, "samples", 3).await.unwrap(), 3);
+    // As many, and others: the newest tells.
+    let newest = world.store.read(|view| view.newest_held(ExceptionId(1))).await.unwrap().unwrap();
+    let older = world.actions().dismiss_seen(world.exception, "samples", 3, Some(ObligationId(newest.0 - 1))).await;
+    assert!(changed(older).contains("holds obl_"));
+    assert_eq!(world.actions().dismiss_seen(world.exception, "samples", 3, Some(newest)).await.unwrap(), 3);
 }
 
 #[tokio::test]
@@ -358,7 +362,11 @@ async fn a_mapping_that_is_put_right_sends_a_first_one_anew() {
     let put_right = world.actions().map(&books, "item", "sku=SKU-0", Some("item-0")).await.unwrap();
     assert_eq!((put_right.released, put_right.following), (1, 1), "the first one left with the wrong value");
     let again = world.actions().map(&books, "item", "sku=SKU-0", Some("item-0")).await.unwrap();
-    assert_eq!((again.released, again.following), (0, 1), "the same value changes nothing of what is on its way");
+    assert_eq!((again.released, again.following), (0, 0), "the same value changes nothing of what is on its way");
+    // Nor does a default, which is for what has no entry of its own.
+    let default = world.actions().map(&books, "item", "*", Some("item-0")).await.unwrap();
+    assert_eq!((default.released, default.following), (0, 0));
+    assert!(world.row().await.releasing.is_some());
     settle(&world.engine, &world.fake).await;
     assert_eq!((world.counts(State::Confirmed).await, world.fake.documents().len()), (3, 3));
 }

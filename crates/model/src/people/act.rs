@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Right;
-use crate::{ConnectionName, ExceptionId, close::Period};
+use crate::{ConnectionName, ExceptionId, ObligationId, close::Period};
 
 /// One entry of a mapping table, to be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -68,6 +68,9 @@ pub enum Act {
         at_once: bool,
         /// How many records it moved when it was asked for: what has grown since was not meant.
         records: u64,
+        /// The newest of what it held then: what came since, in place of others, was not meant either.
+        #[serde(default)]
+        newest: Option<ObligationId>,
     },
     /// Let go what an exception holds.
     Dismiss {
@@ -77,6 +80,9 @@ pub enum Act {
         reason: String,
         /// How many records it moved when it was asked for: what has grown since was not meant.
         records: u64,
+        /// The newest of what it held then: what came since, in place of others, was not meant either.
+        #[serde(default)]
+        newest: Option<ObligationId>,
     },
     /// Sign a period.
     Sign {
@@ -93,6 +99,9 @@ pub enum Act {
         period: Period,
         /// What came late.
         reason: String,
+        /// The hash of the pack that it restates, as it was signed when this was asked for.
+        #[serde(default)]
+        signed: Option<String>,
     },
     /// Say anew which acts take a second person, where something that did no longer does.
     Mark {
@@ -144,13 +153,15 @@ impl Act {
                 let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
                 format!("set {} mappings together{}: {}{rest}", entries.len(), releasing(*records), named.join(", "))
             }
-            Act::Release { exception, at_once, records } => {
+            Act::Release { exception, at_once, records, .. } => {
                 let how = if *at_once { "all at once" } else { "one record first" };
                 format!("release what {exception} holds, {records} records, {how}")
             }
-            Act::Dismiss { exception, reason, records } => format!("dismiss what {exception} holds, {records} records: {reason}"),
+            Act::Dismiss { exception, reason, records, .. } => {
+                format!("dismiss what {exception} holds, {records} records: {reason}")
+            }
             Act::Sign { entity, period } => format!("sign {period} of {entity}"),
-            Act::Restate { entity, period, reason } => format!("open a restatement of {period} of {entity}: {reason}"),
+            Act::Restate { entity, period, reason, .. } => format!("open a restatement of {period} of {entity}: {reason}"),
             Act::Mark { marked, before } => format!("have two people for {}, which now is {}", marked.says(), before.says()),
         }
     }
@@ -220,15 +231,18 @@ mod tests {
 
     #[test]
     fn only_what_is_marked_waits_and_a_mapping_is_no_way_round_the_limit_of_releases() {
-        let release = Act::Release { exception: ExceptionId(1), at_once: true, records: 0 };
+        let release = Act::Release { exception: ExceptionId(1), at_once: true, records: 0, newest: None };
         assert!(!FourEyes::default().takes_two(&release, u64::MAX));
         let some = FourEyes { release_over: Some(100), ..FourEyes::default() };
         assert_eq!((some.takes_two(&release, 100), some.takes_two(&release, 101)), (false, true));
         assert_eq!((some.takes_two(&map(Some("1")), 0), some.takes_two(&map(Some("1")), 101)), (false, true));
         let all = FourEyes { map: true, release_over: Some(0), dismiss: true, close: true };
         let sign = Act::Sign { entity: "se".into(), period: "2026-11".parse().unwrap() };
-        let restate = Act::Restate { entity: "se".into(), period: "2026-11".parse().unwrap(), reason: "late".into() };
-        for act in [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into(), records: 1 }, sign, restate] {
+        let restate =
+            Act::Restate { entity: "se".into(), period: "2026-11".parse().unwrap(), reason: "late".into(), signed: None };
+        for act in
+            [map(None), Act::Dismiss { exception: ExceptionId(1), reason: "x".into(), records: 1, newest: None }, sign, restate]
+        {
             assert_eq!((all.takes_two(&act, 0), FourEyes::default().takes_two(&act, 0)), (true, false), "{act:?}");
         }
     }

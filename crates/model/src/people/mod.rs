@@ -32,7 +32,7 @@ pub enum Right {
     Act,
     /// Set and remove mappings.
     Map,
-    /// Approve that a period is signed.
+    /// Approve that a period is signed or restated.
     Close,
     /// Read the metrics.
     Metrics,
@@ -64,7 +64,7 @@ impl Right {
                 "release, dismiss, edit, hand over and snooze what exceptions hold, acknowledge alerts, tick and sign checklists, pause and resume flows, sweep again"
             }
             Right::Map => "set and remove mappings",
-            Right::Close => "approve that a period is signed",
+            Right::Close => "approve that a period is signed or restated",
             Right::Metrics => "read the metrics",
             Right::People => "invite people, give roles, and say which acts take two",
         }

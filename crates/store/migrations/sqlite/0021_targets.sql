@@ -1,4 +1,4 @@
--- Where each configured flow of records leads: a mapping, and a value that a list has again, is of one target, and an exception of a flow.
+-- Where each configured flow leads: a mapping, and a value that a list has again, is of one target, and an exception of a flow.
 CREATE TABLE flow_targets (
     brand  TEXT NOT NULL,
     flow   TEXT NOT NULL,

@@ -21,7 +21,7 @@ use selvedge_model::{
 pub use self::proof::Proof;
 use crate::{
     Result, StoreError, Tx, View,
-    packing::{micros, moment, moment_maybe, unreadable},
+    packing::{limit, micros, moment, moment_maybe, unreadable},
     sealed::SealingKey,
 };
 
@@ -89,6 +89,14 @@ impl View<'_> {
     pub fn people(&self, brand: &Brand) -> Result<Vec<Person>> {
         let mut statement = self.connection.prepare_cached(&format!("{PERSON} WHERE {SEEN} ORDER BY p.email LIMIT ?2"))?;
         statement.query_and_then(params![brand.as_str(), LISTED_MAX], person)?.collect()
+    }
+
+    /// The same in the order in which they came, so many after one of them.
+    pub fn people_after(&self, brand: &Brand, after: Option<PersonId>, limit_rows: usize) -> Result<Vec<Person>> {
+        let sql = format!("{PERSON} WHERE {SEEN} AND p.id > ?2 ORDER BY p.id LIMIT ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let values = params![brand.as_str(), after.map_or(0, |id| id.0), limit(limit_rows)];
+        statement.query_and_then(values, person)?.collect()
     }
 
     /// One person, with what they are to a brand.
@@ -176,12 +184,12 @@ impl Tx<'_> {
         Ok(PersonId(self.connection.last_insert_rowid()))
     }
 
-    /// Sets what a person is to a brand; nothing else they were to it stays. Who becomes somebody here and is somebody at another
-    /// brand already is so by no link that was made there: whoever made it has no say here.
+    /// Sets what a person is to a brand; nothing else they were to it stays. Who becomes somebody here is so by no link that was made
+    /// before: whoever made it, at another brand, has no say here.
     pub fn set_roles(&self, id: PersonId, brand: &Brand, roles: &BTreeSet<Role>) -> Result<()> {
         let sql = "SELECT EXISTS (SELECT 1 FROM person_roles WHERE person = ?1 AND brand = ?2)";
         let known: bool = self.connection.prepare_cached(sql)?.query_row(params![id.0, brand.as_str()], |row| row.get(0))?;
-        if !known && !roles.is_empty() && !self.is_of_brand_alone(id, brand)? {
+        if !known && !roles.is_empty() {
             self.connection.prepare_cached("DELETE FROM links WHERE person = ?1")?.execute([id.0])?;
         }
         self.connection

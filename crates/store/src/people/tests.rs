@@ -290,7 +290,7 @@ async fn an_act_is_decided_once_and_in_time() {
             tx.set_four_eyes(&brand(), &marked)?;
             assert_eq!((tx.four_eyes(&brand())?, tx.four_eyes(&"other".into())?), (marked, FourEyes::default()));
 
-            let act = Act::Dismiss { exception: ExceptionId(3), reason: "test".to_owned(), records: 1 };
+            let act = Act::Dismiss { exception: ExceptionId(3), reason: "test".to_owned(), records: 1, newest: None };
             let first = tx.ask(&brand(), &act, Some(id), "anna", now())?;
             assert_eq!(tx.ask(&brand(), &act, Some(id), "anna", now())?, first, "asked once");
             assert_ne!(tx.ask(&brand(), &act, None, "bo (cli)", now())?, first);
@@ -332,6 +332,49 @@ async fn what_is_not_kept_leaves_nothing() {
             tx.keep_if(|| add("a@b.c"), |_| false)?;
             tx.keep_if(|| add("d@e.f"), |_| true)?;
             assert_eq!(tx.people(&brand())?.iter().map(|p| p.email.as_str()).collect::<Vec<_>>(), ["d@e.f"]);
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_link_is_of_its_brand_and_no_way_into_another() {
+    let store = crate::samples::memory().await;
+    store
+        .write(|tx| {
+            let other = Brand::from("other");
+            let (mine, theirs) = (tx.make_link(Link::Setup(brand()), now())?, tx.make_link(Link::Setup(other.clone()), now())?);
+            assert_eq!(tx.link(&mine, now())?, Some(Link::Setup(brand())), "another brand's takes nothing from it");
+            assert_eq!(tx.link(&theirs, now())?, Some(Link::Setup(other.clone())));
+            // Invited here, not yet come, and then given a role there: whoever has the link is nobody there.
+            let id = tx.add_person(&"eve@example.com".parse().unwrap(), "Eve", now())?;
+            tx.set_roles(id, &brand(), &[Role::Viewer].into())?;
+            let link = tx.make_link(Link::Password(id), now())?;
+            tx.set_roles(id, &brand(), &[Role::Operator].into())?;
+            assert_eq!(tx.link(&link, now())?, Some(Link::Password(id)), "another role at the same brand is no news");
+            tx.set_roles(id, &other, &[Role::Admin].into())?;
+            assert_eq!(tx.link(&link, now())?, None);
+            // Nor is it where the first brand took everything away before.
+            let link = tx.make_link(Link::Password(id), now())?;
+            tx.set_roles(id, &other, &[].into())?;
+            tx.set_roles(id, &brand(), &[].into())?;
+            tx.set_roles(id, &other, &[Role::Admin].into())?;
+            assert_eq!(tx.link(&link, now())?, None);
+            // People come page by page, in the order in which they came.
+            for number in 0..5 {
+                let one = tx.add_person(&format!("p{number}@example.com").parse().unwrap(), "P", now())?;
+                tx.set_roles(one, &other, &[Role::Viewer].into())?;
+            }
+            let (mut all, mut after) = (Vec::new(), None);
+            loop {
+                let page = tx.people_after(&other, after, 2)?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                all.extend(page.into_iter().map(|one| one.id));
+            }
+            assert_eq!(all.len(), 6);
+            assert!(all.is_sorted());
             Ok(())
         })
         .await

@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use selvedge_model::{ConnectionName, ExceptionId, owners::Owner, people::Right, team::Team};
+use selvedge_model::{ConnectionName, ExceptionId, ObligationId, owners::Owner, people::Right, team::Team};
 use selvedge_store::{StoreError, releases::Begun};
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ use crate::{
     people::{Who, may},
     serve::App,
     view::{
-        self, ExceptionView, MappingAsked, MappingWanted,
+        self, ExceptionDetail, ExceptionView, MappingAsked, MappingWanted,
         case::{EditView, SEEN, SuggestionView},
         document,
     },
@@ -102,7 +102,8 @@ pub(super) fn map_form(
 }
 
 /// Release, one first or all at once, and dismiss.
-pub(super) fn release_and_dismiss(exception: &ExceptionView, words: &Words, tried: &Tried) -> Markup {
+pub(super) fn release_and_dismiss(detail: &ExceptionDetail, words: &Words, tried: &Tried) -> Markup {
+    let exception = &detail.exception;
     let id = exception.id;
     let (typed, wrong) = tried.of("dismiss", "reason");
     html! {
@@ -124,6 +125,7 @@ pub(super) fn release_and_dismiss(exception: &ExceptionView, words: &Words, trie
                 p { (words.dismiss) " " (words.reason_kept()) }
                 form.act action={ "/exceptions/" (id) "/dismiss" } method="post" {
                     input type="hidden" name="records" value=(exception.count);
+                    @if let Some(newest) = detail.newest { input type="hidden" name="newest" value=(newest); }
                     label for="reason" { "Reason" }
                     @if let Some(wrong) = wrong { p.wrong #wrong-reason { (wrong) } }
                     div {
@@ -220,7 +222,9 @@ pub(super) fn edit_form(id: ExceptionId, edit: &EditView, asked: bool, tried: &T
                 div.grid {
                     @for one in &edit.fields {
                         @let word = one.field.word();
-                        @let typed = tried.of("edit", &word).0;
+                        // What nobody touched is shown as it goes now, and is nobody's edit again.
+                        @let touched = tried.of("edit", &word).0 != tried.of("edit", &format!("{SEEN}{word}")).0;
+                        @let typed = if touched { tried.of("edit", &word).0 } else { one.goes.as_deref().unwrap_or_default() };
                         div {
                             label for={ "edit-" (word) } {
                                 (one.field.name())
@@ -306,12 +310,13 @@ pub(in crate::pages) async fn release(
     Ok(Redirect::to(&format!("/exceptions/{id}?released={released}")).into_response())
 }
 
-/// Why, and how many records the page said that it holds.
+/// Why, and how many records the page said that it holds, and which as the newest.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(in crate::pages) struct Dismissing {
     reason: String,
     records: u64,
+    newest: Option<ObligationId>,
 }
 
 /// Dismisses what it holds.
@@ -324,7 +329,7 @@ pub(in crate::pages) async fn dismiss(
     match view::reason(&sent.reason) {
         Ok(reason) => {
             let exception = id_of(&id)?;
-            match app.actions(&who).dismiss_seen(exception, &reason, sent.records).await {
+            match app.actions(&who).dismiss_seen(exception, &reason, sent.records, sent.newest).await {
                 Ok(dismissed) => Ok(Redirect::to(&format!("/exceptions/{exception}?dismissed={dismissed}")).into_response()),
                 Err(StoreError::Changed(how)) => {
                     let wrong = format!("Nothing was dismissed. {how} See what it holds now, then dismiss that.");

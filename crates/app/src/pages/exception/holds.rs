@@ -59,7 +59,9 @@ pub(super) fn halves(exception: &ExceptionView, returns: &[HalfView]) -> Markup 
 }
 
 pub(super) fn held(exception: &ExceptionView, holds: &[HeldView], editable: &[Editable]) -> Markup {
-    let may_edit = |each: &HeldView| exception.open && may(Right::Act) && editable.iter().any(|one| one.kind() == each.kind);
+    let may_edit = |each: &HeldView| {
+        exception.open && each.waits_for.is_none() && may(Right::Act) && editable.iter().any(|one| one.kind() == each.kind)
+    };
     let shown = u64::try_from(holds.len()).unwrap_or(u64::MAX);
     html! {
         section aria-labelledby="held" {

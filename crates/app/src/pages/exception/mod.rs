@@ -105,7 +105,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
     let edit: Option<ObligationId> = wanted.edit.parse().ok();
     let looking = Looking { brand: app.brand.clone(), desk, ends: app.all_ends(), now, edit };
     let case = view::case::case(&app.store, &looking, &detail).await?;
-    let ExceptionDetail { exception, holds, late, returns, mapping } = &detail;
+    let ExceptionDetail { exception, holds, late, returns, mapping, .. } = &detail;
     let (preview, with, refused) = foreseen(app, &detail, wanted).await?;
     let tried = refused.as_ref().unwrap_or(tried);
     let rows = view::stock_rows(&app.store, &app.brand, &app.engine.setup().stocks, exception).await?;
@@ -122,13 +122,16 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         }
     };
     let people = names(app).await?;
+    let nothing_tried = Tried::default();
     let words = if returns.is_empty() { Words::of(exception) } else { Words::OF_RETURNS };
     let said = words.done(done).or_else(|| acts::done(&wanted.done, exception));
     Ok(frame.around(html! {
         p.crumb { a href="/exceptions" { "Exceptions" } }
         @if let Some(message) = said { (super::done(&message)) } @else { (done.shown()) }
-        // The form that it was typed into may be gone.
-        @if tried.act == "edit" && case.edit.is_none() { div.notice role="alert" { p { (tried.wrong) } } }
+        // The form that it was typed into may be gone, and another record's is no place for it.
+        @let typed_into = tried.typed.get("obligation").map(String::as_str);
+        @let edit_again = case.edit.as_ref().is_some_and(|edit| typed_into == Some(edit.obligation.to_string().as_str()));
+        @if tried.act == "edit" && !edit_again { div.notice role="alert" { p { (tried.wrong) } } }
         div #exception data-live { (about(exception, &words, &case.formula, now)) (case::under_way(&case)) }
         div #why data-live { (case::why(&case, now)) }
         @if let Some(rows) = &rows {
@@ -136,7 +139,7 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
             @let settled = words::settled(exception, rows);
             div #acts data-live[settled.is_some()] {
                 @if exception.open {
-                    @match settled { Some(why) => p.card #settled { (why) }, None => @if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) } }
+                    @match settled { Some(why) => p.card #settled { (why) }, None => @if may(Right::Act) { (acts::release_and_dismiss(&detail, &words, tried)) } }
                 }
             }
         } @else if let Some((filter, found)) = &differing {
@@ -149,11 +152,11 @@ async fn shown(app: &App, id: &str, done: &Done, wanted: &Shown, tried: &Tried) 
         } @else {
             @if exception.open {
                 @if may(Right::Map) && let Some(asked) = mapping { (acts::map_form(exception.id, asked, &app.targets(), &case.suggestions, &wanted.value, tried)) }
-                @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, Some(edit.obligation) == looking.edit, tried)) }
+                @if may(Right::Act) && let Some(edit) = &case.edit { (acts::edit_form(exception.id, edit, Some(edit.obligation) == looking.edit, if edit_again { tried } else { &nothing_tried })) }
                 @if let Some(preview) = &preview { (case::foreseen(preview, with.as_ref())) }
                 @if let Some(ends) = words::closes_alone(exception) {
                     p.card #settled data-live { "Nothing is held, so there is nothing to release or to dismiss: this closes by itself when " (ends) "." }
-                } @else if may(Right::Act) { (acts::release_and_dismiss(exception, &words, tried)) }
+                } @else if may(Right::Act) { (acts::release_and_dismiss(&detail, &words, tried)) }
             }
             div #holds data-live {
                 @if !returns.is_empty() {

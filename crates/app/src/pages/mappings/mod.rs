@@ -14,7 +14,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use selvedge_model::{ConnectionName, people::Right};
-use selvedge_store::mappings::MappingRow;
+use selvedge_store::{StoreError, mappings::MappingRow};
 use serde::Deserialize;
 
 pub(super) use self::{
@@ -229,7 +229,7 @@ fn entry(row: &MappingRow, now: jiff::Timestamp) -> Markup {
 fn form(app: &App, tried: Option<&Tried>) -> Markup {
     let typed = |pick: fn(&MappingWanted) -> &str| tried.map_or("", |tried| pick(&tried.wanted));
     let wrong = tried.and_then(|tried| tried.wrong.as_deref());
-    let seen = tried.and_then(|tried| tried.wanted.seen.as_deref());
+    let seen = tried.and_then(|tried| tried.wanted.seen.as_deref()).filter(|seen| !seen.is_empty());
     html! {
         section.card aria-labelledby="new" {
             h2 #new { @if seen.is_some() { "Change a mapping" } @else { "Set a mapping" } }
@@ -244,6 +244,8 @@ fn form(app: &App, tried: Option<&Tried>) -> Markup {
                     input type="hidden" name="seen" value=(seen);
                     p { code { (key) } " in the table " code { (table) } " at " (connection) ", now " code { (seen) } }
                 } @else {
+                    // An entry that stands already is seen before it is replaced.
+                    input type="hidden" name="seen" value="";
                     div {
                         label for="connection" { "At which connection" }
                         select #connection name="connection" {
@@ -289,15 +291,23 @@ pub(super) async fn remove(State(app): State<Arc<App>>, who: Who, Form(typed): F
 async fn act(app: &App, who: &Who, wanted: MappingWanted) -> Result<Response, Failure> {
     // A blank at the end of a key that a file brought stays there while its entry is changed or removed; typed, it is a slip.
     let targets = app.mapping_targets();
-    let checked =
-        if wanted.seen.is_some() { mapping_csv::checked(wanted.clone(), &targets) } else { wanted.clone().checked(&targets) };
-    let wrong = match checked {
-        Ok(checked) => {
-            let mapped = checked.set(&app.actions(who)).await?;
-            let word = if checked.value.is_some() { "set" } else { "removed" };
-            return Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response());
-        }
-        Err(wrong) => wrong,
+    let changes = wanted.seen.as_ref().is_some_and(|seen| !seen.is_empty());
+    let checked = if changes { mapping_csv::checked(wanted.clone(), &targets) } else { wanted.clone().checked(&targets) };
+    let (wanted, wrong) = match checked {
+        Err(wrong) => (wanted, wrong),
+        Ok(checked) => match checked.set(&app.actions(who)).await {
+            Ok(mapped) => {
+                let word = if checked.value.is_some() { "set" } else { "removed" };
+                return Ok(Redirect::to(&format!("/mappings?{}", super::mapped(word, mapped))).into_response());
+            }
+            Err(StoreError::Changed(how)) if checked.value.is_some() => {
+                let (brand, of) = (app.brand.clone(), checked.clone());
+                let stands = app.store.read(move |view| view.mapping(&brand, &of.connection, &of.table, &of.key)).await?;
+                let wrong = format!("Nothing was set. {how} Set it once more if it is to be replaced.");
+                (MappingWanted { seen: stands, ..checked }, wrong)
+            }
+            Err(other) => return Err(other.into()),
+        },
     };
     let page = shown(app, &Done::default(), &Wanted::default(), Some(Tried { wanted, wrong: Some(wrong) })).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())

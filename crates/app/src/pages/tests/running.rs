@@ -353,8 +353,20 @@ async fn a_key_that_ends_in_a_blank_is_changed_and_not_doubled() {
     let edit = get(&app, "/mappings?connection=books&table=item&edit=sku%3DA%20").await.text;
     assert!(edit.contains("name=\"key\" value=\"sku=A \"") && edit.contains("name=\"seen\" value=\"1\""), "{edit}");
     let older = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&seen=7").await;
-    assert_eq!(older.status, StatusCode::CONFLICT);
+    assert_eq!(older.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(older.text.contains("was 7 when it was looked at and is 1 now"), "{}", older.text);
+    // Typed as a new one, what stands is seen before it is replaced.
+    let blind = form(&app, "/mappings", "connection=books&table=item&key=sku%3DB&value=2&seen=").await;
+    assert_eq!(blind.status, StatusCode::SEE_OTHER, "{}", blind.text);
+    let blind = form(&app, "/mappings", "connection=books&table=item&key=sku%3DB&value=3&seen=").await;
+    assert_eq!(blind.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        blind.text.contains("was not set when it was looked at and is 2 now") && blind.text.contains("Change a mapping"),
+        "{}",
+        blind.text
+    );
+    assert!(blind.text.contains("name=\"seen\" value=\"2\"") && blind.text.contains("value=\"3\""), "{}", blind.text);
+    form(&app, "/mappings/remove", "connection=books&table=item&key=sku%3DB&seen=2").await;
     let changed = form(&app, "/mappings", "connection=books&table=item&key=sku%3DA%20&value=2&seen=1").await;
     assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.text);
     let stands = app.store.read(|view| view.mappings(&brand())).await.unwrap();
