@@ -179,8 +179,8 @@ pub(super) struct Ended {
 /// `POST /api/people/{id}/sessions/revoke`
 pub(super) async fn revoke_sessions(State(app): State<Arc<App>>, Path(id): Path<String>, who: Who) -> Answer<Ended> {
     let id = id_of(&id)?;
-    let ended = manage::revoke_sessions(&app.store, &app.brand, &who.actor(), id, app.clock.now()).await?;
-    Ok(Json(Ended { ended }))
+    let (sessions, tokens) = manage::revoke_sessions(&app.store, &app.brand, &who.actor(), id, app.clock.now()).await?;
+    Ok(Json(Ended { ended: sessions + tokens }))
 }
 
 /// `POST /api/people/{id}/tokens/{token}/revoke`

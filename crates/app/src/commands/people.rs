@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     About, actor,
-    out::{Done, Failure, clean, failed, moment, unclear},
+    out::{Done, Failure, clean, counted, failed, moment, unclear},
 };
 use crate::{
     config::Config,
@@ -163,8 +163,9 @@ pub async fn run(about: &About, args: Args) -> Done {
         Act::Sessions { email, revoke } => {
             let id = person(&store, &config, &email).await?.id;
             if revoke {
-                let ended = manage::revoke_sessions(&store, brand, &by, id, now).await?;
-                said(about, format!("{ended} sessions and tokens of {email} are ended."))?;
+                let (sessions, tokens) = manage::revoke_sessions(&store, brand, &by, id, now).await?;
+                let (sessions, tokens) = (counted(sessions, "session"), counted(tokens, "token"));
+                said(about, format!("Of {email}: {sessions} and {tokens} ended."))?;
             } else {
                 let sessions = store.read(move |view| view.sessions(id, now)).await?;
                 if out.json {

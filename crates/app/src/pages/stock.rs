@@ -87,7 +87,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, Query(mut asked): Query<Se
             div #stock data-live { (cards(&warehouses, now)) }
             div #staleness data-live { (staleness(&warehouses)) }
             p { a href="/stock/rehearse" { "Rehearse other settings" } }
-            @if !drifts.is_empty() {
+            @if !drifts.is_empty() && asked.after.is_empty() {
                 section aria-labelledby="drift" {
                     h2 #drift { "Drift" }
                     p { "Figures that did not stand as they should, though nothing under way explained it; the newest." }

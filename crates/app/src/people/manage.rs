@@ -130,19 +130,25 @@ pub(crate) async fn reset(
         .await
 }
 
-/// Ends all sessions and tokens of somebody; how many.
+/// Ends all sessions and tokens of somebody; how many of each.
 ///
 /// # Errors
 /// [`StoreError::Forbidden`] when the account is used at other brands, too.
-pub(crate) async fn revoke_sessions(store: &Store, brand: &Brand, by: &Actor, id: PersonId, now: Timestamp) -> Result<u64> {
+pub(crate) async fn revoke_sessions(
+    store: &Store,
+    brand: &Brand,
+    by: &Actor,
+    id: PersonId,
+    now: Timestamp,
+) -> Result<(u64, u64)> {
     let (brand, by) = (brand.clone(), by.clone());
     store
         .write(move |tx| {
             let person = ours(tx, &brand, &by, id)?;
             let (sessions, tokens) = (tx.revoke_sessions(id, None)?, tx.revoke_tokens(id)?);
-            let detail = format!("all {sessions}, and {tokens} tokens");
+            let detail = format!("all; sessions: {sessions}, tokens: {tokens}");
             tx.audit(&brand, &by, "session.revoke", person.email.as_str(), &detail, now)?;
-            Ok(sessions + tokens)
+            Ok((sessions, tokens))
         })
         .await
 }

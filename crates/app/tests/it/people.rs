@@ -170,7 +170,7 @@ async fn from_the_first_start_to_a_second_admin() {
     let (_, list) = people(&config, &["list"]);
     assert!(list.contains("ada@example.com") && list.contains("bo@example.com") && list.contains("password"), "{list}");
     let (good, said) = people(&config, &["sessions", "bo@example.com", "--revoke"]);
-    assert!(good && said.contains("1 session ended"), "{said}");
+    assert!(good && said.contains("1 session and 0 tokens ended"), "{said}");
     assert!(get(address, "/people", &cookie).contains("location: /login"));
     let (good, said) = people(&config, &["role", "bo@example.com", "viewer"]);
     assert!(good, "{said}");
