@@ -54,7 +54,7 @@ pub use exceptions::{
 };
 pub use flows::{FlowView, flows};
 pub use ledgers::{became, document};
-pub use mappings::{EntriesWanted, MappingWanted, MappingsView, Target, entries, mappings};
+pub use mappings::{EntriesWanted, MappingWanted, Target, entries, mappings};
 pub use orders::{ORDERS_MAX, ObligationView, OrderLine, OrderStory, RevisionView, Standing, order_story, orders};
 pub use parcels::{ShipmentView, Whereabouts};
 pub use preflight::{GapView, PreflightView};

@@ -40,6 +40,36 @@ pub struct MappingRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MappingSet(pub BTreeMap<(String, String, String), String>);
 
+/// A mapping table that has entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedTable {
+    /// For which target.
+    pub connection: String,
+    /// Its name.
+    pub table: String,
+    /// How many entries it has, its default not counted.
+    pub entries: u64,
+    /// What stands for everything that has no entry of its own.
+    pub default: Option<String>,
+    /// Who set the last of its entries.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which entries are looked for; an empty text stands for any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappingFilter {
+    /// For one target.
+    pub connection: String,
+    /// Of one table.
+    pub table: String,
+    /// With this text in ours or theirs, large and small letters alike.
+    pub text: String,
+    /// Those behind this one: connection, table, key.
+    pub after: Option<(String, String, String)>,
+}
+
 /// One change of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct MappingChange {
@@ -74,6 +104,17 @@ pub enum MappingAnswer {
     Inactive(String),
     /// By nothing.
     Nothing,
+}
+
+fn mapping_row(row: &rusqlite::Row<'_>) -> Result<MappingRow> {
+    Ok(MappingRow {
+        connection: row.get(0)?,
+        table: row.get(1)?,
+        key: row.get(2)?,
+        value: row.get(3)?,
+        by: row.get(4)?,
+        at: moment(row.get(5)?)?,
+    })
 }
 
 impl Tx<'_> {
@@ -226,17 +267,69 @@ impl View<'_> {
         let sql =
             "SELECT connection, tbl, key, value, set_by, set_at FROM mappings WHERE brand = ?1 ORDER BY connection, tbl, key";
         let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then([brand.as_str()], mapping_row)?;
+        rows.collect()
+    }
+
+    /// The tables that have entries, by connection and name.
+    pub fn mapped_tables(&self, brand: &Brand) -> Result<Vec<MappedTable>> {
+        // Beside one max(), the other columns are those of the row that has it.
+        let sql = "SELECT connection, tbl, count(*) - sum(key = '*'), set_by, max(set_at) FROM mappings WHERE brand = ?1
+                   GROUP BY connection, tbl ORDER BY connection, tbl";
+        let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_and_then([brand.as_str()], |row| {
-            Ok(MappingRow {
-                connection: row.get(0)?,
-                table: row.get(1)?,
-                key: row.get(2)?,
-                value: row.get(3)?,
-                by: row.get(4)?,
-                at: moment(row.get(5)?)?,
-            })
+            let (connection, table): (String, String) = (row.get(0)?, row.get(1)?);
+            let default = self.mapped(brand.as_str(), &connection, &table, DEFAULT_KEY)?;
+            Ok(MappedTable { connection, table, entries: count(row.get(2)?), default, by: row.get(3)?, at: moment(row.get(4)?)? })
         })?;
         rows.collect()
+    }
+
+    /// The first entries of one table by key, its default left out.
+    pub fn mappings_of(
+        &self,
+        brand: &Brand,
+        connection: &ConnectionName,
+        table: &str,
+        limit_rows: usize,
+    ) -> Result<Vec<MappingRow>> {
+        let sql = "SELECT connection, tbl, key, value, set_by, set_at FROM mappings
+                   WHERE brand = ?1 AND connection = ?2 AND tbl = ?3 AND key <> '*' ORDER BY key LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let of = params![brand.as_str(), connection.as_str(), table, limit(limit_rows)];
+        let rows = statement.query_and_then(of, mapping_row)?;
+        rows.collect()
+    }
+
+    /// Entries that a filter takes by connection, table and key, so many left out at the beginning, at most so many; and how many it
+    /// takes in all.
+    pub fn mappings_page(
+        &self,
+        brand: &Brand,
+        filter: &MappingFilter,
+        skip: usize,
+        limit_rows: usize,
+    ) -> Result<(Vec<MappingRow>, usize)> {
+        let sql = "SELECT connection, tbl, key, value, set_by, set_at FROM mappings
+                   WHERE brand = ?1 AND (?2 = '' OR connection = ?2) AND (?3 = '' OR tbl = ?3) AND (connection, tbl, key) > (?4, ?5, ?6)
+                   ORDER BY connection, tbl, key";
+        let text = filter.text.trim().to_lowercase();
+        let (connection, table, key) = filter.after.clone().unwrap_or_default();
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![brand.as_str(), filter.connection, filter.table, connection, table, key])?;
+        let (mut page, mut taken) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let has = |column| -> Result<bool> {
+                Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?.to_lowercase().contains(&text))
+            };
+            if text.is_empty() || has(2)? || has(3)? {
+                if taken >= skip && page.len() < limit_rows {
+                    page.push(mapping_row(row)?);
+                }
+                taken += 1;
+            }
+        }
+        Ok((page, taken))
     }
 
     /// The mappings in force, with these entries set.
@@ -388,6 +481,65 @@ mod tests {
                 tx.list_complete(&erp, "item", 2, at(9))?;
                 assert_eq!((tx.list_count(&erp, "item")?, tx.list_read_at(&erp, "item")?), (1, Some(at(9))));
                 assert_eq!(tx.list_count(&erp, "currency")?, 1);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn entries_are_counted_and_found_in_pages() {
+        let store = memory().await;
+        store
+            .write(|tx| {
+                let (erp, wms) = (connection("erp"), connection("wms"));
+                for (to, table, key, value, by, when) in [
+                    (&erp, "carrier", "*", "9", "anna", 1),
+                    (&erp, "item", "sku=Ärmel", "1", "bo", 7),
+                    (&erp, "item", "sku=b", "2", "anna", 3),
+                    (&erp, "item", "*", "3", "anna", 4),
+                    (&wms, "item", "sku=b", "ÄB", "anna", 5),
+                ] {
+                    tx.map(&brand(), to, table, key, Some(value), by, at(when))?;
+                }
+                let table = |connection: &str, table: &str, entries, default: Option<&str>, by: &str, when| MappedTable {
+                    connection: connection.to_owned(),
+                    table: table.to_owned(),
+                    entries,
+                    default: default.map(str::to_owned),
+                    by: by.to_owned(),
+                    at: at(when),
+                };
+                assert_eq!(
+                    tx.mapped_tables(&brand())?,
+                    [
+                        table("erp", "carrier", 0, Some("9"), "anna", 1),
+                        table("erp", "item", 2, Some("3"), "bo", 7),
+                        table("wms", "item", 1, None, "anna", 5)
+                    ]
+                );
+                assert_eq!(tx.mapped_tables(&"other".into())?, []);
+                let keys = |rows: Vec<MappingRow>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+                assert_eq!(keys(tx.mappings_of(&brand(), &erp, "item", 9)?), ["sku=b", "sku=Ärmel"]);
+                assert_eq!(keys(tx.mappings_of(&brand(), &erp, "item", 1)?), ["sku=b"]);
+                assert_eq!(keys(tx.mappings_of(&brand(), &erp, "carrier", 9)?), [""; 0], "a default is no entry of its own");
+
+                let page = |filter: MappingFilter, skip, limit| {
+                    let (rows, taken) = tx.mappings_page(&brand(), &filter, skip, limit).unwrap();
+                    let rows: Vec<String> =
+                        rows.into_iter().map(|row| format!("{} {} {}", row.connection, row.table, row.key)).collect();
+                    (rows.join(", "), taken)
+                };
+                let all = MappingFilter::default;
+                assert_eq!(tx.mappings_page(&brand(), &all(), 0, 9)?.0, tx.mappings(&brand())?);
+                assert_eq!(page(all(), 1, 2), ("erp item *, erp item sku=b".to_owned(), 5));
+                assert_eq!(page(all(), 7, 2), (String::new(), 5));
+                assert_eq!(page(MappingFilter { connection: "wms".to_owned(), ..all() }, 0, 9), ("wms item sku=b".to_owned(), 1));
+                assert_eq!(page(MappingFilter { table: "carrier".to_owned(), ..all() }, 0, 9), ("erp carrier *".to_owned(), 1));
+                let text = MappingFilter { text: " ä ".to_owned(), ..all() };
+                assert_eq!(page(text, 0, 9), ("erp item sku=Ärmel, wms item sku=b".to_owned(), 2), "in ours, in theirs");
+                let after = Some(("erp".to_owned(), "item".to_owned(), "sku=b".to_owned()));
+                assert_eq!(page(MappingFilter { after, ..all() }, 0, 1), ("erp item sku=Ärmel".to_owned(), 2));
                 Ok(())
             })
             .await

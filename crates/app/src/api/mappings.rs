@@ -31,7 +31,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, Asked(wanted): Asked<Entri
 
 /// `GET /api/mappings/preflight`
 pub(super) async fn preflight(State(app): State<Arc<App>>) -> Answer<Vec<PreflightView>> {
-    Ok(Json(view::mappings(&app.store, &app.brand).await?.preflight))
+    let brand = app.brand.clone();
+    let found = app.store.read(move |view| view.preflights(&brand)).await?;
+    Ok(Json(found.into_iter().map(PreflightView::from).collect()))
 }
 
 /// `PUT /api/mappings`: sets an entry (or removes it, with `"value": null`) and releases what waited for it: one

@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+/// How many changes are listed.
+const HISTORY_MAX: usize = 100;
 /// The largest import.
 const IMPORT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Changes that a second person is asked for at once.
@@ -105,7 +107,7 @@ pub async fn run(about: &About, args: Args) -> Done {
     let out = about.out;
     match args.act {
         Act::List { table, connection } => {
-            let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?.mappings;
+            let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?;
             let wanted = |row: &MappingRow| {
                 table.as_ref().is_none_or(|table| *table == row.table)
                     && connection.as_ref().is_none_or(|name| *name == row.connection)
@@ -121,7 +123,9 @@ pub async fn run(about: &About, args: Args) -> Done {
             }
         }
         Act::History => {
-            let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?.history;
+            let brand = config.brand.clone();
+            let store = about.store_to_read(&config).await?;
+            let rows = store.read(move |view| view.mapping_history(&brand, HISTORY_MAX)).await?;
             if out.json {
                 out.json(&rows)?;
             } else {
@@ -136,7 +140,7 @@ pub async fn run(about: &About, args: Args) -> Done {
         Act::Unset { entry, connection } => set(about, &config, entry, connection, None).await?,
         Act::Import { file } => import(about, &config, &file).await?,
         Act::Export { file } => {
-            let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?.mappings;
+            let rows = view::mappings(&about.store_to_read(&config).await?, &config.brand).await?;
             let text = write_csv(&rows)
                 .map_err(|error| failed(format!("the mappings cannot be written as CSV: {error}"), "Nothing was written.", ""))?;
             match file.filter(|file| file != Path::new("-")) {
@@ -224,7 +228,6 @@ async fn import(about: &About, config: &Config, file: &Path) -> Result<(), Failu
     let store = about.store(config).await?;
     let before: BTreeMap<(String, String, String), String> = view::mappings(&store, &config.brand)
         .await?
-        .mappings
         .into_iter()
         .map(|row| ((row.connection, row.table, row.key), row.value))
         .collect();

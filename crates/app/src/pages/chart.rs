@@ -153,8 +153,8 @@ pub(super) fn dots(id: &str, title: &str, across: &str, up: &str, dots: &[Dot]) 
                 figcaption {
                     b { (title) } " "
                     span.quiet {
-                        @if top == old { "The heaviest and the oldest: " (top.label) ", " (grouped(top.weight)) ", " (length(top.age_ms)) "." }
-                        @else { "The heaviest: " (top.label) ", " (grouped(top.weight)) ". The oldest: " (old.label) ", " (length(old.age_ms)) "." }
+                        @if top == old { "The heaviest and the oldest: " (top.label) ", impact " (grouped(top.weight)) ", for " (length(top.age_ms)) "." }
+                        @else { "The heaviest: " (top.label) ", impact " (grouped(top.weight)) ". The oldest: " (old.label) ", for " (length(old.age_ms)) "." }
                     }
                 }
                 svg.dots viewBox={ "0 0 " (WIDTH) " " (TALL + 20) } aria-hidden="true" {
@@ -167,7 +167,7 @@ pub(super) fn dots(id: &str, title: &str, across: &str, up: &str, dots: &[Dot]) 
                     text.end.under x=(WIDTH) y=(TALL + 4) { (across) " →" }
                     @for dot in dots {
                         a href=(dot.href) tabindex="-1" {
-                            circle cx=(x(dot.age_ms / 1_000)) cy=(y(dot.weight)) r="6" { title { (dot.label) ": " (grouped(dot.weight)) ", " (length(dot.age_ms)) } }
+                            circle cx=(x(dot.age_ms / 1_000)) cy=(y(dot.weight)) r="6" { title { (dot.label) ": impact " (grouped(dot.weight)) ", for " (length(dot.age_ms)) } }
                         }
                     }
                 }

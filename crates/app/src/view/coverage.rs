@@ -7,7 +7,7 @@ use selvedge_model::{Brand, ConnectionName, gate::preflight::Gap};
 use selvedge_store::{
     Result, Store,
     desk::{DeskFilter, Shelf},
-    mappings::MappingRow,
+    mappings::MappedTable,
 };
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub async fn coverage(store: &Store, brand: &Brand, targets: &[Target]) -> Resul
     let (brand, targets) = (brand.clone(), targets.to_vec());
     store
         .read(move |view| {
-            let rows = view.mappings(&brand)?;
+            let tables = view.mapped_tables(&brand)?;
             let preflights = view.preflights(&brand)?;
             let mut held: BTreeMap<(ConnectionName, String), u64> = BTreeMap::new();
             for shelf in [Shelf::Open, Shelf::Snoozed] {
@@ -78,15 +78,15 @@ pub async fn coverage(store: &Store, brand: &Brand, targets: &[Target]) -> Resul
                     names.push((target.name.clone(), table.name.to_owned(), parts));
                 }
             }
-            for row in &rows {
+            for row in &tables {
                 if !names.iter().any(|(connection, table, _)| connection.as_str() == row.connection && *table == row.table) {
                     names.push((ConnectionName(row.connection.clone()), row.table.clone(), Vec::new()));
                 }
             }
             let mut found = Vec::with_capacity(names.len());
             for (connection, table, parts) in names {
-                let mine: Vec<&MappingRow> =
-                    rows.iter().filter(|row| row.connection == connection.as_str() && row.table == table).collect();
+                let of = |one: &&MappedTable| one.connection == connection.as_str() && one.table == table;
+                let stands = tables.iter().find(of);
                 let gaps: Vec<&Gap> = preflights
                     .iter()
                     .filter(|one| one.to == connection)
@@ -95,14 +95,14 @@ pub async fn coverage(store: &Store, brand: &Brand, targets: &[Target]) -> Resul
                     .collect();
                 let of_late = gaps.iter().filter(|gap| gap.carried.orders > 0);
                 found.push(Coverage {
-                    entries: mine.iter().filter(|row| row.key != "*").count() as u64,
-                    default: mine.iter().find(|row| row.key == "*").map(|row| row.value.clone()),
+                    entries: stands.map_or(0, |one| one.entries),
+                    default: stands.and_then(|one| one.default.clone()),
                     listed: view.list_count(&connection, &table)?,
                     missing: gaps.len() as u64,
                     missing_of_late: of_late.clone().count() as u64,
                     orders_of_late: of_late.map(|gap| gap.carried.orders).sum(),
                     held: held.get(&(connection.clone(), table.clone())).copied().unwrap_or_default(),
-                    changed: mine.iter().max_by_key(|row| row.at).map(|row| (row.by.clone(), row.at)),
+                    changed: stands.map(|one| (one.by.clone(), one.at)),
                     connection,
                     table,
                     parts,

@@ -17,7 +17,6 @@ use selvedge_store::{
     Result, Store, View,
     checks::{ChecksSigned, TickRow},
     closes::CloseState,
-    mappings::MappingRow,
 };
 use serde::Serialize;
 
@@ -271,34 +270,39 @@ fn homes(facts: &Facts) -> Vec<Home> {
     homes
 }
 
+/// What is set in each table that a target asks.
+fn tables(view: &View<'_>, brand: &Brand, targets: &[Target]) -> Result<Vec<TableView>> {
+    let mapped = view.mapped_tables(brand)?;
+    let mut found = Vec::new();
+    for target in targets {
+        for table in target.tables {
+            let stands = mapped.iter().find(|one| one.connection == target.name.as_str() && one.table == table.name);
+            let printed = view.mappings_of(brand, &target.name, table.name, ENTRIES_MAX)?;
+            found.push(TableView {
+                connection: target.name.clone(),
+                table: table.name.to_owned(),
+                parts: table.parts.iter().map(|part| (*part).to_owned()).collect(),
+                entries: stands.map_or(0, |one| one.entries),
+                printed: printed.into_iter().map(|row| EntryView { key: row.key, value: row.value }).collect(),
+                default: stands.and_then(|one| one.default.clone()),
+                changed: stands.map(|one| (one.by.clone(), one.at)),
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// The handbook as it is now.
 ///
 /// # Errors
 /// The store's.
 pub async fn handbook(store: &Store, brand: &Brand, facts: &Facts, now: Timestamp) -> Result<Handbook> {
-    let mappings = super::mappings(store, brand).await?;
-    let mut tables = Vec::new();
-    for target in &facts.targets {
-        for table in target.tables {
-            let of = |row: &&MappingRow| row.connection == target.name.as_str() && row.table == table.name;
-            let rows: Vec<&MappingRow> = mappings.mappings.iter().filter(of).collect();
-            let mut entries: Vec<&MappingRow> = rows.iter().copied().filter(|row| row.key != "*").collect();
-            entries.sort_by(|one, other| one.key.cmp(&other.key));
-            let printed = entries.iter().take(ENTRIES_MAX);
-            tables.push(TableView {
-                connection: target.name.clone(),
-                table: table.name.to_owned(),
-                parts: table.parts.iter().map(|part| (*part).to_owned()).collect(),
-                entries: entries.len() as u64,
-                printed: printed.map(|row| EntryView { key: row.key.clone(), value: row.value.clone() }).collect(),
-                default: rows.iter().find(|row| row.key == "*").map(|row| row.value.clone()),
-                changed: rows.iter().max_by_key(|row| row.at).map(|row| (row.by.clone(), row.at)),
-            });
-        }
-    }
+    let (of, targets) = (brand.clone(), facts.targets.clone());
+    let tables = store.read(move |view| tables(view, &of, &targets)).await?;
+    let sights = Sights::of(store, brand, facts, now).await?;
     let mut lists = Vec::new();
     for list in Checklist::ALL {
-        lists.push(checklist(store, brand, facts, list, None, now).await?);
+        lists.push(checklist_by(&sights, store, brand, facts, list, None, now).await?);
     }
     let pair = |pair: &PairSetup| {
         let from: Vec<&str> = pair.sources.iter().map(ConnectionName::as_str).collect();
@@ -336,15 +340,42 @@ pub async fn checklist(
     period: Option<String>,
     now: Timestamp,
 ) -> Result<ChecklistView> {
+    let sights = Sights::of(store, brand, facts, now).await?;
+    checklist_by(&sights, store, brand, facts, list, period, now).await
+}
+
+/// What takes longest to see, once for all lists.
+#[derive(Clone)]
+struct Sights {
+    agreement: reconcile::Agreement,
+    shelves: Vec<stock::Warehouse>,
+}
+
+impl Sights {
+    async fn of(store: &Store, brand: &Brand, facts: &Facts, now: Timestamp) -> Result<Self> {
+        Ok(Self {
+            agreement: reconcile::agreement(store, brand, &facts.pairs).await?,
+            shelves: stock::status(store, brand, &facts.stocks, now).await?,
+        })
+    }
+}
+
+async fn checklist_by(
+    sights: &Sights,
+    store: &Store,
+    brand: &Brand,
+    facts: &Facts,
+    list: Checklist,
+    period: Option<String>,
+    now: Timestamp,
+) -> Result<ChecklistView> {
     let present = list.period(now, &facts.zone);
     let period = period.unwrap_or_else(|| present.clone());
-    let agreement = reconcile::agreement(store, brand, &facts.pairs).await?;
-    let shelves = stock::status(store, brand, &facts.stocks, now).await?;
-    let (brand, facts) = (brand.clone(), facts.clone());
+    let (sights, brand, facts) = (sights.clone(), brand.clone(), facts.clone());
     store
         .read(move |view| {
             let mut ticks = view.ticks(&brand, list, &period)?;
-            let sight = Sight { view, brand: &brand, facts: &facts, agreement: &agreement, shelves: &shelves, now };
+            let sight = Sight { view, brand: &brand, facts: &facts, sights: &sights, now };
             let mut checks = Vec::new();
             for check in list.checks() {
                 let (seen, words) = sight.of(check.proof)?;
@@ -370,8 +401,7 @@ struct Sight<'a> {
     view: &'a View<'a>,
     brand: &'a Brand,
     facts: &'a Facts,
-    agreement: &'a reconcile::Agreement,
-    shelves: &'a [stock::Warehouse],
+    sights: &'a Sights,
     now: Timestamp,
 }
 
@@ -423,8 +453,8 @@ impl Sight<'_> {
                 told(open == 0, if open == 0 { "nothing is open".to_owned() } else { format!("{open} open") })
             }
             Proof::Stock => {
-                let held: u64 = self.shelves.iter().map(|shelf| shelf.balance.held).sum();
-                let oldest = self.shelves.iter().map(|shelf| shelf.freshness.p99_ms).max();
+                let held: u64 = self.sights.shelves.iter().map(|shelf| shelf.balance.held).sum();
+                let oldest = self.sights.shelves.iter().map(|shelf| shelf.freshness.p99_ms).max();
                 match oldest {
                     None => (Seen::Open, "no flow of stock".to_owned()),
                     Some(ms) => told(
@@ -434,16 +464,16 @@ impl Sight<'_> {
                 }
             }
             Proof::Reconciliation => {
-                let Some(since) = self.agreement.since else {
-                    return Ok(told(self.agreement.pairs == 0, "not every pair was read yet".to_owned()));
+                let Some(since) = self.sights.agreement.since else {
+                    return Ok(told(self.sights.agreement.pairs == 0, "not every pair was read yet".to_owned()));
                 };
                 let fresh = self.within_days(Some(since), LOOK_DAYS);
                 told(
-                    fresh && self.agreement.agrees(),
+                    fresh && self.sights.agreement.agrees(),
                     format!(
                         "{} differences open, {} pairs do not meet, read {}",
-                        self.agreement.open,
-                        self.agreement.short.len(),
+                        self.sights.agreement.open,
+                        self.sights.agreement.short.len(),
                         if fresh { "lately" } else { "too long ago" }
                     ),
                 )

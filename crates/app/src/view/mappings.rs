@@ -7,42 +7,20 @@ use selvedge_flow::actions::{Actions, Mapped};
 use selvedge_model::{Brand, ConnectionName, FlowName};
 use selvedge_store::{
     Result, Store,
-    mappings::{MappingChange, MappingRow},
+    mappings::{MappingFilter, MappingRow},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Ends, PreflightView};
+use super::Ends;
 use crate::config::words::nearest;
 
-/// How many changes of mappings are shown.
-const HISTORY_MAX: usize = 100;
-
-/// The mapping tables and who changed them.
-#[derive(Clone, Debug, Serialize)]
-pub struct MappingsView {
-    /// What is set.
-    pub mappings: Vec<MappingRow>,
-    /// The last changes, newest first.
-    pub history: Vec<MappingChange>,
-    /// What the last pre-flight of each flow found.
-    pub preflight: Vec<PreflightView>,
-}
-
-/// The mapping tables and who changed them.
+/// All entries.
 ///
 /// # Errors
 /// The store's.
-pub async fn mappings(store: &Store, brand: &Brand) -> Result<MappingsView> {
+pub async fn mappings(store: &Store, brand: &Brand) -> Result<Vec<MappingRow>> {
     let brand = brand.clone();
-    store
-        .read(move |view| {
-            Ok(MappingsView {
-                mappings: view.mappings(&brand)?,
-                history: view.mapping_history(&brand, HISTORY_MAX)?,
-                preflight: view.preflights(&brand)?.into_iter().map(PreflightView::from).collect(),
-            })
-        })
-        .await
+    store.read(move |view| view.mappings(&brand)).await
 }
 
 /// Which entries are wanted, and from where on.
@@ -73,7 +51,6 @@ pub async fn entries(
     brand: &Brand,
     wanted: &EntriesWanted,
 ) -> Result<std::result::Result<(Vec<MappingRow>, Option<String>), String>> {
-    let place = |row: &MappingRow| (row.connection.clone(), row.table.clone(), row.key.clone());
     let after: Option<(String, String, String)> = match wanted.after.as_str() {
         "" => None,
         text => match URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
@@ -82,16 +59,10 @@ pub async fn entries(
         },
     };
     let (brand, limit) = (brand.clone(), wanted.limit.unwrap_or(100).clamp(1, ENTRIES_MAX));
-    let rows = store.read(move |view| view.mappings(&brand)).await?;
-    let search = wanted.search.trim().to_lowercase();
-    let is_wanted = |row: &MappingRow| {
-        (wanted.connection.is_empty() || wanted.connection == row.connection)
-            && (wanted.table.is_empty() || wanted.table == row.table)
-            && (search.is_empty() || [&row.key, &row.value].iter().any(|text| text.to_lowercase().contains(&search)))
-            && after.as_ref().is_none_or(|after| place(row) > *after)
-    };
-    let page: Vec<MappingRow> = rows.into_iter().filter(is_wanted).take(limit).collect();
-    let last = page.last().filter(|_| page.len() == limit).map(place);
+    let EntriesWanted { connection, table, search, .. } = wanted.clone();
+    let filter = MappingFilter { connection, table, text: search, after };
+    let (page, taken) = store.read(move |view| view.mappings_page(&brand, &filter, 0, limit)).await?;
+    let last = page.last().filter(|_| taken > page.len()).map(|row| (&row.connection, &row.table, &row.key));
     let next = last.map(|last| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&last).unwrap_or_default()));
     Ok(Ok((page, next)))
 }

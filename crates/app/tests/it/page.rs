@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// A child process that does not outlive the test.
-pub struct Running(Child);
+/// A program, and a folder for what it leaves behind where nothing else is said.
+pub struct Running(Child, #[expect(dead_code, reason = "it goes when the program has ended")] tempfile::TempDir);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -38,9 +39,11 @@ pub fn start(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> (R
 
 /// The same, or why it ended without saying it.
 fn started(command: &mut Command, pick: impl Fn(&str) -> Option<String>) -> Result<(Running, String), String> {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut child =
+        command.env("TMPDIR", temporary.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let (output, mut errors) = (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
-    let mut running = Running(child);
+    let mut running = Running(child, temporary);
     let complaint = std::thread::spawn(move || {
         let mut said = Vec::new();
         let _ = errors.read_to_end(&mut said);

@@ -144,18 +144,15 @@ const LOOK: Duration = Duration::from_millis(100);
 /// # Errors
 /// Whatever keeps it from starting; an unsettled end.
 pub async fn run(args: DemoArgs, started: Instant) -> anyhow::Result<()> {
-    let temporary = if args.store.is_none() { Some(temporary_folder()?) } else { None };
-    let store = match (&args.store, &temporary) {
-        (Some(store), _) => std::path::absolute(store)?,
-        (None, Some(folder)) => folder.join("selvedge.db"),
-        (None, None) => anyhow::bail!("there is no place for the store"),
-    };
-    let result = run_in(&args, &store, started).await;
-    if let Some(folder) = temporary {
-        // Nothing in it is wanted once the demo is over.
-        let _ = std::fs::remove_dir_all(folder);
+    if let Some(store) = &args.store {
+        return run_in(&args, &std::path::absolute(store)?, started).await;
     }
-    result
+    // Nothing in it is wanted once the demo is over.
+    let folder = tempfile::Builder::new()
+        .prefix("selvedge-demo-")
+        .tempdir()
+        .with_context(|| format!("cannot make a folder in {}; say where with --store FILE", std::env::temp_dir().display()))?;
+    run_in(&args, &folder.path().join("selvedge.db"), started).await
 }
 
 async fn run_in(args: &DemoArgs, store: &Path, started: Instant) -> anyhow::Result<()> {
@@ -411,12 +408,6 @@ fn announce(args: &DemoArgs, store: &Path, config: &Path, page: &str) {
 /// A line for whoever started it. The demo goes on when nobody listens any more: it is there for the page.
 fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-fn temporary_folder() -> anyhow::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("selvedge-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    Ok(folder)
 }
 
 /// The name of a connection as the flow knows it.

@@ -4,7 +4,7 @@ mod coverage;
 mod history;
 mod import;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Form,
@@ -14,7 +14,10 @@ use axum::{
 };
 use maud::{Markup, html};
 use selvedge_model::{ConnectionName, people::Right};
-use selvedge_store::{StoreError, mappings::MappingRow};
+use selvedge_store::{
+    StoreError,
+    mappings::{MappingFilter, MappingRow},
+};
 use serde::Deserialize;
 
 pub(super) use self::{
@@ -28,7 +31,7 @@ use super::{
 use crate::{
     people::Who,
     serve::App,
-    view::{self, MappingWanted, mapping_csv},
+    view::{self, MappingWanted, PreflightView, mapping_csv},
 };
 
 /// Entries of one page.
@@ -67,11 +70,9 @@ impl Wanted {
         if asked.is_empty() { "/mappings".to_owned() } else { format!("/mappings?{}", asked.join("&")) }
     }
 
-    fn takes(&self, row: &MappingRow) -> bool {
-        let search = self.search.trim().to_lowercase();
-        (self.connection.is_empty() || row.connection == self.connection)
-            && (self.table.is_empty() || row.table == self.table)
-            && (search.is_empty() || row.key.to_lowercase().contains(&search) || row.value.to_lowercase().contains(&search))
+    fn filter(&self) -> MappingFilter {
+        let Self { connection, table, search, .. } = self.clone();
+        MappingFilter { connection, table, text: search, after: None }
     }
 
     fn narrows(&self) -> bool {
@@ -107,24 +108,36 @@ pub(super) async fn page(
 }
 
 async fn shown(app: &App, done: &Done, wanted: &Wanted, tried: Option<Tried>) -> Result<Markup, Failure> {
-    let view::MappingsView { mappings, history: changes, preflight } = view::mappings(&app.store, &app.brand).await?;
     let tables = view::coverage::coverage(&app.store, &app.brand, &app.mapping_targets()).await?;
+    let (brand, filter, asked) = (app.brand.clone(), wanted.filter(), wanted.clone());
+    let skip = wanted.skip.trim().parse::<usize>().unwrap_or(0);
+    let (page, edited, changes, preflight) = app
+        .store
+        .read(move |view| {
+            let (rows, taken) = view.mappings_page(&brand, &filter, skip, PAGE)?;
+            let of = ConnectionName(asked.connection);
+            let edited = if asked.edit.is_empty() { None } else { view.mapping(&brand, &of, &asked.table, &asked.edit)? };
+            let changes = view.mapping_history(&brand, CHANGES_SHOWN + 1)?;
+            Ok((Page { rows, skip: skip.min(taken), taken }, edited, changes, view.preflights(&brand)?))
+        })
+        .await?;
+    let preflight: Vec<PreflightView> = preflight.into_iter().map(PreflightView::from).collect();
     let frame = Frame::of(app, Place::Mappings, "Mappings").await?;
     let now = app.clock.now();
-    let edited = mappings.iter().find(|row| !wanted.edit.is_empty() && row.key == wanted.edit && wanted.takes(row));
     let tried = tried.or_else(|| {
-        edited.map(|row| Tried {
+        edited.map(|value| Tried {
             wanted: MappingWanted {
-                connection: row.connection.as_str().into(),
-                table: row.table.clone(),
-                key: row.key.clone(),
-                value: Some(row.value.clone()),
-                seen: Some(row.value.clone()),
+                connection: wanted.connection.as_str().into(),
+                table: wanted.table.clone(),
+                key: wanted.edit.clone(),
+                value: Some(value.clone()),
+                seen: Some(value),
             },
             wrong: None,
         })
     });
-    let rows: Vec<&MappingRow> = mappings.iter().filter(|row| wanted.takes(row)).collect();
+    let mapped: BTreeSet<&str> =
+        tables.iter().filter(|one| one.entries > 0 || one.default.is_some()).map(|one| one.table.as_str()).collect();
     Ok(frame.around(html! {
         h1 { "Mappings" }
         p.lead { "What the target calls our values. What a target lists under the same name, such as a SKU, needs no entry here." }
@@ -138,11 +151,11 @@ async fn shown(app: &App, done: &Done, wanted: &Wanted, tried: Option<Tried>) ->
         (super::preflight::section(&preflight, now))
         section aria-labelledby="set" {
             h2 #set { "What is set" }
-            @if mappings.is_empty() {
+            @if mapped.is_empty() {
                 p.empty { "Nothing is mapped yet. The gate will ask for what it needs, by name." }
             } @else {
-                (looking(wanted, &mappings))
-                (entries(wanted, &rows, now))
+                (looking(wanted, &mapped))
+                (entries(wanted, &page, now))
             }
         }
         section aria-labelledby="history" {
@@ -156,10 +169,7 @@ async fn shown(app: &App, done: &Done, wanted: &Wanted, tried: Option<Tried>) ->
     }))
 }
 
-fn looking(wanted: &Wanted, mappings: &[MappingRow]) -> Markup {
-    let mut tables: Vec<&str> = mappings.iter().map(|row| row.table.as_str()).collect();
-    tables.sort_unstable();
-    tables.dedup();
+fn looking(wanted: &Wanted, tables: &BTreeSet<&str>) -> Markup {
     html! {
         form.search action="/mappings#set" method="get" role="search" {
             @if !wanted.connection.is_empty() { input type="hidden" name="connection" value=(wanted.connection); }
@@ -168,7 +178,7 @@ fn looking(wanted: &Wanted, mappings: &[MappingRow]) -> Markup {
                     label for="of-table" { "Of table" }
                     select #of-table name="table" {
                         option value="" { "all" }
-                        @for table in &tables { option value=(table) selected[*table == wanted.table] { (table) } }
+                        @for table in tables { option value=(table) selected[*table == wanted.table] { (table) } }
                     }
                 }
                 div { label for="search" { "With this text" } input #search name="search" type="search" value=(wanted.search) maxlength="200" autocomplete="off"; }
@@ -178,24 +188,32 @@ fn looking(wanted: &Wanted, mappings: &[MappingRow]) -> Markup {
     }
 }
 
-fn entries(wanted: &Wanted, rows: &[&MappingRow], now: jiff::Timestamp) -> Markup {
-    let skip = wanted.skip.trim().parse::<usize>().unwrap_or(0).min(rows.len());
-    let page: Vec<&&MappingRow> = rows.iter().skip(skip).take(PAGE).collect();
-    let next = skip + page.len();
+/// Some of the entries that were looked for.
+struct Page {
+    rows: Vec<MappingRow>,
+    /// How many come before.
+    skip: usize,
+    /// How many there are in all.
+    taken: usize,
+}
+
+fn entries(wanted: &Wanted, page: &Page, now: jiff::Timestamp) -> Markup {
+    let Page { rows, skip, taken } = page;
+    let (skip, next) = (*skip, skip + rows.len());
     let at = |skip: usize| Wanted { skip: if skip == 0 { String::new() } else { skip.to_string() }, ..wanted.clone() }.address();
     html! {
-        @if page.is_empty() { p.empty { "Nothing of this kind is set." } }
+        @if rows.is_empty() { p.empty { "Nothing of this kind is set." } }
         @else {
-            @if rows.len() > PAGE || wanted.narrows() {
-                p.quiet { (grouped(skip as u64 + 1)) " to " (grouped(next as u64)) " of " (grouped(rows.len() as u64)) @if wanted.narrows() { ". " a href="/mappings#set" { "All of them" } } }
+            @if *taken > PAGE || wanted.narrows() {
+                p.quiet { (grouped(skip as u64 + 1)) " to " (grouped(next as u64)) " of " (grouped(*taken as u64)) @if wanted.narrows() { ". " a href="/mappings#set" { "All of them" } } }
             }
             table.cards {
                 thead { tr { th scope="col" { "Table" } th scope="col" { "Ours" } th scope="col" { "Theirs" } th scope="col" { "Set" } @if may(Right::Map) { th scope="col" { span.aside { "Change or remove" } } } } }
-                tbody { @for row in page { (entry(row, now)) } }
+                tbody { @for row in rows { (entry(row, now)) } }
             }
             p {
                 @if skip > 0 { a href={ (at(skip.saturating_sub(PAGE))) "#set" } { "Those before" } " " }
-                @if next < rows.len() { a href={ (at(next)) "#set" } { "Those after" } }
+                @if next < *taken { a href={ (at(next)) "#set" } { "Those after" } }
             }
         }
     }
