@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0021_targets.sql"),
     include_str!("../migrations/sqlite/0022_links.sql"),
     include_str!("../migrations/sqlite/0023_rank.sql"),
+    include_str!("../migrations/sqlite/0024_differences_by_cause.sql"),
 ];
 
 /// Marks the file as ours (`file` and other tools show it): "Slvg".
@@ -100,7 +101,7 @@ mod tests {
         let newer = Connection::open_in_memory().unwrap();
         migrate(&newer, Path::new("x.db")).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 23, .. })));
+        assert!(matches!(migrate(&newer, Path::new("x.db")), Err(StoreError::Newer { found: 99, known: 24, .. })));
 
         let strange = Connection::open_in_memory().unwrap();
         strange.execute_batch("CREATE TABLE theirs (a)").unwrap();
